@@ -1,0 +1,47 @@
+# Five verbs and nothing else to learn: install, demo, test, bench, check. Each sets up .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.PHONY: help install demo test test-slow bench check format clean
+
+help:            ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "robotkit needs Python 3.11 or newer; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing robotkit into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(STAMP)  ## create .venv and install robotkit into it
+
+demo: $(STAMP)     ## a simulated Franka arm learns to pick up a cube, in three processes
+	@$(BIN)/python -m examples.demo $(ARGS)
+
+test: check        ## style, types and the default tests; vendor libraries in processes of their own (5: no test fits ARGS)
+	@$(BIN)/python -m pytest --vendor none $(ARGS) || test $$? = 5
+	@$(BIN)/python -m pytest --vendor others $(ARGS) || test $$? = 5
+	@$(BIN)/python -m pytest --vendor franka $(ARGS) || test $$? = 5
+
+test-slow: $(STAMP)  ## the long tests alone
+	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+bench: $(STAMP)    ## measure; writes benchmarks/results/*.json and prints a table
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+check: $(STAMP)    ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP)   ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:             ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache sims/__pycache__

@@ -1,0 +1,113 @@
+"""Where an action in [-1, 1] becomes a command and is bounded."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+
+from robotkit import InvalidCommand
+from robotkit.schema import CellState, GripperCommand, PoseCommand, RobotCommand
+
+
+class ActionMap(ABC):
+    """From a policy's action to commands; holds whatever an action is relative to."""
+
+    space: spaces.Box
+
+    @abstractmethod
+    def reset(self, state: CellState) -> None:
+        """Start an episode from `state`."""
+
+    @abstractmethod
+    def __call__(self, action: np.ndarray) -> tuple[RobotCommand, GripperCommand | None]:
+        """Commands for `action`, which is clipped to the action space.
+
+        Raises:
+            InvalidCommand: the action has the wrong shape or is not finite.
+            ResetNeeded: no episode has been started.
+        """
+
+    @abstractmethod
+    def follow(self, state: CellState) -> None:
+        """Go on from what the cell accepted, which may be less than what was asked."""
+
+
+class TargetDelta(ActionMap):
+    """Moves the commanded position, never the measured one, by (x, y, z), and the gripper by the fourth number.
+
+    SERL's pick-cube actions (franka_sim, `panda_pick_gym_env.py`): steady errors of the controller do not add up, and
+    the orientation stays as given. A positive fourth number closes the gripper.
+
+    Args:
+        position_scale_m: metres of target motion for an action of 1.
+        gripper_scale: change of the normalised opening for an action of 1.
+        position_min_m: lower corner of the box that targets stay in, base frame.
+        position_max_m: upper corner.
+        quaternion_xyzw: orientation of every target.
+    """
+
+    def __init__(
+        self,
+        position_scale_m: float,
+        gripper_scale: float,
+        position_min_m: Sequence[float],
+        position_max_m: Sequence[float],
+        quaternion_xyzw: Sequence[float],
+    ) -> None:
+        self.space = spaces.Box(-1.0, 1.0, (4,), np.float32)
+        self._position_scale_m = position_scale_m
+        self._gripper_scale = gripper_scale
+        self._position_min_m = tuple(position_min_m)
+        self._position_max_m = tuple(position_max_m)
+        self._quaternion_xyzw = tuple(quaternion_xyzw)
+        self._position_m: list[float] = []
+        self._opening = 1.0
+
+    def reset(self, state: CellState) -> None:
+        """Start from the measured position and the gripper's target."""
+        assert state.gripper is not None  # Task.require_devices has seen to it
+        self._position_m = state.robot.tcp_pose_in_base[:3].tolist()
+        self._opening = state.gripper.target_position
+
+    def __call__(self, action: np.ndarray) -> tuple[PoseCommand, GripperCommand]:
+        """See `ActionMap`; plain floats, because numpy costs more than the arithmetic on four numbers."""
+        x, y, z, grasp = self._parse(action)
+        (at_x, at_y, at_z), scale = self._position_m, self._position_scale_m
+        (low_x, low_y, low_z), (high_x, high_y, high_z) = self._position_min_m, self._position_max_m
+        pose = np.array((
+            _clip(at_x + x * scale, low_x, high_x),
+            _clip(at_y + y * scale, low_y, high_y),
+            _clip(at_z + z * scale, low_z, high_z),
+            *self._quaternion_xyzw,
+        ))  # fmt: skip
+        opening = _clip(self._opening - grasp * self._gripper_scale, 0.0, 1.0)
+        return PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose), GripperCommand.trusted(position=opening)
+
+    def follow(self, state: CellState) -> None:
+        """Take the accepted pose and the gripper's target as the new origin."""
+        assert isinstance(state.accepted, PoseCommand)
+        assert state.gripper is not None
+        self._position_m = state.accepted.tcp_pose_in_base[:3].tolist()
+        self._opening = state.gripper.target_position
+
+    def _parse(self, action: np.ndarray) -> list[float]:
+        if not self._position_m:
+            raise ResetNeeded("reset() must be called before the first step()")
+        values = np.asarray(action, dtype=np.float64)
+        if values.shape != (4,):
+            raise InvalidCommand(f"an action has shape (4,): x, y, z, grasp; got shape {values.shape}")
+        numbers: list[float] = values.tolist()
+        if not math.isfinite(sum(numbers)):
+            raise InvalidCommand(f"every number of an action must be finite and in [-1, 1], got {numbers}")
+        if min(numbers) < -1.0 or max(numbers) > 1.0:
+            return [_clip(number, -1.0, 1.0) for number in numbers]
+        return numbers
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return low if value < low else high if value > high else value

@@ -1,0 +1,128 @@
+"""`ManipulationEnv`: a task over a workcell, as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from envs.actions import ActionMap
+from envs.images import fit_image
+from envs.tasks.task import Task
+from robotkit import InvalidConfiguration, Workcell
+from robotkit.schema import CellState
+
+Observation = dict[str, Any]
+_RENDER_MODES = ["rgb_array"]
+
+
+class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
+    """One task in one workcell, be it simulated, real or remote.
+
+    Observations are `{"state": {...}}` as the task defines it, plus `{"images": {camera: uint8 (height, width, 3)}}`
+    when the task looks through cameras. Every `info` holds `success` (bool). The env never truncates: time limits are
+    Gymnasium's `TimeLimit`, which the registered ids bring.
+
+    Args:
+        workcell: where it happens; it is connected at the first `reset` if it is not yet.
+        task: what is to be done.
+        action_map: how an action becomes a command.
+        render_mode: None, or "rgb_array" for the task's render camera.
+        owns_workcell: `close()` disconnects the cell. Leave it False for a cell that others use too.
+
+    Raises:
+        InvalidConfiguration: the cell lacks a device that the task needs.
+    """
+
+    def __init__(
+        self,
+        workcell: Workcell,
+        task: Task,
+        action_map: ActionMap,
+        render_mode: str | None = None,
+        owns_workcell: bool = False,
+    ) -> None:
+        task.require_devices(workcell)
+        _check_render_mode(render_mode, task, workcell)
+        self.workcell = workcell
+        self.task = task
+        self.action_map = action_map
+        self.render_mode = render_mode
+        self.metadata = {"render_modes": _RENDER_MODES, "render_fps": round(1.0 / task.control_period_s)}
+        self.action_space = action_map.space
+        self.observation_space = _observation_space(task)
+        self._owns_workcell = owns_workcell
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Bring the cell to the start of an episode.
+
+        Args:
+            seed: seeds `self.np_random`, from which every random draw of the env comes.
+            options: what the task lets a caller fix, such as `{"block_xy": (0.4, 0.1)}`.
+
+        Raises:
+            InvalidConfiguration: an option is unknown or has the wrong shape.
+            Unsupported: an object was to be placed in a cell that cannot place objects.
+        """
+        super().reset(seed=seed)
+        self.workcell.connect()
+        state = self.task.reset(self.workcell, self.np_random, options or {})
+        self.action_map.reset(state)
+        return self._observe(state), {"success": self.task.evaluate(state).is_success}
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Command, let one control period pass, measure, judge.
+
+        Raises:
+            InvalidCommand: the action has a wrong shape or is not finite; nothing was sent.
+            CommandRejected: the cell's safety layer refused it; nothing was sent.
+        """
+        command, gripper = self.action_map(action)
+        state = self.workcell.step(command, gripper, self.task.control_period_s)
+        self.action_map.follow(state)
+        outcome = self.task.evaluate(state)
+        return self._observe(state), outcome.reward, outcome.is_terminated, False, {"success": outcome.is_success}
+
+    def render(self) -> np.ndarray | None:
+        """The render camera's newest image, uint8 (height, width, 3); None without a render mode."""
+        if self.render_mode is None:
+            return None
+        return self.workcell.cameras[self.task.render_camera].read().rgb
+
+    def close(self) -> None:
+        """Disconnect the cell if it is this env's own. Closing twice changes nothing."""
+        if self._owns_workcell:
+            self.workcell.disconnect()
+
+    def _observe(self, state: CellState) -> Observation:
+        observation: Observation = {"state": self.task.observe(state)}
+        if self.task.image_cameras:
+            cameras, shape = self.workcell.cameras, self.task.image_shape
+            observation["images"] = {
+                name: fit_image(cameras[name].read().rgb, shape) for name in self.task.image_cameras
+            }
+        return observation
+
+
+def _observation_space(task: Task) -> spaces.Dict:
+    parts: dict[str, spaces.Space[Any]] = {"state": task.state_space}
+    if task.image_cameras:
+        image = spaces.Box(0, 255, (*task.image_shape, 3), np.uint8)
+        parts["images"] = spaces.Dict(dict.fromkeys(task.image_cameras, image))
+    return spaces.Dict(parts)
+
+
+def _check_render_mode(render_mode: str | None, task: Task, workcell: Workcell) -> None:
+    if render_mode is None:
+        return
+    if render_mode not in _RENDER_MODES:
+        raise InvalidConfiguration(f"render_mode {render_mode!r} is not one of {_RENDER_MODES}")
+    if task.render_camera not in workcell.cameras:
+        raise InvalidConfiguration(
+            f"rendering needs a camera named {task.render_camera!r} in cell {workcell.name!r}; "
+            f"it has: {', '.join(workcell.cameras) or 'none'}"
+        )

@@ -1,0 +1,1 @@
+"""Scripted policies that solve a task through its observations alone."""

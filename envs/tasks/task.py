@@ -1,0 +1,71 @@
+"""`Task`: the contract of what is to be done in a workcell, and how well it went."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from robotkit import InvalidConfiguration, Workcell
+from robotkit.schema import CellState
+
+
+class Outcome(NamedTuple):
+    """How a task judges one state: three facts that are never merged."""
+
+    reward: float
+    is_success: bool
+    is_terminated: bool
+    """The episode ends here because of what happened; running out of time is not the task's business."""
+
+
+class Task(ABC):
+    """One task: what is observed of a state, what it is worth, and how an episode starts."""
+
+    control_period_s: float
+    state_space: spaces.Dict
+    """Space of what `observe` returns."""
+    image_cameras: tuple[str, ...] = ()
+    """Cameras whose images are part of the observation."""
+    image_shape: tuple[int, int] = (128, 128)
+    """(height, width) in pixels of the observed images."""
+    render_camera: str = "front"
+    trackers: tuple[str, ...] = ()
+    """Objects whose poses the task must know."""
+    needs_gripper: bool = True
+
+    def require_devices(self, workcell: Workcell) -> None:
+        """Raise `InvalidConfiguration` unless the cell has everything that the task needs."""
+        missing = [f"a tracker for {name!r}" for name in self.trackers if name not in workcell.trackers]
+        missing += [f"a camera {name!r}" for name in self.image_cameras if name not in workcell.cameras]
+        if self.needs_gripper and workcell.gripper is None:
+            missing.append("a gripper")
+        if missing:
+            raise InvalidConfiguration(
+                f"{type(self).__name__} cannot be done in cell {workcell.name!r}, which lacks {' and '.join(missing)}; "
+                "add them to its workcell file or choose another cell"
+            )
+
+    @abstractmethod
+    def reset(self, workcell: Workcell, np_random: np.random.Generator, options: Mapping[str, Any]) -> CellState:
+        """Bring the cell to the start of an episode and return its state.
+
+        Args:
+            workcell: connected, with everything that `require_devices` asks for.
+            np_random: where every random draw comes from.
+            options: what the caller fixes instead of leaving it to chance.
+
+        Raises:
+            InvalidConfiguration: an option is unknown or malformed.
+        """
+
+    @abstractmethod
+    def observe(self, state: CellState) -> dict[str, np.ndarray]:
+        """A new observation of `state`, an element of `state_space` that shares no memory with `state`."""
+
+    @abstractmethod
+    def evaluate(self, state: CellState) -> Outcome:
+        """Judge `state`."""

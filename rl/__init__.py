@@ -1,0 +1,1 @@
+"""The learner: networks, agents, data and the two loops, built on Gymnasium and PyTorch."""

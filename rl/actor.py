@@ -1,0 +1,153 @@
+"""The actor's loop: steps in an environment with the newest weights, transitions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+
+from rl.common.evaluation import evaluate
+from rl.learner import Stop
+from rl.link.client import LearnerLink
+from rl.utils.seeds import Seeds
+
+_PATIENCE_S = 0.2  # the longest wait after which the actor looks whether it was told to stop
+
+
+class Policy(Protocol):
+    """What the loop needs of a policy."""
+
+    def sample_actions(self, observations: np.ndarray, *, argmax: bool = False) -> np.ndarray:
+        """An action for an observation."""
+        ...
+
+    def load_policy_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take newer weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """When and how long the policy is measured."""
+
+    every_steps: int
+    """Environment steps between two evaluations; 0 for never."""
+    episodes: int
+    seed: int
+
+    def number_of(self, env_steps: int) -> int:
+        """How many evaluations are due after so many steps."""
+        return env_steps // self.every_steps if self.every_steps else 0
+
+
+@dataclass(frozen=True)
+class ActingPlan:
+    """How an actor explores."""
+
+    random_steps: int
+    """Steps of the run, by all actors, that are taken at random."""
+    evaluation: EvaluationPlan
+    """Evaluations in this actor's environment, between two episodes."""
+
+
+def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan, seeds: Seeds, stop: Stop) -> None:
+    """Act until the learner is done or somebody stops it."""
+    random_actions = seeds.generator("random_actions")
+    evaluations = plan.evaluation.number_of(link.env_steps)
+    refresh(policy, link, wait=True, stop=stop)
+    observation, _ = env.reset(seed=seeds.integer("episodes"))
+    episode = _EpisodeReport()
+    while _may_step(link, stop):
+        refresh(policy, link)
+        if link.env_steps < plan.random_steps:
+            action = random_actions.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
+        else:
+            action = policy.sample_actions(observation)
+        next_observation, reward, terminated, truncated, info = env.step(action)
+        link.send({
+            "observations": observation,
+            # A human or a safety layer may have replaced the action: what was done is what is learned from.
+            "actions": np.asarray(info.get("executed_action", action), np.float32),
+            "next_observations": next_observation,
+            "rewards": np.float32(reward),
+            "masks": np.float32(not terminated),
+            "dones": np.float32(terminated or truncated),
+        })  # fmt: skip
+        episode.add(float(reward))
+        observation = next_observation
+        if terminated or truncated:
+            link.report("episode", episode.take(info))
+            seed = None
+            if plan.evaluation.number_of(link.env_steps) > evaluations:
+                evaluations = plan.evaluation.number_of(link.env_steps)
+                measure(env, policy, link, plan.evaluation)
+                # The evaluation seeded the environment: without a new seed every episode after it would come again.
+                seed = seeds.integer(f"episodes after evaluation {evaluations}")
+            observation, _ = env.reset(seed=seed)
+    if plan.evaluation.every_steps and link.is_finished:
+        refresh(policy, link)
+        measure(env, policy, link, plan.evaluation)
+
+
+def run_evaluator(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan, stop: Stop) -> None:
+    """Measure the learner's newest weights whenever it is time, and once more in the end."""
+    done = -1
+    while not link.is_finished and not stop.is_set():
+        if plan.number_of(link.env_steps) > done and refresh(policy, link, wait=True, stop=stop):
+            done = plan.number_of(link.env_steps)
+            measure(env, policy, link, plan)
+        stop.wait(_PATIENCE_S)
+    if link.is_finished:
+        refresh(policy, link)
+        measure(env, policy, link, plan)
+
+
+def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop | None = None) -> bool:
+    """Give the policy the newest weights, between two steps; True when there were any."""
+    weights = link.take_weights()
+    while weights is None and wait and not (stop and stop.is_set()) and not link.is_finished:
+        weights = link.wait_for_weights(_PATIENCE_S)
+    if weights is not None:
+        policy.load_policy_state_dict(weights.policy)
+    return weights is not None
+
+
+def measure(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan) -> None:
+    """Evaluate without exploration noise, always from the same starts, and report."""
+    env_steps = link.env_steps
+    summary = evaluate(
+        lambda observation: policy.sample_actions(observation, argmax=True), env, plan.episodes, plan.seed
+    )
+    link.report("evaluation", {**summary, "env_steps": float(env_steps)})
+
+
+def _may_step(link: LearnerLink, stop: Stop) -> bool:
+    """Wait for the learner's leave; False at the end."""
+    while not stop.is_set():
+        if link.may_step(_PATIENCE_S):
+            return True
+        if link.is_finished:
+            return False
+    return False
+
+
+class _EpisodeReport:
+    """Sums up the episode that is running."""
+
+    def __init__(self) -> None:
+        self._return = 0.0
+        self._length = 0
+
+    def add(self, reward: float) -> None:
+        self._return += reward
+        self._length += 1
+
+    def take(self, info: dict[str, Any]) -> dict[str, float]:
+        """The figures of the finished episode; the next one begins."""
+        values = {"return": self._return, "length": float(self._length)}
+        if "success" in info:
+            values["success"] = float(np.all(info["success"]))
+        self._return, self._length = 0.0, 0
+        return values

@@ -1,0 +1,1 @@
+"""Agents: networks, losses and their updates."""

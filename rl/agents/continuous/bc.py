@@ -1,0 +1,194 @@
+"""Behaviour cloning: a Gaussian policy fitted to demonstrated actions. Original: agents/continuous/bc.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from rl.agents.continuous.augmentation import crop, draw_corners, unpack
+from rl.agents.continuous.sac_policy import SacPolicy, as_tensors
+from rl.common.common import parameters_of
+from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
+from rl.common.encoding import EncodingWrapper
+from rl.common.optimizers import Adam, OptimizerConfig
+from rl.common.typing import Batch, Metrics, Observations
+from rl.networks.actor_critic_nets import Policy
+from rl.networks.layers import materialise
+from rl.networks.mlp import MLP, KeepMasks
+from rl.vision.pooling import EMBEDDING_DROPOUT
+
+Masks = tuple[Tensor, ...]
+
+
+_STEADY = OptimizerConfig(3e-4)
+
+
+@dataclass(frozen=True)
+class BcConfig:
+    """Behaviour cloning, with the defaults of SERL's launcher."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The policy's encoder."""
+    hidden_dims: tuple[int, ...] = (256, 256)
+    """Widths of the trunk."""
+    activations: str = "tanh"
+    """Name of the trunk's activation."""
+    use_layer_norm: bool = False
+    """Whether the trunk normalises before each activation."""
+    tanh_squash_distribution: bool = False
+    """Whether actions are squashed to (-1, 1); demonstrated actions must then lie inside."""
+    std_parameterization: str = "exp"
+    """How the policy makes its standard deviation: exp, softplus or uniform."""
+    std_min: float = 1e-5
+    """Lower bound of the standard deviation."""
+    std_max: float = 5.0
+    """Upper bound of the standard deviation."""
+    optimizer: OptimizerConfig = _STEADY
+    """Optimizer of the policy and its encoder."""
+    crop_padding: int = 0
+    """Largest random shift of an image in pixels while training; SERL does not augment."""
+    trains_image_encoder: bool = True
+    """Whether gradients reach the image encoders. SERL stops them, so that it clones on random image features."""
+
+    def as_in_serl(self) -> Self:
+        """The same settings with the image encoders left as they were drawn, as SERL does by mistake."""
+        return replace(self, trains_image_encoder=False)
+
+
+DEFAULTS = BcConfig()
+
+
+def make_bc_module(encoder: EncodingWrapper, action_dim: int, config: BcConfig) -> Policy:
+    """The policy of `config` around an encoder, still without parameters."""
+    return Policy(
+        encoder,
+        MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm),
+        action_dim,
+        std_parameterization=config.std_parameterization,
+        std_min=config.std_min,
+        std_max=config.std_max,
+        tanh_squash_distribution=config.tanh_squash_distribution,
+        stop_gradient=not config.trains_image_encoder,
+    )
+
+
+class BCAgent:
+    """A policy with its optimizer.
+
+    Args:
+        module: the policy, with parameters, on `device`.
+        config: settings.
+        seed: of crops and dropout, and of sampled actions; the two are separate streams.
+        device: where the policy lives.
+    """
+
+    def __init__(self, module: Policy, config: BcConfig, *, seed: int, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.modules = nn.ModuleDict({"actor": module})
+        self.optimizer = Adam(parameters_of(module), config.optimizer)
+        self.generator = Generator(device).manual_seed(seed)
+        self.policy = SacPolicy(module, Generator().manual_seed(seed + 1))
+        self.encoder = cast(EncodingWrapper, module.encoder)
+
+    @classmethod
+    def create(
+        cls,
+        observations: Observations,
+        action_dim: int,
+        config: BcConfig = DEFAULTS,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> Self:
+        """An agent for observations like this one and actions (A,).
+
+        Args:
+            observations: `state` (T, D) and the cameras' images (T, height, width, channels), or a batch of them.
+            action_dim: A.
+            config: settings.
+            seed: of the initial parameters and everything random later.
+            device: where the policy will live.
+        """
+        encoder = make_encoder(config.encoder)
+        sample = as_tensors(observations, torch.device("cpu"))
+        generator = Generator().manual_seed(seed)
+        module = materialise(make_bc_module(encoder, action_dim, config), sample, generator=generator)
+        load_trunk(frozen_trunk(encoder), config.encoder)
+        return cls(module.to(device), config, seed=seed, device=torch.device(device))
+
+    def update(self, batch: Batch) -> Metrics:
+        """One step on a batch of `observations` and `actions`; with `next_observations`, images may be packed.
+
+        Returns:
+            Scalar tensors: `actor_loss`, the mean negative log-likelihood in nats; `mse` of the mode; `lr`.
+        """
+        observations = self._augmented(self._observations(batch))
+        masks = self._draw_masks(len(batch["actions"]))
+        distribution = self.modules["actor"](observations, train=KeepMasks(masks))
+        loss = -distribution.log_prob(batch["actions"]).mean()
+        error = (distribution.mode().detach() - batch["actions"]).square().sum(-1).mean()
+        rate = self.optimizer.learning_rate()
+        self._step(loss)
+        return {"actor_loss": loss.detach(), "mse": error, "lr": rate}
+
+    def _step(self, loss: Tensor) -> None:
+        parameters = self.optimizer.parameters
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        grads = [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+        with torch.no_grad():
+            torch._foreach_add_(parameters, self.optimizer.updates(grads))
+
+    def _observations(self, batch: Batch) -> Mapping[str, Tensor]:
+        observations: Mapping[str, Tensor] = unpack(batch, self.encoder.image_keys)["observations"]
+        return observations
+
+    def _augmented(self, observations: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        padding = self.config.crop_padding
+        if not padding:
+            return observations
+        images = {key: observations[key] for key in self.encoder.image_keys}
+        return crop(observations, draw_corners(images, padding, self.generator), padding)
+
+    def _draw_masks(self, rows: int) -> Masks:
+        widths = self.encoder.dropout_widths()
+        draws = [torch.rand(rows, width, generator=self.generator, device=self.device) for width in widths]
+        return tuple(draw >= EMBEDDING_DROPOUT for draw in draws)
+
+    @torch.no_grad()
+    def get_debug_metrics(self, batch: Batch) -> Metrics:
+        """Of each sample, without dropout: `mse` (B,), `log_probs` (B,) and the mode, `pi_actions` (B, A)."""
+        distribution = self.modules["actor"](self._observations(batch))
+        actions = distribution.mode()
+        return {
+            "mse": (actions - batch["actions"]).square().sum(-1),
+            "log_probs": distribution.log_prob(batch["actions"]),
+            "pi_actions": actions,
+        }
+
+    def sample_actions(
+        self, observations: Observations, *, argmax: bool = False, temperature: float = 1.0
+    ) -> np.ndarray:
+        """Actions (A,) or (N, A); see `SacPolicy.sample_actions`."""
+        return self.policy.sample_actions(observations, argmax=argmax, temperature=temperature)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything an exact continuation needs, as tensors: loadable with `weights_only=True`."""
+        return {
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "update_generator": self.generator.get_state(),
+            "policy_generator": self.policy.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`, on the same kind of device bit for bit."""
+        self.modules.load_state_dict(state["modules"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["update_generator"].cpu())
+        self.policy.generator.set_state(state["policy_generator"].cpu())

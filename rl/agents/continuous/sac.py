@@ -1,0 +1,263 @@
+"""Soft actor-critic: SAC, REDQ and larger ensembles by configuration. Original: agents/continuous/sac.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from rl.agents.continuous.sac_config import SacConfig
+from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss, critic_loss, temperature_loss
+from rl.agents.continuous.sac_policy import SacPolicy, make_policy, make_policy_module
+from rl.common.common import TrainState
+from rl.common.typing import Arrays, Batch, Metrics, NetworkNames, Observations
+from rl.data.schema import map_leaves
+from rl.errors import DataError
+from rl.networks.actor_critic_nets import Critic, ensemblize
+from rl.networks.lagrange import GeqLagrangeMultiplier
+from rl.networks.layers import materialise
+from rl.networks.mlp import MLP
+from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
+
+__all__ = ["SACAgent", "SacConfig", "SacNoise", "SacPolicy", "make_policy"]
+
+LossFunction: TypeAlias = Callable[[nn.ModuleDict, nn.ModuleDict, Batch, Any, SacConfig], tuple[Tensor, Metrics]]
+"""`(modules, targets, batch, noise, config) -> (loss, metrics)`; pure."""
+
+DEFAULTS = SacConfig()
+Gradients: TypeAlias = dict[str, list[Tensor]]
+"""Gradients of each loss for the parameters that its optimizer covers."""
+
+ALL_NETWORKS = frozenset({"actor", "critic", "temperature"})
+
+
+def batch_rows(batch: Batch, start: int, stop: int) -> Batch:
+    """These rows of every field of a batch."""
+    return map_leaves(lambda field: field[start:stop], batch)
+
+
+def make_critic_module(config: SacConfig) -> Critic:
+    """The stacked ensemble of critics of `config`, still without parameters."""
+    trunk = MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm)
+    return ensemblize(partial(Critic, None, trunk), config.critic_ensemble_size)()
+
+
+class SACAgent:
+    """Networks, targets and optimizers with their updates.
+
+    Args:
+        modules: `actor`, `critic` and `temperature`, with parameters, on `device`.
+        config: settings.
+        action_dim: length A of an action.
+        seed: of the noise in updates and of exploration; the two are separate streams.
+        device: where the networks live.
+        parameters: what each optimizer covers, where this is not the network of its name.
+    """
+
+    losses: ClassVar[Mapping[str, LossFunction]] = {
+        "actor": actor_loss,
+        "critic": critic_loss,
+        "temperature": temperature_loss,
+    }
+
+    def __init__(
+        self,
+        modules: nn.ModuleDict,
+        config: SacConfig,
+        *,
+        action_dim: int,
+        seed: int,
+        device: torch.device,
+        parameters: Mapping[str, Sequence[Tensor]] | None = None,
+    ) -> None:
+        keep_freed_memory()
+        self.config = config
+        self.action_dim = action_dim
+        self.device = device
+        self.state = TrainState(
+            modules,
+            config.optimizers(),
+            selective_optimizer_steps=config.selective_optimizer_steps,
+            parameters=parameters,
+        )
+        self.generator = Generator(device).manual_seed(seed)
+        averaged = self.state.targets["actor"] if config.average_policy else None
+        self.policy = SacPolicy(modules["actor"], Generator().manual_seed(seed + 1), averaged)
+
+    @classmethod
+    def create_states(
+        cls,
+        observation_dim: int,
+        action_dim: int,
+        config: SacConfig = DEFAULTS,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> Self:
+        """An agent for observations (D,) and actions (A,) in [-1, 1].
+
+        The initial parameters depend on the seed alone, not on the device.
+        """
+        generator = Generator().manual_seed(seed)
+        observation, action = torch.zeros(1, observation_dim), torch.zeros(1, action_dim)
+        modules = nn.ModuleDict(
+            {
+                "actor": materialise(make_policy_module(action_dim, config), observation, generator=generator),
+                "critic": materialise(make_critic_module(config), observation, action, generator=generator),
+                "temperature": GeqLagrangeMultiplier(config.temperature_init),
+            }
+        ).to(device)
+        return cls(modules, config, action_dim=action_dim, seed=seed, device=torch.device(device))
+
+    def draw_noise(self, batch_size: int, utd_ratio: int | None = None) -> SacNoise:
+        """Draw the noise of one `update`, or of one `update_high_utd` with that ratio."""
+        minibatches = () if utd_ratio is None else (utd_ratio,)
+        critic_rows = (*minibatches, batch_size // (utd_ratio or 1))
+        return SacNoise(
+            actor_eps=self._normal(batch_size, self.action_dim),
+            critic_eps=self._normal(*critic_rows, self.action_dim),
+            critic_idx=self._draw_members(*minibatches),
+            temperature_eps=self._normal(batch_size, self.action_dim),
+            actor_keep=self._draw_masks(batch_size),
+            critic_keep=self._draw_masks(*critic_rows),
+            temperature_keep=self._draw_masks(batch_size),
+        )
+
+    def _draw_masks(self, *rows: int) -> Masks:
+        """Dropout masks (*rows, width) of one pass of the policy."""
+        return ()
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.device)
+
+    def _draw_members(self, *minibatches: int) -> Tensor | None:
+        size, subset = self.config.critic_ensemble_size, self.config.critic_subsample_size
+        if subset is None:
+            return None
+        if self.config.subsample_with_replacement:
+            return torch.randint(size, (*minibatches, subset), generator=self.generator, device=self.device)
+        keys = torch.rand((*minibatches, size), generator=self.generator, device=self.device)
+        return keys.argsort(-1)[..., :subset]
+
+    def update(
+        self, batch: Batch, networks_to_update: NetworkNames = ALL_NETWORKS, noise: SacNoise | None = None
+    ) -> Metrics:
+        """One step of the chosen networks, with all losses at the old parameters; targets follow a step of the critic.
+
+        Args:
+            batch: float32 tensors on the agent's device: `observations` (B, D), `actions` (B, A),
+                `next_observations` (B, D), `rewards` (B,) and `masks` (B,).
+            networks_to_update: names out of actor, critic, temperature.
+            noise: every random number of the step; drawn when not given.
+
+        Returns:
+            Scalar tensors `<network>/<quantity>` and the learning rates just used, `<network>_lr`.
+        """
+        chosen = frozenset(networks_to_update)
+        if unknown := chosen - self.losses.keys():
+            raise DataError(f"no network is named {sorted(unknown)}. Known: {sorted(self.losses)}")
+        names = tuple(name for name in self.losses if name in chosen)
+        size, rows = len(batch["rewards"]), self.config.microbatch_size
+        noise = noise or self.draw_noise(size)
+        if rows is None or size <= rows:
+            return self._step(batch, noise, names)
+        grads, metrics = self._accumulated(batch, noise, names, rows)
+        return metrics | self._apply(grads)
+
+    def _step(self, batch: Batch, noise: SacNoise, names: tuple[str, ...]) -> Metrics:
+        grads, metrics = self._gradients(batch, noise, names)
+        return metrics | self._apply(grads)
+
+    def _gradients(self, batch: Batch, noise: SacNoise, names: tuple[str, ...]) -> tuple[Gradients, Metrics]:
+        grads: Gradients = {}
+        metrics: Metrics = {}
+        for name in names:
+            with self._autocast():
+                loss, found = self.losses[name](self.state.modules, self.state.targets, batch, noise, self.config)
+            grads[name] = self.state.gradients(name, loss)
+            metrics |= {f"{name}/{key}": value for key, value in found.items()}
+        return grads, metrics
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+
+    def _apply(self, grads: Gradients) -> Metrics:
+        rates = self.state.learning_rates()
+        self.state.apply_gradients(grads)
+        if "critic" in grads:
+            self.state.target_update(self.config.soft_target_update_rate)
+        return {f"{name}_lr": rate for name, rate in rates.items()}
+
+    def _accumulated(
+        self, batch: Batch, noise: SacNoise, names: tuple[str, ...], rows: int
+    ) -> tuple[Gradients, Metrics]:
+        """Gradients and metrics of a whole batch from passes over `rows` rows each: every loss is a mean over rows."""
+        size = len(batch["rewards"])
+        grads: Gradients = {}
+        metrics: Metrics = {}
+        for start in range(0, size, rows):
+            stop = min(start + rows, size)
+            found, measured = self._gradients(batch_rows(batch, start, stop), noise.rows(start, stop), names)
+            share = (stop - start) / size
+            for name in names:
+                scaled = list(torch._foreach_mul(found[name], share))
+                grads[name] = list(torch._foreach_add(grads[name], scaled)) if start else scaled
+            metrics = {key: metrics.get(key, 0) + share * value for key, value in measured.items()}
+        return grads, metrics
+
+    def update_high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise | None = None) -> Metrics:
+        """A critic step on each of `utd_ratio` contiguous slices, then actor and temperature on the whole batch.
+
+        Returns:
+            As `update`; the critic's metrics are means over the slices.
+
+        Raises:
+            DataError: the batch does not divide by `utd_ratio`.
+        """
+        size = len(batch["rewards"])
+        if utd_ratio < 1 or size % utd_ratio:
+            raise DataError(f"a batch of {size} does not divide into {utd_ratio} minibatches of equal size")
+        noise = noise or self.draw_noise(size, utd_ratio)
+        rows = size // utd_ratio
+        steps = [
+            self.update(batch_rows(batch, i * rows, (i + 1) * rows), {"critic"}, noise.minibatch(i))
+            for i in range(utd_ratio)
+        ]
+        critic = {key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
+        return critic | self.update(batch, self.losses.keys() - {"critic"}, noise)
+
+    def sample_actions(self, observations: Observations, *, argmax: bool = False) -> np.ndarray:
+        """Actions (A,) or (N, A) for one observation or a batch of N; see `SacPolicy.sample_actions`."""
+        return self.policy.sample_actions(observations, argmax=argmax)
+
+    def policy_state_dict(self) -> dict[str, np.ndarray]:
+        """The policy's parameters as arrays: what is published to actors."""
+        return self.policy.policy_state_dict()
+
+    def load_policy_state_dict(self, state: Arrays) -> None:
+        """Take the policy's parameters over from `policy_state_dict`."""
+        self.policy.load_policy_state_dict(state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything an exact continuation needs, as tensors: loadable with `weights_only=True`."""
+        return {
+            **self.state.state_dict(),
+            "update_generator": self.generator.get_state(),
+            "policy_generator": self.policy.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`, on the same kind of device bit for bit."""
+        self.state.load_state_dict(state)
+        self.generator.set_state(state["update_generator"].cpu())
+        self.policy.generator.set_state(state["policy_generator"].cpu())
+
+    def compile(self, **kwargs: Any) -> None:
+        """Compile the updates with `torch.compile(**kwargs)`; without a C++ compiler stay eager, with one warning."""
+        self._step = compile_or_warn(self._step, **kwargs)  # type: ignore[method-assign]
+        self._gradients = compile_or_warn(self._gradients, **kwargs)  # type: ignore[method-assign]
+        self._apply = compile_or_warn(self._apply, **kwargs)  # type: ignore[method-assign]

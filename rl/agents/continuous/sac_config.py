@@ -1,0 +1,101 @@
+"""The settings of soft actor-critic, with the defaults of SERL's launcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from rl.common.optimizers import OptimizerConfig
+from rl.errors import ConfigError
+
+_STEADY = OptimizerConfig(3e-4)
+_WARMED_UP = OptimizerConfig(3e-4, warmup_steps=2000)
+
+
+@dataclass(frozen=True)
+class SacConfig:
+    """Soft actor-critic with an ensemble of critics.
+
+    REDQ is `critic_ensemble_size=10, critic_subsample_size=2` (Chen et al. 2021), plain SAC `2, None`.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+
+    critic_ensemble_size: int = 10
+    """Critics held as one stacked set of parameters. RLPD, table 1."""
+    critic_subsample_size: int | None = 2
+    """Target critics whose minimum is the target, drawn anew for each update; `None` takes all."""
+    subsample_with_replacement: bool = False
+    """Whether the draw may take one critic twice, as SERL does (S4); REDQ draws without replacement."""
+    discount: float = 0.99
+    """Per environment step."""
+    soft_target_update_rate: float = 0.005
+    """Share by which targets move towards their parameters after each critic step."""
+    hidden_dims: tuple[int, ...] = (256, 256)
+    """Widths of the trunks of policy and critics."""
+    activations: str = "tanh"
+    """Name of the trunks' activation."""
+    use_layer_norm: bool = True
+    """Whether trunks normalise before each activation."""
+    std_parameterization: str = "exp"
+    """How the policy makes its standard deviation: exp, softplus or uniform."""
+    std_min: float = 1e-5
+    """Lower bound of the policy's standard deviation before squashing."""
+    std_max: float = 5.0
+    """Upper bound of the policy's standard deviation before squashing."""
+    temperature_init: float = 1e-2
+    """First value of the entropy's weight."""
+    target_entropy: float | None = None
+    """Entropy in nats that the temperature steers to; `None` takes -A / 2."""
+    backup_entropy: bool = False
+    """Whether the target holds the entropy of the next action."""
+    discount_entropy_backup: bool = True
+    """Whether that entropy is discounted and masked as in Haarnoja et al. 2018, eq. 3; SERL does neither (S5)."""
+    average_policy: bool = False
+    """Whether the policy without noise is the Polyak average of the trained one: steadier from one update to the next.
+    SERL keeps this average among its targets and never uses it."""
+    actor_optimizer: OptimizerConfig = _WARMED_UP
+    """Optimizer of the policy; the warm-up counts its own steps."""
+    critic_optimizer: OptimizerConfig = _WARMED_UP
+    """Optimizer of the critics."""
+    temperature_optimizer: OptimizerConfig = _STEADY
+    """Optimizer of the temperature."""
+    selective_optimizer_steps: bool = True
+    """Whether optimizers of networks that are not updated rest; `False` steps all on every call, as SERL (S6)."""
+    microbatch_size: int | None = 256
+    """Rows in one pass of the losses: gradients of larger batches are accumulated, which changes rounding alone. On a
+    CPU the layers' outputs then stay in the cache. `None` takes every batch in one pass."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Matrix products of the losses; with bfloat16 parameters, moments and targets stay float32."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        subset = self.critic_subsample_size
+        if self.critic_ensemble_size < 1:
+            raise ConfigError(f"critic_ensemble_size is {self.critic_ensemble_size}: at least 1 critic is needed")
+        if subset is not None and not 1 <= subset <= self.critic_ensemble_size:
+            raise ConfigError(
+                f"critic_subsample_size is {subset}: allowed are 1 to {self.critic_ensemble_size} and None"
+            )
+        if self.microbatch_size is not None and self.microbatch_size < 1:
+            raise ConfigError(f"microbatch_size is {self.microbatch_size}: allowed are 1 and more, and None")
+        if not 0 <= self.discount <= 1 or not 0 < self.soft_target_update_rate <= 1:
+            raise ConfigError("discount must lie in [0, 1] and soft_target_update_rate in (0, 1]")
+
+    def optimizers(self) -> dict[str, OptimizerConfig]:
+        """The optimizer of each network."""
+        return {
+            "actor": self.actor_optimizer,
+            "critic": self.critic_optimizer,
+            "temperature": self.temperature_optimizer,
+        }
+
+    def as_in_serl(self) -> Self:
+        """The same settings with the three departures from SERL undone: S4, S5 and S6."""
+        return replace(
+            self,
+            subsample_with_replacement=True,
+            discount_entropy_backup=False,
+            selective_optimizer_steps=False,
+        )

@@ -1,0 +1,120 @@
+"""The losses of soft actor-critic, pure functions of networks, batch and noise. Original: agents/continuous/sac.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rl.agents.continuous.sac_config import SacConfig
+from rl.common.typing import Batch, Metrics
+from rl.networks.actor_critic_nets import call_frozen, call_members
+from rl.networks.mlp import KeepMasks
+
+Masks: TypeAlias = tuple[Tensor, ...]
+"""Dropout masks, true where a feature is kept."""
+
+
+@dataclass(frozen=True)
+class SacNoise:
+    """Every random number of one update; B is the batch, A the action's length, M the size of the subset of critics.
+
+    For `update_high_utd` the two fields of the critic have a leading axis of minibatches.
+    """
+
+    actor_eps: Tensor
+    """Standard normal noise of the actor's loss, (B, A)."""
+    critic_eps: Tensor
+    """Standard normal noise of the next actions in the critic's target, (B, A)."""
+    critic_idx: Tensor | None
+    """Which target critics are asked, (M,) int64; `None` asks all."""
+    temperature_eps: Tensor
+    """Standard normal noise of the temperature's loss, (B, A)."""
+    actor_keep: Masks = ()
+    """Dropout masks (B, ...) of the policy in the actor's loss, see `KeepMasks`; none where nothing is dropped."""
+    critic_keep: Masks = ()
+    """Dropout masks of the policy in the critic's target."""
+    temperature_keep: Masks = ()
+    """Dropout masks of the policy in the temperature's loss."""
+
+    def rows(self, start: int, stop: int) -> SacNoise:
+        """The noise of these rows of the batch."""
+        return SacNoise(
+            self.actor_eps[start:stop],
+            self.critic_eps[start:stop],
+            self.critic_idx,
+            self.temperature_eps[start:stop],
+            *(tuple(mask[start:stop] for mask in keep) for keep in self._keeps()),
+        )
+
+    def minibatch(self, index: int) -> SacNoise:
+        """The noise of one critic step of `update_high_utd`."""
+        idx = None if self.critic_idx is None else self.critic_idx[index]
+        keep = tuple(mask[index] for mask in self.critic_keep)
+        return replace(self, critic_eps=self.critic_eps[index], critic_idx=idx, critic_keep=keep)
+
+    def _keeps(self) -> tuple[Masks, Masks, Masks]:
+        return self.actor_keep, self.critic_keep, self.temperature_keep
+
+
+def soft_target(rewards: Tensor, masks: Tensor, next_qs: Tensor, discount: float) -> Tensor:
+    """Target r + discount * mask * min over members, (B,), for next values (M, B). Chen et al. 2021, eq. 1."""
+    return rewards + discount * masks * next_qs.amin(0)
+
+
+@torch.no_grad()
+def critic_target(
+    modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
+) -> Tensor:
+    """What the critics are regressed to, (B,)."""
+    next_observations = batch["next_observations"]
+    distribution = modules["actor"](next_observations, train=KeepMasks(noise.critic_keep))
+    next_actions, log_prob = distribution.sample_and_log_prob(noise.critic_eps)
+    critic, slow_observations = targets["critic"], batch.get("target_next_observations", next_observations)
+    if noise.critic_idx is None:
+        next_qs = critic(slow_observations, next_actions)
+    else:
+        next_qs = call_members(critic, noise.critic_idx, slow_observations, next_actions)
+    target = soft_target(batch["rewards"], batch["masks"], next_qs.float(), config.discount)
+    if not config.backup_entropy:
+        return target
+    weight = config.discount * batch["masks"] if config.discount_entropy_backup else 1.0
+    return target - weight * modules["temperature"]() * log_prob
+
+
+def critic_loss(
+    modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
+) -> tuple[Tensor, Metrics]:
+    """Mean squared error of every member against one target, over members and batch."""
+    target = critic_target(modules, targets, batch, noise, config)
+    predicted = modules["critic"](batch["observations"], batch["actions"]).float()
+    loss = F.mse_loss(predicted, target.expand_as(predicted))
+    return loss, {"critic_loss": loss.detach(), "predicted_qs": predicted.detach().mean(), "target_qs": target.mean()}
+
+
+def actor_loss(
+    modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
+) -> tuple[Tensor, Metrics]:
+    """Mean of alpha log pi - Q over the batch, Q being the mean of all members; critics and alpha are constants."""
+    observations = batch["observations"]
+    temperature = modules["temperature"]().detach()
+    distribution = modules["actor"](observations, train=KeepMasks(noise.actor_keep))
+    actions, log_prob = distribution.sample_and_log_prob(noise.actor_eps)
+    values = call_frozen(modules["critic"], observations, actions).float().mean(0)
+    loss = (temperature * log_prob - values).mean()
+    return loss, {"actor_loss": loss.detach(), "temperature": temperature, "entropy": -log_prob.detach().mean()}
+
+
+def temperature_loss(
+    modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
+) -> tuple[Tensor, Metrics]:
+    """Penalty alpha (entropy - target entropy), the entropy estimated at the next observations."""
+    with torch.no_grad():
+        distribution = modules["actor"](batch["next_observations"], train=KeepMasks(noise.temperature_keep))
+        actions, log_prob = distribution.sample_and_log_prob(noise.temperature_eps)
+    target = -actions.shape[-1] / 2 if config.target_entropy is None else config.target_entropy
+    loss = modules["temperature"](lhs=-log_prob.mean(), rhs=log_prob.new_tensor(target))
+    return loss, {"temperature_loss": loss.detach()}

@@ -1,0 +1,109 @@
+"""The acting half of an agent, light enough for the actor process: a policy and its generator, numpy in and out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from rl.agents.continuous.sac_config import SacConfig
+from rl.common.typing import Arrays, Observations
+from rl.errors import CheckpointError
+from rl.networks.actor_critic_nets import Policy
+from rl.networks.layers import materialise
+from rl.networks.mlp import MLP
+
+
+def make_policy_module(action_dim: int, config: SacConfig, encoder: nn.Module | None = None) -> Policy:
+    """The tanh-squashed Gaussian policy of `config`, still without parameters."""
+    trunk = MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm)
+    return Policy(
+        encoder,
+        trunk,
+        action_dim,
+        std_parameterization=config.std_parameterization,
+        std_min=config.std_min,
+        std_max=config.std_max,
+        tanh_squash_distribution=True,
+    )
+
+
+def as_tensors(observations: Observations, device: torch.device) -> Tensor | dict[str, Tensor]:
+    """Observations on `device`: images stay uint8, everything else becomes float32."""
+    if isinstance(observations, Mapping):
+        return {key: _as_tensor(value, device) for key, value in observations.items()}
+    return _as_tensor(observations, device)
+
+
+def _as_tensor(value: np.ndarray, device: torch.device) -> Tensor:
+    array = np.asarray(value)
+    dtype = np.uint8 if array.dtype == np.uint8 else np.float32
+    return torch.from_numpy(np.require(array, dtype, ("C", "W"))).to(device)
+
+
+class SacPolicy:
+    """Chooses actions.
+
+    Args:
+        module: a policy with parameters; shared with the agent when the agent made this object.
+        generator: the source of exploration noise, on the CPU.
+        averaged: the Polyak average of `module`, which then chooses the actions without noise.
+    """
+
+    def __init__(self, module: nn.Module, generator: Generator, averaged: nn.Module | None = None) -> None:
+        self.module = module
+        self.generator = generator
+        self.averaged = averaged
+
+    @torch.inference_mode()
+    def sample_actions(
+        self, observations: Observations, *, argmax: bool = False, temperature: float = 1.0
+    ) -> np.ndarray:
+        """Actions as float32, in (-1, 1) where the policy squashes: (A,) for one observation, (N, A) for a batch.
+
+        Args:
+            observations: one observation or a batch.
+            argmax: take the mode instead of a draw.
+            temperature: scales the variance of a draw.
+        """
+        module = self.averaged if argmax and self.averaged is not None else self.module
+        device = next(module.parameters()).device
+        distribution = module(as_tensors(observations, device), temperature)
+        if argmax:
+            return distribution.mode().cpu().numpy()
+        eps = torch.randn(distribution.loc.shape, generator=self.generator).to(device)
+        return distribution.sample(eps).cpu().numpy()
+
+    def policy_state_dict(self) -> dict[str, np.ndarray]:
+        """The policy's parameters as float32 arrays: what an actor needs. The arrays are copies."""
+        return {name: value.numpy(force=True).copy() for name, value in self._tensors().items()}
+
+    @torch.no_grad()
+    def load_policy_state_dict(self, state: Arrays) -> None:
+        """Take parameters over from `policy_state_dict`.
+
+        Raises:
+            CheckpointError: a name or a shape does not fit; nothing was changed.
+        """
+        own = self._tensors()
+        expected = {name: tuple(value.shape) for name, value in own.items()}
+        given = {name: np.shape(value) for name, value in state.items()}
+        if expected != given:
+            wrong = sorted(set(expected.items()) ^ set(given.items()))
+            raise CheckpointError(f"these weights belong to another policy; first difference: {wrong[0]}")
+        for name, value in own.items():
+            value.copy_(torch.from_numpy(np.array(state[name])))
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        averaged = {} if self.averaged is None else self.averaged.state_dict(prefix="averaged.")
+        return {**self.module.state_dict(), **averaged}
+
+
+def make_policy(observation_dim: int, action_dim: int, config: SacConfig, seed: int = 0) -> SacPolicy:
+    """A policy of its own for an actor process, on the CPU."""
+    generator = Generator().manual_seed(seed)
+    module = materialise(make_policy_module(action_dim, config), torch.zeros(1, observation_dim), generator=generator)
+    return SacPolicy(module, generator, copy.deepcopy(module) if config.average_policy else None)

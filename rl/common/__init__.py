@@ -1,0 +1,1 @@
+"""What agents share: the train state, optimizers, types."""

@@ -1,0 +1,118 @@
+"""Evaluation: run a policy for some episodes and say how well it did, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.errors import ConfigError
+
+Policy = Callable[[Any], np.ndarray]
+"""Observation to action."""
+
+
+@dataclass
+class Episode:
+    """What one episode came to."""
+
+    total_reward: float = 0.0
+    length: int = 0
+    """Environment steps."""
+    success: bool | None = None
+    """`info["success"]` of the last step; None when the environment does not say."""
+    frames: list[np.ndarray] = field(default_factory=list)
+    """Rendered images, when they were asked for."""
+
+
+def evaluate(policy_fn: Policy, env: gym.Env, episodes: int, seed: int) -> dict[str, float]:
+    """Run a policy and summarise it; see `summarize` for the keys and `run_episodes` for the arguments."""
+    return summarize(run_episodes(policy_fn, env, episodes, seed))
+
+
+def run_episodes(
+    policy_fn: Policy, env: gym.Env, episodes: int, seed: int, *, keep_best_frames: bool = False
+) -> list[Episode]:
+    """Run a policy until each episode terminates or is truncated.
+
+    Args:
+        policy_fn: observation to action.
+        env: its own time limit must end an episode.
+        episodes: how many, at least 1.
+        seed: seeds the first reset; later resets continue the environment's own generator.
+        keep_best_frames: render every step and keep the frames of the best episode (not of all: they are large).
+    """
+    if episodes < 1:
+        raise ConfigError(f"an evaluation needs at least 1 episode, not {episodes}")
+    done: list[Episode] = []
+    for number in range(episodes):
+        done.append(_run_episode(policy_fn, env, seed if number == 0 else None, keep_best_frames))
+        if keep_best_frames:
+            best = best_episode(done)
+            for episode in done:
+                episode.frames = episode.frames if episode is best else []
+    return done
+
+
+def best_episode(episodes: Sequence[Episode]) -> Episode:
+    """The episode to show: successful before unsuccessful, then the higher return."""
+    return max(episodes, key=lambda episode: (bool(episode.success), episode.total_reward))
+
+
+def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
+    """Means over episodes.
+
+    Returns:
+        `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, `episodes`; and, over the episodes whose
+        environment reports success (keys are absent when none does), `success_rate` with its 95 % confidence interval
+        `success_low`, `success_high`.
+    """
+    returns = np.array([episode.total_reward for episode in episodes])
+    summary = {
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "return_min": float(returns.min()),
+        "return_max": float(returns.max()),
+        "length_mean": float(np.mean([episode.length for episode in episodes])),
+        "episodes": float(len(episodes)),
+    }
+    successes = [episode.success for episode in episodes if episode.success is not None]
+    if successes:
+        low, high = wilson_interval(sum(successes), len(successes))
+        summary |= {"success_rate": sum(successes) / len(successes), "success_low": low, "success_high": high}
+    return summary
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Score interval of a proportion, sensible at 0 and at 1 too. Wilson 1927, JASA 22(158); z = 1.96 means 95 %."""
+    rate = successes / trials
+    centre = rate + z * z / (2 * trials)
+    spread = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, render: bool) -> Episode:
+    episode = Episode()
+    observation, _ = env.reset(seed=seed)
+    ended = False
+    while not ended:
+        if render:
+            _keep_frame(episode, env.render())
+        observation, reward, terminated, truncated, info = env.step(policy_fn(observation))
+        episode.total_reward += float(reward)
+        episode.length += 1
+        ended = bool(terminated or truncated)
+    if "success" in info:
+        episode.success = bool(np.all(info["success"]))
+    return episode
+
+
+def _keep_frame(episode: Episode, frame: Any) -> None:
+    if not isinstance(frame, np.ndarray):
+        raise ConfigError("frames need an environment that was made with render_mode='rgb_array'")
+    episode.frames.append(frame)

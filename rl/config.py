@@ -1,0 +1,205 @@
+"""The configuration of a run: everything that the command line can set, field by field."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from rl.agents.continuous.sac_config import SacConfig
+from rl.environments import Adaptation
+from rl.errors import ConfigError
+
+TOKEN_VARIABLE = "RL_LINK_TOKEN"
+
+
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Where batches come from."""
+
+    capacity: int = 1_000_000
+    """Transitions that the replay buffer holds; the oldest go first."""
+    n_step: int = 1
+    """Rewards summed before bootstrapping."""
+    demos: tuple[Path, ...] = ()
+    """Files of demonstrations."""
+    demo_share: float = 0.5
+    """Part of every batch that comes from the demonstrations, when there are any. RLPD takes one half."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How often and where the policy is measured, without exploration noise."""
+
+    every_steps: int = 2000
+    """Environment steps between two evaluations; 0 turns them off."""
+    episodes: int = 5
+    """Episodes in an evaluation."""
+    where: Literal["process", "actor"] = "process"
+    """`process` has an environment of its own and never holds up the data; `actor` uses the actor's own between two
+    episodes, because a real robot exists once."""
+    cell: str | None = None
+    """Workcell of the evaluating process; the actors' when not given."""
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """How actors and the learner find each other."""
+
+    host: str = "127.0.0.1"
+    """Address of the learner. It listens there; everything but loopback needs a token."""
+    port: int | None = None
+    """Port of the learner. By default `train` picks a free one, and the other commands use 5488."""
+    token: str | None = None
+    """Shared secret; taken from RL_LINK_TOKEN when not given."""
+    capacity: int = 20_000
+    """Transitions that an actor keeps until they are acknowledged."""
+    overflow: Literal["wait", "drop_oldest"] = "wait"
+    """What an actor does when so many wait: a simulation waits, a real robot drops the oldest and says so."""
+    connect_timeout_s: float = 60.0
+    """How long an actor waits for its learner at the start."""
+    give_up_s: float = 300.0
+    """How long an actor goes on without its learner later."""
+    silence_s: float = 30.0
+    """After so long without a word from any actor the learner stops updating, and says so."""
+
+    def secret(self) -> str | None:
+        """The token, from the configuration or the environment."""
+        return self.token or os.environ.get(TOKEN_VARIABLE) or None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a policy with soft actor-critic, an actor and a learner in separate processes.
+
+    Raises:
+        ConfigError: two values contradict each other, or one is out of range.
+    """
+
+    preset: str = "default"
+    """Settings to start from: default, serl (SERL's own) or demo (learns from demonstrations); other options change
+    single values."""
+    env: str = "envs:PandaPickCube-v0"
+    """Gymnasium id; `module:Id-v0` imports the module first."""
+    cell: str | None = None
+    """Workcell: a name, a .toml file or the URL of a robot server; only for environments that take one."""
+    action_repeat: int = 1
+    """Environment steps that one action lasts."""
+    frame_stack: int = 1
+    """Newest observations that the agent sees together; two or three show what a single one hides, such as
+    accelerations. Demonstrations are recorded with the same number."""
+    steps: int = 1_000_000
+    """Actions to take in total, by all actors."""
+    seed: int = 0
+    """Seed of every random draw."""
+    out: Path | None = None
+    """Directory of the run; by default a new one under runs/."""
+    resume: bool = False
+    """Continue the run in --out."""
+    actors: int = 1
+    """Actor processes that `train` starts."""
+
+    batch_size: int = 256
+    """Transitions in one critic update."""
+    utd_ratio: int = 8
+    """Critic updates for each update of policy and temperature; one such round counts as one update."""
+    env_steps_per_update: float | None = None
+    """Steps that are collected for each update; without it the learner updates as fast as it can."""
+    max_lead: int | None = None
+    """Steps that actors may be ahead of the updates that are due: they wait for a slow learner. Without it they run
+    freely, as a real robot must. Needs --env-steps-per-update."""
+    random_steps: int = 1000
+    """First steps of a run, taken at random."""
+    training_starts: int = 1000
+    """Steps before the first update."""
+    publish_every: int = 1
+    """Updates between two publications of the weights."""
+    log_every: int = 50
+    """Updates between two lines of the log."""
+    checkpoint_every: int = 1000
+    """Updates between two checkpoints; 0 saves only at the end or when the learner is stopped."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints that stay."""
+    tensorboard: bool = False
+    """Write metrics for TensorBoard too."""
+    wandb_project: str | None = None
+    """Project of Weights & Biases to log to."""
+
+    device: str = "cpu"
+    """Where the learner computes: cpu, cuda, cuda:1 …"""
+    compile: bool = True
+    """Compile the updates; without a C++ compiler they stay eager."""
+    learner_threads: int = 2
+    """Threads of the learner's arithmetic; an actor has one."""
+
+    sac: SacConfig = field(default_factory=SacConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    link: LinkConfig = field(default_factory=LinkConfig)
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        for name in (
+            "action_repeat",
+            "frame_stack",
+            "steps",
+            "actors",
+            "batch_size",
+            "utd_ratio",
+            "training_starts",
+            "publish_every",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        if self.env_steps_per_update is not None and self.env_steps_per_update <= 0:
+            raise ConfigError(f"--env-steps-per-update must be positive, not {self.env_steps_per_update}")
+        if self.max_lead is not None and (
+            self.env_steps_per_update is None or self.max_lead < self.env_steps_per_update
+        ):
+            raise ConfigError(
+                f"--max-lead {self.max_lead} needs --env-steps-per-update, and must not be smaller: "
+                "else the actors wait for an update that waits for them"
+            )
+        if not 0.0 < self.replay.demo_share < 1.0:
+            raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")
+
+    def adaptation(self) -> Adaptation:
+        """How the environment looks to the agent."""
+        return Adaptation(self.action_repeat, self.frame_stack)
+
+    def directory(self) -> Path:
+        """The run's directory."""
+        if self.out is None:
+            raise ConfigError("this run has no directory: give --out")
+        return self.out
+
+
+_ADAPTER: TypeAdapter[TrainConfig] = TypeAdapter(TrainConfig)
+
+
+def save_config(config: TrainConfig, path: Path) -> None:
+    """Write a configuration as JSON; the token stays out of it."""
+    text = _ADAPTER.dump_json(config, indent=2, exclude={"link": {"token"}, "resume": True})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text + b"\n")
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read what `save_config` wrote.
+
+    Raises:
+        ConfigError: there is no such file, or it is no configuration.
+    """
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigError(f"{path} is no configuration of this version: {place}: {first['msg']}") from error

@@ -1,0 +1,187 @@
+"""Demonstrations: whole episodes in a journal file, recorded once and loaded into a replay buffer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.data.journal import Block, TransitionJournal
+from rl.data.n_step import NStep
+from rl.data.replay_buffer import ReplayBuffer
+from rl.data.schema import Batch, stack
+from rl.data.spaces import describe_spaces
+from rl.errors import DataError
+
+_RECORDER = "demonstrator"
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What a demonstration file holds."""
+
+    episodes: int
+    transitions: int
+    return_mean: float
+    """Mean of the undiscounted episode returns."""
+    successes: int
+    """Episodes whose last step reported success."""
+
+
+class DemoWriter:
+    """Writes demonstrations episode by episode; a killed recording keeps its finished episodes.
+
+    Args:
+        path: the file; an existing one with the same spaces gets more episodes.
+        observation_space: of the environment that the demonstrations are for.
+        action_space: the same.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], observation_space: gym.Space, action_space: gym.Space) -> None:
+        self._journal = TransitionJournal(path, metadata=describe_spaces(observation_space, action_space))
+
+    def __enter__(self) -> DemoWriter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def write_episode(self, transitions: Sequence[Mapping[str, Any]], *, success: bool) -> None:
+        """Append one episode; its last transition must end it.
+
+        Raises:
+            DataError: no transitions, or the episode does not end where `dones` says so.
+        """
+        if not transitions:
+            raise DataError("an episode without transitions is no demonstration")
+        batch = stack(list(transitions))
+        if not batch["dones"][-1] or batch["dones"][:-1].any():
+            raise DataError(
+                "a demonstration is one whole episode: `dones` must be 1 at its last transition and only there"
+            )
+        info = {"return": float(batch["rewards"].sum()), "success": bool(success)}
+        self._journal.append(_RECORDER, self._journal.last_sequence(_RECORDER) + 1, batch, info)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._journal.close()
+
+
+def record_demos(
+    path: str | os.PathLike[str],
+    env: gym.Env,
+    policy_fn: Callable[[Any], np.ndarray],
+    episodes: int,
+    seed: int,
+    *,
+    attempts_per_episode: int = 5,
+) -> DemoSummary:
+    """Record episodes of an expert, successful ones only (where the environment reports success).
+
+    Args:
+        path: the file; must not hold demonstrations yet.
+        env: seeded once, at the first reset.
+        policy_fn: observation to action; `info["executed_action"]` is stored instead where the environment gives one.
+        episodes: how many to keep.
+        seed: of the first reset.
+        attempts_per_episode: give up after `episodes` times as many attempts.
+
+    Raises:
+        DataError: the file exists, or the expert failed too often.
+    """
+    if Path(path).exists():
+        raise DataError(
+            f"{path} exists already: demonstrations are never overwritten; choose another file or delete it"
+        )
+    kept = attempts = 0
+    with DemoWriter(path, env.observation_space, env.action_space) as writer:
+        while kept < episodes:
+            if attempts == episodes * attempts_per_episode:
+                raise DataError(
+                    f"the expert succeeded in {kept} of {attempts} attempts only; {episodes} were asked for"
+                )
+            transitions, success = run_episode(env, policy_fn, seed if attempts == 0 else None)
+            attempts += 1
+            if success:
+                writer.write_episode(transitions, success=success)
+                kept += 1
+    return summarize_demos(path)
+
+
+def run_episode(
+    env: gym.Env, policy_fn: Callable[[Any], np.ndarray], seed: int | None
+) -> tuple[list[dict[str, Any]], bool]:
+    """One episode as transitions, and whether it succeeded (True when the environment does not say)."""
+    observation, _ = env.reset(seed=seed)
+    transitions: list[dict[str, Any]] = []
+    ended = False
+    while not ended:
+        action = np.asarray(policy_fn(observation), dtype=env.action_space.dtype)
+        next_observation, reward, terminated, truncated, info = env.step(action)
+        ended = bool(terminated or truncated)
+        transitions.append({
+            "observations": observation,
+            "actions": np.asarray(info.get("executed_action", action), dtype=env.action_space.dtype),
+            "next_observations": next_observation,
+            "rewards": np.float32(reward),
+            "masks": np.float32(not terminated),
+            "dones": np.float32(ended),
+        })  # fmt: skip
+        observation = next_observation
+    return transitions, bool(np.all(info.get("success", True)))
+
+
+def load_demos(
+    path: str | os.PathLike[str],
+    buffer: ReplayBuffer,
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    *,
+    n_step: NStep | None = None,
+    extras: Mapping[str, float] | None = None,
+) -> DemoSummary:
+    """Insert every demonstration of a file into a buffer.
+
+    Args:
+        path: a file made by `DemoWriter`.
+        buffer: must have room for all of it.
+        observation_space: of the environment that will be trained on; must equal the file's.
+        action_space: the same.
+        n_step: turns the episodes into n-step transitions first.
+        extras: values of the buffer's extra fields, which the file does not have: `{"is_intervention": 1.0}`.
+
+    Raises:
+        DataError: other spaces, other fields, or no room.
+    """
+    with TransitionJournal(path, read_only=True, metadata=describe_spaces(observation_space, action_space)) as journal:
+        if len(journal) > buffer.capacity:
+            raise DataError(f"{path} holds {len(journal)} transitions, the buffer has room for {buffer.capacity}")
+        for block in journal.blocks():
+            batch = block.transitions if n_step is None else n_step.push(block.transitions)
+            buffer.extend(batch | _constant_fields(batch, extras or {}))
+    return summarize_demos(path)
+
+
+def summarize_demos(path: str | os.PathLike[str]) -> DemoSummary:
+    """Count what a demonstration file holds."""
+    with TransitionJournal(path, read_only=True) as journal:
+        infos = [_info(block) for block in journal.blocks()]
+        transitions = len(journal)
+    returns = [info["return"] for info in infos]
+    mean = float(np.mean(returns)) if returns else 0.0
+    return DemoSummary(len(infos), transitions, mean, sum(info["success"] for info in infos))
+
+
+def _info(block: Block) -> dict[str, Any]:
+    if not isinstance(block.info, dict) or not {"return", "success"} <= block.info.keys():
+        raise DataError("this is a journal, but not one of demonstrations: its blocks are no episodes")
+    return block.info
+
+
+def _constant_fields(batch: Batch, values: Mapping[str, float]) -> Batch:
+    return {name: np.full(len(batch["rewards"]), value, np.float32) for name, value in values.items()}

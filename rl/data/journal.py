@@ -1,0 +1,249 @@
+"""TransitionJournal: the durable record of every acknowledged transition, and the file format of demonstrations.
+
+The file is SQLite in WAL mode. It is in Python's standard library, it is transactional (a process killed at any moment
+leaves either the whole block or nothing), readers do not block the writer, and any tool can open it. Rows are only ever
+appended: one row is one block of consecutive transitions of one actor, encoded by `rl.data.codec`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl.data.codec import decode, encode
+from rl.data.schema import Batch, Field, FlatBatch, leaves, len_of, map_leaves, nest
+from rl.errors import JournalError, SchemaMismatch, SequenceGap
+
+FORMAT_VERSION = 1
+
+_TABLES = """
+CREATE TABLE metadata (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocks (
+    first_row INTEGER PRIMARY KEY,  -- transitions stored before this block
+    count INTEGER NOT NULL,
+    actor_id TEXT NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    info BLOB
+);
+CREATE INDEX blocks_of_actor ON blocks (actor_id, first_sequence);
+"""
+_PAGE = 64  # blocks fetched at once: long enough to be cheap, short enough to hold image blocks in memory
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive transitions of one actor, as they were appended."""
+
+    last_row: int
+    """Number of transitions in the journal up to the end of this block; give it to `read` to go on after it."""
+    actor_id: str
+    first_sequence: int
+    """The actor's own number of the first transition here."""
+    transitions: Batch
+    info: Any
+    """What the actor sent along, or None."""
+
+
+class TransitionJournal:
+    """An append-only file of transitions, exactly once per actor and sequence number.
+
+    May be shared by threads. Closing it (or `with`) is polite, not necessary: what `append` returned for is on disk.
+
+    Args:
+        path: the file; made when it is missing.
+        read_only: open an existing file for reading alone.
+        metadata: facts that must hold for the whole file (env id, spaces); stored in a new file, checked in an old one.
+
+    Raises:
+        JournalError: no such file, not a journal, another format version, or other metadata than asked for.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, read_only: bool = False, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        with self._translated():
+            self._connection = _connect(self.path, read_only)
+            try:
+                self._open(dict(metadata or {}))
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> TransitionJournal:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Number of transitions."""
+        row = self._query("SELECT first_row + count FROM blocks ORDER BY first_row DESC LIMIT 1")
+        return int(row[0][0]) if row else 0
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is known about the whole file; `fields` names the transition's fields after the first append."""
+        return {name: json.loads(value) for name, value in self._query("SELECT name, value FROM metadata")}
+
+    def last_sequence(self, actor_id: str) -> int:
+        """Sequence number of the newest stored transition of this actor; -1 when there is none."""
+        query = "SELECT first_sequence + count FROM blocks WHERE actor_id = ? ORDER BY first_sequence DESC LIMIT 1"
+        row = self._query(query, actor_id)
+        return int(row[0][0]) - 1 if row else -1
+
+    def append(self, actor_id: str, first_sequence: int, transitions: Mapping[str, Any], info: Any = None) -> int:
+        """Store a batch durably; transitions that are already stored are dropped, so a resend changes nothing.
+
+        Args:
+            actor_id: name of one run of one actor; its sequence numbers count from 0.
+            first_sequence: number of the first transition of the batch.
+            transitions: nested dict of arrays with a leading axis of one length.
+            info: any tree the codec takes, kept with the block.
+
+        Returns:
+            The sequence number of the newest stored transition of this actor.
+
+        Raises:
+            SequenceGap: transitions before `first_sequence` are missing; send again from `last_sequence() + 1`.
+            SchemaMismatch: the fields differ from those already in this file.
+            JournalError: the file cannot be written.
+        """
+        flat = {path: np.asarray(value) for path, value in leaves(transitions)}
+        length = _checked_length(flat)
+        with self._transaction():
+            last = self.last_sequence(actor_id)
+            if first_sequence > last + 1:
+                raise SequenceGap(
+                    f"actor {actor_id!r} offers {first_sequence}.., but {last + 1}.. is missing: resend from {last + 1}"
+                )
+            skip = last + 1 - first_sequence
+            if skip >= length:
+                return last
+            self._check_fields(flat)
+            payload = encode(nest({path: array[skip:] for path, array in flat.items()}))
+            row = (len(self), length - skip, actor_id, last + 1, payload, None if info is None else encode(info))
+            self._connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
+        return last + length - skip
+
+    def read(self, after_row: int = 0) -> Iterator[tuple[int, Batch]]:
+        """All transitions after the first `after_row`, in the order of appending.
+
+        Yields:
+            The number of transitions up to the end of the batch, and the batch.
+        """
+        for block in self.blocks(after_row):
+            yield block.last_row, block.transitions
+
+    def blocks(self, after_row: int = 0) -> Iterator[Block]:
+        """As `read`, with everything that was stored along."""
+        query = "SELECT * FROM blocks WHERE first_row + count > ? AND first_row >= ? ORDER BY first_row LIMIT ?"
+        start = self._query("SELECT coalesce(max(first_row), 0) FROM blocks WHERE first_row <= ?", after_row)[0][0]
+        while page := self._query(query, after_row, start, _PAGE):
+            for row in page:
+                yield _to_block(row, max(0, after_row - row[0]))
+            after_row = start = page[-1][0] + page[-1][1]
+
+    def close(self) -> None:
+        """Close the file. A finished file is one file again, without SQLite's side files."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self, wanted: dict[str, Any]) -> None:
+        if not self.read_only:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # Not only a killed process but also a power cut may not lose what was acknowledged.
+            self._connection.execute("PRAGMA synchronous = FULL")
+            with self._transaction():
+                if not self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                    self._create({"format_version": FORMAT_VERSION, **wanted})
+        self._check_metadata({"format_version": FORMAT_VERSION, **wanted})
+
+    def _create(self, facts: Mapping[str, Any]) -> None:
+        for statement in _TABLES.split(";")[:-1]:
+            self._connection.execute(statement)
+        for name, value in facts.items():
+            self._remember(name, value)
+
+    def _remember(self, name: str, value: Any) -> None:
+        self._connection.execute("INSERT INTO metadata VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _check_metadata(self, wanted: Mapping[str, Any]) -> None:
+        stored = self.metadata
+        for name, value in wanted.items():
+            if stored.get(name) != json.loads(json.dumps(value)):
+                raise JournalError(
+                    f"{self.path} was written with {name} = {stored.get(name)!r}, but {value!r} is asked for; "
+                    "use another file, or the settings that it was written with"
+                )
+
+    def _check_fields(self, flat: FlatBatch) -> None:
+        """The first append decides which fields this file has; later ones must agree."""
+        fields = {"/".join(path): str(Field(array.shape[1:], array.dtype)) for path, array in flat.items()}
+        stored = self.metadata.get("fields")
+        if stored is None:
+            self._remember("fields", fields)
+        elif stored != fields:
+            different = sorted(name for name in stored.keys() | fields.keys() if stored.get(name) != fields.get(name))
+            detail = "; ".join(f"{name}: stored {stored.get(name)}, offered {fields.get(name)}" for name in different)
+            raise SchemaMismatch(f"{self.path} holds other fields. {detail}")
+
+    def _query(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        with self._lock, self._translated():
+            return self._connection.execute(query, arguments).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; IMMEDIATE, because a second writer must wait before it reads the last sequence number."""
+        with self._lock, self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:
+                yield
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {self.path} cannot be used: {error}") from error
+
+
+def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    options = ""
+    if read_only:
+        if not path.is_file():
+            raise JournalError(f"there is no journal at {path}")
+        # SQLite reads a WAL file through side files; where it cannot make them the file cannot change either.
+        frozen = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
+        options = "?mode=ro&immutable=1" if frozen else "?mode=ro"
+    elif not path.parent.is_dir():
+        raise JournalError(f"the directory {path.parent} does not exist; make it first")
+    uri = path.absolute().as_uri() + options
+    return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
+
+
+def _to_block(row: tuple[Any, ...], skip: int) -> Block:
+    first_row, count, actor_id, first_sequence, payload, info = row
+    transitions = map_leaves(lambda array: array[skip:], decode(payload))
+    return Block(
+        first_row + count, actor_id, first_sequence + skip, transitions, None if info is None else decode(info)
+    )
+
+
+def _checked_length(flat: FlatBatch) -> int:
+    lengths = {"/".join(path): array.shape[:1] for path, array in flat.items()}
+    if len(set(lengths.values())) != 1 or () in lengths.values():
+        raise SchemaMismatch(f"the fields of a batch must share the length of their first axis: {lengths}")
+    return len_of(flat)

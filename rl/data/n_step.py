@@ -1,0 +1,77 @@
+"""NStep: one actor's stream of 1-step transitions to n-step transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rl.data.schema import Batch, FlatBatch, Path, leaves, len_of, nest
+from rl.errors import ConfigError
+
+_REWARDS: Path = ("rewards",)
+_MASKS: Path = ("masks",)
+_DONES: Path = ("dones",)
+
+
+class NStep:
+    """Sums rewards over the next n steps, within the trajectory.
+
+    A transition that starts at step t and spans m <= n steps (fewer only at the end of the trajectory) gets
+
+        rewards = sum_{k<m} discount^k r_{t+k},  masks = discount^(m-1) * masks_{t+m-1},  next_observations of t+m-1
+
+    so that an agent which bootstraps with `rewards + discount * masks * V(next_observations)` needs no change
+    (Sutton & Barto 2018, eq. 7.1). A termination ends the sum with mask 0, a truncation with a bootstrap after m steps.
+    Every other field is that of step t. One instance serves one actor's stream; n = 1 changes nothing.
+
+    Args:
+        n: number of steps, at least 1.
+        discount: per step.
+    """
+
+    def __init__(self, n: int, discount: float) -> None:
+        if n < 1 or not 0.0 <= discount <= 1.0:
+            raise ConfigError(
+                f"n-step returns need n >= 1 and a discount in [0, 1], not n = {n}, discount = {discount}"
+            )
+        self.n = n
+        self.discount = discount
+        self._waiting: FlatBatch = {}
+
+    def push(self, batch: Mapping[str, Any]) -> Batch:
+        """Take the next transitions of the stream and return those that are complete, oldest first (maybe none)."""
+        flat = dict(leaves(batch))
+        if self._waiting:
+            flat = {path: np.concatenate([self._waiting[path], flat[path]]) for path in flat}
+        steps = np.arange(len_of(flat))
+        ends = (flat[_DONES] > 0) | (flat[_MASKS] == 0)
+        next_end = np.minimum.accumulate(np.where(ends, steps, len(steps))[::-1])[::-1]
+        last = np.minimum(steps + self.n - 1, next_end)
+        complete = int(np.count_nonzero(last < len(steps)))  # `last` never falls, so these come first
+        self._waiting = {path: array[complete:] for path, array in flat.items()}
+        return self._sum(flat, last[:complete])
+
+    def flush(self) -> Batch:
+        """Complete what waits with the steps there are: the stream breaks here, as at a truncation.
+
+        Returns:
+            A batch, or an empty dict when nothing waits.
+        """
+        flat, self._waiting = self._waiting, {}
+        length = len_of(flat) if flat else 0
+        return self._sum(flat, np.full(length, length - 1)) if length else {}
+
+    def _sum(self, flat: FlatBatch, last: np.ndarray) -> Batch:
+        first = np.arange(len(last))
+        result = {path: array[last] if path[0] == "next_observations" else array[first] for path, array in flat.items()}
+        rewards = flat[_REWARDS][first].astype(np.float64)
+        for k in range(1, self.n):
+            inside = first + k <= last
+            rewards[inside] += self.discount**k * flat[_REWARDS][first[inside] + k]
+        result[_REWARDS] = rewards.astype(flat[_REWARDS].dtype)
+        masks = self.discount ** (last - first).astype(np.float64) * flat[_MASKS][last]
+        result[_MASKS] = masks.astype(flat[_MASKS].dtype)
+        result[_DONES] = flat[_DONES][last]
+        return nest(result)

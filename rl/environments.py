@@ -1,0 +1,117 @@
+"""How an environment is built for a state agent: flat float32 observations, actions in [-1, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+
+from rl.errors import ConfigError
+
+
+class RepeatAction(gym.Wrapper):
+    """Each action lasts for several steps, whose rewards are summed; an episode's end ends it early.
+
+    Args:
+        env: any environment.
+        times: steps of one action.
+    """
+
+    def __init__(self, env: gym.Env, times: int) -> None:
+        super().__init__(env)
+        self._times = times
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Take the action up to `times` times; `info` is that of the last one."""
+        total = 0.0
+        for _ in range(self._times):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, info
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How an environment looks to an agent."""
+
+    action_repeat: int = 1
+    """Environment steps that one action lasts."""
+    frame_stack: int = 1
+    """Newest observations that are handed over together, oldest first; the first one of an episode is repeated."""
+
+
+AS_IT_IS = Adaptation()
+
+
+def make_env(
+    env_id: str, cell: str | None = None, adaptation: Adaptation = AS_IT_IS, render_mode: str | None = None
+) -> gym.Env:
+    """Build an environment by its Gymnasium id.
+
+    Args:
+        env_id: `Id-v0` or `module:Id-v0`, whose module is imported first.
+        cell: handed to environments that stand in a workcell.
+        adaptation: how it looks to the agent.
+        render_mode: Gymnasium's.
+
+    Raises:
+        ConfigError: there is no such environment, it takes no cell, or a state agent cannot use it.
+    """
+    wanted = {"cell": cell, "render_mode": render_mode}
+    options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    try:
+        env = gym.make(env_id, **options)
+    except ImportError as error:
+        raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
+    except gym.error.Error as error:
+        raise ConfigError(f"there is no environment {env_id!r}: {error}") from error
+    except TypeError as error:
+        if cell is None or "cell" not in str(error):
+            raise
+        raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
+    return adapt(env, adaptation)
+
+
+def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:
+    """Wrap a built environment for a state agent.
+
+    Raises:
+        ConfigError: actions are not a bounded Box, or the observation holds images.
+    """
+    _check(env)
+    if adaptation.action_repeat > 1:
+        env = RepeatAction(env, adaptation.action_repeat)
+    if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]
+        env = gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+    if not isinstance(env.observation_space, gym.spaces.Box) or len(env.observation_space.shape) != 1:
+        env = gym.wrappers.FlattenObservation(env)
+    if env.observation_space.dtype != np.float32:
+        env = _as_float32(env)
+    if adaptation.frame_stack > 1:
+        env = gym.wrappers.FlattenObservation(gym.wrappers.FrameStackObservation(env, adaptation.frame_stack))
+    return env
+
+
+def _as_float32(env: gym.Env) -> gym.Env:
+    """Gymnasium's own wrapper warns about the precision of the bounds, which nobody reads here."""
+    bounds: Any = env.observation_space
+    space = gym.spaces.Box(bounds.low.astype(np.float32), bounds.high.astype(np.float32), dtype=np.float32)
+    return gym.wrappers.TransformObservation(env, lambda observation: observation.astype(np.float32), space)
+
+
+def _check(env: gym.Env) -> None:
+    actions = env.action_space
+    if not isinstance(actions, gym.spaces.Box) or len(actions.shape) != 1 or not actions.is_bounded():
+        raise ConfigError(f"soft actor-critic needs bounded actions in a flat Box, not {actions}")
+    if any(space.dtype == np.uint8 for space in _boxes(env.observation_space)):
+        raise ConfigError("this observation holds images, and a state agent cannot see: choose an --env without them")
+
+
+def _boxes(space: gym.Space) -> list[gym.Space]:
+    if isinstance(space, gym.spaces.Dict):
+        return [box for inner in space.spaces.values() for box in _boxes(inner)]
+    return [space]

@@ -1,0 +1,232 @@
+"""The learner's loop: transitions in, updates, weights out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from rl.common.typing import Batch, Metrics
+from rl.feed import Feed
+from rl.link.frames import Weights
+from rl.link.hub import Hub
+from rl.link.messages import Report
+from rl.schedule import Schedule
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.logger import Logger
+from rl.utils.rng_state import rng_state
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_S = 0.2  # the longest wait after which the learner looks whether it was told to stop
+
+
+class Agent(Protocol):
+    """What the loop needs of an agent."""
+
+    def update_high_utd(self, batch: Batch, utd_ratio: int) -> Metrics:
+        """Several critic updates and one of everything else."""
+        ...
+
+    def policy_state_dict(self) -> dict[str, np.ndarray]:
+        """What actors need to act."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resume needs."""
+        ...
+
+
+class Batches(Iterator[Batch], Protocol):
+    """An endless stream of batches on the learner's device whose position can be saved."""
+
+    def state_dict(self) -> Any:
+        """Where the stream stands."""
+        ...
+
+
+class Stop(Protocol):
+    """Whether somebody wants the loop to end."""
+
+    def is_set(self) -> bool:
+        """True when the loop should end after this step."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for that for some seconds at most."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often the loop does its side work, in updates."""
+
+    utd_ratio: int
+    publish_every: int
+    log_every: int
+    checkpoint_every: int
+    silence_s: float
+
+
+@dataclass
+class Progress:
+    """Where the learner is; shown to whoever asks for the status."""
+
+    steps: int
+    updates: int = 0
+    env_steps: int = 0
+    buffer: int = 0
+    updates_per_s: float = 0.0
+    env_steps_per_s: float = 0.0
+    episodes: int = 0
+    episode_return: float | None = None
+    evaluation: dict[str, float] = field(default_factory=dict)
+    waiting_for: str | None = "the first actor"
+
+
+class LearnerLoop:
+    """Everything that the loop uses, built by somebody else.
+
+    Args:
+        agent: what is trained.
+        feed: where transitions come from.
+        hub: the actors.
+        schedule: when to update.
+        rhythm: when to do the rest.
+        metrics: where figures go.
+        checkpoints: where the run's state goes.
+        progress: counters, those of the checkpoint after a resume.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        feed: Feed,
+        hub: Hub,
+        schedule: Schedule,
+        rhythm: Rhythm,
+        metrics: Logger,
+        checkpoints: Checkpoints,
+        progress: Progress,
+    ) -> None:
+        self._agent, self._feed, self._hub, self._schedule, self._rhythm = agent, feed, hub, schedule, rhythm
+        self._metrics, self._checkpoints, self._progress = metrics, checkpoints, progress
+        self._marks: list[tuple[float, int, int]] = []
+
+    def gather(self, stop: Stop) -> None:
+        """Let the actors act until there is enough to learn from."""
+        self._publish()
+        while self._feed.pull() < self._schedule.training_starts and not stop.is_set():
+            self._wait(self._schedule.training_starts, "the first steps, before which nothing is learned")
+            self._drain_reports()
+        self._progress.env_steps = self._feed.env_steps
+
+    def run(self, batches: Batches, stop: Stop) -> None:
+        """Update until the schedule is done or somebody stops it; the state is saved in the end."""
+        progress, rhythm = self._progress, self._rhythm
+        while not stop.is_set() and not self._schedule.is_done(progress.env_steps, progress.updates):
+            progress.env_steps, progress.buffer = self._feed.pull(), self._feed.buffered
+            self._drain_reports()
+            if not self._may_update():
+                continue
+            metrics = self._agent.update_high_utd(next(batches), rhythm.utd_ratio)
+            progress.updates += 1
+            if progress.updates % rhythm.publish_every == 0:
+                self._publish()
+            self._hub.grant(self._schedule.steps_allowed(progress.updates))
+            if progress.updates % rhythm.log_every == 0:
+                self._log(metrics)
+            if rhythm.checkpoint_every and progress.updates % rhythm.checkpoint_every == 0:
+                self.save(batches)
+        self._publish()
+        self.save(batches)
+
+    def finish(self, timeout_s: float) -> None:
+        """Tell everybody that the training is over, and take their last words."""
+        self._hub.finish()
+        deadline_s = time.monotonic() + timeout_s
+        while not self._hub.wait_for_departure(_PATIENCE_S) and time.monotonic() < deadline_s:
+            self._drain_reports()
+        self._drain_reports()
+
+    def save(self, batches: Batches) -> None:
+        """Write a checkpoint."""
+        progress = self._progress
+        state = {
+            "agent": self._agent.state_dict(),
+            "updates": progress.updates,
+            "env_steps": progress.env_steps,
+            "episodes": progress.episodes,
+            "batches": batches.state_dict(),
+            "rng": rng_state(),
+        }
+        path = self._checkpoints.save(progress.updates, state)
+        logger.info("checkpoint %s after %d updates and %d steps", path.name, progress.updates, progress.env_steps)
+
+    def _may_update(self) -> bool:
+        """True when an update is due and actors are there; else wait a little and say why."""
+        progress = self._progress
+        if not self._schedule.may_update(progress.env_steps, progress.updates):
+            self._wait(self._schedule.steps_wanted(progress.updates), None)
+            return False
+        if self._hub.silence_s() > self._rhythm.silence_s and progress.env_steps < self._schedule.steps:
+            self._wait(progress.env_steps + 1, None)
+            return False
+        self._say_waiting(None)
+        return True
+
+    def _wait(self, env_steps: int, reason: str | None) -> None:
+        """Wait a little for data; when nobody is there to send any, say so."""
+        silence_s = self._hub.silence_s()
+        if silence_s == float("inf"):
+            reason = "the first actor"
+        elif silence_s > self._rhythm.silence_s:
+            reason = f"an actor: none was heard for {self._rhythm.silence_s:g} s, and updates pause meanwhile"
+        self._say_waiting(reason)
+        self._hub.wait_for_data(env_steps, _PATIENCE_S)
+
+    def _say_waiting(self, reason: str | None) -> None:
+        if reason != self._progress.waiting_for:
+            logger.warning("waiting for %s", reason) if reason else logger.info("learning")
+        self._progress.waiting_for = reason
+
+    def _publish(self) -> None:
+        self._hub.publish(Weights(self._progress.updates, self._agent.policy_state_dict()))
+        self._hub.grant(self._schedule.steps_allowed(self._progress.updates))
+
+    def _log(self, metrics: Mapping[str, Any]) -> None:
+        progress = self._progress
+        self._marks = [*self._marks[-9:], (time.monotonic(), progress.updates, progress.env_steps)]
+        (then_s, updates, steps), now_s = self._marks[0], self._marks[-1][0]
+        if now_s > then_s:
+            progress.updates_per_s = (progress.updates - updates) / (now_s - then_s)
+            progress.env_steps_per_s = (progress.env_steps - steps) / (now_s - then_s)
+        counters = {
+            "updates": progress.updates,
+            "updates_per_s": progress.updates_per_s,
+            "env_steps_per_s": progress.env_steps_per_s,
+        }
+        self._metrics.log(progress.env_steps, {**metrics, **counters})
+
+    def _drain_reports(self) -> None:
+        for actor, report in self._hub.take_reports():
+            self._note(actor, report)
+
+    def _note(self, actor: str, report: Report) -> None:
+        progress = self._progress
+        step = int(report.values.get("env_steps", progress.env_steps))
+        self._metrics.log(step, {report.topic: dict(report.values)})
+        if report.topic == "evaluation":
+            progress.evaluation = dict(report.values)
+            logger.info("%s after %d steps: %s", actor, step, _in_words(report.values))
+        else:
+            progress.episodes += 1
+            progress.episode_return = report.values["return"]
+
+
+def _in_words(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

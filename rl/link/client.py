@@ -1,0 +1,149 @@
+"""LearnerLink: the actor's end of the link; the control loop touches memory only, a thread does the talking."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from rl.errors import LinkUnavailable, RlError
+from rl.link.dialogue import Dialogue
+from rl.link.frames import Weights
+from rl.link.messages import Hello, Report, Welcome
+from rl.link.outbox import Outbox
+from rl.link.state import ClientSettings, LinkState
+
+_REPORTS_KEPT = 1000
+_T = TypeVar("_T")
+
+
+class LearnerLink:
+    """An actor's view of its learner. Use it as a context; entering waits for the learner's welcome.
+
+    Every method may raise the error that ended the conversation: `LinkUnavailable`, `LinkUnauthorized`,
+    `SchemaMismatch` or `LinkProtocolError`. A lost connection is no error: the link reconnects, and sends again what
+    was not acknowledged.
+
+    Args:
+        settings: where the learner is, and how patient to be.
+        hello: who this actor is.
+        connect_timeout_s: how long entering waits for the learner.
+    """
+
+    def __init__(self, settings: ClientSettings, hello: Hello, connect_timeout_s: float = 60.0) -> None:
+        self._settings = settings
+        self._connect_timeout_s = connect_timeout_s
+        self._state = LinkState(Outbox(settings.capacity, settings.overflow), deque(maxlen=_REPORTS_KEPT))
+        self._dialogue = Dialogue(settings, hello, self._state)
+        self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            if not self._wait(lambda: self._state.welcome is not None, self._connect_timeout_s):
+                raise LinkUnavailable(
+                    f"no learner answers at {self._settings.url} within {self._connect_timeout_s:g} s. Is it running? "
+                    f"Last try: {self._state.last_problem or 'no answer'}"
+                )
+        except RlError:
+            self.close(flush_s=0.0)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def welcome(self) -> Welcome:
+        """The learner's first answer."""
+        self._check()
+        assert self._state.welcome is not None
+        return self._state.welcome
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions of all actors as far as this actor knows, with its own unacknowledged ones."""
+        return self._state.env_steps + len(self._state.outbox)
+
+    @property
+    def is_finished(self) -> bool:
+        """True when the learner has said that the training is over."""
+        self._check()
+        return self._state.is_finished
+
+    @property
+    def dropped(self) -> int:
+        """Transitions that had to be thrown away."""
+        return self._state.outbox.dropped
+
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was made anew."""
+        return max(0, self._state.connections - 1)
+
+    def send(self, transition: Mapping[str, Any]) -> None:
+        """Queue one transition: a nested dict of arrays without leading axis, to which nobody writes from now on."""
+        self._check()
+        self._state.outbox.put(transition)
+        self._dialogue.wake()
+
+    def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
+        """Queue figures for the learner's log."""
+        version = self._state.applied_version
+        self._state.reports.append(Report(topic=topic, weights_version=version, values=dict(values)))
+        self._dialogue.wake()
+
+    def may_step(self, timeout_s: float) -> bool:
+        """Wait until the learner allows one more step; False when it has not by then, or when the training is over."""
+        state = self._state
+        if state.may_step() and state.failure is None:
+            return True
+        return self._wait(lambda: state.may_step() or state.is_finished, timeout_s) and not state.is_finished
+
+    def take_weights(self) -> Weights | None:
+        """The newest weights if they were not taken yet."""
+        weights, self._state.weights = self._state.weights, None
+        if weights is not None:
+            self._state.applied_version = weights.version
+        return weights
+
+    def wait_for_weights(self, timeout_s: float) -> Weights | None:
+        """As `take_weights`, but waits for them."""
+        self._wait(lambda: self._state.weights is not None or self._state.is_finished, timeout_s)
+        return self.take_weights()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything is acknowledged; False when it is not by then."""
+        return self._wait(lambda: not len(self._state.outbox) and not self._state.reports, timeout_s)
+
+    def close(self, flush_s: float = 5.0) -> None:
+        """Say what is left to say, for `flush_s` at most, and hang up."""
+        if flush_s and self._state.failure is None:
+            deadline_s = time.monotonic() + flush_s
+            while not self._state.is_flushed() and self._state.failure is None and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+        self._state.outbox.close()
+        self._dialogue.stop()
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._dialogue.run())
+        except RlError as error:
+            self._state.fail(error)
+
+    def _check(self) -> None:
+        if self._state.failure is not None:
+            raise self._state.failure
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        with self._state.changed:
+            self._state.changed.wait_for(lambda: condition() or self._state.failure is not None, timeout_s)
+            self._check()
+            return condition()

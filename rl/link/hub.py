@@ -1,0 +1,272 @@
+"""Hub: what the learner's thread and the connections of its actors share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rl.data.journal import TransitionJournal
+from rl.data.schema import TransitionSchema
+from rl.errors import LinkProtocolError, RlError, SchemaMismatch
+from rl.link.frames import Chunk, Weights, merge
+from rl.link.messages import (
+    NOTHING_STORED,
+    PROTOCOL,
+    AgentSpec,
+    Heartbeat,
+    Hello,
+    Receipt,
+    Report,
+    Welcome,
+    build_space,
+)
+
+_REPORTS_KEPT = 10_000
+
+
+@dataclass
+class ActorRecord:
+    """What the learner knows about one attempt of an actor."""
+
+    actor: str
+    attempt: str
+    role: str
+    last_sequence: int
+    connections: int = 0
+    heard_s: float = field(default_factory=time.monotonic)
+    """Monotonic time of its last word."""
+    heartbeat: Heartbeat | None = None
+    lag: int | None = None
+    """Updates between the weights that the actor acts with and the newest ones, at its last heartbeat."""
+
+    @property
+    def actor_id(self) -> str:
+        """Key in the journal."""
+        return f"{self.actor}/{self.attempt}"
+
+
+class Hub:
+    """The meeting point of learner and actors; any thread may call it, `admit` and `store` one at a time.
+
+    Data goes through the journal alone: a chunk is stored there, then acknowledged, and the learner reads its replay
+    from there, live and after a restart by the same call. So there is no moment at which a kill loses or doubles
+    anything.
+
+    Args:
+        journal: where transitions are stored.
+        env: id of the environment that is trained.
+        spec: what the actors must have; None takes it from the first actor, so that a learner never touches a robot.
+    """
+
+    def __init__(self, journal: TransitionJournal, env: str, spec: AgentSpec | None = None) -> None:
+        self._journal = journal
+        self._env = env
+        self._spec = spec
+        self._schema = _schema(spec) if spec else None
+        self._records: dict[str, ActorRecord] = {}
+        self._stored = len(journal)
+        self._limit = 0
+        self._finished = False
+        self._failure: RlError | None = None
+        self._weights: tuple[int, bytes] | None = None
+        self._reports: deque[tuple[str, Report]] = deque(maxlen=_REPORTS_KEPT)
+        self._listeners: list[Callable[[], object]] = []
+        self._changed = threading.Condition()
+        self.progress: Any = None
+        """A dataclass that the learner wants to be seen in the status."""
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions of all actors on disk."""
+        return self._stored
+
+    def wait_for_spec(self, timeout_s: float) -> AgentSpec | None:
+        """The spec of the first actor, or None when none has come in time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._spec is not None, timeout_s)
+            return self._spec
+
+    def wait_for_data(self, env_steps: int, timeout_s: float) -> bool:
+        """Wait until at least `env_steps` transitions are stored; False when they have not come in time.
+
+        Raises:
+            JournalError: the disk refused a transition; nothing more can be stored.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._stored >= env_steps or self._failure is not None, timeout_s)
+            if self._failure is not None:
+                raise self._failure
+            return self._stored >= env_steps
+
+    def publish(self, weights: Weights) -> None:
+        """Make these the newest weights; every actor gets them, also one that connects later (agentlace's A8)."""
+        self._weights = (weights.version, weights.to_bytes())
+        self._notify()
+
+    def grant(self, env_steps: int) -> None:
+        """Allow the actors to go on until `env_steps` transitions are stored in total."""
+        if env_steps != self._limit:
+            self._limit = env_steps
+            self._notify()
+
+    def finish(self) -> None:
+        """Tell the actors that the training is over."""
+        self._finished = True
+        self._notify()
+
+    def wait_for_departure(self, timeout_s: float) -> bool:
+        """Wait until nobody is connected; False when somebody still is by then."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not any(record.connections for record in self._records.values()), timeout_s
+            )
+
+    def take_reports(self) -> list[tuple[str, Report]]:
+        """Reports since the last call, each with the name of its actor."""
+        with self._changed:
+            taken = list(self._reports)
+            self._reports.clear()
+            return taken
+
+    def silence_s(self) -> float:
+        """Seconds since any actor was heard; infinity when none ever was."""
+        heard = [record.heard_s for record in list(self._records.values()) if record.role == "actor"]
+        return time.monotonic() - max(heard) if heard else float("inf")
+
+    def status(self) -> dict[str, Any]:
+        """Everything an operator wants to see, as plain values."""
+        newest = {record.actor: record for record in list(self._records.values())}
+        now_s = time.monotonic()
+        return {
+            "env": self._env,
+            "env_steps": self._stored,
+            "is_finished": self._finished,
+            "progress": asdict(self.progress) if self.progress else {},
+            "actors": {name: _describe(record, now_s) for name, record in newest.items()},
+        }
+
+    # What the connections call.
+
+    def newest_weights(self) -> tuple[int, bytes] | None:
+        """Version and frame of the newest weights."""
+        return self._weights
+
+    def admit(self, hello: Hello) -> tuple[ActorRecord, Welcome]:
+        """Greet an actor.
+
+        Raises:
+            LinkProtocolError: it speaks another protocol.
+            SchemaMismatch: it has another environment, or other spaces.
+        """
+        if hello.protocol != PROTOCOL:
+            raise LinkProtocolError(
+                f"the actor speaks protocol {hello.protocol}, the learner {PROTOCOL}: update the older one"
+            )
+        with self._changed:
+            self._agree(hello.spec)
+            fresh = ActorRecord(hello.actor, hello.attempt, hello.role, NOTHING_STORED)
+            record = self._records.setdefault(fresh.actor_id, fresh)
+            record.last_sequence = self._journal.last_sequence(record.actor_id)
+            record.connections += 1
+            record.heard_s = time.monotonic()
+            self._changed.notify_all()
+            return record, Welcome(last_sequence=record.last_sequence, env_steps=self._stored)
+
+    def depart(self, record: ActorRecord) -> None:
+        """One connection of this attempt has ended."""
+        record.connections -= 1
+        self._notify()
+
+    def store(self, record: ActorRecord, chunks: Sequence[Chunk]) -> None:
+        """Write chunks to disk, in as few transactions as possible; what is stored already is skipped.
+
+        Raises:
+            SchemaMismatch: a field is missing, of another shape, or not finite; nothing after that chunk is stored.
+            SequenceGap: transitions before a chunk are missing.
+        """
+        assert self._schema is not None
+        for chunk in merge(chunks):
+            self._schema.flatten(chunk.transitions)
+            info = {"follows_gap": True} if chunk.follows_gap else None
+            last = self._journal.append(record.actor_id, chunk.first_sequence, chunk.transitions, info)
+            with self._changed:
+                self._stored = len(self._journal)
+                record.last_sequence = last
+                self._changed.notify_all()
+        self._notify()
+
+    def fail(self, error: RlError) -> None:
+        """Nothing can be stored any more: the learner's loop must know."""
+        self._failure = error
+        self._notify()
+
+    def hear(self, record: ActorRecord, message: Heartbeat | Report | None = None) -> None:
+        """Remember that the actor is alive, and what it said."""
+        record.heard_s = time.monotonic()
+        if isinstance(message, Heartbeat):
+            record.heartbeat = message
+            record.lag = self._weights[0] - message.weights_version if self._weights else None
+        elif message is not None:
+            with self._changed:
+                self._reports.append((record.actor, message))
+
+    def receipt(self, record: ActorRecord) -> Receipt:
+        """Where the conversation with this attempt stands; what is left to do is shared by all connected actors."""
+        with self._changed:
+            connected = sum(other.connections > 0 and other.role == "actor" for other in self._records.values())
+            share = -(-max(0, self._limit - self._stored) // max(1, connected))
+            return Receipt(
+                last_sequence=record.last_sequence,
+                sequence_limit=record.last_sequence + share,
+                env_steps=self._stored,
+                is_finished=self._finished,
+            )
+
+    def subscribe(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call `listener` after every change, from whatever thread changed it; returns the way to stop that."""
+        with self._changed:
+            self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _agree(self, spec: AgentSpec) -> None:
+        if spec.env != self._env:
+            raise SchemaMismatch(
+                f"this learner trains {self._env}, the actor has {spec.env}: start it with --env {self._env}"
+            )
+        if self._spec is None:
+            self._spec, self._schema = spec, _schema(spec)
+        elif spec != self._spec:
+            raise SchemaMismatch(
+                f"the actor's spaces differ from those of this run: observation {spec.observation!r}, action "
+                f"{spec.action!r}; this run has observation {self._spec.observation!r}, action {self._spec.action!r}"
+            )
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
+
+
+def _schema(spec: AgentSpec) -> TransitionSchema:
+    return TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
+
+
+def _describe(record: ActorRecord, now_s: float) -> dict[str, Any]:
+    heartbeat = record.heartbeat
+    return {
+        "role": record.role,
+        "attempt": record.attempt,
+        "is_connected": record.connections > 0,
+        "silent_s": round(now_s - record.heard_s, 1),
+        "stored": record.last_sequence + 1,
+        "weights_version": heartbeat.weights_version if heartbeat else None,
+        "lag": record.lag,
+        "backlog": heartbeat.backlog if heartbeat else 0,
+        "dropped": heartbeat.dropped if heartbeat else 0,
+    }

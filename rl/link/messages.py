@@ -1,0 +1,192 @@
+"""The messages of the link: small JSON documents; transitions and weights travel beside them as binary frames."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeVar
+
+import gymnasium as gym
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from rl.data.spaces import describe_space
+from rl.errors import ConfigError, LinkProtocolError
+
+PROTOCOL = 1
+"""Raised when an old peer could misread a new one."""
+
+NOTHING_STORED = -1
+"""`last_sequence` of an attempt of which nothing is stored; its first transition has number 0."""
+
+_M = TypeVar("_M")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class LinkMessage(BaseModel):
+    """Base of everything that is said in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Bound = float | Literal["inf", "-inf"] | tuple[float | Literal["inf", "-inf"], ...]
+"""One number for a whole array, or one for each element; JSON has no infinity, so that is a word."""
+
+
+class BoxSpec(LinkMessage):
+    """An array space."""
+
+    kind: Literal["Box"] = "Box"
+    shape: tuple[int, ...]
+    dtype: str
+    low: Bound
+    high: Bound
+
+
+class DictSpec(LinkMessage):
+    """A dict space."""
+
+    kind: Literal["Dict"] = "Dict"
+    spaces: dict[str, SpaceSpec]
+
+
+SpaceSpec = Annotated[BoxSpec | DictSpec, Field(discriminator="kind")]
+
+_spaces: TypeAdapter[BoxSpec | DictSpec] = TypeAdapter(SpaceSpec)
+
+
+def spec_of(space: gym.Space) -> BoxSpec | DictSpec:
+    """The description of a Box or a (nested) Dict of Boxes.
+
+    Raises:
+        ConfigError: a space of another kind.
+    """
+    try:
+        return _spaces.validate_python(describe_space(space))
+    except ValidationError as error:
+        raise ConfigError(f"an actor cannot send a {type(space).__name__} space; use Box or Dict") from error
+
+
+def build_space(spec: BoxSpec | DictSpec) -> gym.Space:
+    """The space that was described."""
+    if isinstance(spec, DictSpec):
+        return gym.spaces.Dict({name: build_space(inner) for name, inner in spec.spaces.items()})
+    low, high = (_array(bound, spec) for bound in (spec.low, spec.high))
+    return gym.spaces.Box(low, high, spec.shape, low.dtype.type)
+
+
+def _array(bound: Bound, spec: BoxSpec) -> np.ndarray:
+    numbers = np.array(bound, dtype=np.float64)
+    return (np.full(spec.shape, numbers) if numbers.ndim == 0 else numbers.reshape(spec.shape)).astype(spec.dtype)
+
+
+class AgentSpec(LinkMessage):
+    """What actor and learner must agree on before the first transition."""
+
+    env: str
+    observation: SpaceSpec
+    action: SpaceSpec
+
+    @classmethod
+    def of(cls, env_id: str, env: gym.Env) -> Self:
+        """Describe a built environment."""
+        return cls(env=env_id, observation=spec_of(env.observation_space), action=spec_of(env.action_space))
+
+
+class Hello(LinkMessage):
+    """First word of an actor on every connection."""
+
+    kind: Literal["hello"] = "hello"
+    protocol: int = PROTOCOL
+    actor: Name
+    """Name of the actor, the same after a restart."""
+    attempt: Name
+    """New for every start of the actor's process, so that a restarted actor begins at 0 again (agentlace's A1)."""
+    role: Literal["actor", "evaluator"] = "actor"
+    """An evaluator sends no transitions: it needs no leave to step, and its silence is no reason to pause."""
+    spec: AgentSpec
+
+
+class Heartbeat(LinkMessage):
+    """How the actor is, a few times a second."""
+
+    kind: Literal["heartbeat"] = "heartbeat"
+    weights_version: int
+    backlog: int
+    """Transitions that are not acknowledged yet."""
+    dropped: int
+    """Transitions that the actor had to throw away since its start."""
+
+
+class Report(LinkMessage):
+    """Figures for the log: an episode's return, an evaluation."""
+
+    kind: Literal["report"] = "report"
+    topic: Literal["episode", "evaluation"]
+    weights_version: int
+    values: dict[str, float]
+
+
+class Welcome(LinkMessage):
+    """The learner's answer to `Hello`."""
+
+    kind: Literal["welcome"] = "welcome"
+    last_sequence: int
+    """Newest stored transition of this attempt, or `NOTHING_STORED`: resend from the one after it."""
+    env_steps: int
+    """Transitions of all actors so far: a late actor need not act at random again."""
+
+
+class Receipt(LinkMessage):
+    """The state of the conversation; a newer one replaces an older one."""
+
+    kind: Literal["receipt"] = "receipt"
+    last_sequence: int
+    """Everything up to here is on disk."""
+    sequence_limit: int
+    """The actor may take steps up to this number, then it waits for the learner. A share of what is left: when several
+    actors hear of each other's steps late, they may together take a few more."""
+    env_steps: int
+    is_finished: bool
+    """The training is over: stop."""
+
+
+class Refusal(LinkMessage):
+    """Why the learner closes the connection."""
+
+    kind: Literal["refusal"] = "refusal"
+    code: str
+    message: str
+
+
+ActorMessage = Annotated[Hello | Heartbeat | Report, Field(discriminator="kind")]
+LearnerMessage = Annotated[Welcome | Receipt | Refusal, Field(discriminator="kind")]
+
+_actor_messages: TypeAdapter[Hello | Heartbeat | Report] = TypeAdapter(ActorMessage)
+_learner_messages: TypeAdapter[Welcome | Receipt | Refusal] = TypeAdapter(LearnerMessage)
+
+
+def parse_actor_message(text: str) -> Hello | Heartbeat | Report:
+    """Parse what an actor said.
+
+    Raises:
+        LinkProtocolError: it is not one of the messages above.
+    """
+    return _parse(_actor_messages, text)
+
+
+def parse_learner_message(text: str) -> Welcome | Receipt | Refusal:
+    """Parse what the learner said.
+
+    Raises:
+        LinkProtocolError: it is not one of the messages above.
+    """
+    return _parse(_learner_messages, text)
+
+
+def _parse(adapter: TypeAdapter[_M], text: str) -> _M:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "message"
+        raise LinkProtocolError(f"this is no message of protocol {PROTOCOL}: {place}: {first['msg']}") from error

@@ -1,0 +1,181 @@
+"""The view of a running training: one live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_LINE_EVERY_S = 10.0
+_FIGURES_IN_A_ROW = 5  # fits into 80 columns
+
+
+class View(Protocol):
+    """Something that shows the status of a run."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def show(self, status: Mapping[str, Any] | None) -> None:
+        """Show the learner's newest status; None while it does not answer."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell an event that should stay readable."""
+        ...
+
+
+class LivePanel:
+    """One panel that is redrawn in place."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, status: Mapping[str, Any] | None) -> None:
+        """Redraw."""
+        self._live.update(
+            Panel(render(status), title=self._title, title_align="left", width=min(100, self._console.width))
+        )
+
+    def say(self, text: str) -> None:
+        """Print above the panel."""
+        self._console.print(text, highlight=False)
+
+
+class PlainLines:
+    """A line every ten seconds, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return
+
+    def show(self, status: Mapping[str, Any] | None) -> None:
+        """Print a line when it is time."""
+        if status and status["progress"] and time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + _LINE_EVERY_S
+            self.say(summary_line(status))
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def make_view(console: Console, title: str) -> View:
+    """A live panel on a terminal, lines elsewhere."""
+    return LivePanel(console, title) if console.is_terminal else PlainLines(console)
+
+
+def render(status: Mapping[str, Any] | None) -> Group:
+    """The inside of the panel."""
+    if not status or not status["progress"]:
+        return Group(Text("starting …", style="dim"))
+    progress = status["progress"]
+    bar = ProgressBar(total=progress["steps"], completed=status["env_steps"], width=30)
+    head = Table.grid(padding=(0, 2))
+    head.add_row(bar, f"{status['env_steps']:,} / {progress['steps']:,} steps", _remaining(status))
+    return Group(head, _figures(status), _actors(status), Text(_waiting(progress), style="yellow"))
+
+
+def summary_line(status: Mapping[str, Any]) -> str:
+    """The same in a line."""
+    progress = status["progress"]
+    parts = [
+        f"steps {status['env_steps']}/{progress['steps']}",
+        f"updates {progress['updates']}",
+        f"{progress['env_steps_per_s']:.0f} steps/s",
+        f"{progress['updates_per_s']:.1f} updates/s",
+        f"buffer {progress['buffer']}",
+        f"return {_number(progress['episode_return'])}",
+        f"lag {_lag(status)}",
+    ]
+    evaluation = progress["evaluation"]
+    if evaluation:
+        parts.append(f"evaluation {evaluation['return_mean']:.2f}")
+    if "success_rate" in evaluation:
+        parts.append(f"success {evaluation['success_rate']:.0%}")
+    return ", ".join(parts) + _waiting(progress, before=", ")
+
+
+def _figures(status: Mapping[str, Any]) -> Table:
+    progress, evaluation = status["progress"], status["progress"]["evaluation"]
+    grid = Table.grid(padding=(0, 3))
+    success = f"{evaluation['success_rate']:.0%}" if "success_rate" in evaluation else "–"
+    cells = [
+        ("return", _number(progress["episode_return"])),
+        ("evaluation", _number(evaluation.get("return_mean"))),
+        ("success", success),
+        ("episodes", f"{progress['episodes']:,}"),
+        ("updates", f"{progress['updates']:,}"),
+        ("updates/s", f"{progress['updates_per_s']:.1f}"),
+        ("steps/s", f"{progress['env_steps_per_s']:.0f}"),
+        ("actor lag", _lag(status)),
+        ("buffer", f"{progress['buffer']:,}"),
+    ]
+    for start in range(0, len(cells), _FIGURES_IN_A_ROW):
+        row = cells[start : start + _FIGURES_IN_A_ROW]
+        grid.add_row(*(Text(name, style="dim") for name, _ in row))
+        grid.add_row(*(Text(value, style="bold") for _, value in row))
+    return grid
+
+
+def _actors(status: Mapping[str, Any]) -> Text:
+    words = []
+    for name, actor in status["actors"].items():
+        if actor["role"] == "actor" and not actor["is_connected"]:
+            words.append(f"{name} is away for {actor['silent_s']:.0f} s")
+        if actor["dropped"]:
+            words.append(f"{name} dropped {actor['dropped']} transitions")
+    return Text("; ".join(words), style="red")
+
+
+def _waiting(progress: Mapping[str, Any], before: str = "") -> str:
+    return f"{before}waiting for {progress['waiting_for']}" if progress["waiting_for"] else ""
+
+
+def _lag(status: Mapping[str, Any]) -> str:
+    """Age in updates of the oldest weights that an actor acts with."""
+    actors = [actor for actor in status["actors"].values() if actor["role"] == "actor" and actor["is_connected"]]
+    lags = [actor["lag"] for actor in actors if actor["lag"] is not None]
+    return f"{max(lags)} updates" if lags else "–"
+
+
+def _remaining(status: Mapping[str, Any]) -> str:
+    rate = status["progress"]["env_steps_per_s"]
+    if rate <= 0:
+        return ""
+    seconds = int((status["progress"]["steps"] - status["env_steps"]) / rate)
+    return f"about {seconds // 60}:{seconds % 60:02d} left"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

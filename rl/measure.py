@@ -1,0 +1,64 @@
+"""Measuring a checkpoint: success rate with its confidence interval, and a video of the best episode."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import imageio.v3 as imageio
+from rich.console import Console
+
+from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
+from rl.config import TrainConfig
+from rl.environments import make_env
+from rl.errors import ConfigError
+from rl.link.messages import AgentSpec
+from rl.roles import load_policy
+from rl.utils.seeds import Seeds
+
+_FRAMES_PER_S = 25
+
+
+def run_eval(
+    config: TrainConfig, checkpoint: Path | None, episodes: int, video: Path | None, console: Console
+) -> dict[str, float]:
+    """Run episodes without exploration noise and print what came of them.
+
+    Returns:
+        The summary that was printed; see `rl.common.evaluation.summarize`.
+
+    Raises:
+        ConfigError: the video has no known ending.
+        CheckpointNotFound: there is no checkpoint.
+    """
+    if video is not None and video.suffix not in (".mp4", ".gif"):
+        raise ConfigError(f"a video ends in .mp4 or .gif, not {video.suffix or 'nothing'}: {video}")
+    env = make_env(config.env, config.cell, config.adaptation(), "rgb_array" if video else None)
+    try:
+        updates, policy = load_policy(config, checkpoint, AgentSpec.of(config.env, env))
+        act = partial(policy.sample_actions, argmax=True)
+        seed = Seeds(config.seed).integer("eval")
+        found = run_episodes(act, env, episodes, seed, keep_best_frames=video is not None)
+    finally:
+        env.close()
+    summary = summarize(found)
+    console.print(f"checkpoint after {updates} updates, {episodes} episodes", highlight=False)
+    console.print(f"return   {summary['return_mean']:.2f} ± {summary['return_std']:.2f}", highlight=False)
+    if "success_rate" in summary:
+        low, high = summary["success_low"], summary["success_high"]
+        console.print(
+            f"success  {summary['success_rate']:.0%} (95 % between {low:.0%} and {high:.0%})", highlight=False
+        )
+    if video is not None:
+        write_video(best_episode(found), video)
+        console.print(f"video    {video}", highlight=False)
+    return summary
+
+
+def write_video(episode: Episode, path: Path) -> None:
+    """Write an episode's frames; .mp4 or .gif by the ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".gif":
+        imageio.imwrite(path, episode.frames, duration=1000 / _FRAMES_PER_S, loop=0)
+    else:
+        imageio.imwrite(path, episode.frames, fps=_FRAMES_PER_S)

@@ -1,0 +1,1 @@
+"""Networks of the learner: perceptrons, policies, critics and Lagrange multipliers."""

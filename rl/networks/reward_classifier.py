@@ -1,0 +1,136 @@
+"""A success classifier on camera images, trained on labelled frames and used as a reward."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from rl.common.encoding import EncodingWrapper
+from rl.errors import CheckpointError
+from rl.networks.layers import Dense, LayerNorm, materialise
+from rl.networks.mlp import dropout
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.flax_params import load_flax_params
+from rl.utils.weights import read_weights
+from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs
+
+DROPOUT = 0.1
+LEARNING_RATE = 1e-4
+
+
+class BinaryClassifier(nn.Module):
+    """Encoder, Dense, dropout, layer norm, relu, one logit. Original: networks/reward_classifier.py.
+
+    Args:
+        encoder_def: encodes the observations.
+        hidden_dim: width of the hidden layer.
+    """
+
+    flax_names: ClassVar[Mapping[str, str]] = {"hidden": "Dense_0", "norm": "LayerNorm_0", "logit": "Dense_1"}
+
+    def __init__(self, encoder_def: EncodingWrapper, hidden_dim: int = 256) -> None:
+        super().__init__()
+        self.encoder_def = encoder_def
+        self.hidden = Dense(hidden_dim)
+        self.norm = LayerNorm()
+        self.logit = Dense(1)
+
+    def forward(self, x: Mapping[str, Tensor], train: bool = False, is_encoded: bool = False) -> Tensor:
+        """Logits (..., 1) of observations; `is_encoded` takes the trunk's feature maps instead of images."""
+        hidden = self.hidden(self.encoder_def(x, train=train, is_encoded=is_encoded))
+        return self.logit(relu(self.norm(dropout(hidden, DROPOUT, train))))
+
+
+def create_classifier(
+    key: int,
+    sample: Mapping[str, Any],
+    image_keys: Sequence[str],
+    pretrained_encoder_path: str | os.PathLike[str] | None = None,
+    pretrained_encoder_sha256: str | None = None,
+) -> tuple[BinaryClassifier, torch.optim.Adam]:
+    """A classifier on one frozen ResNet-10 trunk with a head for each camera, and its optimizer.
+
+    Args:
+        key: seed of the initial parameters.
+        sample: an observation, arrays or tensors; images (..., T, height, width, 3).
+        image_keys: cameras that are looked at.
+        pretrained_encoder_path: the trunk's weights, a `.safetensors` file of Flax paths; None leaves them random.
+        pretrained_encoder_sha256: checksum of that file.
+
+    Raises:
+        CheckpointError: the weights are not the ones that were meant, or do not fit.
+    """
+    trunk = resnetv1_configs["resnetv1-10-frozen"]()
+    heads = {key: _head(trunk) for key in image_keys}
+    encoder = EncodingWrapper(heads, use_proprio=False, enable_stacking=True, image_keys=image_keys)
+    classifier = BinaryClassifier(encoder)
+    generator = torch.Generator().manual_seed(key)
+    materialise(classifier, _tensors(sample), generator=generator)
+    if pretrained_encoder_path is not None:
+        weights = read_weights(pretrained_encoder_path, pretrained_encoder_sha256)
+        load_flax_params(trunk, {path: value.numpy() for path, value in weights.items()})
+    trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
+    return classifier, torch.optim.Adam(trained, lr=LEARNING_RATE)
+
+
+def _head(trunk: nn.Module) -> PreTrainedResNetEncoder:
+    return PreTrainedResNetEncoder(
+        pooling_method="spatial_learned_embeddings", num_spatial_blocks=8, bottleneck_dim=256, pretrained_encoder=trunk
+    )
+
+
+def save_classifier(classifier: BinaryClassifier, checkpoint_path: str | os.PathLike[str], step: int) -> None:
+    """Write the classifier with its checksum, for `load_classifier_func`."""
+    Checkpoints(checkpoint_path).save(step, {"classifier": classifier.state_dict()})
+
+
+def load_classifier_func(
+    sample: Mapping[str, Any],
+    image_keys: Sequence[str],
+    checkpoint_path: str | os.PathLike[str],
+    step: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Callable[[Mapping[str, Any]], Tensor]:
+    """A saved classifier as a function of observations.
+
+    Args:
+        sample: an observation like those that it was trained on.
+        image_keys: the cameras that it was trained on.
+        checkpoint_path: the directory that `save_classifier` wrote.
+        step: which one; None takes the newest.
+        device: where it runs.
+
+    Returns:
+        A function of an observation, arrays or tensors, with or without batch axes, to logits (..., 1).
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or it is of other cameras or image sizes.
+    """
+    classifier, _ = create_classifier(0, sample, image_keys)
+    _, state = Checkpoints(checkpoint_path).load(step)
+    _fill(classifier, state, checkpoint_path)
+    classifier.to(device).eval()
+
+    @torch.inference_mode()
+    def logits(observation: Mapping[str, Any]) -> Tensor:
+        return classifier({key: torch.as_tensor(observation[key], device=device) for key in image_keys})
+
+    return logits
+
+
+def _fill(classifier: BinaryClassifier, state: Mapping[str, Any], where: str | os.PathLike[str]) -> None:
+    try:
+        classifier.load_state_dict(state["classifier"])
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{os.fspath(where)} holds no classifier for these cameras and images: {error}"
+        ) from error
+
+
+def _tensors(observation: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {key: torch.as_tensor(value) for key, value in observation.items()}

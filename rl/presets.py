@@ -1,0 +1,83 @@
+"""Named settings to start from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+
+from rl.agents.continuous.sac_config import SacConfig
+from rl.common.optimizers import OptimizerConfig
+from rl.config import EvaluationConfig, ReplayConfig, TrainConfig
+from rl.errors import ConfigError
+
+
+def default() -> TrainConfig:
+    """One critic update for each environment step, in step with the actors."""
+    return TrainConfig(env_steps_per_update=8, max_lead=64)
+
+
+def serl() -> TrainConfig:
+    """SERL's `async_sac_state_sim` as its run scripts start it; learner and actor do not wait for each other."""
+    return TrainConfig(
+        preset="serl",
+        batch_size=256,
+        utd_ratio=8,
+        random_steps=1000,
+        training_starts=1000,
+        publish_every=1,
+        log_every=10,
+        sac=SacConfig().as_in_serl(),
+        replay=ReplayConfig(capacity=1_000_000),
+        evaluation=EvaluationConfig(every_steps=2000, episodes=5),
+    )
+
+
+def demo() -> TrainConfig:
+    """Learns to lift the cube in minutes: half of every batch from demonstrations, ten-step returns.
+
+    RLPD, Ball et al. 2023 (arXiv:2302.02948). Ten steps carry the reward of a lift back to the approach; three
+    frames show where the arm is being pulled, which one frame hides; decaying rates and an averaged policy steady it.
+    """
+    steps, utd_ratio, env_steps_per_update = 30_000, 2, 2
+    updates = steps // env_steps_per_update
+    return TrainConfig(
+        preset="demo",
+        frame_stack=3,
+        steps=steps,
+        utd_ratio=utd_ratio,
+        env_steps_per_update=env_steps_per_update,
+        max_lead=32,
+        random_steps=500,
+        training_starts=500,
+        publish_every=5,
+        log_every=100,
+        checkpoint_every=2500,
+        sac=SacConfig(
+            critic_ensemble_size=2,
+            critic_subsample_size=None,
+            discount=0.97,
+            activations="relu",
+            target_entropy=-8.0,
+            average_policy=True,
+            actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
+            critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * utd_ratio),
+        ),
+        replay=ReplayConfig(n_step=10),
+        evaluation=EvaluationConfig(every_steps=2000, episodes=20),
+    )
+
+
+PRESETS: Mapping[str, Callable[[], TrainConfig]] = {"default": default, "serl": serl, "demo": demo}
+
+
+def make_preset(name: str) -> TrainConfig:
+    """The settings of this name.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"no preset is named {name!r}.{hint} Known: {', '.join(PRESETS)}")
+    return PRESETS[name]()

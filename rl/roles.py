@@ -1,0 +1,225 @@
+"""What each process of a run does: builds the objects of its role from the configuration, and runs its loop."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import torch
+
+from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.agents.continuous.sac import SACAgent
+from rl.agents.continuous.sac_policy import SacPolicy, make_policy
+from rl.config import TrainConfig
+from rl.data.demos import load_demos, summarize_demos
+from rl.data.journal import TransitionJournal
+from rl.data.mixture import MixedBatches, Source
+from rl.data.n_step import NStep
+from rl.data.prefetch import Prefetch
+from rl.data.replay_buffer import ReplayBuffer
+from rl.environments import make_env
+from rl.errors import CheckpointNotFound
+from rl.feed import Feed
+from rl.learner import LearnerLoop, Progress, Rhythm, Stop
+from rl.link.client import LearnerLink
+from rl.link.hub import Hub
+from rl.link.messages import AgentSpec, Hello, build_space
+from rl.link.server import LinkServer
+from rl.link.state import ClientSettings
+from rl.schedule import Schedule
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.logger import make_logger
+from rl.utils.rng_state import set_rng_state
+from rl.utils.seeds import Seeds
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 5488
+_LAST_WORDS_S = 120.0
+
+CHECKPOINTS = "checkpoints"
+JOURNAL = "transitions.sqlite"
+SPEC = "spec.json"
+LEARNER_URL = "learner.url"
+
+
+def run_learner_role(config: TrainConfig, stop: Stop) -> None:
+    """The learner's process, from the first actor to the last checkpoint."""
+    torch.set_num_threads(config.learner_threads)
+    seeds = Seeds(config.seed)
+    seeds.seed_globals()
+    out = config.directory()
+    port = DEFAULT_PORT if config.link.port is None else config.link.port
+    with TransitionJournal(out / JOURNAL) as journal:
+        hub = Hub(journal, config.env, _stored_spec(out / SPEC))
+        progress = Progress(config.steps)
+        hub.progress = progress
+        with LinkServer(hub, config.link.host, port, config.link.secret()) as server:
+            logger.info("waiting for actors at %s:%d", config.link.host, server.port)
+            (out / LEARNER_URL).write_text(f"http://{config.link.host}:{server.port}\n")
+            spec = _agreed_spec(hub, out / SPEC, stop)
+            if spec is not None:
+                learn(config, seeds, hub, spec, progress, stop)
+
+
+def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress: Progress, stop: Stop) -> None:
+    """Build the learner's objects, from the newest checkpoint if there is one, and train to the end."""
+    out = config.directory()
+    agent = make_agent(config, spec, seeds)
+    replay = _make_buffer(spec, config.replay.capacity, seeds.integer("replay"))
+    sources = _mixed(config, spec, replay, seeds)
+    batches = MixedBatches(sources, config.batch_size * config.utd_ratio)
+    checkpoints = Checkpoints(out / CHECKPOINTS, keep=config.keep_checkpoints)
+    state = _newest_state(checkpoints)
+    if state is not None:
+        agent.load_state_dict(state["agent"])
+        progress.updates, progress.episodes = state["updates"], state["episodes"]
+    if config.compile:
+        agent.compile()
+    metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
+    with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
+        feed = Feed(journal, replay, config.replay.n_step, config.sac.discount)
+        loop = LearnerLoop(agent, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
+        loop.gather(stop)
+        if stop.is_set():
+            return
+        if state is not None:
+            batches.load_state_dict(state["batches"])
+            set_rng_state(state["rng"])
+            logger.info("resumed after %d updates with %d transitions", progress.updates, feed.env_steps)
+        with Prefetch(batches, device=config.device) as prefetched:
+            loop.run(prefetched, stop)
+        if not stop.is_set():
+            loop.finish(_LAST_WORDS_S)
+
+
+def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
+    """An actor's process."""
+    torch.set_num_threads(1)
+    env = make_env(config.env, config.cell, config.adaptation())
+    spec = AgentSpec.of(config.env, env)
+    seeds = Seeds(config.seed)
+    in_actor = config.evaluation.where == "actor" and name.endswith("-0")
+    plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
+    with closing(env), _link(config, _hello(name, spec, "actor")) as link:
+        # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
+        own = Seeds(seeds.integer(f"{name} from step {link.welcome.env_steps}"))
+        policy = make_policy(spec_size(spec.observation), spec_size(spec.action), config.sac, own.integer("policy"))
+        run_actor(env, policy, link, plan, own, stop)
+        if link.dropped:
+            logger.warning("%d transitions were dropped: the learner was away or too slow for too long", link.dropped)
+
+
+def run_watch_role(config: TrainConfig, stop: Stop) -> None:
+    """The evaluator's process: measures the weights of a running learner until the training ends."""
+    torch.set_num_threads(1)
+    env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
+    spec = AgentSpec.of(config.env, env)
+    policy = make_policy(spec_size(spec.observation), spec_size(spec.action), config.sac, config.seed)
+    with closing(env), _link(config, _hello("evaluator", spec, "evaluator")) as link:
+        run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
+
+
+def load_policy(config: TrainConfig, checkpoint: Path | None, spec: AgentSpec) -> tuple[int, SacPolicy]:
+    """The policy of a checkpoint of this run, by default of the newest one, and its number of updates.
+
+    Raises:
+        CheckpointNotFound: there is none.
+    """
+    path = checkpoint or config.directory() / CHECKPOINTS
+    step = int(path.name.removeprefix("step_")) if path.name.startswith("step_") else None
+    updates, state = Checkpoints(path if step is None else path.parent).load(step)
+    agent = make_agent(config, spec, Seeds(config.seed), device="cpu")
+    agent.load_state_dict(state["agent"])
+    return updates, agent.policy
+
+
+def make_agent(config: TrainConfig, spec: AgentSpec, seeds: Seeds, device: str | None = None) -> SACAgent:
+    """The agent that is trained."""
+    observation, action = spec_size(spec.observation), spec_size(spec.action)
+    return SACAgent.create_states(
+        observation, action, config.sac, seed=seeds.integer("agent"), device=device or config.device
+    )
+
+
+def make_schedule(config: TrainConfig) -> Schedule:
+    """The pace of a run."""
+    return Schedule(config.steps, config.training_starts, config.env_steps_per_update, config.max_lead)
+
+
+def spec_size(spec: Any) -> int:
+    """Length of the vectors in a flat space."""
+    space = build_space(spec)
+    return gym.spaces.flatdim(space)
+
+
+def _rhythm(config: TrainConfig) -> Rhythm:
+    return Rhythm(
+        config.utd_ratio, config.publish_every, config.log_every, config.checkpoint_every, config.link.silence_s
+    )
+
+
+def _make_buffer(spec: AgentSpec, capacity: int, seed: int) -> ReplayBuffer:
+    return ReplayBuffer(build_space(spec.observation), build_space(spec.action), capacity, seed=seed)
+
+
+def _mixed(config: TrainConfig, spec: AgentSpec, replay: ReplayBuffer, seeds: Seeds) -> list[tuple[Source, float]]:
+    """The replay buffer alone, or with the demonstrations beside it."""
+    files = config.replay.demos
+    if not files:
+        return [(replay, 1.0)]
+    capacity = sum(summarize_demos(file).transitions for file in files)
+    demos = _make_buffer(spec, capacity, seeds.integer("demos"))
+    for file in files:
+        n_step = NStep(config.replay.n_step, config.sac.discount)
+        spaces = build_space(spec.observation), build_space(spec.action)
+        summary = load_demos(file, demos, *spaces, n_step=n_step)
+        logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)
+    return [(replay, 1.0 - config.replay.demo_share), (demos, config.replay.demo_share)]
+
+
+def _newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:
+    try:
+        return checkpoints.load()[1]
+    except CheckpointNotFound:
+        return None
+
+
+def _stored_spec(path: Path) -> AgentSpec | None:
+    return AgentSpec.model_validate_json(path.read_bytes()) if path.exists() else None
+
+
+def _agreed_spec(hub: Hub, path: Path, stop: Stop) -> AgentSpec | None:
+    """The spec of this run, from its first actor; None when somebody stopped the learner before one came."""
+    spec = None
+    while spec is None and not stop.is_set():
+        spec = hub.wait_for_spec(0.2)
+    if spec is not None and not path.exists():
+        draft = path.with_suffix(".draft")
+        draft.write_text(spec.model_dump_json(indent=2) + "\n")
+        draft.replace(path)
+    return spec
+
+
+def _evaluation_plan(config: TrainConfig, every_steps: int) -> EvaluationPlan:
+    return EvaluationPlan(every_steps, config.evaluation.episodes, Seeds(config.seed).integer("evaluation"))
+
+
+def _hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> Hello:
+    return Hello(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
+
+
+def _link(config: TrainConfig, hello: Hello) -> LearnerLink:
+    port = DEFAULT_PORT if config.link.port is None else config.link.port
+    settings = ClientSettings(
+        url=f"ws://{config.link.host}:{port}/v1/link",
+        token=config.link.secret(),
+        capacity=config.link.capacity,
+        overflow=config.link.overflow,
+        give_up_s=config.link.give_up_s,
+    )
+    return LearnerLink(settings, hello, config.link.connect_timeout_s)

@@ -1,0 +1,53 @@
+"""Schedule: how environment steps and updates keep step with each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Who may go on, given what both sides have done; pure arithmetic on counters.
+
+    With `env_steps_per_update` the run has a fixed ratio of updates to data, whatever the speed of either side: the
+    learner waits for data, and with `max_lead` the actors wait for the learner. Without it both run freely, as in SERL.
+    """
+
+    steps: int
+    """Environment steps of the whole run."""
+    training_starts: int
+    """Steps before the first update."""
+    env_steps_per_update: float | None
+    """Steps that pay for one update."""
+    max_lead: int | None
+    """Steps that actors may be ahead of the updates that are due."""
+
+    def updates_due(self, env_steps: int) -> float:
+        """Updates that this much data pays for, in total."""
+        if env_steps < self.training_starts:
+            return 0
+        if self.env_steps_per_update is None:
+            return math.inf
+        return math.floor((min(env_steps, self.steps) - self.training_starts) / self.env_steps_per_update)
+
+    def may_update(self, env_steps: int, updates: int) -> bool:
+        """True when one more update is paid for."""
+        return updates < self.updates_due(env_steps)
+
+    def steps_allowed(self, updates: int) -> int:
+        """Environment steps that actors may have taken, in total, after this many updates."""
+        if self.max_lead is None or self.env_steps_per_update is None:
+            return self.steps
+        paced = self.training_starts + updates * self.env_steps_per_update + self.max_lead
+        return min(self.steps, math.floor(paced))
+
+    def steps_wanted(self, updates: int) -> int:
+        """Environment steps that the next update waits for."""
+        return min(self.steps, math.ceil(self.training_starts + (updates + 1) * (self.env_steps_per_update or 0)))
+
+    def is_done(self, env_steps: int, updates: int) -> bool:
+        """True when all steps are taken, and used where there is a ratio."""
+        if env_steps < self.steps:
+            return False
+        return self.env_steps_per_update is None or not self.may_update(env_steps, updates)

@@ -1,0 +1,131 @@
+"""Training on one machine: learner, actors and evaluator as processes that are started, watched and shown."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+
+from rl.config import TOKEN_VARIABLE, TrainConfig, save_config
+from rl.errors import ConfigError
+from rl.learner import Stop
+from rl.link.server import bind, is_loopback
+from rl.live_view import View, make_view
+from rl.processes import Child
+from rl.roles import CHECKPOINTS
+from rl.utils.checkpoint import Checkpoints
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.25
+_RESTARTS = 20
+_LEARNER_PATIENCE_S = 60.0  # a checkpoint of images may take a while
+_CHILD_PATIENCE_S = 15.0
+
+CONFIG = "config.json"
+
+
+def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
+    """Run a training to its end; `config.out` must be a claimed directory.
+
+    Raises:
+        ConfigError: the configuration cannot run on one machine, or the port is in use.
+        ChildFailed: a process failed too often.
+    """
+    config = _placed(config)
+    out = config.directory()
+    save_config(config, out / CONFIG)
+    if secret := config.link.secret():
+        os.environ[TOKEN_VARIABLE] = secret  # how the processes get it: it is in no file and in no list of processes
+    learner, others = _children(config)
+    console.print(f"{config.env} into {out}; logs in {out}/logs", highlight=False)
+    try:
+        with make_view(console, f"{config.env} · {config.preset}") as view:
+            for child in (learner, *others):
+                child.start()
+            _supervise(config, learner, others, view, stop)
+    finally:
+        # The learner last: what the actors still have to say can then be stored.
+        for child in others:
+            child.stop(_CHILD_PATIENCE_S)
+        learner.stop(_LEARNER_PATIENCE_S)
+    _conclude(config, console, was_stopped=stop.is_set())
+
+
+def _placed(config: TrainConfig) -> TrainConfig:
+    """The configuration with a port, checked for what one machine cannot do."""
+    evaluation = config.evaluation
+    is_remote = (config.cell or "").startswith(("http://", "https://"))
+    if evaluation.every_steps and evaluation.where == "process" and is_remote and not evaluation.cell:
+        raise ConfigError(
+            f"the robot at {config.cell} cannot serve the actor and an evaluating process at once: choose "
+            "--evaluation.where actor, another --evaluation.cell, or --evaluation.every-steps 0"
+        )
+    if not is_loopback(config.link.host) and config.link.secret() is None:
+        raise ConfigError(f"listening on {config.link.host} needs a token: set {TOKEN_VARIABLE}")
+    with bind(config.link.host, config.link.port or 0) as probe:
+        port = probe.getsockname()[1]
+    return replace(config, link=replace(config.link, port=port))
+
+
+def _children(config: TrainConfig) -> tuple[Child, list[Child]]:
+    out = config.directory()
+    common = ("--config", str(out / CONFIG))
+    learner = _child(out, "learner", ("learner", *common, "--resume"), threads=config.learner_threads)
+    others = [_child(out, f"actor-{n}", ("actor", *common, "--name", f"actor-{n}")) for n in range(config.actors)]
+    if config.evaluation.every_steps and config.evaluation.where == "process":
+        others.append(_child(out, "evaluator", ("watch", *common)))
+    return learner, others
+
+
+def _child(out: Path, name: str, arguments: tuple[str, ...], threads: int = 1) -> Child:
+    return Child(name, arguments, out / "logs" / f"{name}.log", _RESTARTS, threads)
+
+
+def _supervise(config: TrainConfig, learner: Child, others: list[Child], view: View, stop: Stop) -> None:
+    """Until the learner has finished or somebody stops the training."""
+    while not stop.is_set():
+        if learner.exit_status == 0:
+            return
+        for child in (learner, *others):
+            if child.restart_if_failed():
+                view.say(
+                    f"{child.name} failed and was started again ({child.restarts} of {_RESTARTS}); see {child.log}"
+                )
+        view.show(fetch_status(config))
+        stop.wait(_LOOK_S)
+    view.say("stopping: the learner writes a checkpoint …")
+
+
+def fetch_status(config: TrainConfig) -> Mapping[str, Any] | None:
+    """The learner's status, or None when it does not answer now."""
+    secret = config.link.secret()
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    try:
+        answer = httpx.get(
+            f"http://{config.link.host}:{config.link.port}/v1/status", headers=headers, timeout=2.0, trust_env=False
+        )
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        logger.debug("no status: %s", error)
+        return None
+    status: Mapping[str, Any] = answer.json()
+    return status
+
+
+def _conclude(config: TrainConfig, console: Console, *, was_stopped: bool) -> None:
+    steps = Checkpoints(config.directory() / CHECKPOINTS).steps()
+    verb = "stopped" if was_stopped else "finished"
+    where = (
+        f"newest checkpoint: {config.directory() / CHECKPOINTS}/step_{steps[-1]:012d}" if steps else "no checkpoint yet"
+    )
+    console.print(f"{verb} at {time.strftime('%H:%M:%S')}; {where}", highlight=False)
+    if was_stopped:
+        console.print(f"go on with: python -m rl train --out {config.directory()} --resume", highlight=False)

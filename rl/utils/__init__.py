@@ -1,0 +1,1 @@
+"""Helpers around torch and around foreign checkpoints."""

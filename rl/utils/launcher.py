@@ -1,0 +1,134 @@
+"""Factories of agents and buffers with SERL's argument names and defaults. Original: utils/launcher.py.
+
+They give the agents with SERL's networks and settings and its numbered bugs fixed; `config.as_in_serl()` of an agent's
+configuration undoes the fixes. Transitions are recorded by `rl.data.journal`, and demonstrations read by
+`rl.data.demos`: the RLDS arguments of the original's `make_replay_buffer` are not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from rl.agents.continuous.bc import BCAgent, BcConfig
+from rl.agents.continuous.drq import DrQAgent, DrqConfig
+from rl.agents.continuous.sac import SACAgent, SacConfig
+from rl.agents.continuous.vice import VICEAgent, ViceConfig
+from rl.common.encoders import EncoderConfig
+from rl.common.typing import Observations
+from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
+from rl.data.replay_buffer import ReplayBuffer
+from rl.errors import ConfigError
+
+IMAGE_KEYS = ("image",)
+
+
+def make_sac_agent(
+    seed: int, sample_obs: np.ndarray, sample_action: np.ndarray, *, device: str | torch.device = "cpu"
+) -> SACAgent:
+    """REDQ with 10 critics for observations (D,) and actions (A,) like these samples."""
+    observation_dim, action_dim = np.shape(sample_obs)[-1], np.shape(sample_action)[-1]
+    return SACAgent.create_states(observation_dim, action_dim, SacConfig(), seed=seed, device=device)
+
+
+def make_drq_agent(
+    seed: int,
+    sample_obs: Observations,
+    sample_action: np.ndarray,
+    image_keys: Iterable[str] = IMAGE_KEYS,
+    encoder_type: str = "small",
+    *,
+    pretrained_path: str | None = None,
+    pretrained_sha256: str | None = None,
+    device: str | torch.device = "cpu",
+) -> DrQAgent:
+    """DrQ with 10 critics on the cameras `image_keys` and `state`.
+
+    Args:
+        seed: of parameters and noise.
+        sample_obs: `state` (T, D) and images (T, height, width, channels).
+        sample_action: (A,).
+        image_keys: cameras that are looked at.
+        encoder_type: small, resnet or resnet-pretrained.
+        pretrained_path: weights of the frozen ResNet-10, see `EncoderConfig`.
+        pretrained_sha256: their checksum.
+        device: where the networks will live.
+    """
+    encoder = EncoderConfig(
+        encoder_type, tuple(image_keys), pretrained_path=pretrained_path, pretrained_sha256=pretrained_sha256
+    )
+    action_dim = np.shape(sample_action)[-1]
+    return DrQAgent.create_drq(sample_obs, action_dim, DrqConfig(encoder=encoder), seed=seed, device=device)
+
+
+def make_bc_agent(
+    seed: int,
+    sample_obs: Observations,
+    sample_action: np.ndarray,
+    image_keys: Iterable[str] = IMAGE_KEYS,
+    encoder_type: str = "small",
+    *,
+    pretrained_path: str | None = None,
+    pretrained_sha256: str | None = None,
+    device: str | torch.device = "cpu",
+) -> BCAgent:
+    """Behaviour cloning with a Gaussian policy; the arguments are those of `make_drq_agent`."""
+    encoder = EncoderConfig(
+        encoder_type, tuple(image_keys), pretrained_path=pretrained_path, pretrained_sha256=pretrained_sha256
+    )
+    action_dim = np.shape(sample_action)[-1]
+    return BCAgent.create(sample_obs, action_dim, BcConfig(encoder=encoder), seed=seed, device=device)
+
+
+def make_vice_agent(
+    seed: int,
+    sample_obs: Observations,
+    sample_action: np.ndarray,
+    image_keys: Iterable[str] = IMAGE_KEYS,
+    vice_image_keys: Iterable[str] | None = None,
+    encoder_type: str = "small",
+    *,
+    pretrained_path: str | None = None,
+    pretrained_sha256: str | None = None,
+    device: str | torch.device = "cpu",
+) -> VICEAgent:
+    """DrQ with a success classifier on the cameras `vice_image_keys`, by default all; else as `make_drq_agent`."""
+    encoder = EncoderConfig(
+        encoder_type, tuple(image_keys), pretrained_path=pretrained_path, pretrained_sha256=pretrained_sha256
+    )
+    config = ViceConfig(encoder=encoder, vice_image_keys=None if vice_image_keys is None else tuple(vice_image_keys))
+    return VICEAgent.create_vice(sample_obs, np.shape(sample_action)[-1], config, seed=seed, device=device)
+
+
+def make_replay_buffer(
+    env: gym.Env,
+    capacity: int = 1_000_000,
+    type: str = "replay_buffer",
+    image_keys: Iterable[str] = (),
+    *,
+    seed: int = 0,
+) -> ReplayBuffer | MemoryEfficientReplayBuffer:
+    """A replay buffer for the spaces of `env`.
+
+    Args:
+        env: any environment with `observation_space` and `action_space`.
+        capacity: transitions kept.
+        type: `replay_buffer`, or `memory_efficient_replay_buffer`, which stores every image once.
+        image_keys: images of the latter, with a leading axis of frames.
+        seed: of the buffer's draws.
+
+    Raises:
+        ConfigError: another type.
+    """
+    match type:
+        case "replay_buffer":
+            return ReplayBuffer(env.observation_space, env.action_space, capacity, seed=seed)
+        case "memory_efficient_replay_buffer":
+            return MemoryEfficientReplayBuffer(env.observation_space, env.action_space, capacity, image_keys, seed=seed)
+        case unknown:
+            raise ConfigError(
+                f"no replay buffer is named {unknown!r}. Known: replay_buffer, memory_efficient_replay_buffer"
+            )

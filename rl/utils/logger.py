@@ -1,0 +1,190 @@
+"""Logger: one stream of metrics, fanned out to JSON lines, TensorBoard and Weights & Biases."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from rl.errors import ConfigError, MissingExtra
+
+
+class Sink(Protocol):
+    """Somewhere that metrics go."""
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take the metrics of a step."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits and let go."""
+        ...
+
+
+class Logger:
+    """Turns metrics into plain numbers, once, and hands them to every sink.
+
+    Until here metrics stay tensors, so that a training step never waits for its own statistics.
+    """
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = list(sinks)
+
+    def __enter__(self) -> Logger:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """Log nested metrics (`{"critic": {"loss": tensor}}` becomes `critic/loss`) and return them as numbers.
+
+        Raises:
+            ConfigError: a metric is not a single number.
+        """
+        numbers = to_floats(metrics)
+        for sink in self._sinks:
+            sink.write(step, numbers)
+        return numbers
+
+    def close(self) -> None:
+        """Close every sink."""
+        for sink in self._sinks:
+            sink.close()
+
+
+class JsonLines:
+    """One JSON object a line, flushed, so that a killed run keeps its curve; a resumed run appends.
+
+    A metric that is NaN or infinite becomes null: JSON has no word for it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 closed by close()
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append a line: `step`, `time_s` (seconds since 1970) and the metrics."""
+        finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, "time_s": time.time(), **finite}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoard:
+    """Scalars for TensorBoard."""
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        # Importing TensorBoard takes a second: only who asks for it pays.
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        self._writer = SummaryWriter(str(directory), flush_secs=30)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Add one scalar a metric."""
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._writer.close()
+
+
+class WandB:
+    """A run at Weights & Biases.
+
+    Raises:
+        MissingExtra: the package is not installed.
+    """
+
+    def __init__(
+        self, project: str, *, directory: str | os.PathLike[str], config: Mapping[str, Any] | None = None
+    ) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise MissingExtra(
+                "logging to Weights & Biases needs its package: pip install 'robotkit[wandb]', or log without it"
+            ) from error
+        self._run = wandb.init(project=project, dir=str(directory), config=dict(config or {}))
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics at this step."""
+        self._run.log(dict(metrics), step=step)
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._run.finish()
+
+
+def make_logger(
+    directory: str | os.PathLike[str],
+    *,
+    name: str = "metrics",
+    tensorboard: bool = True,
+    wandb_project: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Logger:
+    """A logger with its files in a run's directory.
+
+    Args:
+        directory: the run's directory.
+        name: the JSON lines go to `<name>.jsonl`, TensorBoard's files to `tensorboard/<name>`.
+        tensorboard: write for TensorBoard too.
+        wandb_project: also log to this project of Weights & Biases.
+        config: the run's settings, for Weights & Biases.
+    """
+    sinks: list[Sink] = []
+    if wandb_project is not None:  # first, because it may fail and the others open files
+        sinks.append(WandB(wandb_project, directory=directory, config=config))
+    sinks.append(JsonLines(Path(directory) / f"{name}.jsonl"))
+    if tensorboard:
+        sinks.append(TensorBoard(Path(directory) / "tensorboard" / name))
+    return Logger(sinks)
+
+
+def to_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Nested metrics to flat names and floats; all tensors of a device cross over in one copy.
+
+    Raises:
+        ConfigError: a metric is not a single number.
+    """
+    flat = dict(_flatten(metrics, ""))
+    tensors = {name: value for name, value in flat.items() if isinstance(value, torch.Tensor)}
+    return flat | _tensors_to_floats(tensors)
+
+
+def _flatten(metrics: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in metrics.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found.extend(_flatten(value, f"{name}/"))
+        elif isinstance(value, torch.Tensor) and value.numel() == 1:
+            found.append((name, value))
+        elif not isinstance(value, (torch.Tensor, str)) and np.ndim(value) == 0 and value is not None:
+            found.append((name, float(value)))
+        else:
+            raise ConfigError(f"the metric {name} is no single number: {value!r}")
+    return found
+
+
+def _tensors_to_floats(tensors: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    by_device: dict[torch.device, list[str]] = {}
+    for name, tensor in tensors.items():
+        by_device.setdefault(tensor.device, []).append(name)
+    numbers: dict[str, float] = {}
+    for names in by_device.values():
+        stacked = torch.stack([tensors[name].detach().reshape(()).to(torch.float64) for name in names])
+        numbers.update(zip(names, stacked.tolist(), strict=True))
+    return numbers

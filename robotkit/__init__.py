@@ -1,0 +1,102 @@
+"""robotkit: a ROS-free hardware abstraction layer for robot learning.
+
+Nothing heavy is imported here: drivers, torch, mujoco and vendor packages load when a plugin that needs them is asked
+for.
+"""
+
+from robotkit import errors, schema
+from robotkit.clock import Clock, RealClock
+from robotkit.devices import (
+    BaseCamera,
+    BaseGripperServer,
+    BasePoseTracker,
+    BaseRobotServer,
+    BaseTeleop,
+    BaseWorld,
+    CellContext,
+    Device,
+)
+from robotkit.errors import (
+    CommandRejected,
+    ConfigurationError,
+    ConnectionFailed,
+    ControlHeld,
+    DeviceError,
+    DeviceFault,
+    DuplicatePlugin,
+    ForceLimitExceeded,
+    InvalidCommand,
+    InvalidConfiguration,
+    JointLimitExceeded,
+    MissingExtra,
+    MotionFailed,
+    NotConnected,
+    OutsideWorkspace,
+    ProtocolError,
+    RemoteError,
+    RemoteTimeout,
+    RobotkitError,
+    RobotStopped,
+    StaleState,
+    StepTooLarge,
+    Unauthorized,
+    UnknownPlugin,
+    Unsupported,
+)
+from robotkit.factory import make_gripper, make_robot, make_workcell
+from robotkit.registry import cameras, grippers, robots, teleops, trackers, worlds
+from robotkit.schema import (
+    Array,
+    CameraSpec,
+    CellSpec,
+    CellState,
+    ComplianceParams,
+    Frame,
+    GripperCommand,
+    GripperSpec,
+    GripperState,
+    Intrinsics,
+    JointCommand,
+    JointVector,
+    Message,
+    PluginConfig,
+    PluginRef,
+    Pose,
+    PoseCommand,
+    ResetRequest,
+    RobotCommand,
+    RobotMode,
+    RobotSpec,
+    RobotState,
+    SafetyLimits,
+    StepRequest,
+    TeleopReading,
+    TrackedPose,
+    Vec3,
+    Vec6,
+    WorkcellConfig,
+    WorkspaceBox,
+)
+from robotkit.workcell import Workcell
+
+register_robot = robots.register
+register_gripper = grippers.register
+register_camera = cameras.register
+register_tracker = trackers.register
+register_teleop = teleops.register
+register_world = worlds.register
+
+__all__ = [
+    "Array", "BaseCamera", "BaseGripperServer", "BasePoseTracker", "BaseRobotServer", "BaseTeleop", "BaseWorld",
+    "CameraSpec", "CellContext", "CellSpec", "CellState", "Clock", "CommandRejected", "ComplianceParams",
+    "ConfigurationError", "ConnectionFailed", "ControlHeld", "Device", "DeviceError", "DeviceFault",
+    "DuplicatePlugin", "ForceLimitExceeded", "Frame", "GripperCommand", "GripperSpec", "GripperState", "Intrinsics",
+    "InvalidCommand", "InvalidConfiguration", "JointCommand", "JointLimitExceeded", "JointVector", "Message",
+    "MissingExtra", "MotionFailed", "NotConnected", "OutsideWorkspace", "PluginConfig", "PluginRef", "Pose",
+    "PoseCommand", "ProtocolError", "RealClock", "RemoteError", "RemoteTimeout", "ResetRequest", "RobotCommand",
+    "RobotMode", "RobotSpec", "RobotState", "RobotStopped", "RobotkitError", "SafetyLimits", "StaleState",
+    "StepRequest", "StepTooLarge", "TeleopReading", "TrackedPose", "Unauthorized", "UnknownPlugin", "Unsupported",
+    "Vec3", "Vec6", "Workcell", "WorkcellConfig", "WorkspaceBox", "errors", "make_gripper", "make_robot",
+    "make_workcell", "register_camera", "register_gripper", "register_robot", "register_teleop", "register_tracker",
+    "register_world", "schema",
+]  # fmt: skip

@@ -1,0 +1,53 @@
+"""`robotkit doctor`: what this machine can do, and how to fix what it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from robotkit import registry
+from robotkit.cli import host_checks, software_checks
+from robotkit.cli.finding import Finding, Status
+from robotkit.cli.teleop_check import self_test
+
+_STYLES: dict[Status, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Examine this machine; the exit code is 1 when something keeps the simulator from running."""
+
+    port: int = 5000
+    """Port that the robot server will want."""
+    teleop: str | None = None
+    """Also test this device, such as "spacemouse": move all of it while the doctor watches."""
+    watch_s: float = 5.0
+    """How long to watch it."""
+
+    def run(self) -> int:
+        """Print a line for each finding."""
+        console = Console()
+        findings = examine(self.port)
+        if self.teleop is not None:
+            hand = registry.teleops.make(self.teleop)
+            console.print(f"Move {self.teleop} in every direction and press its buttons: {self.watch_s:g} s.")
+            findings.append(self_test(self.teleop, hand, self.watch_s))
+        console.print(findings_table(findings))
+        return int(any(finding.status == "problem" for finding in findings))
+
+
+def examine(port: int) -> list[Finding]:
+    """Every finding, software first."""
+    return [*software_checks.findings(), *host_checks.findings(port)]
+
+
+def findings_table(findings: list[Finding]) -> Table:
+    """A row for each finding: verdict, subject, what was found and how to fix it."""
+    table = Table("", "subject", "found", "how to fix it")
+    for finding in findings:
+        verdict = Text(finding.status, style=_STYLES[finding.status])
+        table.add_row(verdict, Text(finding.subject), Text(finding.found), Text(finding.fix))
+    return table

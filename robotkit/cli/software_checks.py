@@ -1,0 +1,134 @@
+"""Python, its packages and the graphics library.
+
+What could crash or hang is tried in a process of its own, so that a broken driver or a wrong MUJOCO_GL ends that
+process and not the doctor.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from robotkit.cli.finding import Finding
+from robotkit.registry import EXTRA_OF_MODULE
+
+_GL_BACKENDS = ("egl", "glfw", "osmesa")
+_TIMEOUT_S = 60.0
+_TORCH_PROBE = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
+_MUJOCO_PROBE = "import mujoco; mujoco.MjModel.from_xml_string('<mujoco/>')"
+_GL_PROBE = """
+import mujoco
+model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size="1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 32, 32) as renderer:
+    renderer.update_scene(data)
+    assert renderer.render().any(), "the picture is black"
+"""
+
+
+def findings() -> Iterator[Finding]:
+    """All findings of this file."""
+    yield python()
+    yield torch()
+    yield simulator()
+    yield graphics()
+    yield from vendor_packages()
+
+
+def python() -> Finding:
+    """Which Python is this? One older than 3.11 cannot have installed robotkit."""
+    return Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def torch() -> Finding:
+    """Does torch load, and does it see a GPU?"""
+    installed = _version("torch")
+    if installed is None:
+        return Finding("torch", "warning", "not installed: nothing can be learned here", "pip install torch")
+    error, output = probe(_TORCH_PROBE)
+    if error:
+        return Finding("torch", "warning", f"{installed} does not load: {error}", "pip install --force-reinstall torch")
+    if not output:
+        return Finding("torch", "ok", f"{installed}, on the CPU: no CUDA device was found")
+    return Finding("torch", "ok", f"{installed}, CUDA on {output}")
+
+
+def simulator() -> Finding:
+    """Does MuJoCo load and compile a model?"""
+    installed = _version("mujoco")
+    if installed is None:
+        return Finding("MuJoCo", "problem", "not installed", "pip install 'mujoco>=3.3,!=4.0.0'")
+    if installed == "4.0.0":
+        return Finding("MuJoCo", "problem", "4.0.0 is not supported", "pip install 'mujoco>=3.3,!=4.0.0'")
+    error, _ = probe(_MUJOCO_PROBE)
+    if not error:
+        return Finding("MuJoCo", "ok", installed)
+    backend = os.environ.get("MUJOCO_GL")
+    if backend and not probe(_MUJOCO_PROBE, {"MUJOCO_GL": ""})[0]:
+        fix = "unset MUJOCO_GL, or set it to one of: " + ", ".join(_GL_BACKENDS)
+        return Finding("MuJoCo", "problem", f"{installed} does not load with MUJOCO_GL={backend}: {error}", fix)
+    return Finding("MuJoCo", "problem", f"{installed} does not load: {error}", "pip install --force-reinstall mujoco")
+
+
+def graphics() -> Finding:
+    """Can images be rendered? Without a graphics library cameras cast rays instead."""
+    backend = os.environ.get("MUJOCO_GL") or "default"
+    if not probe(_GL_PROBE)[0]:
+        return Finding("GL", "ok", f"MuJoCo renders with MUJOCO_GL={backend}")
+    for other in _GL_BACKENDS:
+        if not probe(_GL_PROBE, {"MUJOCO_GL": other})[0]:
+            found = f"MuJoCo cannot render with MUJOCO_GL={backend}, but it can with {other}"
+            return Finding("GL", "warning", found, f"export MUJOCO_GL={other}")
+    return Finding(
+        "GL",
+        "warning",
+        "MuJoCo cannot render here; simulated cameras cast rays, which is slower and plainer",
+        "install a GL library (Debian: apt install libegl1 libgl1-mesa-dri, or libosmesa6), then export MUJOCO_GL=egl "
+        "or osmesa",
+    )
+
+
+def vendor_packages() -> Iterator[Finding]:
+    """Which optional packages are here?"""
+    for module, extra in EXTRA_OF_MODULE.items():
+        if importlib.util.find_spec(module) is None:
+            found = f"{module} is not installed"
+            yield Finding(f"extra [{extra}]", "warning", found, f"pip install 'robotkit[{extra}]', if you need it")
+        else:
+            yield Finding(f"extra [{extra}]", "ok", f"{module} is installed")
+
+
+def probe(program: str, environment: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Run a Python program in a process of its own.
+
+    Returns:
+        The last line of what went wrong ("" when nothing did), and what the program printed.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            env=os.environ | (environment or {}),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_TIMEOUT_S:.0f} s", ""
+    lines = done.stderr.strip().splitlines()
+    if done.returncode == 0:
+        return "", done.stdout.strip()
+    return (lines[-1] if lines else f"it ended with code {done.returncode}"), ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

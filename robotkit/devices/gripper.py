@@ -1,0 +1,51 @@
+"""`BaseGripperServer`: the contract of a gripper."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from robotkit.devices.device import Device
+from robotkit.schema import GripperSpec, GripperState
+
+
+class BaseGripperServer(Device):
+    """A gripper. Positions are normalised: 0 closed, 1 open. No method waits for the fingers.
+
+    `close()` closes the fingers; the connection is closed by `disconnect()`.
+    """
+
+    spec: GripperSpec
+
+    @abstractmethod
+    def get_state(self) -> GripperState:
+        """Return the newest measurement.
+
+        Raises:
+            NotConnected: before `connect()`.
+            StaleState: the device stopped answering.
+            DeviceFault: the device reports a fault.
+        """
+
+    @abstractmethod
+    def move(self, position: float) -> None:
+        """Start to move the fingers to `position` (0 closed, 1 open) and return at once; the newest command wins.
+
+        Raises:
+            InvalidCommand: not a finite number in [0, 1].
+        """
+
+    def open(self) -> None:
+        """Start to open fully."""
+        self.move(1.0)
+
+    def close(self) -> None:
+        """Start to close fully."""
+        self.move(0.0)
+
+    @abstractmethod
+    def activate(self) -> None:
+        """Make the gripper ready after power-up (homing, activation); a ready gripper ignores it."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Clear faults and make it ready again, fingers open."""

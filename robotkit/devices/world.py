@@ -1,0 +1,35 @@
+"""`BaseWorld`: what several devices of one cell share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+
+from robotkit.clock import Clock
+from robotkit.devices.device import Device
+
+
+class BaseWorld(Device):
+    """A simulation, or any other common ground of devices; it is connected first and disconnected last.
+
+    A world that keeps its own time provides the cell's clock for `clock = "lockstep"`.
+    """
+
+    @property
+    @abstractmethod
+    def lockstep_clock(self) -> Clock | None:
+        """The clock that runs this world step by step; None for a world that only knows wall time."""
+
+    @abstractmethod
+    def reset(self, seed: int | None, object_poses_in_base: Mapping[str, np.ndarray]) -> None:
+        """Bring the world to its start.
+
+        Args:
+            seed: seeds whatever the world randomises itself; None goes on with the present generator.
+            object_poses_in_base: pose (7,) by object name; objects that are not named go to their home.
+
+        Raises:
+            Unsupported: an object of that name cannot be placed.
+        """

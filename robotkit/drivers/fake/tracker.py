@@ -1,0 +1,60 @@
+"""`FakePoseTracker`: knows where an object of the fake world is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robotkit.devices import BasePoseTracker, CellContext
+from robotkit.drivers.fake.world import fake_world
+from robotkit.errors import InvalidConfiguration
+from robotkit.schema import PluginConfig, Pose, TrackedPose
+
+
+class FakePoseTrackerConfig(PluginConfig):
+    """Options of the fake tracker."""
+
+    object_name: str | None = None
+    """Name of the object in the fake world; None takes the tracker's own name."""
+    pose_in_base: Pose | None = None
+    """A fixed pose (7,), for a cell without a fake world."""
+
+
+class FakePoseTracker(BasePoseTracker):
+    """Reads the fake world's table, or reports one fixed pose."""
+
+    Config = FakePoseTrackerConfig
+
+    def __init__(self, config: FakePoseTrackerConfig, context: CellContext) -> None:
+        super().__init__(config, context)
+        self._fixed_pose = config.pose_in_base
+        self._object_name = config.object_name or context.name
+        self._world = fake_world(context)
+        self._connected = False
+        if self._find() is None:
+            raise InvalidConfiguration(
+                f"fake tracker {context.name!r}: no object {self._object_name!r} in a fake world, and no "
+                "`pose_in_base`; give one of the two"
+            )
+
+    @property
+    def is_connected(self) -> bool:
+        """True between `connect()` and `disconnect()`."""
+        return self._connected
+
+    def connect(self) -> None:
+        """Open the tracker."""
+        self._connected = True
+
+    def disconnect(self) -> None:
+        """Close the tracker."""
+        self._connected = False
+
+    def get_pose(self) -> TrackedPose:
+        """Where the object is now."""
+        self.require_connected()
+        return TrackedPose.trusted(stamp_s=self.context.clock.now_s(), pose_in_base=self._find())
+
+    def _find(self) -> np.ndarray | None:
+        if self._fixed_pose is not None or self._world is None:
+            return self._fixed_pose
+        return self._world.object_pose_in_base(self._object_name)

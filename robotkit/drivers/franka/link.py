@@ -1,0 +1,201 @@
+"""`FrankaLink`: one connection to a control box, its errors translated and its reads kept apart from its starts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import franky
+import numpy as np
+
+from robotkit.drivers.franka.config import FrankaRobotConfig
+from robotkit.drivers.franka.faults import device_fault, error_names, fault_names, translated
+from robotkit.errors import ConnectionFailed, DeviceFault, NotConnected, RobotkitError
+from robotkit.spatial import matrix_from_quaternion
+
+_NAP_S = 0.002
+_TOOL = franky.Frame.EndEffector
+_RECOVERY_S = 1.0
+_REALTIME = {"enforce": franky.RealtimeConfig.Enforce, "ignore": franky.RealtimeConfig.Ignore}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the arm cannot be commanded."""
+
+    names: tuple[str, ...]
+    """The controller's own names."""
+    error: RobotkitError
+    """What a command raises."""
+
+    @classmethod
+    def named(cls, names: tuple[str, ...]) -> Fault:
+        """A fault that the controller reports."""
+        return cls(names, device_fault(names))
+
+    @property
+    def is_connection_lost(self) -> bool:
+        """True when only a new connection helps."""
+        return isinstance(self.error, ConnectionFailed)
+
+
+class FrankaLink:
+    """What the driver asks of franky.
+
+    While a motion runs, `read` returns the newest packet at once; otherwise it waits for the next (1 ms). libfranka
+    forbids two reads, or a read and a start, at the same time; the lock puts them in a row.
+
+    Raises:
+        ConnectionFailed: nobody answers at `config.host`.
+    """
+
+    def __init__(self, config: FrankaRobotConfig) -> None:
+        self._config = config
+        self._name = f"the Franka arm at {config.host}"
+        self._lock = threading.Lock()
+        self._arm: Any = None
+        self.open()
+
+    def open(self) -> None:
+        """Connect, instead of a connection that there was."""
+        self.close()
+        self._is_configured = False
+        with translated(f"connecting to {self._name}"):
+            self._arm = franky.Robot(
+                self._config.host,
+                relative_dynamics_factor=1.0,
+                default_torque_threshold=self._config.collision_torque_nm,
+                default_force_threshold=self._config.collision_force_n,
+                realtime_config=_REALTIME[self._config.realtime],
+            )
+
+    @property
+    def is_in_control(self) -> bool:
+        """True while a motion runs."""
+        arm = self._arm
+        return arm is not None and bool(arm.is_in_control)
+
+    def read(self) -> franky.RobotState:
+        """The newest packet.
+
+        Raises:
+            NotConnected: the link is closed.
+            ConnectionFailed: no packet came for 1 s.
+        """
+        with self._lock, translated(f"reading {self._name}"):
+            return self._opened().state
+
+    def measure(self) -> tuple[franky.RobotState, np.ndarray]:
+        """The newest packet, and the Jacobian (6, 7) of its tool centre point in the base frame."""
+        with self._lock:
+            arm = self._opened()
+            try:
+                state = arm.state
+                return state, arm.model.zero_jacobian(_TOOL, state)
+            except (franky.Exception, RuntimeError):
+                # Entered only here, because every control step comes by.
+                with translated(f"reading {self._name}"):
+                    raise
+
+    def close(self) -> None:
+        """Let go of the arm at once, whoever still knows this link: the control box takes one client at a time."""
+        with self._lock:
+            self._arm = None
+
+    def control_time_s(self) -> float | None:
+        """The arm's own time while a motion runs, else None."""
+        arm = self._arm
+        return float(arm.state.time.to_sec()) if arm is not None and arm.is_in_control else None
+
+    def start(self, motion: object) -> None:
+        """Start a motion, or let it take over from one of its kind.
+
+        Raises:
+            DeviceFault: the arm refuses.
+        """
+        self._configure()
+        with self._lock, translated(f"starting a motion of {self._name}"):
+            self._opened().move(motion, asynchronous=True)
+
+    def brake(self) -> None:
+        """Bring what moves to rest, and let the motion end there; the arm's own controller then holds it."""
+        if not self.is_in_control:
+            return
+        is_torque = self._arm.current_control_signal_type == franky.ControlSignalType.Torques
+        stop = franky.TorqueStopMotion() if is_torque else franky.JointStopMotion()
+        with self._lock, translated(f"stopping {self._name}"):
+            self._arm.move(stop, asynchronous=True)
+
+    def wait_for_end(self, deadline_s: float) -> None:
+        """Wait until no motion runs.
+
+        Raises:
+            DeviceFault: the motion ended with a fault, or did not end within `deadline_s`.
+            ConnectionFailed: the arm fell silent.
+        """
+        end_s = time.monotonic() + deadline_s
+        while self.is_in_control:
+            if time.monotonic() > end_s:
+                raise DeviceFault(f"{self._name} has not come to rest within {deadline_s} s; use the emergency stop")
+            time.sleep(_NAP_S)
+        if self._arm is None:
+            return
+        with translated(f"moving {self._name}"):
+            self._arm.poll_motion()
+
+    def why_it_ended(self) -> Fault:
+        """What is wrong after a motion ended although nobody ended it."""
+        try:
+            with translated(f"controlling {self._name}"):
+                self._arm.poll_motion()
+            return Fault.named(self.faults() or ("motion_ended",))
+        except RobotkitError as error:
+            return Fault(tuple(error_names(str(error.__cause__))) or (error.code,), error)
+
+    def faults(self) -> tuple[str, ...]:
+        """The controller's names of what is wrong now."""
+        return fault_names(self.read())
+
+    def clear_faults(self) -> None:
+        """Ask the controller to recover, if there is something to recover from.
+
+        Raises:
+            DeviceFault: the fault persists; the message names it.
+        """
+        if not self.faults():
+            return
+        with self._lock, translated(f"recovering {self._name}"):
+            self._arm.recover_from_errors()
+        # The packets that are under way still show the fault.
+        end_s = time.monotonic() + _RECOVERY_S
+        while names := self.faults():
+            if time.monotonic() > end_s:
+                raise device_fault(names)
+
+    def _opened(self) -> Any:
+        if self._arm is None:
+            raise NotConnected(f"{self._name} is not connected; call connect()")
+        return self._arm
+
+    def _configure(self) -> None:
+        """Tell the controller about thresholds, load and tool; it takes them only while it is without fault."""
+        if self._is_configured:
+            return
+        config = self._config
+        with self._lock, translated(f"configuring {self._name}"):
+            self._arm.set_collision_behavior(config.collision_torque_nm, config.collision_force_n)
+            if config.load is not None:
+                inertia = config.load.inertia_kg_m2.flatten(order="F").tolist()
+                self._arm.set_load(config.load.mass_kg, config.load.centre_of_mass_in_flange_m.tolist(), inertia)
+            if config.tcp_in_nominal_end_effector is not None:
+                self._arm.set_ee(_column_major(config.tcp_in_nominal_end_effector))
+        self._is_configured = True
+
+
+def _column_major(pose: np.ndarray) -> list[float]:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = matrix_from_quaternion(pose[3:]), pose[:3]
+    flat: list[float] = matrix.flatten(order="F").tolist()
+    return flat

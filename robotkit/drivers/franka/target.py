@@ -1,0 +1,100 @@
+"""`SmoothTarget`: SERL's first-order filter between a commanded pose and the pose that the controller tracks."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from robotkit import spatial
+
+_PERIOD_S = 0.005
+_NEAR_M, _NEAR_RAD = 1e-6, 1e-5
+
+
+class SmoothTarget:
+    """Approaches the newest goal with a time constant; a thread works while there is a way to go, and sleeps after.
+
+    Args:
+        time_constant_s: after this long 63 % of the way is done; 0 publishes each goal as it comes.
+        publish: takes the pose (7,) that the controller is to track.
+        now_s: the arm's own time, so that the filter keeps the controller's pace; None when the arm is out of control.
+    """
+
+    def __init__(
+        self, time_constant_s: float, publish: Callable[[np.ndarray], None], now_s: Callable[[], float | None]
+    ) -> None:
+        self._time_constant_s = time_constant_s
+        self._publish = publish
+        self._now_s = now_s
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._is_closed = False
+        self._pose = self._goal = np.zeros(7)
+        self._last_s = 0.0
+        self._thread: threading.Thread | None = None
+
+    def jump(self, pose: np.ndarray) -> None:
+        """Track `pose` (7,) from now on, without a transition."""
+        with self._lock:
+            self._pose = self._goal = pose
+            self._publish(pose)
+
+    def approach(self, goal: np.ndarray) -> None:
+        """Go to `goal` (7,) with the time constant."""
+        if self._time_constant_s == 0.0:
+            self.jump(goal)
+            return
+        with self._lock:
+            self._goal = goal
+            if not self._wake.is_set():
+                self._last_s = self._now_s() or 0.0
+                self._wake.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="franka-target", daemon=True)
+            self._thread.start()
+
+    def repeat(self) -> None:
+        """Publish once more where the filter is, for a controller that has just taken over."""
+        with self._lock:
+            self._publish(self._pose)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._lock:
+            self._is_closed = True
+            self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while self._wake.wait() and not self._is_closed:
+            time.sleep(_PERIOD_S)
+            self._step()
+
+    def _step(self) -> None:
+        """A part of the way: 1 - exp(-dt / time constant)."""
+        with self._lock:
+            if self._is_closed:
+                return
+            now_s = self._now_s()
+            if now_s is None:
+                self._wake.clear()
+                return
+            fraction = -math.expm1((self._last_s - now_s) / self._time_constant_s)
+            self._last_s = now_s
+            self._pose = spatial.interpolate(self._pose, self._goal, fraction)
+            if self._is_near():
+                self._pose = self._goal
+                self._wake.clear()
+            self._publish(self._pose)
+
+    def _is_near(self) -> bool:
+        return (
+            spatial.distance_between(self._pose, self._goal) < _NEAR_M
+            and spatial.angle_between(self._pose[3:], self._goal[3:]) < _NEAR_RAD
+        )

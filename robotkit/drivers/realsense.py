@@ -1,0 +1,174 @@
+"""`RealSenseCamera`: an Intel RealSense, colour with optional depth."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from robotkit.clock import Clock
+from robotkit.devices import CellContext
+from robotkit.drivers.frames import FrameConfig, shape_depth, shape_intrinsics, shape_rgb
+from robotkit.drivers.polled_camera import PolledCamera
+from robotkit.drivers.polling import Source
+from robotkit.drivers.realsense_sdk import rs
+from robotkit.errors import ConnectionFailed, DeviceError
+from robotkit.schema import Frame, Intrinsics
+
+_FRAME_TIMEOUT_MS = 200
+_OPENS_BEFORE_HARDWARE_RESET = 3
+_RESET_TIMEOUT_S = 10.0
+
+
+class RealSenseConfig(FrameConfig):
+    """Options of a RealSense camera."""
+
+    serial: str | None = None
+    """Serial number, as `rs-enumerate-devices -s` prints it; None takes the only camera."""
+    recording: Path | None = None
+    """Play this recording (.db3) in place of a camera."""
+    repeats_recording: bool = True
+    has_depth: bool = False
+    """Also deliver depth, aligned to the colour picture."""
+    exposure: float | None = Field(None, gt=0.0)
+    """Fixed exposure in the sensor's own unit (D405: microseconds; colour of D415, D435 and D455: 100 microseconds).
+    None leaves it to the camera, whose pictures then change with the light."""
+
+
+class RealSenseCamera(PolledCamera):
+    """Frames of one RealSense; one that stays silent is restarted, then reset by hardware."""
+
+    Config = RealSenseConfig
+
+    def __init__(self, config: RealSenseConfig, context: CellContext) -> None:
+        self._source = _Pipeline(config, context.clock)
+        super().__init__(config, context, self._source)
+
+    def connect(self) -> None:
+        """Open the camera, wait for its first frame, and learn its intrinsics."""
+        super().connect()
+        if self._source.intrinsics is not None:
+            self._describe(shape_intrinsics(self._source.intrinsics, self._frames))
+
+
+class _Pipeline(Source[Frame]):
+    """A librealsense pipeline."""
+
+    def __init__(self, config: RealSenseConfig, clock: Clock) -> None:
+        self._options = config
+        self._clock = clock
+        self.intrinsics: Intrinsics | None = None
+        """Of the captured colour picture, known after `open`."""
+        self._pipeline: Any = None
+        self._align = rs.align(rs.stream.color) if config.has_depth else None
+        self._depth_scale_m = 0.0
+        self._opens_without_frame = 0
+
+    def open(self) -> None:
+        self._require_camera()
+        self._opens_without_frame += 1
+        if self._opens_without_frame > _OPENS_BEFORE_HARDWARE_RESET and self._options.recording is None:
+            self._reset_hardware()
+            self._opens_without_frame = 1
+        self._pipeline = rs.pipeline()
+        try:
+            profile = self._pipeline.start(self._configuration())
+            self._configure(profile)
+        except RuntimeError as error:
+            raise ConnectionFailed(f"{self._place()} cannot start the stream that was asked for: {error}") from error
+
+    def poll(self) -> Frame | None:
+        try:
+            is_there, frames = self._pipeline.try_wait_for_frames(_FRAME_TIMEOUT_MS)
+            frames = self._align.process(frames) if is_there and self._align else frames
+        except RuntimeError as error:
+            raise DeviceError(f"{self._place()} failed: {error}") from error
+        color = frames.get_color_frame() if is_there else None
+        depth = frames.get_depth_frame() if is_there and self._align else None
+        if not color or (self._align and not depth):
+            return None
+        self._opens_without_frame = 0
+        return Frame.trusted(
+            stamp_s=self._clock.now_s(),
+            rgb=shape_rgb(np.asanyarray(color.get_data()), self._options),
+            depth_m=self._depth_m(depth) if depth else None,
+        )
+
+    def close(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is None:
+            return
+        try:
+            pipeline.stop()
+        except RuntimeError:  # a pipeline that never started, or whose camera is gone, refuses to stop
+            return
+
+    def _depth_m(self, depth: Any) -> np.ndarray:
+        raw = np.asanyarray(depth.get_data())
+        return shape_depth(raw.astype(np.float32) * np.float32(self._depth_scale_m), self._options)
+
+    def _configuration(self) -> Any:
+        config, options = rs.config(), self._options
+        if options.recording is not None:
+            rs.config.enable_device_from_file(config, str(options.recording), options.repeats_recording)
+        elif options.serial is not None:
+            config.enable_device(options.serial)
+        size = (options.capture_width_px, options.capture_height_px)
+        config.enable_stream(rs.stream.color, *size, rs.format.rgb8, round(options.rate_hz))
+        if options.has_depth:
+            config.enable_stream(rs.stream.depth, *size, rs.format.z16, round(options.rate_hz))
+        return config
+
+    def _configure(self, profile: Any) -> None:
+        """Ask the started camera for what it knows, and set its exposure."""
+        found = profile.get_stream(rs.stream.color).as_video_stream_profile().get_intrinsics()
+        self.intrinsics = Intrinsics(fx_px=found.fx, fy_px=found.fy, cx_px=found.ppx, cy_px=found.ppy)
+        device = profile.get_device()
+        if self._options.has_depth:
+            self._depth_scale_m = float(device.first_depth_sensor().get_depth_scale())
+        if self._options.exposure is not None:
+            self._fix_exposure(device, self._options.exposure)
+
+    @staticmethod
+    def _fix_exposure(device: Any, exposure: float) -> None:
+        """Set it on the sensor that delivers colour; the D405 has no separate one."""
+        for sensor in device.query_sensors():
+            if any(profile.stream_type() == rs.stream.color for profile in sensor.get_stream_profiles()):
+                sensor.set_option(rs.option.enable_auto_exposure, 0)
+                sensor.set_option(rs.option.exposure, exposure)
+
+    def _require_camera(self) -> None:
+        if self._options.recording is not None:
+            if not self._options.recording.is_file():
+                raise ConnectionFailed(f"there is no recording {self._options.recording}")
+            return
+        serials = [device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices()]
+        wanted = self._options.serial
+        if not serials or (wanted is not None and wanted not in serials):
+            raise ConnectionFailed(
+                f"{self._place()} is not there; connected: {', '.join(serials) or 'none'}. Check its cable (USB 3) and "
+                "the udev rules of librealsense"
+            )
+
+    def _reset_hardware(self) -> None:
+        """Have the camera reboot, and wait until it is back."""
+        for device in rs.context().query_devices():
+            if self._options.serial in (None, device.get_info(rs.camera_info.serial_number)):
+                device.hardware_reset()
+        deadline_s = time.monotonic() + _RESET_TIMEOUT_S
+        time.sleep(0.5)  # it takes a moment to disappear from the list
+        while True:
+            try:
+                return self._require_camera()
+            except ConnectionFailed:
+                if time.monotonic() > deadline_s:
+                    raise
+            time.sleep(0.2)
+
+    def _place(self) -> str:
+        if self._options.recording is not None:
+            return f"the recording {self._options.recording}"
+        return f"RealSense {self._options.serial}" if self._options.serial else "a RealSense"

@@ -1,0 +1,1 @@
+"""Devices that a human steers with: SpaceMouse, gamepad, keyboard."""

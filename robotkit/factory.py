@@ -1,0 +1,207 @@
+"""From a name, a file or a configuration to built devices."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from robotkit import registry
+from robotkit.clock import Clock, RealClock
+from robotkit.devices import BaseGripperServer, BaseRobotServer, BaseWorld, CellContext
+from robotkit.errors import ConfigurationError, InvalidConfiguration, UnknownPlugin
+from robotkit.safety import make_safe
+from robotkit.schema import PluginRef, WorkcellConfig
+from robotkit.validation import describe
+from robotkit.workcell import Workcell
+
+WorkcellBuilder = Callable[..., WorkcellConfig | Workcell]
+_BUILTIN_CELLS = {"fake": "robotkit.drivers.fake:workcell_config", "remote": "robotkit.remote:remote_workcell"}
+
+
+def make_robot(name: str, /, **options: Any) -> BaseRobotServer:
+    """Build the arm `name` alone, without a safety layer; `robotkit list` shows names and options."""
+    return registry.robots.make(name, None, **options)
+
+
+def make_gripper(name: str, /, **options: Any) -> BaseGripperServer:
+    """Build the gripper `name` alone; `robotkit list` shows names and options."""
+    return registry.grippers.make(name, None, **options)
+
+
+def make_workcell(cell: str | Path | WorkcellConfig, /, **overrides: Any) -> Workcell:
+    """Build a workcell. Nothing is connected yet, so nothing moves.
+
+    Args:
+        cell: a registered name ("mujoco-pick-cube", "remote"), a TOML file, or a configuration.
+        **overrides: replace single values; keys may be dotted: `**{"world.scene": "reach", "clock": "real"}`. A named
+            builder that takes arguments of its own ("remote" takes `url` and `token`) receives them instead.
+
+    Raises:
+        InvalidConfiguration: something does not validate; every problem is named with its place.
+        UnknownPlugin: no cell and no plugin of that name.
+    """
+    if isinstance(cell, WorkcellConfig):
+        return build_workcell(_override(cell, overrides))
+    if isinstance(cell, Path) or cell.endswith(".toml"):
+        with _naming(str(cell)):
+            return build_workcell(_override(load_workcell_config(Path(cell)), overrides))
+    return _build_named(cell, overrides)
+
+
+def _build_named(name: str, overrides: Mapping[str, Any]) -> Workcell:
+    """Give the builder what it takes; what is left overrides the configuration that it returns."""
+    builder = find_workcell(name)
+    own = {key: value for key, value in overrides.items() if key in signature(builder).parameters}
+    others = {key: value for key, value in overrides.items() if key not in own}
+    try:
+        signature(builder).bind(**own)
+    except TypeError as error:
+        raise InvalidConfiguration(f"cell {name!r}: {error}. It takes: {signature(builder)}") from error
+    built = builder(**own)
+    if isinstance(built, WorkcellConfig):
+        return build_workcell(_override(built, others))
+    if others:
+        raise InvalidConfiguration(
+            f"cell {name!r} comes built, so {', '.join(others)} cannot be overridden. It takes: {signature(builder)}"
+        )
+    return built
+
+
+def workcell_names() -> list[str]:
+    """Every registered workcell."""
+    return sorted({*_BUILTIN_CELLS, *(point.name for point in entry_points(group="robotkit.workcells"))})
+
+
+def find_workcell(name: str) -> WorkcellBuilder:
+    """The builder registered under `name`, imported.
+
+    Raises:
+        UnknownPlugin: there is none; the message suggests the nearest.
+    """
+    if name in _BUILTIN_CELLS:
+        module, _, attribute = _BUILTIN_CELLS[name].partition(":")
+        builder: WorkcellBuilder = getattr(importlib.import_module(module), attribute)
+        return builder
+    for point in entry_points(group="robotkit.workcells"):
+        if point.name == name:
+            loaded: WorkcellBuilder = point.load()
+            return loaded
+    names = workcell_names()
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownPlugin(
+        f"no workcell is named {name!r}.{hint} Known: {', '.join(names)}; or give the path of a .toml file"
+    )
+
+
+def load_workcell_config(path: Path) -> WorkcellConfig:
+    """Read and check a workcell file.
+
+    Raises:
+        InvalidConfiguration: the file is missing, is not TOML, or does not validate.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot read the workcell file {path}: {error.strerror}") from error
+    try:
+        return WorkcellConfig.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidConfiguration(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise InvalidConfiguration(f"{path}: {describe(error, WorkcellConfig, text)}") from error
+
+
+def build_workcell(config: WorkcellConfig) -> Workcell:
+    """Build every device of `config`, the robot inside the safety layer.
+
+    Raises:
+        ConfigurationError: a plugin is unknown, or one of its options is wrong; nothing was built yet.
+    """
+    for section, kind, ref in _parts(config):
+        with _naming(f"[{section}]"):
+            kind.validate(ref.type, ref.options)
+    world: BaseWorld | None = None
+    if config.world is not None:
+        context = CellContext(name=config.name, is_lockstep=config.clock == "lockstep")
+        world = registry.worlds.make(config.world.type, context, **config.world.options)
+    clock = _clock(config, world)
+
+    def make(kind: registry.Registry[Any], name: str, ref: PluginRef, cameras: Mapping[str, Any] = {}) -> Any:
+        return kind.make(ref.type, CellContext(name=name, clock=clock, world=world, cameras=cameras), **ref.options)
+
+    cameras = {name: make(registry.cameras, name, ref) for name, ref in config.cameras.items()}
+    return Workcell(
+        name=config.name,
+        clock=clock,
+        robot=make_safe(make(registry.robots, "robot", config.robot), config.limits, clock),
+        gripper=make(registry.grippers, "gripper", config.gripper) if config.gripper else None,
+        cameras=cameras,
+        trackers={name: make(registry.trackers, name, ref, cameras) for name, ref in config.trackers.items()},
+        world=world,
+        limits=config.limits,
+        serl_gripper=config.serl_gripper,
+    )
+
+
+def _parts(config: WorkcellConfig) -> Iterator[tuple[str, registry.Registry[Any], PluginRef]]:
+    """Section of the file, kind and reference of every plugin that the cell names."""
+    single = (("world", registry.worlds), ("robot", registry.robots), ("gripper", registry.grippers))
+    for section, kind in single:
+        ref: PluginRef | None = getattr(config, section)
+        if ref is not None:
+            yield section, kind, ref
+    for section, many in (("cameras", registry.cameras), ("trackers", registry.trackers)):
+        for name, ref in getattr(config, section).items():
+            yield f"{section}.{name}", many, ref
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Put the place in front of what is wrong there, unless it is named already."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if place in error.message:
+            raise
+        raise type(error)(f"{place}: {error.message}") from error
+
+
+def _clock(config: WorkcellConfig, world: BaseWorld | None) -> Clock:
+    if config.clock == "real":
+        return RealClock()
+    clock = world.lockstep_clock if world is not None else None
+    if clock is None:
+        raise InvalidConfiguration(
+            f'cell {config.name!r}: clock = "lockstep" needs a world that can be stepped; use clock = "real"'
+        )
+    return clock
+
+
+def _override(config: WorkcellConfig, overrides: Mapping[str, Any]) -> WorkcellConfig:
+    if not overrides:
+        return config
+    content = config.model_dump(exclude_unset=True)
+    for key, value in overrides.items():
+        node = content
+        *parents, last = key.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if "type" in node and "options" in node and last != "type":
+                node = node["options"]
+        node[last] = value
+    try:
+        return WorkcellConfig.model_validate(content)
+    except ValidationError as error:
+        raise InvalidConfiguration(
+            f"cell {config.name!r} with {', '.join(overrides)} overridden: {describe(error, WorkcellConfig)}"
+        ) from error

@@ -1,0 +1,95 @@
+"""`remote_workcell`: a server's cell as an ordinary `Workcell`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robotkit.remote.clock import RemoteClock
+from robotkit.remote.devices import RemoteCamera, RemoteGripper, RemotePoseTracker, RemoteRobot
+from robotkit.remote.session import Session
+from robotkit.remote.steps import RemoteSteps
+from robotkit.remote.stream import RemoteStream
+from robotkit.schema import CellSpec, CellState, GripperCommand, ResetRequest, RobotCommand, StepRequest
+from robotkit.workcell import Workcell
+
+
+def remote_workcell(
+    url: str, token: str | None = None, timeout_s: float = 5.0, motion_timeout_s: float = 120.0
+) -> RemoteWorkcell:
+    """Ask the server at `url` what it has and build its twin; also `make_workcell("remote", url=…, token=…)`.
+
+    Args:
+        url: "http://host:port".
+        token: the server's bearer token, when it has one.
+        timeout_s: how long to wait for an answer, beyond the time that a request itself asks for.
+        motion_timeout_s: the same for resets and joint motions.
+
+    Raises:
+        ConnectionFailed: nobody answers there.
+        RemoteTimeout: no answer in time.
+        Unauthorized: the token is missing or wrong.
+        ProtocolError: something answers that is not a robot server.
+    """
+    session = Session(url, token, timeout_s, motion_timeout_s)
+    try:
+        return RemoteWorkcell(session, session.read("/v1/cell", CellSpec))
+    finally:
+        session.close()
+
+
+class RemoteWorkcell(Workcell):
+    """A workcell whose step is one round trip."""
+
+    def __init__(self, session: Session, spec: CellSpec) -> None:
+        super().__init__(
+            name=spec.name,
+            clock=RemoteClock(session, spec.clock == "lockstep"),
+            robot=RemoteRobot(session, spec.robot),
+            gripper=RemoteGripper(session, spec.gripper) if spec.gripper else None,
+            cameras={name: RemoteCamera(session, name, camera) for name, camera in spec.cameras.items()},
+            trackers={name: RemotePoseTracker(session, name) for name in spec.trackers},
+            limits=spec.limits,
+        )
+        self.session = session
+        self._spec = spec
+        self._steps = RemoteSteps(session)
+
+    @property
+    def can_place_objects(self) -> bool:
+        """True when the server's world can put objects somewhere."""
+        return self._spec.can_place_objects
+
+    def disconnect(self) -> None:
+        """Give control back, so that the arm holds, and close the connections."""
+        super().disconnect()
+        self._steps.close()
+        self.session.close()
+
+    def get_state(self) -> CellState:
+        """Measure everything but the cameras, in one round trip."""
+        return self._connected().read("/v1/state", CellState)
+
+    def step(
+        self, command: RobotCommand | None = None, gripper: GripperCommand | None = None, period_s: float = 0.0
+    ) -> CellState:
+        """Send commands, let `period_s` pass on the server's own ticks, measure, in one round trip."""
+        session = self._connected()
+        request = StepRequest.trusted(command=command, gripper=gripper, period_s=period_s)
+        return self._steps.step(request, session.timeout_s + period_s)
+
+    def reset(self, seed: int | None = None, object_poses_in_base: Mapping[str, np.ndarray] | None = None) -> CellState:
+        """Bring the server's cell to its start and wait for it."""
+        session = self._connected()
+        poses = {name: np.asarray(pose) for name, pose in (object_poses_in_base or {}).items()}
+        request = ResetRequest.trusted(seed=seed, object_poses_in_base=poses)
+        return session.ask("/v1/reset", request, CellState, session.motion_timeout_s)
+
+    def stream(self, rate_hz: float = 100.0, max_age_s: float = 0.2) -> RemoteStream:
+        """A websocket to the same server under the same control, for loops faster than round trips."""
+        return RemoteStream(self.session, rate_hz, max_age_s)
+
+    def _connected(self) -> Session:
+        self.robot.require_connected()
+        return self.session

@@ -1,0 +1,42 @@
+"""`open_socket`: a websocket to a robot server, with typed errors."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from robotkit.errors import ConnectionFailed, RemoteTimeout
+from robotkit.remote.session import Session, remote_error
+
+_CLOSE_TIMEOUT_S = 1.0
+
+
+def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnection:
+    """Connect under the session's client name and token; `stack` closes the connection.
+
+    Raises:
+        ConnectionFailed: nobody answers.
+        RemoteTimeout: no answer in time.
+        Unauthorized: the token is missing or wrong.
+    """
+    try:
+        return stack.enter_context(
+            connect(
+                session.url.replace("http", "ws", 1) + path,
+                additional_headers=session.headers,
+                open_timeout=session.timeout_s,
+                close_timeout=_CLOSE_TIMEOUT_S,
+                compression=None,
+                proxy=None,
+            )
+        )
+    except InvalidStatus as error:
+        raise remote_error(error.response.status_code, bytes(error.response.body or b"")) from error
+    except TimeoutError as error:
+        raise RemoteTimeout(f"{session.url} did not open {path} in time") from error
+    except (OSError, InvalidHandshake) as error:
+        raise ConnectionFailed(
+            f"no robot server at {session.url} ({error}); is robotkit-serve running there?"
+        ) from error

@@ -1,0 +1,88 @@
+"""Array fields: read-only float64 numpy arrays that validate shape and finiteness, and travel as JSON lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class Array:
+    """Annotation for a float64 array field.
+
+    Args:
+        *shape: the required shape; None leaves that axis free.
+        unit_quaternion: the last four entries are an xyzw quaternion, which is checked and normalised.
+    """
+
+    def __init__(self, *shape: int | None, unit_quaternion: bool = False) -> None:
+        self.shape = shape
+        self.unit_quaternion = unit_quaternion
+
+    def __repr__(self) -> str:
+        return f"Array{self._shape_text()}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(np.ndarray.tolist, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        item: dict[str, Any] = {"type": "number"}
+        for size in reversed(self.shape):
+            item = {"type": "array", "items": item}
+            if size is not None:
+                item |= {"minItems": size, "maxItems": size}
+        return item
+
+    def validate(self, value: Any) -> np.ndarray:
+        """Return `value` as a read-only float64 copy.
+
+        Raises:
+            ValueError: wrong shape, not numbers, not finite, or not a unit quaternion (off by more than 1e-3).
+        """
+        try:
+            array = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"expected numbers of shape {self._shape_text()}, got {value!r}") from error
+        if array.ndim != len(self.shape) or any(
+            want is not None and want != got for want, got in zip(self.shape, array.shape, strict=True)
+        ):
+            raise ValueError(f"expected shape {self._shape_text()}, got {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"every number must be finite, got {array.tolist()}")
+        if self.unit_quaternion:
+            norm = float(np.linalg.norm(array[-4:]))
+            if abs(norm - 1.0) > 1e-3:
+                raise ValueError(f"the quaternion (xyzw) must have length 1, got length {norm:.4g}")
+            # Dividing again would change the last bit of what another process has normalised already.
+            if abs(norm - 1.0) > 1e-12:
+                array[-4:] /= norm
+        array.flags.writeable = False
+        return array
+
+    def _shape_text(self) -> str:
+        return "(" + ", ".join("n" if size is None else str(size) for size in self.shape) + ")"
+
+
+def read_only(values: Sequence[float]) -> np.ndarray:
+    """A read-only float64 array, for the default of a field."""
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+Vec3 = Annotated[np.ndarray, Array(3)]
+Vec6 = Annotated[np.ndarray, Array(6)]
+Pose = Annotated[np.ndarray, Array(7, unit_quaternion=True)]
+"""Position in metres (3), then a unit quaternion xyzw (4)."""
+Quaternion = Annotated[np.ndarray, Array(4, unit_quaternion=True)]
+"""A unit quaternion, xyzw."""
+JointVector = Annotated[np.ndarray, Array(None)]
+"""One number per joint, from base to tip."""
+Jacobian = Annotated[np.ndarray, Array(6, None)]
+"""Rows: linear velocity (3), angular velocity (3); a column per joint."""

@@ -1,0 +1,57 @@
+"""Messages of a whole workcell."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from robotkit.schema.arrays import Pose
+from robotkit.schema.camera import CameraSpec
+from robotkit.schema.gripper import GripperCommand, GripperSpec, GripperState
+from robotkit.schema.limits import SafetyLimits
+from robotkit.schema.message import Message
+from robotkit.schema.robot import RobotCommand, RobotSpec, RobotState
+from robotkit.schema.sensing import TrackedPose
+
+
+class CellSpec(Message):
+    """What a cell has: enough for a client to build its twin."""
+
+    name: str
+    clock: Literal["real", "lockstep"]
+    robot: RobotSpec
+    gripper: GripperSpec | None = None
+    cameras: dict[str, CameraSpec] = Field(default_factory=dict)
+    trackers: tuple[str, ...] = ()
+    limits: SafetyLimits = Field(default_factory=SafetyLimits)
+    can_place_objects: bool = False
+    """True when `reset` can put tracked objects somewhere (a simulated world)."""
+
+
+class CellState(Message):
+    """The newest measurement of every device but the cameras."""
+
+    robot: RobotState
+    gripper: GripperState | None = None
+    poses: dict[str, TrackedPose] = Field(default_factory=dict)
+    """Tracked objects by tracker name."""
+    accepted: RobotCommand | None = None
+    """The command that this step sent, as it was accepted."""
+
+
+class StepRequest(Message):
+    """Send commands, let time pass, measure: one round trip of a control loop."""
+
+    command: RobotCommand | None = None
+    gripper: GripperCommand | None = None
+    period_s: float = Field(0.0, ge=0.0, le=10.0)
+    """How long to wait (or to simulate) between sending and measuring."""
+
+
+class ResetRequest(Message):
+    """Bring the cell to its start."""
+
+    seed: int | None = None
+    object_poses_in_base: dict[str, Pose] = Field(default_factory=dict)
+    """Where to put objects, by tracker name; only worlds with `can_place_objects` take any."""

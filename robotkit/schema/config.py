@@ -1,0 +1,46 @@
+"""What a workcell file says."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from robotkit.schema.limits import SafetyLimits
+from robotkit.schema.message import Message
+
+
+class PluginConfig(Message):
+    """Base of the options that a plugin takes; each plugin class carries its own subclass as `Config`."""
+
+
+class PluginRef(Message):
+    """A plugin's registered name and its options, still unchecked: the plugin's own `Config` validates them."""
+
+    type: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, value: Any) -> Any:
+        """In a file every key beside `type` is an option: `[robot]`, `type = "franka"`, `host = "172.16.0.2"`."""
+        if isinstance(value, dict) and "options" not in value:
+            return {"type": value.get("type"), "options": {k: v for k, v in value.items() if k != "type"}}
+        return value
+
+
+class WorkcellConfig(Message):
+    """The devices of one cell."""
+
+    name: str = Field(min_length=1)
+    clock: Literal["real", "lockstep"] = "real"
+    """"real": time is the wall's. "lockstep": time passes only when `advance` is called (simulated worlds)."""
+    world: PluginRef | None = None
+    """What several devices share, such as a simulation."""
+    robot: PluginRef
+    gripper: PluginRef | None = None
+    cameras: dict[str, PluginRef] = Field(default_factory=dict)
+    trackers: dict[str, PluginRef] = Field(default_factory=dict)
+    limits: SafetyLimits = Field(default_factory=SafetyLimits)
+    serl_gripper: Literal["robotiq", "franka_hand"] = "robotiq"
+    """Which of SERL's two gripper conventions its compatible routes speak."""

@@ -1,0 +1,46 @@
+"""`Message`, the frozen pydantic model that every message is."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+_SET = object.__setattr__
+
+
+class Message(BaseModel):
+    """Frozen, closed and finite: no field can change, be unknown, be NaN or be infinite."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
+
+    @classmethod
+    def trusted(cls, **fields: Any) -> Self:
+        """Build a message inside the border, from values of the right type, without validating them.
+
+        Every field must be given. Drivers call it at their state rate: validation of a robot state costs tens of
+        microseconds, this costs about one.
+        """
+        message = cls.__new__(cls)
+        _SET(message, "__dict__", fields)
+        _SET(message, "__pydantic_fields_set__", set(fields))
+        _SET(message, "__pydantic_extra__", None)
+        _SET(message, "__pydantic_private__", None)
+        return message
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_equal(value, other.__dict__[name]) for name, value in self.__dict__.items())
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.model_dump_json()))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(a, b)
+    return bool(a == b)

@@ -1,0 +1,24 @@
+"""Messages of pose trackers and of devices that a human holds."""
+
+from __future__ import annotations
+
+from robotkit.schema.arrays import Pose, Vec6
+from robotkit.schema.message import Message
+
+
+class TrackedPose(Message):
+    """Where a tracked object is."""
+
+    stamp_s: float
+    pose_in_base: Pose
+
+
+class TeleopReading(Message):
+    """What the human's hand does."""
+
+    stamp_s: float
+    twist: Vec6
+    """Deflection in [-1, 1]: translation x y z, rotation x y z, in the operator's base-aligned frame."""
+    buttons: tuple[bool, ...]
+    is_active: bool
+    """True while the human is steering."""

@@ -1,0 +1,84 @@
+"""Messages and header names that only the robot server and its client exchange."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from robotkit.schema.arrays import JointVector
+from robotkit.schema.cell import CellState
+from robotkit.schema.gripper import GripperCommand
+from robotkit.schema.message import Message
+from robotkit.schema.robot import RobotCommand
+
+CLIENT_HEADER = "X-Robotkit-Client"
+"""Names the client that commands, for the control lease; any text that no other client uses."""
+STAMP_HEADER = "X-Robotkit-Stamp"
+"""When an image was exposed, seconds on the cell's clock."""
+SHAPE_HEADER = "X-Robotkit-Shape"
+"""Height, width and channels of a raw image, as "128,128,3"."""
+DEPTH_HEADER = "X-Robotkit-Depth"
+""""float32" when the raw pixels are followed by the depth image, little-endian metres; else "none"."""
+
+
+class ErrorReply(Message):
+    """What every refusal looks like."""
+
+    code: str
+    """Name of the error class, stable over versions; see `robotkit.errors`."""
+    message: str
+
+
+class JointMoveRequest(Message):
+    """Move to these joint positions and answer on arrival."""
+
+    joint_positions_rad: JointVector
+
+
+class ClockAdvanceRequest(Message):
+    """Let time pass without a command."""
+
+    period_s: float = Field(ge=0.0, le=10.0)
+
+
+class ClockState(Message):
+    """The cell's time."""
+
+    now_s: float
+    is_lockstep: bool
+
+
+class StreamCommand(Message):
+    """Client to server: new targets; the newest one wins."""
+
+    type: Literal["command"] = "command"
+    command: RobotCommand | None = None
+    gripper: GripperCommand | None = None
+
+
+class StreamAck(Message):
+    """Client to server: everything up to `seq` has arrived. The server never runs further ahead than its window."""
+
+    type: Literal["ack"] = "ack"
+    seq: int
+
+
+class StreamState(Message):
+    """Server to client: the newest measurement."""
+
+    type: Literal["state"] = "state"
+    seq: int
+    state: CellState
+
+
+class StreamError(Message):
+    """Server to client: a command was refused, or a device failed."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+
+
+StreamUp = Annotated[StreamCommand | StreamAck, Field(discriminator="type")]
+StreamDown = Annotated[StreamState | StreamError, Field(discriminator="type")]

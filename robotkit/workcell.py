@@ -1,0 +1,147 @@
+"""`Workcell`: the devices of one cell behind one life cycle and one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from robotkit.clock import Clock
+from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
+from robotkit.errors import Unsupported
+from robotkit.schema import CellSpec, CellState, GripperCommand, RobotCommand, SafetyLimits, StepRequest
+
+
+@dataclass
+class Workcell:
+    """A robot, and what stands around it.
+
+    `robot` is already wrapped by the safety layer when the cell comes from `make_workcell`.
+    """
+
+    name: str
+    clock: Clock
+    robot: BaseRobotServer
+    gripper: BaseGripperServer | None = None
+    cameras: Mapping[str, BaseCamera] = field(default_factory=dict)
+    trackers: Mapping[str, BasePoseTracker] = field(default_factory=dict)
+    world: BaseWorld | None = None
+    limits: SafetyLimits = field(default_factory=SafetyLimits)
+    serl_gripper: str = "robotiq"
+
+    def __post_init__(self) -> None:
+        self._open: ExitStack | None = None
+
+    @property
+    def can_place_objects(self) -> bool:
+        """True when `reset` can put objects somewhere."""
+        return self.world is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """True between `connect()` and `disconnect()`."""
+        return self._open is not None
+
+    def devices(self) -> list[Device]:
+        """Every device, in the order in which they are connected."""
+        found: list[Device | None] = [self.world, self.robot, self.gripper]
+        return [d for d in [*found, *self.cameras.values(), *self.trackers.values()] if d is not None]
+
+    def connect(self) -> None:
+        """Connect every device; when one fails, those already connected are disconnected again."""
+        if self._open is not None:
+            return
+        with ExitStack() as stack:
+            for device in self.devices():
+                stack.enter_context(device)
+            self._open = stack.pop_all()
+
+    def disconnect(self) -> None:
+        """Disconnect every device in reverse order; one that fails does not keep the others open."""
+        stack, self._open = self._open, None
+        if stack is not None:
+            stack.close()
+
+    def spec(self) -> CellSpec:
+        """What this cell has."""
+        return CellSpec(
+            name=self.name,
+            clock="lockstep" if self.clock.is_lockstep else "real",
+            robot=self.robot.spec,
+            gripper=self.gripper.spec if self.gripper else None,
+            cameras={name: camera.spec for name, camera in self.cameras.items()},
+            trackers=tuple(self.trackers),
+            limits=self.limits,
+            can_place_objects=self.can_place_objects,
+        )
+
+    def get_state(self) -> CellState:
+        """Measure everything but the cameras."""
+        return self._measure(None)
+
+    def step(
+        self, command: RobotCommand | None = None, gripper: GripperCommand | None = None, period_s: float = 0.0
+    ) -> CellState:
+        """Send commands, let `period_s` pass, measure. In a remote cell this is one round trip.
+
+        Raises:
+            CommandRejected: nothing was sent and no time has passed.
+        """
+        accepted = self.robot.send(command) if command is not None else None
+        if gripper is not None:
+            if self.gripper is None:
+                raise Unsupported(f"cell {self.name!r} has no gripper")
+            self.gripper.move(gripper.position)
+        if period_s > 0.0:
+            self.clock.advance(period_s)
+        return self._measure(accepted)
+
+    def handle(self, request: StepRequest) -> CellState:
+        """`step` for a request that came over the wire."""
+        return self.step(request.command, request.gripper, request.period_s)
+
+    def reset(self, seed: int | None = None, object_poses_in_base: Mapping[str, np.ndarray] | None = None) -> CellState:
+        """Bring the cell to its start: the world if it has one, else the arm to its reset configuration.
+
+        Args:
+            seed: for whatever the world randomises itself.
+            object_poses_in_base: pose (7,) by tracker name, for worlds that can place objects.
+
+        Raises:
+            Unsupported: objects were named, and this cell cannot place them.
+            MotionFailed: the arm did not arrive.
+        """
+        if self.world is not None:
+            self.world.reset(seed, object_poses_in_base or {})
+            self.robot.forget_target()
+        elif object_poses_in_base:
+            raise Unsupported(
+                f"cell {self.name!r} cannot place {', '.join(object_poses_in_base)}: it has no world that could; "
+                "put the objects there by hand and reset without poses"
+            )
+        else:
+            self.robot.reset()
+        return self._measure(None)
+
+    def _measure(self, accepted: RobotCommand | None) -> CellState:
+        return CellState.trusted(
+            robot=self.robot.get_state(),
+            gripper=self.gripper.get_state() if self.gripper is not None else None,
+            poses={name: tracker.get_pose() for name, tracker in self.trackers.items()},
+            accepted=accepted,
+        )
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """The cell itself: devices have an identity, so a copied Gymnasium spec still means this very cell."""
+        return self
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.disconnect()

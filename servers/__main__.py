@@ -1,0 +1,90 @@
+"""`python -m servers`, also installed as `robotkit-serve`: put a workcell on the network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+import tyro
+
+from robotkit.errors import RobotkitError
+from robotkit.factory import make_workcell
+from robotkit.workcell import Workcell
+from servers.app import create_app
+from servers.runner import CellServer, bind, url_of
+from servers.settings import ServerSettings
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Put a workcell behind HTTP and websockets."""
+
+    cell: str
+    """A registered name (`robotkit list`), or the path of a workcell file (.toml)."""
+    host: str = "127.0.0.1"
+    """Address to listen on; any other than loopback needs a token."""
+    port: int = 5000
+    """0 lets the system choose."""
+    token: str | None = None
+    """Bearer token that every request must carry. Better set ROBOTKIT_TOKEN: a command line can be read by others."""
+    clock: Literal["real", "lockstep"] | None = None
+    """Let time pass by itself, or only on request (simulated cells). Left out: as the cell says."""
+    stream_rate_max_hz: float = 500.0
+    """Highest rate of states on the websocket."""
+    lease_timeout_s: float = 1.0
+    """After this long without a command another client may take control."""
+
+
+def main() -> None:
+    """Parse the command line and serve until a signal comes."""
+    # Also while devices are still being connected, a signal ends in an orderly exit.
+    signal.signal(signal.SIGTERM, _leave)
+    config = tyro.cli(Serve, prog="robotkit-serve")
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(config)
+    except RobotkitError as error:
+        sys.exit(f"robotkit-serve: {error.message}")
+
+
+def serve(config: Serve) -> None:
+    """Build, connect, announce, serve.
+
+    Raises:
+        RobotkitError: the cell cannot be built or connected, or the port is taken; nothing is left connected.
+    """
+    settings = ServerSettings(
+        host=config.host,
+        port=config.port,
+        token=config.token or os.environ.get("ROBOTKIT_TOKEN") or None,
+        stream_rate_max_hz=config.stream_rate_max_hz,
+        lease_timeout_s=config.lease_timeout_s,
+    )
+    with bind(settings.host, settings.port) as bound, _build(config) as workcell:
+        server = CellServer(create_app(workcell, settings))
+        _announce(workcell, url_of(bound), settings)
+        server.run(sockets=[bound])
+
+
+def _build(config: Serve) -> Workcell:
+    overrides = {"clock": config.clock} if config.clock else {}
+    return make_workcell(config.cell, **overrides)
+
+
+def _announce(workcell: Workcell, url: str, settings: ServerSettings) -> None:
+    clock = "lock-step" if workcell.clock.is_lockstep else "real time"
+    page = f"{url}/?token=<token>" if settings.token else f"{url}/"
+    print(f"robotkit serves {workcell.name} ({clock}) at {url}")
+    print(f"operator's page: {page}    stop with Ctrl+C", flush=True)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""`create_app`: built devices in, a web application out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from robotkit.schema.wire import ErrorReply
+from robotkit.workcell import Workcell
+from servers.context import ServerContext
+from servers.errors import STATUS, add_error_handlers
+from servers.routes import ROUTERS
+from servers.security import Guard
+from servers.settings import ServerSettings
+
+_DESCRIPTION = """
+One workcell over HTTP. Reads are GET, actions are POST. Every refusal is `{"code", "message"}` with a stable code.
+
+The first client that commands holds control until it disconnects or is silent; anyone may read and stop.
+"""
+
+
+def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> FastAPI:
+    """Put `workcell` behind HTTP; the app connects it when it starts and leaves it holding still when it ends."""
+    settings = settings or ServerSettings()
+    context = ServerContext(workcell, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(workcell.connect)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(context.stop_for_good)
+            await run_in_threadpool(workcell.disconnect)
+
+    app = FastAPI(
+        title=f"robotkit: {workcell.name}",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        # Their pages load scripts from other hosts, which would then run beside the robot's own routes.
+        docs_url=None,
+        redoc_url=None,
+        responses={status: {"model": ErrorReply} for status in sorted(set(STATUS.values()))},
+    )
+    app.state.context = context
+    add_error_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Guard, settings=settings)
+    return app

@@ -1,0 +1,87 @@
+"""From an exception to `{code, message}` and an HTTP status: the one table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from robotkit.errors import (
+    CommandRejected,
+    ConfigurationError,
+    DeviceError,
+    InvalidCommand,
+    ProtocolError,
+    RemoteError,
+    RemoteTimeout,
+    RobotkitError,
+    Unauthorized,
+    UnknownPlugin,
+    Unsupported,
+)
+from robotkit.schema.wire import ErrorReply
+
+_log = logging.getLogger(__name__)
+
+STATUS: Mapping[type[RobotkitError], int] = {
+    InvalidCommand: 422,
+    Unsupported: 501,
+    CommandRejected: 409,
+    DeviceError: 503,
+    Unauthorized: 401,
+    RemoteTimeout: 504,
+    RemoteError: 502,
+    UnknownPlugin: 404,
+    ConfigurationError: 400,
+    RobotkitError: 500,
+}
+"""The nearest ancestor counts."""
+
+
+def status_of(error: RobotkitError) -> int:
+    """HTTP status of an error: the entry of its nearest ancestor in `STATUS`."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def error_response(error: RobotkitError, status: int | None = None) -> Response:
+    """The answer that carries `error` to the client."""
+    body = ErrorReply(code=error.code, message=error.message).model_dump_json()
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
+    return Response(body, status or status_of(error), headers, media_type="application/json")
+
+
+def describe_errors(errors: Sequence[Any]) -> InvalidCommand:
+    """Name every field that does not validate."""
+    return InvalidCommand("; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in errors))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every failure of `app` in one form."""
+
+    @app.exception_handler(RobotkitError)
+    async def _ours(request: Request, error: RobotkitError) -> Response:
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return error_response(describe_errors(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        message = f"{request.method} {request.url.path}: {error.detail}; GET /openapi.json lists what there is"
+        return error_response(ProtocolError(message), error.status_code)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return error_response(RobotkitError(f"the server failed: {type(error).__name__}: {error}"))
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    parts = [str(part) for part in location if part not in ("body", "query", "path")]
+    return ".".join(parts) or "body"

@@ -1,0 +1,9 @@
+"""The routes, one file a topic."""
+
+from fastapi import APIRouter
+
+from servers.routes import cameras, cell, control, dashboard, gripper, health, robot, serl, stream, trackers
+
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    module.router for module in (cell, robot, gripper, cameras, trackers, control, stream, health, dashboard, serl)
+)

@@ -1,0 +1,18 @@
+"""Giving control back."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from servers.context import ClientDep, ContextDep
+from servers.routes.replies import DONE, done
+
+router = APIRouter(prefix="/v1/control", tags=["control"])
+
+
+@router.post("/release", **DONE)
+def release(context: ContextDep, client: ClientDep) -> Response:
+    """End this client's control: the robot holds, and another client may command. Nothing happens without control."""
+    context.let_go(client)
+    return done()

@@ -1,0 +1,60 @@
+"""Is everything well?"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from robotkit.errors import DeviceError
+from robotkit.schema import Message, RobotMode
+from servers.context import ContextDep, ServerContext
+from servers.routes.replies import answers, reply
+
+router = APIRouter(prefix="/v1", tags=["health"])
+
+
+class Health(Message):
+    """What an operator wants to know first."""
+
+    status: Literal["ok", "stopped", "fault"]
+    cell: str
+    clock: Literal["real", "lockstep"]
+    robot_mode: RobotMode
+    problems: tuple[str, ...]
+    """Why `status` is not "ok"."""
+    controlled_by: str | None
+    """The client that commands now."""
+    uptime_s: float
+    serl_clear_requests: int
+    """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
+
+
+@router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))
+def get_health(context: ContextDep) -> Response:
+    """The state of server and robot in one glance."""
+    mode, problems = _diagnose(context)
+    return reply(
+        Health(
+            status=mode if mode in ("stopped", "fault") else "ok",
+            cell=context.workcell.name,
+            clock="lockstep" if context.workcell.clock.is_lockstep else "real",
+            robot_mode=mode,
+            problems=problems,
+            controlled_by=context.lease.holder,
+            uptime_s=time.monotonic() - context.started_s,
+            serl_clear_requests=context.serl_clear_requests,
+        )
+    )
+
+
+def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...]]:
+    try:
+        state = context.workcell.robot.get_state()
+    except DeviceError as error:
+        return "fault", (f"{error.code}: {error.message}",)
+    if state.mode == "stopped":
+        return "stopped", ("a stop is latched; POST /v1/robot/recover when the cell is clear",)
+    return state.mode, state.faults

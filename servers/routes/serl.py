@@ -1,0 +1,220 @@
+"""SERL's own routes: POST, the same paths, JSON and texts, so that a SERL client runs unchanged.
+
+Source: `serl_robot_infra/robot_servers/franka_server.py`, and `getpos_euler` from HIL-SERL's version. One thing is
+different on purpose: SERL's client clears errors before every pose; here that never clears a stop or a fault.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Body
+from fastapi.responses import HTMLResponse, Response
+from scipy.spatial.transform import Rotation
+
+from robotkit.errors import DeviceFault, RobotStopped
+from robotkit.schema import PoseCommand, RobotState
+from servers.context import ClientDep, ContextDep, ServerContext
+from servers.routes import examples
+from servers.serl import GripperRequest, PoseRequest, compliance_from_serl, gripper_from_serl, gripper_to_serl
+
+router = APIRouter(tags=["serl"])
+text = HTMLResponse
+
+
+def _json(**fields: Any) -> Response:
+    """The bytes that SERL's server would send: sorted keys, compact, a newline at the end."""
+    content = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in fields.items()}
+    body = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return Response(body + "\n", media_type="application/json")
+
+
+def _state(context: ServerContext) -> RobotState:
+    return context.workcell.robot.get_state()
+
+
+def _exerted_wrench(state: RobotState) -> np.ndarray:
+    """Wrench (6,) in SERL's sign: libfranka's estimate is what the arm exerts on the environment."""
+    return 0.0 - state.wrench_in_tcp  # not its negative, which would send -0.0
+
+
+def _gripper_position(context: ServerContext) -> float:
+    """In SERL's unit; 0 for a cell without a gripper, which is what SERL's client assumes before it has asked."""
+    cell = context.workcell
+    return 0 if cell.gripper is None else gripper_to_serl(cell.gripper.get_state(), cell.serl_gripper)
+
+
+@router.post("/getpos")
+def getpos(context: ContextDep) -> Response:
+    """Tool pose: position, quaternion xyzw."""
+    return _json(pose=_state(context).tcp_pose_in_base)
+
+
+@router.post("/getpos_euler")
+def getpos_euler(context: ContextDep) -> Response:
+    """Tool pose: position, Euler angles about the fixed axes x, y, z."""
+    pose = _state(context).tcp_pose_in_base
+    return _json(pose=np.concatenate([pose[:3], Rotation.from_quat(pose[3:]).as_euler("xyz")]))
+
+
+@router.post("/getvel")
+def getvel(context: ContextDep) -> Response:
+    """Tool twist in the base frame."""
+    return _json(vel=_state(context).tcp_twist_in_base)
+
+
+@router.post("/getforce")
+def getforce(context: ContextDep) -> Response:
+    """Force of the tool on the environment, in the tool frame."""
+    return _json(force=_exerted_wrench(_state(context))[:3])
+
+
+@router.post("/gettorque")
+def gettorque(context: ContextDep) -> Response:
+    """Torque of the tool on the environment, in the tool frame."""
+    return _json(torque=_exerted_wrench(_state(context))[3:])
+
+
+@router.post("/getq")
+def getq(context: ContextDep) -> Response:
+    """Joint positions."""
+    return _json(q=_state(context).joint_positions_rad)
+
+
+@router.post("/getdq")
+def getdq(context: ContextDep) -> Response:
+    """Joint velocities."""
+    return _json(dq=_state(context).joint_velocities_rad_s)
+
+
+@router.post("/getjacobian")
+def getjacobian(context: ContextDep) -> Response:
+    """Jacobian in the base frame."""
+    return _json(jacobian=_state(context).jacobian_in_base)
+
+
+@router.post("/get_gripper")
+def get_gripper(context: ContextDep) -> Response:
+    """Gripper position in SERL's unit: 0 open to 255 closed, or the width in metres."""
+    context.gripper()
+    return _json(gripper=_gripper_position(context))
+
+
+@router.post("/getstate")
+def getstate(context: ContextDep) -> Response:
+    """Everything at once, from one measurement."""
+    state = _state(context)
+    return _json(
+        pose=state.tcp_pose_in_base,
+        vel=state.tcp_twist_in_base,
+        force=_exerted_wrench(state)[:3],
+        torque=_exerted_wrench(state)[3:],
+        q=state.joint_positions_rad,
+        dq=state.joint_velocities_rad_s,
+        jacobian=state.jacobian_in_base,
+        gripper_pos=_gripper_position(context),
+    )
+
+
+@router.post("/startimp")
+def startimp(context: ContextDep) -> Response:
+    """The impedance law always runs here; this only says whether the arm would follow it."""
+    state = _state(context)
+    if state.mode == "stopped":
+        raise RobotStopped("a stop is latched; when the cell is clear, a person recovers it on the operator's page")
+    if state.mode == "fault":
+        raise DeviceFault(f"the arm is in a fault ({', '.join(state.faults)}); a person recovers it")
+    return text("Started impedance")
+
+
+@router.post("/stopimp")
+def stopimp(context: ContextDep, client: ClientDep) -> Response:
+    """Hold the measured pose; unlike `/v1/robot/stop` nothing is latched."""
+    with context.commanding(client):
+        context.hold()
+    return text("Stopped impedance")
+
+
+@router.post("/jointreset")
+def jointreset(context: ContextDep, client: ClientDep) -> Response:
+    """Move to the reset configuration; answers on arrival."""
+    with context.commanding(client) as cell:
+        cell.robot.reset()
+    return text("Reset Joint")
+
+
+@router.post("/clearerr")
+def clearerr(context: ContextDep) -> Response:
+    """Accepted and counted (see `/v1/health`); it clears nothing."""
+    context.serl_clear_requests += 1
+    return text("Clear")
+
+
+@router.post("/pose")
+def pose(
+    context: ContextDep,
+    client: ClientDep,
+    request: Annotated[PoseRequest, Body(openapi_examples=examples.SERL_POSE)],
+) -> Response:
+    """Set a new tool pose."""
+    with context.commanding(client) as cell:
+        cell.robot.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=request.arr))
+    return text("Moved")
+
+
+@router.post("/update_param")
+def update_param(
+    context: ContextDep,
+    client: ClientDep,
+    request: Annotated[dict[str, float], Body(openapi_examples=examples.SERL_PARAM)],
+) -> Response:
+    """Change single parameters of the impedance law, under SERL's names; the others stay."""
+    context.set_compliance(client, compliance_from_serl(context.compliance, request))
+    return text("Updated compliance parameters")
+
+
+@router.post("/activate_gripper")
+def activate_gripper(context: ContextDep, client: ClientDep) -> Response:
+    """Make the gripper ready."""
+    with context.commanding(client):
+        context.gripper().activate()
+    return text("Activated")
+
+
+@router.post("/reset_gripper")
+def reset_gripper(context: ContextDep, client: ClientDep) -> Response:
+    """Reset and activate the gripper."""
+    with context.commanding(client):
+        context.gripper().reset()
+    return text("Reset")
+
+
+@router.post("/open_gripper")
+def open_gripper(context: ContextDep, client: ClientDep) -> Response:
+    """Start to open."""
+    with context.commanding(client):
+        context.gripper().open()
+    return text("Opened")
+
+
+@router.post("/close_gripper")
+def close_gripper(context: ContextDep, client: ClientDep) -> Response:
+    """Start to close."""
+    with context.commanding(client):
+        context.gripper().close()
+    return text("Closed")
+
+
+@router.post("/move_gripper")
+def move_gripper(
+    context: ContextDep,
+    client: ClientDep,
+    request: Annotated[GripperRequest, Body(openapi_examples=examples.SERL_GRIPPER)],
+) -> Response:
+    """Start to move to a position in SERL's unit."""
+    with context.commanding(client) as cell:
+        gripper = context.gripper()
+        gripper.move(gripper_from_serl(request.gripper_pos, gripper.spec, cell.serl_gripper))
+    return text("Moved Gripper")

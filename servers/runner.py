@@ -1,0 +1,122 @@
+"""Run an app on a socket, in this thread or in one of its own."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from robotkit.errors import ConnectionFailed, InvalidConfiguration
+from servers.context import ServerContext
+from servers.settings import ServerSettings
+
+_IDLE_CONNECTION_S = 75
+_GRACE_S = 2
+_BACKLOG = 128
+_MAX_MESSAGE_BYTES = 1 << 20
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a port in use is known before any device is touched.
+
+    Clients that connect from now on wait until the server answers.
+
+    Raises:
+        InvalidConfiguration: the port is taken or the address is not this machine's; the message says what to do.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot listen on {host!r}: {error.strerror}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InvalidConfiguration(
+                f"port {port} on {host} is in use: stop the program that has it (perhaps another robotkit-serve), "
+                "or choose another with --port"
+            ) from error
+        raise InvalidConfiguration(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The address that a client on this machine uses."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class CellServer(uvicorn.Server):
+    """A uvicorn server that stops the arm before it says goodbye to its clients."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                ws="websockets-sansio",
+                ws_per_message_deflate=False,
+                ws_max_size=_MAX_MESSAGE_BYTES,
+                timeout_keep_alive=_IDLE_CONNECTION_S,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        self._context: ServerContext = app.state.context
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop the arm, then let requests finish, then disconnect."""
+        # First: a motion that a request waits for would otherwise go on for as long as the grace lasts.
+        await run_in_threadpool(self._context.stop_for_good)
+        await super().shutdown(sockets)
+
+
+class BackgroundServer:
+    """A real server on a real socket, in a thread of this process.
+
+    For notebooks and tests: `with BackgroundServer(create_app(cell)) as server: remote_workcell(server.url)`.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        settings: ServerSettings = app.state.context.settings
+        self._socket = bind(settings.host, settings.port)
+        self._server = CellServer(app)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self.url = url_of(self._socket)
+
+    def start(self, timeout_s: float = 20.0) -> Self:
+        """Return when requests are answered.
+
+        Raises:
+            ConnectionFailed: the server did not come up; the log says why.
+        """
+        self._thread.start()
+        deadline = threading.Event()
+        for _ in range(int(timeout_s / 0.005)):
+            if self._server.started:
+                return self
+            if not self._thread.is_alive():
+                break
+            deadline.wait(0.005)
+        raise ConnectionFailed(f"the server at {self.url} did not start; its log says why")
+
+    def stop(self) -> None:
+        """Shut down gracefully: the arm holds, the devices are disconnected."""
+        self._server.should_exit = True
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()

@@ -1,0 +1,152 @@
+"""What the websockets do: `StateStream`, newest wins both ways, and `StepChannel`, one answer for each request."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from anyio import CancelScope, to_thread
+from pydantic import TypeAdapter, ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from robotkit.errors import InvalidCommand, RobotkitError
+from robotkit.schema.wire import StreamAck, StreamCommand, StreamError, StreamUp
+from servers.context import ServerContext
+from servers.errors import describe_errors
+
+_UP: TypeAdapter[StreamCommand | StreamAck] = TypeAdapter(StreamUp)
+_PAUSE_AFTER_FAULT_S = 0.1
+
+
+class StateStream:
+    """Serves one connection.
+
+    Nothing queues up: a state is measured when it can be sent, commands land in a slot of one, and a client that
+    acknowledges is never more than `window` states behind. When the connection ends, by whatever cause, and its client
+    had control, the robot holds at once.
+    """
+
+    def __init__(self, socket: WebSocket, context: ServerContext, client: str, rate_hz: float, window: int) -> None:
+        self._socket = socket
+        self._context = context
+        self._client = client
+        self._period_s = 1.0 / rate_hz
+        self._window = window
+        self._sent = 0
+        self._acknowledged = 0
+        self._newest: StreamCommand | None = None
+        self._has_command = asyncio.Event()
+        self._commanded = False
+
+    async def run(self) -> None:
+        """Serve until the client goes or the server stops."""
+        tasks = [asyncio.create_task(part()) for part in (self._receive, self._obey, self._publish)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                with suppress(WebSocketDisconnect):
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            with CancelScope(shield=True):
+                await asyncio.gather(*tasks, return_exceptions=True)
+                if self._commanded:
+                    await to_thread.run_sync(self._context.let_go, self._client)
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                message = _UP.validate_json(await self._socket.receive_text())
+            except ValidationError as error:
+                await self._report(describe_errors(error.errors()))
+                continue
+            except KeyError:
+                await self._report(InvalidCommand("the stream speaks JSON in text messages, not binary ones"))
+                continue
+            if isinstance(message, StreamAck):
+                self._acknowledged = max(self._acknowledged, min(message.seq, self._sent))
+            else:
+                self._newest = message
+                self._has_command.set()
+
+    async def _obey(self) -> None:
+        while True:
+            await self._has_command.wait()
+            self._has_command.clear()
+            command, self._newest = self._newest, None
+            if command is None:
+                continue
+            try:
+                await to_thread.run_sync(self._apply, command)
+            except RobotkitError as error:
+                await self._report(error)
+
+    async def _publish(self) -> None:
+        loop = asyncio.get_running_loop()
+        tick_s = loop.time()
+        while True:
+            if not self._window or self._sent - self._acknowledged < self._window:
+                await self._send_state()
+            tick_s += self._period_s
+            late_s = loop.time() - tick_s
+            if late_s > self._period_s:
+                tick_s += late_s
+            await asyncio.sleep(max(0.0, -late_s))
+
+    async def _send_state(self) -> None:
+        try:
+            state = await to_thread.run_sync(self._measure)
+        except RobotkitError as error:
+            await self._report(error)
+            await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
+            return
+        self._sent += 1
+        await self._socket.send_text(f'{{"type":"state","seq":{self._sent},"state":{state}}}')
+
+    async def _report(self, error: RobotkitError) -> None:
+        await self._socket.send_text(StreamError(code=error.code, message=error.message).model_dump_json())
+
+    def _measure(self) -> str:
+        return self._context.workcell.get_state().model_dump_json()
+
+    def _apply(self, message: StreamCommand) -> None:
+        with self._context.commanding(self._client) as cell:
+            self._commanded = True
+            if message.command is not None:
+                cell.robot.send(message.command)
+            if message.gripper is not None:
+                self._context.gripper().move(message.gripper.position)
+
+
+class StepChannel:
+    """`POST /v1/step` without HTTP around it: each message is a `StepRequest`, each answer a state or an error.
+
+    A web request costs more than the control step inside it; this is for loops that run faster than real time. When the
+    connection ends, and its client had control, the robot holds at once.
+    """
+
+    def __init__(self, socket: WebSocket, context: ServerContext, client: str) -> None:
+        self._socket = socket
+        self._context = context
+        self._client = client
+
+    async def run(self) -> None:
+        """Serve until the client goes or the server stops."""
+        try:
+            with suppress(WebSocketDisconnect):
+                while True:
+                    message = await self._socket.receive()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    body = message.get("text") or ""
+                    await self._socket.send_text(await to_thread.run_sync(self._answer, body))
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self._context.let_go, self._client)
+
+    def _answer(self, body: str) -> str:
+        try:
+            return f'{{"type":"state","seq":0,"state":{self._context.step(self._client, body).model_dump_json()}}}'
+        except RobotkitError as error:
+            return StreamError(code=error.code, message=error.message).model_dump_json()

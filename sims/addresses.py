@@ -1,0 +1,94 @@
+"""Where MuJoCo keeps the numbers that compiled code reads: addresses gathered once, passed as one array."""
+
+from __future__ import annotations
+
+from enum import IntEnum, auto
+from typing import Any
+
+import numpy as np
+
+from sims.controllers.records import JOINTS
+from sims.models.panda import JOINT_NAMES
+
+
+class At(IntEnum):
+    """Position of an address in the array; the `WORLD` record is in `sims.physics`."""
+
+    MODEL = 0
+    DATA = auto()
+    Q = auto()
+    DQ = auto()
+    SITE_POSITION = auto()
+    SITE_ROTATION = auto()
+    JOINT_ANCHOR = auto()
+    JOINT_AXIS = auto()
+    INERTIA = auto()
+    BIAS = auto()
+    CTRL = auto()
+    WRIST_FORCE = auto()
+    WRIST_TORQUE = auto()
+    WRIST_POSITION = auto()
+    WRIST_ROTATION = auto()
+    TOOL_COM = auto()
+    TOOL_WEIGHT = auto()
+    INERTIA_INDEX = auto()
+
+
+ADDRESSES = int(At.INERTIA_INDEX) + JOINTS * JOINTS
+
+
+def gather_addresses(model: Any, data: Any, tool_weight_n: np.ndarray) -> np.ndarray:
+    """Addresses for the arm of `model` and `data`; valid as long as both, and `tool_weight_n`, are alive.
+
+    Args:
+        model: compiled model with the arm as its first joints.
+        data: its state.
+        tool_weight_n: (3,), the gravity force on everything beyond the wrist sensor, in the base frame.
+
+    Returns:
+        int64 array of shape (ADDRESSES,): an address for each `At`, then the (7, 7) index of the arm's inertia in
+        MuJoCo's sparse inertia array.
+    """
+    tcp, wrist = model.site("pinch").id, model.site("attachment_site").id
+    first = model.joint(JOINT_NAMES[0]).id
+    dofs = [int(model.jnt_dofadr[model.joint(name).id]) for name in JOINT_NAMES]
+    arrays = {
+        At.Q: data.qpos[model.jnt_qposadr[first] :],
+        At.DQ: data.qvel[dofs[0] :],
+        At.SITE_POSITION: data.site_xpos[tcp],
+        At.SITE_ROTATION: data.site_xmat[tcp],
+        At.JOINT_ANCHOR: data.xanchor[first:],
+        At.JOINT_AXIS: data.xaxis[first:],
+        At.INERTIA: _inertia_array(data),
+        At.BIAS: data.qfrc_bias[dofs[0] :],
+        At.CTRL: data.ctrl[model.actuator("actuator1").id :],
+        At.WRIST_FORCE: data.sensor("wrist_force").data,
+        At.WRIST_TORQUE: data.sensor("wrist_torque").data,
+        At.WRIST_POSITION: data.site_xpos[wrist],
+        At.WRIST_ROTATION: data.site_xmat[wrist],
+        At.TOOL_COM: data.subtree_com[model.body("attachment").id],
+        At.TOOL_WEIGHT: tool_weight_n,
+    }
+    table = np.zeros(ADDRESSES, np.int64)
+    table[At.MODEL], table[At.DATA] = model._address, data._address
+    for place, array in arrays.items():
+        table[place] = array.ctypes.data
+    table[At.INERTIA_INDEX :] = _inertia_index(model, dofs)
+    return table
+
+
+def _inertia_array(data: Any) -> np.ndarray:
+    """The sparse joint-space inertia; `MjData.qM` gave way to `M` in 3.11."""
+    array: np.ndarray = data.M if hasattr(data, "M") else data.qM
+    return array
+
+
+def _inertia_index(model: Any, dofs: list[int]) -> np.ndarray:
+    """Index (49,) of each entry of the arm's inertia in the lower triangle, in compressed rows, that MuJoCo keeps."""
+    index = np.zeros((JOINTS, JOINTS), np.int64)
+    for row, dof in enumerate(dofs):
+        start = model.M_rowadr[dof]
+        for place in range(start, start + model.M_rownnz[dof]):
+            column = dofs.index(int(model.M_colind[place]))
+            index[row, column] = index[column, row] = place
+    return index.ravel()

@@ -1,0 +1,34 @@
+"""What differs between MuJoCo releases in how a joint is described."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import mujoco
+import numpy as np
+
+
+@cache
+def _takes_polynomials() -> bool:
+    """True when damping and stiffness are coefficient vectors (recent releases) instead of numbers."""
+    probe = mujoco.MjSpec().worldbody.add_body().add_joint()
+    return bool(np.ndim(probe.damping) > 0)
+
+
+def add_hinge(body: Any, name: str, axis: tuple[float, float, float], joint_range: tuple[float, float], *,
+              damping: float = 0.0, stiffness: float = 0.0, **options: Any) -> Any:  # fmt: skip
+    """Add a limited hinge to `body`; `damping` in Nms/rad, `stiffness` in Nm/rad."""
+    if _takes_polynomials():
+        options |= {"damping": np.array([damping, 0.0, 0.0]), "stiffness": np.array([stiffness, 0.0, 0.0])}
+    else:
+        options |= {"damping": damping, "stiffness": stiffness}
+    kind = mujoco.mjtJoint.mjJNT_HINGE
+    return body.add_joint(name=name, type=kind, axis=axis, range=joint_range, limited=True, **options)
+
+
+def set_inertial(body: Any, mass: float, com: tuple[float, ...], inertia: tuple[float, ...],
+                 quaternion_wxyz: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)) -> None:  # fmt: skip
+    """Give `body` its mass in kg, centre of mass in m and diagonal inertia in kg m² along the given axes."""
+    body.mass, body.ipos, body.inertia, body.iquat = mass, com, inertia, quaternion_wxyz
+    body.explicitinertial = True

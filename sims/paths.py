@@ -1,0 +1,23 @@
+"""Joint paths: how long they take, and where they are when."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sims.models.panda import VELOCITY_MAX_RAD_S
+
+PATH_SPEED_SHARE = 0.5
+"""Joint paths run at no more than this share of the joints' speed limits."""
+PATH_TICK_S = 0.02
+
+
+def path_duration_s(start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
+    """Time for the slowest joint; a minimum-jerk path peaks at 1.875 times its mean speed."""
+    speed_rad_s = PATH_SPEED_SHARE * np.array(VELOCITY_MAX_RAD_S)
+    return max(float((1.875 * np.abs(goal_rad - start_rad) / speed_rad_s).max()), PATH_TICK_S)
+
+
+def minimum_jerk(fraction: float) -> float:
+    """Share of the way after a share of the time. Flash and Hogan 1985 (J. Neuroscience 5(7))."""
+    s = min(fraction, 1.0)
+    return s * s * s * (10.0 + s * (6.0 * s - 15.0))

@@ -1,0 +1,128 @@
+"""Compiled loops over MuJoCo: a law and a physics step, many times in one call that holds no interpreter lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import mujoco
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from robotkit.errors import ConfigurationError
+from sims.addresses import At
+from sims.controllers.compiled import compiled
+from sims.controllers.impedance import impedance_torque, start_impedance
+from sims.controllers.joint import joint_torque, start_joint
+from sims.controllers.opspace import opspace_torque
+from sims.controllers.records import CARTESIAN_IMPEDANCE, JOINTS, OPERATIONAL_SPACE
+
+
+def _load_library() -> None:
+    """Make MuJoCo's functions visible to compiled code."""
+    folder = Path(mujoco.__file__).parent
+    found = sorted([*folder.glob("libmujoco*"), *folder.glob("mujoco*.dll")])
+    if not found:
+        raise ConfigurationError(f"MuJoCo's library is not in {folder}; reinstall the package mujoco")
+    llvmlite.binding.load_library_permanently(str(found[0]))
+
+
+_load_library()
+_mj_step = types.ExternalFunction("mj_step", types.void(types.intp, types.intp))
+
+WORLD = np.dtype([("steps", "i8"), ("period", "f8"), ("origin", "f8")])
+"""Physics steps since the start, their length in s, and the cell's time in s at step 0."""
+
+# Enum members are not constants to the compiler; plain integers are.
+_MODEL, _DATA, _Q, _DQ, _CTRL = int(At.MODEL), int(At.DATA), int(At.Q), int(At.DQ), int(At.CTRL)
+_POSITION, _ROTATION = int(At.SITE_POSITION), int(At.SITE_ROTATION)
+_ANCHOR, _AXIS = int(At.JOINT_ANCHOR), int(At.JOINT_AXIS)
+_INERTIA, _BIAS, _INDEX = int(At.INERTIA), int(At.BIAS), int(At.INERTIA_INDEX)
+
+
+@intrinsic
+def _pointer(context: Any, address: Any) -> Any:
+    """An integer as the pointer that `numba.carray` takes."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), generate
+
+
+@compiled
+def numbers_at(address: int, count: int) -> np.ndarray:
+    """View `count` float64 numbers at `address`."""
+    return numba.carray(_pointer(address), (count,), np.float64)
+
+
+@compiled
+def tool_jacobian(table: np.ndarray, jacobian: np.ndarray) -> None:
+    """Write the Jacobian (6, 7) of the tool point in the base frame: linear rows, then angular ones."""
+    position = numbers_at(table[_POSITION], 3)
+    anchor, axis = numbers_at(table[_ANCHOR], 3 * JOINTS), numbers_at(table[_AXIS], 3 * JOINTS)
+    for i in range(JOINTS):
+        ax, ay, az = axis[3 * i], axis[3 * i + 1], axis[3 * i + 2]
+        rx, ry, rz = position[0] - anchor[3 * i], position[1] - anchor[3 * i + 1], position[2] - anchor[3 * i + 2]
+        jacobian[0, i], jacobian[3, i] = ay * rz - az * ry, ax
+        jacobian[1, i], jacobian[4, i] = az * rx - ax * rz, ay
+        jacobian[2, i], jacobian[5, i] = ax * ry - ay * rx, az
+
+
+@compiled
+def measure_arm(table: np.ndarray, arm: np.ndarray) -> None:
+    """Fill an `ARM` record.
+
+    As in SERL, joint positions and velocities are fresh while everything derived from them is what the last physics
+    step left behind, one step old.
+    """
+    a = arm[0]
+    q, dq, bias = numbers_at(table[_Q], JOINTS), numbers_at(table[_DQ], JOINTS), numbers_at(table[_BIAS], JOINTS)
+    position, rotation = numbers_at(table[_POSITION], 3), numbers_at(table[_ROTATION], 9)
+    inertia = numba.carray(_pointer(table[_INERTIA]), (1 << 30,), np.float64)
+    tool_jacobian(table, a.jacobian)
+    for i in range(JOINTS):
+        a.q[i], a.dq[i], a.bias[i] = q[i], dq[i], bias[i]
+        for j in range(JOINTS):
+            a.inertia[i, j] = inertia[table[_INDEX + i * JOINTS + j]]
+    for i in range(3):
+        a.position[i] = position[i]
+    for i in range(9):
+        a.rotation[i] = rotation[i]
+
+
+@compiled
+def advance(
+    table: np.ndarray,
+    world: np.ndarray,
+    arm: np.ndarray,
+    target: np.ndarray,
+    opspace: np.ndarray,
+    impedance: np.ndarray,
+    joint: np.ndarray,
+    work: np.ndarray,
+    steps: int,
+) -> None:
+    """Run `steps` times: measure, the law that `target.law` names, one physics step."""
+    ctrl = numbers_at(table[_CTRL], JOINTS)
+    for _ in range(steps):
+        measure_arm(table, arm)
+        law = target[0].law
+        if law != target[0].active:
+            target[0].active = law
+            start_impedance(arm, target, impedance)
+            start_joint(arm, joint)
+        if law == OPERATIONAL_SPACE:
+            opspace_torque(arm, target, opspace, work)
+        elif law == CARTESIAN_IMPEDANCE:
+            impedance_torque(arm, target, impedance, work)
+        else:
+            joint_torque(arm, target, joint, work)
+        for i in range(JOINTS):
+            ctrl[i] = work[0].torque[i]
+        _mj_step(table[_MODEL], table[_DATA])
+        world[0].steps += 1

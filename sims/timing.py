@@ -1,0 +1,84 @@
+"""Two ways for simulated time to pass: a clock that steps the physics, and a thread that follows the wall."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from robotkit.clock import Clock
+
+if TYPE_CHECKING:
+    from sims.world import MujocoWorld
+
+WAKE_PERIOD_S = 0.01
+"""One wake for several physics steps: shorter ones starve behind a busy interpreter (measured down to 0.35 of real
+time at 1 ms), and the physics does not notice."""
+GIVE_UP_S = 0.5
+"""A world that is this late (a suspended machine) goes on from now instead of catching up."""
+
+
+class LockstepClock(Clock):
+    """Time passes only in `advance`, which runs the physics for exactly that long."""
+
+    def __init__(self, world: MujocoWorld) -> None:
+        self._world = world
+
+    @property
+    def is_lockstep(self) -> bool:
+        """True: nothing moves between two calls."""
+        return True
+
+    def now_s(self) -> float:
+        """Simulated seconds since the world was built; a reset does not turn them back."""
+        return self._world.now_s()
+
+    def advance(self, period_s: float) -> None:
+        """Simulate `period_s`."""
+        self._world.advance(period_s)
+
+
+class RealTimeThread:
+    """Makes the world's time follow `time.monotonic`, whatever the load does to its wake-ups."""
+
+    def __init__(self, world: MujocoWorld) -> None:
+        self.failure: Exception | None = None
+        """What ended the thread, if it did not end by `stop`."""
+        self._world = world
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mujoco-physics", daemon=True)
+
+    def start(self) -> None:
+        """Begin at the present moment."""
+        self._set_now(time.monotonic())
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:
+            self.failure = error
+
+    def _follow(self) -> None:
+        wake_s = time.monotonic()
+        while not self._stop.wait(max(0.0, wake_s - time.monotonic())):
+            wake_s = max(wake_s + WAKE_PERIOD_S, time.monotonic())
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        world = self._world
+        with world.lock:
+            late_s = time.monotonic() - world.now_s()
+            if late_s > GIVE_UP_S:
+                self._set_now(time.monotonic())
+                return
+            steps = int(late_s / world.model.opt.timestep)
+            world.arm.advance(steps)
+
+    def _set_now(self, now_s: float) -> None:
+        self._world.record["origin"] += now_s - self._world.now_s()

@@ -1,0 +1,206 @@
+"""`MujocoWorld`: one simulated scene, its lock, and the two ways in which its time passes."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import mujoco
+import numpy as np
+from pydantic import Field
+
+from robotkit.clock import Clock
+from robotkit.devices import BaseWorld, CellContext
+from robotkit.errors import DeviceFault, InvalidConfiguration, Unsupported
+from robotkit.schema import PluginConfig
+from robotkit.spatial import wxyz_from_xyzw
+from sims.arm import Arm
+from sims.controllers.records import JOINTS, record
+from sims.models import MassSet, ModelName, arm_spec
+from sims.models.panda import HOME_RAD
+from sims.physics import WORLD
+from sims.readings import now_s
+from sims.render import Renderer
+from sims.scenes import Scene, find_scene
+from sims.snapshot import Snapshot
+from sims.timing import LockstepClock, RealTimeThread
+
+
+class MujocoWorldConfig(PluginConfig):
+    """Options of the world `mujoco`."""
+
+    scene: str = "pick-cube"
+    model: ModelName = "primitive"
+    """"menagerie" shows the robot's meshes; it needs `robotkit[menagerie]`."""
+    masses: MassSet = "serl_2.3.7"
+    """Which MuJoCo's idea of the mesh-derived gripper masses to use: of the release that SERL pins, or of 3.x."""
+    physics_dt_s: float = Field(0.002, gt=0.0, le=0.01)
+    render: Literal["fast", "pretty"] = "fast"
+    """"pretty" has shadows and smooth edges, which cost a CPU twenty times as much."""
+
+
+class MujocoWorld(BaseWorld):
+    """Model, data and arm of a scene; devices share it and take `lock` around everything that they touch.
+
+    In a cell with `clock = "lockstep"`, time passes only in `advance`. Otherwise a thread makes the physics follow the
+    wall clock from `connect()` to `disconnect()`.
+    """
+
+    Config = MujocoWorldConfig
+
+    def __init__(self, config: MujocoWorldConfig, context: CellContext) -> None:
+        super().__init__(config, context)
+        self.scene: Scene = find_scene(config.scene)
+        self.model = compile_model(self.scene, config)
+        self.data = mujoco.MjData(self.model)
+        self.lock = threading.RLock()
+        self.record = record(WORLD)
+        self.record["period"] = config.physics_dt_s
+        self.arm = Arm(self.model, self.data, self.record)
+        self.resets = 0
+        """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
+        self._dt_s = config.physics_dt_s
+        self._is_pretty = config.render == "pretty"
+        self._owed_s = 0.0
+        self._thread: RealTimeThread | None = None
+        self._connected = False
+        self._renderer: Renderer | None = None
+        self._clock = LockstepClock(self)
+        self._set_start({})
+
+    @property
+    def lockstep_clock(self) -> Clock:
+        """The clock whose `advance` runs the physics."""
+        return self._clock
+
+    @property
+    def is_connected(self) -> bool:
+        """True between `connect()` and `disconnect()`."""
+        return self._connected
+
+    def connect(self) -> None:
+        """Bring the world to its start, and let time run if it runs by itself."""
+        if self._connected:
+            return
+        self._set_start({})
+        self.arm.advance(0)  # compiles the law now, not in the first step of a control loop
+        if not self.context.is_lockstep:
+            self._thread = RealTimeThread(self)
+            self._thread.start()
+        self._connected = True
+
+    def disconnect(self) -> None:
+        """Stop time and free the renderer."""
+        self._connected = False
+        renderer, self._renderer = self._renderer, None
+        if renderer is not None:
+            renderer.close()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
+
+    def require_alive(self) -> None:
+        """Raise `DeviceFault` when the physics thread has failed: what devices would report is frozen."""
+        if self._thread is not None and self._thread.failure is not None:
+            raise DeviceFault(
+                f"the physics of world {self.scene.name!r} has failed ({self._thread.failure!r}); disconnect and "
+                "connect the cell to start it again"
+            ) from self._thread.failure
+
+    def now_s(self) -> float:
+        """Time of the cell in s: simulated in lock-step, the wall's in real time; never goes backwards."""
+        return float(now_s(self.record))
+
+    def advance(self, period_s: float) -> None:
+        """Simulate `period_s`; what is left over of a physics step is added to the next call.
+
+        Raises:
+            Unsupported: the world runs in real time.
+        """
+        if self._thread is not None:
+            raise Unsupported('this world follows the wall clock; only a cell with clock = "lockstep" can be stepped')
+        with self.lock:
+            self._owed_s += period_s
+            steps = int(self._owed_s / self._dt_s + 1e-6)
+            self._owed_s = max(0.0, self._owed_s - steps * self._dt_s)
+            self.arm.advance(steps)
+
+    def render(self, camera: int, width_px: int, height_px: int) -> tuple[float, np.ndarray]:
+        """Draw the world as it is: its stamp in s, and an image uint8 (height, width, 3). Any thread may ask."""
+        self.require_connected()
+        with self.lock:
+            if self._renderer is None:
+                snapshot = Snapshot(self.model, self.data, self.lock, self.now_s)
+                self._renderer = Renderer(snapshot, self._is_pretty)
+            renderer = self._renderer
+        return renderer.render(camera, width_px, height_px)
+
+    def reset(self, seed: int | None, object_poses_in_base: Mapping[str, np.ndarray]) -> None:
+        """Put the arm at home with open fingers, and every object where it is asked for, or at its own home.
+
+        Nothing in a scene is random, so that `seed` changes nothing: a task draws its own object poses.
+
+        Raises:
+            Unsupported: the scene has no object of that name.
+        """
+        self.require_connected()
+        unknown = sorted(set(object_poses_in_base) - set(self.scene.object_homes_in_base))
+        if unknown:
+            raise Unsupported(f"scene {self.scene.name!r} cannot place {', '.join(unknown)}; it can place "
+                              f"{', '.join(self.scene.object_homes_in_base) or 'nothing'}")  # fmt: skip
+        with self.lock:
+            self._set_start(object_poses_in_base)
+
+    def _set_start(self, object_poses_in_base: Mapping[str, np.ndarray]) -> None:
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:JOINTS] = HOME_RAD
+        for name, pose in {**self.scene.object_homes_in_base, **object_poses_in_base}.items():
+            address = self.model.jnt_qposadr[self.model.joint(name).id]
+            self.data.qpos[address : address + 3] = pose[:3]
+            self.data.qpos[address + 3 : address + 7] = wxyz_from_xyzw(pose[3:])
+        mujoco.mj_forward(self.model, self.data)
+        self._support_arm()
+        self._owed_s = 0.0
+        self.resets += 1
+        self.arm.restart()
+
+    def _support_arm(self) -> None:
+        """Make the first measured wrench that of an arm at rest, not of one that begins to fall.
+
+        The solver's warm start is left as SERL's reset leaves it: trajectories stay equal to the last bit.
+        """
+        warm_start = self.data.qacc_warmstart.copy()
+        self.arm.support()
+        mujoco.mj_forward(self.model, self.data)
+        self.data.qacc_warmstart[:] = warm_start
+
+
+def compile_model(scene: Scene, config: MujocoWorldConfig) -> Any:
+    """Build arm and scene, and compile them with the options of `config`."""
+    spec = arm_spec(config.model, config.masses)
+    scene.furnish(spec)
+    spec.option.timestep = config.physics_dt_s
+    if config.render == "fast":
+        # Round things need few facets in small images; multi-sampling alone would double the time without a GPU.
+        quality = spec.visual.quality
+        quality.offsamples, quality.numslices, quality.numstacks = 0, 16, 8
+    with warnings.catch_warnings():
+        # The attached gripper keeps its own names, as SERL's sensors need them; nobody saves this model.
+        warnings.filterwarnings("ignore", "Attaching a spec with an empty prefix")
+        return spec.compile()
+
+
+def require_world(context: CellContext, kind: str) -> MujocoWorld:
+    """The MuJoCo world of the cell that a device is built for.
+
+    Raises:
+        InvalidConfiguration: the cell has none.
+    """
+    if not isinstance(context.world, MujocoWorld):
+        raise InvalidConfiguration(
+            f"the {kind} 'mujoco' ({context.name}) lives in a MuJoCo world; give the cell [world] type = \"mujoco\", "
+            'or use make_workcell("mujoco-pick-cube")'
+        )
+    return context.world

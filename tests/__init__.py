@@ -1,0 +1,1 @@
+"""The tests: laws of the code, not examples of it."""

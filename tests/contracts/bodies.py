@@ -1,0 +1,77 @@
+"""The table of bodies: a name, and a context manager that yields a connected workcell.
+
+A new body is done when it is in this table and the suite passes. What the suite needs of it: a gripper, at least one
+camera, at least one tracker, and in its limits a workspace box, a step limit and a joint step limit. After `reset` the
+arm must stand inside the box, at least 3 cm from its faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+import robotkit as rk
+from robotkit.registry import teleops
+from tests.serving import shared_server
+from tests.support.franky_sim import shared_simulator
+from tests.support.franky_sim.cells import franka_cell
+from tests.support.franky_sim.clock import SimulatedTime
+
+Body = Callable[[], AbstractContextManager[rk.Workcell]]
+
+
+@contextmanager
+def fake_lockstep() -> Iterator[rk.Workcell]:
+    with rk.make_workcell("fake") as cell:
+        yield cell
+
+
+@contextmanager
+def fake_realtime() -> Iterator[rk.Workcell]:
+    with rk.make_workcell("fake", clock="real") as cell:
+        yield cell
+
+
+@contextmanager
+def remote(clock: str) -> Iterator[rk.Workcell]:
+    """A fake cell behind a real server on loopback; one server of each kind lives as long as the test run."""
+    with rk.make_workcell("remote", url=shared_server("fake", clock)) as cell:
+        cell.robot.recover()
+        yield cell
+
+
+@contextmanager
+def mujoco_lockstep() -> Iterator[rk.Workcell]:
+    with rk.make_workcell("mujoco-pick-cube") as cell:
+        yield cell
+
+
+@contextmanager
+def mujoco_realtime() -> Iterator[rk.Workcell]:
+    # The suite watches an arm arrive without repeating its command; the watchdog has tests of its own.
+    with rk.make_workcell("mujoco-pick-cube", clock="real", **{"limits.watchdog_s": None}) as cell:
+        yield cell
+
+
+@contextmanager
+def franka() -> Iterator[rk.Workcell]:
+    """The Franka drivers against the protocol simulator, in lock-step: a busy machine loses no cycle."""
+    with rk.make_workcell(franka_cell(shared_simulator().host)) as cell:
+        cell.clock = SimulatedTime(shared_simulator())
+        yield cell
+
+
+BODIES: dict[str, Body] = {
+    "fake-lockstep": fake_lockstep,
+    "fake-realtime": fake_realtime,
+    "franka": franka,
+    "mujoco-lockstep": mujoco_lockstep,
+    "mujoco-realtime": mujoco_realtime,
+    "remote-lockstep": partial(remote, "lockstep"),
+    "remote-realtime": partial(remote, "real"),
+}
+
+TELEOPS: dict[str, Callable[[], rk.BaseTeleop]] = {
+    "fake": lambda: teleops.make("fake", twist=[0.5, 0, 0, 0, 0, 0]),
+}

@@ -1,0 +1,93 @@
+"""The fiducial tracker finds tags where they were drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit import spatial
+from robotkit.drivers.fake.world import ManualClock
+from robotkit.registry import trackers
+from tests.support import tag_picture
+from tests.support.tag_picture import StillCamera, tag_pose_in_camera, take
+from tests.support.waiting import is_fine, wait_for_error, wait_until
+
+CAMERA_IN_BASE = spatial.make_pose(
+    np.array([0.6, 0.1, 0.7]), spatial.quaternion_from_rotation_vector(np.array([2.9, 0.2, -0.1]))
+)
+OPTIONS = {
+    "camera": "front", "camera_pose_in_base": CAMERA_IN_BASE, "tag_id": tag_picture.TAG_ID,
+    "size_m": tag_picture.SIZE_M,
+}  # fmt: skip
+
+
+def tracker_on(camera: StillCamera, **options: object) -> rk.BasePoseTracker:
+    context = rk.CellContext(name="block", clock=camera.context.clock, cameras={"front": camera})
+    return trackers.make("apriltag", context, **(OPTIONS | options))
+
+
+@pytest.mark.parametrize(
+    "in_camera",
+    [(0.0, 0.0, 0.4, 0.35, 0.0), (0.08, -0.05, 0.5, 0.5, 1.2), (-0.1, 0.06, 0.35, -0.6, -2.5), (0, 0.1, 0.55, 0.7, 3)],
+)
+def test_a_tag_is_found_where_it_was_drawn(in_camera):
+    camera = StillCamera(ManualClock())
+    drawn = tag_pose_in_camera(*in_camera)
+    camera.rgb = take(drawn)
+    with tracker_on(camera) as tracker:
+        found = tracker.get_pose().pose_in_base
+    expected = spatial.compose(CAMERA_IN_BASE, drawn)
+    assert spatial.distance_between(found, expected) < 0.01 * in_camera[2]
+    assert spatial.angle_between(found[3:], expected[3:]) < np.deg2rad(2.0)
+
+
+def test_the_object_is_where_its_tag_says():
+    camera = StillCamera(ManualClock())
+    camera.rgb = take(tag_pose_in_camera(0.02, 0.01, 0.4, 0.4, 0.3))
+    on_object = spatial.make_pose(np.array([0.0, 0.02, 0.05]), np.array([0.0, 0.0, np.sin(0.4), np.cos(0.4)]))
+    with tracker_on(camera) as bare, tracker_on(camera, tag_pose_in_object=on_object) as tracker:
+        tag, body = bare.get_pose().pose_in_base, tracker.get_pose().pose_in_base
+    np.testing.assert_allclose(spatial.compose(body, on_object)[:3], tag[:3], atol=1e-9)
+
+
+def test_other_tags_are_not_taken_for_it():
+    camera = StillCamera(ManualClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0), tag_id=tag_picture.TAG_ID + 1)
+    with tracker_on(camera) as tracker, pytest.raises(rk.StaleState, match="tag 3 of tag36h11"):
+        tracker.get_pose()
+
+
+@pytest.mark.parametrize("clock", [ManualClock, rk.RealClock])
+def test_a_covered_tag_is_stale_after_the_allowed_age_and_comes_back(clock):
+    camera = StillCamera(clock())
+    seen = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    camera.rgb = seen
+    with tracker_on(camera, max_age_s=0.3) as tracker:
+        stamp_s = tracker.get_pose().stamp_s
+        camera.rgb = np.full_like(seen, 120)
+        assert tracker.get_pose().stamp_s >= stamp_s
+        camera.context.clock.advance(0.35)
+        error = wait_for_error(tracker.get_pose, rk.StaleState, 2.0)
+        assert "in sight" in str(error)
+        camera.rgb = seen
+        camera.context.clock.advance(0.05)
+        wait_until(lambda: is_fine(tracker.get_pose, rk.StaleState))
+
+
+def test_a_camera_that_fails_makes_the_pose_stale_and_is_named():
+    camera = StillCamera(rk.RealClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    with tracker_on(camera, max_age_s=0.2) as tracker:
+        camera.disconnect()
+        error = wait_for_error(tracker.get_pose, rk.StaleState, 2.0)
+        assert "NotConnected" in str(error)
+        camera.connect()
+        wait_until(lambda: is_fine(tracker.get_pose, rk.StaleState))
+
+
+def test_what_is_missing_is_said_before_anything_runs():
+    with pytest.raises(rk.InvalidConfiguration, match=r"'front'.*it has: none"):
+        trackers.make("apriltag", **OPTIONS)
+    with pytest.raises(rk.InvalidConfiguration, match="intrinsics"):
+        tracker_on(StillCamera(ManualClock(), lens=None)).connect()

@@ -1,0 +1,66 @@
+"""The Franka cell behind the HTTP server: streaming without a lost cycle, a reflex over the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from tests.serving import served
+from tests.support.franky_sim import shared_simulator
+from tests.support.franky_sim.cells import franka_cell
+from tests.support.waiting import wait_until
+
+_RATE_HZ = 50.0
+
+
+@pytest.fixture
+def remote() -> Iterator[rk.Workcell]:
+    """The client's side of the cell; the simulator drops the arm after 20 cycles without an answer."""
+    cell = rk.make_workcell(franka_cell(shared_simulator().host))
+    with served(cell) as url, rk.make_workcell("remote", url=url) as built:
+        built.robot.recover()
+        built.reset()
+        yield built
+
+
+def stream(cell: rk.Workcell, duration_s: float) -> tuple[list[rk.RobotState], list[float]]:
+    """Draw circles of 2 cm at 50 Hz; returns the states, and how long each step took in seconds."""
+    start = cell.robot.get_state().tcp_pose_in_base
+    states, latencies_s = [], []
+    for index in range(round(duration_s * _RATE_HZ)):
+        angle = 2 * np.pi * index / (4 * _RATE_HZ)
+        pose = start.copy()
+        pose[:2] += 0.02 * np.array([np.cos(angle) - 1.0, np.sin(angle)])
+        before_s = time.perf_counter()
+        states.append(cell.step(rk.PoseCommand(tcp_pose_in_base=pose)).robot)
+        latencies_s.append(time.perf_counter() - before_s)
+        time.sleep(max(0.0, 1 / _RATE_HZ - latencies_s[-1]))
+    return states, latencies_s
+
+
+@pytest.mark.parametrize(
+    "duration_s", [3.0, pytest.param(60.0, marks=pytest.mark.slow), pytest.param(600.0, marks=pytest.mark.slow)]
+)
+@pytest.mark.timeout(900)
+def test_streaming_loses_no_cycle(remote, duration_s):
+    stream(remote, 0.2)  # the arm's own count of served cycles begins with the motion
+    states, latencies_s = stream(remote, duration_s)
+    assert all(state.mode in ("moving", "holding") for state in states)
+    assert np.mean([state.control_success_rate for state in states]) > 0.99
+    stamps = [state.stamp_s for state in states]
+    assert stamps == sorted(stamps)
+    print(f"step p50 {np.percentile(latencies_s, 50) * 1e3:.2f} ms, p99 {np.percentile(latencies_s, 99) * 1e3:.2f} ms")
+
+
+def test_a_reflex_arrives_with_its_name_and_the_client_goes_on_after_one_call(remote):
+    command = rk.PoseCommand(tcp_pose_in_base=remote.robot.get_state().tcp_pose_in_base)
+    shared_simulator().inject(reflex="cartesian_reflex")
+    wait_until(lambda: remote.robot.get_state().mode == "fault", deadline_s=2.0)
+    with pytest.raises(rk.DeviceFault, match="cartesian_reflex"):
+        remote.robot.send(command)
+    remote.robot.recover()
+    assert stream(remote, 0.2)[0][-1].faults == ()

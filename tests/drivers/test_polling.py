@@ -1,0 +1,136 @@
+"""Laws of the poller that the drivers share."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import robotkit as rk
+from robotkit.drivers.polling import Poller, Source
+from tests.support.waiting import is_fine, wait_for_error, wait_until
+
+
+class Counter(Source[int]):
+    """Counts its polls; `trouble` is raised, `is_dry` says nothing, `is_locked` does not open."""
+
+    def __init__(self) -> None:
+        self.count = self.opened = self.closed = 0
+        self.trouble: Exception | None = None
+        self.is_dry = self.is_locked = False
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def open(self) -> None:
+        self.opened += 1
+        if self.is_locked:
+            raise rk.ConnectionFailed("locked")
+
+    def poll(self) -> int | None:
+        self.gate.wait()
+        if self.trouble is not None:
+            raise self.trouble
+        if self.is_dry:
+            return None
+        self.count += 1
+        return self.count
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def source():
+    return Counter()
+
+
+def poller_of(source: Counter, **options: float) -> Poller[int]:
+    return Poller(source, "counter", **({"max_age_s": 0.1, "period_s": 0.002} | options))
+
+
+def test_the_newest_reading_is_handed_out_without_polling(source):
+    poller = poller_of(source)
+    poller.start(wait_s=1.0)
+    first = poller.newest()
+    wait_until(lambda: poller.newest() > first)
+    poller.stop()
+    assert source.opened == source.closed == 1
+
+
+def test_it_can_be_started_and_stopped_twice_and_again(source):
+    poller = poller_of(source)
+    for _ in range(2):
+        poller.start(wait_s=1.0)
+        poller.start(wait_s=1.0)
+        assert poller.is_running
+        poller.stop()
+        poller.stop()
+        assert not poller.is_running
+    assert source.opened == source.closed == 2
+
+
+@pytest.mark.parametrize("trouble", [OSError("pulled out"), rk.DeviceError("no answer"), ValueError("nonsense")])
+def test_every_error_reaches_the_readers_and_the_source_is_opened_again(source, trouble):
+    poller = poller_of(source)
+    poller.start(wait_s=1.0)
+    source.trouble = trouble
+    error = wait_for_error(poller.newest, rk.StaleState, 2.0)
+    assert error.__cause__ is trouble
+    assert str(trouble) in str(error)
+    source.trouble = None
+    wait_until(lambda: is_fine(poller.newest, rk.StaleState))
+    poller.stop()
+    assert source.opened == source.closed >= 2
+
+
+def test_silence_is_stale_and_after_a_while_a_reason_to_open_again(source):
+    poller = poller_of(source, silence_s=0.2)
+    poller.start(wait_s=1.0)
+    source.is_dry = True
+    wait_for_error(poller.newest, rk.StaleState, 2.0)
+    wait_until(lambda: source.opened >= 2)
+    source.is_dry = False
+    wait_until(lambda: is_fine(poller.newest, rk.StaleState))
+    poller.stop()
+
+
+def test_a_source_that_does_not_open_fails_at_once(source):
+    source.is_locked = True
+    poller = poller_of(source)
+    with pytest.raises(rk.ConnectionFailed, match="locked"):
+        poller.start(wait_s=1.0)
+    assert not poller.is_running
+    assert source.opened == source.closed == 1
+
+
+def test_a_source_that_says_nothing_fails_after_the_wait(source):
+    source.is_dry = True
+    poller = poller_of(source)
+    with pytest.raises(rk.ConnectionFailed, match=r"sent nothing in 0\.05 s"):
+        poller.start(wait_s=0.05)
+    assert not poller.is_running
+
+
+def test_a_source_that_hangs_is_left_behind_and_not_started_over(source):
+    poller = poller_of(source, join_s=0.05)
+    poller.start(wait_s=1.0)
+    source.gate.clear()
+    wait_for_error(poller.newest, rk.StaleState, 2.0)
+    poller.stop()
+    with pytest.raises(rk.ConnectionFailed, match="still hangs"):
+        poller.start()
+    source.gate.set()
+    wait_until(lambda: source.closed == 1)
+    wait_until(lambda: is_fine(lambda: poller.start(wait_s=1.0), rk.ConnectionFailed))
+    poller.stop()
+
+
+def test_retries_back_off(source):
+    poller = poller_of(source)
+    poller.start(wait_s=1.0)
+    source.is_locked, source.trouble = True, OSError("gone")
+    wait_until(lambda: source.opened >= 3)
+    opened = source.opened
+    assert not threading.Event().wait(0.3)
+    assert source.opened <= opened + 1
+    poller.stop()

@@ -1,0 +1,35 @@
+"""Laws of the Robotiq registers."""
+
+from __future__ import annotations
+
+import pytest
+
+from robotkit.drivers.robotiq_registers import FAULTS, FIRST_REAL_FAULT, Inputs, Outputs, fault_text
+
+
+def test_outputs_are_the_bytes_of_the_manual():
+    assert Outputs().registers() == [0, 0, 255 << 8 | 150]
+    moving = Outputs(is_activated=True, goes_to=True, position=100, speed=20, force=30)
+    assert moving.registers() == [0x0900, 100, 20 << 8 | 30]
+
+
+def test_inputs_are_the_bytes_of_the_manual():
+    inputs = Inputs.from_registers([0xB9 << 8, 0x0E << 8 | 255, 153 << 8 | 23])
+    assert inputs == Inputs(
+        is_activated=True, goes_to=True, activation=3, contact=2, fault=0x0E, requested_position=255, position=153,
+        current_ma=230,
+    )  # fmt: skip
+    assert not inputs.is_ready
+
+
+@pytest.mark.parametrize("fault", range(16))
+def test_only_faults_that_need_a_reset_keep_a_gripper_from_being_ready(fault):
+    inputs = Inputs.from_registers([0x31 << 8, fault << 8, 0])
+    assert inputs.is_ready == (fault < FIRST_REAL_FAULT)
+
+
+def test_every_fault_has_a_text_of_its_own():
+    texts = [fault_text(fault) for fault in FAULTS]
+    assert len(set(texts)) == len(FAULTS)
+    assert "0x0E" in fault_text(0x0E)
+    assert "does not list" in fault_text(0x01)

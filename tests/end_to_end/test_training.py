@@ -1,0 +1,58 @@
+"""`python -m rl train` learns a little, stops when it is asked to, and goes on with the same counters."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from rl.__main__ import main
+
+from .runs import SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
+
+EVALUATED = ("--evaluation.every-steps", "300", "--evaluation.episodes", "3")
+
+
+def evaluations(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [line["evaluation/return_mean"] for line in lines if "evaluation/return_mean" in line]
+
+
+def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out, log, port = tmp_path / "run", tmp_path / "train.log", free_port()
+    arguments = ("train", *SMALL, *EVALUATED, "--out", out, "--link.port", port)
+    process = start(*arguments, "--steps", 100_000, log=log)
+    try:
+        wait_for_status(port, lambda found: found["progress"]["updates"] >= 100, 90.0)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(90) == 0, log.read_text()
+        stopped = last_state(out)
+        assert stopped["updates"] >= 100
+        steps = 100 + 4 * (stopped["updates"] + 150)
+        process = start("train", "--out", out, "--resume", "--steps", steps, log=log)
+        assert process.wait(120) == 0, log.read_text()
+    finally:
+        end(process)
+    finished = last_state(out)
+    assert finished["updates"] == stopped["updates"] + 150
+    assert finished["env_steps"] == steps == sum(len(found["rewards"]) for found in stored_by_actor(out).values())
+    returns = evaluations(out)
+    assert returns[-1] > returns[0] + 1.0, "it has not learned"
+    main(["eval", "--out", str(out), "--episodes", "5"])
+    shown = capsys.readouterr().out
+    assert f"checkpoint after {finished['updates']} updates, 5 episodes" in shown
+    assert "95 % between" in shown
+
+
+def test_a_learner_without_actors_says_what_it_waits_for(tmp_path: Path):
+    out, port = tmp_path / "run", free_port()
+    process = start("learner", *SMALL, "--out", out, "--link.port", port)
+    try:
+        found = wait_for_status(port, lambda found: True)
+        assert found["progress"]["waiting_for"] == "the first actor"
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        end(process)

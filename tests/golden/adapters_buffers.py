@@ -1,0 +1,62 @@
+"""Adapters of the replay buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
+from rl.data.replay_buffer import ReplayBuffer
+from rl.data.schema import leaves, nest
+from tests.golden.serl import Fixture, adapter
+
+CAPACITY = 12
+
+
+def space_of(array: np.ndarray) -> gym.spaces.Box:
+    """The unbounded space that the rows of an array come from."""
+    low, high = (0, 255) if array.dtype == np.uint8 else (-np.inf, np.inf)
+    return gym.spaces.Box(low, high, array.shape[1:], array.dtype.type)
+
+
+def inserted(fixture: Fixture) -> dict[str, Any]:
+    return nest({tuple(key.split("/")): array for key, array in fixture.below("in").items()})
+
+
+@adapter("data.replay_buffer.ReplayBuffer")
+def check_replay_buffer(fixture: Fixture) -> None:
+    """The ring after every insert, what is in it at the end, and the very same draws."""
+    batch = inserted(fixture)
+    buffer = ReplayBuffer(space_of(batch["observations"]), space_of(batch["actions"]), CAPACITY, seed=7)
+    for step in range(len(batch["rewards"])):
+        buffer.insert({name: array[step] for name, array in batch.items()})
+        assert len(buffer) == fixture.arrays["out/len"][step]
+        assert buffer.inserted % CAPACITY == fixture.arrays["out/insert_index"][step]
+    for name, stored in buffer.sample(CAPACITY, indices=np.arange(CAPACITY)).items():
+        np.testing.assert_array_equal(stored, fixture.arrays[f"out/storage/{name}"])
+    np.testing.assert_array_equal(buffer.sample(16)["rewards"], fixture.arrays["out/sample_seed7_16"])
+
+
+@adapter("data.memory_efficient_replay_buffer.MemoryEfficientReplayBuffer")
+def check_memory_efficient_replay_buffer(fixture: Fixture) -> None:
+    """Every row where the original returned what was inserted; its others show frames of another episode (S10)."""
+    batch = inserted(fixture)
+    observations = gym.spaces.Dict({key: space_of(array) for key, array in batch["observations"].items()})
+    buffer = MemoryEfficientReplayBuffer(
+        observations, space_of(batch["actions"]), CAPACITY, ("pix",), seed=0, frame_capacity=40
+    )
+    # The recording treats every end as a time limit.
+    buffer.extend(batch | {"masks": np.ones(len(batch["rewards"]), np.float32)})
+    assert len(buffer) == CAPACITY
+    packed = fixture.name.endswith("_packed")
+    ours = dict(leaves(buffer.sample(CAPACITY, indices=np.arange(CAPACITY), pack_obs_and_next_obs=packed)))
+    recorded = {tuple(key.split("/")): array for key, array in fixture.below("out", "sample_valid").items()}
+    assert ours.keys() == recorded.keys()
+    right = np.flatnonzero(fixture.arrays["out/sample_matches_inserted"])
+    assert len(right)
+    for row in right:
+        (position,) = np.flatnonzero(ours["rewards",] == recorded["rewards",][row])
+        for path, array in recorded.items():
+            np.testing.assert_array_equal(ours[path][position], array[row], err_msg="/".join(path))

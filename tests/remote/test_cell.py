@@ -1,0 +1,105 @@
+"""A remote cell is the served cell: same spec, same numbers, same pixels, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from tests.serving import served
+
+
+@pytest.fixture(scope="module")
+def served_cell() -> rk.Workcell:
+    return rk.make_workcell("fake", **{"cameras.front.has_depth": True})
+
+
+@pytest.fixture(scope="module")
+def url(served_cell: rk.Workcell) -> Iterator[str]:
+    with served(served_cell) as running:
+        yield running
+
+
+@pytest.fixture
+def remote(url: str) -> Iterator[rk.Workcell]:
+    with rk.make_workcell("remote", url=url) as cell:
+        cell.reset(seed=0)
+        yield cell
+
+
+def test_the_twin_has_what_the_cell_has(remote: rk.Workcell, served_cell: rk.Workcell) -> None:
+    assert remote.spec() == served_cell.spec()
+    assert remote.can_place_objects == served_cell.can_place_objects
+    assert len(remote.devices()) == len(served_cell.devices()) - 1
+
+
+def test_a_rollout_is_the_same_on_both_sides(remote: rk.Workcell) -> None:
+    local = rk.make_workcell("fake")
+    with local:
+        states = local.reset(seed=3), remote.reset(seed=3)
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            pose = states[0].robot.tcp_pose_in_base.copy()
+            pose[:3] += rng.uniform(-0.01, 0.01, 3)
+            command = rk.PoseCommand(tcp_pose_in_base=pose)
+            gripper = rk.GripperCommand(position=float(rng.uniform()))
+            start_s = states[0].robot.stamp_s, states[1].robot.stamp_s
+            states = local.step(command, gripper, 0.02), remote.step(command, gripper, 0.02)
+            assert np.array_equal(states[0].robot.joint_positions_rad, states[1].robot.joint_positions_rad)
+            assert np.array_equal(states[0].robot.jacobian_in_base, states[1].robot.jacobian_in_base)
+            assert states[0].accepted == states[1].accepted
+            assert states[0].gripper.position == states[1].gripper.position
+            assert states[1].robot.stamp_s - start_s[1] == pytest.approx(states[0].robot.stamp_s - start_s[0])
+
+
+def test_colour_and_depth_arrive_exactly(remote: rk.Workcell, served_cell: rk.Workcell) -> None:
+    for name, camera in served_cell.cameras.items():
+        here, there = remote.cameras[name].read(), camera.read()
+        assert np.array_equal(here.rgb, there.rgb)
+        assert here.rgb.dtype == np.uint8
+        assert here.stamp_s == there.stamp_s
+        assert (here.depth_m is None) == (there.depth_m is None) == (name != "front")
+        if here.depth_m is not None:
+            assert np.array_equal(here.depth_m, there.depth_m)
+            assert here.depth_m.dtype == np.float32
+
+
+def test_lockstep_time_is_the_servers(remote: rk.Workcell, served_cell: rk.Workcell) -> None:
+    before_s = remote.clock.now_s()
+    remote.clock.advance(0.3)
+    assert remote.clock.now_s() == served_cell.clock.now_s() == pytest.approx(before_s + 0.3)
+
+
+def test_in_real_time_the_clocks_agree() -> None:
+    cell = rk.make_workcell("fake", clock="real")
+    with served(cell) as url, rk.make_workcell("remote", url=url) as remote:
+        assert not remote.clock.is_lockstep
+        assert remote.clock.now_s() == pytest.approx(cell.clock.now_s(), abs=0.1)
+        before_s = remote.clock.now_s()
+        for _ in range(3):
+            remote.clock.advance(0.05)
+        assert remote.clock.now_s() - before_s > 0.09
+
+
+def test_after_disconnect_nothing_is_sent(url: str) -> None:
+    cell = rk.make_workcell("remote", url=url)
+    for use in (cell.get_state, cell.step, cell.reset, cell.robot.stop, cell.gripper.open, cell.cameras["front"].read):
+        with pytest.raises(rk.NotConnected):
+            use()
+    with cell:
+        cell.get_state()
+    with pytest.raises(rk.NotConnected):
+        cell.get_state()
+    with cell:
+        cell.get_state()
+
+
+def test_a_server_that_goes_away_is_named() -> None:
+    with served(rk.make_workcell("fake")) as url:
+        cell = rk.make_workcell("remote", url=url)
+        cell.connect()
+    with pytest.raises(rk.ConnectionFailed, match=url):
+        cell.get_state()
+    cell.disconnect()

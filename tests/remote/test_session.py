@@ -1,0 +1,115 @@
+"""The client against servers that misbehave: typed errors, no blind resends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import robotkit as rk
+from robotkit.remote import Session
+from robotkit.schema.wire import ClockState
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Length: 34\r\n\r\n{"now_s":1.5,"is_lockstep":false} '
+
+
+@contextmanager
+def scripted(*connections: list[bytes | None]) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that answers the requests of each connection with these bytes; None drops the connection."""
+    received: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        for answers in connections:
+            peer, _ = listener.accept()
+            with peer:
+                for answer in answers:
+                    received.append(peer.recv(65536))
+                    if answer is None:
+                        break
+                    peer.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
+        thread.join(5.0)
+
+
+@contextmanager
+def opened(url: str, timeout_s: float = 2.0) -> Iterator[Session]:
+    session = Session(url, timeout_s=timeout_s)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _reply(status: int, body: bytes) -> bytes:
+    return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+def test_a_read_survives_one_dropped_connection() -> None:
+    with scripted([None], [OK]) as (url, received), opened(url) as session:
+        assert session.read("/v1/clock", ClockState).now_s == 1.5
+        assert len(received) == 2
+
+
+def test_a_read_gives_up_after_the_second() -> None:
+    with scripted([None], [None]) as (url, _), opened(url) as session, pytest.raises(rk.ConnectionFailed):
+        session.read("/v1/clock", ClockState)
+
+
+def test_a_command_is_never_sent_twice() -> None:
+    with scripted([None]) as (url, received), opened(url) as session:
+        with pytest.raises(rk.ConnectionFailed):
+            session.post("/v1/robot/stop")
+        assert len(received) == 1
+
+
+def test_silence_is_a_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with opened(url, 0.1) as session, pytest.raises(rk.RemoteTimeout, match=r"0\.1 s"):
+            session.post("/v1/robot/stop")
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(rk.ConnectionFailed, match="robotkit-serve"):
+        rk.make_workcell("remote", url=url)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (409, b'{"code":"step_too_large","message":"why"}', rk.StepTooLarge),
+        (503, b'{"code":"force_limit_exceeded","message":"why"}', rk.ForceLimitExceeded),
+        (409, b'{"code":"from_the_future","message":"why"}', rk.ProtocolError),
+        (404, b"<h1>Not Found</h1>", rk.ProtocolError),
+        (200, b"<h1>Welcome</h1>", rk.ProtocolError),
+    ],
+)
+def test_answers_become_errors(status: int, body: bytes, error: type[rk.RobotkitError]) -> None:
+    with scripted([_reply(status, body)]) as (url, _), opened(url) as session, pytest.raises(error):
+        session.read("/v1/clock", ClockState)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5000", "ftp://robot", "", "http://", "http://robot:port", "robot"])
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(rk.InvalidConfiguration):
+        rk.make_workcell("remote", url=url)
+
+
+def test_commands_take_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with scripted([OK]) as (url, _), opened(url) as session:
+        assert session.read("/v1/clock", ClockState).now_s == 1.5
+
+
+def test_each_session_has_a_name_of_its_own() -> None:
+    one, other = Session("http://a"), Session("http://a")
+    assert one.headers != other.headers

@@ -1,0 +1,112 @@
+"""Demonstrations come back as they were shown, and only into the environment that they are for."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from rl.data.demos import DemoWriter, load_demos, record_demos, summarize_demos
+from rl.data.journal import TransitionJournal
+from rl.data.n_step import NStep
+from rl.data.replay_buffer import ReplayBuffer
+from rl.data.schema import SCALAR
+from rl.data.spaces import describe_space
+from rl.errors import DataError, JournalError
+from tests.rl.data.transitions import ACTIONS, OBSERVATIONS, numbered, row
+
+
+class Walk(gym.Env):
+    """Five steps, then truncated; every second episode succeeds (and terminates)."""
+
+    observation_space = OBSERVATIONS
+    action_space = ACTIONS
+
+    def __init__(self):
+        self.episode = -1
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.step_number = 0
+        self.episode += 1
+        return self._observation(), {}
+
+    def step(self, action):
+        self.step_number += 1
+        over, good = self.step_number == 5, self.episode % 2 == 1
+        return self._observation(), 1.0, over and good, over and not good, {"success": over and good}
+
+    def _observation(self):
+        return np.array([self.episode, self.step_number, 0], np.float32)
+
+
+def policy(observation):
+    return np.array([observation[1] / 10, 0.5])
+
+
+def test_recorded_episodes_are_the_successful_ones(tmp_path):
+    summary = record_demos(tmp_path / "demos", Walk(), policy, 3, seed=0)
+    assert (summary.episodes, summary.transitions, summary.return_mean, summary.successes) == (3, 15, 5.0, 3)
+    buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 20, seed=0, extras={"is_intervention": SCALAR})
+    assert load_demos(tmp_path / "demos", buffer, OBSERVATIONS, ACTIONS, extras={"is_intervention": 1.0}) == summary
+    batch = buffer.sample(15, indices=np.arange(15))
+    np.testing.assert_array_equal(batch["observations"][:, 0], np.repeat([1, 3, 5], 5))
+    np.testing.assert_array_equal(batch["next_observations"][:, 1], np.tile(np.arange(1, 6), 3))
+    np.testing.assert_allclose(batch["actions"][:, 0], np.tile(np.arange(5) / 10, 3), rtol=1e-6)
+    np.testing.assert_array_equal(batch["dones"], np.tile([0, 0, 0, 0, 1], 3))
+    np.testing.assert_array_equal(batch["masks"], 1 - batch["dones"])
+    assert batch["is_intervention"].all()
+
+
+def test_n_step_demonstrations_stay_within_their_episode(tmp_path):
+    record_demos(tmp_path / "demos", Walk(), policy, 2, seed=0)
+    buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 10, seed=0)
+    load_demos(tmp_path / "demos", buffer, OBSERVATIONS, ACTIONS, n_step=NStep(3, 1.0))
+    batch = buffer.sample(10, indices=np.arange(10))
+    np.testing.assert_array_equal(batch["rewards"], [3, 3, 3, 2, 1] * 2)
+    np.testing.assert_array_equal(batch["observations"][:, 0], batch["next_observations"][:, 0])
+
+
+def test_recording_never_overwrites_and_gives_up_on_a_bad_expert(tmp_path):
+    record_demos(tmp_path / "demos", Walk(), policy, 1, seed=0)
+    with pytest.raises(DataError, match="never overwritten"):
+        record_demos(tmp_path / "demos", Walk(), policy, 1, seed=0)
+    with pytest.raises(DataError, match="1 of 3 attempts"):
+        record_demos(tmp_path / "more", Walk(), policy, 3, seed=0, attempts_per_episode=1)
+    assert summarize_demos(tmp_path / "more").episodes == 1
+
+
+def test_demonstrations_of_another_environment_are_refused(tmp_path):
+    record_demos(tmp_path / "demos", Walk(), policy, 2, seed=0)
+    wider = gym.spaces.Box(-2, 2, (2,), np.float32)
+    buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 5, seed=0)
+    with pytest.raises(JournalError, match="action_space"):
+        load_demos(tmp_path / "demos", buffer, OBSERVATIONS, wider)
+    with pytest.raises(DataError, match="room"):
+        load_demos(tmp_path / "demos", buffer, OBSERVATIONS, ACTIONS)
+    with TransitionJournal(tmp_path / "journal") as journal:
+        journal.append("a", 0, numbered(0, 3))
+    with pytest.raises(DataError, match="no episodes"):
+        summarize_demos(tmp_path / "journal")
+
+
+def test_only_whole_episodes_are_demonstrations(tmp_path):
+    with DemoWriter(tmp_path / "demos", OBSERVATIONS, ACTIONS) as writer:
+        for transitions in ([], [row(numbered(0, 3), index) for index in range(3)]):
+            with pytest.raises(DataError):
+                writer.write_episode(transitions, success=True)
+
+
+def test_equal_spaces_have_equal_descriptions():
+    box = gym.spaces.Box
+    assert describe_space(box(-1, 1, (3,))) == describe_space(box(np.full(3, -1, np.float32), np.ones(3, np.float32)))
+    spaces = [
+        box(-1, 1, (3,)),
+        box(-1, 1, (3, 1)),
+        box(-np.inf, 1, (3,)),
+        box(-1, 1, (3,), np.float64),
+        gym.spaces.Discrete(3),
+        gym.spaces.MultiBinary(3),
+        gym.spaces.MultiDiscrete([3, 2]),
+        gym.spaces.Dict(state=box(-1, 1, (3,))),
+    ]
+    descriptions = [describe_space(space) for space in spaces]
+    assert all(left != right for i, left in enumerate(descriptions) for right in descriptions[:i])

@@ -1,0 +1,157 @@
+"""Laws of the frame-sharing buffer (S10, H1, LR4): each transition comes back with its own images."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
+from rl.data.schema import stack as stack_transitions
+from rl.errors import CheckpointError, ConfigError, DataError, EmptyBuffer, SchemaMismatch
+from tests.rl.data.transitions import ACTIONS, assert_same, row
+
+
+def space(stack):
+    return gym.spaces.Dict(
+        pix=gym.spaces.Box(0, 255, (stack, 2, 2, 1), np.uint8),
+        wrist=gym.spaces.Box(0, 255, (stack, 1, 1, 3), np.uint8),
+        state=gym.spaces.Box(-np.inf, np.inf, (stack, 2), np.float32),
+    )
+
+
+def make(stack, capacity=12, seed=0, **options):
+    return MemoryEfficientReplayBuffer(space(stack), ACTIONS, capacity, ("pix", "wrist"), seed=seed, **options)
+
+
+def episode(stack, length, start, colours=251, flagged=True):
+    """Whole transitions of one episode; few colours make frames that look alike."""
+    frames = [start + step for step in range(length + 1)]
+    history = [frames[0]] * (stack - 1) + frames
+    return [
+        {
+            "observations": observe(history[step : step + stack], colours),
+            "next_observations": observe(history[step + 1 : step + 1 + stack], colours),
+            "actions": np.full(2, start + step, np.float32),
+            "rewards": np.float32(start + step),
+            "masks": np.float32(1),
+            "dones": np.float32(flagged and step == length - 1),
+        }
+        for step in range(length)
+    ]
+
+
+def observe(numbers, colours):
+    seen = np.array(numbers)
+    return {
+        "pix": np.broadcast_to((seen % colours)[:, None, None, None], (len(seen), 2, 2, 1)).astype(np.uint8),
+        "wrist": np.broadcast_to((seen * 7 % colours)[:, None, None, None], (len(seen), 1, 1, 3)).astype(np.uint8),
+        "state": np.stack([seen, -seen], axis=1).astype(np.float32),
+    }
+
+
+def contents(buffer, **options):
+    return buffer.sample(len(buffer), indices=np.arange(len(buffer)), **options)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    stack=st.integers(1, 3),
+    capacity=st.integers(1, 20),
+    spare=st.integers(0, 30),
+    colours=st.sampled_from([1, 2, 3, 251]),
+    lengths=st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=10),
+    drops=st.sets(st.integers(0, 60), max_size=25),
+    interleave=st.booleans(),
+)
+def test_every_transition_keeps_its_own_images(stack, capacity, spare, colours, lengths, drops, interleave):
+    """Wrap-around, unflagged ends, drops, bursts and two interleaved actors, held against a plain list."""
+    buffer = make(stack, capacity, frame_capacity=2 * stack + 2 + spare)
+    episodes, start = [], 0
+    for length, flagged in lengths:
+        episodes.append(episode(stack, length, start, colours, flagged))
+        start += length + 3
+    if interleave and len(episodes) >= 2:
+        pairs = zip(episodes[0], episodes[1], strict=False)
+        episodes[:2] = [[transition for pair in pairs for transition in pair]]
+    stream = [transition for transitions in episodes for transition in transitions]
+    stream = [transition for index, transition in enumerate(stream) if index not in drops]
+    for count, transition in enumerate(stream, start=1):
+        buffer.insert(transition)
+        assert 1 <= len(buffer) <= min(count, capacity)
+    if stream:
+        expected = stack_transitions(stream[-len(buffer) :])
+        assert_same(contents(buffer), expected)
+        packed = contents(buffer, pack_obs_and_next_obs=True)
+        assert "pix" not in packed["next_observations"]
+        np.testing.assert_array_equal(packed["observations"]["pix"][:, :-1], expected["observations"]["pix"])
+        np.testing.assert_array_equal(packed["observations"]["pix"][:, 1:], expected["next_observations"]["pix"])
+
+
+@pytest.mark.parametrize("stack", [1, 2, 3])
+def test_every_frame_of_an_episode_is_stored_once(stack):
+    buffer = make(stack, capacity=100)
+    for number in range(4):
+        buffer.extend(stack_transitions(episode(stack, 20, 30 * number)))
+        assert buffer.frames_written == 21 * (number + 1)
+    assert len(buffer) == 80
+
+
+def test_default_room_for_frames_serves_episodes_of_ten_steps():
+    buffer = make(1, capacity=200)
+    for number in range(40):
+        buffer.extend(stack_transitions(episode(1, 10, 11 * number)))
+    assert len(buffer) == 200
+
+
+def test_every_transition_is_drawn_equally_often():
+    buffer = make(2, capacity=10)
+    for number in range(4):
+        buffer.extend(stack_transitions(episode(2, 5, 10 * number)))
+    kept = contents(buffer)["rewards"].astype(int)
+    counts = np.bincount(buffer.sample(50_000)["rewards"].astype(int), minlength=40)
+    expected = 50_000 / len(kept)
+    assert counts[kept].sum() == 50_000
+    assert ((counts[kept] - expected) ** 2 / expected).sum() < 33.7  # chi-squared, at most 9 degrees, p = 1e-4
+
+
+def test_resume_continues_with_the_same_draws():
+    buffer, resumed = make(2), make(2, seed=9)
+    transitions = episode(2, 10, 0)
+    buffer.extend(stack_transitions(transitions))
+    state = buffer.state_dict()
+    with pytest.raises(CheckpointError):
+        resumed.load_state_dict(state)
+    for transition in transitions:
+        resumed.insert(transition)
+    resumed.load_state_dict(state)
+    assert_same(resumed.sample(32), buffer.sample(32))
+
+
+def test_stacks_that_do_not_overlap_are_stored_but_not_packed():
+    buffer = make(2)
+    transition = row(stack_transitions(episode(2, 1, 0)), 0)
+    transition["next_observations"] = observe([40, 41], 251)
+    buffer.insert(transition)
+    assert_same(row(contents(buffer), 0), transition)
+    with pytest.raises(DataError, match="without packing"):
+        contents(buffer, pack_obs_and_next_obs=True)
+
+
+def test_wrong_requests_are_refused():
+    buffer = make(2)
+    with pytest.raises(EmptyBuffer):
+        buffer.sample(1)
+    broken = stack_transitions(episode(2, 3, 0))
+    del broken["observations"]["wrist"]
+    with pytest.raises(SchemaMismatch, match="observations/wrist"):
+        buffer.extend(broken)
+    assert len(buffer) == buffer.frames_written == 0
+    buffer.extend(stack_transitions(episode(2, 3, 0)))
+    for indices in ([3], [-1], [0, 1]):
+        with pytest.raises(DataError, match="indices"):
+            buffer.sample(1, indices=np.array(indices))
+    with pytest.raises(ConfigError, match="stack length"):
+        MemoryEfficientReplayBuffer(space(2), ACTIONS, 5, ("state",), seed=0)
+    with pytest.raises(ConfigError, match="too small"):
+        make(3, capacity=5, frame_capacity=5)

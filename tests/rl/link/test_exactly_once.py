@@ -1,0 +1,219 @@
+"""What arrives is stored exactly once and in order, whatever happens to the connections."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+from rl.data.journal import TransitionJournal
+from rl.link.client import LearnerLink
+from rl.link.frames import Chunk, Weights
+from rl.link.hub import Hub
+from rl.link.messages import Receipt, Refusal, Welcome, parse_learner_message
+from rl.link.server import LinkServer
+
+from .conftest import hello, settings, stored, transition
+
+
+class CuttingProxy:
+    """A TCP proxy that breaks each connection after a random number of bytes, in the middle of a word."""
+
+    def __init__(self, port: int, seed: int) -> None:
+        self._target = port
+        self._random = random.Random(seed)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.cuts = 0
+        self.is_cutting = True
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._target))
+            budget = [self._random.randint(300, 12_000)]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pipe, args=(source, sink, budget), daemon=True).start()
+
+    def _pipe(self, source: socket.socket, sink: socket.socket, budget: list[int]) -> None:
+        try:
+            while data := source.recv(512):
+                budget[0] -= len(data)
+                if self.is_cutting and budget[0] < 0:
+                    self.cuts += 1
+                    break
+                sink.sendall(data)
+        except OSError:
+            return
+        finally:
+            for end in (source, sink):
+                with_shutdown(end)
+
+
+def with_shutdown(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+    finally:
+        end.close()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_cut_connections_lose_and_double_nothing(server: LinkServer, journal: TransitionJournal, seed: int):
+    proxy = CuttingProxy(server.port, seed)
+    with LearnerLink(settings(proxy.port, max_chunk=20), hello()) as link:
+        for number in range(600):
+            link.send(transition(number))
+            if number % 20 == 0:
+                time.sleep(0.005)
+        proxy.is_cutting = False
+        assert link.flush(30.0)
+        assert link.reconnects > 2
+    proxy.close()
+    assert proxy.cuts > 2
+    assert stored(journal) == list(range(600))
+
+
+def test_a_restarted_learner_gets_the_rest(journal: TransitionJournal):
+    """The server process goes and comes back on the same port with the same journal."""
+    hub = Hub(journal, "Numbers-v0")
+    hub.grant(10**6)
+    with LinkServer(hub, "127.0.0.1", 0) as first:
+        port = first.port
+        link = LearnerLink(settings(port), hello()).__enter__()
+        for number in range(50):
+            link.send(transition(number))
+        assert link.flush(10.0)
+    for number in range(50, 100):
+        link.send(transition(number))
+    again = Hub(journal, "Numbers-v0")
+    again.grant(10**6)
+    with LinkServer(again, "127.0.0.1", port):
+        assert link.flush(10.0)
+        link.close()
+    assert stored(journal) == list(range(100))
+    assert again.env_steps == 100
+
+
+def test_a_restarted_actor_begins_at_zero_and_is_not_ignored(server: LinkServer, journal: TransitionJournal):
+    """agentlace's A1: there, everything of a restarted actor was dropped until it passed its old number."""
+    for attempt, count in (("first", 30), ("second", 10)):
+        with LearnerLink(settings(server.port), hello(attempt)) as link:
+            for number in range(count):
+                link.send(transition(number))
+            assert link.flush(10.0)
+    assert stored(journal, "arm/first") == list(range(30))
+    assert stored(journal, "arm/second") == list(range(10))
+
+
+def test_several_actors_share_one_learner(server: LinkServer, journal: TransitionJournal, hub: Hub):
+    links = [LearnerLink(settings(server.port), hello("x", f"arm-{index}")) for index in range(3)]
+    for link in links:
+        link.__enter__()
+    for number in range(100):
+        for link in links:
+            link.send(transition(number))
+    for link in links:
+        assert link.flush(10.0)
+        link.close()
+    for index in range(3):
+        assert stored(journal, f"arm-{index}/x") == list(range(100))
+    assert hub.env_steps == len(journal) == 300
+
+
+def say_hello(socket_) -> Welcome:
+    socket_.send(hello().model_dump_json())
+    welcome = parse_learner_message(socket_.recv())
+    assert isinstance(welcome, Welcome)
+    return welcome
+
+
+def chunk(first: int, count: int) -> Chunk:
+    rows = [transition(first + index) for index in range(count)]
+    return Chunk(first, {name: np.stack([row[name] for row in rows]) for name in rows[0]})
+
+
+def next_word(socket_, kind: type):
+    """Skip to the next message of this kind."""
+    while True:
+        frame = socket_.recv(10.0)
+        if isinstance(frame, str) and isinstance(message := parse_learner_message(frame), kind):
+            return message
+
+
+def wait_until_acknowledged(socket_, last_sequence: int) -> None:
+    while next_word(socket_, Receipt).last_sequence < last_sequence:
+        pass
+
+
+def test_duplicates_and_overlaps_are_dropped(server: LinkServer, journal: TransitionJournal):
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        for first, count in ((0, 10), (0, 10), (5, 10), (3, 2), (15, 5)):
+            raw.send(chunk(first, count).to_bytes())
+        wait_until_acknowledged(raw, 19)
+    assert stored(journal) == list(range(20))
+
+
+def test_a_gap_is_refused_and_nothing_is_acknowledged_in_its_place(server: LinkServer, journal: TransitionJournal):
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        raw.send(chunk(0, 5).to_bytes())
+        wait_until_acknowledged(raw, 4)
+        raw.send(chunk(7, 5).to_bytes())
+        assert next_word(raw, Refusal).code == "sequence_gap"
+    assert stored(journal) == list(range(5))
+
+
+def test_a_damaged_frame_is_refused_and_stores_nothing(server: LinkServer, journal: TransitionJournal):
+    frame = bytearray(chunk(0, 5).to_bytes())
+    for position in (0, 5, len(frame) // 2, len(frame) - 1):
+        damaged = bytes(frame[:position]) + bytes([frame[position] ^ 0x10]) + bytes(frame[position + 1 :])
+        with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+            say_hello(raw)
+            raw.send(damaged)
+            refusal = next_word(raw, Refusal)
+            assert refusal.code == "link_protocol_error"
+            assert "damaged" in refusal.message
+    assert stored(journal) == []
+
+
+def test_a_transition_that_is_not_a_number_is_refused(server: LinkServer, journal: TransitionJournal):
+    bad = chunk(0, 5)
+    bad.transitions["rewards"][2] = np.nan
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        raw.send(bad.to_bytes())
+        assert next_word(raw, Refusal).code == "schema_mismatch"
+    assert stored(journal) == []
+
+
+def test_a_gap_in_the_trajectory_is_remembered(server: LinkServer, journal: TransitionJournal):
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        raw.send(chunk(0, 3).to_bytes())
+        raw.send(Chunk(3, chunk(7, 2).transitions, follows_gap=True).to_bytes())
+        wait_until_acknowledged(raw, 4)
+    assert [(block.first_sequence, block.info) for block in journal.blocks()][-1] == (3, {"follows_gap": True})
+
+
+def test_frames_round_trip():
+    weights = Weights(3, {"layer": np.arange(6, dtype=np.float32).reshape(2, 3)})
+    back = Weights.from_bytes(weights.to_bytes())
+    assert back.version == 3
+    np.testing.assert_array_equal(back.policy["layer"], weights.policy["layer"])
+    again = Chunk.from_bytes(chunk(4, 3).to_bytes())
+    assert (again.first_sequence, len(again), again.follows_gap) == (4, 3, False)

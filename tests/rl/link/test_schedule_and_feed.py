@@ -1,0 +1,104 @@
+"""Laws of the pace (who may go on) and of the way from the journal into the replay buffer."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl.data.journal import TransitionJournal
+from rl.data.replay_buffer import ReplayBuffer
+from rl.feed import Feed
+from rl.schedule import Schedule
+
+from .conftest import transition
+
+schedules = st.builds(
+    lambda starts, pace, lead, extra: Schedule(starts + extra, starts, pace, int(pace + 1) + lead),
+    st.integers(1, 50),
+    st.sampled_from([0.5, 1.0, 2.5, 8.0]),
+    st.integers(0, 30),
+    st.integers(0, 60),
+)
+
+
+@given(schedules, st.randoms(use_true_random=False))
+def test_a_paced_run_always_ends_with_the_same_number_of_updates(schedule: Schedule, chance):
+    """Whatever the order in which the two sides get to run, neither waits for the other for ever."""
+    env_steps = updates = 0
+    while not schedule.is_done(env_steps, updates):
+        can_step = env_steps < schedule.steps_allowed(updates)
+        can_update = schedule.may_update(env_steps, updates)
+        assert can_step or can_update, "both wait"
+        if can_step and (not can_update or chance.random() < 0.5):
+            env_steps += 1
+        else:
+            updates += 1
+        assert updates <= max(0.0, (env_steps - schedule.training_starts) / schedule.env_steps_per_update)
+    assert env_steps == schedule.steps
+    assert updates == (schedule.steps - schedule.training_starts) // schedule.env_steps_per_update
+
+
+def test_a_free_run_lets_both_sides_go():
+    schedule = Schedule(steps=100, training_starts=10, env_steps_per_update=None, max_lead=None)
+    assert schedule.steps_allowed(0) == 100
+    assert not schedule.may_update(9, 0)
+    assert schedule.may_update(10, 10**6)
+    assert schedule.is_done(100, 0)
+
+
+@pytest.fixture
+def replay() -> ReplayBuffer:
+    box = gym.spaces.Box(-np.inf, np.inf, (3,))
+    return ReplayBuffer(box, gym.spaces.Box(-1.0, 1.0, (2,)), 100, seed=0)
+
+
+def block(*numbers: int) -> dict[str, np.ndarray]:
+    rows = [transition(number) for number in numbers]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def contents(replay: ReplayBuffer) -> list[tuple[float, float]]:
+    """First observation and reward of each transition."""
+    batch = replay.sample(len(replay), indices=np.arange(len(replay)))
+    return [(float(o[0]), float(r)) for o, r in zip(batch["observations"], batch["rewards"], strict=True)]
+
+
+def test_one_step_transitions_arrive_as_they_are_and_once(journal: TransitionJournal, replay: ReplayBuffer):
+    feed = Feed(journal, replay, 1, 0.9)
+    journal.append("arm/a", 0, block(0, 1))
+    assert feed.pull() == 2
+    journal.append("arm/a", 2, block(2))
+    assert (feed.pull(), feed.pull()) == (3, 3)
+    assert contents(replay) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_actors_do_not_mix_in_one_return(journal: TransitionJournal, replay: ReplayBuffer):
+    feed = Feed(journal, replay, 2, 1.0)
+    journal.append("one/a", 0, block(1, 2))
+    journal.append("two/a", 0, block(10, 20))
+    journal.append("one/a", 2, block(3))
+    feed.pull()
+    assert contents(replay) == [(1, 3), (10, 30), (2, 5)]
+
+
+def test_a_torn_trajectory_ends_as_at_a_truncation(journal: TransitionJournal, replay: ReplayBuffer):
+    """A new attempt and a gap both tear it: no return may reach across."""
+    feed = Feed(journal, replay, 3, 1.0)
+    journal.append("arm/a", 0, block(1, 2))
+    journal.append("arm/b", 0, block(5, 6))
+    journal.append("arm/b", 2, block(9), {"follows_gap": True})
+    feed.pull()
+    assert contents(replay) == [(1, 3), (2, 2), (5, 11), (6, 6)]
+
+
+def test_a_restart_reads_the_same_replay_from_the_journal(journal: TransitionJournal, replay: ReplayBuffer):
+    feed = Feed(journal, replay, 2, 0.9)
+    for first in range(0, 40, 4):
+        journal.append("arm/a", first, block(*range(first, first + 4)))
+        feed.pull()
+    again = ReplayBuffer(gym.spaces.Box(-np.inf, np.inf, (3,)), gym.spaces.Box(-1.0, 1.0, (2,)), 100, seed=0)
+    Feed(journal, again, 2, 0.9).pull()
+    assert contents(again) == contents(replay)

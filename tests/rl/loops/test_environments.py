@@ -1,0 +1,89 @@
+"""What a state agent gets to see, whatever the environment looks like."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from rl.environments import Adaptation, RepeatAction, adapt, make_env
+from rl.errors import ConfigError
+from tests.support.tiny_env import EPISODE_STEPS, FollowTarget
+
+
+class Fields(gym.Env):
+    """An observation of named parts, in no alphabetical order, and actions that are not in [-1, 1]."""
+
+    observation_space = gym.spaces.Dict(
+        {"z": gym.spaces.Box(-9.0, 9.0, (1,), np.float64), "a": gym.spaces.Box(-9.0, 9.0, (2,), np.float64)}
+    )
+    action_space = gym.spaces.Box(np.array([0.0, -2.0], np.float32), np.array([4.0, 2.0], np.float32))
+
+    def reset(self, *, seed=None, options=None):
+        return {"z": np.array([3.0]), "a": np.array([1.0, 2.0])}, {}
+
+    def step(self, action):
+        self.taken = action
+        return self.reset()[0], 1.0, False, False, {}
+
+
+def test_parts_are_flattened_in_alphabetical_order():
+    """SERL's order, which a checkpoint or a demonstration relies on."""
+    observation, _ = adapt(Fields()).reset()
+    np.testing.assert_array_equal(observation, np.array([1.0, 2.0, 3.0], np.float32))
+    assert observation.dtype == np.float32
+
+
+def test_actions_are_scaled_to_the_environment():
+    env = adapt(Fields())
+    env.reset()
+    env.step(np.array([1.0, 0.0], np.float32))
+    np.testing.assert_allclose(env.unwrapped.taken, [4.0, 0.0])
+
+
+def test_a_repeated_action_sums_rewards_and_ends_with_the_episode():
+    env = RepeatAction(FollowTarget(), 4)
+    plain = FollowTarget()
+    env.reset(seed=1)
+    plain.reset(seed=1)
+    action = np.zeros(1, np.float32)
+    rewards = [plain.step(action)[1] for _ in range(EPISODE_STEPS)]
+    summed, ended = [], False
+    while not ended:
+        _, reward, terminated, truncated, _ = env.step(action)
+        summed.append(reward)
+        ended = terminated or truncated
+    np.testing.assert_allclose(summed, [sum(rewards[:4]), sum(rewards[4:8]), sum(rewards[8:])])
+
+
+def test_stacked_frames_are_the_newest_observations_oldest_first():
+    plain, stacked = adapt(FollowTarget()), adapt(FollowTarget(), Adaptation(frame_stack=3))
+    first, _ = plain.reset(seed=1)
+    observation, _ = stacked.reset(seed=1)
+    np.testing.assert_array_equal(observation, np.concatenate([first] * 3))
+    seen = [first, first, first]
+    for action in ([0.3], [-0.5], [0.9], [0.1]):
+        seen.append(plain.step(np.array(action, np.float32))[0])
+        observation = stacked.step(np.array(action, np.float32))[0]
+        np.testing.assert_array_equal(observation, np.concatenate(seen[-3:]))
+    assert stacked.observation_space.contains(observation)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "cell", "answer"),
+    [
+        ("CartPole-v1", None, "bounded actions"),
+        ("Pendulum-v1", "lab.toml", "leave out --cell"),
+        ("Pendulun-v1", None, "Pendulum"),
+    ],
+)
+def test_what_cannot_work_is_explained(env_id: str, cell: str | None, answer: str):
+    with pytest.raises(ConfigError, match=answer):
+        make_env(env_id, cell)
+
+
+def test_images_are_refused():
+    env = FollowTarget()
+    env.observation_space = gym.spaces.Dict({"front": gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)})
+    with pytest.raises(ConfigError, match="cannot see"):
+        adapt(env)

@@ -1,0 +1,84 @@
+"""Evaluation counts what happened and survives environments that say little."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from rl.common.evaluation import best_episode, evaluate, run_episodes, wilson_interval
+from rl.errors import ConfigError
+
+
+class Countdown(gym.Env):
+    """Ends after a random number of steps; the reward is the action; success when the number was even."""
+
+    observation_space = gym.spaces.Box(0, 100, (1,))
+    action_space = gym.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, reports="last", render_mode="rgb_array"):
+        self.reports = reports
+        self.render_mode = render_mode
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.total = self.left = int(self.np_random.integers(2, 9))
+        return np.array([self.left], np.float32), {}
+
+    def step(self, action):
+        self.left -= 1
+        ended = self.left == 0
+        says = self.reports == "always" or (self.reports == "last" and ended)
+        info = {"success": self.total % 2 == 0} if says else {}
+        return np.array([self.left], np.float32), float(action[0]), ended and self.total > 4, ended, info
+
+    def render(self):
+        return np.full((2, 2, 3), self.left, np.uint8) if self.render_mode else None
+
+
+def policy(observation):
+    return np.ones(1, np.float32)
+
+
+def test_means_are_those_of_the_episodes():
+    episodes = run_episodes(policy, Countdown(), 30, seed=3)
+    summary = evaluate(policy, Countdown(), 30, seed=3)
+    lengths = [episode.length for episode in episodes]
+    assert len(set(lengths)) > 3
+    assert summary["return_mean"] == summary["length_mean"] == pytest.approx(np.mean(lengths))
+    assert summary["return_max"] == max(lengths)
+    assert summary["success_rate"] == pytest.approx(np.mean([length % 2 == 0 for length in lengths]))
+    assert summary["success_low"] < summary["success_rate"] < summary["success_high"]
+    assert summary == evaluate(policy, Countdown("always"), 30, seed=3)
+    assert summary != evaluate(policy, Countdown(), 30, seed=4)
+
+
+def test_an_environment_without_success_is_no_problem():
+    """S25: keys that are missing from info break nothing and are not made up."""
+    summary = evaluate(policy, Countdown("never"), 5, seed=0)
+    assert not any(name.startswith("success") for name in summary)
+    assert summary["episodes"] == 5
+
+
+def test_only_the_best_episode_keeps_its_frames():
+    episodes = run_episodes(policy, Countdown(), 12, seed=0, keep_best_frames=True)
+    best = best_episode(episodes)
+    assert best.success
+    assert best.total_reward == max(episode.total_reward for episode in episodes if episode.success)
+    assert len(best.frames) == best.length
+    assert all(episode is best or not episode.frames for episode in episodes)
+
+
+def test_impossible_requests():
+    with pytest.raises(ConfigError, match="at least 1"):
+        evaluate(policy, Countdown(), 0, seed=0)
+    with pytest.raises(ConfigError, match="rgb_array"):
+        run_episodes(policy, Countdown(render_mode=None), 1, seed=0, keep_best_frames=True)
+
+
+@given(st.integers(1, 200), st.data())
+def test_wilson_interval_agrees_with_scipy(trials, data):
+    successes = data.draw(st.integers(0, trials))
+    expected = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-6)

@@ -1,0 +1,147 @@
+"""What the shell sees: list, doctor, state, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import sys
+
+import pytest
+from rich.console import Console
+
+import robotkit as rk
+from robotkit.cli import catalogue, doctor, host_checks, main, software_checks
+from robotkit.cli.finding import Finding
+from robotkit.cli.remote import Peer, state_table
+from robotkit.registry import Registry
+
+
+def text_of(renderable):
+    console = Console(width=200, file=io.StringIO())
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def test_list_shows_every_plugin_with_its_options(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for kind in ("worlds", "robots", "grippers", "cameras", "trackers", "teleops", "workcells"):
+        assert kind in out
+    for word in ("time_constant_s", "float, > 0.0", "0.05", "Lag behind a target", "Array(7)", "fake"):
+        assert word in out
+
+
+def test_list_shows_how_to_get_a_missing_package(tmp_path, monkeypatch):
+    (tmp_path / "needs_franky.py").write_text("import franky\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "franky", None)
+    robots = Registry("robot", rk.BaseRobotServer, {"franka": "needs_franky:Franka"})
+    assert "pip install 'robotkit[franka]'" in text_of(catalogue.plugin_table(robots))
+
+
+def test_the_doctor_fails_only_on_a_problem(monkeypatch, capsys):
+    for status, code in (("ok", 0), ("warning", 0), ("problem", 1)):
+        monkeypatch.setattr(doctor, "examine", lambda port, s=status: [Finding("x", s, "found", f"fix {port}")])
+        assert main(["doctor", "--port", "5001"]) == code
+        assert "fix 5001" in capsys.readouterr().out
+
+
+def test_a_wrong_gl_backend_ends_the_probe_and_not_the_doctor(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "no-such-backend")
+    finding = software_checks.simulator()
+    assert finding.status == "problem"
+    assert "no-such-backend" in finding.found
+    assert "unset MUJOCO_GL" in finding.fix
+
+
+def test_a_probe_that_crashes_is_a_sentence():
+    error, _ = software_checks.probe("import os; os.abort()")
+    assert "code -6" in error
+    assert software_checks.probe("print('fine')") == ("", "fine")
+
+
+def test_a_package_that_is_not_there_has_a_pip_line(monkeypatch):
+    monkeypatch.setattr(software_checks.importlib.util, "find_spec", lambda name: None)
+    findings = list(software_checks.vendor_packages())
+    assert {f.status for f in findings} == {"warning"}
+    assert any("pip install 'robotkit[franka]'" in f.fix for f in findings)
+
+
+def test_a_port_in_use_is_named():
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert host_checks.free_port(port).status == "warning"
+    assert host_checks.free_port(port).status == "ok"
+
+
+def test_the_machine_is_read_from_its_files(tmp_path):
+    path = tmp_path / "file"
+    assert host_checks.governor(path).status == "ok"
+    assert host_checks.realtime_kernel(path).status == "warning"
+    path.write_text("1\n")
+    assert host_checks.realtime_kernel(path).status == "ok"
+    path.write_text("powersave\n")
+    assert "cpupower" in host_checks.governor(path).fix
+    assert host_checks.hid_access(tmp_path).status == "ok"
+    (tmp_path / "hidraw0").write_text("")
+    assert "1 device" in host_checks.hid_access(tmp_path).found
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """The fake cell in place of the remote one, and the arguments with which it was asked for."""
+    cell, asked = rk.make_workcell("fake", clock="real"), []
+
+    def remote_workcell(self):
+        asked.append(self)
+        return cell
+
+    monkeypatch.setattr(Peer, "workcell", remote_workcell)
+    return cell, asked
+
+
+def test_state_prints_the_measurements(served, capsys):
+    assert main(["state", "--url", "http://robot:5000", "--token", "t"]) == 0
+    out = capsys.readouterr().out
+    assert "holding" in out
+    assert "gripper" in out
+    assert served[1][0].url == "http://robot:5000"
+    assert served[1][0].token == "t"
+
+
+def test_watch_ends_with_control_c(served, monkeypatch, capsys):
+    def interrupt(duration_s):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robotkit.cli.remote.time.sleep", interrupt)
+    assert main(["state", "--watch"]) == 130
+
+
+def test_stop_stops(served, capsys):
+    cell, _ = served
+    assert main(["stop"]) == 0
+    assert "stopped" in capsys.readouterr().out
+    with cell, pytest.raises(rk.RobotStopped):
+        cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad)
+
+
+def test_errors_are_one_sentence_on_stderr(monkeypatch, capsys):
+    def unreachable(self):
+        raise rk.ConnectionFailed("nobody answers at http://nowhere")
+
+    monkeypatch.setattr(Peer, "workcell", unreachable)
+    assert main(["stop", "--url", "http://nowhere"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "robotkit: nobody answers at http://nowhere\n"
+    assert captured.out == ""
+
+
+def test_the_state_of_a_faulty_arm_names_its_faults():
+    with rk.make_workcell("fake", gripper=None) as cell:
+        state = cell.get_state()
+    robot = state.robot.model_copy(update={"mode": "fault", "faults": ("reflex",)})
+    assert "fault (reflex)" in text_of(state_table("x", state.model_copy(update={"robot": robot})))

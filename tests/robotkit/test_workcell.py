@@ -1,0 +1,122 @@
+"""Laws of a cell's life cycle when devices fail, and of its clock."""
+
+from __future__ import annotations
+
+import pytest
+
+import robotkit as rk
+from robotkit.clock import RealClock
+
+
+class Log:
+    """Wraps the life cycle of a cell's devices and writes down what happens."""
+
+    def __init__(self, cell, monkeypatch, *, fails_to_connect=None, fails_to_disconnect=()):
+        self.entries = []
+        for device in cell.devices():
+            self._wrap(device, "connect", monkeypatch, device is fails_to_connect)
+            self._wrap(device, "disconnect", monkeypatch, device in fails_to_disconnect)
+
+    def _wrap(self, device, name, monkeypatch, fails):
+        inner = getattr(device, name)
+
+        def call():
+            self.entries.append((name, device))
+            if fails:
+                raise rk.DeviceFault(f"{name} failed")
+            inner()
+
+        monkeypatch.setattr(device, name, call)
+
+    def of(self, name):
+        return [device for entry, device in self.entries if entry == name]
+
+
+def test_devices_connect_in_order_and_disconnect_in_reverse(monkeypatch):
+    cell = rk.make_workcell("fake")
+    log = Log(cell, monkeypatch)
+    with cell:
+        assert log.of("connect") == cell.devices()
+    assert log.of("disconnect") == cell.devices()[::-1]
+
+
+def test_a_failed_connect_is_rolled_back(monkeypatch):
+    cell = rk.make_workcell("fake")
+    log = Log(cell, monkeypatch, fails_to_connect=cell.devices()[3])
+    with pytest.raises(rk.DeviceFault):
+        cell.connect()
+    assert not cell.is_connected
+    assert log.of("disconnect") == cell.devices()[:3][::-1]
+    assert not any(device.is_connected for device in cell.devices())
+
+
+def test_a_device_that_fails_to_disconnect_keeps_no_other_open(monkeypatch):
+    cell = rk.make_workcell("fake")
+    log = Log(cell, monkeypatch, fails_to_disconnect=[cell.gripper, cell.robot])
+    cell.connect()
+    with pytest.raises(rk.DeviceFault):
+        cell.disconnect()
+    assert log.of("disconnect") == cell.devices()[::-1]
+    assert not cell.is_connected
+
+
+def test_a_cell_without_a_world_resets_its_arm_and_places_nothing():
+    config = {"world": None, "clock": "real", "trackers": {}, "robot.time_constant_s": 0.01}
+    with rk.make_workcell("fake", **config) as cell:
+        assert not cell.can_place_objects
+        state = cell.reset()
+        assert state.robot.joint_positions_rad == pytest.approx(cell.robot.spec.reset_joint_positions_rad, abs=1e-3)
+        with pytest.raises(rk.Unsupported, match="by hand"):
+            cell.reset(object_poses_in_base={"block": [0.5, 0, 0, 0, 0, 0, 1]})
+
+
+def test_a_cell_without_a_gripper_says_so():
+    with rk.make_workcell("fake", gripper=None) as cell, pytest.raises(rk.Unsupported, match="no gripper"):
+        cell.step(gripper=rk.GripperCommand(position=0.0))
+
+
+class Time:
+    """A wall clock that tests can turn; sleeping oversleeps a little."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def sleep(self, duration_s):
+        assert duration_s > 0
+        self.now_s += duration_s + 0.001
+
+
+@pytest.fixture
+def turned():
+    time = Time()
+    return time, RealClock(lambda: time.now_s, time.sleep)
+
+
+def test_lateness_never_adds_up_to_drift(turned):
+    time, clock = turned
+    for step in range(1, 101):
+        time.now_s += 0.03
+        clock.advance(0.1)
+        assert clock.now_s() == pytest.approx(100.0 + 0.1 * step + 0.001)
+
+
+def test_a_late_caller_does_not_catch_up_in_a_burst(turned):
+    time, clock = turned
+    time.now_s += 10.0
+    for step in range(1, 4):
+        clock.advance(0.1)
+        assert clock.now_s() == pytest.approx(110.0 + 0.1 * step + 0.001)
+
+
+def test_one_missed_tick_is_caught_up(turned):
+    time, clock = turned
+    clock.advance(0.1)
+    time.now_s += 0.15
+    clock.advance(0.1)
+    clock.advance(0.1)
+    assert clock.now_s() == pytest.approx(100.301)
+
+
+def test_the_wall_passes_by_itself(turned):
+    assert not turned[1].is_lockstep
+    assert turned[1].now_s() == 100.0

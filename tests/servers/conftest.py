@@ -1,0 +1,33 @@
+"""One server around the fake cell for all tests of this folder, and a bare client without robotkit's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+import robotkit as rk
+from servers import ServerSettings, create_app
+from servers.runner import BackgroundServer
+
+
+@pytest.fixture(scope="session")
+def app_cell() -> rk.Workcell:
+    return rk.make_workcell("fake")
+
+
+@pytest.fixture(scope="session")
+def server(app_cell: rk.Workcell) -> Iterator[BackgroundServer]:
+    with BackgroundServer(create_app(app_cell, ServerSettings(port=0))) as running:
+        yield running
+
+
+@pytest.fixture
+def http(server: BackgroundServer, app_cell: rk.Workcell) -> Iterator[httpx.Client]:
+    """A named client of a cell that is at its start."""
+    with httpx.Client(base_url=server.url, headers={"X-Robotkit-Client": "tester"}, trust_env=False) as client:
+        assert client.post("/v1/robot/recover").status_code == 204
+        assert client.post("/v1/reset", json={"seed": 0}).status_code == 200
+        yield client
+        assert client.post("/v1/control/release").status_code == 204

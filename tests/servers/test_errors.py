@@ -1,0 +1,122 @@
+"""Each thing that can go wrong has its own error, names what to do, and leaves the robot where it was."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+import robotkit as rk
+from robotkit.errors import RobotkitError
+from servers.errors import STATUS, status_of
+from tests.serving import served
+
+HOME = [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]
+
+
+def _pose(*position: float) -> dict[str, Any]:
+    return {"command": {"kind": "pose", "tcp_pose_in_base": [*position, *HOME[3:]]}, "period_s": 0.02}
+
+
+BAD_STEPS: dict[str, tuple[Any, int, str, str]] = {
+    "nan": (_pose(float("nan"), 0, 0.3), 422, "invalid_command", "tcp_pose_in_base"),
+    "infinite": (_pose(0.5, float("inf"), 0.3), 422, "invalid_command", "finite"),
+    "nan period": ({"period_s": float("nan")}, 422, "invalid_command", "period_s"),
+    "negative period": ({"period_s": -1.0}, 422, "invalid_command", "period_s"),
+    "long period": ({"period_s": 11.0}, 422, "invalid_command", "period_s"),
+    "wrong length": (
+        {"command": {"kind": "pose", "tcp_pose_in_base": HOME[:6]}}, 422, "invalid_command", "tcp_pose_in_base",
+    ),
+    "no unit quaternion": (
+        {"command": {"kind": "pose", "tcp_pose_in_base": [0.5, 0, 0.3, 1, 1, 0, 0]}}, 422, "invalid_command", "length",
+    ),
+    "joint count": ({"command": {"kind": "joint", "joint_positions_rad": [0.0] * 6}}, 422, "invalid_command", "7"),
+    "unknown field": ({**_pose(0.5, 0, 0.3), "speed": 1}, 422, "invalid_command", "speed"),
+    "unknown kind": ({"command": {"kind": "velocity"}}, 422, "invalid_command", "velocity"),
+    "gripper range": ({"gripper": {"position": 1.5}}, 422, "invalid_command", "gripper.position"),
+    "text": ({"period_s": "soon"}, 422, "invalid_command", "period_s"),
+    "a list": ([1, 2], 422, "invalid_command", "body"),
+    "outside the box": (_pose(0.5, 0.9, 0.3), 409, "outside_workspace", "y"),
+    "too far": (_pose(0.5, 0.25, 0.3), 409, "step_too_large", "0.12"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_STEPS)
+def test_a_bad_step_is_refused_and_changes_nothing(http: httpx.Client, app_cell: rk.Workcell, name: str) -> None:
+    body, status, code, hint = BAD_STEPS[name]
+    before = app_cell.get_state()
+    reply = http.post("/v1/step", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
+    assert hint in reply.json()["message"]
+    assert set(reply.json()) == {"code", "message"}
+    assert app_cell.get_state() == before
+
+
+def test_what_is_not_json_is_refused(http: httpx.Client) -> None:
+    reply = http.post("/v1/step", content="{", headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
+
+
+def test_while_stopped_commands_are_refused_and_reading_works(http: httpx.Client) -> None:
+    assert http.post("/v1/robot/stop").status_code == 204
+    for path, body in (
+        ("/v1/step", _pose(0.5, 0.0, 0.3)),
+        ("/v1/robot/command", _pose(0.5, 0.0, 0.3)["command"]),
+        ("/v1/robot/joint_move", {"joint_positions_rad": [0, 0, 0, -1.9, 0, 2, 0]}),
+        ("/v1/robot/reset", None),
+    ):
+        reply = http.post(path, json=body)
+        assert (reply.status_code, reply.json()["code"]) == (409, "robot_stopped"), path
+        assert "recover" in reply.json()["message"]
+    assert http.get("/v1/state").json()["robot"]["mode"] == "stopped"
+    assert http.post("/v1/robot/recover").status_code == 204
+    assert http.post("/v1/step", json={"period_s": 0.0}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/cameras/side/frame", "/v1/trackers/cup"])
+def test_unknown_devices_are_named_with_the_known_ones(http: httpx.Client, path: str) -> None:
+    reply = http.get(path)
+    assert (reply.status_code, reply.json()["code"]) == (404, "unknown_plugin")
+    assert "Known" in reply.json()["message"]
+
+
+def test_unknown_paths_and_methods_answer_in_the_same_form(http: httpx.Client) -> None:
+    for reply, status in ((http.get("/v2/state"), 404), (http.get("/v1/step"), 405)):
+        assert (reply.status_code, reply.json()["code"]) == (status, "protocol_error")
+
+
+def test_a_cell_without_a_gripper_or_a_world_says_so() -> None:
+    bare = rk.Workcell(name="bare", clock=rk.RealClock(), robot=rk.make_robot("fake"))
+    with served(bare) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        for path, body in (
+            ("/v1/gripper/close", None),
+            ("/v1/step", {"gripper": {"position": 1.0}}),
+            ("/v1/reset", {"object_poses_in_base": {"block": HOME}}),
+            ("/open_gripper", None),
+        ):
+            reply = client.post(path, json=body)
+            assert (reply.status_code, reply.json()["code"]) == (501, "unsupported"), path
+        assert client.post("/getstate").json()["gripper_pos"] == 0
+
+
+def test_a_device_that_is_gone_is_unavailable() -> None:
+    cell = rk.make_workcell("fake")
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        cell.robot.disconnect()
+        for reply in (client.get("/v1/state"), client.post("/v1/step", json=_pose(0.5, 0.0, 0.3))):
+            assert (reply.status_code, reply.json()["code"]) == (503, "not_connected")
+        health = client.get("/v1/health").json()
+        assert health["status"] == "fault"
+        assert "not_connected" in health["problems"][0]
+
+
+def _tree(cls: type[RobotkitError]) -> list[type[RobotkitError]]:
+    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _tree(child))]
+
+
+def test_every_error_of_the_tree_has_a_status() -> None:
+    for cls in _tree(RobotkitError):
+        assert 400 <= status_of(cls("why")) < 600
+    assert status_of(rk.ControlHeld("x")) == status_of(rk.OutsideWorkspace("x")) == STATUS[rk.CommandRejected]

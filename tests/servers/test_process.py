@@ -1,0 +1,159 @@
+"""The server as a real process: start, signals, a client that is killed."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import robotkit as rk
+from servers.__main__ import Serve, serve
+from servers.runner import bind
+from tests.serving import served, server_process, start, wait_for_url
+
+CELL = """
+name = "lab"
+clock = "real"
+[world]
+type = "fake"
+[robot]
+type = "fake"
+[limits]
+watchdog_s = 0.1
+"""
+
+PUSH = """
+import sys, numpy as np, robotkit as rk
+with rk.make_workcell("remote", url=sys.argv[1]) as cell:
+    pose = cell.get_state().robot.tcp_pose_in_base.copy()
+    for step in range(100000):
+        pose[2] += 0.0005
+        cell.step(rk.PoseCommand(tcp_pose_in_base=pose), period_s=0.01)
+        print(step, flush=True)
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> str:
+    path = tmp_path / "lab.toml"
+    path.write_text(CELL)
+    return str(path)
+
+
+def test_a_killed_client_leaves_the_robot_holding(lab: str, tmp_path: Path) -> None:
+    (tmp_path / "push.py").write_text(PUSH)
+    with server_process("--cell", lab) as (url, _), rk.make_workcell("remote", url=url) as cell:
+        client = subprocess.Popen([sys.executable, str(tmp_path / "push.py"), url], stdout=subprocess.PIPE, text=True)
+        try:
+            while "20" not in client.stdout.readline():
+                pass
+            assert cell.get_state().robot.tcp_twist_in_base[2] > 0.01
+            client.kill()
+            killed_s = time.monotonic()
+            while cell.get_state().robot.mode != "holding":
+                assert time.monotonic() < killed_s + 5.0, "the robot never held"
+            took_s = time.monotonic() - killed_s
+        finally:
+            client.kill()
+            client.communicate()
+        assert took_s < 0.2
+        held = cell.get_state().robot.tcp_pose_in_base
+        time.sleep(0.3)
+        assert cell.get_state().robot.tcp_pose_in_base == pytest.approx(held, abs=0.005)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_in_order_with_the_robot_stopped(lab: str, number: signal.Signals) -> None:
+    with server_process("--cell", lab) as (url, process), rk.make_workcell("remote", url=url) as cell:
+        stream = cell.stream()
+        stream.connect()
+        pose = cell.get_state().robot.tcp_pose_in_base.copy()
+        pose[2] += 0.05
+        cell.step(rk.PoseCommand(tcp_pose_in_base=pose))
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0, output
+        assert "Traceback" not in output
+        stream.disconnect()
+        with pytest.raises(rk.ConnectionFailed):
+            cell.get_state()
+
+
+def test_shutdown_stops_the_arm_first_and_disconnects_last() -> None:
+    stops: list[str] = []
+    cell = rk.make_workcell("fake", clock="real")
+    stop, disconnect = cell.robot.stop, cell.robot.disconnect
+    cell.robot.stop = lambda: (stops.append("stop"), stop())
+    cell.robot.disconnect = lambda: (stops.append("disconnect"), disconnect())
+    with served(cell):
+        pass
+    assert stops[0] == "stop"
+    assert stops[-1] == "disconnect"
+    assert not cell.is_connected
+
+
+def test_an_arm_that_cannot_be_stopped_does_not_keep_the_server_from_closing(caplog: pytest.LogCaptureFixture) -> None:
+    def unplugged() -> None:
+        raise rk.NotConnected("unplugged")
+
+    cell = rk.make_workcell("fake", clock="real")
+    cell.robot.stop = unplugged
+    with served(cell):
+        pass
+    assert not cell.is_connected
+    assert "unplugged" in caplog.text
+
+
+def test_the_announcement_names_the_address_and_the_page(lab: str) -> None:
+    process = start("servers", "--cell", lab, "--port", "0", ROBOTKIT_TOKEN="from the environment")
+    try:
+        url = wait_for_url(process)
+        page = process.stdout.readline()
+        assert "?token=" in page
+        assert "environment" not in page
+        with pytest.raises(rk.Unauthorized):
+            rk.make_workcell("remote", url=url)
+        with rk.make_workcell("remote", url=url, token="from the environment") as cell:
+            assert cell.name == "lab"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_port_in_use_is_one_sentence_that_says_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = start("servers", "--cell", "fake", "--port", str(taken.getsockname()[1]))
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.startswith("robotkit-serve: port")
+    assert "in use" in output
+    assert "--port" in output
+    assert len(output.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "hint"),
+    [
+        (Serve("fake", host="0.0.0.0", port=0), rk.InvalidConfiguration, "ROBOTKIT_TOKEN"),
+        (Serve("fakee", port=0), rk.UnknownPlugin, "Known"),
+        (Serve("nowhere.toml", port=0), rk.InvalidConfiguration, "nowhere.toml"),
+        (Serve("fake", port=70000), rk.InvalidConfiguration, "port"),
+        (Serve("fake", port=0, stream_rate_max_hz=0.0), rk.InvalidConfiguration, "stream_rate_max_hz"),
+    ],
+)
+def test_what_cannot_be_served_is_said_before_anything_moves(
+    config: Serve, error: type[rk.RobotkitError], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROBOTKIT_TOKEN", raising=False)
+    with pytest.raises(error, match=hint):
+        serve(config)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(rk.InvalidConfiguration, match="cannot listen"):
+        bind("192.0.2.1", 0)

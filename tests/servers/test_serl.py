@@ -1,0 +1,194 @@
+"""A SERL client runs unchanged: its routes, its order of calls, its units and its bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.safety import SafetyWrapper
+from robotkit.schema import GripperSpec, GripperState
+from servers.serl import compliance_from_serl, gripper_from_serl, gripper_to_serl
+from tests.serving import served
+
+
+class RecordingArm:
+    """Notes the compliance that an arm is given."""
+
+    def __init__(self, arm: rk.BaseRobotServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.params: list[rk.ComplianceParams] = []
+        monkeypatch.setattr(arm, "set_compliance", self.params.append)
+
+
+@pytest.fixture
+def cell() -> rk.Workcell:
+    return rk.make_workcell("fake", clock="real")
+
+
+@pytest.fixture
+def serl(cell: rk.Workcell) -> Iterator[httpx.Client]:
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+COMPLIANCE = {
+    "translational_stiffness": 2000,
+    "translational_damping": 89,
+    "rotational_stiffness": 150,
+    "rotational_damping": 7,
+    "translational_Ki": 0,
+    "translational_clip_x": 0.006,
+    "translational_clip_y": 0.006,
+    "translational_clip_z": 0.005,
+    "translational_clip_neg_x": 0.005,
+    "translational_clip_neg_y": 0.006,
+    "translational_clip_neg_z": 0.004,
+    "rotational_clip_x": 0.03,
+    "rotational_clip_y": 0.03,
+    "rotational_clip_z": 0.02,
+    "rotational_clip_neg_x": 0.03,
+    "rotational_clip_neg_y": 0.03,
+    "rotational_clip_neg_z": 0.01,
+    "rotational_Ki": 0,
+}
+
+
+def test_an_episode_in_serls_order(serl: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> None:
+    arm = RecordingArm(cell.robot, monkeypatch)
+    assert serl.post("/update_param", json=COMPLIANCE).text == "Updated compliance parameters"
+    assert serl.post("/jointreset").text == "Reset Joint"
+    start = np.array(serl.post("/getstate").json()["pose"])
+    for height in np.linspace(0.0, 0.03, 4):
+        assert serl.post("/clearerr").text == "Clear"
+        target = np.add(start, [0, 0, height, 0, 0, 0, 0]).astype(np.float32)
+        moved = serl.post("/pose", json={"arr": target.tolist()})
+        assert (moved.status_code, moved.text) == (200, "Moved")
+        assert moved.headers["content-type"].startswith("text/html")
+        state = serl.post("/getstate").json()
+    assert serl.post("/close_gripper").text == "Closed"
+    assert set(state) == {"pose", "vel", "force", "torque", "q", "dq", "jacobian", "gripper_pos"}
+    assert np.reshape(state["jacobian"], (6, 7)).shape == (6, 7)
+    assert arm.params[-1].translational_clip_max_m.tolist() == [0.006, 0.006, 0.005]
+    assert arm.params[-1].translational_clip_min_m.tolist() == [-0.005, -0.006, -0.004]
+    assert arm.params[-1].rotational_clip_min.tolist() == [-0.03, -0.03, -0.01]
+    assert serl.get("/v1/health").json()["serl_clear_requests"] == 4
+
+
+def test_single_readings_are_parts_of_the_whole(serl: httpx.Client) -> None:
+    serl.post("/stopimp")
+    state = serl.post("/getstate").json()
+    for path, key in (
+        ("getpos", "pose"), ("getvel", "vel"), ("getforce", "force"), ("gettorque", "torque"), ("getq", "q"),
+        ("getdq", "dq"), ("getjacobian", "jacobian"),
+    ):  # fmt: skip
+        assert np.allclose(serl.post(f"/{path}").json()[key], state[key], atol=1e-6), path
+    assert serl.post("/get_gripper").json()["gripper"] == state["gripper_pos"]
+    euler = serl.post("/getpos_euler").json()["pose"]
+    assert len(euler) == 6
+    assert euler[:3] == pytest.approx(state["pose"][:3], abs=1e-6)
+    assert abs(euler[3]) == pytest.approx(np.pi, abs=1e-3)
+
+
+def test_forces_have_libfrankas_sign(serl: httpx.Client, cell: rk.Workcell) -> None:
+    """SERL hands libfranka's estimate on: what the arm exerts on the environment."""
+    arm = cell.robot
+    while isinstance(arm, SafetyWrapper):
+        arm = arm.inner
+    arm.inject_wrench(np.array([1.0, -2.0, 3.0, 0.1, 0.0, -0.3]))
+    state = serl.post("/getstate").json()
+    assert state["force"] == [-1.0, 2.0, -3.0]
+    assert state["torque"] == pytest.approx([-0.1, 0.0, 0.3])
+    assert serl.post("/getforce").json()["force"] == state["force"]
+    assert serl.post("/gettorque").json()["torque"] == state["torque"]
+
+
+def test_json_has_the_bytes_that_serls_server_sends(serl: httpx.Client) -> None:
+    reply = serl.post("/getstate")
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.text == json.dumps(reply.json(), sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def test_texts(serl: httpx.Client) -> None:
+    for path, body, text in (
+        ("startimp", None, "Started impedance"),
+        ("stopimp", None, "Stopped impedance"),
+        ("activate_gripper", None, "Activated"),
+        ("reset_gripper", None, "Reset"),
+        ("open_gripper", None, "Opened"),
+        ("move_gripper", {"gripper_pos": 128}, "Moved Gripper"),
+    ):
+        reply = serl.post(f"/{path}", json=body)
+        assert (reply.status_code, reply.text) == (200, text)
+
+
+def test_clearing_errors_never_lifts_a_stop(serl: httpx.Client) -> None:
+    pose = serl.post("/getstate").json()["pose"]
+    serl.post("/v1/robot/stop")
+    for _ in range(3):
+        assert serl.post("/clearerr").status_code == 200
+        refused = serl.post("/pose", json={"arr": pose})
+        assert (refused.status_code, refused.json()["code"]) == (409, "robot_stopped")
+    for path in ("startimp", "jointreset"):
+        assert serl.post(f"/{path}").json()["code"] == "robot_stopped"
+    serl.post("/v1/robot/recover")
+    assert serl.post("/pose", json={"arr": pose}).text == "Moved"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "hint"),
+    [
+        ("pose", {"arr": [0.5, 0, 0.3]}, "arr"),
+        ("pose", {"arr": [float("nan")] * 7}, "arr"),
+        ("pose", {}, "arr"),
+        ("move_gripper", {"gripper_pos": float("nan")}, "gripper_pos"),
+        ("update_param", {"stiffness": 1}, "translational_stiffness"),
+        ("update_param", {"translational_stiffness": -1}, "translational_stiffness"),
+        ("update_param", {"translational_clip_x": float("nan")}, "translational_clip"),
+    ],
+)
+def test_bad_bodies_are_refused(serl: httpx.Client, path: str, body: dict[str, object], hint: str) -> None:
+    reply = serl.post(f"/{path}", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command"), reply.text
+    assert hint in reply.json()["message"]
+
+
+HAND = GripperSpec(name="hand", width_max_m=0.08)
+
+
+def _measured(position: float) -> GripperState:
+    return GripperState(
+        stamp_s=0.0, position=position, target_position=position, width_m=position * HAND.width_max_m,
+        is_moving=False, is_grasping=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 254, 255])
+def test_robotiq_counts_come_back(count: int) -> None:
+    assert gripper_to_serl(_measured(gripper_from_serl(count, HAND, "robotiq")), "robotiq") == count
+
+
+def test_the_two_conventions_point_in_opposite_directions() -> None:
+    assert gripper_from_serl(255, HAND, "robotiq") == 0.0
+    assert gripper_from_serl(255, HAND, "franka_hand") == 1.0
+    assert gripper_from_serl(0, HAND, "robotiq") == 1.0
+    assert gripper_from_serl(0, HAND, "franka_hand") == 0.0
+    assert gripper_from_serl(102, HAND, "franka_hand") == pytest.approx(0.5)
+    assert gripper_to_serl(_measured(0.5), "franka_hand") == pytest.approx(0.04)
+
+
+def test_numbers_beyond_the_range_count_as_its_ends() -> None:
+    assert gripper_from_serl(1e9, HAND, "robotiq") == 0.0
+    assert gripper_from_serl(-5, HAND, "robotiq") == 1.0
+
+
+def test_parameters_that_are_not_named_stay() -> None:
+    first = compliance_from_serl(rk.ComplianceParams(), {"translational_stiffness": 900})
+    second = compliance_from_serl(first, {"rotational_Ki": 1.5, "joint1_nullspace_stiffness": 50})
+    assert second.translational_stiffness_n_m == 900
+    assert second.rotational_ki == 1.5
+    assert second.joint1_nullspace_factor == 50
+    assert second.rotational_stiffness_nm == rk.ComplianceParams().rotational_stiffness_nm

@@ -1,0 +1,67 @@
+"""The simulator's process: `python -m tests.support.franky_sim [--lockstep] [--table] HOST`.
+
+It says "ready" when it listens. After that every line on its standard input is a JSON object of faults to inject,
+answered by "done" when it has taken effect; the end of the input ends the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import numpy as np
+from franky_sim.mujoco_simulator import MujocoSimulator
+
+from tests.support.franky_sim.loop import PacedLoop
+from tests.support.franky_sim.robot import add_table
+from tests.support.franky_sim.server import ReflexServer, install
+
+
+def apply(server: ReflexServer, faults: dict) -> dict:
+    """Inject `faults`; returns the answer."""
+    if "reflex" in faults:
+        server.abort(faults["reflex"])
+    if "drop_packets" in faults:
+        server.packets_to_drop = faults["drop_packets"]
+    if "wrench_on_environment" in faults:
+        server.wrench_on_environment = np.array(faults["wrench_on_environment"], dtype=float)
+    if "needs_manual_recovery" in faults:
+        server.needs_manual_recovery = faults["needs_manual_recovery"]
+    if "object_width_m" in faults:
+        server.robot.object_width_m = faults["object_width_m"]
+    if "hand_is_plugged" in faults:
+        server.gripper_server.plug(faults["hand_is_plugged"])
+    return {"latched": server.latched, "success_rate": server.success_rate, "time_s": server.robot.data.time}
+
+
+def commands() -> list[str] | None:
+    """The lines that have come since the last call; None at the end of the input."""
+    try:
+        data = os.read(sys.stdin.fileno(), 65536)
+    except BlockingIOError:
+        return []
+    return data.decode().splitlines() if data else None
+
+
+def main(arguments: list[str]) -> None:
+    install()
+    os.set_blocking(sys.stdin.fileno(), False)
+    with MujocoSimulator() as simulator:
+        simulator.add_robot()
+        if "--table" in arguments:
+            add_table(simulator)
+        with PacedLoop(simulator, hostname_candidates=[arguments[-1]]) as loop:
+            server = loop.robot_servers[0]
+            server.is_lockstep = "--lockstep" in arguments
+            server.is_enforcing = "--lenient" not in arguments
+            print("ready", flush=True)
+            while (lines := commands()) is not None:
+                for line in lines:
+                    print(json.dumps(apply(server, json.loads(line))), flush=True)
+                for _ in range(10):
+                    loop.run_once()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,49 @@
+"""The simulated arm: MuJoCo contacts as an external wrench, and fingers that something can stand between."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import SubElement
+
+import mujoco
+import numpy as np
+from franky_sim.mujoco_simulator import FrankaMujocoRobot, MujocoSimulator
+
+TABLE_TOP_M = 0.25
+
+
+class ContactRobot(FrankaMujocoRobot):
+    """Adds the wrench that contacts cause, and an object between the fingers."""
+
+    object_width_m = 0.0
+    _root = -1
+
+    def set_hand_goal(self, width: float, max_velocity: float, max_force: float) -> None:
+        """Close no further than the object."""
+        super().set_hand_goal(max(width, self.object_width_m), max_velocity, max_force)
+
+    def wrench_on_tool_in_base(self, tcp_position_m: np.ndarray) -> np.ndarray:
+        """Force and torque (6,) that everything outside the arm exerts on it, about the tool centre point."""
+        wrench, local = np.zeros(6), np.zeros(6)
+        for index in range(self._data.ncon if self._data is not None else 0):
+            contact = self._data.contact[index]
+            is_own = [self._is_own(geom) for geom in (contact.geom1, contact.geom2)]
+            if is_own[0] == is_own[1]:
+                continue
+            mujoco.mj_contactForce(self._model, self._data, index, local)
+            force = contact.frame.reshape(3, 3).T @ local[:3] * (1.0 if is_own[1] else -1.0)
+            wrench += np.concatenate((force, np.cross(contact.pos - tcp_position_m, force)))
+        return wrench
+
+    def _attach_to_scene(self, model: mujoco.MjModel, data: mujoco.MjData, prefix: str) -> None:
+        super()._attach_to_scene(model, data, prefix)
+        joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, f"{prefix}fr3_joint1")
+        self._root = model.body_rootid[model.jnt_bodyid[joint]]
+
+    def _is_own(self, geom: int) -> bool:
+        return bool(self._model.body_rootid[self._model.geom_bodyid[geom]] == self._root)
+
+
+def add_table(simulator: MujocoSimulator) -> None:
+    """Add something to press on, its top at `TABLE_TOP_M`."""
+    size_m, centre_m = "0.4 0.4 0.05", f"0.5 0 {TABLE_TOP_M - 0.05}"
+    SubElement(simulator.worldbody, "geom", name="table", type="box", size=size_m, pos=centre_m)
