@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from robotkit import registry
+from robotkit.cells import find_workcell, load_workcell_config, override
 from robotkit.clock import Clock, RealClock
 from robotkit.devices import BaseGripperServer, BaseRobotServer, BaseWorld, CellContext
-from robotkit.errors import ConfigurationError, InvalidConfiguration, UnknownPlugin
+from robotkit.errors import ConfigurationError, InvalidConfiguration
 from robotkit.safety import make_safe
 from robotkit.schema import PluginRef, WorkcellConfig
-from robotkit.validation import describe
 from robotkit.workcell import Workcell
-
-WorkcellBuilder = Callable[..., WorkcellConfig | Workcell]
-_BUILTIN_CELLS = {"fake": "robotkit.drivers.fake:workcell_config", "remote": "robotkit.remote:remote_workcell"}
 
 
 def make_robot(name: str, /, **options: Any) -> BaseRobotServer:
@@ -50,10 +41,10 @@ def make_workcell(cell: str | Path | WorkcellConfig, /, **overrides: Any) -> Wor
         UnknownPlugin: no cell and no plugin of that name.
     """
     if isinstance(cell, WorkcellConfig):
-        return build_workcell(_override(cell, overrides))
+        return build_workcell(override(cell, overrides))
     if isinstance(cell, Path) or cell.endswith(".toml"):
         with _naming(str(cell)):
-            return build_workcell(_override(load_workcell_config(Path(cell)), overrides))
+            return build_workcell(override(load_workcell_config(Path(cell)), overrides))
     return _build_named(cell, overrides)
 
 
@@ -68,57 +59,12 @@ def _build_named(name: str, overrides: Mapping[str, Any]) -> Workcell:
         raise InvalidConfiguration(f"cell {name!r}: {error}. It takes: {signature(builder)}") from error
     built = builder(**own)
     if isinstance(built, WorkcellConfig):
-        return build_workcell(_override(built, others))
+        return build_workcell(override(built, others))
     if others:
         raise InvalidConfiguration(
             f"cell {name!r} comes built, so {', '.join(others)} cannot be overridden. It takes: {signature(builder)}"
         )
     return built
-
-
-def workcell_names() -> list[str]:
-    """Every registered workcell."""
-    return sorted({*_BUILTIN_CELLS, *(point.name for point in entry_points(group="robotkit.workcells"))})
-
-
-def find_workcell(name: str) -> WorkcellBuilder:
-    """The builder registered under `name`, imported.
-
-    Raises:
-        UnknownPlugin: there is none; the message suggests the nearest.
-    """
-    if name in _BUILTIN_CELLS:
-        module, _, attribute = _BUILTIN_CELLS[name].partition(":")
-        builder: WorkcellBuilder = getattr(importlib.import_module(module), attribute)
-        return builder
-    for point in entry_points(group="robotkit.workcells"):
-        if point.name == name:
-            loaded: WorkcellBuilder = point.load()
-            return loaded
-    names = workcell_names()
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise UnknownPlugin(
-        f"no workcell is named {name!r}.{hint} Known: {', '.join(names)}; or give the path of a .toml file"
-    )
-
-
-def load_workcell_config(path: Path) -> WorkcellConfig:
-    """Read and check a workcell file.
-
-    Raises:
-        InvalidConfiguration: the file is missing, is not TOML, or does not validate.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidConfiguration(f"cannot read the workcell file {path}: {error.strerror}") from error
-    try:
-        return WorkcellConfig.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidConfiguration(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        raise InvalidConfiguration(f"{path}: {describe(error, WorkcellConfig, text)}") from error
 
 
 def build_workcell(config: WorkcellConfig) -> Workcell:
@@ -185,23 +131,3 @@ def _clock(config: WorkcellConfig, world: BaseWorld | None) -> Clock:
             f'cell {config.name!r}: clock = "lockstep" needs a world that can be stepped; use clock = "real"'
         )
     return clock
-
-
-def _override(config: WorkcellConfig, overrides: Mapping[str, Any]) -> WorkcellConfig:
-    if not overrides:
-        return config
-    content = config.model_dump(exclude_unset=True)
-    for key, value in overrides.items():
-        node = content
-        *parents, last = key.split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if "type" in node and "options" in node and last != "type":
-                node = node["options"]
-        node[last] = value
-    try:
-        return WorkcellConfig.model_validate(content)
-    except ValidationError as error:
-        raise InvalidConfiguration(
-            f"cell {config.name!r} with {', '.join(overrides)} overridden: {describe(error, WorkcellConfig)}"
-        ) from error

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from robotkit.cells import workcell_names
 from robotkit.errors import ConfigurationError
-from robotkit.factory import workcell_names
 from robotkit.registry import ALL, Registry
 from robotkit.schema import PluginConfig
 from robotkit.schema.arrays import Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import robotkit as rk
-from robotkit.factory import load_workcell_config
+from robotkit.cells import load_workcell_config
 
 GOOD = """
 name = "lab"
@@ -95,6 +95,30 @@ def test_an_override_leaves_the_configuration_as_it_was(write):
     config = load_workcell_config(write(GOOD))
     rk.make_workcell(config, **{"robot.dof": 8})
     assert rk.make_workcell(config).robot.spec.joint_count == 6
+
+
+def test_a_file_can_be_a_variant_of_a_registered_cell(write):
+    whole = rk.make_workcell("fake")
+    variant = rk.make_workcell(
+        write('base = "fake"\nname = "long arm"\n[robot]\ndof = 9\n[limits]\nmax_force_n = 7.5\n')
+    )
+    assert (variant.name, variant.robot.spec.joint_count, variant.limits.max_force_n) == ("long arm", 9, 7.5)
+    assert variant.limits.workspace == whole.limits.workspace
+    assert variant.trackers.keys() == whole.trackers.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('base = "fakr"', "lab.toml.*Did you mean 'fake'"),
+        ('base = "remote"', "lab.toml.*only a cell that is built from a configuration"),
+        ('base = "fake"\n[limits]\nmax_force = 1', r"lab.toml.*max_force.*overridden.*limits\.max_force"),
+        ('base = "fake"\n[robot]\ndoff = 1', "lab.toml.*doff.*Did you mean 'dof'"),
+    ],
+)
+def test_a_bad_variant_names_its_file(write, text, message):
+    with pytest.raises(rk.RobotkitError, match=message):
+        rk.make_workcell(write(text))
 
 
 def test_unknown_cells_get_a_suggestion():

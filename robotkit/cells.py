@@ -1,0 +1,112 @@
+"""Configurations of workcells, by registered name or from a TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from robotkit.errors import InvalidConfiguration, UnknownPlugin
+from robotkit.schema import WorkcellConfig
+from robotkit.validation import describe
+from robotkit.workcell import Workcell
+
+WorkcellBuilder = Callable[..., WorkcellConfig | Workcell]
+_BUILTIN_CELLS = {"fake": "robotkit.drivers.fake:workcell_config", "remote": "robotkit.remote:remote_workcell"}
+
+
+def workcell_names() -> list[str]:
+    """Every registered workcell."""
+    return sorted({*_BUILTIN_CELLS, *(point.name for point in entry_points(group="robotkit.workcells"))})
+
+
+def find_workcell(name: str) -> WorkcellBuilder:
+    """The builder registered under `name`, imported.
+
+    Raises:
+        UnknownPlugin: there is none; the message suggests the nearest.
+    """
+    if name in _BUILTIN_CELLS:
+        module, _, attribute = _BUILTIN_CELLS[name].partition(":")
+        builder: WorkcellBuilder = getattr(importlib.import_module(module), attribute)
+        return builder
+    for point in entry_points(group="robotkit.workcells"):
+        if point.name == name:
+            loaded: WorkcellBuilder = point.load()
+            return loaded
+    names = workcell_names()
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise UnknownPlugin(
+        f"no workcell is named {name!r}.{hint} Known: {', '.join(names)}; or give the path of a .toml file"
+    )
+
+
+def load_workcell_config(path: Path) -> WorkcellConfig:
+    """Read and check a workcell file.
+
+    A file with `base = "mujoco-pick-cube"` is a variant of a registered cell: everything else in it replaces single
+    values of that cell, in the same places as in a whole file.
+
+    Raises:
+        InvalidConfiguration: the file is missing, is not TOML, or does not validate.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot read the workcell file {path}: {error.strerror}") from error
+    try:
+        content = tomllib.loads(text)
+        return _variant(content) if "base" in content else WorkcellConfig.model_validate(content)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidConfiguration(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise InvalidConfiguration(f"{path}: {describe(error, WorkcellConfig, text)}") from error
+
+
+def override(config: WorkcellConfig, overrides: Mapping[str, Any]) -> WorkcellConfig:
+    """`config` with single values replaced; keys are dotted, and a plugin's options need no `options` in between.
+
+    Raises:
+        InvalidConfiguration: the result does not validate.
+    """
+    if not overrides:
+        return config
+    content = config.model_dump(exclude_unset=True)
+    for key, value in overrides.items():
+        node = content
+        *parents, last = key.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if "type" in node and "options" in node and last != "type":
+                node = node["options"]
+        node[last] = value
+    try:
+        return WorkcellConfig.model_validate(content)
+    except ValidationError as error:
+        raise InvalidConfiguration(
+            f"cell {config.name!r} with {', '.join(overrides)} overridden: {describe(error, WorkcellConfig)}"
+        ) from error
+
+
+def _variant(content: dict[str, Any]) -> WorkcellConfig:
+    """The cell that `base` names, with the rest of the file replaced in it."""
+    base = content.pop("base")
+    built = find_workcell(base)() if base != "remote" else None
+    if not isinstance(built, WorkcellConfig):
+        raise InvalidConfiguration(f'base = "{base}": only a cell that is built from a configuration can be varied')
+    return override(built, dict(_dotted(content)))
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
