@@ -1,4 +1,4 @@
-"""`python -m rl`: train, learner, actor, watch and eval."""
+"""`python -m rl`: the commands of the learner."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
 
-USAGE = """usage: python -m rl {train,learner,actor,watch,eval} [options]
+USAGE = """usage: python -m rl {train,learner,actor,watch,eval,replay} [options]
 
   train    start a learner, actors and an evaluator on this machine, and show how it goes
   learner  the learner alone; actors may be on other machines
   actor    one actor, for a learner that runs elsewhere
   watch    an evaluator that measures a running learner's newest weights
   eval     load a checkpoint and measure it
+  replay   take the actions of recorded episodes again, here or in another cell
 
 `python -m rl COMMAND --help` lists every option. `--preset NAME` or `--config FILE` choose what the options start from.
 """
@@ -131,12 +132,20 @@ def evaluate(arguments: list[str]) -> None:
     run_eval(options.config, options.checkpoint, options.episodes, options.video, Console())
 
 
+def replay(arguments: list[str]) -> None:
+    """Replay recorded episodes."""
+    from rl.replay import ReplayOptions, run_replay
+
+    run_replay(tyro.cli(ReplayOptions, prog="python -m rl replay", args=arguments), Console())
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
     "learner": learner,
     "actor": actor,
     "watch": watch,
     "eval": evaluate,
+    "replay": replay,
 }
 
 

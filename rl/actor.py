@@ -68,8 +68,8 @@ def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan,
         next_observation, reward, terminated, truncated, info = env.step(action)
         link.send({
             "observations": observation,
-            # A human or a safety layer may have replaced the action: what was done is what is learned from.
-            "actions": np.asarray(info.get("executed_action", action), np.float32),
+            # A human may have acted instead: what was done is what is learned from.
+            "actions": np.asarray(info.get("intervene_action", action), np.float32),
             "next_observations": next_observation,
             "rewards": np.float32(reward),
             "masks": np.float32(not terminated),

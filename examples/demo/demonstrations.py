@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +56,5 @@ def collect(
     """
     scripted = Scripted(gym.make(env_id, cell=cell), PickCubeExpert(PickCubeStrategy(speed=speed)))
     with closing(adapt(scripted, adaptation)) as env:
-        return record_demos(path, env, lambda _: scripted.act(), episodes, seed)
+        origin = {"env": env_id, **asdict(adaptation)}
+        return record_demos(path, env, lambda _: scripted.act(), episodes, seed, origin=origin)

@@ -51,8 +51,15 @@ class DemoWriter:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def write_episode(self, transitions: Sequence[Mapping[str, Any]], *, success: bool) -> None:
+    def write_episode(
+        self, transitions: Sequence[Mapping[str, Any]], *, success: bool, origin: Mapping[str, Any] | None = None
+    ) -> None:
         """Append one episode; its last transition must end it.
+
+        Args:
+            transitions: in order.
+            success: whether it did what it should.
+            origin: how to come to its start again: the `seed` of its reset, the environment's id and adaptation.
 
         Raises:
             DataError: no transitions, or the episode does not end where `dones` says so.
@@ -64,7 +71,7 @@ class DemoWriter:
             raise DataError(
                 "a demonstration is one whole episode: `dones` must be 1 at its last transition and only there"
             )
-        info = {"return": float(batch["rewards"].sum()), "success": bool(success)}
+        info = {"return": float(batch["rewards"].sum()), "success": bool(success), "origin": dict(origin or {})}
         self._journal.append(_RECORDER, self._journal.last_sequence(_RECORDER) + 1, batch, info)
 
     def close(self) -> None:
@@ -80,16 +87,20 @@ def record_demos(
     seed: int,
     *,
     attempts_per_episode: int = 5,
+    origin: Mapping[str, Any] | None = None,
+    on_attempt: Callable[[int, int], None] = lambda kept, attempts: None,
 ) -> DemoSummary:
     """Record episodes of an expert, successful ones only (where the environment reports success).
 
     Args:
         path: the file; must not hold demonstrations yet.
-        env: seeded once, at the first reset.
-        policy_fn: observation to action; `info["executed_action"]` is stored instead where the environment gives one.
+        env: every attempt has a seed of its own, which is stored, so that the episode can be replayed.
+        policy_fn: observation to action; `info["intervene_action"]` is stored instead where the environment gives one.
         episodes: how many to keep.
-        seed: of the first reset.
+        seed: the attempts' seeds are drawn from it.
         attempts_per_episode: give up after `episodes` times as many attempts.
+        origin: facts about the environment that are stored with each episode.
+        on_attempt: told after each attempt how many episodes were kept, of how many.
 
     Raises:
         DataError: the file exists, or the expert failed too often.
@@ -99,17 +110,20 @@ def record_demos(
             f"{path} exists already: demonstrations are never overwritten; choose another file or delete it"
         )
     kept = attempts = 0
+    seeds = np.random.default_rng(seed)
     with DemoWriter(path, env.observation_space, env.action_space) as writer:
         while kept < episodes:
             if attempts == episodes * attempts_per_episode:
                 raise DataError(
                     f"the expert succeeded in {kept} of {attempts} attempts only; {episodes} were asked for"
                 )
-            transitions, success = run_episode(env, policy_fn, seed if attempts == 0 else None)
+            episode_seed = int(seeds.integers(2**31))
+            transitions, success = run_episode(env, policy_fn, episode_seed)
             attempts += 1
             if success:
-                writer.write_episode(transitions, success=success)
+                writer.write_episode(transitions, success=success, origin={**(origin or {}), "seed": episode_seed})
                 kept += 1
+            on_attempt(kept, attempts)
     return summarize_demos(path)
 
 
@@ -126,7 +140,7 @@ def run_episode(
         ended = bool(terminated or truncated)
         transitions.append({
             "observations": observation,
-            "actions": np.asarray(info.get("executed_action", action), dtype=env.action_space.dtype),
+            "actions": np.asarray(info.get("intervene_action", action), dtype=env.action_space.dtype),
             "next_observations": next_observation,
             "rewards": np.float32(reward),
             "masks": np.float32(not terminated),

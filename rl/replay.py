@@ -1,0 +1,174 @@
+"""Recorded episodes, taken again action by action: how far the observations come out as they were recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from rl.common.evaluation import Episode, best_episode
+from rl.data.journal import TransitionJournal
+from rl.data.schema import Batch, leaves, map_leaves
+from rl.environments import Adaptation, make_env
+from rl.errors import ConfigError, DataError
+from rl.measure import write_video
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Take the actions of recorded episodes again, in the same cell or in another one."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """Recorded episodes."""
+    env: str | None = None
+    """Gymnasium id; by default the one that the episodes were recorded in."""
+    cell: str | None = None
+    """Workcell: a name, a .toml file or the URL of a robot server."""
+    episodes: tuple[int, ...] = ()
+    """Numbers of the episodes, from 0; by default all of them."""
+    video: Path | None = None
+    """Write the best episode as .mp4 or .gif."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One episode of a file."""
+
+    number: int
+    transitions: Batch
+    origin: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        """Number of transitions."""
+        return len(self.transitions["rewards"])
+
+
+@dataclass
+class Comparison:
+    """An episode and its repetition."""
+
+    number: int
+    steps: int
+    success: bool | None = None
+    total_reward: float = 0.0
+    recorded_reward: float = 0.0
+    deviation: list[float] = field(default_factory=list)
+    """Largest difference of any number of the observation, after the reset and after each step."""
+    frames: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def is_exact(self) -> bool:
+        """True when every observation came out to the last bit."""
+        return len(self.deviation) == self.steps + 1 and max(self.deviation) == 0.0
+
+
+def read_episodes(path: Path) -> Iterator[Recorded]:
+    """The episodes of a demonstration file, in its order.
+
+    Raises:
+        DataError: the file was not written by a recorder of episodes.
+    """
+    with TransitionJournal(path, read_only=True) as journal:
+        for number, block in enumerate(journal.blocks()):
+            if not isinstance(block.info, dict) or "seed" not in block.info.get("origin", {}):
+                raise DataError(f"{path} does not say from which seed episode {number} started: it cannot be replayed")
+            yield Recorded(number, block.transitions, block.info["origin"])
+
+
+def replay_episode(env: gym.Env, recorded: Recorded, *, render: bool = False) -> Comparison:
+    """Start where the episode started, and take its actions until it ends.
+
+    Args:
+        env: built and adapted as for the recording; the cell may be another one.
+        recorded: the episode.
+        render: keep a frame of each step.
+
+    Raises:
+        DataError: the observations have other fields or shapes than the recorded ones.
+    """
+    rows = recorded.transitions
+    result = Comparison(recorded.number, len(recorded), recorded_reward=float(rows["rewards"].sum()))
+    observation, _ = env.reset(seed=int(recorded.origin["seed"]))
+    result.deviation.append(_difference(observation, _row(rows["observations"], 0)))
+    for step in range(len(recorded)):
+        if render:
+            frame = env.render()
+            assert isinstance(frame, np.ndarray)
+            result.frames.append(frame)
+        observation, reward, terminated, truncated, info = env.step(rows["actions"][step])
+        result.total_reward += float(reward)
+        result.success = bool(np.all(info["success"])) if "success" in info else None
+        result.deviation.append(_difference(observation, _row(rows["next_observations"], step)))
+        if terminated or truncated:
+            break
+    return result
+
+
+def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
+    """Replay the chosen episodes, and print how each of them compares with its recording.
+
+    Raises:
+        ConfigError: no such episode, or no environment is known.
+        DataError: the file is not of this environment, or cannot be replayed.
+    """
+    chosen = [one for one in read_episodes(options.file) if not options.episodes or one.number in options.episodes]
+    missing = set(options.episodes) - {one.number for one in chosen}
+    if missing or not chosen:
+        raise ConfigError(f"{options.file} has no episode {', '.join(map(str, sorted(missing))) or 'at all'}")
+    with closing(_environment(options, chosen[0].origin)) as env:
+        results = [
+            replay_episode(env, one, render=options.video is not None)
+            for one in track(chosen, "replaying", console=console, transient=True)
+        ]
+    console.print(_table(results))
+    if options.video is not None:
+        episodes = [Episode(one.total_reward, one.steps, one.success, one.frames) for one in results]
+        write_video(best_episode(episodes), options.video)
+        console.print(f"video    {options.video}", highlight=False)
+    return results
+
+
+def _environment(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
+    env_id = options.env or origin.get("env")
+    if env_id is None:
+        raise ConfigError(f"{options.file} does not name its environment: give --env")
+    adaptation = Adaptation(int(origin.get("action_repeat", 1)), int(origin.get("frame_stack", 1)))
+    return make_env(env_id, options.cell, adaptation, "rgb_array" if options.video else None)
+
+
+def _row(tree: Any, index: int) -> Any:
+    return map_leaves(lambda array: array[index], tree) if isinstance(tree, Mapping) else tree[index]
+
+
+def _difference(seen: Any, recorded: Any) -> float:
+    """Largest absolute difference between two observations."""
+    seen_leaves, recorded_leaves = (dict(leaves({"observation": one})) for one in (seen, recorded))
+    shapes = [{path: np.shape(one) for path, one in found.items()} for found in (seen_leaves, recorded_leaves)]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"the environment observes {shapes[0]}, but {shapes[1]} was recorded: not the same environment")
+    return max(
+        float(np.abs(np.asarray(seen_leaves[path], np.float64) - recorded_leaves[path]).max()) for path in seen_leaves
+    )
+
+
+def _table(results: list[Comparison]) -> Table:
+    table = Table(title="recorded and replayed")
+    for column in ("episode", "steps", "return then", "return now", "success now", "largest difference"):
+        table.add_column(column, justify="right")
+    for one in results:
+        success = "–" if one.success is None else "yes" if one.success else "no"
+        difference = "none, to the last bit" if one.is_exact else f"{max(one.deviation):.3g}"
+        steps = f"{len(one.deviation) - 1}/{one.steps}"
+        table.add_row(
+            str(one.number), steps, f"{one.recorded_reward:.4g}", f"{one.total_reward:.4g}", success, difference
+        )
+    return table
