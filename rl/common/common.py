@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rl.common.optimizers import Adam, OptimizerConfig
+from rl.utils.distributed import ALONE, Team
+from rl.utils.performance import LossScale
 
 
 def parameters_of(module: nn.Module) -> list[nn.Parameter]:
@@ -21,6 +23,12 @@ def copy_as_target(modules: nn.ModuleDict) -> nn.ModuleDict:
     """A copy that gradients never reach; parameters that are frozen anyway are shared, not copied."""
     frozen = {id(p): p for p in modules.parameters() if not p.requires_grad}
     return copy.deepcopy(modules, frozen).requires_grad_(False)
+
+
+def gradients_of(loss: Tensor, parameters: Sequence[Tensor], *, retain_graph: bool = False) -> list[Tensor]:
+    """Gradients of `loss` for the parameters; 0 where it does not depend."""
+    found = torch.autograd.grad(loss, list(parameters), allow_unused=True, retain_graph=retain_graph)
+    return [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
 
 
 class TrainState:
@@ -36,6 +44,10 @@ class TrainState:
             every optimizer steps on every call, with gradients of 0 where there are none, so that momentum goes on
             moving the parameters, moments decay and schedules advance.
         parameters: what each optimizer covers, where this is not the module of its name.
+        scales_losses: whether losses are scaled before their gradients are taken, as float16 needs it; a step whose
+            gradients overflow is then left out.
+
+    `team` are the processes that every gradient is averaged over; by default this one alone.
     """
 
     def __init__(
@@ -45,7 +57,9 @@ class TrainState:
         *,
         selective_optimizer_steps: bool = True,
         parameters: Mapping[str, Sequence[Tensor]] | None = None,
+        scales_losses: bool = False,
     ) -> None:
+        self.team: Team = ALONE
         self.modules = modules
         self.targets = copy_as_target(modules)
         self.selective_optimizer_steps = selective_optimizer_steps
@@ -54,21 +68,28 @@ class TrainState:
         self._online: list[Tensor] = list(parameters_of(modules))
         slow = dict(self.targets.named_parameters())
         self._slow: list[Tensor] = [slow[name] for name, p in modules.named_parameters() if p.requires_grad]
+        self.loss_scale = LossScale(self._online[0].device) if scales_losses else None
 
     @torch.no_grad()
     def learning_rates(self) -> dict[str, Tensor]:
         """Learning rate of each optimizer's next step."""
         return {name: optimizer.learning_rate() for name, optimizer in self.optimizers.items()}
 
-    def gradients(self, name: str, loss: Tensor) -> list[Tensor]:
-        """Gradients of `loss` for what the optimizer `name` covers; 0 where it does not depend."""
-        covered = self.optimizers[name].parameters
-        found = torch.autograd.grad(loss, covered, allow_unused=True)
-        return [torch.zeros_like(p) if g is None else g for g, p in zip(found, covered, strict=True)]
+    def gradients(self, name: str, loss: Tensor, *, retain_graph: bool = False) -> list[Tensor]:
+        """Gradients of `loss` for what the optimizer `name` covers; 0 where it does not depend.
+
+        They are still multiplied by the loss scale, where there is one.
+        """
+        scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
+        return gradients_of(scaled, self.optimizers[name].parameters, retain_graph=retain_graph)
 
     @torch.no_grad()
     def apply_gradients(self, grads: Mapping[str, Sequence[Tensor]]) -> None:
         """One step of the optimizers named in `grads`; of all of them when steps are not selective."""
+        if self.team.size > 1:
+            grads = {name: self.team.average(found) for name, found in grads.items()}
+        if self.loss_scale is not None and not self.loss_scale.unscale(grads):
+            return
         stepping = {
             name: o for name, o in self.optimizers.items() if name in grads or not self.selective_optimizer_steps
         }
@@ -90,6 +111,7 @@ class TrainState:
             "modules": self.modules.state_dict(),
             "targets": self.targets.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            **({} if self.loss_scale is None else {"loss_scale": self.loss_scale.state_dict()}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -98,3 +120,11 @@ class TrainState:
         self.targets.load_state_dict(state["targets"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        if self.loss_scale is not None:
+            self.loss_scale.load_state_dict(state["loss_scale"])
+
+    def join(self, team: Team) -> None:
+        """Average gradients over a team from now on, whose first process gives everybody its state."""
+        moments = [tensor for o in self.optimizers.values() for tensor in (*o.mu, *o.nu, o.count)]
+        team.follow_first([*self.modules.state_dict().values(), *self.targets.state_dict().values(), *moments])
+        self.team = team

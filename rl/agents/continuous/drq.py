@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.augmentation import Crops, crop, draw_corners, unpack
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.agents.continuous.sac import ALL_NETWORKS, Gradients, LossFunction, SACAgent, batch_rows
+from rl.agents.continuous.sac import Gradients, LossFunction, SACAgent, batch_rows
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_policy_module
@@ -119,11 +119,16 @@ class DrQAgent(SACAgent):
             device: where the networks will live.
         """
         encoder = make_encoder(config.encoder)
-        modules = make_drq_modules(encoder, action_dim, config)
-        shape_pixel_modules(modules, as_tensors(observations, torch.device("cpu")), action_dim)
+        modules = cls._pixel_modules(encoder, as_tensors(observations, torch.device("cpu")), action_dim, config)
         init_parameters(modules, Generator().manual_seed(seed))
         load_trunk(frozen_trunk(encoder), config.encoder)
         return cls(modules.to(device), config, action_dim=action_dim, seed=seed, device=torch.device(device))
+
+    @classmethod
+    def _pixel_modules(cls, encoder: EncodingWrapper, sample: Any, action_dim: int, config: DrqConfig) -> nn.ModuleDict:
+        modules = make_drq_modules(encoder, action_dim, config)
+        shape_pixel_modules(modules, sample, action_dim)
+        return modules
 
     def draw_crops(self, batch: Batch) -> Crops:
         """Draw the crops of an unpacked batch."""
@@ -149,7 +154,7 @@ class DrQAgent(SACAgent):
         }
 
     def update(
-        self, batch: Batch, networks_to_update: NetworkNames = ALL_NETWORKS, noise: SacNoise | None = None
+        self, batch: Batch, networks_to_update: NetworkNames | None = None, noise: SacNoise | None = None
     ) -> Metrics:
         """As `SACAgent.update`, without augmentation."""
         return super().update(unpack(batch, self.image_keys), networks_to_update, noise)
@@ -162,7 +167,7 @@ class DrQAgent(SACAgent):
             noise: see `SACAgent.update`.
             crops: every crop; drawn when not given.
         """
-        return self.update(self._prepared(batch, crops), {"critic"}, noise)
+        return self.update(self._prepared(batch, crops), self.critics, noise)
 
     def update_high_utd(
         self, batch: Batch, utd_ratio: int, noise: SacNoise | None = None, crops: Crops | None = None
@@ -193,8 +198,8 @@ class DrQAgent(SACAgent):
         return super()._gradients(encoded, noise, names)
 
     def _encoded(self, batch: Batch, names: tuple[str, ...]) -> Batch:
-        """The batch with the feature maps that these losses need; gradients flow through those of the critic alone."""
-        trains_critic = "critic" in names
+        """The batch with the feature maps that these losses need; gradients flow through those of critics alone."""
+        trains_critic = not self.critics.isdisjoint(names)
         then = batch["next_observations"]
         with torch.set_grad_enabled(trains_critic):
             found = {"observations": self.encoder.encode_maps(batch["observations"])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -32,12 +32,15 @@ DEFAULTS = SacConfig()
 Gradients: TypeAlias = dict[str, list[Tensor]]
 """Gradients of each loss for the parameters that its optimizer covers."""
 
-ALL_NETWORKS = frozenset({"actor", "critic", "temperature"})
-
 
 def batch_rows(batch: Batch, start: int, stop: int) -> Batch:
     """These rows of every field of a batch."""
     return map_leaves(lambda field: field[start:stop], batch)
+
+
+def mean_metrics(steps: Sequence[Metrics]) -> Metrics:
+    """The means over several steps of the same networks."""
+    return {key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
 
 
 def make_critic_module(config: SacConfig) -> Critic:
@@ -46,13 +49,27 @@ def make_critic_module(config: SacConfig) -> Critic:
     return ensemblize(partial(Critic, None, trunk), config.critic_ensemble_size)()
 
 
+def make_state_modules(
+    observation: Tensor, action_dim: int, config: SacConfig, generator: Generator, *, critic_action_dim: int
+) -> nn.ModuleDict:
+    """Policy, critics and temperature with parameters, for observations (1, D) like this one."""
+    action = torch.zeros(1, critic_action_dim)
+    return nn.ModuleDict(
+        {
+            "actor": materialise(make_policy_module(action_dim, config), observation, generator=generator),
+            "critic": materialise(make_critic_module(config), observation, action, generator=generator),
+            "temperature": GeqLagrangeMultiplier(config.temperature_init),
+        }
+    )
+
+
 class SACAgent:
     """Networks, targets and optimizers with their updates.
 
     Args:
         modules: `actor`, `critic` and `temperature`, with parameters, on `device`.
         config: settings.
-        action_dim: length A of an action.
+        action_dim: length A of what the policy chooses.
         seed: of the noise in updates and of exploration; the two are separate streams.
         device: where the networks live.
         parameters: what each optimizer covers, where this is not the network of its name.
@@ -63,6 +80,8 @@ class SACAgent:
         "critic": critic_loss,
         "temperature": temperature_loss,
     }
+    critics: ClassVar[frozenset[str]] = frozenset({"critic"})
+    """Networks that learn from every slice of `update_high_utd`, and train what encodes the observations."""
 
     def __init__(
         self,
@@ -85,8 +104,11 @@ class SACAgent:
             parameters=parameters,
         )
         self.generator = Generator(device).manual_seed(seed)
-        averaged = self.state.targets["actor"] if config.average_policy else None
-        self.policy = SacPolicy(modules["actor"], Generator().manual_seed(seed + 1), averaged)
+        self.policy = self._make_policy(Generator().manual_seed(seed + 1))
+
+    def _make_policy(self, generator: Generator) -> SacPolicy:
+        averaged = self.state.targets["actor"] if self.config.average_policy else None
+        return SacPolicy(self.state.modules["actor"], generator, averaged)
 
     @classmethod
     def create_states(
@@ -102,16 +124,16 @@ class SACAgent:
 
         The initial parameters depend on the seed alone, not on the device.
         """
-        generator = Generator().manual_seed(seed)
-        observation, action = torch.zeros(1, observation_dim), torch.zeros(1, action_dim)
-        modules = nn.ModuleDict(
-            {
-                "actor": materialise(make_policy_module(action_dim, config), observation, generator=generator),
-                "critic": materialise(make_critic_module(config), observation, action, generator=generator),
-                "temperature": GeqLagrangeMultiplier(config.temperature_init),
-            }
+        modules = cls._state_modules(
+            torch.zeros(1, observation_dim), action_dim, config, Generator().manual_seed(seed)
         ).to(device)
         return cls(modules, config, action_dim=action_dim, seed=seed, device=torch.device(device))
+
+    @classmethod
+    def _state_modules(
+        cls, observation: Tensor, action_dim: int, config: SacConfig, generator: Generator
+    ) -> nn.ModuleDict:
+        return make_state_modules(observation, action_dim, config, generator, critic_action_dim=action_dim)
 
     def draw_noise(self, batch_size: int, utd_ratio: int | None = None) -> SacNoise:
         """Draw the noise of one `update`, or of one `update_high_utd` with that ratio."""
@@ -144,20 +166,20 @@ class SACAgent:
         return keys.argsort(-1)[..., :subset]
 
     def update(
-        self, batch: Batch, networks_to_update: NetworkNames = ALL_NETWORKS, noise: SacNoise | None = None
+        self, batch: Batch, networks_to_update: NetworkNames | None = None, noise: SacNoise | None = None
     ) -> Metrics:
         """One step of the chosen networks, with all losses at the old parameters; targets follow a step of the critic.
 
         Args:
             batch: float32 tensors on the agent's device: `observations` (B, D), `actions` (B, A),
                 `next_observations` (B, D), `rewards` (B,) and `masks` (B,).
-            networks_to_update: names out of actor, critic, temperature.
+            networks_to_update: names out of `losses`; `None` takes all.
             noise: every random number of the step; drawn when not given.
 
         Returns:
             Scalar tensors `<network>/<quantity>` and the learning rates just used, `<network>_lr`.
         """
-        chosen = frozenset(networks_to_update)
+        chosen = frozenset(self.losses if networks_to_update is None else networks_to_update)
         if unknown := chosen - self.losses.keys():
             raise DataError(f"no network is named {sorted(unknown)}. Known: {sorted(self.losses)}")
         names = tuple(name for name in self.losses if name in chosen)
@@ -175,10 +197,12 @@ class SACAgent:
     def _gradients(self, batch: Batch, noise: SacNoise, names: tuple[str, ...]) -> tuple[Gradients, Metrics]:
         grads: Gradients = {}
         metrics: Metrics = {}
-        for name in names:
+        for index, name in enumerate(names):
             with self._autocast():
                 loss, found = self.losses[name](self.state.modules, self.state.targets, batch, noise, self.config)
-            grads[name] = self.state.gradients(name, loss)
+            # Critics may share the encoding of the batch: each but the last leaves its graph to the next.
+            shared = name in self.critics and not self.critics.isdisjoint(names[index + 1 :])
+            grads[name] = self.state.gradients(name, loss, retain_graph=shared)
             metrics |= {f"{name}/{key}": value for key, value in found.items()}
         return grads, metrics
 
@@ -221,14 +245,17 @@ class SACAgent:
         size = len(batch["rewards"])
         if utd_ratio < 1 or size % utd_ratio:
             raise DataError(f"a batch of {size} does not divide into {utd_ratio} minibatches of equal size")
-        noise = noise or self.draw_noise(size, utd_ratio)
-        rows = size // utd_ratio
-        steps = [
-            self.update(batch_rows(batch, i * rows, (i + 1) * rows), {"critic"}, noise.minibatch(i))
-            for i in range(utd_ratio)
+        return self._high_utd(batch, utd_ratio, noise or self.draw_noise(size, utd_ratio))
+
+    def _high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
+        critic = mean_metrics(self._critic_steps(batch, utd_ratio, noise, range(utd_ratio)))
+        return critic | self.update(batch, self.losses.keys() - self.critics, noise)
+
+    def _critic_steps(self, batch: Batch, utd_ratio: int, noise: SacNoise, slices: Iterable[int]) -> list[Metrics]:
+        rows = len(batch["rewards"]) // utd_ratio
+        return [
+            self.update(batch_rows(batch, i * rows, (i + 1) * rows), self.critics, noise.minibatch(i)) for i in slices
         ]
-        critic = {key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
-        return critic | self.update(batch, self.losses.keys() - {"critic"}, noise)
 
     def sample_actions(self, observations: Observations, *, argmax: bool = False) -> np.ndarray:
         """Actions (A,) or (N, A) for one observation or a batch of N; see `SacPolicy.sample_actions`."""

@@ -65,6 +65,11 @@ def soft_target(rewards: Tensor, masks: Tensor, next_qs: Tensor, discount: float
     return rewards + discount * masks * next_qs.amin(0)
 
 
+def beside(actions: Tensor, held: Tensor | None) -> Tensor:
+    """The policy's actions (B, A), followed by what critics see of the action beside them, (B, H), if anything."""
+    return actions if held is None else torch.cat((actions, held), -1)
+
+
 @torch.no_grad()
 def critic_target(
     modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
@@ -73,6 +78,7 @@ def critic_target(
     next_observations = batch["next_observations"]
     distribution = modules["actor"](next_observations, train=KeepMasks(noise.critic_keep))
     next_actions, log_prob = distribution.sample_and_log_prob(noise.critic_eps)
+    next_actions = beside(next_actions, batch.get("next_held_actions"))
     critic, slow_observations = targets["critic"], batch.get("target_next_observations", next_observations)
     if noise.critic_idx is None:
         next_qs = critic(slow_observations, next_actions)
@@ -103,7 +109,8 @@ def actor_loss(
     temperature = modules["temperature"]().detach()
     distribution = modules["actor"](observations, train=KeepMasks(noise.actor_keep))
     actions, log_prob = distribution.sample_and_log_prob(noise.actor_eps)
-    values = call_frozen(modules["critic"], observations, actions).float().mean(0)
+    seen = beside(actions, batch.get("held_actions"))
+    values = call_frozen(modules["critic"], observations, seen).float().mean(0)
     loss = (temperature * log_prob - values).mean()
     return loss, {"actor_loss": loss.detach(), "temperature": temperature, "entropy": -log_prob.detach().mean()}
 

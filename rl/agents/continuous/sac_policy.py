@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.common.typing import Arrays, Observations
 from rl.errors import CheckpointError
 from rl.networks.actor_critic_nets import Policy
+from rl.networks.distributions import ActionDistribution
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
 
@@ -71,11 +73,16 @@ class SacPolicy:
         """
         module = self.averaged if argmax and self.averaged is not None else self.module
         device = next(module.parameters()).device
-        distribution = module(as_tensors(observations, device), temperature)
+        return self._choose(module, as_tensors(observations, device), argmax, temperature).cpu().numpy()
+
+    def _choose(self, module: nn.Module, observations: Any, argmax: bool, temperature: float) -> Tensor:
+        return self._draw(module(observations, temperature), argmax)
+
+    def _draw(self, distribution: ActionDistribution, argmax: bool) -> Tensor:
         if argmax:
-            return distribution.mode().cpu().numpy()
-        eps = torch.randn(distribution.loc.shape, generator=self.generator).to(device)
-        return distribution.sample(eps).cpu().numpy()
+            return distribution.mode()
+        eps = torch.randn(distribution.loc.shape, generator=self.generator)
+        return distribution.sample(eps.to(distribution.loc.device))
 
     def policy_state_dict(self) -> dict[str, np.ndarray]:
         """The policy's parameters as float32 arrays: what an actor needs. The arrays are copies."""
@@ -98,8 +105,15 @@ class SacPolicy:
             value.copy_(torch.from_numpy(np.array(state[name])))
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        averaged = {} if self.averaged is None else self.averaged.state_dict(prefix="averaged.")
-        return {**self.module.state_dict(), **averaged}
+        averaged = {} if self.averaged is None else _tensors_once(self.averaged, "averaged.")
+        return {**_tensors_once(self.module), **averaged}
+
+
+def _tensors_once(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    """The state of a module; what its parts share appears under its first name alone."""
+    state: dict[str, Tensor] = module.state_dict(prefix=prefix, keep_vars=True)
+    first = {id(value): name for name, value in reversed(state.items())}
+    return {name: value.detach() for name, value in state.items() if first[id(value)] == name}
 
 
 def make_policy(observation_dim: int, action_dim: int, config: SacConfig, seed: int = 0) -> SacPolicy:
