@@ -1,40 +1,14 @@
-"""Where an action in [-1, 1] becomes a command and is bounded."""
+"""`TargetDelta`: SERL's pick-cube actions, a change of the commanded position and of the gripper's opening."""
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
 
-from robotkit import InvalidCommand
-from robotkit.schema import CellState, GripperCommand, PoseCommand, RobotCommand
-
-
-class ActionMap(ABC):
-    """From a policy's action to commands; holds whatever an action is relative to."""
-
-    space: spaces.Box
-
-    @abstractmethod
-    def reset(self, state: CellState) -> None:
-        """Start an episode from `state`."""
-
-    @abstractmethod
-    def __call__(self, action: np.ndarray) -> tuple[RobotCommand, GripperCommand | None]:
-        """Commands for `action`, which is clipped to the action space.
-
-        Raises:
-            InvalidCommand: the action has the wrong shape or is not finite.
-            ResetNeeded: no episode has been started.
-        """
-
-    @abstractmethod
-    def follow(self, state: CellState) -> None:
-        """Go on from what the cell accepted, which may be less than what was asked."""
+from envs.actions.action_map import ActionMap, clip
+from robotkit.schema import CellState, GripperCommand, PoseCommand
 
 
 class TargetDelta(ActionMap):
@@ -50,6 +24,8 @@ class TargetDelta(ActionMap):
         position_max_m: upper corner.
         quaternion_xyzw: orientation of every target.
     """
+
+    meaning = "x, y, z, grasp"
 
     def __init__(
         self,
@@ -76,16 +52,16 @@ class TargetDelta(ActionMap):
 
     def __call__(self, action: np.ndarray) -> tuple[PoseCommand, GripperCommand]:
         """See `ActionMap`; plain floats, because numpy costs more than the arithmetic on four numbers."""
-        x, y, z, grasp = self._parse(action)
+        x, y, z, grasp = self.parse(action, bool(self._position_m))
         (at_x, at_y, at_z), scale = self._position_m, self._position_scale_m
         (low_x, low_y, low_z), (high_x, high_y, high_z) = self._position_min_m, self._position_max_m
         pose = np.array((
-            _clip(at_x + x * scale, low_x, high_x),
-            _clip(at_y + y * scale, low_y, high_y),
-            _clip(at_z + z * scale, low_z, high_z),
+            clip(at_x + x * scale, low_x, high_x),
+            clip(at_y + y * scale, low_y, high_y),
+            clip(at_z + z * scale, low_z, high_z),
             *self._quaternion_xyzw,
         ))  # fmt: skip
-        opening = _clip(self._opening - grasp * self._gripper_scale, 0.0, 1.0)
+        opening = clip(self._opening - grasp * self._gripper_scale, 0.0, 1.0)
         return PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose), GripperCommand.trusted(position=opening)
 
     def follow(self, state: CellState) -> None:
@@ -94,20 +70,3 @@ class TargetDelta(ActionMap):
         assert state.gripper is not None
         self._position_m = state.accepted.tcp_pose_in_base[:3].tolist()
         self._opening = state.gripper.target_position
-
-    def _parse(self, action: np.ndarray) -> list[float]:
-        if not self._position_m:
-            raise ResetNeeded("reset() must be called before the first step()")
-        values = np.asarray(action, dtype=np.float64)
-        if values.shape != (4,):
-            raise InvalidCommand(f"an action has shape (4,): x, y, z, grasp; got shape {values.shape}")
-        numbers: list[float] = values.tolist()
-        if not math.isfinite(sum(numbers)):
-            raise InvalidCommand(f"every number of an action must be finite and in [-1, 1], got {numbers}")
-        if min(numbers) < -1.0 or max(numbers) > 1.0:
-            return [_clip(number, -1.0, 1.0) for number in numbers]
-        return numbers
-
-
-def _clip(value: float, low: float, high: float) -> float:
-    return low if value < low else high if value > high else value

@@ -1,0 +1,6 @@
+"""Where an action in [-1, 1] becomes a command and is bounded."""
+
+from envs.actions.action_map import ActionMap
+from envs.actions.target_delta import TargetDelta
+
+__all__ = ["ActionMap", "TargetDelta"]
