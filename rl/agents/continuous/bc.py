@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.augmentation import crop, draw_corners, unpack
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors
-from rl.common.common import parameters_of
+from rl.common.common import gradients_of, parameters_of
 from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
 from rl.common.optimizers import Adam, OptimizerConfig
@@ -20,6 +20,8 @@ from rl.common.typing import Batch, Metrics, Observations
 from rl.networks.actor_critic_nets import Policy
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP, KeepMasks
+from rl.utils.distributed import ALONE, Team
+from rl.utils.performance import LossScale, Precision, autocast
 from rl.vision.pooling import EMBEDDING_DROPOUT
 
 Masks = tuple[Tensor, ...]
@@ -33,7 +35,7 @@ class BcConfig:
     """Behaviour cloning, with the defaults of SERL's launcher."""
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """The policy's encoder."""
+    """The policy's encoder; without meaning where observations are plain vectors."""
     hidden_dims: tuple[int, ...] = (256, 256)
     """Widths of the trunk."""
     activations: str = "tanh"
@@ -54,6 +56,8 @@ class BcConfig:
     """Largest random shift of an image in pixels while training; SERL does not augment."""
     trains_image_encoder: bool = True
     """Whether gradients reach the image encoders. SERL stops them, so that it clones on random image features."""
+    precision: Precision = "float32"
+    """Matrix products of the loss; parameters and moments stay float32."""
 
     def as_in_serl(self) -> Self:
         """The same settings with the image encoders left as they were drawn, as SERL does by mistake."""
@@ -63,8 +67,8 @@ class BcConfig:
 DEFAULTS = BcConfig()
 
 
-def make_bc_module(encoder: EncodingWrapper, action_dim: int, config: BcConfig) -> Policy:
-    """The policy of `config` around an encoder, still without parameters."""
+def make_bc_module(encoder: EncodingWrapper | None, action_dim: int, config: BcConfig) -> Policy:
+    """The policy of `config` around an encoder, or on plain vectors without one, still without parameters."""
     return Policy(
         encoder,
         MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm),
@@ -85,6 +89,8 @@ class BCAgent:
         config: settings.
         seed: of crops and dropout, and of sampled actions; the two are separate streams.
         device: where the policy lives.
+
+    `team` are the processes that gradients are averaged over; by default this one alone.
     """
 
     def __init__(self, module: Policy, config: BcConfig, *, seed: int, device: torch.device) -> None:
@@ -94,7 +100,10 @@ class BCAgent:
         self.optimizer = Adam(parameters_of(module), config.optimizer)
         self.generator = Generator(device).manual_seed(seed)
         self.policy = SacPolicy(module, Generator().manual_seed(seed + 1))
-        self.encoder = cast(EncodingWrapper, module.encoder)
+        self.encoder = module.encoder if isinstance(module.encoder, EncodingWrapper) else None
+        self.image_keys = () if self.encoder is None else self.encoder.image_keys
+        self.loss_scale = LossScale(device) if config.precision == "float16" else None
+        self.team: Team = ALONE
 
     @classmethod
     def create(
@@ -109,17 +118,19 @@ class BCAgent:
         """An agent for observations like this one and actions (A,).
 
         Args:
-            observations: `state` (T, D) and the cameras' images (T, height, width, channels), or a batch of them.
+            observations: `state` (T, D) and the cameras' images (T, height, width, channels), or plain vectors (D,), or
+                a batch of either.
             action_dim: A.
             config: settings.
             seed: of the initial parameters and everything random later.
             device: where the policy will live.
         """
-        encoder = make_encoder(config.encoder)
+        encoder = make_encoder(config.encoder) if isinstance(observations, Mapping) else None
         sample = as_tensors(observations, torch.device("cpu"))
         generator = Generator().manual_seed(seed)
         module = materialise(make_bc_module(encoder, action_dim, config), sample, generator=generator)
-        load_trunk(frozen_trunk(encoder), config.encoder)
+        if encoder is not None:
+            load_trunk(frozen_trunk(encoder), config.encoder)
         return cls(module.to(device), config, seed=seed, device=torch.device(device))
 
     def update(self, batch: Batch) -> Metrics:
@@ -130,7 +141,8 @@ class BCAgent:
         """
         observations = self._augmented(self._observations(batch))
         masks = self._draw_masks(len(batch["actions"]))
-        distribution = self.modules["actor"](observations, train=KeepMasks(masks))
+        with autocast(self.device, self.config.precision):
+            distribution = self.modules["actor"](observations, train=KeepMasks(masks))
         loss = -distribution.log_prob(batch["actions"]).mean()
         error = (distribution.mode().detach() - batch["actions"]).square().sum(-1).mean()
         rate = self.optimizer.learning_rate()
@@ -139,24 +151,34 @@ class BCAgent:
 
     def _step(self, loss: Tensor) -> None:
         parameters = self.optimizer.parameters
-        found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        grads = [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+        scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
+        grads = self.team.average(gradients_of(scaled, parameters))
         with torch.no_grad():
-            torch._foreach_add_(parameters, self.optimizer.updates(grads))
+            if self.loss_scale is None or self.loss_scale.unscale({"actor": grads}):
+                torch._foreach_add_(parameters, self.optimizer.updates(grads))
 
-    def _observations(self, batch: Batch) -> Mapping[str, Tensor]:
-        observations: Mapping[str, Tensor] = unpack(batch, self.encoder.image_keys)["observations"]
-        return observations
+    def join(self, team: Team) -> None:
+        """Average gradients over a team from now on, whose first process gives everybody its state."""
+        optimizer = self.optimizer
+        team.follow_first([*self.modules.state_dict().values(), *optimizer.mu, *optimizer.nu, optimizer.count])
+        self.team = team
 
-    def _augmented(self, observations: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    def reseed(self, seed: int) -> None:
+        """Start the stream of crops and dropout anew."""
+        self.generator.manual_seed(seed)
+
+    def _observations(self, batch: Batch) -> Any:
+        return unpack(batch, self.image_keys)["observations"]
+
+    def _augmented(self, observations: Any) -> Any:
         padding = self.config.crop_padding
-        if not padding:
+        if not padding or not self.image_keys:
             return observations
-        images = {key: observations[key] for key in self.encoder.image_keys}
+        images = {key: observations[key] for key in self.image_keys}
         return crop(observations, draw_corners(images, padding, self.generator), padding)
 
     def _draw_masks(self, rows: int) -> Masks:
-        widths = self.encoder.dropout_widths()
+        widths = [] if self.encoder is None else self.encoder.dropout_widths()
         draws = [torch.rand(rows, width, generator=self.generator, device=self.device) for width in widths]
         return tuple(draw >= EMBEDDING_DROPOUT for draw in draws)
 
@@ -184,6 +206,7 @@ class BCAgent:
             "optimizer": self.optimizer.state_dict(),
             "update_generator": self.generator.get_state(),
             "policy_generator": self.policy.generator.get_state(),
+            **({} if self.loss_scale is None else {"loss_scale": self.loss_scale.state_dict()}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -192,3 +215,5 @@ class BCAgent:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
+        if self.loss_scale is not None:
+            self.loss_scale.load_state_dict(state["loss_scale"])
