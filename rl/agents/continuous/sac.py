@@ -21,6 +21,7 @@ from rl.networks.actor_critic_nets import Critic, ensemblize
 from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
+from rl.utils.performance import autocast
 from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
 
 __all__ = ["SACAgent", "SacConfig", "SacNoise", "SacPolicy", "make_policy"]
@@ -102,6 +103,7 @@ class SACAgent:
             config.optimizers(),
             selective_optimizer_steps=config.selective_optimizer_steps,
             parameters=parameters,
+            scales_losses=config.precision == "float16",
         )
         self.generator = Generator(device).manual_seed(seed)
         self.policy = self._make_policy(Generator().manual_seed(seed + 1))
@@ -207,7 +209,7 @@ class SACAgent:
         return grads, metrics
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+        return autocast(self.device, self.config.precision)
 
     def _apply(self, grads: Gradients) -> Metrics:
         rates = self.state.learning_rates()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 from rl.common.optimizers import OptimizerConfig
 from rl.errors import ConfigError
+from rl.utils.performance import Precision
 
 _STEADY = OptimizerConfig(3e-4)
 _WARMED_UP = OptimizerConfig(3e-4, warmup_steps=2000)
@@ -30,6 +31,8 @@ class SacConfig:
     """Whether the draw may take one critic twice, as SERL does (S4); REDQ draws without replacement."""
     discount: float = 0.99
     """Per environment step."""
+    reward_bias: float = 0.0
+    """Added to every reward that a critic learns from."""
     soft_target_update_rate: float = 0.005
     """Share by which targets move towards their parameters after each critic step."""
     hidden_dims: tuple[int, ...] = (256, 256)
@@ -66,8 +69,8 @@ class SacConfig:
     microbatch_size: int | None = 256
     """Rows in one pass of the losses: gradients of larger batches are accumulated, which changes rounding alone. On a
     CPU the layers' outputs then stay in the cache. `None` takes every batch in one pass."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Matrix products of the losses; with bfloat16 parameters, moments and targets stay float32."""
+    precision: Precision = "float32"
+    """Matrix products of the losses; parameters, moments and targets stay float32. float16 scales the losses."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
