@@ -7,6 +7,7 @@ A layer's parameters appear at the first call, or in `materialise`. A stacked la
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -26,7 +27,7 @@ def unshaped() -> nn.Parameter:
     return UninitializedParameter()  # type: ignore[return-value]
 
 
-class InferredModule(nn.Module):
+class InferredModule(nn.Module, ABC):
     """A module whose parameters' shapes follow from its first input."""
 
     weight: nn.Parameter
@@ -53,9 +54,9 @@ class InferredModule(nn.Module):
                 parameter.materialize((*members, *shape))
         self.init_parameters(None)
 
+    @abstractmethod
     def init_parameters(self, generator: Generator | None) -> None:
         """Draw new initial values."""
-        raise NotImplementedError
 
 
 class Dense(InferredModule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -16,7 +17,7 @@ EMBEDDING_DROPOUT = 0.1
 """Share of the learned embeddings that is dropped while training."""
 
 
-class PooledEncoder(nn.Module):
+class PooledEncoder(nn.Module, ABC):
     """Pooling of a feature map (batch, height, width, channels), then Dense, layer norm and tanh.
 
     Args:
@@ -68,9 +69,9 @@ class PooledEncoder(nn.Module):
             return x
         return x.mean((1, 2)) if self.pooling_method == "avg" else x.amax((1, 2))
 
+    @abstractmethod
     def feature_map(self, images: Tensor) -> Tensor:
         """Map pixels (batch, height, width, channels) to what `head` takes: all that precedes the pooling."""
-        raise NotImplementedError
 
     @property
     def dropout_width(self) -> int:

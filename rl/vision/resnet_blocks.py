@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, TypeAlias
 
 from torch import Generator, Tensor, nn
@@ -49,7 +50,7 @@ def resnet_norm(kind: str, scale_init: float = 1.0) -> Norm:
     raise ConfigError(f"norm {kind!r} is not known. Allowed: {', '.join(FLAX_NORMS)}")
 
 
-class _Block(nn.Module):
+class _Block(nn.Module, ABC):
     """Convolutions with norms, added to the input; the input is projected where the shape changes.
 
     Args:
@@ -79,8 +80,8 @@ class _Block(nn.Module):
         self.norm_proj = resnet_norm(norm) if projects else None
         self.flax_names = {"convs": "Conv", "norms": FLAX_NORMS[norm]}
 
-    def _convs(self, filters: int, strides: int) -> list[Conv]:
-        raise NotImplementedError
+    @abstractmethod
+    def _convs(self, filters: int, strides: int) -> list[Conv]: ...
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, height, width, in_filters) to (batch, height', width', filters * expansion)."""

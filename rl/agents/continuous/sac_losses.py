@@ -84,7 +84,8 @@ def critic_target(
         next_qs = critic(slow_observations, next_actions)
     else:
         next_qs = call_members(critic, noise.critic_idx, slow_observations, next_actions)
-    target = soft_target(batch["rewards"], batch["masks"], next_qs.float(), config.discount)
+    rewards = batch["rewards"] + config.reward_bias
+    target = soft_target(rewards, batch["masks"], next_qs.float(), config.discount)
     if not config.backup_entropy:
         return target
     weight = config.discount * batch["masks"] if config.discount_entropy_backup else 1.0
