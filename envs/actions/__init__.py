@@ -1,6 +1,8 @@
 """Where an action in [-1, 1] becomes a command and is bounded."""
 
 from envs.actions.action_map import ActionMap
+from envs.actions.gripper import BinaryGripper
+from envs.actions.pose_delta import PoseDelta, PoseDeltaConfig, towards
 from envs.actions.target_delta import TargetDelta
 
-__all__ = ["ActionMap", "TargetDelta"]
+__all__ = ["ActionMap", "BinaryGripper", "PoseDelta", "PoseDeltaConfig", "TargetDelta", "towards"]

@@ -1,0 +1,147 @@
+"""`PoseDelta`: SERL's seven numbers, a small motion of the tool in the base frame and what the gripper does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.actions.action_map import ActionMap
+from envs.actions.gripper import BinaryGripper
+from robotkit import InvalidConfiguration, spatial
+from robotkit.schema import CellState, GripperCommand, PoseCommand, WorkspaceBox
+from robotkit.workspace import clip_pose
+
+
+@dataclass(frozen=True)
+class PoseDeltaConfig:
+    """How far an action reaches, what it counts from, and where it may not go."""
+
+    workspace: WorkspaceBox
+    """Targets stay in it."""
+    translation_scale_m: float = 0.02
+    """Motion along an axis for an action of 1."""
+    rotation_scale_rad: float = 0.1
+    """Turn about an axis for an action of 1."""
+    rotation_as: Literal["rotation_vector", "euler_xyz"] = "rotation_vector"
+    """SERL reads the three numbers as Euler angles about the base axes x, y, z in that order. To first order that is
+    the same; but only a rotation vector means the same turn in every frame, which `RelativeFrame` relies on."""
+    lead_m: float = 0.02
+    """How far the position that an action counts from may lead the measured one.
+
+    0 counts from the measured pose, as SERL does: an arm that sags or lags then creeps away under actions of zero.
+    Infinity counts from the commanded pose: nothing creeps, but in contact the target wanders off into the wall, and
+    the way back is as long. Between them the commanded pose counts, on a leash: zero holds still, and an arm that is
+    blocked is left after one or two actions.
+    """
+    lead_rad: float = 0.1
+    """The same of the orientation."""
+    max_translation_step_m: float | None = None
+    """Longest way between two targets; None takes that of the largest action, sqrt(3) times the scale."""
+    max_rotation_step_rad: float | None = None
+    """Largest turn between two targets; None takes that of the largest action."""
+
+    def __post_init__(self) -> None:
+        for name in ("translation_scale_m", "rotation_scale_rad", "lead_m", "lead_rad"):
+            if not getattr(self, name) >= 0.0:
+                raise InvalidConfiguration(f"{name} must be at least 0, got {getattr(self, name)}")
+
+    @property
+    def longest_step_m(self) -> float:
+        """The longest way between two targets that any action can ask for."""
+        largest = math.sqrt(3.0) * self.translation_scale_m
+        return largest if self.max_translation_step_m is None else self.max_translation_step_m
+
+    @property
+    def longest_step_rad(self) -> float:
+        """The largest turn between two targets that any action can ask for."""
+        largest = math.sqrt(3.0) * self.rotation_scale_rad
+        return largest if self.max_rotation_step_rad is None else self.max_rotation_step_rad
+
+
+class PoseDelta(ActionMap):
+    """Translation and rotation are applied in the base frame: x += a, R = exp(a) R (rotation composed on the left).
+
+    The box never turns a target away: the commanded orientation is never farther from the asked one than the one before
+    it was, unless that lay outside the box.
+
+    Args:
+        config: reach and bounds.
+        gripper: what the seventh number does; None leaves six.
+    """
+
+    def __init__(self, config: PoseDeltaConfig, gripper: BinaryGripper | None = None) -> None:
+        self.space = spaces.Box(-1.0, 1.0, (6 if gripper is None else 7,), np.float32)
+        self.meaning = "x, y, z, rotation x, y, z" + ("" if gripper is None else ", gripper")
+        self.config = config
+        self._gripper = gripper
+        self._measured = self._commanded = np.empty(0)
+
+    def reset(self, state: CellState) -> None:
+        """Start from the pose that the reset commanded, or from the measured one if it commanded none."""
+        self._take(state, state.robot.tcp_pose_in_base)
+        if self._gripper is not None:
+            self._gripper.reset(state)
+
+    def __call__(self, action: np.ndarray) -> tuple[PoseCommand, GripperCommand | None]:
+        """See `ActionMap`."""
+        numbers = self.parse(action, self._commanded.size > 0)
+        translation_m = np.array(numbers[:3]) * self.config.translation_scale_m
+        turn = self._turn(np.array(numbers[3:6]) * self.config.rotation_scale_rad)
+        asked = self._bounded(spatial.integrate_delta(self._origin(), translation_m, turn))
+        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=self._inside(asked))
+        return command, None if self._gripper is None else self._gripper(numbers[6])
+
+    def follow(self, state: CellState) -> None:
+        """Take the accepted pose, and what was measured since."""
+        self._take(state, self._commanded)
+        if self._gripper is not None:
+            self._gripper.follow(state)
+
+    def _take(self, state: CellState, otherwise: np.ndarray) -> None:
+        self._measured = state.robot.tcp_pose_in_base
+        accepted = state.accepted
+        self._commanded = accepted.tcp_pose_in_base if isinstance(accepted, PoseCommand) else otherwise
+
+    def _turn(self, angles_rad: np.ndarray) -> np.ndarray:
+        if self.config.rotation_as == "rotation_vector":
+            return angles_rad
+        return spatial.rotation_vector_from_quaternion(spatial.quaternion_from_euler_xyz(angles_rad))
+
+    def _origin(self) -> np.ndarray:
+        return towards(self._measured, self._commanded, self.config.lead_m, self.config.lead_rad)
+
+    def _bounded(self, asked: np.ndarray) -> np.ndarray:
+        return towards(self._commanded, asked, self.config.longest_step_m, self.config.longest_step_rad)
+
+    def _inside(self, asked: np.ndarray) -> np.ndarray:
+        """The pose in the box that is next to the asked one, and no detour."""
+        clipped = clip_pose(asked, self.config.workspace)
+        before = clip_pose(self._commanded, self.config.workspace)
+        off_rad = spatial.angle_between(clipped[3:], asked[3:])
+        is_detour = off_rad > spatial.angle_between(before[3:], asked[3:])
+        is_leap = spatial.angle_between(clipped[3:], before[3:]) > self.config.longest_step_rad
+        if off_rad > 0.0 and (is_detour or is_leap):
+            clipped[3:] = before[3:]
+        return clipped
+
+
+def towards(start: np.ndarray, goal: np.ndarray, reach_m: float, reach_rad: float) -> np.ndarray:
+    """The pose (7,) on the way from `start` to `goal`, no farther than `reach_m` and `reach_rad` from `start`.
+
+    The way is straight in position and the shortest in orientation; a goal within reach is returned as it is.
+    """
+    way_m = goal[:3] - start[:3]
+    turn = spatial.rotation_vector_between(start[3:], goal[3:])
+    share, turn_share = _share(way_m, reach_m), _share(turn, reach_rad)
+    if share == turn_share == 1.0:
+        return goal
+    return spatial.integrate_delta(start, way_m * share, turn * turn_share)
+
+
+def _share(way: np.ndarray, reach: float) -> float:
+    length = math.hypot(*way.tolist())
+    return 1.0 if length <= reach else reach / length
