@@ -49,11 +49,16 @@ def stream(cell: rk.Workcell, duration_s: float) -> tuple[list[rk.RobotState], l
 def test_streaming_loses_no_cycle(remote, duration_s):
     stream(remote, 0.2)  # the arm's own count of served cycles begins with the motion
     states, latencies_s = stream(remote, duration_s)
-    assert all(state.mode in ("moving", "holding") for state in states)
-    assert np.mean([state.control_success_rate for state in states]) > 0.99
+    assert all(state.mode in ("moving", "holding") and not state.faults for state in states)
+    success = [state.control_success_rate for state in states]
+    assert np.mean(success) > 0.99
     stamps = [state.stamp_s for state in states]
     assert stamps == sorted(stamps)
-    print(f"step p50 {np.percentile(latencies_s, 50) * 1e3:.2f} ms, p99 {np.percentile(latencies_s, 99) * 1e3:.2f} ms")
+    p50_ms, p99_ms = 1e3 * np.percentile(latencies_s, [50, 99])
+    print(
+        f"{len(states)} steps, no violation, control success mean {np.mean(success):.4f}, lowest {min(success):.2f}; "
+        f"step p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms"
+    )
 
 
 def test_a_reflex_arrives_with_its_name_and_the_client_goes_on_after_one_call(remote):

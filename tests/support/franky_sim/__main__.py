@@ -1,7 +1,7 @@
-"""The simulator's process: `python -m tests.support.franky_sim [--lockstep] [--table] HOST`.
+"""The simulator's process: `python -m tests.support.franky_sim [--lockstep] [--table] [--frictionless] HOST`.
 
 It says "ready" when it listens. After that every line on its standard input is a JSON object of faults to inject,
-answered by "done" when it has taken effect; the end of the input ends the process.
+answered by the arm's state when it has taken effect; the end of the input ends the process.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from franky_sim.mujoco_simulator import MujocoSimulator
 
 from tests.support.franky_sim.loop import PacedLoop
 from tests.support.franky_sim.robot import add_table
-from tests.support.franky_sim.server import ReflexServer, install
+from tests.support.franky_sim.server import install
 
 
-def apply(server: ReflexServer, faults: dict) -> dict:
+def apply(loop: PacedLoop, faults: dict) -> dict:
     """Inject `faults`; returns the answer."""
+    server = loop.robot_servers[0]
     if "reflex" in faults:
         server.abort(faults["reflex"])
     if "drop_packets" in faults:
@@ -32,7 +33,16 @@ def apply(server: ReflexServer, faults: dict) -> dict:
         server.robot.object_width_m = faults["object_width_m"]
     if "hand_is_plugged" in faults:
         server.gripper_server.plug(faults["hand_is_plugged"])
-    return {"latched": server.latched, "success_rate": server.success_rate, "time_s": server.robot.data.time}
+    if "is_paused" in faults:
+        loop.is_paused = faults["is_paused"]
+    for _ in range(faults.get("cycles", 0)):
+        loop.run_once()
+    return {
+        "latched": server.latched,
+        "success_rate": server.success_rate,
+        "time_s": server.robot.data.time,
+        "joint_positions_rad": server.robot.inner_state.q,
+    }
 
 
 def commands() -> list[str] | None:
@@ -48,9 +58,10 @@ def main(arguments: list[str]) -> None:
     install()
     os.set_blocking(sys.stdin.fileno(), False)
     with MujocoSimulator() as simulator:
-        simulator.add_robot()
+        robot = simulator.add_robot()
         if "--table" in arguments:
             add_table(simulator)
+        robot.has_friction = "--frictionless" not in arguments
         with PacedLoop(simulator, hostname_candidates=[arguments[-1]]) as loop:
             server = loop.robot_servers[0]
             server.is_lockstep = "--lockstep" in arguments
@@ -58,9 +69,8 @@ def main(arguments: list[str]) -> None:
             print("ready", flush=True)
             while (lines := commands()) is not None:
                 for line in lines:
-                    print(json.dumps(apply(server, json.loads(line))), flush=True)
-                for _ in range(10):
-                    loop.run_once()
+                    print(json.dumps(apply(loop, json.loads(line))), flush=True)
+                loop.run_group()
 
 
 if __name__ == "__main__":

@@ -7,12 +7,23 @@ import time
 from franky_sim.simulation_server import SimulationServer
 
 _PERIOD_S = 1e-3
+_GROUP_CYCLES = 10
 
 
 class PacedLoop(SimulationServer):
     """`run_once` on absolute ticks, so that the rate does not fall below 1 kHz by what the computation takes."""
 
+    is_paused = False
+    """Cycles run only on request; a client gives up when that takes more than a second."""
     _tick_s = 0.0
+
+    def run_group(self) -> None:
+        """The cycles between two looks for faults to inject."""
+        if self.is_paused:
+            time.sleep(_PERIOD_S / 4)
+            return
+        for _ in range(_GROUP_CYCLES):
+            self.run_once()
 
     def run_once(self, realtime: bool | float = True) -> None:
         """One millisecond; without a client nothing moves and nothing is computed."""
