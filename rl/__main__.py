@@ -19,7 +19,9 @@ from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
 
-USAGE = """usage: python -m rl {train,learner,actor,watch,eval,replay} [options]
+DATA_NAMES = ("import-demos",)
+
+USAGE = """usage: python -m rl COMMAND [options]
 
   train    start a learner, actors and an evaluator on this machine, and show how it goes
   learner  the learner alone; actors may be on other machines
@@ -27,6 +29,8 @@ USAGE = """usage: python -m rl {train,learner,actor,watch,eval,replay} [options]
   watch    an evaluator that measures a running learner's newest weights
   eval     load a checkpoint and measure it
   replay   take the actions of recorded episodes again, here or in another cell
+
+  import-demos    pickled demonstrations of SERL or HIL-SERL to a demonstration file
 
 `python -m rl COMMAND --help` lists every option. `--preset NAME` or `--config FILE` choose what the options start from.
 """
@@ -139,6 +143,15 @@ def replay(arguments: list[str]) -> None:
     run_replay(tyro.cli(ReplayOptions, prog="python -m rl replay", args=arguments), Console())
 
 
+def _data_command(name: str) -> Callable[[list[str]], None]:
+    def command(arguments: list[str]) -> None:
+        from rl.cli_data import DATA_COMMANDS
+
+        DATA_COMMANDS[name](arguments)
+
+    return command
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": train,
     "learner": learner,
@@ -146,6 +159,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "watch": watch,
     "eval": evaluate,
     "replay": replay,
+    **{name: _data_command(name) for name in DATA_NAMES},
 }
 
 

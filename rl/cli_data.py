@@ -1,0 +1,90 @@
+"""The commands that bring in data and weights from elsewhere, and take data out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+
+from rl.data.demo_import import Spaces
+from rl.data.demos import DemoSummary
+from rl.data.serl_pickles import SerlOptions, import_serl
+from rl.environments import Adaptation, make_env
+
+
+@dataclass(frozen=True)
+class Target:
+    """The environment that the data is for."""
+
+    env: str | None = None
+    """Gymnasium id of the environment that will be trained on: the data is fitted to it. Without it the spaces are read
+    off the data, and fit an environment with unbounded numbers, images of bytes and actions in [-1, 1]."""
+    cell: str | None = None
+    """Workcell of that environment."""
+    frame_stack: int = 1
+    """Observations that the agent sees together, as in training."""
+
+    def spaces(self) -> Spaces | None:
+        """What that environment shows and takes."""
+        if self.env is None:
+            return None
+        with closing(make_env(self.env, self.cell, Adaptation(frame_stack=self.frame_stack))) as env:
+            return Spaces(env.observation_space, env.action_space)
+
+
+@dataclass(frozen=True)
+class ImportDemos:
+    """Turn the pickled demonstrations of SERL or HIL-SERL into a demonstration file."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """Pickles, or folders of them. They are read without running what they may contain."""
+    out: Path
+    """The demonstration file to write."""
+    target: tyro.conf.OmitArgPrefixes[Target] = field(default_factory=Target)
+    options: tyro.conf.OmitArgPrefixes[SerlOptions] = field(default_factory=SerlOptions)
+
+
+def import_demos(asked: ImportDemos, console: Console) -> None:
+    """Run `import-demos`."""
+    with Progress(console=console, transient=True) as progress:
+
+        @contextmanager
+        def open_with_bar(path: Path) -> Iterator[BufferedReader]:
+            raw: Any = progress.open(path, "rb", description=path.name)
+            with BufferedReader(raw) as file:
+                yield file
+
+        summary = import_serl(asked.files, asked.out, asked.target.spaces(), asked.options, open_with_bar)
+    report(summary, asked.out, console)
+
+
+def report(summary: DemoSummary, path: Path, console: Console) -> None:
+    """Print what a demonstration file holds."""
+    console.print(
+        f"{path}: {summary.episodes} episodes, {summary.successes} of them successful, {summary.transitions} "
+        f"transitions, mean return {summary.return_mean:.3g}",
+        highlight=False,
+    )
+
+
+Asked = TypeVar("Asked")
+
+
+def _command(name: str, kind: type[Asked], run: Callable[[Asked, Console], None]) -> Callable[[list[str]], None]:
+    def command(arguments: list[str]) -> None:
+        run(tyro.cli(kind, prog=f"python -m rl {name}", args=arguments), Console())
+
+    return command
+
+
+DATA_COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "import-demos": _command("import-demos", ImportDemos, import_demos),
+}
+"""By name; each takes the command line after it."""
