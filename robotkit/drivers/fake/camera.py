@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from robotkit.devices import BaseCamera, CellContext
+from robotkit.drivers.fake.device import FakeDevice
 from robotkit.schema import CameraSpec, Frame, Intrinsics, PluginConfig
 
 
@@ -20,7 +21,7 @@ class FakeCameraConfig(PluginConfig):
     """Also deliver a depth image: a plane that leans away from the camera, 0.5 m to 1.5 m."""
 
 
-class FakeCamera(BaseCamera):
+class FakeCamera(FakeDevice, BaseCamera):
     """Red runs along the columns, green along the rows, blue counts frames, modulo 256."""
 
     Config = FakeCameraConfig
@@ -39,20 +40,6 @@ class FakeCamera(BaseCamera):
         self._pattern[..., 0] = np.arange(width) % 256
         self._pattern[..., 1] = (np.arange(height) % 256)[:, None]
         self._depth_m = self._plane(height, width) if config.has_depth else None
-        self._connected = False
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._connected
-
-    def connect(self) -> None:
-        """Start the camera."""
-        self._connected = True
-
-    def disconnect(self) -> None:
-        """Stop the camera."""
-        self._connected = False
 
     def read(self) -> Frame:
         """The frame of the newest tick of `rate_hz`."""

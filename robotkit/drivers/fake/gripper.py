@@ -7,6 +7,7 @@ import math
 from pydantic import Field
 
 from robotkit.devices import BaseGripperServer, CellContext
+from robotkit.drivers.fake.device import FakeDevice
 from robotkit.drivers.fake.world import fake_world
 from robotkit.errors import InvalidCommand
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
@@ -23,7 +24,7 @@ class FakeGripperConfig(PluginConfig):
     """Width of something that stands between the fingers; None closes on air."""
 
 
-class FakeGripper(BaseGripperServer):
+class FakeGripper(FakeDevice, BaseGripperServer):
     """Position is a closed function of the time since the last command, so reading it changes nothing."""
 
     Config = FakeGripperConfig
@@ -35,23 +36,9 @@ class FakeGripper(BaseGripperServer):
         self._object_width_m = config.object_width_m
         self._start = self._target = 1.0
         self._start_s = 0.0
-        self._connected = False
         world = fake_world(context)
         if world is not None:
             world.call_on_reset(self._snap_open)
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._connected
-
-    def connect(self) -> None:
-        """Open the connection; the fingers stay where they are."""
-        self._connected = True
-
-    def disconnect(self) -> None:
-        """Close the connection."""
-        self._connected = False
 
     def get_state(self) -> GripperState:
         """Where the fingers are now."""

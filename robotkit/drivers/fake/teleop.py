@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from robotkit.devices import BaseTeleop, CellContext
+from robotkit.drivers.fake.device import FakeDevice
 from robotkit.schema import PluginConfig, TeleopReading, Vec6
 
 
@@ -20,28 +21,14 @@ class FakeTeleopConfig(PluginConfig):
     """Buttons from the start."""
 
 
-class FakeTeleop(BaseTeleop):
+class FakeTeleop(FakeDevice, BaseTeleop):
     """Reports the last thing `steer` was told; active while anything is deflected or pressed."""
 
     Config = FakeTeleopConfig
 
     def __init__(self, config: FakeTeleopConfig, context: CellContext) -> None:
         super().__init__(config, context)
-        self._connected = False
         self.steer(config.twist, config.buttons)
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._connected
-
-    def connect(self) -> None:
-        """Take the hand."""
-        self._connected = True
-
-    def disconnect(self) -> None:
-        """Let the hand go."""
-        self._connected = False
 
     def steer(self, twist: Sequence[float] | np.ndarray, buttons: tuple[bool, ...] = (False, False)) -> None:
         """Play the human: deflect to `twist`, shape (6,), and press `buttons`; values outside [-1, 1] are refused.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robotkit.devices import BasePoseTracker, CellContext
+from robotkit.drivers.fake.device import FakeDevice
 from robotkit.drivers.fake.world import fake_world
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import PluginConfig, Pose, TrackedPose
@@ -19,7 +20,7 @@ class FakePoseTrackerConfig(PluginConfig):
     """A fixed pose (7,), for a cell without a fake world."""
 
 
-class FakePoseTracker(BasePoseTracker):
+class FakePoseTracker(FakeDevice, BasePoseTracker):
     """Reads the fake world's table, or reports one fixed pose."""
 
     Config = FakePoseTrackerConfig
@@ -29,25 +30,11 @@ class FakePoseTracker(BasePoseTracker):
         self._fixed_pose = config.pose_in_base
         self._object_name = config.object_name or context.name
         self._world = fake_world(context)
-        self._connected = False
         if self._find() is None:
             raise InvalidConfiguration(
                 f"fake tracker {context.name!r}: no object {self._object_name!r} in a fake world, and no "
                 "`pose_in_base`; give one of the two"
             )
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._connected
-
-    def connect(self) -> None:
-        """Open the tracker."""
-        self._connected = True
-
-    def disconnect(self) -> None:
-        """Close the tracker."""
-        self._connected = False
 
     def get_pose(self) -> TrackedPose:
         """Where the object is now."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseWorld, CellContext
+from robotkit.drivers.fake.device import FakeDevice
 from robotkit.errors import Unsupported
 from robotkit.schema import PluginConfig, Pose
 
@@ -41,7 +42,7 @@ class FakeWorldConfig(PluginConfig):
     """Home pose (7,) in the base frame, by object name."""
 
 
-class FakeWorld(BaseWorld):
+class FakeWorld(FakeDevice, BaseWorld):
     """Objects that stay where they are put, on a clock that waits to be advanced."""
 
     Config = FakeWorldConfig
@@ -51,25 +52,11 @@ class FakeWorld(BaseWorld):
         self._home_poses = dict(config.objects)
         self._poses = dict(config.objects)
         self._on_reset: list[Callable[[], None]] = []
-        self._connected = False
 
     @cached_property
     def lockstep_clock(self) -> ManualClock:
         """The clock that every fake device of this cell reads."""
         return ManualClock()
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._connected
-
-    def connect(self) -> None:
-        """Open the world."""
-        self._connected = True
-
-    def disconnect(self) -> None:
-        """Close the world."""
-        self._connected = False
 
     def call_on_reset(self, callback: Callable[[], None]) -> None:
         """Have `callback` called by each `reset`; fake devices put themselves back with it."""
