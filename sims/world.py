@@ -15,12 +15,12 @@ from robotkit.clock import Clock
 from robotkit.devices import BaseWorld, CellContext
 from robotkit.errors import DeviceFault, InvalidConfiguration, Unsupported
 from robotkit.schema import PluginConfig
-from robotkit.spatial import wxyz_from_xyzw
 from sims.arm import Arm
-from sims.controllers.records import JOINTS, record
+from sims.controllers.records import record
 from sims.models import MassSet, ModelName, arm_spec
-from sims.models.panda import HOME_RAD
 from sims.physics import WORLD
+from sims.placement import Placement
+from sims.randomisation import Randomisation, Randomiser
 from sims.readings import now_s
 from sims.render import Renderer
 from sims.scenes import Scene, find_scene
@@ -32,6 +32,10 @@ class MujocoWorldConfig(PluginConfig):
     """Options of the world `mujoco`."""
 
     scene: str = "pick-cube"
+    scene_options: dict[str, Any] = Field(default_factory=dict)
+    """Choices that the scene itself offers, such as `{"clearance_m": 0.0003}` of "peg-insertion"."""
+    randomisation: Randomisation = Randomisation()
+    """What a reset varies by chance; nothing, as it comes."""
     model: ModelName = "primitive"
     """"menagerie" shows the robot's meshes; it needs `robotkit[menagerie]`."""
     masses: MassSet = "serl_2.3.7"
@@ -59,6 +63,10 @@ class MujocoWorld(BaseWorld):
         self.record = record(WORLD)
         self.record["period"] = config.physics_dt_s
         self.arm = Arm(self.model, self.data, self.record)
+        self._placement = Placement(self.model, self.data, self.scene, self.record)
+        self._randomiser = Randomiser(self.model, self.scene, config.randomisation)
+        self._is_random = config.randomisation.is_on
+        self._rng = np.random.default_rng(0)
         self.resets = 0
         """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
         self._dt_s = config.physics_dt_s
@@ -68,7 +76,7 @@ class MujocoWorld(BaseWorld):
         self._connected = False
         self._renderer: Renderer | None = None
         self._clock = LockstepClock(self)
-        self._set_start({})
+        self._set_start({}, {})
 
     @property
     def lockstep_clock(self) -> Clock:
@@ -84,7 +92,7 @@ class MujocoWorld(BaseWorld):
         """Bring the world to its start, and let time run if it runs by itself."""
         if self._connected:
             return
-        self._set_start({})
+        self._set_start({}, {})
         self.arm.advance(0)  # compiles the law now, not in the first step of a control loop
         if not self.context.is_lockstep:
             self._thread = RealTimeThread(self)
@@ -138,30 +146,25 @@ class MujocoWorld(BaseWorld):
         return renderer.render(camera, width_px, height_px)
 
     def reset(self, seed: int | None, object_poses_in_base: Mapping[str, np.ndarray]) -> None:
-        """Put the arm at home with open fingers, and every object where it is asked for, or at its own home.
+        """Put the arm at home, and every object where it is asked for, or at its own home.
 
-        Nothing in a scene is random, so that `seed` changes nothing: a task draws its own object poses.
+        The fingers are open, unless the scene has objects that they hold. What `randomisation` names is drawn anew.
 
         Raises:
             Unsupported: the scene has no object of that name.
         """
         self.require_connected()
-        unknown = sorted(set(object_poses_in_base) - set(self.scene.object_homes_in_base))
-        if unknown:
-            raise Unsupported(f"scene {self.scene.name!r} cannot place {', '.join(unknown)}; it can place "
-                              f"{', '.join(self.scene.object_homes_in_base) or 'nothing'}")  # fmt: skip
+        self._placement.require_known(object_poses_in_base)
         with self.lock:
-            self._set_start(object_poses_in_base)
+            if seed is not None:
+                self._rng = np.random.default_rng(seed)
+            drawn = self._randomiser.draw(self._rng) if self._is_random else {}
+            self._set_start(object_poses_in_base, drawn)
 
-    def _set_start(self, object_poses_in_base: Mapping[str, np.ndarray]) -> None:
-        mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:JOINTS] = HOME_RAD
-        for name, pose in {**self.scene.object_homes_in_base, **object_poses_in_base}.items():
-            address = self.model.jnt_qposadr[self.model.joint(name).id]
-            self.data.qpos[address : address + 3] = pose[:3]
-            self.data.qpos[address + 3 : address + 7] = wxyz_from_xyzw(pose[3:])
-        mujoco.mj_forward(self.model, self.data)
+    def _set_start(self, asked_in_base: Mapping[str, np.ndarray], drawn_in_base: Mapping[str, np.ndarray]) -> None:
+        self._placement.start({**drawn_in_base, **asked_in_base})
         self._support_arm()
+        self._placement.grip([name for name in self.scene.held_in_tcp if name not in asked_in_base], self.arm)
         self._owed_s = 0.0
         self.resets += 1
         self.arm.restart()
@@ -180,7 +183,7 @@ class MujocoWorld(BaseWorld):
 def compile_model(scene: Scene, config: MujocoWorldConfig) -> Any:
     """Build arm and scene, and compile them with the options of `config`."""
     spec = arm_spec(config.model, config.masses)
-    scene.furnish(spec)
+    scene.furnish(spec, scene.options(config.scene_options))
     spec.option.timestep = config.physics_dt_s
     if config.render == "fast":
         # Round things need few facets in small images; multi-sampling alone would double the time without a GPU.

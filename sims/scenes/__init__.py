@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from robotkit.errors import InvalidConfiguration
+from robotkit.schema import PluginConfig
+from robotkit.validation import describe
+
+_MODULES = {
+    "bin-relocation": "bin_relocation",
+    "cable-routing": "cable_routing",
+    "pcb-insertion": "pcb_insertion",
+    "peg-insertion": "peg_insertion",
+    "pick-cube": "pick_cube",
+}
+
+
+class SceneOptions(PluginConfig):
+    """What can be chosen about a scene; one with choices brings its own subclass."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +32,32 @@ class Scene:
     """What a world needs to know of a scene."""
 
     name: str
-    furnish: Callable[[Any], None]
-    """Adds everything around the arm to a spec."""
+    furnish: Callable[[Any, Any], None]
+    """Adds everything around the arm to a spec, as the scene's options say."""
     object_homes_in_base: Mapping[str, np.ndarray]
-    """Pose (7,) xyzw at a reset, by the name of a body with a free joint."""
+    """Pose (7,) xyzw at a reset, by the name of a body with a free joint or of a mocap body."""
+    held_in_tcp: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Pose (7,) in the tool frame of bodies that a reset puts between the closed fingers, unless it is told to put them
+    elsewhere. For each there is a weld named `grip_name(body)`, which holds it until the fingers do."""
+    Options: type[SceneOptions] = SceneOptions
+
+    def options(self, values: Mapping[str, Any]) -> SceneOptions:
+        """Check what a user wrote.
+
+        Raises:
+            InvalidConfiguration: an option is unknown or out of range.
+        """
+        try:
+            return self.Options(**values)
+        except ValidationError as error:
+            raise InvalidConfiguration(
+                f"world.scene_options of scene {self.name!r}: {describe(error, self.Options)}"
+            ) from error
+
+
+def grip_name(body: str) -> str:
+    """Name of the weld between the gripper and a body that it holds at a reset."""
+    return f"grip_{body}"
 
 
 def find_scene(name: str) -> Scene:
@@ -28,9 +66,7 @@ def find_scene(name: str) -> Scene:
     Raises:
         InvalidConfiguration: there is no such scene.
     """
-    from sims.scenes import pick_cube
-
-    known = {scene.name: scene for scene in (pick_cube.SCENE,)}
-    if name not in known:
-        raise InvalidConfiguration(f"there is no scene {name!r}. Known: {', '.join(sorted(known))}")
-    return known[name]
+    if name not in _MODULES:
+        raise InvalidConfiguration(f"there is no scene {name!r}. Known: {', '.join(sorted(_MODULES))}")
+    scene: Scene = importlib.import_module(f"sims.scenes.{_MODULES[name]}").SCENE
+    return scene

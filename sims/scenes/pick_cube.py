@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 
 from robotkit.schema import PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBox
-from sims.scenes import Scene
+from sims.scenes import Scene, SceneOptions
+from sims.scenes.furniture import add_room
 
 BLOCK_HALF_SIZE_M = 0.02
 BLOCK_MASS_KG = 0.1
@@ -18,13 +19,12 @@ WORKSPACE_MAX_M = (0.6, 0.3, 0.5)
 MAX_STEP_M = 0.1 * 3**0.5 + 1e-6
 
 
-def furnish(spec: Any) -> None:
+def furnish(spec: Any, options: SceneOptions) -> None:
     """Add floor, block, lights and the front camera to a spec that holds the arm."""
     _set_options(spec)
-    _add_looks(spec)
+    add_room(spec, lamp_over="block")
     world = spec.worldbody
     world.add_camera(name="front", pos=(1.3, 0, 0.7), quat=(0.5963678, 0.3799282, 0.3799282, 0.5963678), fovy=45)
-    world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.01), material="grid")
     block = world.add_body(name="block", pos=(0.5, 0, BLOCK_HALF_SIZE_M))
     block.add_freejoint(name="block")
     block.add_geom(name="block", type=mujoco.mjtGeom.mjGEOM_BOX, size=(BLOCK_HALF_SIZE_M,) * 3, mass=BLOCK_MASS_KG,
@@ -64,22 +64,6 @@ def _set_options(spec: Any) -> None:
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     option.impratio = 1
     option.noslip_iterations, option.noslip_tolerance = 5, 0
-    spec.stat.center, spec.stat.extent = (0.3, 0, 0.4), 0.8
-
-
-def _add_looks(spec: Any) -> None:
-    texture, builtin = mujoco.mjtTexture, mujoco.mjtBuiltin
-    spec.visual.headlight.diffuse, spec.visual.headlight.ambient = (0.4, 0.4, 0.4), (0.5, 0.5, 0.5)
-    spec.add_texture(name="sky", type=texture.mjTEXTURE_SKYBOX, builtin=builtin.mjBUILTIN_GRADIENT,
-                     rgb1=(0.3, 0.5, 0.7), rgb2=(0, 0, 0), width=32, height=512)  # fmt: skip
-    spec.add_texture(name="grid", type=texture.mjTEXTURE_2D, builtin=builtin.mjBUILTIN_CHECKER,
-                     rgb1=(0.1, 0.2, 0.3), rgb2=(0.2, 0.3, 0.4), width=512, height=512)  # fmt: skip
-    grid = spec.add_material(name="grid", texrepeat=(2, 2), texuniform=True, reflectance=0)
-    grid.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grid"
-    light = {"specular": (0.3, 0.3, 0.3)}
-    spec.worldbody.add_light(pos=(0, 0, 3), dir=(0, 0, -1), diffuse=(1, 1, 1), **light)
-    spec.worldbody.add_light(pos=(0, -0.5, 0.4), mode=mujoco.mjtCamLight.mjCAMLIGHT_TARGETBODYCOM, targetbody="block",
-                             diffuse=(0.8, 0.8, 0.8), **light)  # fmt: skip
 
 
 SCENE = Scene(

@@ -1,0 +1,50 @@
+"""The workcell that SERL's real tasks share: impedance law, gripper, cameras, trackers and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from robotkit.schema import PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBox
+
+WORKSPACE_MIN_M, WORKSPACE_MAX_M = (0.25, -0.35, 0.0), (0.75, 0.35, 0.6)
+TILT_MAX_RAD, TURN_MAX_RAD = 0.6, 2.0
+"""Largest rotation vector of a tool target, away from a gripper that points straight down."""
+
+
+def impedance_cell(
+    name: str, world: PluginRef, cameras: Sequence[str], trackers: Sequence[str], max_step_m: float = 0.1
+) -> WorkcellConfig:
+    """A lock-step cell with a Panda under SERL's impedance law.
+
+    Args:
+        name: of the cell.
+        world: the scene.
+        cameras: names of cameras in the scene.
+        trackers: names of bodies in the scene.
+        max_step_m: largest distance between two tool targets.
+    """
+    return WorkcellConfig(
+        name=name,
+        clock="lockstep",
+        world=world,
+        robot=PluginRef(type="mujoco", options={"controller": "impedance"}),
+        gripper=PluginRef(type="mujoco"),
+        cameras={camera: PluginRef(type="mujoco") for camera in cameras},
+        trackers={tracker: PluginRef(type="mujoco") for tracker in trackers},
+        limits=SafetyLimits(
+            workspace=WorkspaceBox(
+                position_min_m=np.array(WORKSPACE_MIN_M),
+                position_max_m=np.array(WORKSPACE_MAX_M),
+                reference_quaternion_xyzw=np.array((1.0, 0.0, 0.0, 0.0)),
+                rotation_vector_min_rad=-np.array((TILT_MAX_RAD, TILT_MAX_RAD, TURN_MAX_RAD)),
+                rotation_vector_max_rad=np.array((TILT_MAX_RAD, TILT_MAX_RAD, TURN_MAX_RAD)),
+            ),
+            max_translation_step_m=max_step_m,
+            max_rotation_step_rad=0.6,
+            max_joint_step_rad=0.2,
+            # SERL's tasks command at 10 Hz; three missed commands in a row mean that nobody is there.
+            watchdog_s=0.35,
+        ),
+    )

@@ -1,0 +1,43 @@
+"""Cells of the scenes of SERL's real tasks, and how the scene tests drive them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import robotkit as rk
+
+HELD = {"mujoco-peg-insertion": "peg"}
+"""What the fingers hold after a reset, by cell."""
+CELLS = tuple(HELD)
+DOWN = np.array((1.0, 0.0, 0.0, 0.0))
+STIFF = rk.ComplianceParams(
+    translational_stiffness_n_m=3000.0, rotational_stiffness_nm=300.0, rotational_damping_nms_rad=9.0,
+    translational_ki=0.1, rotational_ki=0.1,
+)  # fmt: skip
+"""SERL's parameters for moves without contact."""
+
+
+def approach(cell: rk.Workcell, position_m: np.ndarray, duration_s: float) -> rk.CellState:
+    """Go towards a position in steps of at most 5 cm each 0.1 s, gripper down."""
+    state = cell.get_state()
+    for _ in range(round(duration_s / 0.1)):
+        here = state.robot.tcp_pose_in_base[:3]
+        way = np.asarray(position_m) - here
+        target = here + way * min(1.0, 0.05 / max(float(np.linalg.norm(way)), 1e-9))
+        state = cell.step(rk.PoseCommand(tcp_pose_in_base=np.concatenate((target, DOWN))), None, 0.1)
+    return state
+
+
+def push(cell: rk.Workcell, direction_m: np.ndarray, duration_s: float = 1.0) -> rk.CellState:
+    """Ask for a point that far from where the tool is now, for a while."""
+    target = cell.get_state().robot.tcp_pose_in_base.copy()
+    target[:3] += direction_m
+    for _ in range(round(duration_s / 0.1)):
+        state = cell.step(rk.PoseCommand(tcp_pose_in_base=target), None, 0.1)
+    return state
+
+
+def deepest_penetration_m(cell: rk.Workcell) -> float:
+    """How far the two deepest overlapping surfaces overlap at this moment."""
+    data = cell.world.data
+    return max([0.0, *(-contact.dist for contact in data.contact[: data.ncon])])

@@ -1,0 +1,126 @@
+"""Laws that hold in every scene of SERL's real tasks: rest, seeds, randomisation, options."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.spatial import is_inside, relative_pose
+from tests.sims.scene_cells import CELLS, HELD
+
+EVERYTHING = {
+    "friction": [0.7, 1.4], "mass": [0.8, 1.5], "object_xy_m": 0.02, "object_yaw_rad": 0.3, "grip_m": 0.003,
+    "camera_m": 0.02, "camera_rad": 0.05, "light": [0.5, 1.2],
+}  # fmt: skip
+VARIED = ("geom_friction", "body_mass", "body_inertia", "cam_pos", "cam_quat", "light_diffuse")
+
+
+@pytest.fixture(params=CELLS)
+def scene_cell(request):
+    with rk.make_workcell(request.param) as cell:
+        yield cell
+
+
+@pytest.fixture(scope="module", params=CELLS)
+def random_cell(request):
+    with rk.make_workcell(request.param, **{"world.randomisation": EVERYTHING}) as cell:
+        yield cell
+
+
+def start(cell, seed):
+    """Everything that a reset can vary, as one array."""
+    state = cell.reset(seed)
+    model = cell.world.model
+    return np.concatenate([cell.world.data.qpos, *(pose.pose_in_base for pose in state.poses.values()),
+                           *(getattr(model, name).ravel() for name in VARIED)])  # fmt: skip
+
+
+def test_nothing_drifts_in_two_seconds_of_rest_and_the_wrist_feels_only_what_is_held(scene_cell):
+    cell = scene_cell
+    cell.reset(0)
+    cell.clock.advance(0.2)
+    before = cell.get_state()
+    cell.clock.advance(2.0)
+    after = cell.get_state()
+    for name, pose in before.poses.items():
+        held = HELD.get(cell.name) == name
+        start_pose, end_pose = (
+            (
+                relative_pose(s.robot.tcp_pose_in_base, s.poses[name].pose_in_base)
+                if held
+                else s.poses[name].pose_in_base
+            )
+            for s in (before, after)
+        )
+        np.testing.assert_allclose(end_pose[:3], start_pose[:3], atol=5e-5, err_msg=name)
+        assert pose.stamp_s < after.poses[name].stamp_s
+    np.testing.assert_allclose(after.robot.wrench_in_tcp[:3], 0.0, atol=1.0)
+    assert np.abs(cell.world.data.qvel).max() < 1e-2
+
+
+def test_a_reset_takes_no_time_and_ends_with_the_tool_inside_the_workspace(scene_cell):
+    cell = scene_cell
+    before_s = cell.clock.now_s()
+    state = cell.reset(0)
+    assert cell.clock.now_s() == before_s
+    assert cell.world.data.time == 0.0
+    assert is_inside(state.robot.tcp_pose_in_base, cell.limits.workspace)
+
+
+def test_without_randomisation_every_seed_starts_alike(scene_cell):
+    np.testing.assert_array_equal(start(scene_cell, 1), start(scene_cell, 2))
+
+
+def test_a_seed_repeats_its_start_to_the_last_bit_and_another_differs(random_cell):
+    first = start(random_cell, 1)
+    other = start(random_cell, 2)
+    assert (first != other).mean() > 0.1
+    np.testing.assert_array_equal(start(random_cell, 1), first)
+
+
+def test_draws_go_on_from_the_seed_and_never_accumulate(random_cell):
+    starts = [start(random_cell, seed) for seed in (3, None, None)]
+    assert len({one.tobytes() for one in starts}) == 3
+    for expected in starts:
+        np.testing.assert_array_equal(start(random_cell, 3 if expected is starts[0] else None), expected)
+
+
+def test_what_the_caller_places_stays_where_it_was_put(random_cell):
+    name, home = next(iter(random_cell.world.scene.object_homes_in_base.items()))
+    pose = home + np.array((0.011, -0.013, 0.0, 0.0, 0.0, 0.0, 0.0))
+    np.testing.assert_allclose(random_cell.reset(5, {name: pose}).poses[name].pose_in_base, pose, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "fields"),
+    [
+        ("friction", [0.5, 0.6], {"geom_friction"}),
+        ("mass", [1.5, 1.6], {"body_mass", "body_inertia"}),
+        ("camera_m", 0.02, {"cam_pos"}),
+        ("camera_rad", 0.05, {"cam_quat"}),
+        ("light", [0.5, 0.6], {"light_diffuse"}),
+    ],
+)
+def test_an_option_varies_what_it_names_and_nothing_else(option, value, fields):
+    with rk.make_workcell(CELLS[0], **{f"world.randomisation.{option}": value}) as cell:
+        model = cell.world.model
+        nominal = {name: getattr(model, name).copy() for name in VARIED}
+        cell.reset(0)
+        assert {name for name in VARIED if not np.allclose(getattr(model, name), nominal[name])} == fields
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ({"world.randomisation.friction": [0.0, 1.0]}, "0 < low"),
+        ({"world.randomisation.light": [1.5, 1.0]}, "low <= high"),
+        ({"world.randomisation.object_xy_m": 3.0}, "less than or equal to 0.2"),
+        ({"world.randomisation.colour": 1.0}, "no such key"),
+        ({"world.scene_options.glue": True}, r"scene 'peg-insertion': glue: there is no such key.*clearance_m"),
+        ({"world.scene_options.clearance_m": 1.0}, "less than or equal to 0.005"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_name(override, text):
+    with pytest.raises(rk.InvalidConfiguration, match=text):
+        rk.make_workcell("mujoco-peg-insertion", **override)
