@@ -46,6 +46,14 @@ def forces_up_n(arm: FrankaRobot, simulator: FrankaSimulator, seconds: float) ->
     return np.array(forces)
 
 
+def press(arm: FrankaRobot, simulator: FrankaSimulator) -> None:
+    """Go down onto the table, and let the blow of the arrival die away."""
+    arm.reset()
+    arm.send(below(arm, 0.3))
+    wait_until(lambda: force_up_n(arm) > 15.0)
+    forces_up_n(arm, simulator, 0.5)
+
+
 def below(arm: FrankaRobot, distance_m: float) -> rk.PoseCommand:
     pose = arm.get_state().tcp_pose_in_base.copy()
     pose[2] -= distance_m
@@ -53,11 +61,11 @@ def below(arm: FrankaRobot, distance_m: float) -> rk.PoseCommand:
 
 
 def test_the_clip_bounds_the_contact_force_also_when_it_changes_in_contact(arm, simulator):
-    arm.reset()
-    arm.send(below(arm, 0.3))
-    wait_until(lambda: force_up_n(arm) > 15.0)
+    """Force = stiffness times clip within 5 %, and never above the larger of old and new bound on the way there."""
+    press(arm, simulator)
     for stiffness_n_m, clip_m in ((2000.0, 0.01), (2000.0, 0.003), (3000.0, 0.01), (2000.0, 0.01)):
         clip = [clip_m] * 3
+        before_n, bound_n = force_up_n(arm), stiffness_n_m * clip_m
         arm.set_compliance(
             rk.ComplianceParams(
                 translational_stiffness_n_m=stiffness_n_m,
@@ -65,17 +73,16 @@ def test_the_clip_bounds_the_contact_force_also_when_it_changes_in_contact(arm, 
                 translational_clip_max_m=clip,
             )
         )
-        before_n, bound_n = force_up_n(arm), stiffness_n_m * clip_m
         forces_n = forces_up_n(arm, simulator, 1.5)
-        assert np.median(forces_n[-len(forces_n) // 4 :]) == pytest.approx(bound_n, rel=0.08)
-        assert forces_n.max() < 1.15 * max(bound_n, before_n)
+        settled_n = np.median(forces_n[-len(forces_n) // 4 :])
+        print(f"{bound_n:g} N: {settled_n:.2f} N, at most {forces_n.max():.2f} N, before {before_n:.2f} N")
+        assert settled_n == pytest.approx(bound_n, rel=0.05)
+        assert forces_n.max() <= 1.05 * max(bound_n, before_n)
     arm.recover()
 
 
 def test_gains_change_in_the_motion_that_runs(arm, simulator):
-    arm.reset()
-    arm.send(below(arm, 0.3))
-    wait_until(lambda: force_up_n(arm) > 15.0)
+    press(arm, simulator)
     arm.set_compliance(rk.ComplianceParams(translational_stiffness_n_m=1000.0))
     forces_up_n(arm, simulator, 1.2)
     assert np.median(forces_up_n(arm, simulator, 0.3)) == pytest.approx(10.0, rel=0.1)

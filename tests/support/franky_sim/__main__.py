@@ -1,4 +1,4 @@
-"""The simulator's process: `python -m tests.support.franky_sim [--lockstep] [--table] [--frictionless] HOST`.
+"""The simulator's process: `python -m tests.support.franky_sim [--lockstep] [--table] HOST`.
 
 It says "ready" when it listens. After that every line on its standard input is a JSON object of faults to inject,
 answered by the arm's state when it has taken effect; the end of the input ends the process.
@@ -58,10 +58,9 @@ def main(arguments: list[str]) -> None:
     install()
     os.set_blocking(sys.stdin.fileno(), False)
     with MujocoSimulator() as simulator:
-        robot = simulator.add_robot()
+        simulator.add_robot()
         if "--table" in arguments:
             add_table(simulator)
-        robot.has_friction = "--frictionless" not in arguments
         with PacedLoop(simulator, hostname_candidates=[arguments[-1]]) as loop:
             server = loop.robot_servers[0]
             server.is_lockstep = "--lockstep" in arguments

@@ -23,23 +23,10 @@ class FrankaSimulator:
         is_lockstep: physics waits for the client, so that results do not depend on the load of the machine.
         has_table: put a table under the arm, its top 0.25 m above the base.
         is_lenient: do not enforce the communication constraints.
-        is_frictionless: the arm's joints have no dry friction.
     """
 
-    def __init__(
-        self,
-        *,
-        is_lockstep: bool = False,
-        has_table: bool = False,
-        is_lenient: bool = False,
-        is_frictionless: bool = False,
-    ) -> None:
-        options = {
-            "--lockstep": is_lockstep,
-            "--table": has_table,
-            "--lenient": is_lenient,
-            "--frictionless": is_frictionless,
-        }
+    def __init__(self, *, is_lockstep: bool = False, has_table: bool = False, is_lenient: bool = False) -> None:
+        options = {"--lockstep": is_lockstep, "--table": has_table, "--lenient": is_lenient}
         self._options = [name for name, is_on in options.items() if is_on]
         self._process: subprocess.Popen[str] | None = None
         self.host = free_host()

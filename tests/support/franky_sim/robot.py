@@ -15,8 +15,6 @@ class ContactRobot(FrankaMujocoRobot):
     """Adds the wrench that contacts cause, and an object between the fingers."""
 
     object_width_m = 0.0
-    has_friction = True
-    """False frees the arm's joints of dry friction, which no law can see."""
     _root = -1
 
     def set_hand_goal(self, width: float, max_velocity: float, max_force: float) -> None:
@@ -40,8 +38,6 @@ class ContactRobot(FrankaMujocoRobot):
         super()._attach_to_scene(model, data, prefix)
         joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, f"{prefix}fr3_joint1")
         self._root = model.body_rootid[model.jnt_bodyid[joint]]
-        if not self.has_friction:
-            model.dof_frictionloss[self._dof_addrs] = 0.0
 
     def _is_own(self, geom: int) -> bool:
         return bool(self._model.body_rootid[self._model.geom_bodyid[geom]] == self._root)
