@@ -1,0 +1,67 @@
+"""The settings of the hybrid agents, with the defaults of HIL-SERL's launcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rl.agents.continuous.drq_config import DrqConfig
+from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
+from rl.common.optimizers import OptimizerConfig
+from rl.errors import ConfigError
+
+_STEADY = OptimizerConfig(3e-4)
+
+
+@dataclass(frozen=True)
+class HybridConfig(DrqConfig):
+    """Soft actor-critic over the arms' motion, and a deep Q-network over what their grippers do.
+
+    Luo et al. 2024 (HIL-SERL, arXiv:2410.21845). The entropy that the temperature steers to counts the continuous
+    numbers of an action alone. `encoder`, `crop_padding` and `crops_as_in_serl` matter for agents that see images.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+
+    arms: ClassVar[int]
+    """Grippers that are chosen jointly, each the last number of its arm's part of the action."""
+
+    critic_ensemble_size: int = 2
+    """Critics held as one stacked set of parameters."""
+    critic_subsample_size: int | None = None
+    """Target critics whose minimum is the target; `None` takes all."""
+    discount: float = 0.97
+    """Per environment step."""
+    grasp_critic_optimizer: OptimizerConfig = _STEADY
+    """Optimizer of the grasp critic and, with images, of all encoders."""
+    grasp_hidden_dims: tuple[int, ...] = (256, 256)
+    """Widths of the grasp critic's trunk; activation and normalisation are those of the other trunks."""
+    grasp_exploration: float = 0.0
+    """Probability that an exploring policy draws the grippers' moves evenly instead of taking the best. HIL-SERL never
+    does, and leaves the discovery of a grasp to the human."""
+    critic_sees_gripper: bool = False
+    """Whether the critics of the motion see what the grippers do: what was done where they learn, and what the grasp
+    critic would do where the policy acts. HIL-SERL's do not."""
+    joint_last_step: bool = True
+    """Whether `update_high_utd(batch, n)` is HIL-SERL's schedule with `cta_ratio = n`: n - 1 slices train the critics,
+    the last one trains every network at once. Otherwise it is SERL's: all slices train the critics, then the whole
+    batch trains the rest."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        super().__post_init__()
+        if not 0 <= self.grasp_exploration <= 1:
+            raise ConfigError(f"grasp_exploration is {self.grasp_exploration}: a probability lies in [0, 1]")
+
+    def layout(self, action_dim: int) -> GripperLayout:
+        """Where the grippers sit in actions of this length."""
+        return GripperLayout(action_dim, self.arms)
+
+    def critic_action_dim(self, action_dim: int) -> int:
+        """Numbers of an action of this length that the critics of the motion see."""
+        return action_dim if self.critic_sees_gripper else self.layout(action_dim).continuous_dim
+
+    def optimizers(self) -> dict[str, OptimizerConfig]:
+        """The optimizer of each network."""
+        return {**super().optimizers(), "grasp_critic": self.grasp_critic_optimizer}
