@@ -40,7 +40,7 @@ def add_hole(
 
 
 def _add_side(body: Any, hole: Hole, mouth_m: np.ndarray, angle_rad: float, colour: Any) -> None:
-    """Wall below the chamfer, wall behind it, and the chamfer's sloping face, as seen along x and turned by the angle."""
+    """Wall below the chamfer, wall behind it and the chamfer's face, as seen along x, turned by the angle."""
     h, c, t = hole.apothem_m, hole.chamfer_m, hole.wall_m
     width = math.tan(math.pi / hole.sides)
     turn = Rotation.from_rotvec((0.0, 0.0, angle_rad))
