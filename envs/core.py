@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from envs.actions import ActionMap
 from envs.images import fit_image
-from envs.tasks.task import Task
+from envs.tasks.task import Outcome, Task
 from robotkit import InvalidConfiguration, Workcell
 from robotkit.schema import CellState
 
@@ -22,8 +22,9 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
     """One task in one workcell, be it simulated, real or remote.
 
     Observations are `{"state": {...}}` as the task defines it, plus `{"images": {camera: uint8 (height, width, 3)}}`
-    when the task looks through cameras. Every `info` holds `success` (bool). The env never truncates: time limits are
-    Gymnasium's `TimeLimit`, which the registered ids bring.
+    when the task looks through cameras. Every `info` holds `success` (bool), in a cell with a gripper
+    `gripper_changed` (bool: this step asked the fingers for another opening), and what the task adds. The env never
+    truncates: time limits are Gymnasium's `TimeLimit`, which the registered ids bring.
 
     Args:
         workcell: where it happens; it is connected at the first `reset` if it is not yet.
@@ -54,6 +55,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self.action_space = action_map.space
         self.observation_space = _observation_space(task)
         self._owns_workcell = owns_workcell
+        self._opening: float | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -72,7 +74,8 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self.workcell.connect()
         state = self.task.reset(self.workcell, self.np_random, options or {})
         self.action_map.reset(state)
-        return self._observe(state), {"success": self.task.evaluate(state).is_success}
+        self._opening = state.gripper.target_position if state.gripper is not None else None
+        return self._observe(state), self._info(state, self.task.evaluate(state))
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Command, let one control period pass, measure, judge.
@@ -85,7 +88,8 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         state = self.workcell.step(command, gripper, self.task.control_period_s)
         self.action_map.follow(state)
         outcome = self.task.evaluate(state)
-        return self._observe(state), outcome.reward, outcome.is_terminated, False, {"success": outcome.is_success}
+        info = self._info(state, outcome)
+        return self._observe(state), outcome.reward, outcome.is_terminated, False, info
 
     def render(self) -> np.ndarray | None:
         """The render camera's newest image, uint8 (height, width, 3); None without a render mode."""
@@ -98,14 +102,25 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         if self._owns_workcell:
             self.workcell.disconnect()
 
+    def _info(self, state: CellState, outcome: Outcome) -> dict[str, Any]:
+        info = {"success": outcome.is_success, **outcome.info}
+        if state.gripper is not None:
+            before, self._opening = self._opening, state.gripper.target_position
+            info["gripper_changed"] = before != self._opening
+        return info
+
     def _observe(self, state: CellState) -> Observation:
         observation: Observation = {"state": self.task.observe(state)}
         if self.task.image_cameras:
-            cameras, shape = self.workcell.cameras, self.task.image_shape
-            observation["images"] = {
-                name: fit_image(cameras[name].read().rgb, shape) for name in self.task.image_cameras
-            }
+            observation["images"] = self._look()
         return observation
+
+    def _look(self) -> dict[str, np.ndarray]:
+        views = {name: self.task.view(name) for name in self.task.image_cameras}
+        cameras = dict.fromkeys(view.camera for view in views.values())
+        frames = {name: self.workcell.cameras[name].read().rgb for name in cameras}
+        shape = self.task.image_shape
+        return {name: fit_image(view.cut(frames[view.camera]), shape) for name, view in views.items()}
 
 
 def _observation_space(task: Task) -> spaces.Dict:

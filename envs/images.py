@@ -1,9 +1,45 @@
-"""Fitting a camera's image to the shape that a task observes."""
+"""What a task sees of a camera's image, and how it is fitted to the shape that the task observes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
+
+from robotkit import InvalidConfiguration
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """A part of what one camera sees; several views may look through the same camera."""
+
+    camera: str
+    """Name of the camera in the cell."""
+    top: float = 0.0
+    """Edges as shares of the image's height and width, counted from its upper left corner, so that a view means the
+    same at every resolution."""
+    bottom: float = 1.0
+    left: float = 0.0
+    right: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.top < self.bottom <= 1.0 and 0.0 <= self.left < self.right <= 1.0):
+            raise InvalidConfiguration(
+                f"a view has 0 <= top < bottom <= 1 and 0 <= left < right <= 1, got {self.top=}, {self.bottom=}, "
+                f"{self.left=}, {self.right=}"
+            )
+
+    def cut(self, rgb: np.ndarray) -> np.ndarray:
+        """The part of an image, uint8 (height, width, 3), at least one pixel wide and high."""
+        height, width = rgb.shape[:2]
+        rows = _pixels(self.top, self.bottom, height)
+        return rgb[rows, _pixels(self.left, self.right, width)]
+
+
+def _pixels(start: float, stop: float, size: int) -> slice:
+    first = min(round(start * size), size - 1)
+    return slice(first, max(first + 1, round(stop * size)))
 
 
 def fit_image(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

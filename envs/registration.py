@@ -11,8 +11,12 @@ import gymnasium
 
 from envs.actions import ActionMap
 from envs.core import ManipulationEnv
+from envs.tasks.franka import FrankaTask, franka_actions
+from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.pick_cube import PickCube, pick_cube_actions
+from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from envs.tasks.task import Task
+from envs.wrappers.gripper_penalty import GripperPenalty
 from robotkit import InvalidConfiguration, Workcell, make_workcell
 
 DEFAULT_CELL = "mujoco-pick-cube"
@@ -25,11 +29,28 @@ class Entry:
     task: Callable[[], Task]
     action_map: Callable[[], ActionMap]
     max_episode_steps: int
+    cell: str = DEFAULT_CELL
+    """The cell that it stands in unless the caller names another."""
+    wrap: Callable[[ManipulationEnv], gymnasium.Env[Any, Any]] = lambda env: env
+    """What belongs around it always."""
+
+
+def franka_entry(task: type[FrankaTask], config: FrankaTaskConfig, cell: str = DEFAULT_CELL) -> Entry:
+    """A task on SERL's real robot, with the time limit and the gripper penalty of its config."""
+    return Entry(
+        lambda: task(config),
+        lambda: franka_actions(config),
+        config.max_episode_length,
+        cell,
+        lambda env: GripperPenalty(env, config.gripper_penalty, config.gripper_penalty_goes_to),
+    )
 
 
 TABLE: Mapping[str, Entry] = {
     "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100),
     "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100),
+    "FrankaReachPose-v0": franka_entry(FrankaTask, REACH_POSE),
+    "FrankaReachPoseVision-v0": franka_entry(FrankaTask, REACH_POSE_VISION),
 }
 
 
@@ -46,17 +67,18 @@ def register_all() -> None:
 
 def make_env(
     entry: str,
-    cell: str | Path | Workcell = DEFAULT_CELL,
+    cell: str | Path | Workcell | None = None,
     cell_overrides: Mapping[str, Any] | None = None,
     token: str | None = None,
     render_mode: str | None = None,
-) -> ManipulationEnv:
+) -> gymnasium.Env[Any, Any]:
     """Build the environment of one table entry, without the time limit that `gymnasium.make` adds.
 
     Args:
         entry: a key of `TABLE`.
-        cell: a registered workcell, the path of a .toml file, the URL of a robot server, or a built workcell. A
-            built one is shared: the environment connects it when it must, and never disconnects it.
+        cell: a registered workcell, the path of a .toml file, the URL of a robot server, or a built workcell; None
+            takes the entry's own. A built one is shared: the environment connects it when it must, and never
+            disconnects it.
         cell_overrides: single values of the workcell's configuration, such as `{"cameras.front.width_px": 256}`.
         token: for the robot server, when `cell` is a URL.
         render_mode: None or "rgb_array".
@@ -66,10 +88,11 @@ def make_env(
         UnknownPlugin: no cell of that name.
     """
     row = TABLE[entry]
-    workcell = open_cell(cell, cell_overrides or {}, token)
-    return ManipulationEnv(
+    workcell = open_cell(row.cell if cell is None else cell, cell_overrides or {}, token)
+    env = ManipulationEnv(
         workcell, row.task(), row.action_map(), render_mode, owns_workcell=not isinstance(cell, Workcell)
     )
+    return row.wrap(env)
 
 
 def open_cell(cell: str | Path | Workcell, overrides: Mapping[str, Any], token: str | None) -> Workcell:

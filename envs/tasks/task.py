@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
+from envs.images import ImageView
 from robotkit import InvalidConfiguration, Workcell
 from robotkit.schema import CellState
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Outcome(NamedTuple):
@@ -20,6 +24,8 @@ class Outcome(NamedTuple):
     is_success: bool
     is_terminated: bool
     """The episode ends here because of what happened; running out of time is not the task's business."""
+    info: Mapping[str, Any] = _NOTHING
+    """What else the env's `info` is to hold."""
 
 
 class Task(ABC):
@@ -29,7 +35,9 @@ class Task(ABC):
     state_space: spaces.Dict
     """Space of what `observe` returns."""
     image_cameras: tuple[str, ...] = ()
-    """Cameras whose images are part of the observation."""
+    """Names of the images that are part of the observation."""
+    image_views: Mapping[str, ImageView] = _NOTHING
+    """What each of them shows; one that is not named here is all that the camera of its name sees."""
     image_shape: tuple[int, int] = (128, 128)
     """(height, width) in pixels of the observed images."""
     render_camera: str = "front"
@@ -40,7 +48,8 @@ class Task(ABC):
     def require_devices(self, workcell: Workcell) -> None:
         """Raise `InvalidConfiguration` unless the cell has everything that the task needs."""
         missing = [f"a tracker for {name!r}" for name in self.trackers if name not in workcell.trackers]
-        missing += [f"a camera {name!r}" for name in self.image_cameras if name not in workcell.cameras]
+        seen = {self.view(name).camera: None for name in self.image_cameras}
+        missing += [f"a camera {name!r}" for name in seen if name not in workcell.cameras]
         if self.needs_gripper and workcell.gripper is None:
             missing.append("a gripper")
         if missing:
@@ -48,6 +57,10 @@ class Task(ABC):
                 f"{type(self).__name__} cannot be done in cell {workcell.name!r}, which lacks {' and '.join(missing)}; "
                 "add them to its workcell file or choose another cell"
             )
+
+    def view(self, image: str) -> ImageView:
+        """What the observed image called `image` shows."""
+        return self.image_views.get(image, ImageView(image))
 
     @abstractmethod
     def reset(self, workcell: Workcell, np_random: np.random.Generator, options: Mapping[str, Any]) -> CellState:

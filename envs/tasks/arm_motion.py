@@ -1,0 +1,80 @@
+"""Moving the tool to a pose in small steps over the cell's clock, and making sure that it arrived."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from robotkit import MotionFailed, Workcell, spatial
+from robotkit.schema import CellState, PoseCommand, WorkspaceBox
+from robotkit.workspace import clip_pose
+
+
+@dataclass(frozen=True)
+class ArmMotion:
+    """How fast, in which steps, how exactly, and where the tool may be on its way."""
+
+    workspace: WorkspaceBox
+    """Every target on the way is brought into it."""
+    period_s: float
+    """Time between two targets."""
+    speed_m_s: float = 0.15
+    speed_rad_s: float = 0.8
+    tolerance_m: float = 0.01
+    """An arm under impedance control never stands exactly at its target."""
+    tolerance_rad: float = 0.05
+    timeout_s: float = 3.0
+    """Time to come to rest after the last target was sent."""
+    still_m_s: float = 0.02
+    still_rad_s: float = 0.1
+
+    def run(self, workcell: Workcell, goal: np.ndarray) -> CellState:
+        """Move from the measured pose to `goal` (7,), on a straight line and the shortest arc, and come to rest there.
+
+        A start outside the box is brought into it first. Returns the state on arrival, whose `accepted` is `goal`.
+
+        Raises:
+            MotionFailed: the tool did not come to rest at the goal in time; it goes on pushing towards it.
+        """
+        goal = clip_pose(goal, self.workspace)
+        state = workcell.get_state()
+        for target in self.targets(state.robot.tcp_pose_in_base, goal):
+            state = workcell.step(PoseCommand.trusted(kind="pose", tcp_pose_in_base=target), None, self.period_s)
+        return self._come_to_rest(workcell, state, goal)
+
+    def targets(self, start: np.ndarray, goal: np.ndarray) -> list[np.ndarray]:
+        """Poses (7,) on the way, all inside the box, `goal` the last of them."""
+        distance_m = spatial.distance_between(start, goal)
+        angle_rad = spatial.angle_between(start[3:], goal[3:])
+        duration_s = max(distance_m / self.speed_m_s, angle_rad / self.speed_rad_s)
+        count = max(1, math.ceil(duration_s / self.period_s - 1e-9))
+        way = [spatial.interpolate(start, goal, number / count) for number in range(1, count)]
+        return [*(clip_pose(pose, self.workspace) for pose in way), goal]
+
+    def _come_to_rest(self, workcell: Workcell, state: CellState, goal: np.ndarray) -> CellState:
+        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=goal)
+        for _ in range(math.ceil(self.timeout_s / self.period_s)):
+            if self._has_arrived(state, goal):
+                return state
+            # The target is sent again, so that a watchdog does not take the waiting for silence.
+            state = workcell.step(command, None, self.period_s)
+        if self._has_arrived(state, goal):
+            return state
+        pose, twist = state.robot.tcp_pose_in_base, state.robot.tcp_twist_in_base
+        off_m, off_rad = spatial.distance_between(pose, goal), spatial.angle_between(pose[3:], goal[3:])
+        raise MotionFailed(
+            f"the tool did not come to rest at {np.round(goal, 4).tolist()} within {self.timeout_s:g} s: it is "
+            f"{off_m:.4f} m and {off_rad:.3f} rad away (allowed: {self.tolerance_m} m, {self.tolerance_rad} rad), at a "
+            f"speed of {float(np.linalg.norm(twist[:3])):.3f} m/s. Look what is in its way, then reset again"
+        )
+
+    def _has_arrived(self, state: CellState, goal: np.ndarray) -> bool:
+        pose, twist = state.robot.tcp_pose_in_base, state.robot.tcp_twist_in_base
+        return bool(
+            spatial.distance_between(pose, goal) <= self.tolerance_m
+            and spatial.angle_between(pose[3:], goal[3:]) <= self.tolerance_rad
+            and np.linalg.norm(twist[:3]) <= self.still_m_s
+            and np.linalg.norm(twist[3:]) <= self.still_rad_s
+        )
