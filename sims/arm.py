@@ -13,7 +13,7 @@ from sims.controllers.impedance import impedance_record, set_compliance
 from sims.controllers.joint import joint_record
 from sims.controllers.opspace import opspace_params
 from sims.controllers.records import ARM, JOINT_IMPEDANCE, JOINTS, OPERATIONAL_SPACE, TARGET, WORK, record
-from sims.models.panda import HOME_RAD, VELOCITY_MAX_RAD_S
+from sims.models.panda import VELOCITY_MAX_RAD_S
 from sims.physics import advance, measure_arm
 from sims.readings import STATE_SIZE, read_arm
 
@@ -27,14 +27,16 @@ class Arm:
         model: compiled model.
         data: its state.
         world: `WORLD` record of the physics steps.
+        home_rad: joint positions (7,) that the null space of the pose laws pulls to.
     """
 
-    def __init__(self, model: Any, data: Any, world: np.ndarray) -> None:
+    def __init__(self, model: Any, data: Any, world: np.ndarray, home_rad: np.ndarray) -> None:
         period_s = float(model.opt.timestep)
         self.pose_law = OPERATIONAL_SPACE
         """The law that follows pose targets."""
         self._data = data
         self._world = world
+        self._home_rad = home_rad
         self._tool_weight_n = model.body_subtreemass[model.body("attachment").id] * model.opt.gravity
         self._table = gather_addresses(model, data, self._tool_weight_n)
         self._target = record(TARGET)
@@ -63,7 +65,7 @@ class Arm:
         # SERL's controller forgets its error integral at every new target.
         self._integral[:] = 0.0
         if self._target["law"][0] != self.pose_law:
-            self._joints[:] = HOME_RAD
+            self._joints[:] = self._home_rad
             self._target["law"] = self.pose_law
 
     def follow_joints(self, positions_rad: np.ndarray) -> None:

@@ -12,7 +12,6 @@ from robotkit.errors import Unsupported
 from robotkit.spatial import compose, make_pose, wxyz_from_xyzw, xyzw_from_wxyz
 from sims.arm import Arm
 from sims.controllers.records import JOINTS
-from sims.models.panda import HOME_RAD
 from sims.scenes import Scene, grip_name
 
 GRIP_S = 0.5
@@ -44,7 +43,7 @@ class Placement:
     def start(self, poses_in_base: Mapping[str, np.ndarray]) -> None:
         """Put the arm at home with open fingers, and every object at its pose (7,) xyzw or at its home."""
         mujoco.mj_resetData(self._model, self._data)
-        self._data.qpos[:JOINTS] = HOME_RAD
+        self._data.qpos[:JOINTS] = self._scene.home_rad
         for name, pose in {**self._scene.object_homes_in_base, **poses_in_base}.items():
             self._place(name, pose)
         mujoco.mj_forward(self._model, self._data)

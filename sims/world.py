@@ -62,7 +62,7 @@ class MujocoWorld(BaseWorld):
         self.lock = threading.RLock()
         self.record = record(WORLD)
         self.record["period"] = config.physics_dt_s
-        self.arm = Arm(self.model, self.data, self.record)
+        self.arm = Arm(self.model, self.data, self.record, self.scene.home_rad)
         self._placement = Placement(self.model, self.data, self.scene, self.record)
         self._randomiser = Randomiser(self.model, self.scene, config.randomisation)
         self._is_random = config.randomisation.is_on

@@ -21,7 +21,7 @@ from robotkit.schema import (
 )
 from sims.controllers.records import CARTESIAN_IMPEDANCE, JOINTS, OPERATIONAL_SPACE
 from sims.devices.base import WorldDevice
-from sims.models.panda import HOME_RAD, LINKS, VELOCITY_MAX_RAD_S
+from sims.models.panda import LINKS, VELOCITY_MAX_RAD_S
 from sims.paths import PATH_TICK_S, minimum_jerk, path_duration_s
 
 _RANGES = np.array([link.joint_range_rad for link in LINKS if link.joint_range_rad is not None])
@@ -56,7 +56,7 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
             joint_position_min_rad=_RANGES[:, 0],
             joint_position_max_rad=_RANGES[:, 1],
             joint_velocity_max_rad_s=np.array(VELOCITY_MAX_RAD_S),
-            reset_joint_positions_rad=HOME_RAD,
+            reset_joint_positions_rad=self.world.scene.home_rad,
             command_kinds=("pose", "joint"),
         )
 

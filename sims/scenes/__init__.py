@@ -13,14 +13,9 @@ from pydantic import ValidationError
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import PluginConfig
 from robotkit.validation import describe
+from sims.models.panda import HOME_RAD
 
-_MODULES = {
-    "bin-relocation": "bin_relocation",
-    "cable-routing": "cable_routing",
-    "pcb-insertion": "pcb_insertion",
-    "peg-insertion": "peg_insertion",
-    "pick-cube": "pick_cube",
-}
+_MODULES = {"peg-insertion": "peg_insertion", "pick-cube": "pick_cube"}
 
 
 class SceneOptions(PluginConfig):
@@ -39,6 +34,8 @@ class Scene:
     held_in_tcp: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Pose (7,) in the tool frame of bodies that a reset puts between the closed fingers, unless it is told to put them
     elsewhere. For each there is a weld named `grip_name(body)`, which holds it until the fingers do."""
+    home_rad: np.ndarray = field(default_factory=HOME_RAD.copy)
+    """Joint positions (7,) of the arm at a reset."""
     Options: type[SceneOptions] = SceneOptions
 
     def options(self, values: Mapping[str, Any]) -> SceneOptions:

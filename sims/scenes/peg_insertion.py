@@ -80,10 +80,13 @@ def _add_peg(spec: Any, options: PegOptions) -> None:
 SOCKET_HOME = np.array((0.5, 0.0, SOCKET_HEIGHT_M, 0.0, 0.0, 0.0, 1.0))
 PEG_HOME = np.array((0.4, 0.2, PEG_HALF_WIDTH_M, 0.0, np.sqrt(0.5), 0.0, np.sqrt(0.5)))
 PEG_IN_TCP = np.array((0.0, 0.0, PEG_REACH_M, 1.0, 0.0, 0.0, 0.0))
+HOME_RAD = np.array((0.0, 0.0079, 0.0, -2.3616, 0.0, 2.3694, 0.7854))
+"""The tool is at (0.5, 0, 0.175) m, the tip of the peg 7 cm above the hole."""
 SCENE = Scene(
     name="peg-insertion",
     furnish=furnish,
     object_homes_in_base={"socket": SOCKET_HOME, "peg": PEG_HOME},
     held_in_tcp={"peg": PEG_IN_TCP},
+    home_rad=HOME_RAD,
     Options=PegOptions,
 )

@@ -73,7 +73,7 @@ def test_open_fingers_drop_the_peg_unless_it_is_welded():
             start = cell.reset(0)
             end = cell.step(None, rk.GripperCommand(position=1.0), 1.0)
             falls[grasp] = start.poses["peg"].pose_in_base[2] - end.poses["peg"].pose_in_base[2]
-    assert falls["friction"] > 0.3
+    assert falls["friction"] > 0.05
     assert abs(falls["welded"]) < 1e-3
 
 
