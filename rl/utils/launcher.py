@@ -1,4 +1,4 @@
-"""Factories of agents and buffers with SERL's argument names and defaults. Original: utils/launcher.py.
+"""Factories of agents and buffers with SERL's and HIL-SERL's argument names and defaults. Original: utils/launcher.py.
 
 They give the agents with SERL's networks and settings and its numbered bugs fixed; `config.as_in_serl()` of an agent's
 configuration undoes the fixes. Transitions are recorded by `rl.data.journal`, and demonstrations read by
@@ -8,6 +8,8 @@ configuration undoes the fixes. Transitions are recorded by `rl.data.journal`, a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypedDict, TypeVar, Unpack
 
 import gymnasium as gym
 import numpy as np
@@ -16,14 +18,59 @@ import torch
 from rl.agents.continuous.bc import BCAgent, BcConfig
 from rl.agents.continuous.drq import DrQAgent, DrqConfig
 from rl.agents.continuous.sac import SACAgent, SacConfig
+from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm, DualArmConfig
+from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm, SingleArmConfig
 from rl.agents.continuous.vice import VICEAgent, ViceConfig
 from rl.common.encoders import EncoderConfig
 from rl.common.typing import Observations
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
+from rl.data.schema import SCALAR
 from rl.errors import ConfigError
 
 IMAGE_KEYS = ("image",)
+
+ConfigT = TypeVar("ConfigT", bound=DrqConfig)
+
+
+class PixelSettings(TypedDict, total=False):
+    """What HIL-SERL's factories take beside seed and samples."""
+
+    image_keys: Iterable[str]
+    """Cameras that are looked at; `image` when not given."""
+    encoder_type: str
+    """small, resnet or resnet-pretrained, which is the default."""
+    reward_bias: float
+    """Added to every reward."""
+    target_entropy: float | None
+    """In nats; by default minus half the count of numbers that the policy chooses."""
+    discount: float
+    """Per step; 0.97 when not given."""
+    pretrained_path: str | None
+    """Weights of the frozen ResNet-10, see `EncoderConfig`."""
+    pretrained_sha256: str | None
+    """Their checksum."""
+
+
+def _with_settings(config: ConfigT, settings: PixelSettings) -> ConfigT:
+    encoder = EncoderConfig(
+        settings.get("encoder_type", "resnet-pretrained"),
+        tuple(settings.get("image_keys", IMAGE_KEYS)),
+        pretrained_path=settings.get("pretrained_path"),
+        pretrained_sha256=settings.get("pretrained_sha256"),
+    )
+    if encoder.encoder_type == "resnet-pretrained" and encoder.pretrained_path is None:
+        raise ConfigError(
+            "the encoder resnet-pretrained needs its weights, else it sees noise for ever: "
+            "pass pretrained_path and pretrained_sha256, or encoder_type='small'"
+        )
+    return replace(
+        config,
+        encoder=encoder,
+        reward_bias=settings.get("reward_bias", 0.0),
+        target_entropy=settings.get("target_entropy"),
+        discount=settings.get("discount", 0.97),
+    )
 
 
 def make_sac_agent(
@@ -103,6 +150,45 @@ def make_vice_agent(
     return VICEAgent.create_vice(sample_obs, np.shape(sample_action)[-1], config, seed=seed, device=device)
 
 
+def make_sac_pixel_agent(
+    seed: int,
+    sample_obs: Observations,
+    sample_action: np.ndarray,
+    *,
+    device: str | torch.device = "cpu",
+    **settings: Unpack[PixelSettings],
+) -> DrQAgent:
+    """HIL-SERL's agent for grippers that stay as they are: DrQ with two critics."""
+    config = _with_settings(DrqConfig(critic_ensemble_size=2, critic_subsample_size=None), settings)
+    return DrQAgent.create_drq(sample_obs, np.shape(sample_action)[-1], config, seed=seed, device=device)
+
+
+def make_sac_pixel_agent_hybrid_single_arm(
+    seed: int,
+    sample_obs: Observations,
+    sample_action: np.ndarray,
+    *,
+    device: str | torch.device = "cpu",
+    **settings: Unpack[PixelSettings],
+) -> DrQAgentHybridSingleArm:
+    """HIL-SERL's agent for one arm that learns to use its gripper, the last number of `sample_action`."""
+    config, action_dim = _with_settings(SingleArmConfig(), settings), np.shape(sample_action)[-1]
+    return DrQAgentHybridSingleArm.create_drq(sample_obs, action_dim, config, seed=seed, device=device)
+
+
+def make_sac_pixel_agent_hybrid_dual_arm(
+    seed: int,
+    sample_obs: Observations,
+    sample_action: np.ndarray,
+    *,
+    device: str | torch.device = "cpu",
+    **settings: Unpack[PixelSettings],
+) -> DrQAgentHybridDualArm:
+    """The same for two arms; each half of `sample_action` ends with a gripper."""
+    config, action_dim = _with_settings(DualArmConfig(), settings), np.shape(sample_action)[-1]
+    return DrQAgentHybridDualArm.create_drq(sample_obs, action_dim, config, seed=seed, device=device)
+
+
 def make_replay_buffer(
     env: gym.Env,
     capacity: int = 1_000_000,
@@ -110,6 +196,7 @@ def make_replay_buffer(
     image_keys: Iterable[str] = (),
     *,
     seed: int = 0,
+    include_grasp_penalty: bool = False,
 ) -> ReplayBuffer | MemoryEfficientReplayBuffer:
     """A replay buffer for the spaces of `env`.
 
@@ -119,15 +206,18 @@ def make_replay_buffer(
         type: `replay_buffer`, or `memory_efficient_replay_buffer`, which stores every image once.
         image_keys: images of the latter, with a leading axis of frames.
         seed: of the buffer's draws.
+        include_grasp_penalty: whether transitions have the field `grasp_penalty`, which the hybrid agents learn from.
 
     Raises:
         ConfigError: another type.
     """
+    spaces = env.observation_space, env.action_space
+    extras = {"grasp_penalty": SCALAR} if include_grasp_penalty else None
     match type:
         case "replay_buffer":
-            return ReplayBuffer(env.observation_space, env.action_space, capacity, seed=seed)
+            return ReplayBuffer(*spaces, capacity, seed=seed, extras=extras)
         case "memory_efficient_replay_buffer":
-            return MemoryEfficientReplayBuffer(env.observation_space, env.action_space, capacity, image_keys, seed=seed)
+            return MemoryEfficientReplayBuffer(*spaces, capacity, image_keys, seed=seed, extras=extras)
         case unknown:
             raise ConfigError(
                 f"no replay buffer is named {unknown!r}. Known: replay_buffer, memory_efficient_replay_buffer"

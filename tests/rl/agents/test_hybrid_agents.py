@@ -9,6 +9,7 @@ from rl.agents.continuous.sac_hybrid_dual import DualArmConfig, SACAgentHybridDu
 from rl.agents.continuous.sac_hybrid_policy import make_hybrid_policy
 from rl.agents.continuous.sac_hybrid_single import SACAgentHybridSingleArm
 from rl.errors import CheckpointError, ConfigError, DataError
+from rl.utils.flax_params import to_flax_params
 from tests.rl.agents.hybrids import ACTION, OBSERVATION, changed, make_agent, make_batch, make_config
 from tests.rl.agents.pixels import assert_same, moved, parameters
 
@@ -234,6 +235,19 @@ def test_a_compiled_run_equals_an_eager_run_over_50_updates():
         batch = make_batch(64, 7, seed)
         assert_same(eager.update(batch), compiled.update(batch), rtol=1e-3, atol=1e-4)
     assert_same(parameters(eager.state.modules), parameters(compiled.state.modules), rtol=1e-3, atol=1e-4)
+
+
+def test_parameters_have_hil_serls_names_and_shapes():
+    params = to_flax_params(make_agent(2).state.modules)
+    found = {path: params[path].shape for path in params if path.startswith("modules_grasp_critic/")}
+    assert found == {
+        "modules_grasp_critic/network/Dense_0/kernel": (OBSERVATION, 16),
+        "modules_grasp_critic/network/Dense_0/bias": (16,),
+        "modules_grasp_critic/network/LayerNorm_0/scale": (16,),
+        "modules_grasp_critic/network/LayerNorm_0/bias": (16,),
+        "modules_grasp_critic/Dense_0/kernel": (16, 9),
+        "modules_grasp_critic/Dense_0/bias": (9,),
+    }
 
 
 def test_wrong_requests_are_refused():
