@@ -19,7 +19,7 @@ from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
 
-DATA_NAMES = ("import-demos",)
+DATA_NAMES = ("import-demos", "convert")
 
 USAGE = """usage: python -m rl COMMAND [options]
 
@@ -31,6 +31,7 @@ USAGE = """usage: python -m rl COMMAND [options]
   replay   take the actions of recorded episodes again, here or in another cell
 
   import-demos    pickled demonstrations of SERL or HIL-SERL to a demonstration file
+  convert         weights of SERL to ours: the public ResNet-10, or a checkpoint of its agent for states
 
 `python -m rl COMMAND --help` lists every option. `--preset NAME` or `--config FILE` choose what the options start from.
 """

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
+import gymnasium as gym
 import tyro
 from rich.console import Console
 from rich.progress import Progress
@@ -74,6 +75,57 @@ def report(summary: DemoSummary, path: Path, console: Console) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Convert:
+    """Turn weights of SERL into a file of ours.
+
+    What the source holds decides: the public `resnet10_params.pkl` becomes a `.safetensors` file for the encoder
+    `resnet-pretrained`; a checkpoint of SERL's agent for states becomes a run's directory that `eval` can read.
+    """
+
+    source: tyro.conf.Positional[Path]
+    """A file, or the directory that `save_checkpoint` wrote to, whose newest checkpoint is taken."""
+    out: Path
+    """The `.safetensors` file, or the directory, to write."""
+    sha256: str | None = None
+    """Checksum of the source: nothing is read from another file."""
+    preset: str = "serl"
+    """Settings of the agent that the checkpoint does not tell."""
+    env: str | None = None
+    """Environment of the agent; the preset's by default."""
+    cell: str | None = None
+    """Workcell of that environment."""
+    activations: str | None = None
+    """Activation of the agent's networks; the preset's by default, as in SERL."""
+
+
+def convert_weights(asked: Convert, console: Console) -> None:
+    """Run `convert`."""
+    from rl.presets import make_preset
+    from rl.utils.convert import ConvertedTrunk, convert
+
+    config = make_preset(asked.preset)
+    sac = config.sac if asked.activations is None else replace(config.sac, activations=asked.activations)
+    config = replace(config, env=asked.env or config.env, cell=asked.cell, sac=sac)
+
+    def sizes() -> tuple[int, int]:
+        with closing(make_env(config.env, config.cell, config.adaptation())) as env:
+            return gym.spaces.flatdim(env.observation_space), gym.spaces.flatdim(env.action_space)
+
+    made = convert(asked.source, asked.out, config, asked.sha256, sizes)
+    if isinstance(made, ConvertedTrunk):
+        left_out = f"; left out: {', '.join(made.left_out)}" if made.left_out else ""
+        console.print(f"{made.path}: {made.parameters} parameters of the ResNet-10{left_out}", highlight=False)
+        console.print(f"SHA-256 {made.sha256}", highlight=False, soft_wrap=True)
+        return
+    console.print(
+        f"{made.directory}: agent after {made.updates} updates, {made.observation_dim} numbers in, {made.action_dim} "
+        f"out; measure it with: python -m rl eval --out {made.directory}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 Asked = TypeVar("Asked")
 
 
@@ -86,5 +138,6 @@ def _command(name: str, kind: type[Asked], run: Callable[[Asked, Console], None]
 
 DATA_COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "import-demos": _command("import-demos", ImportDemos, import_demos),
+    "convert": _command("convert", Convert, convert_weights),
 }
 """By name; each takes the command line after it."""
