@@ -9,11 +9,19 @@ from typing import Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
+from rl.common.encoders import EncoderConfig
 from rl.environments import Adaptation
 from rl.errors import ConfigError
+from rl.pixels import ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
+
+PIXEL_AGENTS = frozenset({"drq"})
+"""Agents that look at images."""
+
+_ALL_CAMERAS = DrqConfig(encoder=EncoderConfig(image_keys=None))
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,10 @@ class TrainConfig:
     """
 
     preset: str = "default"
-    """Settings to start from: default, serl (SERL's own) or demo (learns from demonstrations); other options change
-    single values."""
+    """Settings to start from: default, serl (SERL's own) or demo (learns from demonstrations), and drq and drq-demo,
+    which are the same from images; other options change single values."""
+    agent: Literal["sac", "drq"] = "sac"
+    """`sac` learns from vectors, `drq` from images and state."""
     env: str = "envs:PandaPickCube-v0"
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
@@ -136,6 +146,10 @@ class TrainConfig:
     """Threads of the learner's arithmetic; an actor has one."""
 
     sac: SacConfig = field(default_factory=SacConfig)
+    """Settings of `--agent sac`."""
+    drq: DrqConfig = _ALL_CAMERAS
+    """Settings of `--agent drq`."""
+    images: ImagesConfig = field(default_factory=ImagesConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     link: LinkConfig = field(default_factory=LinkConfig)
@@ -170,7 +184,10 @@ class TrainConfig:
 
     def adaptation(self) -> Adaptation:
         """How the environment looks to the agent."""
-        return Adaptation(self.action_repeat, self.frame_stack)
+        if self.agent not in PIXEL_AGENTS:
+            return Adaptation(self.action_repeat, self.frame_stack)
+        cameras = self.drq.encoder.image_keys
+        return Adaptation(self.action_repeat, self.frame_stack, True, cameras, self.images)
 
     def directory(self) -> Path:
         """The run's directory."""

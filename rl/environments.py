@@ -1,14 +1,15 @@
-"""How an environment is built for a state agent: flat float32 observations, actions in [-1, 1]."""
+"""How an environment is built for an agent: flat float32 observations or images, actions in [-1, 1]."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError
+from rl.pixels import ImagesConfig, has_images, see
 
 
 class RepeatAction(gym.Wrapper):
@@ -42,6 +43,12 @@ class Adaptation:
     """Environment steps that one action lasts."""
     frame_stack: int = 1
     """Newest observations that are handed over together, oldest first; the first one of an episode is repeated."""
+    sees_images: bool = False
+    """Whether the agent gets images and state apart, as `rl.pixels.see` gives them, instead of one vector."""
+    cameras: tuple[str, ...] | None = None
+    """Cameras that it sees; all by default."""
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    """How their images are handed over."""
 
 
 AS_IT_IS = Adaptation()
@@ -59,12 +66,21 @@ def make_env(
         render_mode: Gymnasium's.
 
     Raises:
-        ConfigError: there is no such environment, it takes no cell, or a state agent cannot use it.
+        ConfigError: there is no such environment, it takes no cell, or such an agent cannot use it.
+    """
+    return adapt(open_env(env_id, cell, render_mode), adaptation)
+
+
+def open_env(env_id: str, cell: str | None = None, render_mode: str | None = None) -> gym.Env:
+    """The environment as it is; the arguments are those of `make_env`.
+
+    Raises:
+        ConfigError: there is no such environment, or it takes no cell.
     """
     wanted = {"cell": cell, "render_mode": render_mode}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
-        env = gym.make(env_id, **options)
+        return gym.make(env_id, **options)
     except ImportError as error:
         raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
     except gym.error.Error as error:
@@ -73,20 +89,21 @@ def make_env(
         if cell is None or "cell" not in str(error):
             raise
         raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
-    return adapt(env, adaptation)
 
 
 def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:
-    """Wrap a built environment for a state agent.
+    """Wrap a built environment for an agent.
 
     Raises:
-        ConfigError: actions are not a bounded Box, or the observation holds images.
+        ConfigError: actions are not a bounded Box, or images are where there should be none and the reverse.
     """
-    _check(env)
+    _check(env, adaptation)
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]
         env = gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+    if adaptation.sees_images:
+        return see(env, adaptation.cameras, adaptation.images, adaptation.frame_stack)
     if not isinstance(env.observation_space, gym.spaces.Box) or len(env.observation_space.shape) != 1:
         env = gym.wrappers.FlattenObservation(env)
     if env.observation_space.dtype != np.float32:
@@ -103,15 +120,11 @@ def _as_float32(env: gym.Env) -> gym.Env:
     return gym.wrappers.TransformObservation(env, lambda observation: observation.astype(np.float32), space)
 
 
-def _check(env: gym.Env) -> None:
+def _check(env: gym.Env, adaptation: Adaptation) -> None:
     actions = env.action_space
     if not isinstance(actions, gym.spaces.Box) or len(actions.shape) != 1 or not actions.is_bounded():
         raise ConfigError(f"soft actor-critic needs bounded actions in a flat Box, not {actions}")
-    if any(space.dtype == np.uint8 for space in _boxes(env.observation_space)):
-        raise ConfigError("this observation holds images, and a state agent cannot see: choose an --env without them")
-
-
-def _boxes(space: gym.Space) -> list[gym.Space]:
-    if isinstance(space, gym.spaces.Dict):
-        return [box for inner in space.spaces.values() for box in _boxes(inner)]
-    return [space]
+    if has_images(env.observation_space) and not adaptation.sees_images:
+        raise ConfigError(
+            "this observation holds images, and a state agent cannot see: choose --agent drq, or an --env without them"
+        )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
-from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import Batch
+from rl.data.sink import TransitionSink
 
 
 class Feed:
@@ -18,7 +18,7 @@ class Feed:
         discount: per step.
     """
 
-    def __init__(self, journal: TransitionJournal, replay: ReplayBuffer, n_step: int, discount: float) -> None:
+    def __init__(self, journal: TransitionJournal, replay: TransitionSink, n_step: int, discount: float) -> None:
         self._journal = journal
         self._replay = replay
         self._n_step = n_step

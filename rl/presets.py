@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 
+from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
+from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
-from rl.config import EvaluationConfig, ReplayConfig, TrainConfig
+from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig
 from rl.errors import ConfigError
+from rl.pixels import ImagesConfig
 
 
 def default() -> TrainConfig:
@@ -67,7 +70,75 @@ def demo() -> TrainConfig:
     )
 
 
-PRESETS: Mapping[str, Callable[[], TrainConfig]] = {"default": default, "serl": serl, "demo": demo}
+def drq() -> TrainConfig:
+    """SERL's `async_drq_sim`: two cameras at full size, half of every batch from demonstrations; give --replay.demos.
+
+    The original's frozen ResNet-10 needs a file of weights: --drq.encoder.encoder-type resnet-pretrained and
+    --drq.encoder.pretrained-path. Without one the small encoder learns from nothing.
+    """
+    return TrainConfig(
+        preset="drq",
+        agent="drq",
+        env="envs:PandaPickCubeVision-v0",
+        batch_size=256,
+        utd_ratio=4,
+        random_steps=1000,
+        training_starts=1000,
+        publish_every=30,
+        log_every=10,
+        drq=DrqConfig(encoder=EncoderConfig(image_keys=None)).as_in_serl(),
+        replay=ReplayConfig(capacity=200_000),
+        evaluation=EvaluationConfig(every_steps=2000, episodes=5),
+        link=LinkConfig(capacity=2000),
+    )
+
+
+def drq_demo() -> TrainConfig:
+    """Learns to lift the cube from images of 64 x 64 pixels on two CPU cores; the counterpart of `demo`."""
+    steps, utd_ratio, env_steps_per_update = 12_000, 2, 2
+    updates = steps // env_steps_per_update
+    return TrainConfig(
+        preset="drq-demo",
+        agent="drq",
+        env="envs:PandaPickCubeVision-v0",
+        frame_stack=3,
+        images=ImagesConfig(size=64, frames=1),
+        steps=steps,
+        batch_size=128,
+        utd_ratio=utd_ratio,
+        env_steps_per_update=env_steps_per_update,
+        max_lead=32,
+        random_steps=300,
+        training_starts=300,
+        publish_every=5,
+        log_every=50,
+        checkpoint_every=1000,
+        compile=False,
+        drq=DrqConfig(
+            encoder=EncoderConfig("compact", image_keys=None, bottleneck_dim=64),
+            crop_padding=2,
+            critic_ensemble_size=2,
+            critic_subsample_size=None,
+            discount=0.97,
+            activations="relu",
+            target_entropy=-8.0,
+            average_policy=True,
+            actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
+            critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * utd_ratio),
+        ),
+        replay=ReplayConfig(capacity=50_000, n_step=10),
+        evaluation=EvaluationConfig(every_steps=2000, episodes=10),
+        link=LinkConfig(capacity=2000),
+    )
+
+
+PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
+    "default": default,
+    "serl": serl,
+    "demo": demo,
+    "drq": drq,
+    "drq-demo": drq_demo,
+}
 
 
 def make_preset(name: str) -> TrainConfig:

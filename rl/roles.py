@@ -8,19 +8,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium as gym
 import torch
 
 from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.agent_kinds import KINDS
 from rl.agents.continuous.sac import SACAgent
-from rl.agents.continuous.sac_policy import SacPolicy, make_policy
+from rl.agents.continuous.sac_policy import SacPolicy
 from rl.config import TrainConfig
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
-from rl.data.replay_buffer import ReplayBuffer
 from rl.environments import make_env
 from rl.errors import CheckpointNotFound
 from rl.feed import Feed
@@ -70,19 +69,19 @@ def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress
     """Build the learner's objects, from the newest checkpoint if there is one, and train to the end."""
     out = config.directory()
     agent = make_agent(config, spec, seeds)
-    replay = _make_buffer(spec, config.replay.capacity, seeds.integer("replay"))
-    sources = _mixed(config, spec, replay, seeds)
-    batches = MixedBatches(sources, config.batch_size * config.utd_ratio)
     checkpoints = Checkpoints(out / CHECKPOINTS, keep=config.keep_checkpoints)
     state = _newest_state(checkpoints)
     if state is not None:
         agent.load_state_dict(state["agent"])
         progress.updates, progress.episodes = state["updates"], state["episodes"]
+    replay = KINDS[config.agent].make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
+    sources = _mixed(config, spec, agent, replay, seeds)
+    batches = MixedBatches(sources, config.batch_size * config.utd_ratio)
     if config.compile:
         agent.compile()
     metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        feed = Feed(journal, replay, config.replay.n_step, config.sac.discount)
+        feed = Feed(journal, replay, config.replay.n_step, agent.config.discount)
         loop = LearnerLoop(agent, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
         loop.gather(stop)
         if stop.is_set():
@@ -108,7 +107,7 @@ def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
     with closing(env), _link(config, _hello(name, spec, "actor")) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
         own = Seeds(seeds.integer(f"{name} from step {link.welcome.env_steps}"))
-        policy = make_policy(spec_size(spec.observation), spec_size(spec.action), config.sac, own.integer("policy"))
+        policy = KINDS[config.agent].make_policy(config, spec, own.integer("policy"))
         run_actor(env, policy, link, plan, own, stop)
         if link.dropped:
             logger.warning("%d transitions were dropped: the learner was away or too slow for too long", link.dropped)
@@ -119,7 +118,7 @@ def run_watch_role(config: TrainConfig, stop: Stop) -> None:
     torch.set_num_threads(1)
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env)
-    policy = make_policy(spec_size(spec.observation), spec_size(spec.action), config.sac, config.seed)
+    policy = KINDS[config.agent].make_policy(config, spec, config.seed)
     with closing(env), _link(config, _hello("evaluator", spec, "evaluator")) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
 
@@ -140,21 +139,12 @@ def load_policy(config: TrainConfig, checkpoint: Path | None, spec: AgentSpec) -
 
 def make_agent(config: TrainConfig, spec: AgentSpec, seeds: Seeds, device: str | None = None) -> SACAgent:
     """The agent that is trained."""
-    observation, action = spec_size(spec.observation), spec_size(spec.action)
-    return SACAgent.create_states(
-        observation, action, config.sac, seed=seeds.integer("agent"), device=device or config.device
-    )
+    return KINDS[config.agent].make_agent(config, spec, seeds.integer("agent"), device or config.device)
 
 
 def make_schedule(config: TrainConfig) -> Schedule:
     """The pace of a run."""
     return Schedule(config.steps, config.training_starts, config.env_steps_per_update, config.max_lead)
-
-
-def spec_size(spec: Any) -> int:
-    """Length of the vectors in a flat space."""
-    space = build_space(spec)
-    return gym.spaces.flatdim(space)
 
 
 def _rhythm(config: TrainConfig) -> Rhythm:
@@ -163,19 +153,17 @@ def _rhythm(config: TrainConfig) -> Rhythm:
     )
 
 
-def _make_buffer(spec: AgentSpec, capacity: int, seed: int) -> ReplayBuffer:
-    return ReplayBuffer(build_space(spec.observation), build_space(spec.action), capacity, seed=seed)
-
-
-def _mixed(config: TrainConfig, spec: AgentSpec, replay: ReplayBuffer, seeds: Seeds) -> list[tuple[Source, float]]:
+def _mixed(
+    config: TrainConfig, spec: AgentSpec, agent: SACAgent, replay: Source, seeds: Seeds
+) -> list[tuple[Source, float]]:
     """The replay buffer alone, or with the demonstrations beside it."""
     files = config.replay.demos
     if not files:
         return [(replay, 1.0)]
     capacity = sum(summarize_demos(file).transitions for file in files)
-    demos = _make_buffer(spec, capacity, seeds.integer("demos"))
+    demos = KINDS[config.agent].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     for file in files:
-        n_step = NStep(config.replay.n_step, config.sac.discount)
+        n_step = NStep(config.replay.n_step, agent.config.discount)
         spaces = build_space(spec.observation), build_space(spec.action)
         summary = load_demos(file, demos, *spaces, n_step=n_step)
         logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)

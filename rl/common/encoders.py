@@ -25,16 +25,17 @@ class EncoderConfig:
     """
 
     encoder_type: str = "small"
-    """`small` (four convolutions), `resnet` (ResNet-10 from scratch), or `resnet-pretrained` (a frozen ResNet-10 that
-    all cameras share, with a head for each)."""
-    image_keys: tuple[str, ...] = ("image",)
-    """The cameras that are looked at."""
+    """`small` (four convolutions), `compact` (three, with learned embeddings: for small images and no GPU), `resnet`
+    (ResNet-10 from scratch), or `resnet-pretrained` (a frozen ResNet-10 that all cameras share, with a head for
+    each)."""
+    image_keys: tuple[str, ...] | None = ("image",)
+    """The cameras that are looked at; `None` stands for all that the observation has."""
     use_proprio: bool = True
     """Whether `state` is part of the features."""
     proprio_latent_dim: int = 64
     """Length of the encoded state."""
     pooling_method: str = "spatial_learned_embeddings"
-    """Pooling of the ResNets; `small` averages."""
+    """Pooling of the ResNets and of `compact`; `small` averages."""
     num_spatial_blocks: int = 8
     """Embeddings of each channel."""
     bottleneck_dim: int = 256
@@ -48,8 +49,18 @@ class EncoderConfig:
         """Refuse an encoder that does not exist."""
         if self.encoder_type not in ENCODERS:
             raise ConfigError(f"no encoder is named {self.encoder_type!r}. Known: {', '.join(ENCODERS)}")
-        if not self.image_keys:
+        if self.image_keys is not None and not self.image_keys:
             raise ConfigError("image_keys is empty: an agent for pixels needs at least one camera")
+
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that are looked at.
+
+        Raises:
+            ConfigError: nobody has said which they are.
+        """
+        if self.image_keys is None:
+            raise ConfigError("image_keys is None: name the cameras that the agent looks at")
+        return self.image_keys
 
 
 def _small(config: EncoderConfig) -> dict[str, PooledEncoder]:
@@ -57,8 +68,18 @@ def _small(config: EncoderConfig) -> dict[str, PooledEncoder]:
         key: SmallEncoder(
             (32, 64, 128, 256), (3,) * 4, (2,) * 4, "VALID", "avg", config.bottleneck_dim, config.num_spatial_blocks
         )
-        for key in config.image_keys
+        for key in config.cameras()
     }
+
+
+def _compact(config: EncoderConfig) -> dict[str, PooledEncoder]:
+    return {
+        key: SmallEncoder(
+            (16, 32, 32), (5, 3, 3), (4, 2, 1), "VALID", config.pooling_method, config.bottleneck_dim,
+            config.num_spatial_blocks,
+        )
+        for key in config.cameras()
+    }  # fmt: skip
 
 
 def _resnet(config: EncoderConfig) -> dict[str, PooledEncoder]:
@@ -70,7 +91,7 @@ def _resnet(config: EncoderConfig) -> dict[str, PooledEncoder]:
             bottleneck_dim=config.bottleneck_dim,
             pre_pooling=False,
         )
-        for key in config.image_keys
+        for key in config.cameras()
     }
 
 
@@ -87,12 +108,13 @@ def pretrained_heads(config: EncoderConfig, trunk: nn.Module) -> dict[str, Poole
             bottleneck_dim=config.bottleneck_dim,
             pretrained_encoder=trunk,
         )
-        for key in config.image_keys
+        for key in config.cameras()
     }
 
 
 ENCODERS: Mapping[str, Callable[[EncoderConfig], dict[str, PooledEncoder]]] = {
     "small": _small,
+    "compact": _compact,
     "resnet": _resnet,
     "resnet-pretrained": _pretrained,
 }
@@ -105,7 +127,7 @@ def make_encoder(config: EncoderConfig) -> EncodingWrapper:
         config.use_proprio,
         config.proprio_latent_dim,
         enable_stacking=True,
-        image_keys=config.image_keys,
+        image_keys=config.cameras(),
     )
 
 

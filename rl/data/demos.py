@@ -13,8 +13,8 @@ import numpy as np
 
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
-from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import Batch, stack
+from rl.data.sink import TransitionSink
 from rl.data.spaces import describe_spaces
 from rl.errors import DataError
 
@@ -152,7 +152,7 @@ def run_episode(
 
 def load_demos(
     path: str | os.PathLike[str],
-    buffer: ReplayBuffer,
+    buffer: TransitionSink,
     observation_space: gym.Space,
     action_space: gym.Space,
     *,

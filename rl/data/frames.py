@@ -2,63 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from rl.data.schema import Field
 
+_DIGEST_BYTES = 16
+_MIN_REACH = 64
+_REACH_SHARE = 10
+
+
+@dataclass(frozen=True)
+class FrameEncoding:
+    """What is kept of a frame instead of its images, such as the feature maps of a frozen network."""
+
+    fields: Mapping[str, Field]
+    """Shape and dtype of one frame's arrays, by the names that samples give them."""
+    encode: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+    """Images (N, height, width, channels) by camera to those arrays, each with N in front."""
+
 
 class FrameStore:
     """Keeps the newest frames. A frame is what all cameras saw at one moment; its number counts from 0 for ever.
 
+    A frame is recognised by a 128-bit digest of its pixels among the newest tenth of the store, so that the same moment
+    may come again in another order: as the next observation n steps later, or from several actors in turn.
+
     Args:
         cameras: shape and dtype of one image, by camera.
         capacity: number of frames kept.
+        most: frames that `place` is given for one user at most.
+        encoding: what is kept instead of images; the images themselves when None.
     """
 
-    def __init__(self, cameras: Mapping[str, Field], capacity: int) -> None:
+    def __init__(
+        self, cameras: Mapping[str, Field], capacity: int, most: int, encoding: FrameEncoding | None = None
+    ) -> None:
         self.capacity = capacity
         self.written = 0
-        self._images = {name: np.zeros((capacity, *camera.shape), camera.dtype) for name, camera in cameras.items()}
+        self.forgotten = 0
+        """Users below this number have lost a frame."""
+        self._cameras = tuple(cameras)
+        self._encoding = encoding
+        fields = cameras if encoding is None else encoding.fields
+        self._arrays = {name: np.zeros((capacity, *field.shape), field.dtype) for name, field in fields.items()}
+        self._digests: list[bytes] = [b""] * capacity
+        self._numbers: dict[bytes, int] = {}
+        self._last_user = np.full(capacity, -1, dtype=np.int64)
+        # What a user is given may not be overwritten by what else is written for it.
+        self._reach = min(capacity - most, max(_MIN_REACH, capacity // _REACH_SHARE))
 
     @property
     def oldest(self) -> int:
         """Number of the oldest frame that is still here."""
         return max(0, self.written - self.capacity)
 
-    def place(self, stacks: Mapping[str, np.ndarray], guesses: Sequence[int]) -> np.ndarray:
-        """Name the frames of a stack, storing only those that are not here yet.
+    def place(self, moments: Sequence[Mapping[str, np.ndarray]], first_user: int) -> np.ndarray:
+        """Name the frames of consecutive users, storing only those that are not here yet.
 
         Args:
-            stacks: (frames, ...) images by camera, oldest first.
-            guesses: for each frame the number that it probably has, or -1. A guess is believed only when every pixel
-                agrees, so that a wrong one costs memory and never a wrong image.
+            moments: images (N, stack, ...) by camera, one mapping for each stack that a user has.
+            first_user: number of the first of the N users; they count upwards.
 
         Returns:
-            (frames,) numbers.
+            (N, moments, stack) numbers.
         """
-        numbers = np.empty(len(guesses), dtype=np.int64)
-        previous = -1
-        for position, guess in enumerate(guesses):
-            frame = {name: stack[position] for name, stack in stacks.items()}
-            known = next((number for number in (guess, previous) if self._holds(number, frame)), None)
-            numbers[position] = previous = self._write(frame) if known is None else known
+        users, stack = next(iter(moments[0].values())).shape[:2]
+        numbers = np.empty((users, len(moments), stack), dtype=np.int64)
+        fresh: list[tuple[int, int, int]] = []
+        for place in np.ndindex(numbers.shape):
+            digest = self._digest(moments[place[1]], place)
+            number = self._numbers.get(digest, -1)
+            if number < self.written - self._reach or number < 0:
+                number = self._claim(digest)
+                fresh.append(place)
+            numbers[place] = number
+            self._last_user[number % self.capacity] = first_user + place[0]
+        self._write(moments, fresh)
         return numbers
 
     def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Images by camera, of shape (*numbers.shape, *image shape)."""
+        """What is kept, by name, of shape (*numbers.shape, *shape of one)."""
         rows = numbers % self.capacity
-        return {name: images.take(rows, axis=0) for name, images in self._images.items()}
+        return {name: kept.take(rows, axis=0) for name, kept in self._arrays.items()}
 
-    def _holds(self, number: int, frame: Mapping[str, np.ndarray]) -> bool:
-        if number < self.oldest:
-            return False
-        row = number % self.capacity
-        return all(np.array_equal(self._images[name][row], image) for name, image in frame.items())
+    def _digest(self, images: Mapping[str, np.ndarray], place: tuple[int, ...]) -> bytes:
+        user, _, position = place
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        for name in self._cameras:
+            digest.update(np.ascontiguousarray(images[name][user, position]).data)
+        return digest.digest()
 
-    def _write(self, frame: Mapping[str, np.ndarray]) -> int:
-        for name, image in frame.items():
-            self._images[name][self.written % self.capacity] = image
+    def _claim(self, digest: bytes) -> int:
+        """The next number; whoever used the frame in its place has lost it."""
+        number, slot = self.written, self.written % self.capacity
+        if self._numbers.get(self._digests[slot], -1) == number - self.capacity:
+            self._numbers.pop(self._digests[slot], None)
+        self.forgotten = max(self.forgotten, int(self._last_user[slot]) + 1)
+        self._digests[slot] = digest
+        self._numbers[digest] = number
         self.written += 1
-        return self.written - 1
+        return number
+
+    def _write(self, moments: Sequence[Mapping[str, np.ndarray]], fresh: list[tuple[int, int, int]]) -> None:
+        """Fill the slots of the newest `len(fresh)` numbers; of a batch larger than the ring only its end."""
+        first = self.written - len(fresh)
+        kept = fresh[-self.capacity :]
+        if not kept:
+            return
+        slots = (first + np.arange(len(fresh) - len(kept), len(fresh))) % self.capacity
+        images = {
+            name: np.stack([moments[moment][name][user, position] for user, moment, position in kept])
+            for name in self._cameras
+        }
+        for name, array in (images if self._encoding is None else self._encoding.encode(images)).items():
+            self._arrays[name][slots] = array

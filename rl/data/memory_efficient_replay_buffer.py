@@ -10,9 +10,9 @@ import gymnasium as gym
 import numpy as np
 
 from rl.data.draws import UniformDraws
-from rl.data.frames import FrameStore
+from rl.data.frames import FrameEncoding, FrameStore
 from rl.data.rows import RowStore
-from rl.data.schema import Batch, Field, FlatBatch, TransitionSchema, len_of, map_leaves, nest
+from rl.data.schema import Batch, Field, FlatBatch, TransitionSchema, map_leaves, nest
 from rl.errors import ConfigError, DataError
 
 
@@ -21,9 +21,9 @@ class MemoryEfficientReplayBuffer:
 
     The next observation shares all but its newest image with the observation, and the next transition shares them all;
     so a long run needs one image per step and camera instead of two stacks. Each transition keeps the numbers of its
-    images: what follows it in the ring plays no role. Dropped transitions, unmarked ends of episodes, interleaved
-    actors, sparse inserts of interventions and the seam of the ring may cost extra images, and can never pair the wrong
-    ones.
+    images: what follows it in the ring plays no role. Dropped transitions, unmarked ends of episodes, n-step returns,
+    interleaved actors, sparse inserts of interventions and the seam of the ring may cost extra images, and can never
+    pair the wrong ones.
 
     Args:
         observation_space: a Dict; the images carry a leading stack axis of one length.
@@ -34,6 +34,7 @@ class MemoryEfficientReplayBuffer:
         frame_capacity: images kept per camera; by default a tenth more than transitions, enough for whole episodes of
             ten steps and more.
         extras: fields beyond the six of every transition.
+        encoding: what is kept and sampled instead of the images; then there is nothing left to augment.
 
     Raises:
         ConfigError: an image key that is not in the space, stacks of different lengths, or too little capacity.
@@ -49,6 +50,7 @@ class MemoryEfficientReplayBuffer:
         seed: int,
         frame_capacity: int | None = None,
         extras: Mapping[str, Field] | None = None,
+        encoding: FrameEncoding | None = None,
     ) -> None:
         self.schema = TransitionSchema.from_spaces(observation_space, action_space, extras)
         self.image_keys = tuple(image_keys)
@@ -58,7 +60,8 @@ class MemoryEfficientReplayBuffer:
         if capacity < 1 or frames < 2 * self.stack + 2:
             raise ConfigError(f"capacity {capacity} with {frames} images is too small for stacks of {self.stack}")
         cameras = {key: self.schema.fields["observations", key] for key in self.image_keys}
-        self._frames = FrameStore({key: Field(it.shape[1:], it.dtype) for key, it in cameras.items()}, frames)
+        images = {key: Field(camera.shape[1:], camera.dtype) for key, camera in cameras.items()}
+        self._frames = FrameStore(images, frames, 2 * self.stack, encoding)
         self._images = {(when, key) for when in ("observations", "next_observations") for key in self.image_keys}
         plain = {path: field for path, field in self.schema.fields.items() if path not in self._images}
         self._rows = RowStore(plain, capacity)
@@ -96,9 +99,8 @@ class MemoryEfficientReplayBuffer:
             SchemaMismatch: as for `insert`; nothing of the batch is stored.
         """
         flat = self.schema.flatten(batch)
-        for index in range(len_of(flat)):
-            with self._lock:
-                self._write(flat, index)
+        with self._lock:
+            self._write(flat)
 
     def sample(
         self, batch_size: int, *, indices: np.ndarray | None = None, pack_obs_and_next_obs: bool = False
@@ -120,7 +122,7 @@ class MemoryEfficientReplayBuffer:
             numbers = self._numbers[rows]
             flat = self._rows.read(rows)
             flat |= self._packed(numbers) if pack_obs_and_next_obs else self._unpacked(numbers)
-            return nest({path: flat[path] for path in self.schema.fields if path in flat})
+            return nest(flat)
 
     def state_dict(self) -> dict[str, Any]:
         """What an exact resume needs besides the data: counters and the generator's state."""
@@ -135,25 +137,15 @@ class MemoryEfficientReplayBuffer:
         """
         self._draws.load_state_dict(state, self._inserted)
 
-    def _write(self, flat: FlatBatch, index: int) -> None:
-        row = self._inserted % self.capacity
-        before = self._numbers[row - 1, 1]  # the next observation of the transition inserted last
-        now = self._frames.place(self._stacks(flat, "observations", index), before.tolist())
-        guesses = [*now[1:].tolist(), -1]
-        then = self._frames.place(self._stacks(flat, "next_observations", index), guesses)
-        self._numbers[row] = now, then
-        self._rows.write(slice(row, row + 1), flat, slice(index, index + 1))
-        self._inserted += 1
-        self._forget()
-
-    def _forget(self) -> None:
-        """Drop the oldest transitions whose row or images were overwritten; image numbers never fall with time."""
-        self._oldest = max(self._oldest, self._inserted - self.capacity)
-        while self._oldest < self._inserted and self._numbers[self._oldest % self.capacity].min() < self._frames.oldest:
-            self._oldest += 1
-
-    def _stacks(self, flat: FlatBatch, when: str, index: int) -> dict[str, np.ndarray]:
-        return {key: flat[when, key][index] for key in self.image_keys}
+    def _write(self, flat: FlatBatch) -> None:
+        moments = [{key: flat[when, key] for key in self.image_keys} for when in ("observations", "next_observations")]
+        numbers = self._frames.place(moments, self._inserted)
+        for index, number in enumerate(numbers):
+            row = self._inserted % self.capacity
+            self._numbers[row] = number
+            self._rows.write(slice(row, row + 1), flat, slice(index, index + 1))
+            self._inserted += 1
+        self._oldest = max(self._oldest, self._inserted - self.capacity, self._frames.forgotten)
 
     def _unpacked(self, numbers: np.ndarray) -> FlatBatch:
         moments = {"observations": numbers[:, 0], "next_observations": numbers[:, 1]}

@@ -46,16 +46,16 @@ class ViceConfig(DrqConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot train, and cameras that are not there."""
         super().__post_init__()
-        if missing := set(self.vice_image_keys or ()) - set(self.encoder.image_keys):
+        if missing := set(self.vice_image_keys or ()) - set(self.encoder.cameras()):
             raise ConfigError(
                 f"vice_image_keys names {sorted(missing)}, which the agent does not look at. "
-                f"It looks at: {', '.join(self.encoder.image_keys)}"
+                f"It looks at: {', '.join(self.encoder.cameras())}"
             )
 
     @property
     def classifier_cameras(self) -> tuple[str, ...]:
         """The cameras that the classifier looks at."""
-        return self.vice_image_keys or self.encoder.image_keys
+        return self.vice_image_keys or self.encoder.cameras()
 
     def optimizers(self) -> dict[str, OptimizerConfig]:
         """The optimizer of each network."""

@@ -1,0 +1,100 @@
+"""`python -m examples.demo.pixels`: the demonstration from images: record, train, measure, draw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import tyro
+from rich.console import Console
+
+from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
+from examples.demo.curve import draw_curve
+from examples.demo.demonstrations import Scripted
+from rl.config import TrainConfig, load_config
+from rl.data.demos import DemoSummary, record_demos
+from rl.environments import adapt
+from rl.measure import run_eval
+from rl.presets import make_preset
+
+PRESET = "drq-demo"
+EXPERT_SPEED = 0.5
+"""As in the demonstration from state."""
+
+
+@dataclass(frozen=True)
+class PixelDemo:
+    """A simulated Franka arm learns to pick up a cube from images, with 20 scripted demonstrations beside them."""
+
+    out: Path | None = None
+    """Directory of the run; a new one under runs/ by default."""
+    seed: int = 0
+    """Seed of every random draw."""
+    steps: int | None = None
+    """Environment steps; the preset's number by default."""
+    demonstrations: int = 20
+    """Scripted episodes to record."""
+    episodes: int = 20
+    """Episodes of the final evaluation."""
+
+
+class SightedScripted(Scripted):
+    """Shows the expert where the block is; the policy that learns from it has only the images."""
+
+    def act(self) -> Any:
+        """What the expert does now."""
+        block = self.unwrapped.workcell.trackers["block"].get_pose().pose_in_base[:3]  # type: ignore[attr-defined]
+        state = {**self._observation["state"], "block_pos": block}
+        return self._expert.act({"state": state})
+
+
+def collect(config: TrainConfig, path: Path, episodes: int, seed: int) -> DemoSummary:
+    """Record the expert with the observations that the learner will get."""
+    scripted = SightedScripted(gym.make(config.env), PickCubeExpert(PickCubeStrategy(speed=EXPERT_SPEED)))
+    adaptation = config.adaptation()
+    with closing(adapt(scripted, adaptation)) as env:
+        origin = {"env": config.env, **asdict(adaptation)}
+        return record_demos(path, env, lambda _: scripted.act(), episodes, seed, origin=origin)
+
+
+def train(demo: PixelDemo, out: Path, demonstrations: Path) -> float:
+    """Run actor, learner and evaluator as processes of their own; returns the minutes that they took."""
+    steps = () if demo.steps is None else ("--steps", str(demo.steps))
+    command = ("train", "--preset", PRESET, "--replay.demos", str(demonstrations), "--seed", str(demo.seed))
+    began_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", "rl", *command, "--out", str(out), *steps], check=False)
+    if done.returncode:
+        raise SystemExit(f"training ended with exit status {done.returncode}; its logs are in {out / 'logs'}")
+    return (time.monotonic() - began_s) / 60.0
+
+
+def main() -> None:
+    """Entry point of `python -m examples.demo.pixels`."""
+    demo = tyro.cli(PixelDemo, prog="python -m examples.demo.pixels")
+    out = demo.out or Path("runs") / f"{PRESET}-{time.strftime('%Y%m%d-%H%M%S')}-s{demo.seed}"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    demonstrations = out.with_name(out.name + "-demonstrations.sqlite")
+    summary = collect(make_preset(PRESET), demonstrations, demo.demonstrations, demo.seed)
+    console.print(
+        f"{summary.episodes} demonstrations, {summary.transitions} transitions, mean return {summary.return_mean:.1f}, "
+        f"{demonstrations.stat().st_size / summary.transitions:,.0f} bytes a transition",
+        highlight=False,
+    )
+    minutes = train(demo, out, demonstrations)
+    result = run_eval(load_config(out / "config.json"), None, demo.episodes, out / "best_episode.mp4", console)
+    draw_curve(out / "metrics.jsonl", out / "learning_curve.png", summary.return_mean)
+    console.print(
+        f"success {result['success_rate']:.0%} of {demo.episodes} episodes after {minutes:.1f} minutes; see {out}",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The kinds of agents that `--agent` names: how agent, policy and replay buffer of each are made."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.agents.continuous.drq import DrQAgent, make_drq_policy
+from rl.agents.continuous.drq_config import DrqConfig
+from rl.agents.continuous.sac import SACAgent
+from rl.agents.continuous.sac_policy import SacPolicy, make_policy
+from rl.config import TrainConfig
+from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
+from rl.data.replay_buffer import ReplayBuffer
+from rl.errors import ConfigError
+from rl.link.messages import AgentSpec, build_space
+from rl.pixels import STATE
+
+Buffer = ReplayBuffer | MemoryEfficientReplayBuffer
+
+
+class AgentKind(ABC):
+    """Makes what a run of one kind of agent consists of, from its configuration and the actor's description."""
+
+    @abstractmethod
+    def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
+        """The agent that is trained."""
+
+    @abstractmethod
+    def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
+        """A policy of its own for a process that acts, on the CPU."""
+
+    @abstractmethod
+    def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
+        """A replay buffer whose batches this agent takes."""
+
+
+class StateKind(AgentKind):
+    """Soft actor-critic on vectors."""
+
+    def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
+        """See `AgentKind`."""
+        return SACAgent.create_states(*_sizes(spec), config.sac, seed=seed, device=device)
+
+    def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
+        """See `AgentKind`."""
+        return make_policy(*_sizes(spec), config.sac, seed)
+
+    def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
+        """See `AgentKind`."""
+        return ReplayBuffer(build_space(spec.observation), build_space(spec.action), capacity, seed=seed)
+
+
+class PixelKind(AgentKind):
+    """DrQ on images and state, from a buffer that holds every image once."""
+
+    def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
+        """See `AgentKind`."""
+        return DrQAgent.create_drq(
+            _sample(spec), _sizes(spec)[1], pixel_settings(config.drq, spec), seed=seed, device=device
+        )
+
+    def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
+        """See `AgentKind`."""
+        return make_drq_policy(_sample(spec), _sizes(spec)[1], pixel_settings(config.drq, spec), seed)
+
+    def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
+        """See `AgentKind`."""
+        spaces = build_space(spec.observation), build_space(spec.action)
+        return MemoryEfficientReplayBuffer(*spaces, capacity, cameras_of(spec), seed=seed)
+
+
+KINDS: Mapping[str, AgentKind] = {"sac": StateKind(), "drq": PixelKind()}
+"""By the names that `TrainConfig.agent` allows."""
+
+
+def cameras_of(spec: AgentSpec) -> tuple[str, ...]:
+    """The names of an observation's images, as `rl.pixels` sorts them.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    space = build_space(spec.observation)
+    names = tuple(space.spaces) if isinstance(space, gym.spaces.Dict) else ()
+    cameras = tuple(name for name in names if name != STATE)
+    if not cameras:
+        raise ConfigError("a pixel agent needs images, and the observation of this run has none: choose --agent sac")
+    return cameras
+
+
+def pixel_settings(config: DrqConfig, spec: AgentSpec) -> DrqConfig:
+    """The settings with the cameras named, and with the state switched off where there is none.
+
+    Raises:
+        ConfigError: a frozen encoder without weights: what it sees would be random for ever.
+    """
+    encoder = config.encoder
+    if encoder.encoder_type == "resnet-pretrained" and encoder.pretrained_path is None:
+        raise ConfigError(
+            "the encoder resnet-pretrained needs its weights: give --drq.encoder.pretrained-path and "
+            "--drq.encoder.pretrained-sha256, or choose --drq.encoder.encoder-type small"
+        )
+    cameras = encoder.image_keys or cameras_of(spec)
+    has_state = STATE in _sample(spec)
+    return replace(config, encoder=replace(encoder, image_keys=cameras, use_proprio=encoder.use_proprio and has_state))
+
+
+def _sizes(spec: AgentSpec) -> tuple[int, int]:
+    """Length of observation and action, as vectors."""
+    return gym.spaces.flatdim(build_space(spec.observation)), gym.spaces.flatdim(build_space(spec.action))
+
+
+def _sample(spec: AgentSpec) -> dict[str, np.ndarray]:
+    """An observation of zeros."""
+    space: Any = build_space(spec.observation)
+    return {name: np.zeros(inner.shape, inner.dtype) for name, inner in space.spaces.items()}
