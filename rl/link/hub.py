@@ -215,7 +215,11 @@ class Hub:
                 self._reports.append((record.actor, message))
 
     def receipt(self, record: ActorRecord) -> Receipt:
-        """Where the conversation with this attempt stands; what is left to do is shared by all connected actors."""
+        """Where the conversation with this attempt stands; what is left to do is shared by all connected actors.
+
+        Steps that are under way are not counted yet, so several actors may exceed the limit by as many. Promises that
+        never overlap would let one actor that pauses hold up all others.
+        """
         with self._changed:
             connected = sum(other.connections > 0 and other.role == "actor" for other in self._records.values())
             share = -(-max(0, self._limit - self._stored) // max(1, connected))
