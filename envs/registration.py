@@ -14,6 +14,7 @@ from envs.core import ManipulationEnv
 from envs.tasks.franka import FrankaTask, franka_actions
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.pick_cube import PickCube, pick_cube_actions
+from envs.tasks.reach import Reach, reach_actions
 from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from envs.tasks.task import Task
 from envs.wrappers.gripper_penalty import GripperPenalty
@@ -49,6 +50,7 @@ def franka_entry(task: type[FrankaTask], config: FrankaTaskConfig, cell: str = D
 TABLE: Mapping[str, Entry] = {
     "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100),
     "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100),
+    "PandaReach-v0": Entry(Reach, reach_actions, 40),
     "FrankaReachPose-v0": franka_entry(FrankaTask, REACH_POSE),
     "FrankaReachPoseVision-v0": franka_entry(FrankaTask, REACH_POSE_VISION),
 }

@@ -1,4 +1,4 @@
-"""`TargetDelta`: SERL's pick-cube actions, a change of the commanded position and of the gripper's opening."""
+"""`TargetDelta`: SERL's pick-cube actions, a change of the commanded position and, if wanted, of the gripper."""
 
 from __future__ import annotations
 
@@ -19,23 +19,22 @@ class TargetDelta(ActionMap):
 
     Args:
         position_scale_m: metres of target motion for an action of 1.
-        gripper_scale: change of the normalised opening for an action of 1.
+        gripper_scale: change of the normalised opening for an action of 1; None leaves three numbers and no gripper.
         position_min_m: lower corner of the box that targets stay in, base frame.
         position_max_m: upper corner.
         quaternion_xyzw: orientation of every target.
     """
 
-    meaning = "x, y, z, grasp"
-
     def __init__(
         self,
         position_scale_m: float,
-        gripper_scale: float,
+        gripper_scale: float | None,
         position_min_m: Sequence[float],
         position_max_m: Sequence[float],
         quaternion_xyzw: Sequence[float],
     ) -> None:
-        self.space = spaces.Box(-1.0, 1.0, (4,), np.float32)
+        self.space = spaces.Box(-1.0, 1.0, (3 if gripper_scale is None else 4,), np.float32)
+        self.meaning = "x, y, z" if gripper_scale is None else "x, y, z, grasp"
         self._position_scale_m = position_scale_m
         self._gripper_scale = gripper_scale
         self._position_min_m = tuple(position_min_m)
@@ -46,13 +45,12 @@ class TargetDelta(ActionMap):
 
     def reset(self, state: CellState) -> None:
         """Start from the measured position and the gripper's target."""
-        assert state.gripper is not None  # Task.require_devices has seen to it
         self._position_m = state.robot.tcp_pose_in_base[:3].tolist()
-        self._opening = state.gripper.target_position
+        self._take_opening(state)
 
-    def __call__(self, action: np.ndarray) -> tuple[PoseCommand, GripperCommand]:
+    def __call__(self, action: np.ndarray) -> tuple[PoseCommand, GripperCommand | None]:
         """See `ActionMap`; plain floats, because numpy costs more than the arithmetic on four numbers."""
-        x, y, z, grasp = self.parse(action, bool(self._position_m))
+        x, y, z, *grasp = self.parse(action, bool(self._position_m))
         (at_x, at_y, at_z), scale = self._position_m, self._position_scale_m
         (low_x, low_y, low_z), (high_x, high_y, high_z) = self._position_min_m, self._position_max_m
         pose = np.array((
@@ -61,12 +59,19 @@ class TargetDelta(ActionMap):
             clip(at_z + z * scale, low_z, high_z),
             *self._quaternion_xyzw,
         ))  # fmt: skip
-        opening = clip(self._opening - grasp * self._gripper_scale, 0.0, 1.0)
-        return PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose), GripperCommand.trusted(position=opening)
+        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose)
+        if self._gripper_scale is None:
+            return command, None
+        opening = clip(self._opening - grasp[0] * self._gripper_scale, 0.0, 1.0)
+        return command, GripperCommand.trusted(position=opening)
 
     def follow(self, state: CellState) -> None:
         """Take the accepted pose and the gripper's target as the new origin."""
         assert isinstance(state.accepted, PoseCommand)
-        assert state.gripper is not None
         self._position_m = state.accepted.tcp_pose_in_base[:3].tolist()
-        self._opening = state.gripper.target_position
+        self._take_opening(state)
+
+    def _take_opening(self, state: CellState) -> None:
+        if self._gripper_scale is not None:
+            assert state.gripper is not None  # Task.require_devices has seen to it
+            self._opening = state.gripper.target_position
