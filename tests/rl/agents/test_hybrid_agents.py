@@ -184,6 +184,18 @@ def test_a_policy_of_its_own_acts_as_the_agent(averaged):
         )
 
 
+def test_an_averaged_policy_takes_the_averaged_best_moves_without_noise_and_the_newest_with_it():
+    agent = make_agent(average_policy=True)
+    many = np.random.default_rng(0).normal(size=(20, OBSERVATION))
+    before = agent.sample_actions(many, argmax=True)
+    with torch.no_grad():
+        agent.state.modules["actor"].mean_head.bias += 1.0
+        agent.state.modules["grasp_critic"].head.bias += torch.tensor([1e3, 0.0, 0.0])
+    np.testing.assert_array_equal(agent.sample_actions(many, argmax=True), before)
+    assert not (grippers(before) == -1).all()
+    assert (grippers(agent.sample_actions(many)) == -1).all()
+
+
 def test_weights_of_another_policy_are_refused():
     agent = make_agent()
     with pytest.raises(CheckpointError, match="grasp_critic"):

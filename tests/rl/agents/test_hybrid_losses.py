@@ -76,6 +76,15 @@ def test_nothing_is_bootstrapped_after_the_end(arms):
     torch.testing.assert_close(metrics["target_grasp_qs"], (batch["rewards"] + batch["grasp_penalty"]).mean())
 
 
+@pytest.mark.parametrize("name", ["critic", "grasp_critic"])
+def test_the_bias_shifts_the_targets_of_both_kinds_of_critics(name):
+    agent, biased = make_agent(), make_agent(reward_bias=-0.3)
+    batch, noise = make_batch(16), agent.draw_noise(16)
+    key = {"critic": "target_qs", "grasp_critic": "target_grasp_qs"}[name]
+    plain, shifted = (loss_of(one, name, batch, noise)[1][key] for one in (agent, biased))
+    torch.testing.assert_close(shifted, plain - 0.3)
+
+
 def test_two_arms_with_one_gripper_held_are_one_arm():
     """When the second gripper never moves, and its moves are never best, the joint table is the first arm's."""
     dual, single = set_targets_apart(make_agent(2)), make_agent(1, action_dim=7)
