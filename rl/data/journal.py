@@ -2,7 +2,8 @@
 
 The file is SQLite in WAL mode. It is in Python's standard library, it is transactional (a process killed at any moment
 leaves either the whole block or nothing), readers do not block the writer, and any tool can open it. Rows are only ever
-appended: one row is one block of consecutive transitions of one actor, encoded by `rl.data.codec`.
+appended: one row is one block of consecutive transitions of one actor, encoded by `rl.data.codec`. Images stand apart,
+each of them once: see `rl.data.frame_table`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 import numpy as np
 
 from rl.data.codec import decode, encode
-from rl.data.schema import Batch, Field, FlatBatch, leaves, len_of, map_leaves, nest
+from rl.data.frame_table import TABLE, FrameTable, is_images
+from rl.data.schema import Batch, Field, FlatBatch, leaves, len_of, nest
 from rl.errors import JournalError, SchemaMismatch, SequenceGap
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _TABLES = """
 CREATE TABLE metadata (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -74,6 +76,7 @@ class TransitionJournal:
         self.path = Path(path)
         self.read_only = read_only
         self._lock = threading.RLock()
+        self._known_fields: dict[str, str] = {}
         with self._translated():
             self._connection = _connect(self.path, read_only)
             try:
@@ -133,7 +136,7 @@ class TransitionJournal:
             if skip >= length:
                 return last
             self._check_fields(flat)
-            payload = encode(nest({path: array[skip:] for path, array in flat.items()}))
+            payload = encode(nest({path: self._stored(array[skip:]) for path, array in flat.items()}))
             row = (len(self), length - skip, actor_id, last + 1, payload, None if info is None else encode(info))
             self._connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
         return last + length - skip
@@ -153,7 +156,7 @@ class TransitionJournal:
         start = self._query("SELECT coalesce(max(first_row), 0) FROM blocks WHERE first_row <= ?", after_row)[0][0]
         while page := self._query(query, after_row, start, _PAGE):
             for row in page:
-                yield _to_block(row, max(0, after_row - row[0]))
+                yield self._to_block(row, max(0, after_row - row[0]))
             after_row = start = page[-1][0] + page[-1][1]
 
     def close(self) -> None:
@@ -172,7 +175,7 @@ class TransitionJournal:
         self._check_metadata({"format_version": FORMAT_VERSION, **wanted})
 
     def _create(self, facts: Mapping[str, Any]) -> None:
-        for statement in _TABLES.split(";")[:-1]:
+        for statement in (*_TABLES.split(";")[:-1], TABLE):
             self._connection.execute(statement)
         for name, value in facts.items():
             self._remember(name, value)
@@ -192,13 +195,34 @@ class TransitionJournal:
     def _check_fields(self, flat: FlatBatch) -> None:
         """The first append decides which fields this file has; later ones must agree."""
         fields = {"/".join(path): str(Field(array.shape[1:], array.dtype)) for path, array in flat.items()}
-        stored = self.metadata.get("fields")
-        if stored is None:
+        stored = self._fields
+        if not stored:
             self._remember("fields", fields)
         elif stored != fields:
             different = sorted(name for name in stored.keys() | fields.keys() if stored.get(name) != fields.get(name))
             detail = "; ".join(f"{name}: stored {stored.get(name)}, offered {fields.get(name)}" for name in different)
             raise SchemaMismatch(f"{self.path} holds other fields. {detail}")
+
+    def _stored(self, array: np.ndarray) -> np.ndarray:
+        return FrameTable(self._connection).store(array) if is_images(array) else array
+
+    def _to_block(self, row: tuple[Any, ...], skip: int) -> Block:
+        first_row, count, actor_id, first_sequence, payload, info = row
+        fields = self._fields
+        transitions = {path: array[skip:] for path, array in leaves(decode(payload))}
+        with self._lock, self._translated():
+            for path, array in transitions.items():
+                if _is_image_field(fields["/".join(path)]):
+                    transitions[path] = FrameTable(self._connection).load(array)
+        found = None if info is None else decode(info)
+        return Block(first_row + count, actor_id, first_sequence + skip, nest(transitions), found)
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        """Which fields this file has; they never change once they are known."""
+        if not self._known_fields:
+            self._known_fields = self.metadata.get("fields", {})
+        return self._known_fields
 
     def _query(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         with self._lock, self._translated():
@@ -234,12 +258,9 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
 
 
-def _to_block(row: tuple[Any, ...], skip: int) -> Block:
-    first_row, count, actor_id, first_sequence, payload, info = row
-    transitions = map_leaves(lambda array: array[skip:], decode(payload))
-    return Block(
-        first_row + count, actor_id, first_sequence + skip, transitions, None if info is None else decode(info)
-    )
+def _is_image_field(description: str) -> bool:
+    """Whether `is_images` holds for arrays of a field, by its description: `uint8[128,128,3]`."""
+    return description.startswith("uint8[") and description.count(",") >= 2
 
 
 def _checked_length(flat: FlatBatch) -> int:

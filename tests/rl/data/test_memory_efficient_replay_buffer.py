@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rl.data.frames import FrameEncoding
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
+from rl.data.n_step import NStep
+from rl.data.schema import Field
 from rl.data.schema import stack as stack_transitions
 from rl.errors import CheckpointError, ConfigError, DataError, EmptyBuffer, SchemaMismatch
 from tests.rl.data.transitions import ACTIONS, assert_same, row
@@ -95,6 +98,41 @@ def test_every_frame_of_an_episode_is_stored_once(stack):
         buffer.extend(stack_transitions(episode(stack, 20, 30 * number)))
         assert buffer.frames_written == 21 * (number + 1)
     assert len(buffer) == 80
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+def test_returns_over_several_steps_and_actors_in_turn_cost_no_images(stack):
+    """A next observation n steps later is the observation of a transition to come."""
+    buffer = make(stack, capacity=300)
+    streams = [NStep(5, 0.9), NStep(5, 0.9)]
+    one, two = episode(stack, 40, 0), episode(stack, 40, 100)
+    for index in range(0, 40, 2):
+        for stream, transitions in zip(streams, (one, two), strict=True):
+            buffer.extend(stream.push(stack_transitions(transitions[index : index + 2])))
+    assert buffer.frames_written == 2 * 41
+    assert len(buffer) == 80
+
+
+def test_what_is_kept_instead_of_images_is_computed_once_for_each_and_sampled():
+    calls = []
+
+    def encode(images):
+        calls.append(len(images["pix"]))
+        return {"pix_map": images["pix"].mean((1, 2)).astype(np.float16) + images["wrist"][:, 0, 0, :1]}
+
+    encoding = FrameEncoding({"pix_map": Field((1,), np.dtype(np.float16))}, encode)
+    buffer, plain = make(2, capacity=50, encoding=encoding), make(2, capacity=50)
+    for number in range(3):
+        transitions = stack_transitions(episode(2, 10, 20 * number))
+        buffer.extend(transitions)
+        plain.extend(transitions)
+    assert calls == [11, 11, 11]
+    images, maps = contents(plain), contents(buffer)
+    for when in ("observations", "next_observations"):
+        assert maps[when].keys() == {"pix_map", "state"}
+        pix, wrist = images[when]["pix"], images[when]["wrist"]
+        expected = pix.mean((2, 3)).astype(np.float16) + wrist[:, :, 0, 0, :1]
+        np.testing.assert_array_equal(maps[when]["pix_map"], expected)
 
 
 def test_default_room_for_frames_serves_episodes_of_ten_steps():
