@@ -1,0 +1,119 @@
+"""`InsertionExpert`: a script that aligns a held part above its socket, pushes it in, and searches when it is stuck."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from envs.core import ManipulationEnv
+from envs.tasks.insertion import Insertion, InsertionConfig
+from robotkit import InvalidConfiguration
+
+
+@dataclass(frozen=True)
+class InsertionStrategy:
+    """Heights, tolerances and gains of the script."""
+
+    depth_m: float
+    """How far the part goes in."""
+    hover_m: float = 0.004
+    """Height of the part above the socket's mouth while it is aligned."""
+    aligned_m: float = 0.001
+    """The descent starts within this horizontal distance,"""
+    aligned_rad: float = 0.03
+    """and this angle about the vertical."""
+    gain: float = 0.5
+    """Share of the remaining way that one action asks for; the arm lags behind its target by about two actions."""
+    push: float = 1.0
+    """Downward action while the part goes in."""
+    patience: int = 8
+    """Steps without progress before the search begins."""
+    search_m: float = 0.002
+    """Radius that the search spiral reaches,"""
+    search_steps: int = 30
+    """after this many steps."""
+
+
+class InsertionExpert:
+    """It sees `part_to_goal` and nothing else.
+
+    Args:
+        config: of the task, for the scales of its actions.
+        strategy: how to go about it.
+        size: numbers of an action; a seventh leaves the gripper as it is.
+    """
+
+    def __init__(self, config: InsertionConfig, strategy: InsertionStrategy, size: int = 6) -> None:
+        self.strategy = strategy
+        self._size = size
+        self._scale = np.repeat((config.translation_scale_m, config.rotation_scale_rad), 3)
+        self._lowest_m = math.inf
+        self._stuck_steps = 0
+
+    def reset(self, observation: Mapping[str, Any]) -> None:
+        """Start an episode from its first observation."""
+        self._lowest_m = math.inf
+        self._stuck_steps = 0
+
+    def act(self, observation: Mapping[str, Any]) -> np.ndarray:
+        """The next action, float32 (size,), in [-1, 1]."""
+        return self.towards(observation["state"]["part_to_goal"].astype(np.float64))
+
+    def towards(self, part_to_goal: np.ndarray) -> np.ndarray:
+        """The action for what is left of the way, (6,)."""
+        strategy, scale_m = self.strategy, self._scale[0]
+        height_m = -part_to_goal[2] - strategy.depth_m
+        wanted = np.clip(strategy.gain * part_to_goal / self._scale, -1.0, 1.0)
+        if self._is_over_the_hole(part_to_goal) or height_m < -strategy.aligned_m:
+            wanted[2] = -strategy.push
+            wanted[:2] += self._search(height_m) / scale_m
+        else:
+            wanted[2] = strategy.gain * (strategy.hover_m - height_m) / scale_m
+        action = np.zeros(self._size, np.float32)
+        action[:6] = np.clip(wanted, -1.0, 1.0)
+        return action
+
+    def _is_over_the_hole(self, part_to_goal: np.ndarray) -> bool:
+        off_m, off_rad = math.hypot(*part_to_goal[:2]), abs(part_to_goal[5])
+        return off_m < self.strategy.aligned_m and off_rad < self.strategy.aligned_rad
+
+    def _search(self, height_m: float) -> np.ndarray:
+        """A spiral about the hole's axis, (2,) in m, once the part has stopped going down."""
+        is_stuck = height_m > self._lowest_m - 1e-4
+        self._stuck_steps = self._stuck_steps + 1 if is_stuck else 0
+        self._lowest_m = min(self._lowest_m, height_m)
+        turns = self._stuck_steps - self.strategy.patience
+        if turns <= 0:
+            return np.zeros(2)
+        radius_m = self.strategy.search_m * min(turns / self.strategy.search_steps, 1.0)
+        return radius_m * np.array((math.cos(0.9 * turns), math.sin(0.9 * turns)))
+
+
+class SightedInsertion:
+    """`InsertionExpert` for any observation, of an environment whose cell tracks part and socket.
+
+    Args:
+        env: the environment that it will act in.
+        strategy: of the expert.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], strategy: InsertionStrategy) -> None:
+        core = env.unwrapped
+        if not isinstance(core, ManipulationEnv) or not isinstance(core.task, Insertion):
+            raise InvalidConfiguration(f"this expert needs an environment of an insertion task, not {core}")
+        self._task, self._workcell = core.task, core.workcell
+        assert env.action_space.shape is not None
+        self._expert = InsertionExpert(core.task.config, strategy, env.action_space.shape[0])
+
+    def reset(self, observation: Mapping[str, Any]) -> None:
+        """Start an episode."""
+        self._expert.reset(observation)
+
+    def act(self, observation: Mapping[str, Any]) -> np.ndarray:
+        """The next action, float32, in [-1, 1]."""
+        return self._expert.towards(self._task.part_to_goal(self._workcell.get_state()))

@@ -1,0 +1,120 @@
+"""`Insertion`: bring a part that the gripper holds into a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from envs.tasks.franka import FrankaTask
+from envs.tasks.franka_config import FrankaTaskConfig
+from envs.tasks.task import Outcome
+from robotkit import InvalidConfiguration, Unsupported, spatial
+from robotkit.schema import CellState
+from robotkit.schema.arrays import Array
+
+_POSE = Array(7, unit_quaternion=True)
+_FAR_M = 100.0
+
+
+@dataclass(frozen=True)
+class InsertionConfig(FrankaTaskConfig):
+    """The numbers of `FrankaTaskConfig`, and of part and socket."""
+
+    part: str = "part"
+    """Tracker of what the gripper holds."""
+    socket: str = "socket"
+    """Tracker of where it belongs."""
+    part_in_socket: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    """Pose (7,) of the part when it is in, in the socket's frame."""
+    socket_pose_in_base: tuple[float, ...] = (0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    """Where the socket stands in a world that can place it, before randomisation."""
+    socket_xy_m: float = 0.0
+    """It is moved by at most this along x and along y,"""
+    socket_rz_rad: float = 0.0
+    """and turned by at most this about the vertical."""
+    observes_goal: bool = False
+    """Adds `part_to_goal` to the observation, which needs both trackers."""
+
+
+class Insertion(FrankaTask):
+    """Reward 1 when the part is in its socket.
+
+    Where the cell tracks part and socket, the part is judged, with the config's thresholds about its goal: a part that
+    has slipped or fallen is no success, wherever the tool is. Elsewhere, as on SERL's robot, the tool is judged.
+
+    Observation, with `observes_goal`: `part_to_goal` (6,), the displacement in m and the rotation vector in rad that
+    take the part to its goal, in base axes as the actions are.
+    """
+
+    option_names = ("tcp_pose", "socket_pose")
+    config: InsertionConfig
+
+    def __init__(self, config: InsertionConfig) -> None:
+        super().__init__(config)
+        self._part_in_socket = _POSE.validate(config.part_in_socket)
+        self._socket_home = _POSE.validate(config.socket_pose_in_base)
+        if config.observes_goal:
+            self.trackers = (config.part, config.socket)
+            high = np.array((_FAR_M,) * 3 + (np.pi + 1e-6,) * 3, np.float32)
+            self.state_space["part_to_goal"] = spaces.Box(-high, high, dtype=np.float32)
+
+    def object_poses(self, np_random: np.random.Generator, options: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
+        """The socket where the options say, or near its home."""
+        if "socket_pose" in options:
+            try:
+                return {self.config.socket: _POSE.validate(options["socket_pose"])}
+            except ValueError as error:
+                raise InvalidConfiguration(f"the reset option 'socket_pose': {error}") from error
+        reach_m, reach_rad = self.config.socket_xy_m, self.config.socket_rz_rad
+        shift_m = np.array((*np_random.uniform(-reach_m, reach_m, 2), 0.0))
+        turn = np.array((0.0, 0.0, np_random.uniform(-reach_rad, reach_rad)))
+        return {self.config.socket: spatial.integrate_delta(self._socket_home, shift_m, turn)}
+
+    def begin(self, state: CellState, np_random: np.random.Generator, options: Mapping[str, Any]) -> None:
+        """Work out where the tool has to go, from how it holds the part."""
+        goal = self.goal(state)
+        if goal is not None:
+            held = spatial.relative_pose(state.robot.tcp_pose_in_base, self._pose(state, self.config.part))
+            self.target = spatial.compose(goal, spatial.inverse(held))
+
+    def goal(self, state: CellState) -> np.ndarray | None:
+        """Where the part belongs, (7,) in the base frame; None where part or socket are not tracked."""
+        if self.config.part not in state.poses or self.config.socket not in state.poses:
+            return None
+        return spatial.compose(self._pose(state, self.config.socket), self._part_in_socket)
+
+    def observe(self, state: CellState) -> dict[str, np.ndarray]:
+        """See the class."""
+        observation = super().observe(state)
+        if self.config.observes_goal:
+            observation["part_to_goal"] = self.part_to_goal(state).astype(np.float32)
+        return observation
+
+    def part_to_goal(self, state: CellState) -> np.ndarray:
+        """Displacement in m and rotation vector in rad (6,), in base axes, that take the part to its goal.
+
+        Raises:
+            Unsupported: the cell does not track both.
+        """
+        goal = self.goal(state)
+        if goal is None:
+            raise Unsupported(f"this needs trackers for {self.config.part!r} and {self.config.socket!r}; the cell has: "
+                              f"{', '.join(state.poses) or 'none'}")  # fmt: skip
+        part = self._pose(state, self.config.part)
+        return np.concatenate((goal[:3] - part[:3], spatial.rotation_vector_between(part[3:], goal[3:])))
+
+    def evaluate(self, state: CellState) -> Outcome:
+        """See the class."""
+        goal = self.goal(state)
+        if goal is None:
+            return super().evaluate(state)
+        is_in = self.is_at(goal, self._pose(state, self.config.part))
+        return Outcome(float(is_in), is_in, is_in and self.config.terminates_on_success)
+
+    @staticmethod
+    def _pose(state: CellState, tracker: str) -> np.ndarray:
+        return state.poses[tracker].pose_in_base

@@ -1,0 +1,27 @@
+"""Insertion environments without their ids, and how the tests run an expert in them."""
+
+from __future__ import annotations
+
+import robotkit as rk
+from envs.core import ManipulationEnv
+from envs.tasks.franka import franka_actions
+from envs.tasks.insertion import Insertion
+
+
+def insertion_env(cell, config, **overrides):
+    workcell = rk.make_workcell(cell, **overrides)
+    return ManipulationEnv(workcell, Insertion(config), franka_actions(config), owns_workcell=True)
+
+
+def play(env, expert, seed, steps=100, options=None):
+    """Let the expert act until the task is done: success, return, and the number of steps."""
+    observation, info = env.reset(seed=seed, options=options)
+    expert.reset(observation)
+    total, step, terminated = 0.0, 0, False
+    while not terminated and step < steps:
+        action = expert.act(observation)
+        assert action in env.action_space
+        observation, reward, terminated, _, info = env.step(action)
+        assert observation in env.observation_space
+        total, step = total + float(reward), step + 1
+    return info["success"], total, step
