@@ -9,10 +9,12 @@ from typing import Any
 
 import gymnasium
 
-from envs.actions import ActionMap
+from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
-from envs.tasks.franka import FrankaTask, franka_actions
+from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
+from envs.tasks.insertion import Insertion
+from envs.tasks.peg_insertion import PEG, PEG_VISION
 from envs.tasks.pick_cube import PickCube, pick_cube_actions
 from envs.tasks.reach import Reach, reach_actions
 from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
@@ -47,12 +49,20 @@ def franka_entry(task: type[FrankaTask], config: FrankaTaskConfig, cell: str = D
     )
 
 
+def holding_entry(task: type[FrankaTask], config: FrankaTaskConfig, cell: str) -> Entry:
+    """A task whose part the gripper never lets go of: six numbers, and no gripper to penalise."""
+    return Entry(lambda: task(config), lambda: PoseDelta(pose_delta_config(config)), config.max_episode_length, cell)
+
+
 TABLE: Mapping[str, Entry] = {
     "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100),
     "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100),
     "PandaReach-v0": Entry(Reach, reach_actions, 40),
     "FrankaReachPose-v0": franka_entry(FrankaTask, REACH_POSE),
     "FrankaReachPoseVision-v0": franka_entry(FrankaTask, REACH_POSE_VISION),
+    "PandaPegInsertion-v0": holding_entry(Insertion, PEG, "mujoco-peg-insertion"),
+    "PandaPegInsertionVision-v0": holding_entry(Insertion, PEG_VISION, "mujoco-peg-insertion"),
+    "FrankaPegInsert-Vision-v0": franka_entry(Insertion, PEG_VISION, "mujoco-peg-insertion"),
 }
 
 

@@ -12,6 +12,7 @@ from envs.tasks.insertion import Insertion
 from envs.tasks.peg_insertion import PEG, PEG_VISION
 from robotkit import InvalidConfiguration, Unsupported, make_workcell, spatial
 from robotkit.schema import SafetyLimits
+from tests.envs.cells import made
 from tests.envs.insertion_envs import insertion_env
 
 CELL = "mujoco-peg-insertion"
@@ -125,3 +126,21 @@ def test_seven_numbers_push_with_no_more_than_stiffness_times_clip(env):
     for _ in range(20):
         observation, *_ = env.step(push)
     assert 15.0 < np.linalg.norm(observation["state"]["tcp_force"]) < 25.0
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "images"),
+    [
+        ("PandaPegInsertion-v0", 6, ()),
+        ("PandaPegInsertionVision-v0", 6, ("wrist_1", "wrist_2")),
+        ("FrankaPegInsert-Vision-v0", 7, ("wrist_1", "wrist_2")),
+    ],
+)
+def test_every_id_starts_and_steps(name, numbers, images):
+    with made(name) as env:
+        observation, _ = env.reset(seed=0)
+        assert observation in env.observation_space
+        assert tuple(observation.get("images", ())) == images
+        assert env.action_space.shape == (numbers,)
+        env.step(np.zeros(numbers, np.float32))
+        assert env.spec.max_episode_steps == 100
