@@ -1,12 +1,36 @@
-"""Gymnasium wrappers: each changes one thing between a task and a learner."""
+"""Gymnasium wrappers: each changes one thing between a task and a learner.
+
+From the env outwards they stand in this order: `GripperPenalty`, `GripperClose`, `TeleopIntervention`, `RelativeFrame`,
+`Quat2Euler` or `Quat2R6`, `ZOnly`, `SERLObsWrapper`, `FrontCamera`, a judge of success, `ChunkingWrapper`,
+`EpisodeStatistics`.
+"""
 
 from envs.wrappers.action_repeat import ActionRepeat
+from envs.wrappers.action_view import INTERVENE_ACTION, ActionView
 from envs.wrappers.chunking import ChunkingWrapper, space_stack, stack_obs
+from envs.wrappers.front_camera import FrontCamera
+from envs.wrappers.gripper_close import GripperClose
+from envs.wrappers.gripper_penalty import GripperPenalty
+from envs.wrappers.human_success_key import HumanSuccessKey
+from envs.wrappers.multi_stage_classifier import MultiStageRewardClassifier
+from envs.wrappers.n_way_classifier import NWayRewardClassifier
+from envs.wrappers.quat2euler import Quat2Euler
+from envs.wrappers.quat2r6 import Quat2R6
+from envs.wrappers.relative_frame import RelativeFrame
+from envs.wrappers.remap import Remap
+from envs.wrappers.reward_classifier import BinaryRewardClassifier, FrontCameraRewardClassifier
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
 from envs.wrappers.statistics import EpisodeStatistics
+from envs.wrappers.task_graph_classifier import TaskGraphRewardClassifier
+from envs.wrappers.teleop_intervention import TeleopIntervention
+from envs.wrappers.unnormalize import Scaling, UnnormalizeActionProprio
 from envs.wrappers.video_recorder import VideoRecorder
+from envs.wrappers.z_only import ZOnly
 
 __all__ = [
-    "ActionRepeat", "ChunkingWrapper", "EpisodeStatistics", "SERLObsWrapper", "VideoRecorder", "space_stack",
-    "stack_obs",
+    "INTERVENE_ACTION", "ActionRepeat", "ActionView", "BinaryRewardClassifier", "ChunkingWrapper", "EpisodeStatistics",
+    "FrontCamera", "FrontCameraRewardClassifier", "GripperClose", "GripperPenalty", "HumanSuccessKey",
+    "MultiStageRewardClassifier", "NWayRewardClassifier", "Quat2Euler", "Quat2R6", "RelativeFrame", "Remap",
+    "SERLObsWrapper", "Scaling", "TaskGraphRewardClassifier", "TeleopIntervention", "UnnormalizeActionProprio",
+    "VideoRecorder", "ZOnly", "space_stack", "stack_obs",
 ]  # fmt: skip

@@ -9,21 +9,23 @@ from typing import Any, Literal
 import gymnasium
 import imageio.v2 as imageio
 
+from envs.wrappers.layout import IMAGES, require_images
 from robotkit import InvalidConfiguration
 
 
 class VideoRecorder(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Writes `<folder>/<name>_<episode>.mp4` (or .gif) frame by frame, so that memory does not grow with length.
 
-    The last `info` of a recorded episode holds `video`, the path of its file. The file is complete from then on; an
-    episode that is broken off leaves a shorter one.
+    The last `info` of a recorded episode holds `video` (of an observed image, `video_<image>`), the path of its
+    file. The file is complete from then on; an episode that is broken off leaves a shorter one.
 
     Args:
-        env: made with `render_mode="rgb_array"`.
+        env: made with `render_mode="rgb_array"`, unless `image` is given.
         folder: where files go; created when missing.
         name: how file names start.
         file_type: "mp4" or "gif".
         should_record: told the number of an episode (from 0), says whether to record it.
+        image: record this observed image instead of rendering; one recorder a camera, each with a name of its own.
     """
 
     def __init__(
@@ -33,14 +35,18 @@ class VideoRecorder(gymnasium.Wrapper[Any, Any, Any, Any]):
         name: str = "episode",
         file_type: Literal["mp4", "gif"] = "mp4",
         should_record: Callable[[int], bool] = lambda episode: True,
+        image: str | None = None,
     ) -> None:
         super().__init__(env)
-        if env.render_mode != "rgb_array":
+        if image is not None:
+            require_images(type(self).__name__, env.observation_space, (image,))
+        elif env.render_mode != "rgb_array":
             raise InvalidConfiguration(f'recording needs render_mode="rgb_array", the env has {env.render_mode!r}')
         self._folder = Path(folder)
         self._name = name
         self._file_type = file_type
         self._should_record = should_record
+        self._image = image
         self._episode = -1
         self._writer: Any = None
         self._path = self._folder
@@ -51,16 +57,16 @@ class VideoRecorder(gymnasium.Wrapper[Any, Any, Any, Any]):
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
         if self._should_record(self._episode):
-            self._start()
+            self._start(observation)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and record one frame."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._writer is not None:
-            self._writer.append_data(self.env.render())
+            self._writer.append_data(self._frame(observation))
             if terminated or truncated:
-                info["video"] = str(self._path)
+                info["video" if self._image is None else f"video_{self._image}"] = str(self._path)
                 self._finish()
         return observation, reward, terminated, truncated, info
 
@@ -69,14 +75,19 @@ class VideoRecorder(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._finish()
         super().close()
 
-    def _start(self) -> None:
+    def _frame(self, observation: Any) -> Any:
+        if self._image is None:
+            return self.env.render()
+        return observation.get(IMAGES, observation)[self._image]
+
+    def _start(self, observation: Any) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / f"{self._name}_{self._episode:05d}.{self._file_type}"
         fps = self.metadata["render_fps"]
         # A gif counts hundredths of a second, and viewers slow down what is shorter than two of them.
         options = {"duration": 1000.0 / min(fps, 50), "loop": 0} if self._file_type == "gif" else {"fps": fps}
         self._writer = imageio.get_writer(self._path, **options)
-        self._writer.append_data(self.env.render())
+        self._writer.append_data(self._frame(observation))
 
     def _finish(self) -> None:
         writer, self._writer = self._writer, None

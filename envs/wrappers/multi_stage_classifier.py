@@ -1,0 +1,69 @@
+"""`MultiStageRewardClassifier`: several things have to be achieved, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+
+from envs.wrappers.reward_classifier import Classifier, JudgedReward, Verdict, one_logit, require_threshold, sigmoid
+from robotkit import InvalidConfiguration
+
+
+class MultiStageRewardClassifier(JudgedReward):
+    """Each stage pays 1 at the step at which it is first achieved; success is when all have been.
+
+    `info["stages"]` says how many have.
+
+    Args:
+        env: what is wrapped.
+        classifiers: one a stage, each gives one logit.
+        threshold: of the probability, in (0, 1).
+        in_order: a stage counts only after the ones before it; HIL-SERL lets them come in any order.
+        terminates: whether success ends the episode.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        classifiers: Sequence[Classifier],
+        threshold: float = 0.75,
+        in_order: bool = False,
+        terminates: bool = True,
+    ) -> None:
+        super().__init__(env, terminates)
+        require_threshold(threshold)
+        if not classifiers:
+            raise InvalidConfiguration("a task of several stages needs at least one classifier")
+        self._classifiers = tuple(classifiers)
+        self._threshold = threshold
+        self._in_order = in_order
+        self._achieved = [False] * len(self._classifiers)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Nothing is achieved yet."""
+        self._achieved = [False] * len(self._classifiers)
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Step, judge, and count the stages."""
+        *result, info = super().step(action)
+        observation, reward, terminated, truncated = result
+        info["stages"] = sum(self._achieved)
+        return observation, reward, terminated, truncated, info
+
+    def judge(self, observation: Any) -> Verdict:
+        """Ask the classifiers of the stages that are still open."""
+        reward, weakest = 0.0, 1.0
+        for stage, classifier in enumerate(self._classifiers):
+            if self._achieved[stage]:
+                continue
+            probability = sigmoid(one_logit(classifier(observation)))
+            weakest = min(weakest, probability)
+            if probability >= self._threshold:
+                self._achieved[stage] = True
+                reward += 1.0
+            elif self._in_order:
+                break
+        return Verdict(reward, all(self._achieved), weakest)

@@ -1,0 +1,130 @@
+"""`BinaryRewardClassifier`: what a learned judge sees decides about success and reward."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from envs.wrappers.layout import keep_images, require_images
+from robotkit import InvalidConfiguration
+
+Classifier = Callable[[Any], Any]
+"""An observation in, logits out: a number, or an array (or a tensor) that numpy can read."""
+
+
+class Verdict(NamedTuple):
+    """What a judge says of one observation."""
+
+    reward: float
+    is_success: bool
+    probability: float
+    """Of success, as far as the judge can tell."""
+
+
+class JudgedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Base: after each step a judge sets reward and `info["success"]`, and writes `info["success_probability"]`.
+
+    The env's own reward and success are replaced, so build it with `terminates_on_success=False`; its other ends, and
+    time limits, stay. Penalties belong outside: success is never read off a reward (S21).
+
+    Args:
+        env: what is wrapped.
+        terminates: whether success ends the episode.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], terminates: bool = True) -> None:
+        super().__init__(env)
+        self._terminates = terminates
+
+    @abstractmethod
+    def judge(self, observation: Any) -> Verdict:
+        """Judge what was observed after a step."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Step and judge."""
+        observation, _, terminated, truncated, info = self.env.step(action)
+        verdict = self.judge(observation)
+        info |= {"success": verdict.is_success, "success_probability": verdict.probability}
+        terminated = terminated or (verdict.is_success and self._terminates)
+        return observation, verdict.reward, terminated, truncated, info
+
+
+class BinaryRewardClassifier(JudgedReward):
+    """Reward 1 and success where the classifier's probability reaches the threshold and the gate is open.
+
+    Args:
+        env: what is wrapped.
+        classifier: gives one logit.
+        threshold: of the probability, in (0, 1); HIL-SERL's tasks use 0.7 to 0.9.
+        gate: looks at the observation and says whether success is possible at all, for example by the tool's height.
+        image_keys: the images that the classifier sees; all by default.
+        terminates: whether success ends the episode.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        classifier: Classifier,
+        threshold: float = 0.5,
+        gate: Callable[[Any], bool] | None = None,
+        image_keys: Sequence[str] | None = None,
+        terminates: bool = True,
+    ) -> None:
+        super().__init__(env, terminates)
+        require_threshold(threshold)
+        if image_keys is not None:
+            require_images(type(self).__name__, env.observation_space, tuple(image_keys))
+        self._classifier = classifier
+        self._threshold = threshold
+        self._gate = gate
+        self._image_keys = image_keys
+
+    def look(self, observation: Any) -> Any:
+        """What the classifier gets to see."""
+        if self._image_keys is None:
+            return observation
+        keys = self._image_keys
+        return keep_images(observation, lambda name: name in keys)
+
+    def judge(self, observation: Any) -> Verdict:
+        """Ask the gate, then the classifier."""
+        if self._gate is not None and not self._gate(observation):
+            return Verdict(0.0, False, 0.0)
+        probability = sigmoid(one_logit(self._classifier(self.look(observation))))
+        is_success = probability >= self._threshold
+        return Verdict(float(is_success), is_success, probability)
+
+
+class FrontCameraRewardClassifier(BinaryRewardClassifier):
+    """The classifier sees what a `FrontCamera` inside keeps from the policy."""
+
+    def look(self, observation: Any) -> Any:
+        """The front camera's image, and the state."""
+        return self.env.get_wrapper_attr("front_observation")()
+
+
+def one_logit(logits: Any) -> float:
+    """The only number that a binary classifier gave.
+
+    Raises:
+        InvalidConfiguration: it gave more, or something that is not finite.
+    """
+    numbers = np.asarray(logits, dtype=np.float64)
+    if numbers.size != 1 or not np.isfinite(numbers).all():
+        raise InvalidConfiguration(f"a binary classifier gives one finite logit, got {numbers!r}")
+    return float(numbers.item())
+
+
+def sigmoid(logit: float) -> float:
+    """The probability of a logit, without overflow."""
+    return float(np.exp(-np.logaddexp(0.0, -logit)))
+
+
+def require_threshold(threshold: float) -> None:
+    """Raise `InvalidConfiguration` unless it can be reached and missed."""
+    if not 0.0 < threshold < 1.0:
+        raise InvalidConfiguration(f"a threshold of probability lies between 0 and 1, got {threshold}")

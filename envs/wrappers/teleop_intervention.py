@@ -1,0 +1,110 @@
+"""`TeleopIntervention`: a human takes over whenever the hand moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from envs.wrappers.action_view import INTERVENE_ACTION
+from robotkit import BaseTeleop, InvalidConfiguration
+from robotkit.schema import TeleopReading
+
+
+class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """While the human steers, the hand's action is executed in place of the policy's.
+
+    The action that was executed then stands in `info["intervene_action"]`, which is absent otherwise: who stores
+    transitions stores it. Wrappers outside that change the meaning of actions map it back to the policy's frame, so
+    this one belongs next to the env, inside `RelativeFrame`. Every `info` holds `teleop_buttons`, a bool for each.
+
+    Translation and rotation are shortened to length 1 each, so that in any frame no number leaves [-1, 1].
+
+    Args:
+        env: its actions are translation and rotation in the base frame, and a gripper's number if there is a seventh.
+        teleop: a SpaceMouse, a gamepad, a keyboard, a script; connected at the first reset, disconnected by `close`.
+        hold_steps: the human stays in charge for so many steps after the hand came to rest (SERL: 0.5 s, so that a
+            pause does not hand over to the policy in mid-motion; 0 as in HIL-SERL).
+        action_indices: the numbers of the action that the hand moves, 0 to 5; all by default, the others stay 0.
+        close_button: button that closes the gripper.
+        open_button: button that opens it. Without either the gripper is left as it is.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        teleop: BaseTeleop,
+        hold_steps: int = 5,
+        action_indices: Sequence[int] | None = None,
+        close_button: int = 0,
+        open_button: int = 1,
+    ) -> None:
+        super().__init__(env)
+        actions = env.action_space
+        if not isinstance(actions, spaces.Box) or actions.shape not in ((6,), (7,)):
+            raise InvalidConfiguration(f"a hand steers actions of six or seven numbers, not {actions}")
+        chosen = range(6) if action_indices is None else action_indices
+        if not set(chosen) <= set(range(6)) or hold_steps < 0:
+            raise InvalidConfiguration(
+                f"action_indices lie in 0 to 5 and hold_steps is at least 0, got {action_indices}, {hold_steps}"
+            )
+        self._teleop = teleop
+        self._hold_steps = hold_steps
+        self._mask = np.isin(np.arange(6), list(chosen))
+        self._has_gripper = actions.shape == (7,)
+        self._close_button, self._open_button = close_button, open_button
+        self._held_steps = hold_steps
+        self._dtype = actions.dtype
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset, with the device connected; the policy begins."""
+        self._teleop.connect()
+        self._held_steps = self._hold_steps
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take the human's action if there is one, else the policy's.
+
+        Raises:
+            StaleState: the device was unplugged; nothing was sent.
+        """
+        reading = self._teleop.read()
+        taken = self._intervention(reading)
+        observation, reward, terminated, truncated, info = self.env.step(action if taken is None else taken)
+        info["teleop_buttons"] = np.array(reading.buttons, dtype=bool)
+        if taken is not None:
+            info[INTERVENE_ACTION] = taken
+        return observation, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Let the device go and close the env."""
+        self._teleop.disconnect()
+        super().close()
+
+    def _intervention(self, reading: TeleopReading) -> np.ndarray | None:
+        twist = np.where(self._mask, reading.twist, 0.0)
+        fingers = self._fingers(reading) if self._has_gripper else 0.0
+        if twist.any() or fingers:
+            self._held_steps = 0
+        elif self._held_steps >= self._hold_steps:
+            return None
+        else:
+            self._held_steps += 1
+        halves = (half / max(1.0, float(np.linalg.norm(half))) for half in (twist[:3], twist[3:]))
+        numbers = np.concatenate((*halves, [fingers] if self._has_gripper else []))
+        return numbers.astype(self._dtype)
+
+    def _fingers(self, reading: TeleopReading) -> float:
+        """SERL's random number in [0.9, 1]: no policy that ends in a tanh can imitate 1 itself."""
+        opens, closes = (_is_pressed(reading, button) for button in (self._open_button, self._close_button))
+        if opens == closes:
+            return 0.0
+        strength = float(self.np_random.uniform(0.9, 1.0))
+        return strength if opens else -strength
+
+
+def _is_pressed(reading: TeleopReading, button: int) -> bool:
+    return button < len(reading.buttons) and reading.buttons[button]
