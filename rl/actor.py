@@ -13,6 +13,8 @@ from rl.learner import Stop
 from rl.link.client import LearnerLink
 from rl.utils.seeds import Seeds
 
+IS_INTERVENTION, GRASP_PENALTY = EXTRAS = ("is_intervention", "grasp_penalty")
+"""What every transition carries besides: whether a human acted, and the price of moving the gripper."""
 _PATIENCE_S = 0.2  # the longest wait after which the actor looks whether it was told to stop
 
 
@@ -74,8 +76,10 @@ def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan,
             "rewards": np.float32(reward),
             "masks": np.float32(not terminated),
             "dones": np.float32(terminated or truncated),
+            IS_INTERVENTION: np.float32("intervene_action" in info),
+            GRASP_PENALTY: np.float32(info.get("grasp_penalty", 0.0)),
         })  # fmt: skip
-        episode.add(float(reward))
+        episode.add(float(reward), "intervene_action" in info)
         observation = next_observation
         if terminated or truncated:
             link.report("episode", episode.take(info))
@@ -137,17 +141,28 @@ class _EpisodeReport:
     """Sums up the episode that is running."""
 
     def __init__(self) -> None:
-        self._return = 0.0
-        self._length = 0
+        self._begin()
 
-    def add(self, reward: float) -> None:
+    def _begin(self) -> None:
+        self._return, self._length = 0.0, 0
+        self._interventions, self._intervened_steps, self._is_intervened = 0, 0, False
+
+    def add(self, reward: float, is_intervened: bool) -> None:
         self._return += reward
         self._length += 1
+        self._interventions += is_intervened and not self._is_intervened
+        self._intervened_steps += is_intervened
+        self._is_intervened = is_intervened
 
     def take(self, info: dict[str, Any]) -> dict[str, float]:
         """The figures of the finished episode; the next one begins."""
-        values = {"return": self._return, "length": float(self._length)}
+        values = {
+            "return": self._return,
+            "length": float(self._length),
+            "interventions": float(self._interventions),
+            "intervened_steps": float(self._intervened_steps),
+        }
         if "success" in info:
             values["success"] = float(np.all(info["success"]))
-        self._return, self._length = 0.0, 0
+        self._begin()
         return values

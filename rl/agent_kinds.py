@@ -17,6 +17,7 @@ from rl.agents.continuous.sac_policy import SacPolicy, make_policy
 from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
+from rl.data.schema import FIELDS
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.pixels import STATE
@@ -77,6 +78,11 @@ class PixelKind(AgentKind):
 
 KINDS: Mapping[str, AgentKind] = {"sac": StateKind(), "drq": PixelKind()}
 """By the names that `TrainConfig.agent` allows."""
+
+
+def extra_fields(buffer: Buffer) -> set[str]:
+    """Names of the numbers that a buffer holds beyond the six fields of every transition."""
+    return {path[0] for path in buffer.schema.fields} - FIELDS
 
 
 def cameras_of(spec: AgentSpec) -> tuple[str, ...]:

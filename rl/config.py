@@ -34,6 +34,9 @@ class ReplayConfig:
     """Rewards summed before bootstrapping."""
     demos: tuple[Path, ...] = ()
     """Files of demonstrations."""
+    interventions: int = 0
+    """Newest transitions of a human's interventions that join the demonstrations, besides staying in the replay buffer;
+    0 for none. Needs --replay.demos, so that there is something to mix before the first of them."""
     demo_share: float = 0.5
     """Part of every batch that comes from the demonstrations, when there are any. RLPD takes one half."""
 
@@ -178,6 +181,10 @@ class TrainConfig:
             raise ConfigError(
                 f"--max-lead {self.max_lead} needs --env-steps-per-update, and must not be smaller: "
                 "else the actors wait for an update that waits for them"
+            )
+        if self.replay.interventions < 0 or (self.replay.interventions and not self.replay.demos):
+            raise ConfigError(
+                f"--replay.interventions {self.replay.interventions} must be positive or 0, and needs --replay.demos"
             )
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")

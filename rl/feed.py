@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import numpy as np
+
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
-from rl.data.schema import Batch
+from rl.data.schema import FIELDS, Batch, map_leaves
 from rl.data.sink import TransitionSink
 
 
@@ -16,16 +20,30 @@ class Feed:
         replay: where the transitions go.
         n_step: rewards summed before bootstrapping.
         discount: per step.
+        demos: where those transitions go as well in which a human acted; None keeps them with the others alone.
+        extras: names of further numbers that the buffers take.
     """
 
-    def __init__(self, journal: TransitionJournal, replay: TransitionSink, n_step: int, discount: float) -> None:
+    def __init__(
+        self,
+        journal: TransitionJournal,
+        replay: TransitionSink,
+        n_step: int,
+        discount: float,
+        demos: TransitionSink | None = None,
+        extras: Collection[str] = (),
+    ) -> None:
         self._journal = journal
         self._replay = replay
+        self._demos = demos
+        self._kept = FIELDS | set(extras)
         self._n_step = n_step
         self._discount = discount
         self._streams: dict[str, tuple[str, NStep]] = {}  # by the actor's name: its newest attempt
         self.env_steps = 0
         """Transitions of the journal that were read."""
+        self.interventions = 0
+        """Those of them in which a human acted."""
 
     @property
     def buffered(self) -> int:
@@ -53,5 +71,11 @@ class Feed:
         return stream
 
     def _insert(self, batch: Batch) -> None:
-        if batch and len(batch["rewards"]):
-            self._replay.extend(batch)
+        if not batch or not len(batch["rewards"]):
+            return
+        kept = {name: value for name, value in batch.items() if name in self._kept}
+        self._replay.extend(kept)
+        by_human = np.flatnonzero(batch.get("is_intervention", np.zeros(0)))
+        self.interventions += len(by_human)
+        if self._demos is not None and len(by_human):
+            self._demos.extend(map_leaves(lambda array: array[by_human], kept))

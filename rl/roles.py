@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
-from rl.agent_kinds import KINDS
+from rl.actor import EXTRAS, ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.agent_kinds import KINDS, Buffer, extra_fields
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.config import TrainConfig
@@ -75,13 +75,20 @@ def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress
         agent.load_state_dict(state["agent"])
         progress.updates, progress.episodes = state["updates"], state["episodes"]
     replay = KINDS[config.agent].make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
-    sources = _mixed(config, spec, agent, replay, seeds)
-    batches = MixedBatches(sources, config.batch_size * config.utd_ratio)
+    demos = _demonstrations(config, spec, agent, seeds)
+    batches = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
     if config.compile:
         agent.compile()
     metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        feed = Feed(journal, replay, config.replay.n_step, agent.config.discount)
+        feed = Feed(
+            journal,
+            replay,
+            config.replay.n_step,
+            agent.config.discount,
+            demos=demos if config.replay.interventions else None,
+            extras=extra_fields(replay),
+        )
         loop = LearnerLoop(agent, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
         loop.gather(stop)
         if stop.is_set():
@@ -100,7 +107,7 @@ def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
     """An actor's process."""
     torch.set_num_threads(1)
     env = make_env(config.env, config.cell, config.adaptation())
-    spec = AgentSpec.of(config.env, env)
+    spec = AgentSpec.of(config.env, env, EXTRAS)
     seeds = Seeds(config.seed)
     in_actor = config.evaluation.where == "actor" and name.endswith("-0")
     plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
@@ -117,7 +124,7 @@ def run_watch_role(config: TrainConfig, stop: Stop) -> None:
     """The evaluator's process: measures the weights of a running learner until the training ends."""
     torch.set_num_threads(1)
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
-    spec = AgentSpec.of(config.env, env)
+    spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent].make_policy(config, spec, config.seed)
     with closing(env), _link(config, _hello("evaluator", spec, "evaluator")) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
@@ -153,21 +160,26 @@ def _rhythm(config: TrainConfig) -> Rhythm:
     )
 
 
-def _mixed(
-    config: TrainConfig, spec: AgentSpec, agent: SACAgent, replay: Source, seeds: Seeds
-) -> list[tuple[Source, float]]:
+def _mixed(config: TrainConfig, replay: Buffer, demos: Buffer | None) -> list[tuple[Source, float]]:
     """The replay buffer alone, or with the demonstrations beside it."""
+    share = config.replay.demo_share
+    return [(replay, 1.0)] if demos is None else [(replay, 1.0 - share), (demos, share)]
+
+
+def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> Buffer | None:
+    """A buffer with the demonstrations, and room for what a human will add; None without any."""
     files = config.replay.demos
     if not files:
-        return [(replay, 1.0)]
-    capacity = sum(summarize_demos(file).transitions for file in files)
+        return None
+    capacity = sum(summarize_demos(file).transitions for file in files) + config.replay.interventions
     demos = KINDS[config.agent].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
+    extras = dict.fromkeys(extra_fields(demos), 0.0)
     for file in files:
         n_step = NStep(config.replay.n_step, agent.config.discount)
         spaces = build_space(spec.observation), build_space(spec.action)
-        summary = load_demos(file, demos, *spaces, n_step=n_step)
+        summary = load_demos(file, demos, *spaces, n_step=n_step, extras=extras)
         logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)
-    return [(replay, 1.0 - config.replay.demo_share), (demos, config.replay.demo_share)]
+    return demos
 
 
 def _newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:

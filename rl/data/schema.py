@@ -36,6 +36,9 @@ class Field:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
+FIELDS = frozenset({"observations", "actions", "next_observations", "rewards", "masks", "dones"})
+"""What every transition has."""
+
 SCALAR = Field((), np.dtype(np.float32))
 """A reward, a mask, an end mark or a declared extra."""
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rl.data.journal import TransitionJournal
-from rl.data.schema import TransitionSchema
+from rl.data.schema import SCALAR, TransitionSchema
 from rl.errors import LinkProtocolError, RlError, SchemaMismatch
 from rl.link.frames import Chunk, Weights, merge
 from rl.link.messages import (
@@ -258,7 +258,8 @@ class Hub:
 
 
 def _schema(spec: AgentSpec) -> TransitionSchema:
-    return TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
+    extras = dict.fromkeys(spec.extras, SCALAR)
+    return TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action), extras)
 
 
 def _describe(record: ActorRecord, now_s: float) -> dict[str, Any]:

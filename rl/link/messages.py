@@ -85,11 +85,14 @@ class AgentSpec(LinkMessage):
     env: str
     observation: SpaceSpec
     action: SpaceSpec
+    extras: tuple[str, ...] = ()
+    """Numbers that each transition carries besides."""
 
     @classmethod
-    def of(cls, env_id: str, env: gym.Env) -> Self:
+    def of(cls, env_id: str, env: gym.Env, extras: tuple[str, ...] = ()) -> Self:
         """Describe a built environment."""
-        return cls(env=env_id, observation=spec_of(env.observation_space), action=spec_of(env.action_space))
+        spaces = spec_of(env.observation_space), spec_of(env.action_space)
+        return cls(env=env_id, observation=spaces[0], action=spaces[1], extras=extras)
 
 
 class Hello(LinkMessage):
