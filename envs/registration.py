@@ -20,6 +20,7 @@ from envs.tasks.reach import Reach, reach_actions
 from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from envs.tasks.task import Task
 from envs.wrappers.gripper_penalty import GripperPenalty
+from envs.wrappers.relative_view import relative_view
 from robotkit import InvalidConfiguration, Workcell, make_workcell
 
 DEFAULT_CELL = "mujoco-pick-cube"
@@ -38,14 +39,20 @@ class Entry:
     """What belongs around it always."""
 
 
-def franka_entry(task: type[FrankaTask], config: FrankaTaskConfig, cell: str = DEFAULT_CELL) -> Entry:
+View = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
+"""What an agent sees and says instead of what the task does: wrappers."""
+
+
+def franka_entry(
+    task: type[FrankaTask], config: FrankaTaskConfig, cell: str = DEFAULT_CELL, view: View = lambda env: env
+) -> Entry:
     """A task on SERL's real robot, with the time limit and the gripper penalty of its config."""
     return Entry(
         lambda: task(config),
         lambda: franka_actions(config),
         config.max_episode_length,
         cell,
-        lambda env: GripperPenalty(env, config.gripper_penalty, config.gripper_penalty_goes_to),
+        lambda env: view(GripperPenalty(env, config.gripper_penalty, config.gripper_penalty_goes_to)),
     )
 
 
@@ -60,6 +67,7 @@ TABLE: Mapping[str, Entry] = {
     "PandaReach-v0": Entry(Reach, reach_actions, 40),
     "FrankaReachPose-v0": franka_entry(FrankaTask, REACH_POSE),
     "FrankaReachPoseVision-v0": franka_entry(FrankaTask, REACH_POSE_VISION),
+    "FrankaReachPoseRelative-v0": franka_entry(FrankaTask, REACH_POSE, view=relative_view),
     "PandaPegInsertion-v0": holding_entry(Insertion, PEG, "mujoco-peg-insertion"),
     "PandaPegInsertionVision-v0": holding_entry(Insertion, PEG_VISION, "mujoco-peg-insertion"),
     "FrankaPegInsert-Vision-v0": franka_entry(Insertion, PEG_VISION, "mujoco-peg-insertion"),
@@ -99,7 +107,33 @@ def make_env(
         InvalidConfiguration: the arguments contradict each other, or the cell lacks something.
         UnknownPlugin: no cell of that name.
     """
-    row = TABLE[entry]
+    return build(TABLE[entry], cell, cell_overrides, token, render_mode)
+
+
+def franka_env(
+    config: FrankaTaskConfig,
+    cell: str | Path | Workcell,
+    task: type[FrankaTask] = FrankaTask,
+    cell_overrides: Mapping[str, Any] | None = None,
+    token: str | None = None,
+    render_mode: str | None = None,
+) -> gymnasium.Env[Any, Any]:
+    """SERL's `FrankaEnv`, without an id: a task of one's own in a cell of one's own, with the config's time limit.
+
+    See `make_env` for the arguments and for what is raised.
+    """
+    env = build(franka_entry(task, config), cell, cell_overrides, token, render_mode)
+    return gymnasium.wrappers.TimeLimit(env, config.max_episode_length)
+
+
+def build(
+    row: Entry,
+    cell: str | Path | Workcell | None,
+    cell_overrides: Mapping[str, Any] | None,
+    token: str | None,
+    render_mode: str | None,
+) -> gymnasium.Env[Any, Any]:
+    """`make_env` for an entry that need not be in the table."""
     workcell = open_cell(row.cell if cell is None else cell, cell_overrides or {}, token)
     env = ManipulationEnv(
         workcell, row.task(), row.action_map(), render_mode, owns_workcell=not isinstance(cell, Workcell)

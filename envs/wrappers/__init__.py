@@ -17,6 +17,7 @@ from envs.wrappers.n_way_classifier import NWayRewardClassifier
 from envs.wrappers.quat2euler import Quat2Euler
 from envs.wrappers.quat2r6 import Quat2R6
 from envs.wrappers.relative_frame import RelativeFrame
+from envs.wrappers.relative_view import relative_view
 from envs.wrappers.remap import Remap
 from envs.wrappers.reward_classifier import BinaryRewardClassifier, FrontCameraRewardClassifier
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
@@ -32,5 +33,5 @@ __all__ = [
     "FrontCamera", "FrontCameraRewardClassifier", "GripperClose", "GripperPenalty", "HumanSuccessKey",
     "MultiStageRewardClassifier", "NWayRewardClassifier", "Quat2Euler", "Quat2R6", "RelativeFrame", "Remap",
     "SERLObsWrapper", "Scaling", "TaskGraphRewardClassifier", "TeleopIntervention", "UnnormalizeActionProprio",
-    "VideoRecorder", "ZOnly", "space_stack", "stack_obs",
+    "VideoRecorder", "ZOnly", "relative_view", "space_stack", "stack_obs",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         hold_steps: the human stays in charge for so many steps after the hand came to rest (SERL: 0.5 s, so that a
             pause does not hand over to the policy in mid-motion; 0 as in HIL-SERL).
         action_indices: the numbers of the action that the hand moves, 0 to 5; all by default, the others stay 0.
-        close_button: button that closes the gripper.
+        close_button: button that closes the gripper; None for none, as where that button means success.
         open_button: button that opens it. Without either the gripper is left as it is.
     """
 
@@ -39,8 +39,8 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         teleop: BaseTeleop,
         hold_steps: int = 5,
         action_indices: Sequence[int] | None = None,
-        close_button: int = 0,
-        open_button: int = 1,
+        close_button: int | None = 0,
+        open_button: int | None = 1,
     ) -> None:
         super().__init__(env)
         actions = env.action_space
@@ -106,5 +106,5 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         return strength if opens else -strength
 
 
-def _is_pressed(reading: TeleopReading, button: int) -> bool:
-    return button < len(reading.buttons) and reading.buttons[button]
+def _is_pressed(reading: TeleopReading, button: int | None) -> bool:
+    return button is not None and button < len(reading.buttons) and reading.buttons[button]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from envs import franka_env, make_vec
 from envs.core import ManipulationEnv
 from envs.images import ImageView
 from envs.registration import make_env
@@ -317,6 +318,23 @@ def test_the_way_to_the_start_is_straight_short_and_inside(start, end, turn):
         assert spatial.angle_between(before[3:], after[3:]) <= 0.05 + 1e-9
     length = sum(spatial.distance_between(*pair) for pair in zip([begin, *way], way, strict=False))
     assert length == pytest.approx(spatial.distance_between(begin, goal), abs=1e-9)
+
+
+def test_a_vector_of_them_resets_by_itself():
+    vector = make_vec(ID, 2, 1, max_episode_steps=3, cell="fake")
+    vector.reset(seed=0)
+    close = np.tile(np.array((0, 0, 0, 0, 0, 0, -1.0), np.float32), (2, 1))
+    steps = [vector.step(close) for _ in range(4)]
+    vector.close()
+    assert [step[3].tolist() for step in steps] == [[False] * 2, [False] * 2, [True] * 2, [False] * 2]
+    assert [step[4]["grasp_penalty"].tolist() for step in (steps[0], steps[1])] == [[-0.02] * 2, [0.0] * 2]
+
+
+def test_a_task_of_ones_own_needs_no_id():
+    env = franka_env(replace(REACH_POSE, max_episode_length=2), "fake")
+    env.reset(seed=0)
+    assert [env.step(NOTHING)[3] for _ in range(2)] == [False, True]
+    env.close()
 
 
 def test_the_entry_knows_its_own_cell():

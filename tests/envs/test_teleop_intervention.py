@@ -87,6 +87,13 @@ def test_a_button_alone_takes_over_only_where_there_is_a_gripper_to_steer(hand):
         assert (INTERVENE_ACTION in env.step(POLICY[: env.action_space.shape[0]])[4]) is expected
 
 
+def test_a_button_may_mean_something_else(hand):
+    env = TeleopIntervention(PoseEnv(), hand, hold_steps=0, close_button=None)
+    env.reset(seed=0)
+    hand.steer(REST, (True, False))
+    assert INTERVENE_ACTION not in env.step(POLICY)[4]
+
+
 def test_chosen_numbers_alone_are_steered(hand):
     inner = PoseEnv()
     env = TeleopIntervention(inner, hand, action_indices=(0, 1, 2), hold_steps=0)

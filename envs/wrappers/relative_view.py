@@ -1,0 +1,24 @@
+"""`relative_view`: the stack of views that SERL's agents have on a real-robot task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+
+from envs.wrappers.quat2euler import Quat2Euler
+from envs.wrappers.relative_frame import RelativeFrame
+from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
+
+
+def relative_view(env: gymnasium.Env[Any, Any], proprio_keys: Sequence[str] | None = None) -> gymnasium.Env[Any, Any]:
+    """Tool axes, Euler angles from the start, and a flat state (19 numbers with all of SERL's entries) beside images.
+
+    Interventions belong inside: `relative_view(TeleopIntervention(env, teleop))`.
+
+    Args:
+        env: a `FrankaTask`'s.
+        proprio_keys: entries of the state to keep; all when None.
+    """
+    return SERLObsWrapper(Quat2Euler(RelativeFrame(env)), proprio_keys)
