@@ -137,8 +137,14 @@ def frozen_trunk(encoder: EncodingWrapper) -> nn.Module | None:
     return camera.pretrained_encoder if isinstance(camera, PreTrainedResNetEncoder) else None
 
 
+FROM_FILE = "is_from_file"
+"""Attribute of a frozen trunk that every process reads for itself: its weights are not published."""
+
+
 def load_trunk(trunk: nn.Module | None, config: EncoderConfig) -> None:
     """Fill a frozen trunk, with parameters already, from the weight file in `config`, where both are there.
+
+    The trunk is marked `FROM_FILE`: the checksum in the configuration says which weights it has.
 
     Raises:
         CheckpointError: the file is not the one that was meant, or does not fit.
@@ -147,3 +153,4 @@ def load_trunk(trunk: nn.Module | None, config: EncoderConfig) -> None:
         return
     weights: dict[str, Tensor] = read_weights(config.pretrained_path, config.pretrained_sha256)
     load_flax_params(trunk, {path: value.numpy() for path, value in weights.items()})
+    setattr(trunk, FROM_FILE, True)

@@ -232,8 +232,10 @@ def shape_pixel_modules(modules: nn.ModuleDict, sample: Any, action_dim: int) ->
 def make_drq_policy(observations: Observations, action_dim: int, config: DrqConfig, seed: int = 0) -> SacPolicy:
     """A policy of its own for an actor process, on the CPU."""
     generator = Generator().manual_seed(seed)
-    module = make_policy_module(action_dim, config, make_encoder(config.encoder))
+    encoder = make_encoder(config.encoder)
+    module = make_policy_module(action_dim, config, encoder)
     with torch.no_grad():
         module(as_tensors(observations, torch.device("cpu")))
     init_parameters(module, generator)
+    load_trunk(frozen_trunk(encoder), config.encoder)
     return SacPolicy(module, generator, copy.deepcopy(module) if config.average_policy else None)

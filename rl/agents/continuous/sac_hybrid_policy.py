@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_policy_module
-from rl.common.encoders import make_encoder
+from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
 from rl.common.typing import Observations
 from rl.networks.actor_critic_nets import Policy
@@ -119,5 +119,7 @@ def _make_policy(
         for network in (module.policy, module.grasp_critic):
             network(sample)
     init_parameters(module, generator)
+    if encoder is not None:
+        load_trunk(frozen_trunk(encoder), config.encoder)
     averaged = copy.deepcopy(module) if config.average_policy else None
     return HybridPolicy(module, generator, layout, config.grasp_exploration, averaged)

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.sac_config import SacConfig
+from rl.common.encoders import FROM_FILE
 from rl.common.typing import Arrays, Observations
 from rl.errors import CheckpointError
 from rl.networks.actor_critic_nets import Policy
@@ -85,7 +86,10 @@ class SacPolicy:
         return distribution.sample(eps.to(distribution.loc.device))
 
     def policy_state_dict(self) -> dict[str, np.ndarray]:
-        """The policy's parameters as float32 arrays: what an actor needs. The arrays are copies."""
+        """The policy's parameters as float32 arrays: what an actor needs. The arrays are copies.
+
+        A frozen trunk that was read from a file is left out: the actor has read the same file.
+        """
         return {name: value.numpy(force=True).copy() for name, value in self._tensors().items()}
 
     @torch.no_grad()
@@ -110,10 +114,11 @@ class SacPolicy:
 
 
 def _tensors_once(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
-    """The state of a module; what its parts share appears under its first name alone."""
+    """The state of a module; what its parts share appears under its first name alone, what is in a file not at all."""
     state: dict[str, Tensor] = module.state_dict(prefix=prefix, keep_vars=True)
-    first = {id(value): name for name, value in reversed(state.items())}
-    return {name: value.detach() for name, value in state.items() if first[id(value)] == name}
+    from_file = {id(p) for part in module.modules() if getattr(part, FROM_FILE, False) for p in part.parameters()}
+    first = {id(value): name for name, value in reversed(state.items()) if id(value) not in from_file}
+    return {name: value.detach() for name, value in state.items() if first.get(id(value)) == name}
 
 
 def make_policy(observation_dim: int, action_dim: int, config: SacConfig, seed: int = 0) -> SacPolicy:
