@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import sys
 import time
@@ -19,7 +20,8 @@ from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
 
-DATA_NAMES = ("import-demos", "convert")
+DATA_NAMES = ("import-demos", "convert", "export-lerobot", "import-lerobot")
+OFFLINE_NAMES = ("train-bc", "train-classifier", "record-success")
 
 USAGE = """usage: python -m rl COMMAND [options]
 
@@ -30,8 +32,14 @@ USAGE = """usage: python -m rl COMMAND [options]
   eval     load a checkpoint and measure it
   replay   take the actions of recorded episodes again, here or in another cell
 
+  train-bc          clone demonstrations
+  train-classifier  train a reward classifier on labelled frames
+  record-success    step an environment and store labelled frames for it
+
   import-demos    pickled demonstrations of SERL or HIL-SERL to a demonstration file
   convert         weights of SERL to ours: the public ResNet-10, or a checkpoint of its agent for states
+  export-lerobot  a demonstration file to a LeRobotDataset
+  import-lerobot  a LeRobotDataset to a demonstration file
 
 `python -m rl COMMAND --help` lists every option. `--preset NAME` or `--config FILE` choose what the options start from.
 """
@@ -144,11 +152,11 @@ def replay(arguments: list[str]) -> None:
     run_replay(tyro.cli(ReplayOptions, prog="python -m rl replay", args=arguments), Console())
 
 
-def _data_command(name: str) -> Callable[[list[str]], None]:
-    def command(arguments: list[str]) -> None:
-        from rl.cli_data import DATA_COMMANDS
+def _command_of(module: str, table: str, name: str) -> Callable[[list[str]], None]:
+    """A command of another file, which is imported when it is asked for."""
 
-        DATA_COMMANDS[name](arguments)
+    def command(arguments: list[str]) -> None:
+        getattr(importlib.import_module(module), table)[name](arguments)
 
     return command
 
@@ -160,7 +168,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "watch": watch,
     "eval": evaluate,
     "replay": replay,
-    **{name: _data_command(name) for name in DATA_NAMES},
+    **{name: _command_of("rl.cli_data", "DATA_COMMANDS", name) for name in DATA_NAMES},
+    **{name: _command_of("rl.cli_offline", "OFFLINE_COMMANDS", name) for name in OFFLINE_NAMES},
 }
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import gymnasium as gym
 import imageio.v3 as imageio
 from rich.console import Console
 
+from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
 from rl.environments import make_env
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
+from rl.offline.bc import is_bc_run, load_bc_policy
 from rl.roles import load_policy
 from rl.utils.seeds import Seeds
 
@@ -35,7 +38,7 @@ def run_eval(
         raise ConfigError(f"a video ends in .mp4 or .gif, not {video.suffix or 'nothing'}: {video}")
     env = make_env(config.env, config.cell, config.adaptation(), "rgb_array" if video else None)
     try:
-        updates, policy = load_policy(config, checkpoint, AgentSpec.of(config.env, env))
+        updates, policy = _load(config, checkpoint, env)
         act = partial(policy.sample_actions, argmax=True)
         seed = Seeds(config.seed).integer("eval")
         found = run_episodes(act, env, episodes, seed, keep_best_frames=video is not None)
@@ -53,6 +56,13 @@ def run_eval(
         write_video(best_episode(found), video)
         console.print(f"video    {video}", highlight=False)
     return summary
+
+
+def _load(config: TrainConfig, checkpoint: Path | None, env: gym.Env) -> tuple[int, SacPolicy]:
+    """The policy of a run of either kind."""
+    if config.out is not None and is_bc_run(config.out):
+        return load_bc_policy(config.out, checkpoint, env.observation_space, env.action_space)
+    return load_policy(config, checkpoint, AgentSpec.of(config.env, env))
 
 
 def write_video(episode: Episode, path: Path) -> None:

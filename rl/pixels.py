@@ -68,7 +68,7 @@ class PixelObservation(gym.ObservationWrapper):
 
     def observation(self, observation: Any) -> dict[str, np.ndarray]:
         """Sort, scale and flatten."""
-        seen = {name: _fit(_at(observation, path), self._size) for name, path in self._paths.items()}
+        seen = {name: fit_square(_at(observation, path), self._size) for name, path in self._paths.items()}
         if self._rest is not None:
             seen[STATE] = gym.spaces.flatten(self._rest, observation).astype(np.float32)  # type: ignore[union-attr]
         return {name: seen[name] for name in self.observation_space.spaces}  # type: ignore[attr-defined]
@@ -171,7 +171,7 @@ def _newest(space: gym.Space, frames: int) -> gym.spaces.Box:
     return gym.spaces.Box(space.low[-frames:], space.high[-frames:], dtype=np.uint8)
 
 
-def _fit(image: np.ndarray, size: int | None) -> np.ndarray:
+def fit_square(image: np.ndarray, size: int | None) -> np.ndarray:
     """Scale (height, width, channels) with a box filter, which does not alias where images shrink."""
     if size is None or image.shape[:2] == (size, size):
         return image

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
 from rl.errors import CheckpointError
 from rl.networks.layers import Dense, LayerNorm, materialise
-from rl.networks.mlp import dropout
+from rl.networks.mlp import Train, dropout
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.flax_params import load_flax_params
-from rl.utils.weights import read_weights
-from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs
 
 DROPOUT = 0.1
 LEARNING_RATE = 1e-4
@@ -40,7 +38,11 @@ class BinaryClassifier(nn.Module):
         self.norm = LayerNorm()
         self.logit = Dense(1)
 
-    def forward(self, x: Mapping[str, Tensor], train: bool = False, is_encoded: bool = False) -> Tensor:
+    def dropout_widths(self) -> list[int]:
+        """Features under dropout, in the order in which their layers run."""
+        return [*self.encoder_def.dropout_widths(), self.hidden.features]
+
+    def forward(self, x: Mapping[str, Tensor], train: Train = False, is_encoded: bool = False) -> Tensor:
         """Logits (..., 1) of observations; `is_encoded` takes the trunk's feature maps instead of images."""
         hidden = self.hidden(self.encoder_def(x, train=train, is_encoded=is_encoded))
         return self.logit(relu(self.norm(dropout(hidden, DROPOUT, train))))
@@ -65,23 +67,30 @@ def create_classifier(
     Raises:
         CheckpointError: the weights are not the ones that were meant, or do not fit.
     """
-    trunk = resnetv1_configs["resnetv1-10-frozen"]()
-    heads = {key: _head(trunk) for key in image_keys}
-    encoder = EncodingWrapper(heads, use_proprio=False, enable_stacking=True, image_keys=image_keys)
-    classifier = BinaryClassifier(encoder)
-    generator = torch.Generator().manual_seed(key)
-    materialise(classifier, _tensors(sample), generator=generator)
-    if pretrained_encoder_path is not None:
-        weights = read_weights(pretrained_encoder_path, pretrained_encoder_sha256)
-        load_flax_params(trunk, {path: value.numpy() for path, value in weights.items()})
+    path = None if pretrained_encoder_path is None else os.fspath(pretrained_encoder_path)
+    config = EncoderConfig(
+        "resnet-pretrained",
+        tuple(image_keys),
+        use_proprio=False,
+        pretrained_path=path,
+        pretrained_sha256=pretrained_encoder_sha256,
+    )
+    classifier = make_classifier(key, sample, config)
     trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
     return classifier, torch.optim.Adam(trained, lr=LEARNING_RATE)
 
 
-def _head(trunk: nn.Module) -> PreTrainedResNetEncoder:
-    return PreTrainedResNetEncoder(
-        pooling_method="spatial_learned_embeddings", num_spatial_blocks=8, bottleneck_dim=256, pretrained_encoder=trunk
-    )
+def make_classifier(key: int, sample: Mapping[str, Any], config: EncoderConfig) -> BinaryClassifier:
+    """A classifier on any of the encoders; see `create_classifier` for the first two arguments.
+
+    Raises:
+        CheckpointError: the weights of a frozen encoder are not the ones that were meant, or do not fit.
+    """
+    encoder = make_encoder(config)
+    classifier = BinaryClassifier(encoder)
+    materialise(classifier, _tensors(sample), generator=torch.Generator().manual_seed(key))
+    load_trunk(frozen_trunk(encoder), config)
+    return classifier
 
 
 def save_classifier(classifier: BinaryClassifier, checkpoint_path: str | os.PathLike[str], step: int) -> None:

@@ -12,16 +12,17 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.augmentation import crop, draw_corners, unpack
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors
-from rl.common.common import gradients_of, parameters_of
 from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
-from rl.common.optimizers import Adam, OptimizerConfig
+from rl.common.optimizers import OptimizerConfig
+from rl.common.trained import Trained
 from rl.common.typing import Batch, Metrics, Observations
 from rl.networks.actor_critic_nets import Policy
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP, KeepMasks
-from rl.utils.distributed import ALONE, Team
-from rl.utils.performance import LossScale, Precision, autocast
+from rl.networks.standardise import Standardise
+from rl.utils.distributed import Team
+from rl.utils.performance import Precision
 from rl.vision.pooling import EMBEDDING_DROPOUT
 
 Masks = tuple[Tensor, ...]
@@ -56,6 +57,8 @@ class BcConfig:
     """Largest random shift of an image in pixels while training; SERL does not augment."""
     trains_image_encoder: bool = True
     """Whether gradients reach the image encoders. SERL stops them, so that it clones on random image features."""
+    standardises: bool = False
+    """Whether plain vectors are shifted and scaled by the demonstrations' mean and standard deviation; not in SERL."""
     precision: Precision = "float32"
     """Matrix products of the loss; parameters and moments stay float32."""
 
@@ -67,7 +70,7 @@ class BcConfig:
 DEFAULTS = BcConfig()
 
 
-def make_bc_module(encoder: EncodingWrapper | None, action_dim: int, config: BcConfig) -> Policy:
+def make_bc_module(encoder: EncodingWrapper | Standardise | None, action_dim: int, config: BcConfig) -> Policy:
     """The policy of `config` around an encoder, or on plain vectors without one, still without parameters."""
     return Policy(
         encoder,
@@ -81,6 +84,12 @@ def make_bc_module(encoder: EncodingWrapper | None, action_dim: int, config: BcC
     )
 
 
+def _make_encoder(observations: Observations, config: BcConfig) -> EncodingWrapper | Standardise | None:
+    if isinstance(observations, Mapping):
+        return make_encoder(config.encoder)
+    return Standardise(observations.shape[-1]) if config.standardises else None
+
+
 class BCAgent:
     """A policy with its optimizer.
 
@@ -89,21 +98,17 @@ class BCAgent:
         config: settings.
         seed: of crops and dropout, and of sampled actions; the two are separate streams.
         device: where the policy lives.
-
-    `team` are the processes that gradients are averaged over; by default this one alone.
     """
 
     def __init__(self, module: Policy, config: BcConfig, *, seed: int, device: torch.device) -> None:
         self.config = config
         self.device = device
         self.modules = nn.ModuleDict({"actor": module})
-        self.optimizer = Adam(parameters_of(module), config.optimizer)
+        self.trained = Trained(module, config.optimizer, config.precision, device)
         self.generator = Generator(device).manual_seed(seed)
         self.policy = SacPolicy(module, Generator().manual_seed(seed + 1))
         self.encoder = module.encoder if isinstance(module.encoder, EncodingWrapper) else None
         self.image_keys = () if self.encoder is None else self.encoder.image_keys
-        self.loss_scale = LossScale(device) if config.precision == "float16" else None
-        self.team: Team = ALONE
 
     @classmethod
     def create(
@@ -125,11 +130,11 @@ class BCAgent:
             seed: of the initial parameters and everything random later.
             device: where the policy will live.
         """
-        encoder = make_encoder(config.encoder) if isinstance(observations, Mapping) else None
+        encoder = _make_encoder(observations, config)
         sample = as_tensors(observations, torch.device("cpu"))
         generator = Generator().manual_seed(seed)
         module = materialise(make_bc_module(encoder, action_dim, config), sample, generator=generator)
-        if encoder is not None:
+        if isinstance(encoder, EncodingWrapper):
             load_trunk(frozen_trunk(encoder), config.encoder)
         return cls(module.to(device), config, seed=seed, device=torch.device(device))
 
@@ -141,27 +146,23 @@ class BCAgent:
         """
         observations = self._augmented(self._observations(batch))
         masks = self._draw_masks(len(batch["actions"]))
-        with autocast(self.device, self.config.precision):
+        with self.trained.autocast():
             distribution = self.modules["actor"](observations, train=KeepMasks(masks))
         loss = -distribution.log_prob(batch["actions"]).mean()
         error = (distribution.mode().detach() - batch["actions"]).square().sum(-1).mean()
-        rate = self.optimizer.learning_rate()
-        self._step(loss)
+        rate = self.trained.optimizer.learning_rate()
+        self.trained.step(loss)
         return {"actor_loss": loss.detach(), "mse": error, "lr": rate}
 
-    def _step(self, loss: Tensor) -> None:
-        parameters = self.optimizer.parameters
-        scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
-        grads = self.team.average(gradients_of(scaled, parameters))
-        with torch.no_grad():
-            if self.loss_scale is None or self.loss_scale.unscale({"actor": grads}):
-                torch._foreach_add_(parameters, self.optimizer.updates(grads))
+    def fit_inputs(self, observations: Any) -> None:
+        """Take the statistics of the demonstrations' observations, where the configuration asks for it."""
+        encoder = self.modules["actor"].encoder
+        if isinstance(encoder, Standardise):
+            encoder.fit(torch.as_tensor(observations, device=self.device))
 
     def join(self, team: Team) -> None:
         """Average gradients over a team from now on, whose first process gives everybody its state."""
-        optimizer = self.optimizer
-        team.follow_first([*self.modules.state_dict().values(), *optimizer.mu, *optimizer.nu, optimizer.count])
-        self.team = team
+        self.trained.join(team)
 
     def reseed(self, seed: int) -> None:
         """Start the stream of crops and dropout anew."""
@@ -203,17 +204,14 @@ class BCAgent:
         """Everything an exact continuation needs, as tensors: loadable with `weights_only=True`."""
         return {
             "modules": self.modules.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **self.trained.state_dict(),
             "update_generator": self.generator.get_state(),
             "policy_generator": self.policy.generator.get_state(),
-            **({} if self.loss_scale is None else {"loss_scale": self.loss_scale.state_dict()}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`, on the same kind of device bit for bit."""
         self.modules.load_state_dict(state["modules"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.trained.load_state_dict(state)
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
-        if self.loss_scale is not None:
-            self.loss_scale.load_state_dict(state["loss_scale"])

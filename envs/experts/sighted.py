@@ -1,0 +1,45 @@
+"""Experts for environments with cameras: they ask the cell's trackers for what the observation does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from envs.core import ManipulationEnv
+from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
+from robotkit import InvalidConfiguration
+
+CALM = PickCubeStrategy(speed=0.5)
+
+
+class SightedPickCube:
+    """`PickCubeExpert` for any observation, of an environment whose cell tracks the block.
+
+    Args:
+        env: the environment that it will act in.
+        strategy: of the expert; half speed by default, as the demonstrations have.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], strategy: PickCubeStrategy = CALM) -> None:
+        core = env.unwrapped
+        if not isinstance(core, ManipulationEnv) or "block" not in core.workcell.trackers:
+            raise InvalidConfiguration("this expert needs an environment in a cell with a tracker for 'block'")
+        self._block = core.workcell.trackers["block"]
+        self._expert = PickCubeExpert(strategy)
+
+    def reset(self, observation: Mapping[str, Any]) -> None:
+        """Start an episode from its first observation."""
+        self._expert.reset(observation)
+
+    def act(self, observation: Mapping[str, Any]) -> np.ndarray:
+        """The next action, float32 (4,), in [-1, 1]."""
+        block = self._block.get_pose().pose_in_base[:3].astype(np.float32)
+        return self._expert.act({"state": {**observation["state"], "block_pos": block}})
+
+
+def pick_cube(env: gymnasium.Env[Any, Any]) -> SightedPickCube:
+    """The expert of the pick-cube environments, for `python -m rl record-success --operator`."""
+    return SightedPickCube(env)

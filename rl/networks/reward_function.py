@@ -1,0 +1,156 @@
+"""A trained reward classifier as a function of observations, with the facts that were stored beside its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rl.common.encoders import EncoderConfig
+from rl.errors import CheckpointError, DataError
+from rl.networks.reward_classifier import BinaryClassifier, make_classifier
+from rl.pixels import fit_square
+from rl.utils.weights import read_weights
+
+WEIGHTS = "classifier.safetensors"
+FACTS = "classifier.json"
+_FORMAT_VERSION = 1
+
+
+class ClassifierFacts(BaseModel):
+    """What `classifier.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = _FORMAT_VERSION
+    encoder: EncoderConfig
+    """Of the classifier; its weights are all in the weight file, those of a frozen trunk too."""
+    image_keys: tuple[str, ...]
+    """Cameras that it looks at."""
+    image_shape: tuple[int, int, int]
+    """Height, width and channels of the images that it was trained on."""
+    threshold: float
+    """Probability from which on a frame is a success."""
+    threshold_rule: str
+    """How the threshold was chosen."""
+    metrics: dict[str, float]
+    """On episodes that neither trained nor chose the threshold."""
+    episodes: dict[str, int]
+    """How many trained, chose the threshold and measured."""
+    frames: dict[str, int]
+    """The same in frames."""
+    sha256: str
+    """Checksum of the weight file."""
+
+
+class RewardClassifier:
+    """Tells from an observation whether the task is done.
+
+    Args:
+        network: the classifier, with weights.
+        facts: what it was trained on and how good it is.
+        device: where it runs.
+    """
+
+    def __init__(self, network: BinaryClassifier, facts: ClassifierFacts, device: torch.device) -> None:
+        self.network = network.to(device).eval()
+        self.facts = facts
+        self.device = device
+
+    @torch.inference_mode()
+    def logits(self, images: Mapping[str, Any]) -> Tensor:
+        """Logits (N,) of images (N, height, width, channels) by camera, of the size that it was trained on."""
+        frames = {key: torch.as_tensor(images[key], device=self.device)[:, None] for key in self.facts.image_keys}
+        return self.network(frames).squeeze(-1)
+
+    def __call__(self, observation: Mapping[str, Any]) -> Tensor:
+        """Logit (1,) of one observation of an environment: what reward wrappers take.
+
+        Images may lie anywhere in nested dicts under the names of their cameras, may have any square size, and of
+        stacked frames (T, height, width, channels) the newest counts.
+
+        Raises:
+            DataError: a camera is missing.
+        """
+        side = self.facts.image_shape[0]
+        return self.logits({key: fit_square(find_image(observation, key), side)[None] for key in self.facts.image_keys})
+
+    def probability(self, observation: Mapping[str, Any]) -> float:
+        """Probability of success."""
+        return float(self(observation).sigmoid())
+
+    def is_success(self, observation: Mapping[str, Any]) -> bool:
+        """Whether that probability reaches the threshold."""
+        return self.probability(observation) >= self.facts.threshold
+
+
+def find_image(observation: Mapping[str, Any], camera: str) -> np.ndarray:
+    """The newest image (height, width, channels) of a camera, wherever it is in an observation.
+
+    Raises:
+        DataError: there is none.
+    """
+    if camera in observation:
+        image = np.asarray(observation[camera])
+        return image[-1] if image.ndim == 4 else image
+    for inner in observation.values():
+        if isinstance(inner, Mapping):
+            try:
+                return find_image(inner, camera)
+            except DataError:
+                continue
+    raise DataError(f"the observation has no camera {camera!r}; it has: {', '.join(observation)}")
+
+
+def save_reward_classifier(directory: Path, network: BinaryClassifier, facts: Mapping[str, Any]) -> ClassifierFacts:
+    """Write weights and facts; the file of facts comes last, so where it is the weights are complete.
+
+    Args:
+        directory: where they go.
+        network: the classifier.
+        facts: the fields of `ClassifierFacts` but the checksum.
+    """
+    # The format refuses tensors that share memory: a trunk that cameras share is written once for each of them.
+    weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
+    save_file(weights, directory / WEIGHTS)
+    digest = hashlib.sha256((directory / WEIGHTS).read_bytes()).hexdigest()
+    stored = ClassifierFacts(**facts, sha256=digest)
+    (directory / FACTS).write_text(stored.model_dump_json(indent=2) + "\n")
+    return stored
+
+
+def load_reward_classifier(directory: str | os.PathLike[str], device: torch.device | str = "cpu") -> RewardClassifier:
+    """The classifier that `python -m rl train-classifier` wrote into a directory.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged or of another version.
+    """
+    folder = Path(directory)
+    try:
+        facts = ClassifierFacts.model_validate_json((folder / FACTS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CheckpointError(f"{folder} holds no reward classifier of this version: {error}") from error
+    if facts.format_version != _FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder / FACTS} has format {facts.format_version}, this program reads {_FORMAT_VERSION}"
+        )
+    weights = read_weights(folder / WEIGHTS, facts.sha256)
+    network = make_classifier(0, sample_of(facts.image_keys, facts.image_shape), facts.encoder)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder / WEIGHTS} does not fit the classifier in {FACTS}: {error}") from error
+    return RewardClassifier(network, facts, torch.device(device))
+
+
+def sample_of(image_keys: tuple[str, ...], image_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+    """Black images (1, 1, height, width, channels) by camera."""
+    return {key: np.zeros((1, 1, *image_shape), np.uint8) for key in image_keys}

@@ -1,0 +1,214 @@
+"""Behaviour cloning from demonstration files: `python -m rl train-bc`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from rich.console import Console
+
+from rl.agents.continuous.bc import BCAgent, BcConfig
+from rl.agents.continuous.sac_policy import SacPolicy
+from rl.common.encoders import EncoderConfig
+from rl.common.typing import Batch, Observations
+from rl.config import TrainConfig, save_config
+from rl.data.schema import map_leaves
+from rl.environments import make_env
+from rl.errors import ConfigError
+from rl.offline.demos import read_demos, split_episodes
+from rl.offline.epochs import CHECKPOINTS, METRICS, Course, EpochsConfig, Stop, run_epochs
+from rl.offline.pictures import draw_curves
+from rl.offline.rows import Rows, on_device, shuffled_loader
+from rl.pixels import STATE, ImagesConfig
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.distributed import Team, joined_team, local_device
+from rl.utils.performance import tune_backends
+from rl.utils.run_directory import claim_run
+from rl.utils.seeds import Seeds
+
+SETTINGS = "bc.json"
+CURVE = "curve.png"
+_CHUNK = 1024  # held-out rows that are judged at once
+
+_ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
+
+
+@dataclass(frozen=True)
+class TrainBcOptions:
+    """Clone demonstrations: a policy that does what they did.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    demos: tuple[Path, ...]
+    """Files of demonstrations."""
+    out: Path
+    """Directory of the run."""
+    env: str = "envs:PandaPickCube-v0"
+    """Gymnasium id of the environment that they were recorded in."""
+    cell: str | None = None
+    """Workcell, for environments that take one."""
+    action_repeat: int = 1
+    """Environment steps that one action lasts, as in the demonstrations."""
+    frame_stack: int = 1
+    """Newest observations that the policy sees together, as in the demonstrations."""
+    sees_images: bool = False
+    """Whether the policy sees images and state apart, instead of one vector."""
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    resume: bool = False
+    """Continue the run in --out."""
+    epochs: int = 200
+    """Passes over the demonstrations."""
+    batch_size: int = 256
+    """Transitions of a step, over all processes together."""
+    held_out: float = 0.1
+    """Share of the episodes that only measure; 0 trains on all."""
+    seed: int = 0
+    """Seed of every random draw."""
+    checkpoint_every: int = 20
+    """Epochs between two checkpoints."""
+    workers: int = 0
+    """Processes that fetch batches; worth it for images."""
+    device: str = "cpu"
+    """Where it computes: cpu, cuda, cuda:1 …; under torchrun, cuda is a GPU for each process."""
+    threads: int = 2
+    """Threads of the arithmetic of a process."""
+    bc: BcConfig = _ALL_CAMERAS
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if not self.demos:
+            raise ConfigError("--demos is empty: name one file of demonstrations or more")
+        if not 0.0 <= self.held_out < 1.0:
+            raise ConfigError(f"--held-out must lie in [0, 1), not {self.held_out}")
+
+    def as_run(self) -> TrainConfig:
+        """What `python -m rl eval` needs to build the same environment."""
+        encoder = self.bc.encoder
+        base = TrainConfig(agent="drq" if self.sees_images else "sac")
+        drq = replace(base.drq, encoder=replace(base.drq.encoder, image_keys=encoder.image_keys))
+        return replace(
+            base, preset="bc", env=self.env, cell=self.cell, action_repeat=self.action_repeat,
+            frame_stack=self.frame_stack, seed=self.seed, out=self.out, images=self.images, drq=drq,
+        )  # fmt: skip
+
+
+_ADAPTER: TypeAdapter[TrainBcOptions] = TypeAdapter(TrainBcOptions)
+
+
+def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
+    """Train to the last epoch, or until somebody asks for the end, and draw the curve.
+
+    Returns:
+        Epochs that are done.
+
+    Raises:
+        DataError: the demonstrations do not fit the environment, or are too few to hold some out.
+    """
+    torch.set_num_threads(options.threads)
+    device = local_device(options.device)
+    tune_backends(device)
+    with joined_team(device) as team:
+        if team.leads:
+            claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
+            save_config(options.as_run(), options.out / "config.json")
+            (options.out / SETTINGS).write_bytes(_ADAPTER.dump_json(options, indent=2) + b"\n")
+        team.wait()
+        return _train(options, device, team, stop, console)
+
+
+def _train(options: TrainBcOptions, device: torch.device, team: Team, stop: Stop, console: Console) -> int:
+    seeds = Seeds(options.seed)
+    with closing(make_env(options.env, options.cell, options.as_run().adaptation())) as env:
+        train, held_out = split_episodes(read_demos(options.demos, env), options.held_out, seeds.generator("held out"))
+        agent = make_bc_agent(options, env.observation_space, env.action_space, device)
+    rows = Rows(train)
+    agent.fit_inputs(train["observations"])
+    loader, order = shuffled_loader(
+        rows, options.batch_size, seeds.integer("order"), team=team, workers=options.workers, pin=device.type == "cuda"
+    )
+    config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
+    course = Course(loader, order, lambda: measure(agent, held_out), options.out, team, console)
+    done = run_epochs(agent, config, course, stop)
+    if team.leads and done:
+        panels = {
+            "negative log-likelihood": ("train/actor_loss", "held_out/nll"),
+            "squared error": ("train/mse", "held_out/mse"),
+        }
+        draw_curves(options.out / METRICS, options.out / CURVE, panels)
+        console.print(
+            f"{done} epochs of {len(rows)} transitions; curve: {options.out / CURVE}", highlight=False, soft_wrap=True
+        )
+        console.print(
+            f"measure it with: python -m rl eval --out {options.out} --episodes 20", highlight=False, soft_wrap=True
+        )
+    return done
+
+
+def make_bc_agent(
+    options: TrainBcOptions, observation_space: gym.Space, action_space: gym.Space, device: torch.device
+) -> BCAgent:
+    """The agent that is trained, for the spaces of the environment as the agent sees it."""
+    sample = zeros(observation_space)
+    config = options.bc
+    if isinstance(sample, Mapping):
+        cameras = config.encoder.image_keys or tuple(name for name in sample if name != STATE)
+        proprio = config.encoder.use_proprio and STATE in sample
+        config = replace(config, encoder=replace(config.encoder, image_keys=cameras, use_proprio=proprio))
+    action_dim = gym.spaces.flatdim(action_space)
+    return BCAgent.create(sample, action_dim, config, seed=Seeds(options.seed).integer("agent"), device=device)
+
+
+def zeros(space: gym.Space) -> Observations:
+    """An observation of zeros."""
+    if isinstance(space, gym.spaces.Dict):
+        return {name: np.zeros(inner.shape or (), inner.dtype) for name, inner in space.spaces.items()}
+    return np.zeros(space.shape or (), np.float32)
+
+
+def measure(agent: BCAgent, held_out: Batch | None) -> dict[str, torch.Tensor]:
+    """Mean squared error of the mode and negative log-likelihood, over what was held out."""
+    if held_out is None:
+        return {}
+    total = len(held_out["actions"])
+    found: list[dict[str, torch.Tensor]] = []
+    for start in range(0, total, _CHUNK):
+        chunk = map_leaves(lambda field, start=start: torch.as_tensor(field[start : start + _CHUNK]), held_out)
+        found.append(agent.get_debug_metrics(on_device(chunk, agent.device)))
+    mse, log_probs = (torch.cat([part[name] for part in found]).mean() for name in ("mse", "log_probs"))
+    return {"mse": mse, "nll": -log_probs}
+
+
+def is_bc_run(directory: Path) -> bool:
+    """Whether `train_bc` wrote the run in this directory."""
+    return (directory / SETTINGS).is_file()
+
+
+def load_bc_policy(
+    directory: Path, checkpoint: Path | None, observation_space: gym.Space, action_space: gym.Space
+) -> tuple[int, SacPolicy]:
+    """The policy of a checkpoint of a run, by default of the newest one, and its number of epochs.
+
+    Raises:
+        ConfigError: the run's settings cannot be read.
+        CheckpointNotFound: there is no checkpoint.
+    """
+    try:
+        options = _ADAPTER.validate_json((directory / SETTINGS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{directory / SETTINGS} are no settings of this version: {error}") from error
+    path = checkpoint or directory / CHECKPOINTS
+    step = int(path.name.removeprefix("step_")) if path.name.startswith("step_") else None
+    epochs, state = Checkpoints(path if step is None else path.parent).load(step)
+    agent = make_bc_agent(options, observation_space, action_space, torch.device("cpu"))
+    agent.load_state_dict(state["agent"])
+    return epochs, agent.policy

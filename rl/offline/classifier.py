@@ -1,0 +1,207 @@
+"""Training a reward classifier on labelled frames: `python -m rl train-classifier`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from rl.common.encoders import EncoderConfig
+from rl.errors import ConfigError
+from rl.networks.reward_classifier import LEARNING_RATE, make_classifier
+from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
+from rl.offline.classifier_learner import ClassifierLearner
+from rl.offline.epochs import METRICS, Course, EpochsConfig, Stop, run_epochs
+from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
+from rl.offline.pictures import draw_confusion, draw_curves, draw_montage
+from rl.offline.rows import Rows, balanced_loader
+from rl.offline.verdicts import Verdicts, choose_threshold
+from rl.utils.distributed import Team, joined_team, local_device
+from rl.utils.performance import Precision, tune_backends
+from rl.utils.run_directory import claim_run
+from rl.utils.seeds import Seeds
+
+CONFUSION, WORST, CURVE, SETTINGS = "confusion.png", "worst.png", "curve.png", "settings.json"
+_SHOWN = 24  # frames of the picture of the worst errors
+_CHUNK = 512  # frames that are judged at once
+
+
+@dataclass(frozen=True)
+class TrainClassifierOptions:
+    """Train a reward classifier on frames that show success and frames that do not.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    positives: tuple[Path, ...]
+    """Files of frames that show success, from `record-success`."""
+    negatives: tuple[Path, ...]
+    """Files of frames that do not."""
+    out: Path
+    """Directory of the run, and of the classifier."""
+    image_keys: tuple[str, ...] | None = None
+    """Cameras that it looks at; all that were recorded by default."""
+    resume: bool = False
+    """Continue the run in --out."""
+    epochs: int = 150
+    """Passes: each shows every frame of the rarer class once, and as many of the other."""
+    batch_size: int = 256
+    """Frames of a step, over all processes together; one half shows success."""
+    learning_rate: float = LEARNING_RATE
+    """Of Adam."""
+    crop_padding: int = 4
+    """Largest random shift of an image in pixels; 0 trains on the images as they are."""
+    held_out: float = 0.3
+    """Share of the episodes that are not trained on: one half of them chooses the threshold, the other measures."""
+    most_false_positives: float = 0.01
+    """The threshold is the lowest one, from 0.5 on, at which this share of the negatives passes for success."""
+    precision: Precision = "float32"
+    """Matrix products of the loss."""
+    seed: int = 0
+    """Seed of every random draw, and of the split."""
+    checkpoint_every: int = 20
+    """Epochs between two checkpoints."""
+    workers: int = 0
+    """Processes that fetch batches."""
+    device: str = "cpu"
+    """Where it computes: cpu, cuda, cuda:1 …; under torchrun, cuda is a GPU for each process."""
+    threads: int = 2
+    """Threads of the arithmetic of a process."""
+    encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(image_keys=None, use_proprio=False))
+    """`resnet-pretrained` is HIL-SERL's, frozen, and needs --encoder.pretrained-path; the others train from scratch."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if not 0.0 < self.held_out < 1.0:
+            raise ConfigError(f"--held-out must lie inside (0, 1), not {self.held_out}")
+        if not 0.0 <= self.most_false_positives < 1.0:
+            raise ConfigError(f"--most-false-positives must lie in [0, 1), not {self.most_false_positives}")
+        if self.encoder.encoder_type == "resnet-pretrained" and self.encoder.pretrained_path is None:
+            raise ConfigError(
+                "the encoder resnet-pretrained needs its weights: give --encoder.pretrained-path and "
+                "--encoder.pretrained-sha256, or choose --encoder.encoder-type small"
+            )
+
+
+_SETTINGS: TypeAdapter[TrainClassifierOptions] = TypeAdapter(TrainClassifierOptions)
+
+
+def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Console) -> ClassifierFacts | None:
+    """Train to the last epoch, choose the threshold, measure, and write the classifier with its pictures.
+
+    Returns:
+        The facts that were stored; None in processes that write nothing, and when somebody asked for the end.
+    """
+    torch.set_num_threads(options.threads)
+    device = local_device(options.device)
+    tune_backends(device)
+    with joined_team(device) as team:
+        if team.leads:
+            claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
+            (options.out / SETTINGS).write_bytes(_SETTINGS.dump_json(options, indent=2) + b"\n")
+        team.wait()
+        return _train(options, device, team, stop, console)
+
+
+def _train(
+    options: TrainClassifierOptions, device: torch.device, team: Team, stop: Stop, console: Console
+) -> ClassifierFacts | None:
+    seeds = Seeds(options.seed)
+    split = load_split(
+        options.positives, options.negatives, options.image_keys, options.held_out, seeds.integer("split")
+    )
+    encoder, shape = _encoder_for(options, split)
+    cameras = encoder.cameras()
+    network = make_classifier(seeds.integer("network"), sample_of(cameras, shape), encoder).to(device)
+    learner = ClassifierLearner(network, options.learning_rate, options.crop_padding, options.precision, device)
+    rows = Rows({"images": {key: split.train.images[key] for key in cameras}, "labels": split.train.labels})
+    loader, order = balanced_loader(
+        rows,
+        split.train.labels,
+        options.batch_size,
+        seeds.integer("order"),
+        team=team,
+        workers=options.workers,
+        pin=device.type == "cuda",
+    )
+    config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
+    course = Course(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, team, console)
+    done = run_epochs(learner, config, course, stop)
+    if not team.leads or done < options.epochs:
+        return None
+    return _conclude(options, encoder, shape, learner, split, console)
+
+
+def _encoder_for(options: TrainClassifierOptions, split: FrameSplit) -> tuple[EncoderConfig, tuple[int, int, int]]:
+    images = split.train.images
+    cameras = options.image_keys or tuple(images)
+    shapes = {images[key].shape[1:] for key in cameras}
+    if len(shapes) > 1:
+        raise ConfigError(f"the cameras must have images of one shape, not {shapes}: record with --image-size")
+    height, width, channels = shapes.pop()
+    return replace(options.encoder, image_keys=cameras, use_proprio=False), (height, width, channels)
+
+
+def _conclude(
+    options: TrainClassifierOptions,
+    encoder: EncoderConfig,
+    shape: tuple[int, int, int],
+    learner: ClassifierLearner,
+    split: FrameSplit,
+    console: Console,
+) -> ClassifierFacts:
+    tuned = learner.probabilities(split.tune, _CHUNK)
+    threshold = choose_threshold(tuned, split.tune.labels, options.most_false_positives)
+    probabilities = learner.probabilities(split.test, _CHUNK)
+    verdicts = Verdicts.of(probabilities, split.test.labels, threshold)
+    parts = {"train": split.train, "tune": split.tune, "test": split.test}
+    # The weight file holds the trunk, so whoever loads it needs no other file.
+    stored = replace(encoder, pretrained_path=None, pretrained_sha256=None)
+    rule = f"the lowest from 0.5 on with at most {options.most_false_positives:.1%} false positives in `tune`"
+    facts = save_reward_classifier(
+        options.out,
+        learner.network,
+        {
+            "encoder": stored,
+            "image_keys": encoder.cameras(),
+            "image_shape": shape,
+            "threshold": threshold,
+            "threshold_rule": rule,
+            "metrics": verdicts.rates(),
+            "episodes": {name: len(part.episodes) for name, part in parts.items()},
+            "frames": {name: len(part) for name, part in parts.items()},
+        },
+    )
+    _draw(options.out, split.test, probabilities, verdicts, facts)
+    _say(options.out, facts, verdicts, console)
+    return facts
+
+
+def _draw(out: Path, test: FrameSet, probabilities: np.ndarray, verdicts: Verdicts, facts: ClassifierFacts) -> None:
+    panels = {"cross-entropy": ("train/loss", "held_out/loss"), "accuracy": ("train/accuracy", "held_out/accuracy")}
+    draw_curves(out / METRICS, out / CURVE, panels)
+    title = f"{len(test)} frames of {len(test.episodes)} held-out episodes,\nthreshold {facts.threshold:.3f}"
+    draw_confusion(verdicts.confusion, out / CONFUSION, title)
+    worst = np.argsort(-np.abs(probabilities - test.labels))[:_SHOWN]
+    images = [np.concatenate([test.images[key][row] for key in facts.image_keys], axis=1) for row in worst]
+    words = ("no success", "success")
+    captions = [f"{words[int(test.labels[row])]}, said {probabilities[row]:.2f}" for row in worst]
+    draw_montage(images, captions, out / WORST)
+
+
+def _say(out: Path, facts: ClassifierFacts, verdicts: Verdicts, console: Console) -> None:
+    rates = facts.metrics
+    console.print(
+        f"{facts.frames['test']} frames of {facts.episodes['test']} held-out episodes: accuracy "
+        f"{rates['accuracy']:.2%}, balanced {rates['balanced_accuracy']:.2%}; {verdicts.false_positives} false "
+        f"positives, {verdicts.false_negatives} missed successes",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"threshold {facts.threshold:.4f}: {facts.threshold_rule}", highlight=False, soft_wrap=True)
+    console.print(f"{out}: the classifier, {CONFUSION}, {WORST} and {CURVE}", highlight=False, soft_wrap=True)

@@ -1,0 +1,108 @@
+"""ClassifierLearner: one step of a reward classifier, and its judgement of held-out frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from rl.agents.continuous.augmentation import crop, draw_corners
+from rl.common.optimizers import OptimizerConfig
+from rl.common.trained import Trained
+from rl.common.typing import Batch, Metrics
+from rl.networks.mlp import KeepMasks
+from rl.networks.reward_classifier import DROPOUT, BinaryClassifier
+from rl.offline.frame_sets import FrameSet
+from rl.utils.distributed import Team
+from rl.utils.performance import Precision
+
+
+class ClassifierLearner:
+    """A classifier with its optimizer.
+
+    Args:
+        network: with parameters, on `device`.
+        learning_rate: of Adam.
+        crop_padding: largest random shift in pixels.
+        precision: of the loss.
+        device: where it computes.
+    """
+
+    def __init__(
+        self,
+        network: BinaryClassifier,
+        learning_rate: float,
+        crop_padding: int,
+        precision: Precision,
+        device: torch.device,
+    ) -> None:
+        self.network = network
+        self.device = device
+        self.generator = Generator(device)
+        self._trained = Trained(network, OptimizerConfig(learning_rate), precision, device)
+        self._padding = crop_padding
+
+    def update(self, batch: Batch) -> Metrics:
+        """One step on `images` (B, height, width, channels) by camera and `labels` (B,)."""
+        frames = {key: images[:, None] for key, images in batch["images"].items()}
+        if self._padding:
+            frames = crop(frames, draw_corners(frames, self._padding, self.generator), self._padding)
+        widths = self.network.dropout_widths()
+        rows = len(batch["labels"])
+        keep = [torch.rand(rows, width, generator=self.generator, device=self.device) >= DROPOUT for width in widths]
+        with self._trained.autocast():
+            logits = self.network(frames, train=KeepMasks(keep)).squeeze(-1).float()
+        loss = binary_cross_entropy_with_logits(logits, batch["labels"])
+        self._trained.step(loss)
+        accuracy = ((logits > 0) == (batch["labels"] > 0)).float().mean()
+        return {"loss": loss.detach(), "accuracy": accuracy}
+
+    def measure(self, frames: FrameSet, chunk: int) -> Metrics:
+        """Balanced cross-entropy and accuracy, so that the commoner class does not hide the rarer."""
+        logits = self._logits(frames, chunk)
+        labels = torch.from_numpy(frames.labels)
+        losses = binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        right = ((logits > 0) == (labels > 0)).float()
+        classes = (labels > 0, labels == 0)
+        return {
+            "loss": torch.stack([losses[rows].mean() for rows in classes]).mean(),
+            "accuracy": torch.stack([right[rows].mean() for rows in classes]).mean(),
+        }
+
+    def probabilities(self, frames: FrameSet, chunk: int) -> np.ndarray:
+        """Of success, float64 (N,)."""
+        return self._logits(frames, chunk).double().sigmoid().numpy()
+
+    def _logits(self, frames: FrameSet, chunk: int) -> Tensor:
+        return torch.cat(list(self._chunks(frames, chunk)))
+
+    @torch.no_grad()
+    def _chunks(self, frames: FrameSet, chunk: int) -> Iterator[Tensor]:
+        cameras = self.network.encoder_def.image_keys
+        for start in range(0, len(frames), chunk):
+            part = {
+                key: torch.from_numpy(frames.images[key][start : start + chunk]).to(self.device)[:, None]
+                for key in cameras
+            }
+            yield self.network(part).squeeze(-1).float().cpu()
+
+    def reseed(self, seed: int) -> None:
+        """Start the stream of crops and dropout anew."""
+        self.generator.manual_seed(seed)
+
+    def join(self, team: Team) -> None:
+        """Average gradients over a team from now on, whose first process gives everybody its state."""
+        self._trained.join(team)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a continuation needs."""
+        return {"network": self.network.state_dict(), **self._trained.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self._trained.load_state_dict(state)

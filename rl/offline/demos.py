@@ -1,0 +1,61 @@
+"""Demonstrations as episodes of observations and actions, and episodes split into what trains and what measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.common.typing import Batch
+from rl.data.demos import load_demos, summarize_demos
+from rl.data.schema import leaves, nest
+from rl.errors import DataError
+
+
+class _Collector:
+    """Takes demonstrations, episode by episode, for the sake of their observations and actions."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.episodes: list[Batch] = []
+
+    def __len__(self) -> int:
+        return sum(len(episode["actions"]) for episode in self.episodes)
+
+    def extend(self, batch: Mapping[str, Any]) -> None:
+        """Keep one episode."""
+        self.episodes.append({name: batch[name] for name in ("observations", "actions")})
+
+
+def read_demos(files: tuple[Path, ...], env: gym.Env) -> list[Batch]:
+    """The episodes of all files: observations and actions.
+
+    Raises:
+        DataError: they were recorded with other observations or actions than the environment has.
+    """
+    collector = _Collector(sum(summarize_demos(file).transitions for file in files))
+    for file in files:
+        load_demos(file, collector, env.observation_space, env.action_space)
+    return collector.episodes
+
+
+def split_episodes(episodes: list[Batch], share: float, generator: np.random.Generator) -> tuple[Batch, Batch | None]:
+    """Join episodes into a part to train on and one to measure with, None when `share` is 0.
+
+    Raises:
+        DataError: there are too few episodes.
+    """
+    held = round(share * len(episodes)) or (1 if share else 0)
+    if held >= len(episodes):
+        raise DataError(f"{len(episodes)} demonstrations are too few to hold a share of {share} out: use --held-out 0")
+    shuffled = [episodes[index] for index in generator.permutation(len(episodes))]
+    return joined(shuffled[held:]), joined(shuffled[:held]) if held else None
+
+
+def joined(batches: list[Batch]) -> Batch:
+    """Batches one after the other."""
+    flats = [dict(leaves(batch)) for batch in batches]
+    return nest({path: np.concatenate([flat[path] for flat in flats]) for path in flats[0]})

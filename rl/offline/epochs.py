@@ -1,0 +1,202 @@
+"""The loop of offline training: epochs with metrics, a progress bar, checkpoints and an exact continuation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.data import DataLoader
+
+from rl.common.typing import Batch, Metrics
+from rl.errors import CheckpointNotFound, ConfigError
+from rl.offline.rows import EpochOrder, on_device
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.distributed import Team
+from rl.utils.logger import make_logger
+from rl.utils.seeds import Seeds
+
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.jsonl"
+
+
+class Stop(Protocol):
+    """Tells that somebody asked for the end."""
+
+    def is_set(self) -> bool:
+        """Whether somebody did."""
+        ...
+
+
+class Learner(Protocol):
+    """What is trained."""
+
+    device: torch.device
+
+    def update(self, batch: Batch) -> Metrics:
+        """One step."""
+        ...
+
+    def reseed(self, seed: int) -> None:
+        """Start the stream of everything random in updates anew."""
+        ...
+
+    def join(self, team: Team) -> None:
+        """Average gradients over a team, after taking the state of its first process over."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a continuation needs."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from there."""
+        ...
+
+
+@dataclass(frozen=True)
+class EpochsConfig:
+    """How long, and how often it is saved.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    epochs: int
+    """Passes over the data."""
+    seed: int
+    """Of the draws in the updates; each epoch and each process has its own stream."""
+    checkpoint_every: int = 20
+    """Epochs between two checkpoints; the last epoch is always saved."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints that stay."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        for name in ("epochs", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the loop works with.
+
+    Args:
+        loader: this process's batches of an epoch.
+        order: decides the order of each epoch.
+        validate: metrics of what was held out.
+        directory: of the run.
+        team: the processes; the first writes.
+        console: for the progress bar.
+    """
+
+    loader: DataLoader[Batch]
+    order: EpochOrder
+    validate: Callable[[], Mapping[str, Any]]
+    directory: Path
+    team: Team
+    console: Console
+
+
+def run_epochs(learner: Learner, config: EpochsConfig, course: Course, stop: Stop) -> int:
+    """Train from the newest checkpoint to the last epoch, or until somebody asks for the end.
+
+    An epoch depends on its number and on the state before it alone, so a run that was stopped and continued ends where
+    an undisturbed one ends.
+
+    Returns:
+        Epochs that are done.
+    """
+    team, checkpoints = course.team, Checkpoints(course.directory / CHECKPOINTS, keep=config.keep_checkpoints)
+    done = _restore(learner, checkpoints, team)
+    with Reporter(course, checkpoints, config, done) if team.leads else nullcontext() as reporter:
+        while done < config.epochs and not _agreed(stop, learner.device, team):
+            course.order.set_epoch(done)
+            learner.reseed(Seeds(config.seed).integer(f"epoch {done} of process {team.rank}"))
+            metrics = run_epoch(learner, course.loader)
+            done += 1
+            if reporter is not None:
+                reporter.report(learner, done, metrics)
+    if team.leads and done not in (0, *checkpoints.steps()):
+        save(checkpoints, learner, done)
+    team.wait()
+    return done
+
+
+def run_epoch(learner: Learner, loader: Iterable[Batch]) -> Metrics:
+    """One pass over the batches.
+
+    Returns:
+        The means of the metrics, still on the device.
+    """
+    steps = [learner.update(on_device(batch, learner.device)) for batch in loader]
+    return {name: torch.stack([step[name] for step in steps]).mean() for name in steps[0]}
+
+
+def save(checkpoints: Checkpoints, learner: Learner, done: int) -> None:
+    """Write a checkpoint, numbered by its epochs."""
+    checkpoints.save(done, {"agent": learner.state_dict(), "epochs": done})
+
+
+class Reporter:
+    """What the first process of a team does after an epoch: metrics, progress, checkpoints.
+
+    Args:
+        course: what the loop works with.
+        checkpoints: where they go.
+        config: how often.
+        done: epochs that are done already.
+    """
+
+    def __init__(self, course: Course, checkpoints: Checkpoints, config: EpochsConfig, done: int) -> None:
+        self._course = course
+        self._checkpoints = checkpoints
+        self._config = config
+        self._logger = make_logger(course.directory, tensorboard=False)
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=course.console, transient=True)
+        self._task = self._bar.add_task("epochs", total=config.epochs, completed=done)
+
+    def __enter__(self) -> Reporter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+        self._logger.close()
+
+    def report(self, learner: Learner, done: int, metrics: Metrics) -> None:
+        """After `done` epochs, of which the last had these metrics."""
+        found = self._logger.log(done, {"train": metrics, "held_out": self._course.validate()})
+        words = "  ".join(f"{name} {value:.4g}" for name, value in found.items() if not name.endswith("/lr"))
+        self._bar.update(self._task, completed=done, description=words)
+        if done % self._config.checkpoint_every == 0:
+            save(self._checkpoints, learner, done)
+
+
+def _restore(learner: Learner, checkpoints: Checkpoints, team: Team) -> int:
+    """Epochs of the newest checkpoint, whose state every process has afterwards; 0 without one."""
+    done = torch.zeros((), dtype=torch.int64, device=learner.device)
+    if team.leads:
+        try:
+            _, state = checkpoints.load(map_location=learner.device)
+        except CheckpointNotFound:
+            pass
+        else:
+            learner.load_state_dict(state["agent"])
+            done.fill_(state["epochs"])
+    learner.join(team)
+    team.follow_first([done])
+    return int(done)
+
+
+def _agreed(stop: Stop, device: torch.device, team: Team) -> bool:
+    """Whether any process was asked to stop: they must leave the loop together."""
+    wish = torch.tensor(float(stop.is_set()), device=device)
+    return bool(team.average([wish])[0] > 0)

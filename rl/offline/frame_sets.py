@@ -1,0 +1,92 @@
+"""Labelled frames split by episodes: one part trains, one chooses the threshold, one measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl.errors import DataError
+from rl.offline.labelled_frames import EpisodeFrames, read_frames
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Frames with their labels."""
+
+    images: dict[str, np.ndarray]
+    """uint8 (N, height, width, channels) by camera."""
+    labels: np.ndarray
+    """float32 (N,): 1 where it is a success."""
+    episodes: tuple[str, ...]
+    """The episodes that they come from."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class FrameSplit:
+    """Three parts without a common episode: frames of one episode look so alike that they would tell on each other."""
+
+    train: FrameSet
+    tune: FrameSet
+    test: FrameSet
+
+
+def load_split(
+    positives: Sequence[Path], negatives: Sequence[Path], cameras: Sequence[str] | None, held_out: float, seed: int
+) -> FrameSplit:
+    """Read frames and split their episodes at random, half of the held-out ones to tune and half to test.
+
+    Args:
+        positives: files of frames that show success.
+        negatives: files of those that do not.
+        cameras: which to read; all when None.
+        held_out: share of the episodes that are not trained on.
+        seed: of the split.
+
+    Raises:
+        DataError: the files disagree about the cameras, or a part would lack one of the classes.
+    """
+    labelled = [(1.0, frames) for frames in read_frames(positives, cameras)]
+    labelled += [(0.0, frames) for frames in read_frames(negatives, cameras)]
+    _check_shapes([frames for _, frames in labelled])
+    successful = sorted({frames.episode for label, frames in labelled if label})
+    others = sorted({frames.episode for _, frames in labelled} - set(successful))
+    generator = np.random.default_rng(seed)
+    parts: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+    # Both kinds are split apart: few successes among many attempts could else all land in one part.
+    for names in (successful, others):
+        shuffled = [names[index] for index in generator.permutation(len(names))]
+        held = round(held_out * len(names))
+        bounds = (len(names) - held, len(names) - held // 2)
+        for part, chosen in zip(parts, np.split(np.array(shuffled), bounds), strict=True):
+            part.update(chosen.tolist())
+    found = [_collect(labelled, part) for part in parts]
+    for name, frames in zip(("train", "tune", "test"), found, strict=True):
+        if frames is None or len(np.unique(frames.labels)) < 2:
+            raise DataError(
+                f"the part to {name} with would lack positive or negative frames: there are {len(successful)} episodes "
+                f"with a success and {len(others)} without; record more of them, or hold out another share"
+            )
+    train, tune, test = (frames for frames in found if frames is not None)
+    return FrameSplit(train, tune, test)
+
+
+def _collect(labelled: list[tuple[float, EpisodeFrames]], episodes: set[str]) -> FrameSet | None:
+    chosen = [(label, frames) for label, frames in labelled if frames.episode in episodes]
+    if not chosen:
+        return None
+    cameras = chosen[0][1].images
+    images = {name: np.concatenate([frames.images[name] for _, frames in chosen]) for name in cameras}
+    labels = np.concatenate([np.full(len(frames), label, np.float32) for label, frames in chosen])
+    return FrameSet(images, labels, tuple(sorted(episodes)))
+
+
+def _check_shapes(every: list[EpisodeFrames]) -> None:
+    shapes = {tuple((name, image.shape[1:]) for name, image in sorted(frames.images.items())) for frames in every}
+    if len(shapes) > 1:
+        raise DataError(f"the files hold different images: {' and '.join(map(str, sorted(shapes)))}")

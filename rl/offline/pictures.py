@@ -1,0 +1,67 @@
+"""Pictures of an offline training: its curve, a confusion matrix, and the frames that were misjudged the worst."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def draw_curves(metrics: Path, picture: Path, panels: Mapping[str, Sequence[str]]) -> None:
+    """Draw metrics over epochs, side by side.
+
+    Args:
+        metrics: JSON lines; each has `step`, the epoch.
+        picture: PNG to write.
+        panels: metrics of each panel, by its label.
+    """
+    # A run that was stopped between two checkpoints repeats epochs: the later line is the one that counts.
+    rows = {row["step"]: row for row in map(json.loads, metrics.read_text().splitlines())}
+    figure = Figure(figsize=(4.8 * len(panels), 3.4), layout="constrained")
+    for axes, (label, names) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+        for name in names:
+            points = [(step, row[name]) for step, row in sorted(rows.items()) if row.get(name) is not None]
+            axes.plot(*zip(*points, strict=True) if points else ((), ()), label=name.replace("_", " "))
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(picture, dpi=150)
+
+
+def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
+    """Draw a confusion matrix.
+
+    Args:
+        counts: frames (2, 2), rows by truth (no success, success), columns by verdict.
+        picture: PNG to write.
+        title: what it shows.
+    """
+    figure = Figure(figsize=(4.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), count in np.ndenumerate(counts):
+        shade = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count}\n{shares[row, column]:.1%}", ha="center", va="center", color=shade)
+    names = ("no success", "success")
+    axes.set(xticks=(0, 1), xticklabels=names, yticks=(0, 1), yticklabels=names, xlabel="verdict", ylabel="truth")
+    axes.set_title(title, fontsize=9)
+    figure.savefig(picture, dpi=150)
+
+
+def draw_montage(images: Sequence[np.ndarray], captions: Sequence[str], picture: Path, columns: int = 6) -> None:
+    """Draw images (height, width, 3), one or more of one shape, in a grid with a caption over each."""
+    lines = -(-len(images) // columns)
+    height, width = images[0].shape[:2]
+    figure = Figure(figsize=(1.9 * columns, (1.9 * height / width + 0.3) * lines), layout="constrained")
+    grid: Any = np.atleast_1d(figure.subplots(lines, columns)).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, image, caption in zip(grid, images, captions, strict=False):
+        axes.imshow(image)
+        axes.set_title(caption, fontsize=7)
+    figure.savefig(picture, dpi=120)

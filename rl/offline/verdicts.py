@@ -1,0 +1,81 @@
+"""How good a success classifier is, and where its threshold goes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from rl.errors import DataError
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a classifier said of labelled frames."""
+
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> Verdicts:
+        """Count them: success is a probability of at least `threshold`.
+
+        Args:
+            probabilities: of success (N,).
+            labels: 1 or 0 (N,).
+            threshold: in [0, 1].
+        """
+        said, true = probabilities >= threshold, labels > 0
+        counts = (said & true, said & ~true, ~said & ~true, ~said & true)
+        return cls(*(int(np.count_nonzero(count)) for count in counts))
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Frames (2, 2), rows by truth and columns by verdict, no success first."""
+        return np.array([
+            [self.true_negatives, self.false_positives],
+            [self.false_negatives, self.true_positives],
+        ])  # fmt: skip
+
+    def rates(self) -> dict[str, float]:
+        """Shares in [0, 1]; one without frames to count is 0."""
+        recall = _share(self.true_positives, self.true_positives + self.false_negatives)
+        specificity = _share(self.true_negatives, self.true_negatives + self.false_positives)
+        return {
+            "accuracy": _share(self.true_positives + self.true_negatives, sum(asdict(self).values())),
+            "balanced_accuracy": (recall + specificity) / 2,
+            "precision": _share(self.true_positives, self.true_positives + self.false_positives),
+            "recall": recall,
+            "false_positive_rate": 1 - specificity,
+        }
+
+
+def choose_threshold(
+    probabilities: np.ndarray, labels: np.ndarray, most_false_positives: float, least: float = 0.5
+) -> float:
+    """The lowest threshold, from `least` on, at which at most a share of the negatives passes for success.
+
+    A reward that is paid for nothing is learned faster than the task, so false positives are what is bounded.
+
+    Args:
+        probabilities: of success (N,).
+        labels: 1 or 0 (N,).
+        most_false_positives: that share.
+        least: lowest answer.
+
+    Raises:
+        DataError: there are no negatives.
+    """
+    negatives = np.sort(probabilities[labels == 0])[::-1]
+    if not len(negatives):
+        raise DataError("a threshold needs negative frames that were not trained on")
+    allowed = int(most_false_positives * len(negatives))
+    if allowed >= len(negatives):
+        return least
+    return float(max(least, np.nextafter(negatives[allowed], np.float64(2.0))))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
