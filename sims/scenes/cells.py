@@ -9,7 +9,7 @@ import numpy as np
 from robotkit.schema import PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBox
 
 WORKSPACE_MIN_M, WORKSPACE_MAX_M = (0.25, -0.35, 0.0), (0.75, 0.35, 0.6)
-TILT_MAX_RAD, TURN_MAX_RAD = 0.6, 2.0
+TILT_MAX_RAD, TURN_MAX_RAD = 0.6, 2.3
 """Largest rotation vector of a tool target, away from a gripper that points straight down."""
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 import robotkit as rk
 
+CELLS = ("mujoco-peg-insertion", "mujoco-bin-relocation")
 HELD = {"mujoco-peg-insertion": "peg"}
 """What the fingers hold after a reset, by cell."""
-CELLS = tuple(HELD)
 DOWN = np.array((1.0, 0.0, 0.0, 0.0))
 STIFF = rk.ComplianceParams(
     translational_stiffness_n_m=3000.0, rotational_stiffness_nm=300.0, rotational_damping_nms_rad=9.0,
