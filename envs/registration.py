@@ -11,6 +11,10 @@ import gymnasium
 
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
+from envs.experts.peg_insertion import operator as peg_insertion
+from envs.experts.scripted_human import Expert
+from envs.experts.sighted import pick_cube
+from envs.interventions import Human, add_human
 from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.insertion import Insertion
@@ -26,6 +30,10 @@ from robotkit import InvalidConfiguration, Workcell, make_workcell
 DEFAULT_CELL = "mujoco-pick-cube"
 
 
+View = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
+"""What an agent sees and says instead of what the task does: wrappers."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One environment id."""
@@ -35,16 +43,20 @@ class Entry:
     max_episode_steps: int
     cell: str = DEFAULT_CELL
     """The cell that it stands in unless the caller names another."""
-    wrap: Callable[[ManipulationEnv], gymnasium.Env[Any, Any]] = lambda env: env
+    wrap: View = lambda env: env
     """What belongs around it always."""
-
-
-View = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
-"""What an agent sees and says instead of what the task does: wrappers."""
+    view: View = lambda env: env
+    """What comes outside of a human who takes over."""
+    expert: Callable[[gymnasium.Env[Any, Any]], Expert] | None = None
+    """Makes a script that solves it."""
 
 
 def franka_entry(
-    task: type[FrankaTask], config: FrankaTaskConfig, cell: str = DEFAULT_CELL, view: View = lambda env: env
+    task: type[FrankaTask],
+    config: FrankaTaskConfig,
+    cell: str = DEFAULT_CELL,
+    view: View = lambda env: env,
+    expert: Callable[[gymnasium.Env[Any, Any]], Expert] | None = None,
 ) -> Entry:
     """A task on SERL's real robot, with the time limit and the gripper penalty of its config."""
     return Entry(
@@ -52,25 +64,38 @@ def franka_entry(
         lambda: franka_actions(config),
         config.max_episode_length,
         cell,
-        lambda env: view(GripperPenalty(env, config.gripper_penalty, config.gripper_penalty_goes_to)),
+        lambda env: GripperPenalty(env, config.gripper_penalty, config.gripper_penalty_goes_to),
+        view,
+        expert,
     )
 
 
-def holding_entry(task: type[FrankaTask], config: FrankaTaskConfig, cell: str) -> Entry:
+def holding_entry(
+    task: type[FrankaTask],
+    config: FrankaTaskConfig,
+    cell: str,
+    expert: Callable[[gymnasium.Env[Any, Any]], Expert] | None = None,
+) -> Entry:
     """A task whose part the gripper never lets go of: six numbers, and no gripper to penalise."""
-    return Entry(lambda: task(config), lambda: PoseDelta(pose_delta_config(config)), config.max_episode_length, cell)
+    return Entry(
+        lambda: task(config),
+        lambda: PoseDelta(pose_delta_config(config)),
+        config.max_episode_length,
+        cell,
+        expert=expert,
+    )
 
 
 TABLE: Mapping[str, Entry] = {
-    "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100),
-    "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100),
+    "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100, expert=pick_cube),
+    "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100, expert=pick_cube),
     "PandaReach-v0": Entry(Reach, reach_actions, 40),
     "FrankaReachPose-v0": franka_entry(FrankaTask, REACH_POSE),
     "FrankaReachPoseVision-v0": franka_entry(FrankaTask, REACH_POSE_VISION),
     "FrankaReachPoseRelative-v0": franka_entry(FrankaTask, REACH_POSE, view=relative_view),
-    "PandaPegInsertion-v0": holding_entry(Insertion, PEG, "mujoco-peg-insertion"),
-    "PandaPegInsertionVision-v0": holding_entry(Insertion, PEG_VISION, "mujoco-peg-insertion"),
-    "FrankaPegInsert-Vision-v0": franka_entry(Insertion, PEG_VISION, "mujoco-peg-insertion"),
+    "PandaPegInsertion-v0": holding_entry(Insertion, PEG, "mujoco-peg-insertion", peg_insertion),
+    "PandaPegInsertionVision-v0": holding_entry(Insertion, PEG_VISION, "mujoco-peg-insertion", peg_insertion),
+    "FrankaPegInsert-Vision-v0": franka_entry(Insertion, PEG_VISION, "mujoco-peg-insertion", expert=peg_insertion),
 }
 
 
@@ -91,6 +116,7 @@ def make_env(
     cell_overrides: Mapping[str, Any] | None = None,
     token: str | None = None,
     render_mode: str | None = None,
+    human: Human = None,
 ) -> gymnasium.Env[Any, Any]:
     """Build the environment of one table entry, without the time limit that `gymnasium.make` adds.
 
@@ -102,12 +128,14 @@ def make_env(
         cell_overrides: single values of the workcell's configuration, such as `{"cameras.front.width_px": 256}`.
         token: for the robot server, when `cell` is a URL.
         render_mode: None or "rgb_array".
+        human: who may take over: "expert" (a script that always acts), "scripted" (the same script, when the policy has
+            had its time), the name of a teleoperation device such as "spacemouse", a built device, or nobody.
 
     Raises:
-        InvalidConfiguration: the arguments contradict each other, or the cell lacks something.
-        UnknownPlugin: no cell of that name.
+        InvalidConfiguration: the arguments contradict each other, the cell lacks something, or there is no expert.
+        UnknownPlugin: no cell and no device of that name.
     """
-    return build(TABLE[entry], cell, cell_overrides, token, render_mode)
+    return build(TABLE[entry], cell, cell_overrides, token, render_mode, human)
 
 
 def franka_env(
@@ -132,13 +160,18 @@ def build(
     cell_overrides: Mapping[str, Any] | None,
     token: str | None,
     render_mode: str | None,
+    human: Human = None,
 ) -> gymnasium.Env[Any, Any]:
     """`make_env` for an entry that need not be in the table."""
     workcell = open_cell(row.cell if cell is None else cell, cell_overrides or {}, token)
-    env = ManipulationEnv(
-        workcell, row.task(), row.action_map(), render_mode, owns_workcell=not isinstance(cell, Workcell)
+    env = row.wrap(
+        ManipulationEnv(
+            workcell, row.task(), row.action_map(), render_mode, owns_workcell=not isinstance(cell, Workcell)
+        )
     )
-    return row.wrap(env)
+    if human is not None:
+        env = add_human(env, human, row.expert, row.max_episode_steps)
+    return row.view(env)
 
 
 def open_cell(cell: str | Path | Workcell, overrides: Mapping[str, Any], token: str | None) -> Workcell:
