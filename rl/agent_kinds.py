@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from rl.actor import GRASP_PENALTY
+from rl.agents.continuous.cached_features import frame_encoding
 from rl.agents.continuous.drq import DrQAgent, make_drq_policy
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac import SACAgent
+from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm
+from rl.agents.continuous.sac_hybrid_policy import make_hybrid_pixel_policy
+from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm
 from rl.agents.continuous.sac_policy import SacPolicy, make_policy
+from rl.common.typing import Observations
 from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import FIELDS
+from rl.data.schema import FIELDS, SCALAR, Field
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.pixels import STATE
@@ -57,26 +63,46 @@ class StateKind(AgentKind):
         return ReplayBuffer(build_space(spec.observation), build_space(spec.action), capacity, seed=seed)
 
 
+@dataclass(frozen=True)
 class PixelKind(AgentKind):
-    """DrQ on images and state, from a buffer that holds every image once."""
+    """An agent on images and state, with a buffer that holds every image once, or its features."""
+
+    agent: type[DrQAgent]
+    policy: Callable[[Observations, int, Any, int], SacPolicy]
+    """Makes a policy from an observation, an action's length, settings and a seed."""
+    extras: tuple[str, ...] = ()
+    """Numbers that its batches hold besides."""
 
     def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
         """See `AgentKind`."""
-        return DrQAgent.create_drq(
-            _sample(spec), _sizes(spec)[1], pixel_settings(config.drq, spec), seed=seed, device=device
-        )
+        settings = pixel_settings(config, spec)
+        return self.agent.create_drq(_sample(spec), _sizes(spec)[1], settings, seed=seed, device=device)
 
     def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
         """See `AgentKind`."""
-        return make_drq_policy(_sample(spec), _sizes(spec)[1], pixel_settings(config.drq, spec), seed)
+        return self.policy(_sample(spec), _sizes(spec)[1], pixel_settings(config, spec), seed)
 
     def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
         """See `AgentKind`."""
-        spaces = build_space(spec.observation), build_space(spec.action)
-        return MemoryEfficientReplayBuffer(*spaces, capacity, cameras_of(spec), seed=seed)
+        assert isinstance(agent, DrQAgent)
+        cameras, sample = cameras_of(spec), _sample(spec)
+        return MemoryEfficientReplayBuffer(
+            build_space(spec.observation),
+            build_space(spec.action),
+            capacity,
+            cameras,
+            seed=seed,
+            extras=dict.fromkeys(self.extras, SCALAR),
+            encoding=frame_encoding(agent, {key: Field(sample[key].shape[1:], sample[key].dtype) for key in cameras}),
+        )
 
 
-KINDS: Mapping[str, AgentKind] = {"sac": StateKind(), "drq": PixelKind()}
+KINDS: Mapping[str, AgentKind] = {
+    "sac": StateKind(),
+    "drq": PixelKind(DrQAgent, make_drq_policy),
+    "hybrid-single": PixelKind(DrQAgentHybridSingleArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
+    "hybrid-dual": PixelKind(DrQAgentHybridDualArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
+}
 """By the names that `TrainConfig.agent` allows."""
 
 
@@ -99,21 +125,26 @@ def cameras_of(spec: AgentSpec) -> tuple[str, ...]:
     return cameras
 
 
-def pixel_settings(config: DrqConfig, spec: AgentSpec) -> DrqConfig:
-    """The settings with the cameras named, and with the state switched off where there is none.
+def pixel_settings(config: TrainConfig, spec: AgentSpec) -> DrqConfig:
+    """The agent's settings with the cameras named, and with the state switched off where there is none.
 
     Raises:
         ConfigError: a frozen encoder without weights: what it sees would be random for ever.
     """
-    encoder = config.encoder
+    settings = config.pixel_settings()
+    assert settings is not None
+    encoder = settings.encoder
     if encoder.encoder_type == "resnet-pretrained" and encoder.pretrained_path is None:
+        group = config.agent.replace("_", "-")
         raise ConfigError(
-            "the encoder resnet-pretrained needs its weights: give --drq.encoder.pretrained-path and "
-            "--drq.encoder.pretrained-sha256, or choose --drq.encoder.encoder-type small"
+            f"the encoder resnet-pretrained needs its weights: give --{group}.encoder.pretrained-path and "
+            f"--{group}.encoder.pretrained-sha256, or choose --{group}.encoder.encoder-type small"
         )
-    cameras = encoder.image_keys or cameras_of(spec)
     has_state = STATE in _sample(spec)
-    return replace(config, encoder=replace(encoder, image_keys=cameras, use_proprio=encoder.use_proprio and has_state))
+    named = replace(
+        encoder, image_keys=encoder.image_keys or cameras_of(spec), use_proprio=encoder.use_proprio and has_state
+    )
+    return replace(settings, encoder=named)
 
 
 def _sizes(spec: AgentSpec) -> tuple[int, int]:

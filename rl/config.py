@@ -11,6 +11,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
+from rl.agents.continuous.sac_hybrid_dual import DualArmConfig
+from rl.agents.continuous.sac_hybrid_single import SingleArmConfig
 from rl.common.encoders import EncoderConfig
 from rl.environments import Adaptation
 from rl.errors import ConfigError
@@ -18,10 +20,10 @@ from rl.pixels import ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
 
-PIXEL_AGENTS = frozenset({"drq"})
-"""Agents that look at images."""
-
-_ALL_CAMERAS = DrqConfig(encoder=EncoderConfig(image_keys=None))
+_ALL_CAMERAS = EncoderConfig(image_keys=None)
+_DRQ = DrqConfig(encoder=_ALL_CAMERAS)
+_HYBRID_SINGLE = SingleArmConfig(encoder=_ALL_CAMERAS)
+_HYBRID_DUAL = DualArmConfig(encoder=_ALL_CAMERAS)
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,9 @@ class TrainConfig:
     preset: str = "default"
     """Settings to start from: default, serl (SERL's own) or demo (learns from demonstrations), and drq and drq-demo,
     which are the same from images; other options change single values."""
-    agent: Literal["sac", "drq"] = "sac"
-    """`sac` learns from vectors, `drq` from images and state."""
+    agent: Literal["sac", "drq", "hybrid-single", "hybrid-dual"] = "sac"
+    """`sac` learns from vectors, the others from images and state: `drq`, and HIL-SERL's agents for one arm or two,
+    whose grippers have a critic of their own."""
     env: str = "envs:PandaPickCube-v0"
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
@@ -150,8 +153,12 @@ class TrainConfig:
 
     sac: SacConfig = field(default_factory=SacConfig)
     """Settings of `--agent sac`."""
-    drq: DrqConfig = _ALL_CAMERAS
+    drq: DrqConfig = _DRQ
     """Settings of `--agent drq`."""
+    hybrid_single: SingleArmConfig = _HYBRID_SINGLE
+    """Settings of `--agent hybrid-single`."""
+    hybrid_dual: DualArmConfig = _HYBRID_DUAL
+    """Settings of `--agent hybrid-dual`."""
     images: ImagesConfig = field(default_factory=ImagesConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -191,10 +198,15 @@ class TrainConfig:
 
     def adaptation(self) -> Adaptation:
         """How the environment looks to the agent."""
-        if self.agent not in PIXEL_AGENTS:
+        settings = self.pixel_settings()
+        if settings is None:
             return Adaptation(self.action_repeat, self.frame_stack)
-        cameras = self.drq.encoder.image_keys
-        return Adaptation(self.action_repeat, self.frame_stack, True, cameras, self.images)
+        return Adaptation(self.action_repeat, self.frame_stack, True, settings.encoder.image_keys, self.images)
+
+    def pixel_settings(self) -> DrqConfig | None:
+        """The settings of an agent that sees images; None for one that does not."""
+        settings = {"drq": self.drq, "hybrid-single": self.hybrid_single, "hybrid-dual": self.hybrid_dual}
+        return settings.get(self.agent)
 
     def directory(self) -> Path:
         """The run's directory."""

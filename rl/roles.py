@@ -20,11 +20,13 @@ from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
+from rl.data.schema import TransitionSchema
 from rl.environments import make_env
 from rl.errors import CheckpointNotFound
 from rl.feed import Feed
 from rl.learner import LearnerLoop, Progress, Rhythm, Stop
 from rl.link.client import LearnerLink
+from rl.link.frames import largest_chunk
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec, Hello, build_space
 from rl.link.server import LinkServer
@@ -111,7 +113,7 @@ def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
     seeds = Seeds(config.seed)
     in_actor = config.evaluation.where == "actor" and name.endswith("-0")
     plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
-    with closing(env), _link(config, _hello(name, spec, "actor")) as link:
+    with closing(env), _link(config, spec, _hello(name, spec, "actor")) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
         own = Seeds(seeds.integer(f"{name} from step {link.welcome.env_steps}"))
         policy = KINDS[config.agent].make_policy(config, spec, own.integer("policy"))
@@ -126,7 +128,7 @@ def run_watch_role(config: TrainConfig, stop: Stop) -> None:
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent].make_policy(config, spec, config.seed)
-    with closing(env), _link(config, _hello("evaluator", spec, "evaluator")) as link:
+    with closing(env), _link(config, spec, _hello("evaluator", spec, "evaluator")) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
 
 
@@ -213,12 +215,14 @@ def _hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> H
     return Hello(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
 
 
-def _link(config: TrainConfig, hello: Hello) -> LearnerLink:
+def _link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink:
     port = DEFAULT_PORT if config.link.port is None else config.link.port
+    schema = TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
     settings = ClientSettings(
         url=f"ws://{config.link.host}:{port}/v1/link",
         token=config.link.secret(),
         capacity=config.link.capacity,
+        max_chunk=largest_chunk(schema),
         overflow=config.link.overflow,
         give_up_s=config.link.give_up_s,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from rl.data.codec import decode, encode
-from rl.data.schema import Batch, leaves, len_of
+from rl.data.schema import Batch, TransitionSchema, leaves, len_of
 from rl.errors import CodecError, LinkProtocolError
 from rl.utils.train_utils import concat_batches
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
-"""Largest message either way: 300 transitions with two images, or weights of 50 MB."""
+"""Largest message either way: chunks of transitions stay below the half, weights may be of 50 MB."""
 
 _SEAL_BYTES = 4
+_MOST_TRANSITIONS = 300
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class Weights:
             LinkProtocolError: the frame is damaged, or holds no weights.
         """
         return cls(**_open(frame, {"version": int, "policy": dict}))
+
+
+def largest_chunk(schema: TransitionSchema) -> int:
+    """Transitions of this schema in a message at most, so that it stays well below the largest frame."""
+    size = sum(math.prod(field.shape) * field.dtype.itemsize for field in schema.fields.values())
+    return max(1, min(_MOST_TRANSITIONS, MAX_FRAME_BYTES // 2 // size))
 
 
 def merge(chunks: Sequence[Chunk]) -> list[Chunk]:

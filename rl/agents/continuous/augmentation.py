@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor
 
+from rl.common.encoding import MAP, stack_frames
 from rl.common.typing import Batch
 from rl.vision.data_augmentations import batched_random_crop, draw_crops
 
@@ -37,6 +38,19 @@ def unpack(batch: Batch, image_keys: Sequence[str]) -> Batch:
         "observations": {**now, **{key: now[key][:, :-1] for key in packed}},
         "next_observations": {**then, **{key: now[key][:, 1:] for key in packed}},
     }
+
+
+def stack_maps(batch: Batch, image_keys: Sequence[str]) -> Batch:
+    """Put kept feature maps (B, T, height, width, C) of both observations on one channel axis, as float32."""
+    kept = [key + MAP for key in image_keys if key + MAP in batch["observations"]]
+    if not kept or batch["observations"][kept[0]].dim() != 5:
+        return batch
+    moments = {when: batch[when] for when in ("observations", "next_observations")}
+    stacked = {
+        when: {**moment, **{name: stack_frames(moment[name]).float() for name in kept}}
+        for when, moment in moments.items()
+    }
+    return {**batch, **stacked}
 
 
 def draw_corners(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Generator, Tensor, nn
 
-from rl.agents.continuous.augmentation import Crops, crop, draw_corners, unpack
+from rl.agents.continuous.augmentation import Crops, crop, draw_corners, stack_maps, unpack
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac import Gradients, LossFunction, SACAgent, batch_rows
 from rl.agents.continuous.sac_config import SacConfig
@@ -71,8 +71,8 @@ class DrQAgent(SACAgent):
     """SAC on encoded images. `update_critics` and `update_high_utd` augment; `update` takes batches as they are.
 
     A feature map that several losses need is computed once, and those of a frozen trunk once for a whole batch.
-    Batches may hold maps of a frozen trunk instead of images, as `EncodingWrapper.encode_maps` makes them; those are
-    not augmented.
+    Batches may hold maps of a frozen trunk instead of images, as `EncodingWrapper.encode_maps` makes them or with their
+    frames still apart, as `cached_features` keeps them; those are not augmented.
 
     Args:
         modules: as for `SACAgent`; policy and critic hold one and the same `EncodingWrapper`.
@@ -142,7 +142,7 @@ class DrQAgent(SACAgent):
 
     def augment(self, batch: Batch, crops: Crops | None = None) -> Batch:
         """The batch unpacked and with its images cropped, `observations` and `next_observations` each by own draws."""
-        batch = unpack(batch, self.image_keys)
+        batch = self._unpacked(batch)
         padding = self.config.crop_padding
         if not padding:
             return batch
@@ -157,7 +157,7 @@ class DrQAgent(SACAgent):
         self, batch: Batch, networks_to_update: NetworkNames | None = None, noise: SacNoise | None = None
     ) -> Metrics:
         """As `SACAgent.update`, without augmentation."""
-        return super().update(unpack(batch, self.image_keys), networks_to_update, noise)
+        return super().update(self._unpacked(batch), networks_to_update, noise)
 
     def update_critics(self, batch: Batch, noise: SacNoise | None = None, crops: Crops | None = None) -> Metrics:
         """Augment, then one step of the critics.
@@ -175,14 +175,20 @@ class DrQAgent(SACAgent):
         """Augment, then `SACAgent.update_high_utd`; see `update_critics`."""
         return super().update_high_utd(self._prepared(batch, crops), utd_ratio, noise)
 
+    def _unpacked(self, batch: Batch) -> Batch:
+        return stack_maps(unpack(batch, self.image_keys), self.image_keys)
+
     def _prepared(self, batch: Batch, crops: Crops | None) -> Batch:
         batch = self.augment(batch, crops)
         if frozen_trunk(self.encoder) is None:
             return batch
-        return {**batch, **{key: self._frozen_maps(batch[key]) for key in ("observations", "next_observations")}}
+        return {**batch, **{key: self.frozen_maps(batch[key]) for key in ("observations", "next_observations")}}
 
     @torch.no_grad()
-    def _frozen_maps(self, observations: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def frozen_maps(self, observations: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Observations with a batch axis and the feature maps of the frozen trunk, as `EncodingWrapper.encode_maps`."""
+        if not any(key in observations for key in self.image_keys):
+            return observations
         size = len(next(iter(observations.values())))
         rows = self.config.microbatch_size or size
         with self._autocast():

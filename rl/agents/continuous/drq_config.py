@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Literal, Self
 
 from rl.agents.continuous.sac_config import SacConfig
 from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
+from rl.errors import ConfigError
 
 _STEADY = OptimizerConfig(3e-4)
 
@@ -29,11 +30,26 @@ class DrqConfig(SacConfig):
     """Rows in one pass of the losses, see `SacConfig`; it bounds the memory for the encoders' outputs."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """The encoder that policy and critics share."""
+    cached_features: Literal["no", "float16", "float32"] = "no"
+    """Whether a replay buffer keeps the frozen encoder's feature maps, computed once when a transition comes, instead
+    of images: updates then skip the trunk. Maps of images that were shifted differently are not kept, so nothing is
+    augmented: what stays is the frozen trunk's own tolerance to shifts. Needs `resnet-pretrained`."""
     crop_padding: int = 4
     """Largest shift of an image in pixels; 0 leaves images as they are."""
     crops_as_in_serl: bool = False
     """Whether all cameras get the same shifts, and the frames of a stack different ones, as in SERL (S9). Otherwise
     each camera has its own, and a stack keeps the motion between its frames."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        super().__post_init__()
+        if self.cached_features != "no" and self.encoder.encoder_type != "resnet-pretrained":
+            raise ConfigError(
+                f"cached_features={self.cached_features} needs the encoder resnet-pretrained, whose features never "
+                f"change; those of {self.encoder.encoder_type} are trained"
+            )
+        if self.crop_padding < 0:
+            raise ConfigError(f"crop_padding is {self.crop_padding}: allowed are 0 and more")
 
     def as_in_serl(self) -> Self:
         """The same settings with the departures from SERL undone: S4, S5, S6 and S9."""
