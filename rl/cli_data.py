@@ -16,6 +16,8 @@ from rich.progress import Progress
 
 from rl.data.demo_import import Spaces
 from rl.data.demos import DemoSummary
+from rl.data.lerobot_export import LeRobotOptions, export_lerobot
+from rl.data.lerobot_import import import_lerobot
 from rl.data.serl_pickles import SerlOptions, import_serl
 from rl.environments import Adaptation, make_env
 
@@ -126,6 +128,42 @@ def convert_weights(asked: Convert, console: Console) -> None:
     )
 
 
+@dataclass(frozen=True)
+class ExportLeRobot:
+    """Turn a demonstration file into a LeRobotDataset, version 3.0."""
+
+    demos: tyro.conf.Positional[Path]
+    """The demonstration file."""
+    out: Path
+    """The dataset's directory, to write."""
+    options: tyro.conf.OmitArgPrefixes[LeRobotOptions] = field(default_factory=LeRobotOptions)
+
+
+def run_export_lerobot(asked: ExportLeRobot, console: Console) -> None:
+    """Run `export-lerobot`."""
+    episodes = export_lerobot(asked.demos, asked.out, asked.options)
+    console.print(f"{asked.out}: {episodes} episodes", highlight=False)
+
+
+@dataclass(frozen=True)
+class ImportLeRobot:
+    """Turn a LeRobotDataset, version 3.0 or 2.1, into a demonstration file."""
+
+    dataset: tyro.conf.Positional[Path]
+    """The dataset's directory, the one that holds `meta`."""
+    out: Path
+    """The demonstration file to write."""
+    target: tyro.conf.OmitArgPrefixes[Target] = field(default_factory=Target)
+    final_reward: float | None = None
+    """What the last step of every episode pays, for datasets without rewards, whose every episode is a success."""
+
+
+def run_import_lerobot(asked: ImportLeRobot, console: Console) -> None:
+    """Run `import-lerobot`."""
+    summary = import_lerobot(asked.dataset, asked.out, asked.target.spaces(), asked.final_reward)
+    report(summary, asked.out, console)
+
+
 Asked = TypeVar("Asked")
 
 
@@ -139,5 +177,7 @@ def _command(name: str, kind: type[Asked], run: Callable[[Asked, Console], None]
 DATA_COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "import-demos": _command("import-demos", ImportDemos, import_demos),
     "convert": _command("convert", Convert, convert_weights),
+    "export-lerobot": _command("export-lerobot", ExportLeRobot, run_export_lerobot),
+    "import-lerobot": _command("import-lerobot", ImportLeRobot, run_import_lerobot),
 }
 """By name; each takes the command line after it."""

@@ -184,14 +184,19 @@ def load_demos(
 def summarize_demos(path: str | os.PathLike[str]) -> DemoSummary:
     """Count what a demonstration file holds."""
     with TransitionJournal(path, read_only=True) as journal:
-        infos = [_info(block) for block in journal.blocks()]
+        infos = [episode_info(block) for block in journal.blocks()]
         transitions = len(journal)
     returns = [info["return"] for info in infos]
     mean = float(np.mean(returns)) if returns else 0.0
     return DemoSummary(len(infos), transitions, mean, sum(info["success"] for info in infos))
 
 
-def _info(block: Block) -> dict[str, Any]:
+def episode_info(block: Block) -> dict[str, Any]:
+    """What stands beside an episode: its return, its success, and what its recorder added.
+
+    Raises:
+        DataError: the block is no episode of a demonstration file.
+    """
     if not isinstance(block.info, dict) or not {"return", "success"} <= block.info.keys():
         raise DataError("this is a journal, but not one of demonstrations: its blocks are no episodes")
     return block.info

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from rl.errors import ConfigError
+from rl.errors import ConfigError, DataError
 
 
 def describe_space(space: gym.Space) -> dict[str, Any]:
@@ -37,6 +38,25 @@ def describe_spaces(observation_space: gym.Space, action_space: gym.Space) -> di
         "observation_space": describe_space(observation_space),
         "action_space": describe_space(action_space),
     }
+
+
+def space_of(description: Mapping[str, Any]) -> gym.Space:
+    """The space that was described, of arrays: Box, or (nested) Dict of them.
+
+    Raises:
+        DataError: it is another kind of space, or no description.
+    """
+    try:
+        if description["kind"] == "Dict":
+            return gym.spaces.Dict({name: space_of(inner) for name, inner in description["spaces"].items()})
+        if description["kind"] != "Box":
+            raise DataError(f"a space of the kind {description['kind']} is not supported here; only Box and Dict are")
+        shape, dtype = tuple(description["shape"]), np.dtype(description["dtype"])
+        low, high = (np.array(description[bound], np.float64) for bound in ("low", "high"))
+        low, high = (np.broadcast_to(bound.reshape(shape) if bound.ndim else bound, shape) for bound in (low, high))
+        return gym.spaces.Box(low.astype(dtype), high.astype(dtype), shape, dtype.type)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"this is no description of a space: {error}") from error
 
 
 def _bound(bound: np.ndarray) -> Any:
