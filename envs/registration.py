@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import gymnasium
 
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
+from envs.experts.bin_relocation import operator as bin_relocation
 from envs.experts.peg_insertion import operator as peg_insertion
 from envs.experts.scripted_human import Expert
 from envs.experts.sighted import pick_cube
 from envs.interventions import Human, add_human
+from envs.tasks.bin_relocation import BIN, BIN_VISION, BinRelocation, BinRelocationConfig, bin_relocation_actions
 from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.insertion import Insertion
@@ -86,6 +88,12 @@ def holding_entry(
     )
 
 
+def bin_entry(config: BinRelocationConfig) -> Entry:
+    """Bin relocation: seven numbers that keep the tool off the walls between the bins."""
+    row = franka_entry(BinRelocation, config, "mujoco-bin-relocation", expert=bin_relocation)
+    return replace(row, action_map=lambda: bin_relocation_actions(config))
+
+
 TABLE: Mapping[str, Entry] = {
     "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100, expert=pick_cube),
     "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100, expert=pick_cube),
@@ -96,6 +104,9 @@ TABLE: Mapping[str, Entry] = {
     "PandaPegInsertion-v0": holding_entry(Insertion, PEG, "mujoco-peg-insertion", peg_insertion),
     "PandaPegInsertionVision-v0": holding_entry(Insertion, PEG_VISION, "mujoco-peg-insertion", peg_insertion),
     "FrankaPegInsert-Vision-v0": franka_entry(Insertion, PEG_VISION, "mujoco-peg-insertion", expert=peg_insertion),
+    "PandaBinRelocation-v0": bin_entry(BIN),
+    "PandaBinRelocationVision-v0": bin_entry(replace(BIN, image_keys=BIN_VISION.image_keys, observes_object=False)),
+    "FrankaBinRelocation-Vision-v0": bin_entry(BIN_VISION),
 }
 
 
