@@ -98,6 +98,10 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
         """Clear a stop or a fault."""
         self.session().post("/v1/robot/recover")
 
+    def hold(self) -> None:
+        """Make the measured pose the target; also one outside the limits that a command would have to keep."""
+        self.session().post("/v1/robot/hold")
+
     def reset(self) -> None:
         """Move to the reset configuration and wait for the arrival."""
         self.session().post("/v1/robot/reset", timeout_s=self._session.motion_timeout_s)

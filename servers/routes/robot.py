@@ -55,6 +55,14 @@ def set_compliance(
     return done()
 
 
+@router.post("/hold", **DONE)
+def hold(context: ContextDep, client: ClientDep) -> Response:
+    """Make the measured pose the target, wherever it is; nothing is latched."""
+    with context.commanding(client) as cell:
+        cell.robot.hold()
+    return done()
+
+
 @router.post("/reset", **DONE)
 def reset(context: ContextDep, client: ClientDep) -> Response:
     """Move to the cell's reset joint configuration; answers on arrival."""

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from envs import franka_env
+from envs.tasks import FrankaTask
+from envs.tasks.reach_pose import REACH_POSE
 from envs.wrappers import (
     INTERVENE_ACTION,
     BinaryRewardClassifier,
@@ -123,6 +126,28 @@ def test_the_stack_works_over_a_real_socket():
             assert rest == same
         remote.close()
         local.close()
+
+
+class ResetFree(FrankaTask):
+    """As in a cell that cannot place anything: the arm has to come back by itself."""
+
+    def object_poses(self, np_random, options):
+        return None
+
+
+def test_an_arm_outside_its_box_comes_back_at_a_reset_also_over_a_socket():
+    """The weight of a tool, or a person, may bring the arm where no command may."""
+    cell = make_workcell("fake")
+    with served(cell) as url:
+        env = franka_env(REACH_POSE, url, ResetFree)
+        env.reset(seed=0)
+        arm = cell.robot
+        while hasattr(arm, "inner"):
+            arm = arm.inner
+        arm.move_to_joint_positions(np.array((0.5, 0.0, -0.01, np.pi, 0.0, 0.0, 0.0)))
+        observation, _ = env.reset(options={"tcp_pose": REACH_POSE.reset_pose_in_base})
+        assert np.abs(observation["state"]["tcp_pose"][:3] - REACH_POSE.start[:3]).max() < 0.01
+        env.close()
 
 
 def test_chunks_of_a_judged_env_keep_every_reward_and_stop_at_success():
