@@ -40,6 +40,9 @@ class EncoderConfig:
     """Embeddings of each channel."""
     bottleneck_dim: int = 256
     """Features of each camera."""
+    recomputes: bool = False
+    """Whether the images' feature maps are computed again for their gradients instead of being kept until then: less
+    memory, more time."""
     pretrained_path: str | None = None
     """Weights of the frozen ResNet-10, a `.safetensors` file of Flax paths; `None` leaves them random."""
     pretrained_sha256: str | None = None
@@ -128,6 +131,7 @@ def make_encoder(config: EncoderConfig) -> EncodingWrapper:
         config.proprio_latent_dim,
         enable_stacking=True,
         image_keys=config.cameras(),
+        recomputes=config.recomputes,
     )
 
 

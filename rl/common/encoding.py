@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rl.errors import ConfigError
 from rl.networks.initializers import xavier_uniform
 from rl.networks.layers import Dense, LayerNorm
 from rl.networks.mlp import Train
-from rl.vision.layers import from_batch
+from rl.vision.layers import from_batch, to_batch
 from rl.vision.pooling import PooledEncoder
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder
 
@@ -42,6 +43,7 @@ class EncodingWrapper(nn.Module):
         proprio_latent_dim: length of the encoded state.
         enable_stacking: observations have a frame axis, which is put on the channels: (..., T, H, W, C), (..., T, D).
         image_keys: cameras that are encoded, in this order.
+        recomputes: whether feature maps are computed again for their gradients instead of being kept until then.
     """
 
     flax_names: ClassVar[Mapping[str, str]] = {"proprio": "Dense_0", "proprio_norm": "LayerNorm_0"}
@@ -54,6 +56,7 @@ class EncodingWrapper(nn.Module):
         proprio_latent_dim: int = 64,
         enable_stacking: bool = False,
         image_keys: Sequence[str] = ("image",),
+        recomputes: bool = False,
     ) -> None:
         super().__init__()
         missing = [key for key in image_keys if key not in encoder]
@@ -62,6 +65,7 @@ class EncodingWrapper(nn.Module):
         self.encoder = nn.ModuleDict({key: encoder[key] for key in image_keys})
         self.image_keys = tuple(image_keys)
         self.enable_stacking = enable_stacking
+        self.recomputes = recomputes
         self.proprio = Dense(proprio_latent_dim, xavier_uniform) if use_proprio else None
         self.proprio_norm = LayerNorm() if use_proprio else None
 
@@ -101,7 +105,7 @@ class EncodingWrapper(nn.Module):
         flow through the maps into the encoder.
         """
         maps = {
-            key + MAP: self._camera(key).feature_map(self._stacked(observations[key]))
+            key + MAP: self._feature_map(self._camera(key), self._stacked(observations[key]))
             for key in self.image_keys
             if key + MAP not in observations
         }
@@ -116,7 +120,18 @@ class EncodingWrapper(nn.Module):
             return self._camera(key).head(observations[key + MAP], train)
         if is_encoded:
             return self._pretrained(key)(observations[key], encode=False, train=train)
-        return self.encoder[key](self._stacked(observations[key]), train=train)
+        images = self._stacked(observations[key])
+        if not self.recomputes:
+            return self.encoder[key](images, train=train)
+        batch, lead = to_batch(images)
+        camera = self._camera(key)
+        return from_batch(camera.head(self._feature_map(camera, batch), train), lead)
+
+    def _feature_map(self, camera: PooledEncoder, images: Tensor) -> Tensor:
+        if not self.recomputes:
+            return camera.feature_map(images)
+        maps: Tensor = checkpoint(camera.feature_map, images, use_reentrant=False, preserve_rng_state=False)
+        return maps
 
     def _camera(self, key: str) -> PooledEncoder:
         encoder = self.encoder[key]

@@ -81,7 +81,8 @@ class RewardClassifier:
             DataError: a camera is missing.
         """
         side = self.facts.image_shape[0]
-        return self.logits({key: fit_square(find_image(observation, key), side)[None] for key in self.facts.image_keys})
+        images = {key: fit_square(find_image(observation, key), side)[None] for key in self.facts.image_keys}
+        return self.logits(images).cpu()
 
     def probability(self, observation: Mapping[str, Any]) -> float:
         """Probability of success."""

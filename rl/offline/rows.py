@@ -60,9 +60,9 @@ class Rows(Dataset[Batch]):
 
 
 class BalancedBatches(Sampler[list[int]]):
-    """Batches of which one half is positive: an epoch shows every row of the rarer class once.
+    """Batches of which one half is positive: an epoch shows every row of the rarer class once, and as many others.
 
-    Of the other class it takes as many, without repetition while they last.
+    What the last batch lacks is filled up with rows that were shown already.
 
     Args:
         labels: 0 or 1 for each row.
