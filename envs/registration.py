@@ -12,6 +12,7 @@ import gymnasium
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
 from envs.experts.bin_relocation import operator as bin_relocation
+from envs.experts.pcb_insertion import operator as pcb_insertion
 from envs.experts.peg_insertion import operator as peg_insertion
 from envs.experts.scripted_human import Expert
 from envs.experts.sighted import pick_cube
@@ -20,6 +21,7 @@ from envs.tasks.bin_relocation import BIN, BIN_VISION, BinRelocation, BinRelocat
 from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.insertion import Insertion
+from envs.tasks.pcb_insertion import PCB, PCB_VISION
 from envs.tasks.peg_insertion import PEG, PEG_VISION
 from envs.tasks.pick_cube import PickCube, pick_cube_actions
 from envs.tasks.reach import Reach, reach_actions
@@ -104,6 +106,9 @@ TABLE: Mapping[str, Entry] = {
     "PandaPegInsertion-v0": holding_entry(Insertion, PEG, "mujoco-peg-insertion", peg_insertion),
     "PandaPegInsertionVision-v0": holding_entry(Insertion, PEG_VISION, "mujoco-peg-insertion", peg_insertion),
     "FrankaPegInsert-Vision-v0": franka_entry(Insertion, PEG_VISION, "mujoco-peg-insertion", expert=peg_insertion),
+    "PandaPCBInsertion-v0": holding_entry(Insertion, PCB, "mujoco-pcb-insertion", pcb_insertion),
+    "PandaPCBInsertionVision-v0": holding_entry(Insertion, PCB_VISION, "mujoco-pcb-insertion", pcb_insertion),
+    "FrankaPCBInsert-Vision-v0": franka_entry(Insertion, PCB_VISION, "mujoco-pcb-insertion", expert=pcb_insertion),
     "PandaBinRelocation-v0": bin_entry(BIN),
     "PandaBinRelocationVision-v0": bin_entry(replace(BIN, image_keys=BIN_VISION.image_keys, observes_object=False)),
     "FrankaBinRelocation-Vision-v0": bin_entry(BIN_VISION),

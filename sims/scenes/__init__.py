@@ -15,7 +15,12 @@ from robotkit.schema import PluginConfig
 from robotkit.validation import describe
 from sims.models.panda import HOME_RAD
 
-_MODULES = {"bin-relocation": "bin_relocation", "peg-insertion": "peg_insertion", "pick-cube": "pick_cube"}
+_MODULES = {
+    "bin-relocation": "bin_relocation",
+    "pcb-insertion": "pcb_insertion",
+    "peg-insertion": "peg_insertion",
+    "pick-cube": "pick_cube",
+}
 
 
 class SceneOptions(PluginConfig):

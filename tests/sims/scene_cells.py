@@ -6,8 +6,8 @@ import numpy as np
 
 import robotkit as rk
 
-CELLS = ("mujoco-peg-insertion", "mujoco-bin-relocation")
-HELD = {"mujoco-peg-insertion": "peg"}
+CELLS = ("mujoco-peg-insertion", "mujoco-pcb-insertion", "mujoco-bin-relocation")
+HELD = {"mujoco-peg-insertion": "peg", "mujoco-pcb-insertion": "component"}
 """What the fingers hold after a reset, by cell."""
 DOWN = np.array((1.0, 0.0, 0.0, 0.0))
 STIFF = rk.ComplianceParams(
