@@ -14,12 +14,16 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from rl.agent_kinds import KINDS
 from rl.data.demo_import import Spaces
 from rl.data.demos import DemoSummary
 from rl.data.lerobot_export import LeRobotOptions, export_lerobot
 from rl.data.lerobot_import import import_lerobot
 from rl.data.serl_pickles import SerlOptions, import_serl
-from rl.environments import Adaptation, make_env
+from rl.environments import make_env
+from rl.errors import ConfigError
+from rl.presets import make_preset
+from rl.utils.convert import ConvertedTrunk, convert
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,27 @@ class Target:
     off the data, and fit an environment with unbounded numbers, images of bytes and actions in [-1, 1]."""
     cell: str | None = None
     """Workcell of that environment."""
-    frame_stack: int = 1
-    """Observations that the agent sees together, as in training."""
+    preset: str = "default"
+    """Preset of that training, which says how the agent sees the environment."""
+    agent: str | None = None
+    """Agent of that training, such as `drq`, which sees images; the preset's by default."""
+    frame_stack: int | None = None
+    """Observations that the agent sees together; the preset's by default."""
 
     def spaces(self) -> Spaces | None:
-        """What that environment shows and takes."""
+        """What that environment shows and takes.
+
+        Raises:
+            ConfigError: there is no such environment, preset or agent, or they do not go together.
+        """
         if self.env is None:
             return None
-        with closing(make_env(self.env, self.cell, Adaptation(frame_stack=self.frame_stack))) as env:
+        if self.agent not in (None, *KINDS):
+            raise ConfigError(f"no agent is named {self.agent!r}. Known: {', '.join(KINDS)}")
+        asked = {"env": self.env, "cell": self.cell, "agent": self.agent, "frame_stack": self.frame_stack}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        config = replace(make_preset(self.preset), **given)
+        with closing(make_env(config.env, config.cell, config.adaptation())) as env:
             return Spaces(env.observation_space, env.action_space)
 
 
@@ -103,9 +120,6 @@ class Convert:
 
 def convert_weights(asked: Convert, console: Console) -> None:
     """Run `convert`."""
-    from rl.presets import make_preset
-    from rl.utils.convert import ConvertedTrunk, convert
-
     config = make_preset(asked.preset)
     sac = config.sac if asked.activations is None else replace(config.sac, activations=asked.activations)
     config = replace(config, env=asked.env or config.env, cell=asked.cell, sac=sac)

@@ -249,3 +249,26 @@ def test_the_command_fits_the_data_to_an_environment(tmp_path: Path, capsys: pyt
     with pytest.raises(SystemExit):
         main(["import-demos", str(wrong), "--out", str(other), "--env", "Pendulum-v1"])
     assert "actions has the shape (2,)" in capsys.readouterr().err
+
+
+def test_an_agent_that_sees_images_gets_them_as_its_environment_shows_them(tmp_path: Path):
+    out, file = tmp_path / "demos.sqlite", save(tmp_path / "a.pkl", trajectory(0, 3))
+    gym.register("OneCamera-v0", OneCamera)
+    try:
+        main(["import-demos", str(file), "--out", str(out), "--env", "OneCamera-v0", "--agent", "drq"])
+    finally:
+        del gym.registry["OneCamera-v0"]
+    observations = blocks(out)[0]["observations"]
+    assert {name: value.shape for name, value in observations.items()} == {
+        "state": (3, 1, 19),
+        "wrist": (3, 1, 4, 4, 3),
+    }
+
+
+class OneCamera(gym.Env):
+    """Shows what the trajectories here hold; nobody steps it."""
+
+    observation_space = gym.spaces.Dict(
+        state=BOX(-np.inf, np.inf, (19,), np.float32), wrist=BOX(0, 255, (4, 4, 3), np.uint8)
+    )
+    action_space = ACTIONS
