@@ -15,6 +15,7 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
+from rl.data.schema import stack
 from rl.environments import make_env
 from rl.learner import Progress
 from rl.link.hub import Hub
@@ -44,12 +45,12 @@ def config(out: Path, steps: int, demos: Path) -> TrainConfig:
     )
 
 
-def collect(env: gym.Env, out: Path) -> None:
+def collect(env: gym.Env, out: Path, steps: int = 300) -> None:
     """A journal as an actor leaves it."""
     out.mkdir()
     with TransitionJournal(out / JOURNAL) as journal:
         observation, _ = env.reset(seed=0)
-        for number in range(300):
+        for number in range(steps):
             action = np.array([np.sin(number)], np.float32)
             following, reward, terminated, truncated, _ = env.step(action)
             row = {
@@ -60,7 +61,7 @@ def collect(env: gym.Env, out: Path) -> None:
                 "masks": np.float32(not terminated),
                 "dones": np.float32(terminated or truncated),
             }
-            journal.append("arm/a", number, {name: np.asarray(value)[None] for name, value in row.items()})
+            journal.append("arm/a", number, stack([row]))
             observation = env.reset()[0] if truncated else following
 
 
@@ -70,7 +71,7 @@ def trained(settings: TrainConfig, spec: AgentSpec) -> dict[str, Any]:
     seeds.seed_globals()
     out = settings.directory()
     with TransitionJournal(out / JOURNAL) as journal:
-        learn(settings, seeds, Hub(journal, ENV, spec), spec, Progress(settings.steps), StopSignal())
+        learn(settings, seeds, Hub(journal, settings.env, spec), spec, Progress(settings.steps), StopSignal())
     return Checkpoints(out / CHECKPOINTS).load()[1]
 
 

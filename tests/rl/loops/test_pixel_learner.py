@@ -1,0 +1,175 @@
+"""Laws of the pixel learner as a run builds it: exact resume, kept features, what is published."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from rl.agent_kinds import KINDS
+from rl.agents.continuous.drq import DrQAgent
+from rl.agents.continuous.drq_config import DrqConfig
+from rl.common.encoders import EncoderConfig, frozen_trunk
+from rl.common.encoding import MAP
+from rl.config import ReplayConfig, TrainConfig
+from rl.data.demos import record_demos
+from rl.data.journal import TransitionJournal
+from rl.environments import make_env
+from rl.errors import CheckpointError, ConfigError
+from rl.feed import Feed
+from rl.link.messages import AgentSpec
+from rl.roles import JOURNAL
+from rl.utils.flax_params import to_flax_params
+from tests.rl.loops.test_exact_resume import assert_same, collect, trained
+
+ENV = "tests.support.tiny_pixels:FollowLight-v0"
+CAMERAS = ("front", "wrist")
+
+
+def config(out: Path | None, steps: int, demos: Path | None = None, encoder: EncoderConfig | None = None, **drq):
+    compact = EncoderConfig("compact", None, num_spatial_blocks=2, bottleneck_dim=8, proprio_latent_dim=4)
+    return TrainConfig(
+        agent="drq",
+        env=ENV,
+        out=out,
+        steps=steps,
+        frame_stack=2,
+        batch_size=8,
+        utd_ratio=2,
+        env_steps_per_update=10,
+        training_starts=40,
+        compile=False,
+        checkpoint_every=0,
+        learner_threads=1,
+        drq=DrqConfig(encoder=encoder or compact, critic_ensemble_size=3, hidden_dims=(16,), **drq),
+        replay=ReplayConfig(capacity=80, n_step=3, demos=() if demos is None else (demos,)),
+    )
+
+
+def spec_of(settings: TrainConfig) -> AgentSpec:
+    return AgentSpec.of(ENV, make_env(ENV, adaptation=settings.adaptation()))
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory: pytest.TempPathFactory) -> EncoderConfig:
+    """A frozen encoder with a file of weights."""
+    fields = {"image_keys": CAMERAS, "num_spatial_blocks": 2, "bottleneck_dim": 8, "proprio_latent_dim": 4}
+    random = EncoderConfig("resnet-pretrained", **fields)
+    sample = {key: np.zeros((1, 32, 32, 3), np.uint8) for key in CAMERAS} | {"state": np.zeros((1, 1), np.float32)}
+    agent = DrQAgent.create_drq(sample, 1, DrqConfig(encoder=random), seed=5)
+    path = tmp_path_factory.mktemp("weights") / "trunk.safetensors"
+    save_file(to_flax_params(frozen_trunk(agent.encoder)), path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return replace(random, image_keys=None, pretrained_path=str(path), pretrained_sha256=sha256)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("cached", ["no", "float16"])
+def test_an_interruption_changes_nothing(tmp_path: Path, trunk: EncoderConfig, cached: str):
+    kept = {} if cached == "no" else {"encoder": trunk, "cached_features": cached}
+    env = make_env(ENV, adaptation=config(None, 1).adaptation())
+    demos = tmp_path / "demos.sqlite"
+    record_demos(demos, env, lambda observation: env.action_space.sample(), 3, seed=1)
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    for out in (whole, torn):
+        collect(env, out, 100)
+    spec = AgentSpec.of(ENV, env)
+    straight = trained(config(whole, 100, demos, **kept), spec)
+    first_half = config(torn, 70, demos, **kept)
+    assert trained(first_half, spec)["updates"] == 3
+    resumed = trained(replace(first_half, steps=100), spec)
+    assert straight["updates"] == resumed["updates"] == 6
+    assert_same(straight, resumed, "state")
+
+
+def filled_buffer(settings: TrainConfig, out: Path):
+    """The agent and its buffer with the transitions of a journal."""
+    spec = spec_of(settings)
+    agent = KINDS["drq"].make_agent(settings, spec, 1, "cpu")
+    buffer = KINDS["drq"].make_buffer(settings, spec, agent, 150, 2)
+    with TransitionJournal(out / JOURNAL, read_only=True) as journal:
+        Feed(journal, buffer, 3, 0.9).pull()
+    return agent, buffer
+
+
+def as_tensors(tree):
+    return {key: as_tensors(x) if isinstance(x, dict) else torch.from_numpy(x.copy()) for key, x in tree.items()}
+
+
+@pytest.mark.parametrize(("cached", "tolerance"), [("float32", 1e-5), ("float16", 2e-3)])
+def test_kept_features_are_those_of_the_images_that_they_replace(tmp_path: Path, trunk, cached, tolerance):
+    collect(make_env(ENV, adaptation=config(None, 1).adaptation()), tmp_path / "run", 30)
+    agent, images = filled_buffer(config(None, 1, encoder=trunk, crop_padding=0), tmp_path / "run")
+    _, features = filled_buffer(config(None, 1, encoder=trunk, cached_features=cached), tmp_path / "run")
+    seen, kept = (as_tensors(buffer.sample(12, indices=np.arange(12))) for buffer in (images, features))
+    assert set(kept["observations"]) == {"state", *(key + MAP for key in CAMERAS)}
+    expected, given = agent._prepared(seen, None), agent._prepared(kept, None)
+    for when in ("observations", "next_observations"):
+        assert expected[when].keys() == given[when].keys()
+        for name, value in expected[when].items():
+            torch.testing.assert_close(given[when][name], value, rtol=tolerance, atol=tolerance)
+
+
+def test_the_trunk_runs_once_for_each_frame(tmp_path: Path, trunk, monkeypatch: pytest.MonkeyPatch):
+    collect(make_env(ENV, adaptation=config(None, 1).adaptation()), tmp_path / "run", 30)
+    frames = []
+    maps = DrQAgent.frozen_maps
+    monkeypatch.setattr(
+        DrQAgent, "frozen_maps", lambda self, seen: (frames.append(len(seen["front"])), maps(self, seen))[1]
+    )
+    _, buffer = filled_buffer(config(None, 1, encoder=trunk, cached_features="float16"), tmp_path / "run")
+    assert sum(frames) - 1 == buffer.frames_written  # one more to learn the maps' shape
+
+
+def test_a_trunk_from_a_file_is_not_published_and_the_actor_reads_it(trunk: EncoderConfig):
+    settings = config(None, 1, encoder=trunk, average_policy=True)
+    spec = spec_of(settings)
+    agent = KINDS["drq"].make_agent(settings, spec, 1, "cpu")
+    published = agent.policy_state_dict()
+    assert not [name for name in published if "pretrained_encoder" in name]
+    policy = KINDS["drq"].make_policy(settings, spec, 2)
+    policy.load_policy_state_dict(published)
+    observation = make_env(ENV, adaptation=settings.adaptation()).reset(seed=4)[0]
+    np.testing.assert_array_equal(
+        policy.sample_actions(observation, argmax=True), agent.sample_actions(observation, argmax=True)
+    )
+
+
+def test_an_actor_with_another_file_is_refused(trunk: EncoderConfig):
+    other = replace(trunk, pretrained_sha256="0" * 64)
+    settings = config(None, 1, encoder=other)
+    with pytest.raises(CheckpointError, match="download it again"):
+        KINDS["drq"].make_policy(settings, spec_of(settings), 2)
+
+
+def test_every_agent_that_can_be_asked_for_can_be_made():
+    assert set(get_args(get_type_hints(TrainConfig)["agent"])) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "answer"),
+    [
+        (lambda: config(None, 1, encoder=EncoderConfig("resnet-pretrained", None)), "needs its weights"),
+        (lambda: config(None, 1, cached_features="float16"), "needs the encoder resnet-pretrained"),
+    ],
+)
+def test_what_cannot_be_trained_is_explained(settings, answer):
+    def make():
+        made = settings()
+        return KINDS["drq"].make_agent(made, spec_of(made), 1, "cpu")
+
+    with pytest.raises(ConfigError, match=answer):
+        make()
