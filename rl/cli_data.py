@@ -91,6 +91,7 @@ def report(summary: DemoSummary, path: Path, console: Console) -> None:
         f"{path}: {summary.episodes} episodes, {summary.successes} of them successful, {summary.transitions} "
         f"transitions, mean return {summary.return_mean:.3g}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
