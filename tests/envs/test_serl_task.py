@@ -320,6 +320,14 @@ def test_the_way_to_the_start_is_straight_short_and_inside(start, end, turn):
     assert length == pytest.approx(spatial.distance_between(begin, goal), abs=1e-9)
 
 
+def test_a_way_that_starts_outside_leads_through_the_inside():
+    motion = ArmMotion(REACH_POSE.workspace, 0.1)
+    outside = np.array((0.8, 0.4, 0.3, *REACH_POSE.start[3:]))
+    way = motion.targets(outside, REACH_POSE.start)
+    assert len(way) > 10
+    assert all(is_inside(pose, REACH_POSE.workspace) for pose in way)
+
+
 def test_a_vector_of_them_resets_by_itself():
     vector = make_vec(ID, 2, 1, max_episode_steps=3, cell="fake")
     vector.reset(seed=0)
