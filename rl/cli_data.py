@@ -123,7 +123,7 @@ def convert_weights(asked: Convert, console: Console) -> None:
     """Run `convert`."""
     config = make_preset(asked.preset)
     sac = config.sac if asked.activations is None else replace(config.sac, activations=asked.activations)
-    config = replace(config, env=asked.env or config.env, cell=asked.cell, sac=sac)
+    config = replace(config, agent="sac", env=asked.env or config.env, cell=asked.cell, sac=sac)
 
     def sizes() -> tuple[int, int]:
         with closing(make_env(config.env, config.cell, config.adaptation())) as env:

@@ -146,7 +146,7 @@ def convert_agent(
     load_flax_params(agent.state.targets, _arrays(targets) if isinstance(targets, dict) else arrays)
     updates = int(step if step is not None else np.asarray(state.get("step", 0)))
     Checkpoints(out / CHECKPOINTS).save(updates, {"agent": agent.state_dict(), "updates": updates})
-    found = replace(config, sac=sac, out=out)
+    found = replace(config, agent="sac", sac=sac, out=out)
     save_config(found, out / "config.json")
     return ConvertedAgent(out, updates, *dims, found)
 

@@ -53,9 +53,10 @@ def agent_of(made: ConvertedTrunk | ConvertedAgent) -> SACAgent:
 def test_a_recorded_agent_of_serl_acts_the_same(tmp_path: Path):
     fixture = golden("sac_full_forward")
     source = save(tmp_path / "checkpoint_70", flax_bytes(train_state(fixture.params, 70)))
-    made = convert(source, tmp_path / "run", TrainConfig())
+    made = convert(source, tmp_path / "run", TrainConfig(agent="drq"))
     agent = agent_of(made)
     assert isinstance(made, ConvertedAgent)
+    assert made.config.agent == "sac", "whatever the settings came from, this agent learns from states"
     assert (made.updates, made.observation_dim, made.action_dim) == (70, 10, 4)
     given = fixture.tensors("in")
     fixture.assert_close(agent.sample_actions(given["obs"].numpy(), argmax=True), "out/mode")
