@@ -21,7 +21,7 @@ from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
 
 DATA_NAMES = ("import-demos", "convert", "export-lerobot", "import-lerobot")
-OFFLINE_NAMES = ("train-bc", "train-classifier", "record-success")
+OFFLINE_NAMES = ("train-bc", "train-classifier", "record-success", "record-demos")
 
 USAGE = """usage: python -m rl COMMAND [options]
 
@@ -32,6 +32,7 @@ USAGE = """usage: python -m rl COMMAND [options]
   eval     load a checkpoint and measure it
   replay   take the actions of recorded episodes again, here or in another cell
 
+  record-demos      record successful episodes of a person or of a script
   train-bc          clone demonstrations
   train-classifier  train a reward classifier on labelled frames
   record-success    step an environment and store labelled frames for it

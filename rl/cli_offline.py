@@ -1,4 +1,4 @@
-"""The commands that learn from files, and the one that records what a reward classifier learns from."""
+"""The commands that learn from files, and those that record what is learned from."""
 
 from __future__ import annotations
 
@@ -36,9 +36,17 @@ def record_success(arguments: list[str]) -> None:
     run(options, StopSignal().listen(), Console())
 
 
+def record_demos(arguments: list[str]) -> None:
+    """Record demonstrations."""
+    from rl.record_demos import RecordDemosOptions, run_record_demos
+
+    run_record_demos(tyro.cli(RecordDemosOptions, prog="python -m rl record-demos", args=arguments), Console())
+
+
 OFFLINE_COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train-bc": train_bc,
     "train-classifier": train_classifier,
     "record-success": record_success,
+    "record-demos": record_demos,
 }
 """By name; each takes the command line after it."""

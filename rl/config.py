@@ -102,6 +102,9 @@ class TrainConfig:
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server; only for environments that take one."""
+    human: str | None = None
+    """Who may take over from an actor: spacemouse, gamepad, keyboard, or scripted (the environment's expert, after the
+    policy has had its time). Nobody does in evaluations."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     frame_stack: int = 1
@@ -188,6 +191,13 @@ class TrainConfig:
             raise ConfigError(
                 f"--max-lead {self.max_lead} needs --env-steps-per-update, and must not be smaller: "
                 "else the actors wait for an update that waits for them"
+            )
+        if self.human is not None and self.action_repeat > 1:
+            raise ConfigError("--human needs --action-repeat 1: a person may take over at any step")
+        if self.human in ("scripted", "expert") and self.evaluation.where == "actor":
+            raise ConfigError(
+                f"--human {self.human} would help in the evaluations of --evaluation.where actor; "
+                "choose --evaluation.where process"
             )
         if self.replay.interventions < 0 or (self.replay.interventions and not self.replay.demos):
             raise ConfigError(

@@ -55,7 +55,11 @@ AS_IT_IS = Adaptation()
 
 
 def make_env(
-    env_id: str, cell: str | None = None, adaptation: Adaptation = AS_IT_IS, render_mode: str | None = None
+    env_id: str,
+    cell: str | None = None,
+    adaptation: Adaptation = AS_IT_IS,
+    render_mode: str | None = None,
+    human: str | None = None,
 ) -> gym.Env:
     """Build an environment by its Gymnasium id.
 
@@ -64,20 +68,21 @@ def make_env(
         cell: handed to environments that stand in a workcell.
         adaptation: how it looks to the agent.
         render_mode: Gymnasium's.
+        human: handed to environments in which somebody can take over: "scripted", "spacemouse" …
 
     Raises:
-        ConfigError: there is no such environment, it takes no cell, or such an agent cannot use it.
+        ConfigError: there is no such environment, it takes no cell or no human, or such an agent cannot use it.
     """
-    return adapt(open_env(env_id, cell, render_mode), adaptation)
+    return adapt(open_env(env_id, cell, render_mode, human), adaptation)
 
 
-def open_env(env_id: str, cell: str | None = None, render_mode: str | None = None) -> gym.Env:
+def open_env(env_id: str, cell: str | None = None, render_mode: str | None = None, human: str | None = None) -> gym.Env:
     """The environment as it is; the arguments are those of `make_env`.
 
     Raises:
-        ConfigError: there is no such environment, or it takes no cell.
+        ConfigError: there is no such environment, or it takes no cell or no human.
     """
-    wanted = {"cell": cell, "render_mode": render_mode}
+    wanted = {"cell": cell, "render_mode": render_mode, "human": human}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
         return gym.make(env_id, **options)
@@ -86,9 +91,11 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     except gym.error.Error as error:
         raise ConfigError(f"there is no environment {env_id!r}: {error}") from error
     except TypeError as error:
-        if cell is None or "cell" not in str(error):
-            raise
-        raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
+        if cell is not None and "cell" in str(error):
+            raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
+        if human is not None and "human" in str(error):
+            raise ConfigError(f"nobody can take over in {env_id}: leave out --human") from error
+        raise
 
 
 def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:

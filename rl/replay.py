@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 import tyro
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -21,6 +22,8 @@ from rl.data.schema import Batch, leaves, map_leaves
 from rl.environments import Adaptation, make_env
 from rl.errors import ConfigError, DataError
 from rl.measure import write_video
+
+_ADAPTATION = TypeAdapter(Adaptation)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ def _environment(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
     env_id = options.env or origin.get("env")
     if env_id is None:
         raise ConfigError(f"{options.file} does not name its environment: give --env")
-    adaptation = Adaptation(int(origin.get("action_repeat", 1)), int(origin.get("frame_stack", 1)))
+    known = {item.name for item in fields(Adaptation)}
+    adaptation = _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
     return make_env(env_id, options.cell, adaptation, "rgb_array" if options.video else None)
 
 

@@ -108,7 +108,7 @@ def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress
 def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
     """An actor's process."""
     torch.set_num_threads(1)
-    env = make_env(config.env, config.cell, config.adaptation())
+    env = make_env(config.env, config.cell, config.adaptation(), human=config.human)
     spec = AgentSpec.of(config.env, env, EXTRAS)
     seeds = Seeds(config.seed)
     in_actor = config.evaluation.where == "actor" and name.endswith("-0")

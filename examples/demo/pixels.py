@@ -8,20 +8,20 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
 import tyro
 from rich.console import Console
 
-from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
+from envs.experts.pick_cube import PickCubeStrategy
+from envs.experts.sighted import SightedPickCube
 from examples.demo.curve import draw_curve
-from examples.demo.demonstrations import Scripted
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
 from rl.environments import adapt
 from rl.measure import run_eval
 from rl.presets import make_preset
+from rl.record_demos import Operated
 
 PRESET = "drq-demo"
 EXPERT_SPEED = 0.5
@@ -44,23 +44,14 @@ class PixelDemo:
     """Episodes of the final evaluation."""
 
 
-class SightedScripted(Scripted):
-    """Shows the expert where the block is; the policy that learns from it has only the images."""
-
-    def act(self) -> Any:
-        """What the expert does now."""
-        block = self.unwrapped.workcell.trackers["block"].get_pose().pose_in_base[:3]  # type: ignore[attr-defined]
-        state = {**self._observation["state"], "block_pos": block}
-        return self._expert.act({"state": state})
-
-
 def collect(config: TrainConfig, path: Path, episodes: int, seed: int) -> DemoSummary:
-    """Record the expert with the observations that the learner will get."""
-    scripted = SightedScripted(gym.make(config.env), PickCubeExpert(PickCubeStrategy(speed=EXPERT_SPEED)))
+    """Record the expert, which is told where the block is, with the observations that the learner will get."""
+    raw = gym.make(config.env)
+    operated = Operated(raw, SightedPickCube(raw, PickCubeStrategy(speed=EXPERT_SPEED)))
     adaptation = config.adaptation()
-    with closing(adapt(scripted, adaptation)) as env:
+    with closing(adapt(operated, adaptation)) as env:
         origin = {"env": config.env, **asdict(adaptation)}
-        return record_demos(path, env, lambda _: scripted.act(), episodes, seed, origin=origin)
+        return record_demos(path, env, lambda _: operated.act(), episodes, seed, origin=origin)
 
 
 def train(demo: PixelDemo, out: Path, demonstrations: Path) -> float:

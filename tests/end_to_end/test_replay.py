@@ -43,7 +43,7 @@ def test_episodes_are_replayed_in_any_order_from_their_own_seeds(recording: Path
 
 def test_another_cell_shows_how_far_it_is_off(recording: Path):
     """The newer masses of the gripper: the same actions, a slightly different arm."""
-    other = gym.make(ENV, cell_overrides={"world.options.masses": "3.x"})
+    other = gym.make(ENV, cell_overrides={"world.masses": "3.x"})
     with closing(adapt(other, ADAPTATION)) as env:
         one = replay_episode(env, next(read_episodes(recording)))
     assert one.deviation[0] < 1e-6

@@ -1,0 +1,123 @@
+"""Recording demonstrations: `python -m rl record-demos`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from rl.data.demos import DemoSummary, record_demos
+from rl.environments import Adaptation, adapt, open_env
+from rl.errors import ConfigError
+from rl.offline.record_success import Operator, ZeroAction, load_factory
+from rl.pixels import ImagesConfig
+
+
+@dataclass(frozen=True)
+class RecordDemosOptions:
+    """Record successful episodes of a person or of a script.
+
+    Raises:
+        ConfigError: a number is out of range, or nobody would act.
+    """
+
+    env: str
+    """Gymnasium id; `module:Id-v0` imports the module first."""
+    out: Path
+    """Demonstration file to write."""
+    cell: str | None = None
+    """Workcell: a name, a .toml file or the URL of a robot server."""
+    human: str | None = None
+    """Who acts: spacemouse, gamepad, keyboard, or expert (the environment's own script)."""
+    operator: str | None = None
+    """Who acts instead: `module:factory`, called with the environment, makes an object with `reset(observation)` and
+    `act(observation)`."""
+    episodes: int = 20
+    """Successful episodes to keep."""
+    attempts: int = 5
+    """Give up after so many attempts for each of them."""
+    seed: int = 0
+    """The attempts' seeds are drawn from it."""
+    frame_stack: int = 1
+    """Newest observations that the agent will see together, as in training."""
+    sees_images: bool = False
+    """Record images and state apart, for `--agent drq`."""
+    cameras: tuple[str, ...] | None = None
+    """Cameras to record; all by default."""
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    """How images are handed over, as in training."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be recorded."""
+        if self.episodes < 1 or self.attempts < 1:
+            raise ConfigError("--episodes and --attempts must be at least 1")
+        if (self.human is None) == (self.operator is None):
+            raise ConfigError("say who acts, once: --human expert, --human spacemouse or --operator module:factory")
+
+    def adaptation(self) -> Adaptation:
+        """How the environment will look to the agent."""
+        return Adaptation(1, self.frame_stack, self.sees_images, self.cameras, self.images)
+
+
+class Operated(gym.Wrapper):
+    """Hands an operator every observation as the environment makes it, whatever the agent will see."""
+
+    def __init__(self, env: gym.Env, operator: Operator) -> None:
+        super().__init__(env)
+        self._operator = operator
+        self._observation: Any = None
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset environment and operator."""
+        self._observation, info = self.env.reset(seed=seed, options=options)
+        self._operator.reset(self._observation)
+        return self._observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step the environment."""
+        result = self.env.step(action)
+        self._observation = result[0]
+        return result
+
+    def act(self) -> np.ndarray:
+        """What the operator does now."""
+        return self._operator.act(self._observation)
+
+
+def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSummary:
+    """Record, with a progress bar, and say what came of it.
+
+    Raises:
+        ConfigError: environment, operator or device are not there.
+        DataError: the file exists already, or there were too many failures.
+    """
+    raw = open_env(options.env, options.cell, human=options.human)
+    operator: Operator = ZeroAction(raw) if options.operator is None else load_factory(options.operator)(raw)
+    operated = Operated(raw, operator)
+    adaptation = options.adaptation()
+    origin = {"env": options.env, **asdict(adaptation)}
+    columns = (TextColumn("demonstrations"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with closing(adapt(operated, adaptation)) as env, Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=options.episodes)
+        summary = record_demos(
+            options.out,
+            env,
+            lambda _: operated.act(),
+            options.episodes,
+            options.seed,
+            attempts_per_episode=options.attempts,
+            origin=origin,
+            on_attempt=lambda kept, attempts: bar.update(task, completed=kept, description=f"{attempts} attempts"),
+        )
+    console.print(
+        f"{options.out}: {summary.episodes} episodes, {summary.transitions} transitions, "
+        f"mean return {summary.return_mean:.4g}",
+        highlight=False,
+    )
+    return summary
