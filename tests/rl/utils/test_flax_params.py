@@ -9,23 +9,13 @@ from rl.agents.continuous.sac import SACAgent, SacConfig
 from rl.errors import CheckpointError
 from rl.networks.mlp import MLP
 from rl.utils.flax_params import flatten, load_flax_params, to_flax_params
+from tests.rl.utils.foreign import nested
 
 SMALL = SacConfig(critic_ensemble_size=3, hidden_dims=(8, 8))
 
 
 def agent(seed):
     return SACAgent.create_states(5, 3, SMALL, seed=seed).state.modules
-
-
-def nested(flat):
-    tree = {}
-    for path, value in flat.items():
-        *scopes, leaf = path.split("/")
-        scope = tree
-        for name in scopes:
-            scope = scope.setdefault(name, {})
-        scope[leaf] = value
-    return tree
 
 
 @pytest.mark.parametrize("shape", [dict, nested])
