@@ -12,7 +12,7 @@ from torch.nn.functional import relu
 
 from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
-from rl.errors import CheckpointError
+from rl.errors import CheckpointError, ConfigError
 from rl.networks.layers import Dense, LayerNorm, materialise
 from rl.networks.mlp import Train, dropout
 from rl.utils.checkpoint import Checkpoints
@@ -84,11 +84,16 @@ def make_classifier(key: int, sample: Mapping[str, Any], config: EncoderConfig) 
     """A classifier on any of the encoders; see `create_classifier` for the first two arguments.
 
     Raises:
+        ConfigError: the images are too small for the encoder.
         CheckpointError: the weights of a frozen encoder are not the ones that were meant, or do not fit.
     """
     encoder = make_encoder(config)
     classifier = BinaryClassifier(encoder)
-    materialise(classifier, _tensors(sample), generator=torch.Generator().manual_seed(key))
+    try:
+        materialise(classifier, _tensors(sample), generator=torch.Generator().manual_seed(key))
+    except RuntimeError as error:
+        shapes = ", ".join(f"{name} {tuple(sample[name].shape[-3:])}" for name in config.cameras())
+        raise ConfigError(f"{shapes} may be too small for the encoder {config.encoder_type!r}: {error}") from error
     load_trunk(frozen_trunk(encoder), config)
     return classifier
 

@@ -32,9 +32,8 @@ class ClassifierFacts(BaseModel):
 
     format_version: int = _FORMAT_VERSION
     encoder: EncoderConfig
-    """Of the classifier; its weights are all in the weight file, those of a frozen trunk too."""
-    image_keys: tuple[str, ...]
-    """Cameras that it looks at."""
+    """Of the classifier, with the cameras that it looks at; its weights are all in the weight file, those of a frozen
+    trunk too."""
     image_shape: tuple[int, int, int]
     """Height, width and channels of the images that it was trained on."""
     threshold: float
@@ -63,12 +62,13 @@ class RewardClassifier:
     def __init__(self, network: BinaryClassifier, facts: ClassifierFacts, device: torch.device) -> None:
         self.network = network.to(device).eval()
         self.facts = facts
+        self.image_keys = facts.encoder.cameras()
         self.device = device
 
     @torch.inference_mode()
     def logits(self, images: Mapping[str, Any]) -> Tensor:
         """Logits (N,) of images (N, height, width, channels) by camera, of the size that it was trained on."""
-        frames = {key: torch.as_tensor(images[key], device=self.device)[:, None] for key in self.facts.image_keys}
+        frames = {key: torch.as_tensor(images[key], device=self.device)[:, None] for key in self.image_keys}
         return self.network(frames).squeeze(-1)
 
     def __call__(self, observation: Mapping[str, Any]) -> Tensor:
@@ -81,7 +81,7 @@ class RewardClassifier:
             DataError: a camera is missing.
         """
         side = self.facts.image_shape[0]
-        images = {key: fit_square(find_image(observation, key), side)[None] for key in self.facts.image_keys}
+        images = {key: fit_square(find_image(observation, key), side)[None].copy() for key in self.image_keys}
         return self.logits(images).cpu()
 
     def probability(self, observation: Mapping[str, Any]) -> float:
@@ -144,7 +144,7 @@ def load_reward_classifier(directory: str | os.PathLike[str], device: torch.devi
             f"{folder / FACTS} has format {facts.format_version}, this program reads {_FORMAT_VERSION}"
         )
     weights = read_weights(folder / WEIGHTS, facts.sha256)
-    network = make_classifier(0, sample_of(facts.image_keys, facts.image_shape), facts.encoder)
+    network = make_classifier(0, sample_of(facts.encoder.cameras(), facts.image_shape), facts.encoder)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -168,7 +168,6 @@ def _conclude(
         learner.network,
         {
             "encoder": stored,
-            "image_keys": encoder.cameras(),
             "image_shape": shape,
             "threshold": threshold,
             "threshold_rule": rule,
@@ -188,7 +187,7 @@ def _draw(out: Path, test: FrameSet, probabilities: np.ndarray, verdicts: Verdic
     title = f"{len(test)} frames of {len(test.episodes)} held-out episodes,\nthreshold {facts.threshold:.3f}"
     draw_confusion(verdicts.confusion, out / CONFUSION, title)
     worst = np.argsort(-np.abs(probabilities - test.labels))[:_SHOWN]
-    images = [np.concatenate([test.images[key][row] for key in facts.image_keys], axis=1) for row in worst]
+    images = [np.concatenate([test.images[key][row] for key in facts.encoder.cameras()], axis=1) for row in worst]
     words = ("no success", "success")
     captions = [f"{words[int(test.labels[row])]}, said {probabilities[row]:.2f}" for row in worst]
     draw_montage(images, captions, out / WORST)

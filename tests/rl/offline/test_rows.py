@@ -1,5 +1,7 @@
 """Batches of recorded rows: what an epoch shows, whoever fetches it and however many processes share it."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ def epoch_of(loader, order, epoch):
 def test_an_epoch_shows_every_row_once_and_the_same_epoch_is_always_the_same():
     loader, order = shuffled_loader(rows(), 5, seed=3)
     first, second = epoch_of(loader, order, 0), epoch_of(loader, order, 1)
-    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(24))
+    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(24))
     assert first != second
     assert epoch_of(loader, order, 0) == first
 
@@ -44,7 +46,7 @@ def test_workers_fetch_what_the_process_itself_would():
 def test_a_team_shares_the_batches_of_one_process(size):
     whole = epoch_of(*shuffled_loader(rows(), 6, seed=2), 5)
     shares = [epoch_of(*shuffled_loader(rows(), 6, seed=2, team=Team(rank, size)), 5) for rank in range(size)]
-    assert [set(batch) for batch in whole] == [set(sum(parts, [])) for parts in zip(*shares, strict=True)]
+    assert [set(batch) for batch in whole] == [set(chain(*parts)) for parts in zip(*shares, strict=True)]
 
 
 def test_balanced_batches_are_half_positive_and_show_the_rarer_class_once():
@@ -52,13 +54,13 @@ def test_balanced_batches_are_half_positive_and_show_the_rarer_class_once():
     epoch = list(order)
     assert len(epoch) == len(order) == 5
     assert all(LABELS[batch].tolist() == [1.0, 1.0, 0.0, 0.0] for batch in epoch)
-    shown = sum(epoch, [])
+    shown = list(chain(*epoch))
     assert sorted(row for row in shown if LABELS[row]) == list(range(10))
     assert len({row for row in shown if not LABELS[row]}) == 10
 
 
 def test_the_last_batch_is_filled_up_without_showing_a_row_three_times():
-    shown = sum(BalancedBatches(np.array([1, 1, 1, 0, 0, 0]), 4, seed=0), [])
+    shown = list(chain(*BalancedBatches(np.array([1, 1, 1, 0, 0, 0]), 4, seed=0)))
     counts = [shown.count(row) for row in range(6)]
     assert len(shown) == 8
     assert sorted(counts[:3]) == sorted(counts[3:]) == [1, 1, 2]
@@ -67,7 +69,7 @@ def test_the_last_batch_is_filled_up_without_showing_a_row_three_times():
 def test_a_team_shares_balanced_batches():
     whole = list(BalancedBatches(LABELS, 8, seed=1))
     shares = [list(BalancedBatches(LABELS, 8, seed=1, team=Team(rank, 2))) for rank in range(2)]
-    assert [sorted(batch) for batch in whole] == [sorted(sum(parts, [])) for parts in zip(*shares, strict=True)]
+    assert [sorted(batch) for batch in whole] == [sorted(chain(*parts)) for parts in zip(*shares, strict=True)]
 
 
 def test_what_cannot_be_drawn_is_refused():

@@ -1,0 +1,94 @@
+"""Recorded frames carry the label of their own step, whoever gives it."""
+
+import os
+import pty
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from rl.data.journal import TransitionJournal
+from rl.errors import ConfigError, DataError, JournalError, SchemaMismatch
+from rl.offline.labelled_frames import FrameWriter, read_frames
+from rl.offline.record_success import NEGATIVES, POSITIVES, RecordSuccessOptions, record_success
+from rl.utils.held_key import HeldKey
+from tests.rl.offline.test_train_bc import StopAfter
+from tests.support.sighted_env import EPISODE_STEPS, SIDE
+
+SILENT = Console(quiet=True)
+ENV = "tests.support.sighted_env:Lamp-v0"
+BLINKER = "tests.support.sighted_env:Blinker"
+
+
+def record(out, **changes):
+    settings = {"env": ENV, "operator": BLINKER, "positives": 10**6, "episodes": 6, **changes}
+    return record_success(RecordSuccessOptions(out=out, **settings), StopAfter(), SILENT)
+
+
+def test_every_step_is_stored_in_the_file_of_its_label(tmp_path):
+    recorded = record(tmp_path)
+    positives, negatives = read_frames([tmp_path / POSITIVES]), read_frames([tmp_path / NEGATIVES])
+    assert (recorded.positives, recorded.negatives) == (4 * 3, 6 * EPISODE_STEPS - 4 * 3)
+    assert sum(map(len, positives)) == recorded.positives
+    assert sum(map(len, negatives)) == recorded.negatives
+    assert all(frames.images["front"].min() >= 130 for frames in positives)
+    assert all(frames.images["wrist"].max() < 130 for frames in negatives)
+    assert {frames.episode for frames in positives} < {frames.episode for frames in negatives}
+
+
+def test_it_ends_with_enough_positives_and_goes_on_later(tmp_path):
+    assert record(tmp_path, positives=4).episodes == 2
+    assert record(tmp_path, positives=1).episodes == 1
+    names = [frames.episode for frames in read_frames([tmp_path / NEGATIVES])]
+    assert len(set(names)) == 3
+
+
+def test_images_are_chosen_and_scaled(tmp_path):
+    record(tmp_path, episodes=1, image_keys=("wrist",), image_size=SIDE // 2)
+    (frames,) = read_frames([tmp_path / POSITIVES])
+    assert {name: images.shape for name, images in frames.images.items()} == {"wrist": (3, 8, 8, 3)}
+    with pytest.raises(SchemaMismatch, match="holds other fields"):
+        record(tmp_path, episodes=1)
+    with pytest.raises(DataError, match="no camera front"):
+        read_frames([tmp_path / POSITIVES], ["front"])
+
+
+def test_what_cannot_be_recorded_is_refused(tmp_path):
+    with pytest.raises(DataError, match="--label key"):
+        record(tmp_path / "a", env="tests.support.sighted_env:MuteLamp-v0")
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        record(tmp_path / "b", operator="tests.support.sighted_env:Nobody")
+    with pytest.raises(ConfigError, match="has the form module:factory"):
+        record(tmp_path / "b", operator="nobody")
+    with TransitionJournal(tmp_path / "c.sqlite") as journal:
+        journal.append("a", 0, {"x": np.zeros(1)})
+    with pytest.raises(JournalError, match="content"):
+        FrameWriter(tmp_path / "c.sqlite")
+
+
+def test_a_held_key_marks_every_step_and_a_released_one_none(tmp_path):
+    """H8: the original marked one step for each press, although it asked to hold."""
+    keyboard, terminal = pty.openpty()
+    now_s = [0.0]
+    marked = []
+    try:
+        with HeldKey(" ", os.ttyname(terminal), now_s=lambda: now_s[0]) as key:
+            for tenth in range(40):
+                now_s[0] = tenth / 10
+                # Pressed at 1 s: the keyboard repeats after half a second, 30 times a second, until 2.5 s.
+                if tenth == 10:
+                    os.write(keyboard, b" ")
+                elif 15 <= tenth < 25:
+                    os.write(keyboard, b"   ")
+                os.write(keyboard, b"x")
+                marked.append(key.is_down())
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert marked == [10 <= tenth <= 25 for tenth in range(40)]
+
+
+def test_without_a_terminal_a_key_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="no terminal"):
+        HeldKey(" ", str(tmp_path / "file"))
