@@ -113,7 +113,7 @@ def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
     seeds = Seeds(config.seed)
     in_actor = config.evaluation.where == "actor" and name.endswith("-0")
     plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
-    with closing(env), _link(config, spec, _hello(name, spec, "actor")) as link:
+    with closing(env), make_link(config, spec, make_hello(name, spec, "actor")) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
         own = Seeds(seeds.integer(f"{name} from step {link.welcome.env_steps}"))
         policy = KINDS[config.agent].make_policy(config, spec, own.integer("policy"))
@@ -128,7 +128,7 @@ def run_watch_role(config: TrainConfig, stop: Stop) -> None:
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent].make_policy(config, spec, config.seed)
-    with closing(env), _link(config, spec, _hello("evaluator", spec, "evaluator")) as link:
+    with closing(env), make_link(config, spec, make_hello("evaluator", spec, "evaluator")) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
 
 
@@ -211,11 +211,13 @@ def _evaluation_plan(config: TrainConfig, every_steps: int) -> EvaluationPlan:
     return EvaluationPlan(every_steps, config.evaluation.episodes, Seeds(config.seed).integer("evaluation"))
 
 
-def _hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> Hello:
+def make_hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> Hello:
+    """How this process presents itself to the learner; a new one for each start."""
     return Hello(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
 
 
-def _link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink:
+def make_link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink:
+    """The actor's end of the link that the configuration describes."""
     port = DEFAULT_PORT if config.link.port is None else config.link.port
     schema = TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
     settings = ClientSettings(
