@@ -76,7 +76,7 @@ class DemoWriter:
 
     def close(self) -> None:
         """Finish the file."""
-        self._journal.close()
+        self._journal.finish()
 
 
 def record_demos(

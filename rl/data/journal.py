@@ -160,9 +160,15 @@ class TransitionJournal:
             after_row = start = page[-1][0] + page[-1][1]
 
     def close(self) -> None:
-        """Close the file. A finished file is one file again, without SQLite's side files."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
+
+    def finish(self) -> None:
+        """Close a file that is complete: from now on it is one file, also while it is read. It can be continued."""
+        with self._lock, self._translated():
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+        self.close()
 
     def _open(self, wanted: dict[str, Any]) -> None:
         if not self.read_only:

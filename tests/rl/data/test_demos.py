@@ -56,6 +56,19 @@ def test_recorded_episodes_are_the_successful_ones(tmp_path):
     assert batch["is_intervention"].all()
 
 
+def test_a_finished_file_stays_one_file_while_it_is_read_and_can_be_continued(tmp_path):
+    record_demos(tmp_path / "demos", Walk(), policy, 1, seed=0)
+    with TransitionJournal(tmp_path / "demos", read_only=True) as journal:
+        assert len(journal) == 5
+        assert [found.name for found in tmp_path.iterdir()] == ["demos"]
+    with DemoWriter(tmp_path / "demos", OBSERVATIONS, ACTIONS) as writer:
+        rows = numbered(0, 3)
+        rows["dones"][-1] = 1.0
+        writer.write_episode([row(rows, index) for index in range(3)], success=True)
+    assert summarize_demos(tmp_path / "demos").episodes == 2
+    assert [found.name for found in tmp_path.iterdir()] == ["demos"]
+
+
 def test_n_step_demonstrations_stay_within_their_episode(tmp_path):
     record_demos(tmp_path / "demos", Walk(), policy, 2, seed=0)
     buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 10, seed=0)
