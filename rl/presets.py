@@ -95,7 +95,7 @@ def drq() -> TrainConfig:
 
 def drq_demo() -> TrainConfig:
     """Learns to lift the cube from images of 64 x 64 pixels on two CPU cores; the counterpart of `demo`."""
-    steps, utd_ratio, env_steps_per_update = 12_000, 2, 2
+    steps, utd_ratio, env_steps_per_update = 16_000, 2, 2
     updates = steps // env_steps_per_update
     return TrainConfig(
         preset="drq-demo",
