@@ -19,7 +19,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-MODULES = ("physics", "envs", "server", "replay", "link", "sac", "vision")
+MODULES = ("physics", "envs", "server", "franka", "replay", "link", "sac", "drq", "vision")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -28,7 +28,7 @@ class Options:
     """Measure robotkit on this machine."""
 
     only: tuple[str, ...] = ()
-    """Modules to run; all when empty. Known: physics envs server replay link sac vision."""
+    """Modules to run; all when empty. Known: physics envs server franka replay link sac drq vision."""
     quick: bool = False
     """Fewer repeats: for a look, not for quoting."""
     child: bool = False

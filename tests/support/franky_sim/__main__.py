@@ -14,7 +14,7 @@ import numpy as np
 from franky_sim.mujoco_simulator import MujocoSimulator
 
 from tests.support.franky_sim.loop import PacedLoop
-from tests.support.franky_sim.robot import add_table
+from tests.support.franky_sim.robot import STABLE_DAMPING, add_table
 from tests.support.franky_sim.server import install
 
 
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
     install()
     os.set_blocking(sys.stdin.fileno(), False)
     with MujocoSimulator() as simulator:
-        simulator.add_robot()
+        simulator.add_robot(kv=STABLE_DAMPING)
         if "--table" in arguments:
             add_table(simulator)
         with PacedLoop(simulator, hostname_candidates=[arguments[-1]]) as loop:

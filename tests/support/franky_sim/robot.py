@@ -9,6 +9,8 @@ import numpy as np
 from franky_sim.mujoco_simulator import FrankaMujocoRobot, MujocoSimulator
 
 TABLE_TOP_M = 0.25
+STABLE_DAMPING = (450.0, 450.0, 350.0, 350.0, 40.0, 40.0, 40.0)
+"""Of the joints' position control. franky-sim's own 200 is too much for the light wrist at 1 kHz: it never rests."""
 
 
 class ContactRobot(FrankaMujocoRobot):
