@@ -86,7 +86,7 @@ def drq() -> TrainConfig:
         training_starts=1000,
         publish_every=30,
         log_every=10,
-        drq=DrqConfig(encoder=EncoderConfig(image_keys=None)).as_in_serl(),
+        drq=DrqConfig(encoder=EncoderConfig(image_keys=None), actor_on_last_slice=True).as_in_serl(),
         replay=ReplayConfig(capacity=200_000),
         evaluation=EvaluationConfig(every_steps=2000, episodes=5),
         link=LinkConfig(capacity=2000),

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.augmentation import Crops, crop, draw_corners, stack_maps, unpack
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.agents.continuous.sac import Gradients, LossFunction, SACAgent, batch_rows
+from rl.agents.continuous.sac import Gradients, LossFunction, SACAgent, batch_rows, mean_metrics
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_policy_module
@@ -174,6 +174,15 @@ class DrQAgent(SACAgent):
     ) -> Metrics:
         """Augment, then `SACAgent.update_high_utd`; see `update_critics`."""
         return super().update_high_utd(self._prepared(batch, crops), utd_ratio, noise)
+
+    def _high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
+        if not self.config.actor_on_last_slice:
+            return super()._high_utd(batch, utd_ratio, noise)
+        size = len(batch["rewards"])
+        start = size - size // utd_ratio
+        critic = mean_metrics(self._critic_steps(batch, utd_ratio, noise, range(utd_ratio)))
+        rest = self.losses.keys() - self.critics
+        return critic | self.update(batch_rows(batch, start, size), rest, noise.rows(start, size))
 
     def _unpacked(self, batch: Batch) -> Batch:
         return stack_maps(unpack(batch, self.image_keys), self.image_keys)

@@ -40,6 +40,10 @@ class DrqConfig(SacConfig):
     """Whether all cameras get the same shifts, and the frames of a stack different ones, as in SERL (S9). Otherwise
     each camera has its own, and a stack keeps the motion between its frames."""
 
+    actor_on_last_slice: bool = False
+    """Whether `update_high_utd` trains policy and temperature on its last slice alone, as the loop of SERL's
+    `async_drq_sim` does, instead of on the whole batch: with a ratio of 4, a quarter of that work."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
         super().__post_init__()

@@ -172,6 +172,19 @@ def test_high_utd_is_critic_steps_on_slices_of_one_augmented_batch_then_the_rest
     assert_same(parameters(one.state.modules), parameters(other.state.modules), rtol=1e-4, atol=2e-6)
 
 
+def test_the_actor_may_learn_from_the_last_slice_alone():
+    config = dataclasses.replace(SMALL, actor_on_last_slice=True)
+    one, other = make_drq(config=config), make_drq(config=config)
+    batch, noise = make_batch(12), one.draw_noise(12, 3)
+    crops = one.draw_crops(batch)
+    one.update_high_utd(batch, 3, noise, crops)
+    augmented = other.augment(batch, crops)
+    for index in range(3):
+        other.update(batch_rows(augmented, 4 * index, 4 * index + 4), {"critic"}, noise.minibatch(index))
+    other.update(batch_rows(augmented, 8, 12), {"actor", "temperature"}, noise.rows(8, 12))
+    assert_same(parameters(one.state.modules), parameters(other.state.modules))
+
+
 def test_update_critics_augments_and_steps_the_critics_alone():
     one, other = make_drq(), make_drq()
     batch, noise = make_batch(6), one.draw_noise(6)
