@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
 
-from rl.agent_kinds import KINDS
+from rl.agent_kinds import KINDS, extra_fields
 from rl.agents.continuous.drq import DrQAgent
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.common.encoders import EncoderConfig, frozen_trunk
@@ -23,7 +24,8 @@ from rl.data.journal import TransitionJournal
 from rl.environments import make_env
 from rl.errors import CheckpointError, ConfigError
 from rl.feed import Feed
-from rl.link.messages import AgentSpec
+from rl.link.messages import AgentSpec, build_space
+from rl.link.messages import spec_of as space_spec
 from rl.roles import JOURNAL
 from rl.utils.flax_params import to_flax_params
 from tests.rl.loops.test_exact_resume import assert_same, collect, trained
@@ -157,6 +159,32 @@ def test_an_actor_with_another_file_is_refused(trunk: EncoderConfig):
 
 def test_every_agent_that_can_be_asked_for_can_be_made():
     assert set(get_args(get_type_hints(TrainConfig)["agent"])) == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "numbers"), [("drq", 2), ("hybrid-single", 2), ("hybrid-dual", 4)])
+def test_every_pixel_agent_learns_from_its_buffer_and_moves_its_actor(kind: str, numbers: int):
+    small = EncoderConfig("compact", None, num_spatial_blocks=2, bottleneck_dim=8)
+    plain = config(None, 1)
+    group = kind.replace("-", "_")
+    settings = replace(plain, agent=kind, **{group: replace(getattr(plain, group), encoder=small, hidden_dims=(16,))})
+    action = gym.spaces.Box(-1.0, 1.0, (numbers,), np.float32)
+    spec = spec_of(settings).model_copy(update={"action": space_spec(action)})
+    agent = KINDS[kind].make_agent(settings, spec, 1, "cpu")
+    buffer = KINDS[kind].make_buffer(settings, spec, agent, 20, 2)
+    observations = build_space(spec.observation)
+    observations.seed(3)
+    for _ in range(8):
+        sent = {name: np.float32(1.0) for name in ("rewards", "masks", "dones", *extra_fields(buffer))}
+        now, then = observations.sample(), observations.sample()
+        # Grippers close, open or stay: the last number of each arm's part.
+        moved = np.array([0.3, 1.0] * (numbers // 2), np.float32)
+        buffer.insert({"observations": now, "next_observations": then, "actions": moved, **sent})
+    metrics = agent.update_high_utd(as_tensors(buffer.sample(8)), 2)
+    assert all(torch.isfinite(value).all() for value in metrics.values())
+    policy = KINDS[kind].make_policy(settings, spec, 4)
+    policy.load_policy_state_dict(agent.policy_state_dict())
+    seen = observations.sample()
+    np.testing.assert_array_equal(policy.sample_actions(seen, argmax=True), agent.sample_actions(seen, argmax=True))
 
 
 @pytest.mark.parametrize(
