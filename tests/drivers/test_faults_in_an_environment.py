@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import cv2
 import gymnasium
@@ -78,11 +79,18 @@ def test_a_camera_that_stops(emulator, tmp_path, monkeypatch):
     """The tracker looks through it, so that the block's pose is what the environment misses."""
     is_silent = threading.Event()
 
-    class Stoppable(cv2.VideoCapture):
-        def read(self) -> tuple[bool, np.ndarray | None]:
-            return (False, None) if is_silent.is_set() else super().read()
+    class Stoppable:
+        # Not a subclass: cv2 frees instances of its subclasses at a wrong address, and Python crashes later, anywhere.
+        def __init__(self, *arguments: object) -> None:
+            self._video = cv2.VideoCapture(*arguments)
 
-    monkeypatch.setattr(opencv_camera.cv2, "VideoCapture", Stoppable)
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._video, name)
+
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            return (False, None) if is_silent.is_set() else self._video.read()
+
+    monkeypatch.setattr(opencv_camera, "cv2", SimpleNamespace(**{**vars(cv2), "VideoCapture": Stoppable}))
     with environment(emulator, tmp_path) as env:
         env.reset(seed=0)
         camera = env.unwrapped.workcell.cameras["front"]
