@@ -71,11 +71,16 @@ ALONE = Team()
 def joined_team(device: torch.device) -> Iterator[Team]:
     """The team that torchrun started this process for; a team of one without torchrun.
 
+    Inside another such block it is the same team.
+
     Args:
         device: where the tensors that are averaged live: decides between gloo and NCCL.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
+        return
+    if dist.is_initialized():
+        yield Team(dist.get_rank(), dist.get_world_size())
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
