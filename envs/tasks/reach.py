@@ -17,7 +17,7 @@ from robotkit.schema import CellState, WorkspaceBox
 
 GOAL_MIN_M, GOAL_MAX_M = (0.32, -0.15, 0.35), (0.48, 0.15, 0.47)
 """Goals, base frame: around the tool of a Franka arm in its ready configuration, whatever its gripper."""
-TARGET_MIN_M, TARGET_MAX_M = (0.25, -0.2, 0.31), (0.55, 0.2, 0.5)
+TARGET_MIN_M, TARGET_MAX_M = (0.3, -0.2, 0.31), (0.55, 0.2, 0.5)
 """Where the actions may send the tool: a margin around the goals against friction, which leaves millimetres."""
 POSITION_SCALE_M = 0.02
 """At 10 Hz this is 0.2 m/s, about as fast as SERL's impedance law lets the arm move: clip times stiffness / damping."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from envs.tasks.reach import Reach
 
 _FILES = sorted((Path(__file__).parents[2] / "examples" / "cells").glob("*.toml"))
 _FRANKA = [file for file in _FILES if file.stem.startswith("franka")]
@@ -32,6 +33,11 @@ def test_the_arm_is_stopped_before_its_own_reflex(file):
     force_bound_n = cell.limits.max_force_n
     assert force_bound_n is not None
     assert force_bound_n < cell.robot.config.collision_force_n
+
+
+@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.stem)
+def test_the_reach_task_fits_into_every_lab(file):
+    Reach().require_devices(rk.make_workcell(file))
 
 
 def test_the_simulated_lab_runs():

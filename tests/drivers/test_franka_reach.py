@@ -125,9 +125,9 @@ def test_a_policy_trained_in_the_mujoco_cell_reaches_with_the_franka_driver(fran
         assert process.wait(1200) == 0, (tmp_path / "train.log").read_text()
     finally:
         end(process)
-    rates = success_rate(tmp_path, 20, capsys), success_rate(tmp_path, 20, capsys, "--cell", franka_url)
+    rates = success_rate(tmp_path, 10, capsys), success_rate(tmp_path, 10, capsys, "--cell", franka_url)
     for name, rate, cell in zip(("MuJoCo", "Franka driver"), rates, (LAB, franka_url), strict=True):
-        off_mm = 1e3 * final_distances_m(tmp_path, cell, 20)
+        off_mm = 1e3 * final_distances_m(tmp_path, cell, 10)
         with capsys.disabled():
             print(f"{name}: success {rate:.0%}, final distance {off_mm.mean():.2f} mm, at most {off_mm.max():.2f} mm")
         assert rate >= 0.9

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import psutil
 import pytest
 
 import robotkit as rk
@@ -59,6 +61,30 @@ def test_streaming_loses_no_cycle(remote, duration_s):
         f"{len(states)} steps, no violation, control success mean {np.mean(success):.4f}, lowest {min(success):.2f}; "
         f"step p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms"
     )
+
+
+def python_threads_s() -> dict[int, float]:
+    """CPU time of every Python thread of this process but this one; the server and its drivers run in them."""
+    own = {thread.native_id for thread in threading.enumerate()} - {threading.get_native_id()}
+    times = psutil.Process().threads()
+    return {thread.id: thread.user_time + thread.system_time for thread in times if thread.id in own}
+
+
+def busiest(work: Callable[[], object]) -> float:
+    """Share of a core that the busiest of them takes during `work`."""
+    before, start_s = python_threads_s(), time.monotonic()
+    work()
+    passed_s, after = time.monotonic() - start_s, python_threads_s()
+    return max(after[thread] - before.get(thread, 0.0) for thread in after) / passed_s
+
+
+def test_no_python_thread_is_busy(remote):
+    """A thread that spins would take the interpreter lock, and with it a third of a Python law's cycles."""
+    idle = busiest(lambda: time.sleep(1.0))
+    controlling = busiest(lambda: stream(remote, 2.0))
+    print(f"busiest Python thread: {idle:.0%} of a core when idle, {controlling:.0%} at {_RATE_HZ:g} Hz")
+    assert idle < 0.15
+    assert controlling < 0.4
 
 
 def test_a_reflex_arrives_with_its_name_and_the_client_goes_on_after_one_call(remote):
