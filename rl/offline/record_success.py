@@ -42,7 +42,7 @@ class Operator(Protocol):
 
 
 class ZeroAction:
-    """Does nothing, so that a teleoperation wrapper of the environment does everything."""
+    """Does nothing, so that the person who takes over does everything."""
 
     def __init__(self, env: gym.Env) -> None:
         space = env.action_space
@@ -72,9 +72,11 @@ class RecordSuccessOptions:
     """Directory of `positives.sqlite` and `negatives.sqlite`; frames are added to files that are there."""
     cell: str | None = None
     """Workcell, for environments that take one."""
+    human: str | None = None
+    """Who takes over while the operator acts: spacemouse, gamepad, keyboard, or expert (the environment's own script);
+    only for environments that know such a person."""
     wrappers: tuple[str, ...] = ()
-    """Wrappers as `module:factory`, each called with the environment, the innermost first: teleoperation, for
-    example."""
+    """Wrappers as `module:factory`, each called with the environment, the innermost first."""
     operator: str = "zero"
     """`zero`, or `module:factory`, called with the environment: makes an object with `reset(observation)` and
     `act(observation)`, such as a scripted expert."""
@@ -118,7 +120,7 @@ def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) 
         DataError: the environment does not report success.
     """
     with ExitStack() as stack:
-        env = open_env(options.env, options.cell)
+        env = open_env(options.env, options.cell, human=options.human)
         stack.callback(lambda: env.close())
         for wrapper in options.wrappers:
             env = load_factory(wrapper)(env)
