@@ -99,6 +99,8 @@ def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress
             batches.load_state_dict(state["batches"])
             set_rng_state(state["rng"])
             logger.info("resumed after %d updates with %d transitions", progress.updates, feed.env_steps)
+        elif agent.config.standardises_inputs:
+            agent.fit_inputs(next(batches)["observations"])
         with Prefetch(batches, device=config.device) as prefetched:
             loop.run(prefetched, stop)
         if not stop.is_set():

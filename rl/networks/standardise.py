@@ -13,13 +13,15 @@ class Standardise(nn.Module):
 
     Args:
         length: of a vector.
+        limit: results are kept in [-limit, limit]; None leaves them.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, limit: float | None = None) -> None:
         super().__init__()
+        self._limit = limit
         self.register_buffer("mean", torch.zeros(length))
         self.register_buffer("std", torch.ones(length))
 
@@ -31,4 +33,5 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., length) to (..., length)."""
-        return (x - self.mean) / self.std
+        scaled = (x - self.mean) / self.std
+        return scaled if self._limit is None else scaled.clamp(-self._limit, self._limit)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss, critic_loss, temperature_loss
-from rl.agents.continuous.sac_policy import SacPolicy, make_policy, make_policy_module
+from rl.agents.continuous.sac_policy import SacPolicy, make_input_layer, make_policy, make_policy_module
 from rl.common.common import TrainState
 from rl.common.typing import Arrays, Batch, Metrics, NetworkNames, Observations
 from rl.data.schema import map_leaves
@@ -21,6 +21,7 @@ from rl.networks.actor_critic_nets import Critic, ensemblize
 from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
+from rl.networks.standardise import Standardise
 from rl.utils.performance import autocast
 from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
 
@@ -44,9 +45,11 @@ def mean_metrics(steps: Sequence[Metrics]) -> Metrics:
     return {key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
 
 
-def make_critic_module(config: SacConfig) -> Critic:
+def make_critic_module(config: SacConfig, input_layer: nn.Module | None = None) -> Critic:
     """The stacked ensemble of critics of `config`, still without parameters."""
     trunk = MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm)
+    if input_layer is not None:
+        return Critic(input_layer, trunk.as_ensemble(config.critic_ensemble_size))
     return ensemblize(partial(Critic, None, trunk), config.critic_ensemble_size)()
 
 
@@ -55,10 +58,13 @@ def make_state_modules(
 ) -> nn.ModuleDict:
     """Policy, critics and temperature with parameters, for observations (1, D) like this one."""
     action = torch.zeros(1, critic_action_dim)
+    length = observation.shape[-1]
+    actor = make_policy_module(action_dim, config, make_input_layer(length, config))
+    critic = make_critic_module(config, make_input_layer(length, config))
     return nn.ModuleDict(
         {
-            "actor": materialise(make_policy_module(action_dim, config), observation, generator=generator),
-            "critic": materialise(make_critic_module(config), observation, action, generator=generator),
+            "actor": materialise(actor, observation, generator=generator),
+            "critic": materialise(critic, observation, action, generator=generator),
             "temperature": GeqLagrangeMultiplier(config.temperature_init),
         }
     )
@@ -136,6 +142,13 @@ class SACAgent:
         cls, observation: Tensor, action_dim: int, config: SacConfig, generator: Generator
     ) -> nn.ModuleDict:
         return make_state_modules(observation, action_dim, config, generator, critic_action_dim=action_dim)
+
+    def fit_inputs(self, observations: np.ndarray) -> None:
+        """Take the statistics of observations (N, D) for `standardises_inputs`; without it nothing changes."""
+        vectors = torch.from_numpy(np.asarray(observations, np.float32)).to(self.device)
+        for part in (*self.state.modules.modules(), *self.state.targets.modules()):
+            if isinstance(part, Standardise):
+                part.fit(vectors)
 
     def draw_noise(self, batch_size: int, utd_ratio: int | None = None) -> SacNoise:
         """Draw the noise of one `update`, or of one `update_high_utd` with that ratio."""

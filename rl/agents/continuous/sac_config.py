@@ -41,6 +41,9 @@ class SacConfig:
     """Name of the trunks' activation."""
     use_layer_norm: bool = True
     """Whether trunks normalise before each activation."""
+    standardises_inputs: bool = False
+    """Whether observations are shifted and scaled to mean 0 and deviation 1, by what the first batches hold: metres and
+    newtons in one vector differ by orders of magnitude. For observations that are vectors."""
     std_parameterization: str = "exp"
     """How the policy makes its standard deviation: exp, softplus or uniform."""
     std_min: float = 1e-5

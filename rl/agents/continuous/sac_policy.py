@@ -18,6 +18,15 @@ from rl.networks.actor_critic_nets import Policy
 from rl.networks.distributions import ActionDistribution
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
+from rl.networks.standardise import Standardise
+
+_FAR = 10.0
+"""Standard deviations beyond which a standardised observation is cut off."""
+
+
+def make_input_layer(observation_dim: int, config: SacConfig) -> Standardise | None:
+    """What observations that are vectors pass through first, of policies and critics alike."""
+    return Standardise(observation_dim, _FAR) if config.standardises_inputs else None
 
 
 def make_policy_module(action_dim: int, config: SacConfig, encoder: nn.Module | None = None) -> Policy:
@@ -124,5 +133,6 @@ def _tensors_once(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
 def make_policy(observation_dim: int, action_dim: int, config: SacConfig, seed: int = 0) -> SacPolicy:
     """A policy of its own for an actor process, on the CPU."""
     generator = Generator().manual_seed(seed)
-    module = materialise(make_policy_module(action_dim, config), torch.zeros(1, observation_dim), generator=generator)
+    layers = make_policy_module(action_dim, config, make_input_layer(observation_dim, config))
+    module = materialise(layers, torch.zeros(1, observation_dim), generator=generator)
     return SacPolicy(module, generator, copy.deepcopy(module) if config.average_policy else None)
