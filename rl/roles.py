@@ -34,6 +34,7 @@ from rl.link.state import ClientSettings
 from rl.schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.logger import make_logger
+from rl.utils.performance import tune_backends
 from rl.utils.rng_state import set_rng_state
 from rl.utils.seeds import Seeds
 
@@ -51,6 +52,7 @@ LEARNER_URL = "learner.url"
 def run_learner_role(config: TrainConfig, stop: Stop) -> None:
     """The learner's process, from the first actor to the last checkpoint."""
     torch.set_num_threads(config.learner_threads)
+    tune_backends(torch.device(config.device))
     seeds = Seeds(config.seed)
     seeds.seed_globals()
     out = config.directory()

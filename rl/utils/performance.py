@@ -15,12 +15,12 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def tune_backends(device: torch.device) -> None:
-    """Let float32 products use the tensor cores, and on a GPU let cuDNN try its convolutions and keep the fastest.
+    """On a GPU let float32 products use the tensor cores, and cuDNN try its convolutions and keep the fastest.
 
     Both change rounding: TensorFloat32 has 10 bits of mantissa where float32 has 23.
     """
-    torch.set_float32_matmul_precision("high")
     if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True
 
 
