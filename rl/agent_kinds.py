@@ -135,10 +135,9 @@ def pixel_settings(config: TrainConfig, spec: AgentSpec) -> DrqConfig:
     assert settings is not None
     encoder = settings.encoder
     if encoder.encoder_type == "resnet-pretrained" and encoder.pretrained_path is None:
-        group = config.agent.replace("_", "-")
         raise ConfigError(
-            f"the encoder resnet-pretrained needs its weights: give --{group}.encoder.pretrained-path and "
-            f"--{group}.encoder.pretrained-sha256, or choose --{group}.encoder.encoder-type small"
+            f"the encoder resnet-pretrained needs its weights: give --{config.agent}.encoder.pretrained-path and "
+            f"--{config.agent}.encoder.pretrained-sha256, or choose --{config.agent}.encoder.encoder-type small"
         )
     has_state = STATE in _sample(spec)
     named = replace(
