@@ -105,6 +105,7 @@ def train(arguments: list[str]) -> None:
     from rl.utils.run_directory import claim_run
 
     config = _with_directory(parse_train_options("train", arguments))
+    config.require_demos()
     claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
     run_train(config, StopSignal().listen(), Console())
 
@@ -116,6 +117,7 @@ def learner(arguments: list[str]) -> None:
 
     stop = StopSignal().listen()
     config = _with_directory(parse_train_options("learner", arguments))
+    config.require_demos()
     claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
     save_config(config, config.directory() / "config.json")
     run_learner_role(config, stop)

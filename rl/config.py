@@ -93,8 +93,8 @@ class TrainConfig:
     """
 
     preset: str = "default"
-    """Settings to start from: default, serl (SERL's own) or demo (learns from demonstrations), and drq and drq-demo,
-    which are the same from images; other options change single values."""
+    """Settings to start from: default, serl (SERL's own), demo (learns from demonstrations), hil (with a person beside
+    it), and drq and drq-demo, which are serl and demo from images; other options change single values."""
     agent: Literal["sac", "drq", "hybrid-single", "hybrid-dual"] = "sac"
     """`sac` learns from vectors, the others from images and state: `drq`, and HIL-SERL's agents for one arm or two,
     whose grippers have a critic of their own."""
@@ -199,12 +199,18 @@ class TrainConfig:
                 f"--human {self.human} would help in the evaluations of --evaluation.where actor; "
                 "choose --evaluation.where process"
             )
-        if self.replay.interventions < 0 or (self.replay.interventions and not self.replay.demos):
-            raise ConfigError(
-                f"--replay.interventions {self.replay.interventions} must be positive or 0, and needs --replay.demos"
-            )
+        if self.replay.interventions < 0:
+            raise ConfigError(f"--replay.interventions must be positive or 0, not {self.replay.interventions}")
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")
+
+    def require_demos(self) -> None:
+        """Raise `ConfigError` when interventions are to join demonstrations that are not there."""
+        if self.replay.interventions and not self.replay.demos:
+            raise ConfigError(
+                "--replay.interventions mixes what a person does with demonstrations from the first update on: record "
+                "some with `python -m rl record-demos` and give --replay.demos FILE"
+            )
 
     def adaptation(self) -> Adaptation:
         """How the environment looks to the agent."""

@@ -52,6 +52,10 @@ def run_eval(
         console.print(
             f"success  {summary['success_rate']:.0%} (95 % between {low:.0%} and {high:.0%})", highlight=False
         )
+    if "success_steps" in summary:
+        rate_hz = env.metadata.get("render_fps")
+        cycle = f" or {config.action_repeat * summary['success_steps'] / rate_hz:.1f} s" if rate_hz else ""
+        console.print(f"cycle    {summary['success_steps']:.1f} steps{cycle} until success", highlight=False)
     if video is not None:
         write_video(best_episode(found), video)
         console.print(f"video    {video}", highlight=False)

@@ -132,12 +132,42 @@ def drq_demo() -> TrainConfig:
     )
 
 
+def hil() -> TrainConfig:
+    """Sparse rewards with a person at hand, as in HIL-SERL; give --env, --human, --replay.demos.
+
+    Luo et al. 2024 (arXiv:2410.21845): what the person does joins the demonstrations, which are half of every batch.
+    """
+    return TrainConfig(
+        preset="hil",
+        env="envs:PandaPegInsertion-v0",
+        steps=10_000,
+        utd_ratio=2,
+        env_steps_per_update=1,
+        max_lead=16,
+        random_steps=0,
+        training_starts=200,
+        publish_every=5,
+        checkpoint_every=1000,
+        sac=SacConfig(
+            critic_ensemble_size=2,
+            critic_subsample_size=None,
+            discount=0.97,
+            activations="relu",
+            average_policy=True,
+            standardises_inputs=True,
+        ),
+        replay=ReplayConfig(n_step=3, interventions=50_000),
+        evaluation=EvaluationConfig(every_steps=1000, episodes=20),
+    )
+
+
 PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "default": default,
     "serl": serl,
     "demo": demo,
     "drq": drq,
     "drq-demo": drq_demo,
+    "hil": hil,
 }
 
 

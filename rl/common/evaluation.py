@@ -69,7 +69,7 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
     Returns:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, `episodes`; and, over the episodes whose
         environment reports success (keys are absent when none does), `success_rate` with its 95 % confidence interval
-        `success_low`, `success_high`.
+        `success_low`, `success_high`; and over those that succeeded, `success_steps`, their mean length.
     """
     returns = np.array([episode.total_reward for episode in episodes])
     summary = {
@@ -84,6 +84,8 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
     if successes:
         low, high = wilson_interval(sum(successes), len(successes))
         summary |= {"success_rate": sum(successes) / len(successes), "success_low": low, "success_high": high}
+        if any(successes):
+            summary["success_steps"] = float(np.mean([episode.length for episode in episodes if episode.success]))
     return summary
 
 

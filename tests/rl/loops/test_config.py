@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.config import LinkConfig, TrainConfig, load_config, save_config
+from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, load_config, save_config
 from rl.errors import ConfigError
 from rl.presets import PRESETS, make_preset
 
@@ -36,3 +36,23 @@ def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RL_LINK_TOKEN", "from the environment")
     assert LinkConfig().secret() == "from the environment"
     assert LinkConfig(token="given").secret() == "given"
+
+
+def test_interventions_need_demonstrations_to_mix_them_with():
+    config = make_preset("hil")
+    with pytest.raises(ConfigError, match="record-demos"):
+        config.require_demos()
+    replace(config, replay=replace(config.replay, demos=(Path("demos.sqlite"),))).require_demos()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"human": "scripted", "action_repeat": 2}, "--action-repeat 1"),
+        ({"human": "scripted", "evaluation": EvaluationConfig(where="actor")}, "would help in the evaluations"),
+        ({"replay": ReplayConfig(interventions=-1)}, "--replay.interventions"),
+    ],
+)
+def test_a_human_helps_where_it_means_something(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(make_preset("default"), **changes)
