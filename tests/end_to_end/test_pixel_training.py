@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from rl.__main__ import main
 from rl.data.journal import TransitionJournal
 from rl.roles import JOURNAL
 
@@ -20,7 +22,7 @@ TINY = (
 )
 
 
-def test_a_killed_pixel_learner_goes_on_from_its_checkpoint(tmp_path: Path):
+def test_a_killed_pixel_learner_goes_on_from_its_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out, port, steps = tmp_path / "run", free_port(), 220
     common = (*TINY, "--link.port", port, "--steps", steps)
     logs = [tmp_path / "learner.log", tmp_path / "actor.log"]
@@ -46,3 +48,5 @@ def test_a_killed_pixel_learner_goes_on_from_its_checkpoint(tmp_path: Path):
     np.testing.assert_array_equal(
         transitions["observations"][1:][goes_on], transitions["next_observations"][:-1][goes_on]
     )
+    main(["eval", "--out", str(out), "--episodes", "2"])
+    assert f"checkpoint after {(steps - 20) // 4} updates, 2 episodes" in capsys.readouterr().out
