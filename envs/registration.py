@@ -12,12 +12,14 @@ import gymnasium
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
 from envs.experts.bin_relocation import operator as bin_relocation
+from envs.experts.cable_routing import operator as cable_routing
 from envs.experts.pcb_insertion import operator as pcb_insertion
 from envs.experts.peg_insertion import operator as peg_insertion
 from envs.experts.scripted_human import Expert
 from envs.experts.sighted import pick_cube
 from envs.interventions import Human, add_human
 from envs.tasks.bin_relocation import BIN, BIN_VISION, BinRelocation, BinRelocationConfig, bin_relocation_actions
+from envs.tasks.cable_routing import CABLE, CABLE_VISION
 from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.insertion import Insertion
@@ -109,6 +111,9 @@ TABLE: Mapping[str, Entry] = {
     "PandaPCBInsertion-v0": holding_entry(Insertion, PCB, "mujoco-pcb-insertion", pcb_insertion),
     "PandaPCBInsertionVision-v0": holding_entry(Insertion, PCB_VISION, "mujoco-pcb-insertion", pcb_insertion),
     "FrankaPCBInsert-Vision-v0": franka_entry(Insertion, PCB_VISION, "mujoco-pcb-insertion", expert=pcb_insertion),
+    "PandaCableRouting-v0": holding_entry(Insertion, CABLE, "mujoco-cable-routing", cable_routing),
+    "PandaCableRoutingVision-v0": holding_entry(Insertion, CABLE_VISION, "mujoco-cable-routing", cable_routing),
+    "FrankaCableRoute-Vision-v0": franka_entry(Insertion, CABLE_VISION, "mujoco-cable-routing", expert=cable_routing),
     "PandaBinRelocation-v0": bin_entry(BIN),
     "PandaBinRelocationVision-v0": bin_entry(replace(BIN, image_keys=BIN_VISION.image_keys, observes_object=False)),
     "FrankaBinRelocation-Vision-v0": bin_entry(BIN_VISION),

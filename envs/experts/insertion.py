@@ -23,6 +23,12 @@ class InsertionStrategy:
     """How far the part goes in."""
     hover_m: float = 0.004
     """Height of the part above the socket's mouth while it is aligned."""
+    travel_m: float = 0.0
+    """Its least height while it is farther away than `near_m` or turned by more than `near_rad`."""
+    near_m: float = 0.01
+    near_rad: float = 0.15
+    mouth_m: float = 0.004
+    """A part that is deeper than the mouth and this near to the axis is in the hole."""
     aligned_m: float = 0.001
     """The descent starts within this horizontal distance,"""
     aligned_rad: float = 0.03
@@ -69,18 +75,28 @@ class InsertionExpert:
         strategy, scale_m = self.strategy, self._scale[0]
         height_m = -part_to_goal[2] - strategy.depth_m
         wanted = np.clip(strategy.gain * part_to_goal / self._scale, -1.0, 1.0)
-        if self._is_over_the_hole(part_to_goal) or height_m < -strategy.aligned_m:
+        # The gripper stays upright: what tilts is the part in it, and contact rights it better than the arm does.
+        wanted[3:5] = 0.0
+        is_aligned = self._is_within(part_to_goal, strategy.aligned_m, strategy.aligned_rad)
+        is_over_mouth = self._is_within(part_to_goal, strategy.mouth_m, math.pi)
+        if height_m < 0.0 and not is_over_mouth:
+            # Beside the socket, and lower than it is: only up leads out.
+            wanted[:2], wanted[2], wanted[5] = 0.0, 1.0, 0.0
+        elif is_aligned or height_m < -strategy.aligned_m:
             wanted[2] = -strategy.push
             wanted[:2] += self._search(height_m) / scale_m
         else:
-            wanted[2] = strategy.gain * (strategy.hover_m - height_m) / scale_m
+            is_near = self._is_within(part_to_goal, strategy.near_m, strategy.near_rad)
+            goal_m = strategy.hover_m if is_near else max(strategy.hover_m, strategy.travel_m)
+            wanted[2] = strategy.gain * (goal_m - height_m) / scale_m
         action = np.zeros(self._size, np.float32)
         action[:6] = np.clip(wanted, -1.0, 1.0)
         return action
 
-    def _is_over_the_hole(self, part_to_goal: np.ndarray) -> bool:
-        off_m, off_rad = math.hypot(*part_to_goal[:2]), abs(part_to_goal[5])
-        return off_m < self.strategy.aligned_m and off_rad < self.strategy.aligned_rad
+    @staticmethod
+    def _is_within(part_to_goal: np.ndarray, distance_m: float, angle_rad: float) -> bool:
+        """True when the part is that near to the hole's axis, and turned about it by no more than the angle."""
+        return math.hypot(*part_to_goal[:2]) < distance_m and abs(float(part_to_goal[5])) < angle_rad
 
     def _search(self, height_m: float) -> np.ndarray:
         """A spiral about the hole's axis, (2,) in m, once the part has stopped going down."""

@@ -17,6 +17,7 @@ from sims.models.panda import HOME_RAD
 
 _MODULES = {
     "bin-relocation": "bin_relocation",
+    "cable-routing": "cable_routing",
     "pcb-insertion": "pcb_insertion",
     "peg-insertion": "peg_insertion",
     "pick-cube": "pick_cube",

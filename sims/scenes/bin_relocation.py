@@ -43,7 +43,7 @@ def workcell_config() -> WorkcellConfig:
         "mujoco-bin-relocation",
         PluginRef(type="mujoco", options={"scene": "bin-relocation"}),
         cameras=("front", "wrist_1", "wrist_2"),
-        trackers=("object", "bin_0", "bin_1"),
+        trackers={"object": "object", "bin_0": "bin_0", "bin_1": "bin_1"},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,17 +13,14 @@ TILT_MAX_RAD, TURN_MAX_RAD = 0.6, 2.3
 """Largest rotation vector of a tool target, away from a gripper that points straight down."""
 
 
-def impedance_cell(
-    name: str, world: PluginRef, cameras: Sequence[str], trackers: Sequence[str], max_step_m: float = 0.1
-) -> WorkcellConfig:
+def impedance_cell(name: str, world: PluginRef, cameras: Sequence[str], trackers: Mapping[str, str]) -> WorkcellConfig:
     """A lock-step cell with a Panda under SERL's impedance law.
 
     Args:
         name: of the cell.
         world: the scene.
         cameras: names of cameras in the scene.
-        trackers: names of bodies in the scene.
-        max_step_m: largest distance between two tool targets.
+        trackers: what each tracker of the cell follows, by name of a body in the scene.
     """
     return WorkcellConfig(
         name=name,
@@ -32,7 +29,7 @@ def impedance_cell(
         robot=PluginRef(type="mujoco", options={"controller": "impedance"}),
         gripper=PluginRef(type="mujoco"),
         cameras={camera: PluginRef(type="mujoco") for camera in cameras},
-        trackers={tracker: PluginRef(type="mujoco") for tracker in trackers},
+        trackers={tracker: PluginRef(type="mujoco", options={"body": body}) for tracker, body in trackers.items()},
         limits=SafetyLimits(
             workspace=WorkspaceBox(
                 position_min_m=np.array(WORKSPACE_MIN_M),
@@ -41,7 +38,7 @@ def impedance_cell(
                 rotation_vector_min_rad=-np.array((TILT_MAX_RAD, TILT_MAX_RAD, TURN_MAX_RAD)),
                 rotation_vector_max_rad=np.array((TILT_MAX_RAD, TILT_MAX_RAD, TURN_MAX_RAD)),
             ),
-            max_translation_step_m=max_step_m,
+            max_translation_step_m=0.1,
             max_rotation_step_rad=0.6,
             max_joint_step_rad=0.2,
             # SERL's tasks command at 10 Hz; three missed commands in a row mean that nobody is there.

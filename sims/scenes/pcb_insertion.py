@@ -54,7 +54,7 @@ def workcell_config() -> WorkcellConfig:
         "mujoco-pcb-insertion",
         PluginRef(type="mujoco", options={"scene": "pcb-insertion"}),
         cameras=("front", "wrist_1", "wrist_2"),
-        trackers=("component", "board"),
+        trackers={"component": "component", "board": "board"},
     )
 
 

@@ -52,7 +52,7 @@ def workcell_config() -> WorkcellConfig:
         "mujoco-peg-insertion",
         PluginRef(type="mujoco", options={"scene": "peg-insertion"}),
         cameras=("front", "wrist_1", "wrist_2"),
-        trackers=("peg", "socket"),
+        trackers={"peg": "peg", "socket": "socket"},
     )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 import robotkit as rk
 
-CELLS = ("mujoco-peg-insertion", "mujoco-pcb-insertion", "mujoco-bin-relocation")
-HELD = {"mujoco-peg-insertion": "peg", "mujoco-pcb-insertion": "component"}
+CELLS = ("mujoco-peg-insertion", "mujoco-pcb-insertion", "mujoco-bin-relocation", "mujoco-cable-routing")
+HELD = {"mujoco-peg-insertion": "peg", "mujoco-pcb-insertion": "component", "mujoco-cable-routing": "cable"}
 """What the fingers hold after a reset, by cell."""
 DOWN = np.array((1.0, 0.0, 0.0, 0.0))
 STIFF = rk.ComplianceParams(
@@ -38,9 +38,9 @@ def push(cell: rk.Workcell, direction_m: np.ndarray, duration_s: float = 1.0) ->
 
 
 def require_little_penetration(cell: rk.Workcell) -> None:
-    """Hard parts overlap by less than 0.3 mm at this moment; the fingertips, which are rubber, by less than 0.5 mm."""
+    """Hard parts overlap by less than 0.3 mm at this moment; rubber fingertips and the cable by less than 0.5 mm."""
     model, data = cell.world.model, cell.world.data
     for contact in data.contact[: data.ncon]:
-        names = [model.geom(geom).name for geom in contact.geom]
-        limit_m = 5e-4 if any("_pad" in name for name in names) else 3e-4
+        names = [model.body(model.geom_bodyid[geom]).name for geom in contact.geom]
+        limit_m = 5e-4 if any("_pad" in name or "link_" in name for name in names) else 3e-4
         assert -contact.dist < limit_m, names
