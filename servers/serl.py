@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from robotkit.errors import InvalidCommand
 from robotkit.schema import ComplianceParams, GripperSpec, GripperState, Message, Pose
@@ -42,12 +43,27 @@ _CLIPS = _clip_entries()
 _ROBOTIQ_CLOSED = 255
 _HAND_WIDTH_PER_COUNT_M = 1.0 / 2550.0
 """SERL's hand server reads a command of 255 as 0.1 m between the fingers."""
+_SHORTEST_QUATERNION = math.sqrt(0.5)
 
 
 class PoseRequest(Message):
-    """Body of `/pose`."""
+    """Body of `/pose`.
+
+    SERL's client interpolates quaternions in a straight line, whose middle is shorter than 1: those are normalised. One
+    shorter than between orientations half a turn apart has changed its sign on the way and points anywhere.
+    """
 
     arr: Pose
+
+    @field_validator("arr", mode="before")
+    @classmethod
+    def _normalise(cls, arr: Any) -> Any:
+        try:
+            numbers = np.array(arr, dtype=np.float64)
+        except (TypeError, ValueError):
+            return arr
+        length = np.linalg.norm(numbers[3:]) if numbers.shape == (7,) else 0.0
+        return np.concatenate((numbers[:3], numbers[3:] / length)) if _SHORTEST_QUATERNION <= length < 1.0 else arr
 
 
 class GripperRequest(Message):
