@@ -1,0 +1,148 @@
+"""SERL's real-robot environments as its agents see them: a closed gripper, tool axes, Euler angles, a learned judge.
+
+Importing this registers them as `serl/<SERL's id>`, in the MuJoCo cell of the task unless another cell is named:
+`gymnasium.make("examples.serl_envs:serl/FrankaPegInsert-Vision-v0", cell="http://control-pc:5000")`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from envs import wrappers
+from envs.interventions import Human, add_human
+from envs.registration import TABLE, Entry, build
+from envs.tasks.bin_relocation import BACKWARD, FORWARD
+from envs.tasks.franka import FrankaTask
+from rl.networks.reward_function import load_reward_classifier
+from robotkit import InvalidConfiguration
+
+NAMESPACE = "serl"
+PEG, PCB, BIN = "FrankaPegInsert-Vision-v0", "FrankaPCBInsert-Vision-v0", "FrankaBinRelocation-Vision-v0"
+BIN_FORWARD, BIN_BACKWARD = "FrankaBinRelocationForward-Vision-v0", "FrankaBinRelocationBackward-Vision-v0"
+
+Env = gymnasium.Env[Any, Any]
+
+
+@dataclass(frozen=True)
+class SerlTask:
+    """What stands around one of SERL's tasks."""
+
+    entry: str
+    """Row of `envs.registration.TABLE`."""
+    holds_part: bool = True
+    """The gripper stays closed, and actions are six numbers."""
+    judge_camera: str | None = None
+    """Camera that only a classifier sees."""
+    judge_tracker: str | None = None
+    """Without this tracker and without classifiers nothing tells success."""
+    changes: Mapping[str, Any] | None = None
+    """Fields of the task's configuration that differ."""
+
+
+TASKS: Mapping[str, SerlTask] = {
+    PEG: SerlTask(PEG),
+    PCB: SerlTask(PCB),
+    BIN: SerlTask(BIN, False, "front", "object"),
+    BIN_FORWARD: SerlTask(BIN, False, "front", "object", {"is_reset_free": False, "task_id": FORWARD}),
+    BIN_BACKWARD: SerlTask(BIN, False, "front", "object", {"is_reset_free": False, "task_id": BACKWARD}),
+}
+"""Ids of SERL's tasks; those of bin relocation with a direction in their name always start in the same bin, which is
+how demonstrations of one direction are recorded."""
+
+
+def env_id(name: str) -> str:
+    """What `python -m rl` takes for an environment of SERL's: the one from here, or ours of the same name."""
+    if name in TASKS:
+        return f"{__name__}:{NAMESPACE}/{name}"
+    return f"envs:{name}" if name in TABLE else name
+
+
+def judge_with(name: str, classifiers: Mapping[int, Path]) -> None:
+    """Let reward classifiers decide about success in environments of this id that this process makes from now on.
+
+    Args:
+        name: a key of `TASKS`.
+        classifiers: directories that `train-classifier` wrote, by task; a task without directions is 0.
+    """
+    gymnasium.spec(f"{NAMESPACE}/{name}").kwargs["classifiers"] = dict(classifiers)
+
+
+def make_serl_env(
+    name: str,
+    classifiers: Mapping[int, Path],
+    cell: str | None = None,
+    human: Human = None,
+    render_mode: str | None = None,
+    token: str | None = None,
+) -> Env:
+    """Build one of them; `cell`, `human`, `render_mode` and `token` are those of `envs.make_env`.
+
+    Raises:
+        InvalidConfiguration: nothing would tell success, or see `envs.make_env`.
+    """
+    task = TASKS[name]
+    env = build(_row(task, is_judged=bool(classifiers)), cell, None, token, render_mode, human)
+    if not classifiers:
+        _require_tracker(name, task, env)
+        return env
+    judges = {number: load_reward_classifier(path) for number, path in classifiers.items()}
+    threshold = max(judge.facts.threshold for judge in judges.values())
+    if task.judge_camera is None:
+        return wrappers.BinaryRewardClassifier(env, judges[0], threshold)
+    look = env.get_wrapper_attr("front_observation")
+    judged = wrappers.TaskGraphRewardClassifier(
+        env, judges, threshold=threshold, option="task_id", look=lambda _: look()
+    )
+    config = env.unwrapped.task.config  # type: ignore[attr-defined]
+    return wrappers.GripperPenalty(judged, config.gripper_penalty, config.gripper_penalty_goes_to)
+
+
+def spacemouse(env: Env) -> Env:
+    """A SpaceMouse takes over whenever it is moved: `python -m rl record-success --wrappers examples.serl_envs:…`."""
+    return add_human(env, "spacemouse", None, 0)
+
+
+def _row(task: SerlTask, *, is_judged: bool) -> Entry:
+    row = TABLE[task.entry]
+
+    def make_task() -> FrankaTask:
+        made = row.task()
+        assert isinstance(made, FrankaTask)
+        # What the tool's pose says must not end an episode that somebody else judges.
+        ends = {"terminates_on_success": False} if is_judged else {}
+        return type(made)(replace(made.config, **(task.changes or {}), **ends))
+
+    def view(env: Env) -> Env:
+        seen = wrappers.relative_view(env)
+        return seen if task.judge_camera is None else wrappers.FrontCamera(seen, task.judge_camera)
+
+    def inner(env: Env) -> Env:
+        # With a judge the penalty belongs outside of it, or the judge would take it back.
+        priced = env if is_judged and task.judge_camera else row.wrap(env)
+        return wrappers.GripperClose(priced) if task.holds_part else priced
+
+    return replace(row, task=make_task, wrap=inner, view=view)
+
+
+def _require_tracker(name: str, task: SerlTask, env: Env) -> None:
+    cell = env.unwrapped.workcell  # type: ignore[attr-defined]
+    if task.judge_tracker is not None and task.judge_tracker not in cell.trackers:
+        env.close()
+        raise InvalidConfiguration(
+            f"{name} in cell {cell.name!r}: nothing would tell success. Give a reward classifier for each direction, "
+            f"or a tracker named {task.judge_tracker!r}; the cell has: {', '.join(cell.trackers) or 'none'}"
+        )
+
+
+for _name, _task in TASKS.items():
+    gymnasium.register(
+        f"{NAMESPACE}/{_name}",
+        entry_point=f"{__name__}:make_serl_env",
+        max_episode_steps=TABLE[_task.entry].max_episode_steps,
+        kwargs={"name": _name, "classifiers": {}},
+    )

@@ -1,0 +1,181 @@
+"""SERL's flags of its pixel examples, said in the words of `python -m rl`; each example adds its own defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import tyro
+
+from examples.serl_envs import env_id, judge_with
+from rl.__main__ import main as run_command
+from rl.roles import CHECKPOINTS
+
+Words = list[str]
+
+
+@dataclass(frozen=True)
+class DrqFlags:
+    """SERL's flags; whatever else is given goes on to `python -m rl`. Not taken over: render and the two RLDS paths."""
+
+    env: str = "PandaPickCubeVision-v0"
+    """Name of the environment: SERL's, ours, or `module:Id-v0` of one's own."""
+    agent: Literal["drq"] = "drq"
+    """Name of the agent."""
+    exp_name: str = "drq"
+    """Name of the experiment, and of its directory under runs/ when there is no checkpoint_path."""
+    max_traj_length: int = 100
+    """Steps of an episode; kept for the scripts, because the environment has its own time limit."""
+    seed: int = 42
+    """Random seed."""
+    save_model: bool = False
+    """Kept for the scripts: checkpoint_period says it all."""
+    batch_size: int = 256
+    """Transitions in one critic update, one half of them from the demonstrations."""
+    critic_actor_ratio: int = 4
+    """Critic updates for each actor update."""
+    max_steps: int = 1_000_000
+    """Environment steps of the training."""
+    replay_buffer_capacity: int = 200_000
+    """Transitions in the replay buffer."""
+    random_steps: int = 300
+    """First steps, taken at random."""
+    training_starts: int = 300
+    """Steps before the first update."""
+    steps_per_update: int = 30
+    """Updates between two publications of the weights; transitions leave as soon as the network takes them."""
+    log_period: int = 10
+    """Updates between two lines of the log."""
+    eval_period: int = 2000
+    """Steps between two evaluations in the actor; 0 for none."""
+    eval_n_trajs: int = 5
+    """Episodes in an evaluation."""
+    eval_checkpoint_step: int = 0
+    """With --actor: measure the checkpoint after so many updates instead of learning."""
+    learner: bool = False
+    """Be the learner."""
+    actor: bool = False
+    """Be an actor."""
+    ip: str = "localhost"
+    """Address of the learner."""
+    encoder_type: str = "small"
+    """SERL's is resnet-pretrained, whose weights are a file: see encoder_path."""
+    encoder_path: Path | None = None
+    """Weights of resnet-pretrained, from `python -m rl convert`; not in SERL, which downloads them."""
+    encoder_sha256: str | None = None
+    """Checksum of that file, which `convert` prints."""
+    demo_path: tuple[Path, ...] = ()
+    """Demonstrations, from record_demo.sh or `python -m rl import-demos`."""
+    checkpoint_period: int = 0
+    """Updates between two checkpoints; the last state is always saved."""
+    checkpoint_path: Path | None = None
+    """Directory of the run."""
+    debug: bool = False
+    """Log no TensorBoard files."""
+    cell: str | None = None
+    """Workcell: a name, a .toml file or the URL of a robot server; the MuJoCo cell of the task by default."""
+    human: str | None = None
+    """Who may take over: spacemouse, gamepad, keyboard, or in simulation scripted."""
+    resume: bool = False
+    """Continue the run in that directory; not in SERL."""
+
+    def port(self) -> int | None:
+        """Port of the learner; None for the usual one."""
+        return None
+
+    def directory(self) -> Path:
+        """Of the run."""
+        return self.checkpoint_path or Path("runs") / f"{self.exp_name}-s{self.seed}"
+
+    def classifiers(self) -> Mapping[int, Path]:
+        """Reward classifiers by task."""
+        return {}
+
+
+@dataclass(frozen=True)
+class RealFlags(DrqFlags):
+    """SERL's flags of its examples on a real robot."""
+
+    eval_period: int = 0
+    """Steps between two evaluations in the actor. SERL's scripts set it, and its real-robot actors never evaluate."""
+
+
+Flags = TypeVar("Flags", bound=DrqFlags)
+
+
+def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Flags, Words]:
+    """The flags, and the words that `python -m rl` shall have besides."""
+    flags, rest = tyro.cli(kind, args=arguments, use_underscores=True, return_unknown_args=True)
+    if flags.learner == flags.actor:
+        raise SystemExit("say either --learner or --actor; run_learner.sh and run_actor.sh do")
+    pickles = [str(path) for path in flags.demo_path if path.suffix == ".pkl"]
+    if pickles:
+        raise SystemExit(
+            f"{', '.join(pickles)}: turn SERL's pickles into a demonstration file first, with "
+            f"`python -m rl import-demos {pickles[0]} --out FILE --env {env_id(flags.env)} --preset drq`"
+        )
+    return flags, rest
+
+
+def learning(flags: DrqFlags) -> Words:
+    """What the flags ask of learner and actor alike."""
+    common = {
+        "preset": "drq",
+        "env": env_id(flags.env),
+        "seed": flags.seed,
+        "steps": flags.max_steps,
+        "batch-size": flags.batch_size,
+        "utd-ratio": flags.critic_actor_ratio,
+        "random-steps": flags.random_steps,
+        "training-starts": flags.training_starts,
+        "publish-every": flags.steps_per_update,
+        "replay.capacity": flags.replay_buffer_capacity,
+        "log-every": flags.log_period,
+        "checkpoint-every": flags.checkpoint_period,
+        "keep-checkpoints": 100,
+        "evaluation.every-steps": flags.eval_period,
+        "evaluation.episodes": flags.eval_n_trajs,
+        "evaluation.where": "actor" if flags.eval_period else "process",
+        "link.host": flags.ip,
+        "link.port": flags.port(),
+        "drq.encoder.encoder-type": flags.encoder_type,
+        "drq.encoder.pretrained-path": flags.encoder_path,
+        "drq.encoder.pretrained-sha256": flags.encoder_sha256,
+        "cell": flags.cell,
+        "human": flags.human,
+    }
+    return [word for name, value in common.items() if value is not None for word in (f"--{name}", str(value))]
+
+
+def command_of(flags: DrqFlags) -> Words:
+    """The same wishes as a command of `python -m rl`."""
+    out = flags.directory()
+    if flags.actor and flags.eval_checkpoint_step:
+        return measuring(out, flags.eval_checkpoint_step, flags.eval_n_trajs, flags.cell)
+    if flags.actor:
+        return ["actor", *learning(flags)]
+    demos = ["--replay.demos", *map(str, flags.demo_path)] if flags.demo_path else []
+    tensorboard = "--no-tensorboard" if flags.debug else "--tensorboard"
+    resume = ["--resume"] if flags.resume else []
+    return ["learner", *learning(flags), *demos, "--out", str(out), tensorboard, *resume]
+
+
+def measuring(out: Path, step: int, episodes: int, cell: str | None) -> Words:
+    """The command that measures a checkpoint of a run."""
+    where = ["--out", str(out), *([] if cell is None else ["--cell", cell])]
+    return ["eval", *where, "--checkpoint", str(checkpoint_of(out, step)), "--episodes", str(episodes)]
+
+
+def checkpoint_of(out: Path, updates: int) -> Path:
+    """The checkpoint of a run after so many updates or epochs."""
+    return out / CHECKPOINTS / f"step_{updates:012d}"
+
+
+def run(kind: type[DrqFlags], arguments: Sequence[str] | None = None) -> None:
+    """Be the learner or an actor, or measure a checkpoint."""
+    flags, rest = parse(kind, arguments)
+    if flags.classifiers():
+        judge_with(flags.env, flags.classifiers())
+    run_command([*command_of(flags), *rest])

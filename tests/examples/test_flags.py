@@ -1,0 +1,100 @@
+"""The examples for people who come from SERL: their flags and scripts ask `python -m rl` for the same."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import gymnasium
+import pytest
+import tyro
+
+from examples import serl_flags
+from examples.async_bin_relocation_fwbw_drq import record_demo
+from examples.async_bin_relocation_fwbw_drq.async_drq_randomized import Flags as BinFlags
+from examples.async_drq_sim.async_drq_sim import Flags as SimFlags
+from examples.async_peg_insert_drq.async_drq_randomized import Flags as PegFlags
+from examples.bc_policy import bc_policy
+from examples.serl_envs import TASKS, env_id
+from rl.__main__ import parse_train_options
+from rl.offline.bc import TrainBcOptions
+from rl.offline.classifier import TrainClassifierOptions
+from rl.record_demos import RecordDemosOptions
+
+from .scripts import EXAMPLES, words_of
+
+SCRIPTS = sorted(
+    path
+    for folder in ("async_drq_sim", "async_peg_insert_drq", "async_pcb_insert_drq", "async_bin_relocation_fwbw_drq")
+    for path in (EXAMPLES / folder).glob("*.sh")
+)
+
+
+def learner_of(flags):
+    command, *rest = serl_flags.command_of(flags)
+    assert command == "learner"
+    return parse_train_options("learner", rest)
+
+
+def test_the_defaults_are_serl_s():
+    config = learner_of(PegFlags(learner=True))
+    assert (config.agent, config.seed, config.batch_size, config.utd_ratio) == ("drq", 42, 256, 4)
+    assert (config.random_steps, config.training_starts, config.publish_every, config.log_every) == (300, 300, 30, 10)
+    assert (config.replay.capacity, config.replay.demo_share, config.steps) == (200_000, 0.5, 1_000_000)
+    assert (config.drq.critic_ensemble_size, config.drq.critic_subsample_size) == (10, 2)
+    assert config.evaluation.every_steps == 0  # SERL's actor on a robot never evaluates
+    simulated = learner_of(SimFlags(learner=True))
+    assert (simulated.env, simulated.evaluation.every_steps) == ("envs:PandaPickCubeVision-v0", 2000)
+
+
+def test_two_learners_have_two_ports_and_two_directories():
+    forward, backward = (learner_of(BinFlags(learner=True, fwbw=way)) for way in ("fw", "bw"))
+    assert (forward.link.port, backward.link.port) == (6678, 6690)
+    assert forward.out != backward.out
+    with pytest.raises(SystemExit, match="each way"):
+        BinFlags(fw_reward_classifier_ckpt_path=Path("a")).classifiers()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_script_says_what_its_command_understands(script: Path, tmp_path: Path):
+    """S3: a comment inside a continued line cut SERL's command in two."""
+    dash, module, *words = words_of(script, tmp_path, "--seed", "7")
+    assert dash == "-m"
+    if module == "rl":
+        kinds = {"record-demos": RecordDemosOptions, "train-classifier": TrainClassifierOptions}
+        assert tyro.cli(kinds[words[0]], args=words[1:]).seed == 7
+    elif module.endswith("record_demo"):
+        flags, rest = tyro.cli(record_demo.Flags, args=words, use_underscores=True, return_unknown_args=True)
+        assert (f"_{flags.fwbw}_" in script.name, rest) == (True, ["--seed", "7"])
+    else:
+        flags, rest = serl_flags.parse(importlib.import_module(module).Flags, words)
+        assert (rest, flags.seed, flags.debug) == ([], 7, True)
+        assert flags.learner == ("learner" in script.name)
+        parse_train_options("actor", serl_flags.learning(flags))
+
+
+def test_the_script_of_bc_says_what_its_command_understands(tmp_path: Path):
+    _, module, *words = words_of(EXAMPLES / "bc_policy" / "run_bc.sh", tmp_path, "--seed", "7")
+    assert module == bc_policy.__name__
+    command, *rest = bc_policy.arguments_of(tyro.cli(bc_policy.Flags, args=words, use_underscores=True))
+    options = tyro.cli(TrainBcOptions, args=rest)
+    assert (command, options.seed, options.sees_images) == ("train-bc", 7, True)
+
+
+def test_other_options_go_on_to_the_learner_s_command():
+    flags, rest = serl_flags.parse(PegFlags, ["--learner", "--drq.hidden-dims", "16", "--no-compile"])
+    config = parse_train_options("learner", [*serl_flags.command_of(flags)[1:], *rest])
+    assert (config.drq.hidden_dims, config.compile) == ((16,), False)
+
+
+def test_one_role_must_be_chosen_and_pickles_are_imported_first():
+    with pytest.raises(SystemExit, match="--learner or --actor"):
+        serl_flags.parse(PegFlags, [])
+    with pytest.raises(SystemExit, match=r"import-demos demos\.pkl"):
+        serl_flags.parse(PegFlags, ["--learner", "--demo_path", "demos.pkl"])
+
+
+def test_each_of_serl_s_ids_is_known_under_its_name():
+    assert {env_id(name).split(":")[1] for name in TASKS} <= set(gymnasium.registry)
+    assert env_id("PandaPickCubeVision-v0") == "envs:PandaPickCubeVision-v0"
+    assert env_id("my_lab:MyPeg-v0") == "my_lab:MyPeg-v0"
