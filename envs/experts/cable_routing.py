@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 
-from envs.experts.insertion import InsertionExpert, InsertionStrategy, SightedInsertion
+from envs.experts.insertion import InsertionStrategy, SightedInsertion
 from envs.tasks.cable_routing import CABLE
 
 STRATEGY = InsertionStrategy(
@@ -16,13 +16,9 @@ STRATEGY = InsertionStrategy(
     aligned_m=0.002,
     aligned_rad=0.06,
     gain=0.3,
+    is_stiff=False,
     push=0.3,
 )
-
-
-def cable_routing_expert() -> InsertionExpert:
-    """For `PandaCableRouting-v0`, whose observation says where the cable belongs."""
-    return InsertionExpert(CABLE, STRATEGY)
 
 
 def operator(env: gymnasium.Env[Any, Any]) -> SightedInsertion:

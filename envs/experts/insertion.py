@@ -33,8 +33,10 @@ class InsertionStrategy:
     """The descent starts within this horizontal distance,"""
     aligned_rad: float = 0.03
     """and this angle about the vertical."""
-    gain: float = 0.5
+    gain: float = 0.4
     """Share of the remaining way that one action asks for; the arm lags behind its target by about two actions."""
+    is_stiff: bool = True
+    """A stiff part is righted when it tilts; the gripper stays upright where the part bends and twists."""
     push: float = 1.0
     """Downward action while the part goes in."""
     patience: int = 8
@@ -75,8 +77,8 @@ class InsertionExpert:
         strategy, scale_m = self.strategy, self._scale[0]
         height_m = -part_to_goal[2] - strategy.depth_m
         wanted = np.clip(strategy.gain * part_to_goal / self._scale, -1.0, 1.0)
-        # The gripper stays upright: what tilts is the part in it, and contact rights it better than the arm does.
-        wanted[3:5] = 0.0
+        if not strategy.is_stiff:
+            wanted[3:5] = 0.0
         is_aligned = self._is_within(part_to_goal, strategy.aligned_m, strategy.aligned_rad)
         is_over_mouth = self._is_within(part_to_goal, strategy.mouth_m, math.pi)
         if height_m < 0.0 and not is_over_mouth:

@@ -6,15 +6,10 @@ from typing import Any
 
 import gymnasium
 
-from envs.experts.insertion import InsertionExpert, InsertionStrategy, SightedInsertion
+from envs.experts.insertion import InsertionStrategy, SightedInsertion
 from envs.tasks.pcb_insertion import PCB
 
 STRATEGY = InsertionStrategy(depth_m=-PCB.part_in_socket[2], hover_m=0.002, aligned_m=0.0008, aligned_rad=0.02)
-
-
-def pcb_insertion_expert() -> InsertionExpert:
-    """For `PandaPCBInsertion-v0`, whose observation says where the component belongs."""
-    return InsertionExpert(PCB, STRATEGY)
 
 
 def operator(env: gymnasium.Env[Any, Any]) -> SightedInsertion:

@@ -6,15 +6,10 @@ from typing import Any
 
 import gymnasium
 
-from envs.experts.insertion import InsertionExpert, InsertionStrategy, SightedInsertion
+from envs.experts.insertion import InsertionStrategy, SightedInsertion
 from envs.tasks.peg_insertion import PEG
 
 STRATEGY = InsertionStrategy(depth_m=-PEG.part_in_socket[2])
-
-
-def peg_insertion_expert() -> InsertionExpert:
-    """For `PandaPegInsertion-v0`, whose observation says where the peg belongs."""
-    return InsertionExpert(PEG, STRATEGY)
 
 
 def operator(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
