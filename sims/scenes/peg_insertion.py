@@ -47,10 +47,14 @@ def furnish(spec: Any, options: PegOptions) -> None:
 
 
 def workcell_config() -> WorkcellConfig:
-    """The cell `mujoco-peg-insertion`: Panda with SERL's impedance law, a held peg, a socket, three cameras."""
+    """The cell `mujoco-peg-insertion`: Panda with SERL's impedance law, a held peg, a socket, three cameras.
+
+    The peg is held as fast as a gripper with tens of newtons holds it; the model's fingers have five, and lose it when
+    a policy leans on it. `world.scene_options.grasp = "friction"` leaves it to them.
+    """
     return impedance_cell(
         "mujoco-peg-insertion",
-        PluginRef(type="mujoco", options={"scene": "peg-insertion"}),
+        PluginRef(type="mujoco", options={"scene": "peg-insertion", "scene_options": {"grasp": "welded"}}),
         cameras=("front", "wrist_1", "wrist_2"),
         trackers={"peg": "peg", "socket": "socket"},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -101,12 +102,13 @@ def replace_tool(state, pose):
     return state.model_copy(update={"robot": state.robot.model_copy(update={"tcp_pose_in_base": pose})})
 
 
-def test_opening_the_gripper_drops_the_peg(env):
-    env.reset(seed=0)
-    height_m = cell_of(env).get_state().poses["peg"].pose_in_base[2]
-    for _ in range(10):
-        env.step(np.append(NOTHING[:6], np.float32(1.0)))
-    assert cell_of(env).get_state().poses["peg"].pose_in_base[2] < height_m - 0.05
+def test_opening_the_gripper_drops_a_peg_that_only_friction_holds():
+    with closing(insertion_env(CELL, PEG, **{"world.scene_options.grasp": "friction"})) as env:
+        env.reset(seed=0)
+        height_m = cell_of(env).get_state().poses["peg"].pose_in_base[2]
+        for _ in range(10):
+            env.step(np.append(NOTHING[:6], np.float32(1.0)))
+        assert cell_of(env).get_state().poses["peg"].pose_in_base[2] < height_m - 0.05
 
 
 def test_a_cell_without_trackers_takes_the_vision_task_and_not_the_state_task():

@@ -77,7 +77,7 @@ def test_open_fingers_drop_the_peg_unless_it_is_welded():
 
 
 def test_a_peg_that_is_placed_elsewhere_is_not_held():
-    with opened() as cell:
+    with opened(grasp="friction") as cell:
         lying = cell.world.scene.object_homes_in_base["peg"]
         state = cell.reset(0, {"peg": lying})
         assert state.gripper.target_position == 1.0
