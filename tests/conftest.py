@@ -24,8 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of one group of vendor libraries.
 
-    With franky and pyrealsense2 loaded together, long test runs crashed in unrelated places. `make test` therefore runs
-    the groups one after the other, each in a process of its own.
+    `make test` runs the groups one after the other, each in a process of its own: a native library that crashes then
+    takes nobody else's results with it, and the crash tells which group it belongs to.
     """
     wanted = config.getoption("--vendor")
     if wanted == "all":
