@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -128,3 +129,29 @@ def test_an_option_varies_what_it_names_and_nothing_else(option, value, fields):
 def test_a_wrong_option_is_refused_by_name(override, text):
     with pytest.raises(rk.InvalidConfiguration, match=text):
         rk.make_workcell("mujoco-peg-insertion", **override)
+
+
+def test_a_workcell_file_chooses_the_scene_its_options_and_what_varies(tmp_path):
+    path = tmp_path / "varied.toml"
+    path.write_text(
+        """
+        name = "varied"
+        clock = "lockstep"
+        [world]
+        type = "mujoco"
+        scene = "peg-insertion"
+        scene_options = { clearance_m = 0.001, shape = "round" }
+        [world.randomisation]
+        friction = [0.8, 1.2]
+        object_xy_m = 0.01
+        [robot]
+        type = "mujoco"
+        controller = "impedance"
+        [trackers.socket]
+        type = "mujoco"
+        """
+    )
+    with rk.make_workcell(path) as cell:
+        first, second = (cell.reset(seed).poses["socket"].pose_in_base for seed in (0, 1))
+        assert 0.0 < np.abs(first - second)[:2].max() <= 0.02
+        assert cell.world.model.geom("peg").type[0] == mujoco.mjtGeom.mjGEOM_CYLINDER
