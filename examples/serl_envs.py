@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 
 from envs import wrappers
-from envs.interventions import Human, add_human
+from envs.interventions import Human
 from envs.registration import TABLE, Entry, build
 from envs.tasks.bin_relocation import BACKWARD, FORWARD
 from envs.tasks.franka import FrankaTask
@@ -22,7 +22,8 @@ from rl.networks.reward_function import load_reward_classifier
 from robotkit import InvalidConfiguration
 
 NAMESPACE = "serl"
-PEG, PCB, BIN = "FrankaPegInsert-Vision-v0", "FrankaPCBInsert-Vision-v0", "FrankaBinRelocation-Vision-v0"
+PEG, PCB, CABLE = "FrankaPegInsert-Vision-v0", "FrankaPCBInsert-Vision-v0", "FrankaCableRoute-Vision-v0"
+BIN = "FrankaBinRelocation-Vision-v0"
 BIN_FORWARD, BIN_BACKWARD = "FrankaBinRelocationForward-Vision-v0", "FrankaBinRelocationBackward-Vision-v0"
 
 Env = gymnasium.Env[Any, Any]
@@ -47,6 +48,7 @@ class SerlTask:
 TASKS: Mapping[str, SerlTask] = {
     PEG: SerlTask(PEG),
     PCB: SerlTask(PCB),
+    CABLE: SerlTask(CABLE, judge_tracker="cable"),
     BIN: SerlTask(BIN, False, "front", "object"),
     BIN_FORWARD: SerlTask(BIN, False, "front", "object", {"is_reset_free": False, "task_id": FORWARD}),
     BIN_BACKWARD: SerlTask(BIN, False, "front", "object", {"is_reset_free": False, "task_id": BACKWARD}),
@@ -102,11 +104,6 @@ def make_serl_env(
     return wrappers.GripperPenalty(judged, config.gripper_penalty, config.gripper_penalty_goes_to)
 
 
-def spacemouse(env: Env) -> Env:
-    """A SpaceMouse takes over whenever it is moved: `python -m rl record-success --wrappers examples.serl_envs:…`."""
-    return add_human(env, "spacemouse", None, 0)
-
-
 def _row(task: SerlTask, *, is_judged: bool) -> Entry:
     row = TABLE[task.entry]
 
@@ -134,8 +131,8 @@ def _require_tracker(name: str, task: SerlTask, env: Env) -> None:
     if task.judge_tracker is not None and task.judge_tracker not in cell.trackers:
         env.close()
         raise InvalidConfiguration(
-            f"{name} in cell {cell.name!r}: nothing would tell success. Give a reward classifier for each direction, "
-            f"or a tracker named {task.judge_tracker!r}; the cell has: {', '.join(cell.trackers) or 'none'}"
+            f"{name} in cell {cell.name!r}: nothing would tell success. Give its reward classifier (one for each "
+            f"way), or a tracker named {task.judge_tracker!r}; the cell has: {', '.join(cell.trackers) or 'none'}"
         )
 
 

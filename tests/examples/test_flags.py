@@ -23,10 +23,9 @@ from rl.record_demos import RecordDemosOptions
 
 from .scripts import EXAMPLES, words_of
 
+FOLDERS = ("async_drq_sim", *(f"async_{task}_drq" for task in ("peg_insert", "pcb_insert", "cable_route")))
 SCRIPTS = sorted(
-    path
-    for folder in ("async_drq_sim", "async_peg_insert_drq", "async_pcb_insert_drq", "async_bin_relocation_fwbw_drq")
-    for path in (EXAMPLES / folder).glob("*.sh")
+    path for folder in (*FOLDERS, "async_bin_relocation_fwbw_drq") for path in (EXAMPLES / folder).glob("*.sh")
 )
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from examples import serl_flags
 from examples.async_bin_relocation_fwbw_drq import async_drq_randomized as two_ways
+from examples.async_peg_insert_drq.async_drq_randomized import Flags as PegFlags
 from examples.bc_policy import bc_policy
 from rl.data.demos import summarize_demos
 from tests.end_to_end.runs import end, free_port, last_state
@@ -47,11 +49,14 @@ def learn(example: str, folder: Path, demos: Path) -> Path:
     return out
 
 
-def test_peg_insertion_is_recorded_learned_and_measured(tmp_path: Path, peg_demos: Path):
+def test_peg_insertion_is_recorded_learned_and_measured(
+    tmp_path: Path, peg_demos: Path, capsys: pytest.CaptureFixture[str]
+):
     assert summarize_demos(peg_demos).successes == 2
-    out, log = learn("async_peg_insert_drq", tmp_path, peg_demos), tmp_path / "eval.log"
-    measured = ("--checkpoint_path", out, "--eval_checkpoint_step", 5, "--eval_n_trajs", 1)
-    assert "after 5 updates, 1 episodes" in finish(start("async_peg_insert_drq/run_actor.sh", *measured, log=log), log)
+    out = learn("async_peg_insert_drq", tmp_path, peg_demos)
+    measured = ("--checkpoint_path", str(out), "--eval_checkpoint_step", "5", "--eval_n_trajs", "1")
+    serl_flags.run(PegFlags, ["--actor", *measured])
+    assert "after 5 updates, 1 episodes" in capsys.readouterr().out
 
 
 def test_demonstrations_are_cloned_and_the_clone_is_measured(
@@ -65,7 +70,7 @@ def test_demonstrations_are_cloned_and_the_clone_is_measured(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", ["async_drq_sim", "async_pcb_insert_drq"])
+@pytest.mark.parametrize("example", ["async_drq_sim", "async_pcb_insert_drq", "async_cable_route_drq"])
 def test_the_other_tasks_run_alike(example: str, tmp_path: Path):
     demos = recorded(f"{example}/record_demo.sh", tmp_path, "--episodes", 1)
     learn(example, tmp_path, demos)

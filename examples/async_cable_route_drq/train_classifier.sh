@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The judge for a cell that does not track the cable, from frames of `python -m rl record-success`.
+cd "$(dirname "$0")/../.." || exit 1
+exec "${PYTHON:-python}" -m rl \
+    train-classifier \
+    --positives runs/cable_route_frames/positives.sqlite \
+    --negatives runs/cable_route_frames/negatives.sqlite \
+    --out runs/cable_route_classifier \
+    "$@"
