@@ -49,7 +49,7 @@ class Randomisation(PluginConfig):
     camera_rad: float = Field(0.0, ge=0.0, le=0.5)
     """How far each camera is turned, about each axis."""
     light: Factors = (1.0, 1.0)
-    """Brightness of each lamp."""
+    """Brightness of each lamp; the ray caster, which stands in where there is no OpenGL, has a light of its own."""
 
     @property
     def is_on(self) -> bool:
