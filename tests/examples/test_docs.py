@@ -1,0 +1,94 @@
+"""The two guides: every command that they show exists and takes its options, and their Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import gymnasium
+import pytest
+import tyro
+
+from rl.__main__ import ActorOptions, EvalOptions, main, parse_train_options
+from rl.cli_data import DATA_COMMANDS
+from rl.config import TrainConfig
+from rl.offline.bc import TrainBcOptions
+from rl.offline.classifier import TrainClassifierOptions
+from rl.offline.record_success import RecordSuccessOptions
+from rl.presets import make_preset
+from rl.record_demos import RecordDemosOptions
+from servers.__main__ import Serve
+from tests.end_to_end.runs import ROOT
+
+GUIDES = [ROOT / "docs" / name for name in ("sim_quick_start.md", "real_franka.md")]
+KINDS = {
+    "record-demos": RecordDemosOptions,
+    "record-success": RecordSuccessOptions,
+    "train-bc": TrainBcOptions,
+    "train-classifier": TrainClassifierOptions,
+}
+WITH_RUN = {"actor": ActorOptions, "eval": EvalOptions}
+
+
+def blocks(guide: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", guide.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = [line for guide in GUIDES for block in blocks(guide, "bash") for line in block.splitlines()]
+    return sorted({line.split("  #")[0].strip() for line in lines if line.strip()})
+
+
+OURS = ("python", "examples/", "robotkit-serve")
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith(OURS)])
+def test_a_command_of_the_guides_takes_its_options(command: str, capsys: pytest.CaptureFixture[str]):
+    program, *words = shlex.split(command)
+    if program.startswith("examples/"):
+        assert (ROOT / program).stat().st_mode & 0o100
+    elif program == "robotkit-serve":
+        tyro.cli(Serve, args=words)
+    else:
+        assert words[:2] == ["-m", "rl"]
+        if words[2] in DATA_COMMANDS:
+            with pytest.raises(SystemExit):
+                main(words[2:])
+            assert re.match(f"error: .*{re.escape(words[3])}", capsys.readouterr().err), "only the file is missing"
+        else:
+            takes(words[2], words[3:])
+
+
+def takes(command: str, words: list[str]) -> None:
+    if command in ("train", "learner"):
+        parse_train_options(command, words)
+    elif command in WITH_RUN:
+        config = make_preset(words[words.index("--preset") + 1]) if "--preset" in words else TrainConfig()
+        rest = [word for word in words if word not in ("--preset", config.preset)]
+        tyro.cli(WITH_RUN[command], args=rest, default=WITH_RUN[command](config))
+    else:
+        tyro.cli(KINDS[command], args=words)
+
+
+def test_the_task_of_one_s_own_lab_can_be_made():
+    code, judged = blocks(GUIDES[1], "python")
+    names: dict[str, object] = {}
+    exec(compile(code + judged, "my_lab.py", "exec"), names)
+    env = gymnasium.make("MyPegInsert-v0", cell="mujoco-peg-insertion")
+    try:
+        observation, info = env.reset(seed=0)
+        assert env.action_space.shape == (6,)
+        assert (observation["state"].shape, info["success"]) == ((19,), False)
+    finally:
+        env.close()
+        del gymnasium.registry["MyPegInsert-v0"]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_files_that_a_guide_names_are_there(guide: Path):
+    text = guide.read_text()
+    named = re.findall(r"\]\(([\w.]+\.md)\)", text)
+    assert all((guide.parent / name).exists() for name in named)
+    paths = re.findall(r"`((?:examples|envs|tests|docs)/[\w./-]+)`", text)
+    assert all((ROOT / path).exists() for path in paths)
