@@ -80,7 +80,7 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     """The environment as it is; the arguments are those of `make_env`.
 
     Raises:
-        ConfigError: there is no such environment, or it takes no cell or no human.
+        ConfigError: there is no such environment, it takes no cell or no human, or it says itself what is wrong.
     """
     wanted = {"cell": cell, "render_mode": render_mode, "human": human}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
@@ -96,6 +96,12 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
         if human is not None and "human" in str(error):
             raise ConfigError(f"nobody can take over in {env_id}: leave out --human") from error
         raise
+    except Exception as error:
+        # Errors of the environment's own tree that are the user's to mend carry a sentence, which is all they need.
+        sentence = getattr(error, "message", None)
+        if not isinstance(sentence, str):
+            raise
+        raise ConfigError(f"{env_id} cannot be made: {sentence}") from error
 
 
 def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:

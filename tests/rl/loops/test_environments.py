@@ -87,3 +87,15 @@ def test_images_are_refused():
     env.observation_space = gym.spaces.Dict({"front": gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)})
     with pytest.raises(ConfigError, match="cannot see"):
         adapt(env)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"cell": "mujoco-pick-cub"}, "Did you mean 'mujoco-pick-cube'"),
+        ({"human": "spacemous"}, "Did you mean 'spacemouse'"),
+    ],
+)
+def test_what_an_environment_says_is_wrong_reaches_the_user_as_a_sentence(options, sentence):
+    with pytest.raises(ConfigError, match=f"PandaReach-v0 cannot be made: .*{sentence}"):
+        make_env("envs:PandaReach-v0", **options)
