@@ -97,6 +97,7 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
         ConfigError: environment, operator or device are not there.
         DataError: the file exists already, or there were too many failures.
     """
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     raw = open_env(options.env, options.cell, human=options.human)
     operator: Operator = ZeroAction(raw) if options.operator is None else load_factory(options.operator)(raw)
     operated = Operated(raw, operator)
