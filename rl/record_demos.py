@@ -38,6 +38,8 @@ class RecordDemosOptions:
     operator: str | None = None
     """Who acts instead: `module:factory`, called with the environment, makes an object with `reset(observation)` and
     `act(observation)`."""
+    resume: bool = False
+    """Go on with a recording that was broken off."""
     episodes: int = 20
     """Successful episodes to keep."""
     attempts: int = 5
@@ -114,6 +116,7 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
             options.seed,
             attempts_per_episode=options.attempts,
             origin=origin,
+            resume=options.resume,
             on_attempt=lambda kept, attempts: bar.update(task, completed=kept, description=f"{attempts} attempts"),
         )
     console.print(

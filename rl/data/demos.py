@@ -88,29 +88,34 @@ def record_demos(
     *,
     attempts_per_episode: int = 5,
     origin: Mapping[str, Any] | None = None,
+    resume: bool = False,
     on_attempt: Callable[[int, int], None] = lambda kept, attempts: None,
 ) -> DemoSummary:
     """Record episodes of an expert, successful ones only (where the environment reports success).
 
     Args:
-        path: the file; must not hold demonstrations yet.
+        path: the file; must not hold demonstrations yet, except to `resume`.
         env: every attempt has a seed of its own, which is stored, so that the episode can be replayed.
         policy_fn: observation to action; `info["intervene_action"]` is stored instead where the environment gives one.
         episodes: how many to keep.
         seed: the attempts' seeds are drawn from it.
         attempts_per_episode: give up after `episodes` times as many attempts.
         origin: facts about the environment that are stored with each episode.
+        resume: go on with a recording that was broken off, as if it had not been.
         on_attempt: told after each attempt how many episodes were kept, of how many.
 
     Raises:
-        DataError: the file exists, or the expert failed too often.
+        DataError: the file exists, or was recorded from another seed, or the expert failed too often.
     """
-    if Path(path).exists():
-        raise DataError(
-            f"{path} exists already: demonstrations are never overwritten; choose another file or delete it"
-        )
     kept = attempts = 0
     seeds = np.random.default_rng(seed)
+    if Path(path).exists():
+        if not resume:
+            raise DataError(
+                f"{path} exists already: demonstrations are never overwritten; choose another file, delete it, or "
+                "resume the recording"
+            )
+        kept, attempts = _replay_seeds(path, seeds, episodes * attempts_per_episode)
     with DemoWriter(path, env.observation_space, env.action_space) as writer:
         while kept < episodes:
             if attempts == episodes * attempts_per_episode:
@@ -125,6 +130,18 @@ def record_demos(
                 kept += 1
             on_attempt(kept, attempts)
     return summarize_demos(path)
+
+
+def _replay_seeds(path: str | os.PathLike[str], seeds: np.random.Generator, most: int) -> tuple[int, int]:
+    """Draw the seeds of a recording again up to its last episode; returns episodes and attempts so far."""
+    with TransitionJournal(path, read_only=True) as journal:
+        used = [episode_info(block).get("origin", {}).get("seed") for block in journal.blocks()]
+    if not used:
+        return 0, 0
+    for attempt in range(1, most + 1):
+        if int(seeds.integers(2**31)) == used[-1]:
+            return len(used), attempt
+    raise DataError(f"{path} was not recorded from this seed: it cannot be resumed; give the seed that it began with")
 
 
 def run_episode(

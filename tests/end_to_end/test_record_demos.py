@@ -19,7 +19,7 @@ QUIET = Console(quiet=True)
 
 
 def test_an_expert_at_the_hand_is_recorded_as_what_was_done(tmp_path: Path):
-    options = RecordDemosOptions(PEG, tmp_path / "peg.sqlite", human="expert", episodes=2, seed=3)
+    options = RecordDemosOptions(PEG, tmp_path / "new" / "peg.sqlite", human="expert", episodes=2, seed=3)
     summary = run_record_demos(options, QUIET)
     assert (summary.episodes, summary.successes, summary.return_mean) == (2, 2, 1.0)
     with TransitionJournal(options.out, read_only=True) as journal:

@@ -69,6 +69,37 @@ def test_a_finished_file_stays_one_file_while_it_is_read_and_can_be_continued(tm
     assert [found.name for found in tmp_path.iterdir()] == ["demos"]
 
 
+class Seeded(Walk):
+    """Fails by its seed, and shows it."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.episode = 2 * (seed % 500) + int(self.np_random.integers(3) > 0)
+        return self._observation(), {}
+
+
+def test_a_resumed_recording_is_the_one_that_was_not_broken_off(tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(kept, attempts):
+        if attempts == 4:
+            raise Interrupted
+
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    record_demos(whole, Seeded(), policy, 6, seed=1)
+    with pytest.raises(Interrupted):
+        record_demos(broken, Seeded(), policy, 6, seed=1, on_attempt=interrupt)
+    assert 0 < summarize_demos(broken).episodes < 6
+    assert record_demos(broken, Seeded(), policy, 6, seed=1, resume=True) == summarize_demos(whole)
+    with TransitionJournal(whole, read_only=True) as one, TransitionJournal(broken, read_only=True) as other:
+        for block, again in zip(one.blocks(), other.blocks(), strict=True):
+            assert block.info == again.info
+            np.testing.assert_array_equal(block.transitions["observations"], again.transitions["observations"])
+    with pytest.raises(DataError, match="not recorded from this seed"):
+        record_demos(broken, Seeded(), policy, 9, seed=2, resume=True)
+
+
 def test_n_step_demonstrations_stay_within_their_episode(tmp_path):
     record_demos(tmp_path / "demos", Walk(), policy, 2, seed=0)
     buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 10, seed=0)
