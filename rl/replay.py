@@ -134,7 +134,7 @@ def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
         ]
     console.print(_table(results))
     if options.video is not None:
-        episodes = [Episode(one.total_reward, one.steps, one.success, one.frames) for one in results]
+        episodes = [Episode(one.total_reward, one.steps, one.success, frames=one.frames) for one in results]
         write_video(best_episode(episodes), options.video)
         console.print(f"video    {options.video}", highlight=False)
     return results

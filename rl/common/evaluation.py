@@ -25,6 +25,8 @@ class Episode:
     """Environment steps."""
     success: bool | None = None
     """`info["success"]` of the last step; None when the environment does not say."""
+    success_step: int | None = None
+    """Steps until success was first reported."""
     frames: list[np.ndarray] = field(default_factory=list)
     """Rendered images, when they were asked for."""
 
@@ -69,7 +71,8 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
     Returns:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, `episodes`; and, over the episodes whose
         environment reports success (keys are absent when none does), `success_rate` with its 95 % confidence interval
-        `success_low`, `success_high`; and over those that succeeded, `success_steps`, their mean length.
+        `success_low`, `success_high`; and over those that succeeded, `success_steps`, the mean of the steps until
+        they first did.
     """
     returns = np.array([episode.total_reward for episode in episodes])
     summary = {
@@ -85,7 +88,7 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
         low, high = wilson_interval(sum(successes), len(successes))
         summary |= {"success_rate": sum(successes) / len(successes), "success_low": low, "success_high": high}
         if any(successes):
-            summary["success_steps"] = float(np.mean([episode.length for episode in episodes if episode.success]))
+            summary["success_steps"] = float(np.mean([episode.success_step for episode in episodes if episode.success]))
     return summary
 
 
@@ -108,6 +111,8 @@ def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, render: bool
         observation, reward, terminated, truncated, info = env.step(policy_fn(observation))
         episode.total_reward += float(reward)
         episode.length += 1
+        if episode.success_step is None and np.all(info.get("success", False)):
+            episode.success_step = episode.length
         ended = bool(terminated or truncated)
     if "success" in info:
         episode.success = bool(np.all(info["success"]))
