@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -38,12 +39,14 @@ def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     finished = last_state(out)
     assert finished["updates"] == stopped["updates"] + 150
     assert finished["env_steps"] == steps == sum(len(found["rewards"]) for found in stored_by_actor(out).values())
-    returns = evaluations(out)
-    assert returns[-1] > returns[0] + 1.0, "it has not learned"
+    assert evaluations(out)
     main(["eval", "--out", str(out), "--episodes", "5"])
     shown = capsys.readouterr().out
     assert f"checkpoint after {finished['updates']} updates, 5 episodes" in shown
     assert "95 % between" in shown
+    mean = re.search(r"return +([0-9.]+)", shown)
+    assert mean, shown
+    assert float(mean[1]) > 7.5, "it has not learned: before the first update it gets 5.4, and 6 for doing nothing"
 
 
 def test_a_learner_without_actors_says_what_it_waits_for(tmp_path: Path):
