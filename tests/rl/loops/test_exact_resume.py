@@ -92,16 +92,19 @@ def test_an_interruption_changes_nothing(tmp_path: Path):
     assert_same(straight, resumed, "state")
 
 
-def assert_same(first: Any, second: Any, where: str) -> None:
+def assert_same(first: Any, second: Any, where: str, tolerance: float = 0.0) -> None:
     if isinstance(first, dict):
         assert first.keys() == second.keys(), where
         for name in first:
-            assert_same(first[name], second[name], f"{where}/{name}")
+            assert_same(first[name], second[name], f"{where}/{name}", tolerance)
     elif isinstance(first, (list, tuple)):
         for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_same(*pair, f"{where}/{index}")
+            assert_same(*pair, f"{where}/{index}", tolerance)
     elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), where
+        if tolerance and first.is_floating_point():
+            torch.testing.assert_close(first, second, rtol=tolerance, atol=tolerance, msg=where)
+        else:
+            assert torch.equal(first, second), where
     else:
         assert first == second, where
 

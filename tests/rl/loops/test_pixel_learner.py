@@ -94,7 +94,8 @@ def test_an_interruption_changes_nothing(tmp_path: Path, trunk: EncoderConfig, c
     assert trained(first_half, spec)["updates"] == 3
     resumed = trained(replace(first_half, steps=100), spec)
     assert straight["updates"] == resumed["updates"] == 6
-    assert_same(straight, resumed, "state")
+    # Kept features are computed anew from the images, and where an array lies in memory may change their last bit.
+    assert_same(straight, resumed, "state", tolerance=0.0 if cached == "no" else 1e-3)
 
 
 def filled_buffer(settings: TrainConfig, out: Path):
