@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import tyro
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from examples.demo.curve import read_metrics
 
@@ -16,13 +19,17 @@ COLUMNS = ("return_mean", "return_std", "success_rate")
 
 @dataclass(frozen=True)
 class Compare:
-    """Draw the evaluations of runs with the same settings and other seeds."""
+    """Draw the evaluations of runs that differ in their seeds, or in their settings and seeds."""
 
     runs: tuple[Path, ...]
     """Directories of runs, each with a metrics.jsonl."""
     out: Path
     """PNG to write; a .csv of the same name holds the numbers."""
     title: str = ""
+    by_setting: bool = False
+    """Runs are named SETTING-SEED: draw each setting in one colour, with the mean over its seeds."""
+    reference: Path | None = None
+    """A table with the columns env_step and return_mean, drawn as a dashed line."""
 
 
 def read_evaluations(run: Path) -> list[tuple[float, ...]]:
@@ -42,14 +49,45 @@ def write_table(runs: tuple[Path, ...], path: Path) -> None:
             writer.writerows((run.name, *(f"{value:.6g}" for value in row)) for row in read_evaluations(run))
 
 
+def setting_of(run: Path) -> str:
+    """The name of a run without its seed."""
+    return run.name.rpartition("-")[0]
+
+
+def draw_runs(runs: tuple[Path, ...], returns: Axes, success: Axes) -> None:
+    """One line a run."""
+    for run in runs:
+        steps, mean, _, rate = zip(*read_evaluations(run), strict=True)
+        returns.plot(steps, mean, "-o", markersize=3, label=run.name)
+        success.plot(steps, rate, "-o", markersize=3, label=run.name)
+
+
+def draw_settings(runs: tuple[Path, ...], returns: Axes, success: Axes) -> None:
+    """One colour a setting: thin lines for its seeds, a thick one for their mean at the steps that all of them have."""
+    for index, (setting, group) in enumerate(groupby(sorted(runs), setting_of)):
+        seeds = [{row[0]: row[1:] for row in read_evaluations(run)} for run in group]
+        common = sorted(set.intersection(*(set(seed) for seed in seeds)))
+        for axes, column in ((returns, 0), (success, 2)):
+            curves = np.array([[seed[step][column] for step in common] for seed in seeds])
+            axes.plot(common, curves.T, color=f"C{index}", linewidth=0.7, alpha=0.5)
+            axes.plot(common, curves.mean(0), color=f"C{index}", linewidth=2.5, label=f"{setting}, {len(seeds)} seeds")
+
+
+def draw_reference(path: Path, returns: Axes) -> None:
+    """The returns of somebody else's learner."""
+    with path.open(newline="") as file:
+        points = [(float(row["env_step"]), float(row["return_mean"])) for row in csv.DictReader(file)]
+    returns.plot(*zip(*points, strict=True), "k--", label=path.stem)
+
+
 def main() -> None:
     """Entry point of `python -m examples.demo.compare`."""
     compare = tyro.cli(Compare)
     figure, (returns, success) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for run in compare.runs:
-        steps, mean, _, rate = zip(*read_evaluations(run), strict=True)
-        returns.plot(steps, mean, "-o", markersize=3, label=run.name)
-        success.plot(steps, rate, "-o", markersize=3, label=run.name)
+    draw = draw_settings if compare.by_setting else draw_runs
+    draw(compare.runs, returns, success)
+    if compare.reference is not None:
+        draw_reference(compare.reference, returns)
     returns.set(xlabel="environment steps", ylabel="return of an evaluation episode", ylim=(0, None))
     success.set(xlabel="environment steps", ylabel="success rate", ylim=(0, 1.05))
     returns.legend(frameon=False)
