@@ -13,6 +13,8 @@ from robotkit.errors import ConnectionFailed, StaleState
 T = TypeVar("T")
 
 _RETRY_MIN_S, _RETRY_MAX_S = 0.1, 2.0
+_GIVE_WAY_S = 1e-5
+"""A reader that spins keeps the interpreter from the poller's thread, 5 ms each time that it has waited for something."""
 
 
 class Source(ABC, Generic[T]):
@@ -36,7 +38,7 @@ class Source(ABC, Generic[T]):
 
 
 class Poller(Generic[T]):
-    """Keeps the newest reading of a source; whoever asks never waits for the device.
+    """Keeps the newest reading of a source; whoever asks never waits for the device, nor keeps the poller from it.
 
     Args:
         source: the device.
@@ -67,6 +69,7 @@ class Poller(Generic[T]):
         self._hint = hint
         self._join_s = join_s
         self._newest: tuple[float, T] | None = None
+        self._handed_out: tuple[float, T] | None = None
         self._error: Exception | None = None
         self._started_s = 0.0
         self._arrived = threading.Event()
@@ -121,12 +124,15 @@ class Poller(Generic[T]):
             self._left_behind = thread
 
     def newest(self) -> T:
-        """The newest reading.
+        """The newest reading. Asked again before there is a newer one, it lets the poller's thread go first.
 
         Raises:
             StaleState: it is older than allowed, or there is none; the message says what the device reported last.
         """
+        if self._newest is self._handed_out:
+            time.sleep(_GIVE_WAY_S)
         newest, error = self._newest, self._error
+        self._handed_out = newest
         age_s = time.monotonic() - (newest[0] if newest else self._started_s)
         if newest is None or age_s > self._max_age_s:
             raise StaleState(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 
 import pytest
 
@@ -37,6 +39,25 @@ class Counter(Source[int]):
 
     def close(self) -> None:
         self.closed += 1
+
+
+class Talker(Counter):
+    """Goes to the operating system ten times a poll, as a serial line does."""
+
+    def open(self) -> None:
+        super().open()
+        self.ends = os.pipe()
+
+    def poll(self) -> int | None:
+        for _ in range(10):
+            os.write(self.ends[1], b"x")
+            os.read(self.ends[0], 1)
+        return super().poll()
+
+    def close(self) -> None:
+        super().close()
+        for end in self.ends:
+            os.close(end)
 
 
 @pytest.fixture
@@ -134,3 +155,30 @@ def test_retries_back_off(source):
     assert not threading.Event().wait(0.3)
     assert source.opened <= opened + 1
     poller.stop()
+
+
+def test_readers_in_a_hot_loop_do_not_slow_the_poller_down():
+    talker = Talker()
+    poller = poller_of(talker)
+    poller.start(wait_s=1.0)
+    end_s = 0.0
+
+    def read() -> None:
+        while time.monotonic() < end_s:
+            poller.newest()
+
+    def polls(readers: int) -> int:
+        nonlocal end_s
+        before, end_s = talker.count, time.monotonic() + 0.5
+        threads = [threading.Thread(target=read) for _ in range(readers)]
+        for thread in threads:
+            thread.start()
+        time.sleep(max(0.0, end_s - time.monotonic()))
+        polled = talker.count - before
+        for thread in threads:
+            thread.join()
+        return polled
+
+    alone, watched = polls(readers=0), polls(readers=4)
+    poller.stop()
+    assert watched > alone / 3, f"{watched} polls beside readers, {alone} alone"  # a twentieth when readers spin
