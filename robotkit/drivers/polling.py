@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 _RETRY_MIN_S, _RETRY_MAX_S = 0.1, 2.0
 _GIVE_WAY_S = 1e-5
-"""A reader that spins keeps the interpreter from the poller's thread, 5 ms each time that it has waited for something."""
+"""A reader that spins keeps the interpreter from the poller's thread, 5 ms after each of its waits."""
 
 
 class Source(ABC, Generic[T]):
