@@ -1,11 +1,11 @@
-"""SERL's flags of its pixel examples, said in the words of `python -m rl`; each example adds its own defaults."""
+"""SERL's flags, said in the words of `python -m rl`; each example adds its own defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import tyro
 
@@ -17,14 +17,16 @@ Words = list[str]
 
 
 @dataclass(frozen=True)
-class DrqFlags:
+class SerlFlags:
     """SERL's flags; whatever else is given goes on to `python -m rl`. Not taken over: render and the two RLDS paths."""
 
-    env: str = "PandaPickCubeVision-v0"
+    preset: ClassVar[str] = "serl"
+
+    env: str = "HalfCheetah-v4"
     """Name of the environment: SERL's, ours, or `module:Id-v0` of one's own."""
-    agent: Literal["drq"] = "drq"
+    agent: Literal["sac", "drq"] = "sac"
     """Name of the agent."""
-    exp_name: str = "drq"
+    exp_name: str = "serl"
     """Name of the experiment, and of its directory under runs/ when there is no checkpoint_path."""
     max_traj_length: int = 100
     """Steps of an episode; kept for the scripts, because the environment has its own time limit."""
@@ -33,19 +35,19 @@ class DrqFlags:
     save_model: bool = False
     """Kept for the scripts: checkpoint_period says it all."""
     batch_size: int = 256
-    """Transitions in one critic update, one half of them from the demonstrations."""
-    critic_actor_ratio: int = 4
+    """Transitions in one critic update; where there are demonstrations, they are one half of them."""
+    critic_actor_ratio: int = 8
     """Critic updates for each actor update."""
     max_steps: int = 1_000_000
     """Environment steps of the training."""
-    replay_buffer_capacity: int = 200_000
+    replay_buffer_capacity: int = 1_000_000
     """Transitions in the replay buffer."""
     random_steps: int = 300
     """First steps, taken at random."""
     training_starts: int = 300
     """Steps before the first update."""
     steps_per_update: int = 30
-    """Updates between two publications of the weights; transitions leave as soon as the network takes them."""
+    """Kept for the scripts: transitions leave as soon as the network takes them."""
     log_period: int = 10
     """Updates between two lines of the log."""
     eval_period: int = 2000
@@ -60,12 +62,6 @@ class DrqFlags:
     """Be an actor."""
     ip: str = "localhost"
     """Address of the learner."""
-    encoder_type: str = "small"
-    """SERL's is resnet-pretrained, whose weights are a file: see encoder_path."""
-    encoder_path: Path | None = None
-    """Weights of resnet-pretrained, from `python -m rl convert`; not in SERL, which downloads them."""
-    encoder_sha256: str | None = None
-    """Checksum of that file, which `convert` prints."""
     demo_path: tuple[Path, ...] = ()
     """Demonstrations, from record_demo.sh or `python -m rl import-demos`."""
     checkpoint_period: int = 0
@@ -93,6 +89,63 @@ class DrqFlags:
         """Reward classifiers by task."""
         return {}
 
+    def settings(self) -> dict[str, object]:
+        """What the flags ask of learner and actor alike, by option of `python -m rl`; None leaves the preset's."""
+        return {
+            "preset": self.preset,
+            "env": env_id(self.env),
+            "seed": self.seed,
+            "steps": self.max_steps,
+            "batch-size": self.batch_size,
+            "utd-ratio": self.critic_actor_ratio,
+            "random-steps": self.random_steps,
+            "training-starts": self.training_starts,
+            "replay.capacity": self.replay_buffer_capacity,
+            "log-every": self.log_period,
+            "checkpoint-every": self.checkpoint_period,
+            "keep-checkpoints": 100,
+            "evaluation.every-steps": self.eval_period,
+            "evaluation.episodes": self.eval_n_trajs,
+            "evaluation.where": "actor" if self.eval_period else "process",
+            "link.host": self.ip,
+            "link.port": self.port(),
+            "cell": self.cell,
+            "human": self.human,
+        }
+
+
+@dataclass(frozen=True)
+class DrqFlags(SerlFlags):
+    """The flags of the examples that learn from images."""
+
+    preset: ClassVar[str] = "drq"
+
+    env: str = "PandaPickCubeVision-v0"
+    """Name of the environment: SERL's, ours, or `module:Id-v0` of one's own."""
+    agent: Literal["drq"] = "drq"
+    """Name of the agent."""
+    critic_actor_ratio: int = 4
+    """Critic updates for each actor update."""
+    replay_buffer_capacity: int = 200_000
+    """Transitions in the replay buffer."""
+    steps_per_update: int = 30
+    """Updates between two publications of the weights; transitions leave as soon as the network takes them."""
+    encoder_type: str = "small"
+    """SERL's is resnet-pretrained, whose weights are a file: see encoder_path."""
+    encoder_path: Path | None = None
+    """Weights of resnet-pretrained, from `python -m rl convert`; not in SERL, which downloads them."""
+    encoder_sha256: str | None = None
+    """Checksum of that file, which `convert` prints."""
+
+    def settings(self) -> dict[str, object]:
+        """See the base."""
+        return super().settings() | {
+            "publish-every": self.steps_per_update,
+            "drq.encoder.encoder-type": self.encoder_type,
+            "drq.encoder.pretrained-path": self.encoder_path,
+            "drq.encoder.pretrained-sha256": self.encoder_sha256,
+        }
+
 
 @dataclass(frozen=True)
 class RealFlags(DrqFlags):
@@ -102,7 +155,7 @@ class RealFlags(DrqFlags):
     """Steps between two evaluations in the actor. SERL's scripts set it, and its real-robot actors never evaluate."""
 
 
-Flags = TypeVar("Flags", bound=DrqFlags)
+Flags = TypeVar("Flags", bound=SerlFlags)
 
 
 def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Flags, Words]:
@@ -114,42 +167,17 @@ def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Fl
     if pickles:
         raise SystemExit(
             f"{', '.join(pickles)}: turn SERL's pickles into a demonstration file first, with "
-            f"`python -m rl import-demos {pickles[0]} --out FILE --env {env_id(flags.env)} --preset drq`"
+            f"`python -m rl import-demos {pickles[0]} --out FILE --env {env_id(flags.env)} --preset {flags.preset}`"
         )
     return flags, rest
 
 
-def learning(flags: DrqFlags) -> Words:
+def learning(flags: SerlFlags) -> Words:
     """What the flags ask of learner and actor alike."""
-    common = {
-        "preset": "drq",
-        "env": env_id(flags.env),
-        "seed": flags.seed,
-        "steps": flags.max_steps,
-        "batch-size": flags.batch_size,
-        "utd-ratio": flags.critic_actor_ratio,
-        "random-steps": flags.random_steps,
-        "training-starts": flags.training_starts,
-        "publish-every": flags.steps_per_update,
-        "replay.capacity": flags.replay_buffer_capacity,
-        "log-every": flags.log_period,
-        "checkpoint-every": flags.checkpoint_period,
-        "keep-checkpoints": 100,
-        "evaluation.every-steps": flags.eval_period,
-        "evaluation.episodes": flags.eval_n_trajs,
-        "evaluation.where": "actor" if flags.eval_period else "process",
-        "link.host": flags.ip,
-        "link.port": flags.port(),
-        "drq.encoder.encoder-type": flags.encoder_type,
-        "drq.encoder.pretrained-path": flags.encoder_path,
-        "drq.encoder.pretrained-sha256": flags.encoder_sha256,
-        "cell": flags.cell,
-        "human": flags.human,
-    }
-    return [word for name, value in common.items() if value is not None for word in (f"--{name}", str(value))]
+    return [word for name, value in flags.settings().items() if value is not None for word in (f"--{name}", str(value))]
 
 
-def command_of(flags: DrqFlags) -> Words:
+def command_of(flags: SerlFlags) -> Words:
     """The same wishes as a command of `python -m rl`."""
     out = flags.directory()
     if flags.actor and flags.eval_checkpoint_step:
@@ -173,7 +201,7 @@ def checkpoint_of(out: Path, updates: int) -> Path:
     return out / CHECKPOINTS / f"step_{updates:012d}"
 
 
-def run(kind: type[DrqFlags], arguments: Sequence[str] | None = None) -> None:
+def run(kind: type[SerlFlags], arguments: Sequence[str] | None = None) -> None:
     """Be the learner or an actor, or measure a checkpoint."""
     flags, rest = parse(kind, arguments)
     if flags.classifiers():

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The actor of the pick-cube run, with SERL's settings; further flags are handed on: ./run_actor.sh --seed 1
 cd "$(dirname "$0")/../.." || exit 1
-exec "${PYTHON:-python}" examples/async_sac_state_sim/async_sac_state_sim.py \
+exec "${PYTHON:-python}" -m examples.async_sac_state_sim.async_sac_state_sim \
     --actor \
     --env PandaPickCube-v0 \
     --exp_name serl_dev_sim_test \

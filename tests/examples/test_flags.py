@@ -14,6 +14,7 @@ from examples.async_bin_relocation_fwbw_drq import record_demo
 from examples.async_bin_relocation_fwbw_drq.async_drq_randomized import Flags as BinFlags
 from examples.async_drq_sim.async_drq_sim import Flags as SimFlags
 from examples.async_peg_insert_drq.async_drq_randomized import Flags as PegFlags
+from examples.async_sac_state_sim.async_sac_state_sim import Flags as StateFlags
 from examples.bc_policy import bc_policy
 from examples.serl_envs import TASKS, env_id
 from rl.__main__ import parse_train_options
@@ -23,10 +24,7 @@ from rl.record_demos import RecordDemosOptions
 
 from .scripts import EXAMPLES, words_of
 
-FOLDERS = ("async_drq_sim", *(f"async_{task}_drq" for task in ("peg_insert", "pcb_insert", "cable_route")))
-SCRIPTS = sorted(
-    path for folder in (*FOLDERS, "async_bin_relocation_fwbw_drq") for path in (EXAMPLES / folder).glob("*.sh")
-)
+SCRIPTS = sorted(EXAMPLES.glob("async_*/*.sh"))
 
 
 def learner_of(flags):
@@ -44,6 +42,19 @@ def test_the_defaults_are_serl_s():
     assert config.evaluation.every_steps == 0  # SERL's actor on a robot never evaluates
     simulated = learner_of(SimFlags(learner=True))
     assert (simulated.env, simulated.evaluation.every_steps) == ("envs:PandaPickCubeVision-v0", 2000)
+    states = learner_of(StateFlags(learner=True))
+    assert (states.env, states.agent, states.seed, states.batch_size) == ("HalfCheetah-v4", "sac", 42, 256)
+    assert (states.random_steps, states.training_starts, states.publish_every, states.log_every) == (300, 300, 1, 10)
+    assert (states.replay.capacity, states.steps) == (1_000_000, 1_000_000)
+    assert (states.evaluation.every_steps, states.evaluation.episodes) == (2000, 5)
+    assert (states.env_steps_per_update, states.max_lead) == (None, None)
+    assert (states.sac.critic_ensemble_size, states.sac.critic_subsample_size) == (10, 2)
+
+
+def test_the_critic_actor_ratio_reaches_the_learner():
+    """S1: the learner of SERL's state example asks for a flag of another name and crashes."""
+    for flags in (StateFlags, SimFlags):
+        assert learner_of(flags(learner=True, critic_actor_ratio=3)).utd_ratio == 3
 
 
 def test_two_learners_have_two_ports_and_two_directories():
