@@ -30,7 +30,8 @@ from envs.tasks.reach import Reach, reach_actions
 from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from envs.tasks.task import Task
 from envs.wrappers.gripper_penalty import GripperPenalty
-from envs.wrappers.relative_view import relative_view
+from envs.wrappers.relative_view import relative_view, tool_view
+from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
 from robotkit import InvalidConfiguration, Workcell, make_workcell
 
 DEFAULT_CELL = "mujoco-pick-cube"
@@ -55,6 +56,25 @@ class Entry:
     """What comes outside of a human who takes over."""
     expert: Callable[[gymnasium.Env[Any, Any]], Expert] | None = None
     """Makes a script that solves it."""
+
+
+@dataclass(frozen=True)
+class DualEntry:
+    """One environment id of two arms, see `envs.dual`."""
+
+    left: str
+    """Rows of `TABLE` for the left arm"""
+    right: str
+    """and for the right one."""
+    arm_view: View = lambda env: env
+    """What comes around each arm, outside of a human who takes over."""
+    view: View = lambda env: env
+    """What comes around the pair."""
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The longer one of the arms' own."""
+        return max(TABLE[name].max_episode_steps for name in (self.left, self.right))
 
 
 def franka_entry(
@@ -119,16 +139,26 @@ TABLE: Mapping[str, Entry] = {
     "FrankaBinRelocation-Vision-v0": bin_entry(BIN_VISION),
 }
 
+DUAL_TABLE: Mapping[str, DualEntry] = {
+    "DualFrankaReachPose-v0": DualEntry("FrankaReachPose-v0", "FrankaReachPose-v0"),
+    "DualFrankaReachPoseVision-v0": DualEntry("FrankaReachPoseVision-v0", "FrankaReachPoseVision-v0"),
+    "DualFrankaPegInsertRelative-Vision-v0": DualEntry(
+        "FrankaPegInsert-Vision-v0", "FrankaPegInsert-Vision-v0", tool_view, SERLObsWrapper
+    ),
+}
+
 
 def register_all() -> None:
-    """Make every id of the table known to `gymnasium.make`; `import envs` does it."""
-    for name, entry in TABLE.items():
-        gymnasium.register(
-            id=name,
-            entry_point="envs.registration:make_env",
-            max_episode_steps=entry.max_episode_steps,
-            kwargs={"entry": name},
-        )
+    """Make every id of both tables known to `gymnasium.make`; `import envs` does it."""
+    tables: tuple[tuple[str, Mapping[str, Entry | DualEntry]], ...] = (
+        ("envs.registration:make_env", TABLE),
+        ("envs.dual_registration:make_dual_env", DUAL_TABLE),
+    )
+    for maker, table in tables:
+        for name, entry in table.items():
+            gymnasium.register(
+                id=name, entry_point=maker, max_episode_steps=entry.max_episode_steps, kwargs={"entry": name}
+            )
 
 
 def make_env(

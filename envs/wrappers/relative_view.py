@@ -12,6 +12,11 @@ from envs.wrappers.relative_frame import RelativeFrame
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
 
 
+def tool_view(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    """Tool axes, and Euler angles from the start; the state stays a dict, so that two arms can be joined."""
+    return Quat2Euler(RelativeFrame(env))
+
+
 def relative_view(env: gymnasium.Env[Any, Any], proprio_keys: Sequence[str] | None = None) -> gymnasium.Env[Any, Any]:
     """Tool axes, Euler angles from the start, and a flat state (19 numbers with all of SERL's entries) beside images.
 
@@ -21,4 +26,4 @@ def relative_view(env: gymnasium.Env[Any, Any], proprio_keys: Sequence[str] | No
         env: a `FrankaTask`'s.
         proprio_keys: entries of the state to keep; all when None.
     """
-    return SERLObsWrapper(Quat2Euler(RelativeFrame(env)), proprio_keys)
+    return SERLObsWrapper(tool_view(env), proprio_keys)

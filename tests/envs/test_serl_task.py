@@ -22,7 +22,7 @@ from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from robotkit import InvalidConfiguration, MotionFailed, make_workcell, spatial
 from robotkit.drivers.fake import ManualClock
 from robotkit.schema import ComplianceParams, SafetyLimits, WorkspaceBox
-from robotkit.workspace import is_inside
+from robotkit.workspace import distance_outside, is_inside
 from tests.envs.cells import FAKE, MUJOCO, made
 
 ID, VISION_ID = "FrankaReachPose-v0", "FrankaReachPoseVision-v0"
@@ -35,10 +35,10 @@ def env_in(cell, config=REACH_POSE, task=FrankaTask):
     return ManipulationEnv(cell, task(config), franka_actions(config))
 
 
-def real_cell(**overrides):
+def real_cell(clock=None, **overrides):
     """The fake devices as a real cell has them: nothing can be placed. Time is a counter, so that tests do not wait."""
     cell = make_workcell("fake", clock="real", world=None, trackers={}, limits=SafetyLimits(), **overrides)
-    clock = ManualClock()
+    clock = clock or ManualClock()
     cell.clock = clock
     for device in (cell.gripper, innermost(cell.robot), *cell.cameras.values()):
         device.context = replace(device.context, clock=clock)
@@ -320,12 +320,22 @@ def test_the_way_to_the_start_is_straight_short_and_inside(start, end, turn):
     assert length == pytest.approx(spatial.distance_between(begin, goal), abs=1e-9)
 
 
-def test_a_way_that_starts_outside_leads_through_the_inside():
-    motion = ArmMotion(REACH_POSE.workspace, 0.1)
-    outside = np.array((0.8, 0.4, 0.3, *REACH_POSE.start[3:]))
-    way = motion.targets(outside, REACH_POSE.start)
-    assert len(way) > 10
-    assert all(is_inside(pose, REACH_POSE.workspace) for pose in way)
+@given(offset=UNIT, turn=UNIT)
+def test_a_way_that_starts_outside_leads_in_by_small_steps_and_stays_inside(offset, turn):
+    box = REACH_POSE.workspace
+    motion = ArmMotion(box, 0.1, speed_m_s=0.1, speed_rad_s=0.5)
+    begin = spatial.integrate_delta(REACH_POSE.start, 0.6 * offset, 1.5 * turn)
+    way = motion.targets(begin, REACH_POSE.start)
+    assert np.array_equal(way[-1], REACH_POSE.start)
+    was_m, was_rad = distance_outside(begin, box)
+    for before, after in zip([begin, *way], way, strict=False):
+        assert spatial.distance_between(before, after) <= 0.01 + 1e-9
+        assert spatial.angle_between(before[3:], after[3:]) <= 0.05 + 1e-9
+        now_m, now_rad = distance_outside(after, box)
+        assert now_m <= was_m + 1e-9
+        assert now_rad <= was_rad + 1e-6
+        assert now_m + now_rad < was_m + was_rad or was_m + was_rad < 1e-9
+        was_m, was_rad = now_m, now_rad
 
 
 def test_a_vector_of_them_resets_by_itself():

@@ -1,0 +1,228 @@
+"""`DualArmEnv`: two single-arm environments as one, for a task that takes two arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from envs.core import ManipulationEnv, Observation
+from envs.dual_layout import (
+    ARMS,
+    Env,
+    join_infos,
+    join_observations,
+    joined_action_space,
+    joined_observation_space,
+    split_options,
+)
+from envs.images import fit_image
+from envs.tasks.task import Outcome
+from envs.wrappers.action_view import INTERVENE_ACTION
+from robotkit import InvalidCommand, InvalidConfiguration
+
+Judge = Callable[[Outcome, Outcome], Outcome]
+"""What both arms did, from how the left one's task and the right one's judge their own."""
+ResultT = TypeVar("ResultT")
+
+
+def both(left: Outcome, right: Outcome) -> Outcome:
+    """Done when both arms are done at the same time, and worth what the arm that is worse off gets (HIL-SERL: `and`).
+
+    An arm that is done waits for the other one; an arm that failed ends the episode for both.
+    """
+    arms = (left, right)
+    has_failed = any(arm.is_terminated and not arm.is_success for arm in arms)
+    is_over = has_failed or all(arm.is_terminated for arm in arms)
+    return Outcome(min(arm.reward for arm in arms), all(arm.is_success for arm in arms), is_over)
+
+
+class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
+    """Two arms, each in a workcell of its own, that are commanded together (HIL-SERL's `DualFrankaEnv`).
+
+    Actions are the left arm's numbers, then the right one's. State entries, images and reset options are called
+    `left/…` and `right/…`, and so is what each arm's `info` holds. Of both together, `info` says `success`, where there
+    are grippers `gripper_changed` and `grasp_penalty` (the sum), and where a human steered at least one arm
+    `intervene_action`: what both did, the other arm by the policy.
+
+    Why two workcells and not one with two arms: a cell is one arm with its clock, its safety layer and its stop, and
+    all of that then holds for each arm as it is. The two may be different bodies, one of them remote, and every wrapper
+    of a single arm is one of half a pair. The price: in simulation each arm has a world to itself, so an object that
+    goes from hand to hand is for real arms; and poses are told in the base frame of the arm they belong to.
+
+    What concerns one arm goes around that arm, before the two are joined (or later, by `each_arm`): `GripperPenalty`,
+    `GripperClose`, `TeleopIntervention`, `RelativeFrame`, `Quat2Euler`, `ZOnly`. What concerns the task goes around the
+    pair: `SERLObsWrapper`, judges of success, `ChunkingWrapper`, `EpisodeStatistics`.
+
+    In lock-step one arm is stepped after the other, which neither of them can tell. Where a clock runs by itself each
+    arm has a thread, so that both are commanded at once and a step takes one period. When an arm fails, both are told
+    to hold, the error goes on to the caller with a note which arm it was, and the next thing is a `reset` (H9: a thread
+    of HIL-SERL's dies with its error, and the pair goes on with old observations).
+
+    Args:
+        left: the left arm's environment; its state is a dict.
+        right: the right arm's.
+        judge: makes reward, success and end of the pair's from those of both.
+
+    Raises:
+        InvalidConfiguration: a state or an action is not what can be joined, the arms share a cell, or their control
+            periods or render modes differ.
+    """
+
+    def __init__(self, left: Env, right: Env, judge: Judge = both) -> None:
+        _check_cells(left, right)
+        self.arms: Mapping[str, Env] = dict(zip(ARMS, (left, right), strict=True))
+        self.judge = judge
+        self.metadata, self.render_mode = left.metadata, left.render_mode
+        self.action_space = joined_action_space(left, right)
+        self.observation_space = joined_observation_space(left, right)
+        self._left_size = gymnasium.spaces.flatdim(left.action_space)
+        self._is_concurrent = any(not core.workcell.clock.is_lockstep for core in _cores(left, right))
+        self._threads: ThreadPoolExecutor | None = None
+        self._is_running = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Bring both arms to their start, at the same time where a step is.
+
+        Args:
+            seed: from it each arm's is drawn; without one both go on with draws of their own.
+            options: of the arms' tasks, such as `{"left/tcp_pose": pose}`.
+
+        Raises:
+            InvalidConfiguration: an option belongs to neither arm; and whatever an arm's own `reset` raises.
+        """
+        super().reset(seed=seed)
+        seeds = (None, None) if seed is None else self.np_random.integers(2**31, size=2).tolist()
+        seed_of, options_of = dict(zip(ARMS, seeds, strict=True)), split_options(options or {})
+        starts = self._each(lambda arm: self.arms[arm].reset(seed=seed_of[arm], options=options_of[arm]))
+        observations, infos = zip(*starts, strict=True)
+        outcome = self.judge(*(Outcome(0.0, bool(info["success"]), False) for info in infos))
+        return join_observations(observations), _info(infos, outcome)
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Command both arms, let one control period pass, measure both, judge.
+
+        Raises:
+            InvalidCommand: the action has a wrong shape or is not finite; nothing was sent.
+            ResetNeeded: no episode runs, or an arm has failed since the last reset.
+        """
+        if not self._is_running:
+            raise ResetNeeded("reset() must be called before the first step(), and after an arm has failed")
+        given = self._split(action)
+        steps = self._each(lambda arm: self.arms[arm].step(given[arm]))
+        observations, rewards, terminations, truncations, infos = zip(*steps, strict=True)
+        judged = zip(rewards, infos, terminations, strict=True)
+        outcome = self.judge(*(Outcome(float(reward), bool(info["success"]), ends) for reward, info, ends in judged))
+        info = _info(infos, outcome)
+        if any(INTERVENE_ACTION in part for part in infos):
+            done = [part.get(INTERVENE_ACTION, given[arm]) for arm, part in zip(ARMS, infos, strict=True)]
+            info[INTERVENE_ACTION] = np.concatenate(done)
+        return join_observations(observations), outcome.reward, outcome.is_terminated, any(truncations), info
+
+    def render(self) -> np.ndarray | None:
+        """Both arms' images beside each other, uint8 (height, width, 3); None without a render mode."""
+        if self.render_mode is None:
+            return None
+        left, right = (np.asarray(env.render()) for env in self.arms.values())
+        return np.concatenate((left, fit_image(right, (left.shape[0], left.shape[1]))), axis=1)
+
+    def close(self) -> None:
+        """Close both environments, each also when the other one fails."""
+        with ExitStack() as stack:
+            for env in self.arms.values():
+                stack.callback(env.close)
+            if self._threads is not None:
+                stack.callback(self._threads.shutdown)
+                self._threads = None
+
+    def _each(self, act: Callable[[str], ResultT]) -> list[ResultT]:
+        """`act` of each arm's name; when it raises, both arms hold and no episode runs any more."""
+        self._is_running = False
+        try:
+            results = self._at_once(act) if self._is_concurrent else [_naming(act, arm) for arm in ARMS]
+        except BaseException as error:
+            self._hold(error)
+            raise
+        self._is_running = True
+        return results
+
+    def _at_once(self, act: Callable[[str], ResultT]) -> list[ResultT]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(len(ARMS), thread_name_prefix="arms")
+        futures = [self._threads.submit(_naming, act, arm) for arm in ARMS]
+        try:
+            wait(futures)
+        finally:
+            # Ctrl+C ends the first waiting; an arm on its way would send on after it was told to hold.
+            wait(futures)
+        errors = [error for error in (future.exception() for future in futures) if error is not None]
+        for other in errors[1:]:
+            errors[0].add_note(f"and the other arm: {other!r}")
+        return [future.result() for future in futures]
+
+    def _hold(self, error: BaseException) -> None:
+        """Hold both arms; what keeps one from it is noted on the error that is on its way to the caller."""
+        for arm, env in self.arms.items():
+            for core in _cores(env):
+                try:
+                    core.workcell.robot.hold()
+                except Exception as trouble:
+                    error.add_note(f"the {arm} arm could not be told to hold: {trouble!r}")
+
+    def _split(self, action: np.ndarray) -> dict[str, np.ndarray]:
+        numbers = np.asarray(action, dtype=self.action_space.dtype)
+        if numbers.shape != self.action_space.shape or not np.isfinite(numbers).all():
+            raise InvalidCommand(
+                f"an action of two arms has shape {self.action_space.shape}, the left one's {self._left_size} numbers "
+                f"first, all finite; got shape {numbers.shape}: {numbers.tolist()}"
+            )
+        return {"left": numbers[: self._left_size], "right": numbers[self._left_size :]}
+
+
+def each_arm(env: DualArmEnv, left: Callable[[Env], Env], right: Callable[[Env], Env] | None = None) -> DualArmEnv:
+    """The same pair, with a wrapper around each arm: `each_arm(env, RelativeFrame)` is HIL-SERL's `DualRelativeFrame`.
+
+    Args:
+        env: a pair that nothing is wrapped around yet.
+        left: wraps the left arm's environment.
+        right: wraps the right arm's; as `left` when there is none.
+    """
+    return DualArmEnv(left(env.arms["left"]), (right or left)(env.arms["right"]), env.judge)
+
+
+def _info(infos: tuple[dict[str, Any], ...], outcome: Outcome) -> dict[str, Any]:
+    return {**join_infos(infos), **outcome.info, "success": outcome.is_success}
+
+
+def _naming(act: Callable[[str], ResultT], arm: str) -> ResultT:
+    try:
+        return act(arm)
+    except BaseException as error:
+        error.add_note(f"this was the {arm} arm; both were told to hold")
+        raise
+
+
+def _cores(*envs: Env) -> list[ManipulationEnv]:
+    """Those of the environments that stand in a workcell, without their wrappers."""
+    return [core for core in (env.unwrapped for env in envs) if isinstance(core, ManipulationEnv)]
+
+
+def _check_cells(left: Env, right: Env) -> None:
+    cores = _cores(left, right)
+    if len({id(core.workcell) for core in cores}) < len(cores):
+        raise InvalidConfiguration(
+            f"two arms need a workcell each, and both environments stand in {cores[0].workcell.name!r}"
+        )
+    periods_s = sorted({core.task.control_period_s for core in cores})
+    if len(periods_s) > 1 or left.render_mode != right.render_mode:
+        raise InvalidConfiguration(
+            f"two arms are commanded together: their environments need one control period, got {periods_s} s, and one "
+            f"render mode, got {left.render_mode} and {right.render_mode}"
+        )
