@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 
-from rl.common.evaluation import evaluate
+from rl.common.evaluation import ENV_SUCCESS, evaluate
 from rl.learner import Stop
 from rl.link.client import LearnerLink
 from rl.utils.seeds import Seeds
@@ -162,7 +162,6 @@ class _EpisodeReport:
             "interventions": float(self._interventions),
             "intervened_steps": float(self._intervened_steps),
         }
-        if "success" in info:
-            values["success"] = float(np.all(info["success"]))
+        values |= {name: float(np.all(info[name])) for name in ("success", ENV_SUCCESS) if name in info}
         self._begin()
         return values

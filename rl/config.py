@@ -94,7 +94,8 @@ class TrainConfig:
 
     preset: str = "default"
     """Settings to start from: default, serl (SERL's own), demo (learns from demonstrations), hil (with a person beside
-    it), and drq and drq-demo, which are serl and demo from images; other options change single values."""
+    it), drq and drq-demo, which are serl and demo from images, and drq-judged, which a reward classifier pays; other
+    options change single values."""
     agent: Literal["sac", "drq", "hybrid-single", "hybrid-dual"] = "sac"
     """`sac` learns from vectors, the others from images and state: `drq`, and HIL-SERL's agents for one arm or two,
     whose grippers have a critic of their own."""
@@ -107,6 +108,9 @@ class TrainConfig:
     policy has had its time). Nobody does in evaluations."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""
+    reward_classifier: Path | None = None
+    """Directory of `train-classifier` whose verdict is the only reward and ends the episode; the environment's own
+    reward by default. Demonstrations are recorded with the same one."""
     frame_stack: int = 1
     """Newest observations that the agent sees together; two or three show what a single one hides, such as
     accelerations. Demonstrations are recorded with the same number."""
@@ -214,10 +218,12 @@ class TrainConfig:
 
     def adaptation(self) -> Adaptation:
         """How the environment looks to the agent."""
+        classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         settings = self.pixel_settings()
         if settings is None:
-            return Adaptation(self.action_repeat, self.frame_stack)
-        return Adaptation(self.action_repeat, self.frame_stack, True, settings.encoder.image_keys, self.images)
+            return Adaptation(self.action_repeat, self.frame_stack, reward_classifier=classifier)
+        cameras = settings.encoder.image_keys
+        return Adaptation(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
 
     def pixel_settings(self) -> DrqConfig | None:
         """The settings of an agent that sees images; None for one that does not."""

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError
+from rl.judged import judged
 from rl.pixels import ImagesConfig, has_images, see
 
 
@@ -49,6 +50,8 @@ class Adaptation:
     """Cameras that it sees; all by default."""
     images: ImagesConfig = field(default_factory=ImagesConfig)
     """How their images are handed over."""
+    reward_classifier: str | None = None
+    """Directory of the classifier whose verdict is the only reward; the environment's own reward by default."""
 
 
 AS_IT_IS = Adaptation()
@@ -108,9 +111,13 @@ def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:
     """Wrap a built environment for an agent.
 
     Raises:
-        ConfigError: actions are not a bounded Box, or images are where there should be none and the reverse.
+        ConfigError: actions are not a bounded Box, images are where there should be none and the reverse, or a reward
+            classifier lacks a camera.
+        CheckpointError: there is no such reward classifier.
     """
     _check(env, adaptation)
+    if adaptation.reward_classifier is not None:
+        env = judged(env, adaptation.reward_classifier)
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]

@@ -56,6 +56,12 @@ def run_eval(
         rate_hz = env.metadata.get("render_fps")
         cycle = f" or {config.action_repeat * summary['success_steps'] / rate_hz:.1f} s" if rate_hz else ""
         console.print(f"cycle    {summary['success_steps']:.1f} steps{cycle} until success", highlight=False)
+    if "false_successes" in summary:
+        false, missed = (round(episodes * summary[name]) for name in ("false_successes", "missed_successes"))
+        console.print(
+            f"verdicts {false} of {episodes} episodes ended as a success that was none, {missed} successes were missed",
+            highlight=False,
+        )
     if video is not None:
         write_video(best_episode(found), video)
         console.print(f"video    {video}", highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
@@ -132,6 +133,15 @@ def drq_demo() -> TrainConfig:
     )
 
 
+def drq_judged() -> TrainConfig:
+    """`drq-demo` with a reward classifier's verdict as the only reward; give --reward-classifier and --replay.demos.
+
+    A verdict ends the episode, and until then every sum of ten rewards costs 1, for the same reason as in `hil`.
+    """
+    base = drq_demo()
+    return replace(base, preset="drq-judged", drq=replace(base.drq, reward_bias=-1.0))
+
+
 def hil() -> TrainConfig:
     """Sparse rewards with a person at hand, as in HIL-SERL; give --env, --human, --replay.demos.
 
@@ -170,6 +180,7 @@ PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "demo": demo,
     "drq": drq,
     "drq-demo": drq_demo,
+    "drq-judged": drq_judged,
     "hil": hil,
 }
 

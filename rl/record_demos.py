@@ -54,6 +54,8 @@ class RecordDemosOptions:
     """Cameras to record; all by default."""
     images: ImagesConfig = field(default_factory=ImagesConfig)
     """How images are handed over, as in training."""
+    reward_classifier: Path | None = None
+    """Directory of the classifier whose verdict is the only reward, as in training; it also says what succeeded."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be recorded."""
@@ -64,7 +66,8 @@ class RecordDemosOptions:
 
     def adaptation(self) -> Adaptation:
         """How the environment will look to the agent."""
-        return Adaptation(1, self.frame_stack, self.sees_images, self.cameras, self.images)
+        classifier = None if self.reward_classifier is None else str(self.reward_classifier)
+        return Adaptation(1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier)
 
 
 class Operated(gym.Wrapper):

@@ -15,6 +15,9 @@ from rl.errors import ConfigError
 Policy = Callable[[Any], np.ndarray]
 """Observation to action."""
 
+ENV_SUCCESS = "env_success"
+"""In `info`, where a classifier's verdict stands as `success`: what the environment itself says of success."""
+
 
 @dataclass
 class Episode:
@@ -24,9 +27,12 @@ class Episode:
     length: int = 0
     """Environment steps."""
     success: bool | None = None
-    """`info["success"]` of the last step; None when the environment does not say."""
+    """What the environment said of success at the last step; None when it does not say. Where a classifier judges an
+    environment that knows better, the environment counts."""
     success_step: int | None = None
     """Steps until success was first reported."""
+    verdict: bool | None = None
+    """A classifier's last verdict, beside an environment that knows better; else None."""
     frames: list[np.ndarray] = field(default_factory=list)
     """Rendered images, when they were asked for."""
 
@@ -72,7 +78,8 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, `episodes`; and, over the episodes whose
         environment reports success (keys are absent when none does), `success_rate` with its 95 % confidence interval
         `success_low`, `success_high`; and over those that succeeded, `success_steps`, the mean of the steps until
-        they first did.
+        they first did. Of episodes that a classifier judged beside an environment that knows better, also the shares
+        `false_successes` (ended as a success that was none) and `missed_successes` (a success, and never called one).
     """
     returns = np.array([episode.total_reward for episode in episodes])
     summary = {
@@ -89,6 +96,11 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
         summary |= {"success_rate": sum(successes) / len(successes), "success_low": low, "success_high": high}
         if any(successes):
             summary["success_steps"] = float(np.mean([episode.success_step for episode in episodes if episode.success]))
+    judged = [episode for episode in episodes if episode.verdict is not None]
+    if judged:
+        false = [episode.verdict and not episode.success for episode in judged]
+        missed = [episode.success_step is not None and not episode.verdict for episode in judged]
+        summary |= {"false_successes": float(np.mean(false)), "missed_successes": float(np.mean(missed))}
     return summary
 
 
@@ -111,11 +123,14 @@ def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, render: bool
         observation, reward, terminated, truncated, info = env.step(policy_fn(observation))
         episode.total_reward += float(reward)
         episode.length += 1
-        if episode.success_step is None and np.all(info.get("success", False)):
+        success = info.get(ENV_SUCCESS, info.get("success"))
+        if episode.success_step is None and success is not None and np.all(success):
             episode.success_step = episode.length
         ended = bool(terminated or truncated)
-    if "success" in info:
-        episode.success = bool(np.all(info["success"]))
+    if success is not None:
+        episode.success = bool(np.all(success))
+    if ENV_SUCCESS in info:
+        episode.verdict = bool(info["success"])
     return episode
 
 

@@ -1,0 +1,59 @@
+"""`JudgedByClassifier`: the verdict of a trained reward classifier is the only reward, and the only success."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.common.evaluation import ENV_SUCCESS
+from rl.errors import ConfigError
+from rl.networks.reward_function import RewardClassifier, load_reward_classifier
+from rl.pixels import PixelObservation
+
+
+class JudgedByClassifier(gym.Wrapper):
+    """Pays 1 and ends the episode where the classifier sees success, by its own threshold, and pays nothing before.
+
+    `info["success"]` is the verdict and `info["success_probability"]` what it rests on. What the environment says of
+    success itself moves to `info["env_success"]`: it neither pays nor ends an episode, but tells an evaluation which
+    verdicts are false. Other ends of the environment, and time limits, stay.
+
+    Args:
+        env: its observation holds the cameras of the classifier, of any square size.
+        classifier: the judge.
+
+    Raises:
+        ConfigError: a camera is missing.
+    """
+
+    def __init__(self, env: gym.Env, classifier: RewardClassifier) -> None:
+        super().__init__(env)
+        PixelObservation(env, classifier.image_keys)  # refuses an observation without these cameras
+        self._classifier = classifier
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Step and judge."""
+        observation, _, terminated, truncated, info = self.env.step(action)
+        if "success" in info:
+            info[ENV_SUCCESS] = bool(np.all(info["success"]))
+            terminated = terminated and not info[ENV_SUCCESS]
+        probability = self._classifier.probability(observation)
+        verdict = probability >= self._classifier.facts.threshold
+        info |= {"success": verdict, "success_probability": probability}
+        return observation, float(verdict), terminated or verdict, truncated, info
+
+
+def judged(env: gym.Env, directory: str | PathLike[str]) -> gym.Env:
+    """The environment with the classifier of a directory as its reward.
+
+    Raises:
+        ConfigError: the environment lacks a camera of the classifier.
+        CheckpointError: there is no classifier in the directory.
+    """
+    try:
+        return JudgedByClassifier(env, load_reward_classifier(directory))
+    except ConfigError as error:
+        raise ConfigError(f"the reward classifier in {directory} cannot judge this environment: {error}") from error
