@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 import tyro
 from rich.console import Console
 
-from rl.config import TrainConfig, load_config, save_config
+from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
@@ -26,7 +26,7 @@ OFFLINE_NAMES = ("train-bc", "train-classifier", "record-success", "record-demos
 USAGE = """usage: python -m rl COMMAND [options]
 
   train    start a learner, actors and an evaluator on this machine, and show how it goes
-  learner  the learner alone; actors may be on other machines
+  learner  the learner alone, under torchrun on several processes; actors may be on other machines
   actor    one actor, for a learner that runs elsewhere
   watch    an evaluator that measures a running learner's newest weights
   eval     load a checkpoint and measure it
@@ -113,13 +113,10 @@ def train(arguments: list[str]) -> None:
 def learner(arguments: list[str]) -> None:
     """The learner's process."""
     from rl.roles import run_learner_role
-    from rl.utils.run_directory import claim_run
 
     stop = StopSignal().listen()
     config = _with_directory(parse_train_options("learner", arguments))
     config.require_demos()
-    claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
-    save_config(config, config.directory() / "config.json")
     run_learner_role(config, stop)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,9 @@ from rl.actor import EXTRAS, ActingPlan, EvaluationPlan, run_actor, run_evaluato
 from rl.agent_kinds import KINDS, Buffer, extra_fields
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_policy import SacPolicy
-from rl.config import TrainConfig
+from rl.agents.continuous.team import TeamAgent
+from rl.config import TrainConfig, save_config
+from rl.crew import Assignment, follow
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
@@ -33,9 +36,12 @@ from rl.link.server import LinkServer
 from rl.link.state import ClientSettings
 from rl.schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.distributed import joined_team, local_device
 from rl.utils.logger import make_logger
+from rl.utils.orders import Orders
 from rl.utils.performance import tune_backends
 from rl.utils.rng_state import set_rng_state
+from rl.utils.run_directory import claim_run
 from rl.utils.seeds import Seeds
 
 logger = logging.getLogger(__name__)
@@ -44,15 +50,37 @@ DEFAULT_PORT = 5488
 _LAST_WORDS_S = 120.0
 
 CHECKPOINTS = "checkpoints"
+CONFIG = "config.json"
 JOURNAL = "transitions.sqlite"
 SPEC = "spec.json"
 LEARNER_URL = "learner.url"
 
 
 def run_learner_role(config: TrainConfig, stop: Stop) -> None:
-    """The learner's process, from the first actor to the last checkpoint."""
+    """A process of the learner. There is one, from the first actor to the last checkpoint, or torchrun starts several.
+
+    Of several the first does what one would do, and the others compute their part of each update.
+
+    Raises:
+        ConfigError: the processes cannot share a batch, or have no device of their own.
+        RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+        TeamError: another process is gone.
+    """
+    device = local_device(config.device)
     torch.set_num_threads(config.learner_threads)
-    tune_backends(torch.device(config.device))
+    tune_backends(device)
+    with joined_team(device) as team, Orders(team) if team.size > 1 else nullcontext() as orders:
+        team.share_of(config.batch_size)
+        if orders is not None and not team.leads:
+            follow(orders, device)
+            return
+        claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
+        save_config(config, config.directory() / CONFIG)
+        lead(replace(config, device=str(device)), stop, orders)
+
+
+def lead(config: TrainConfig, stop: Stop, orders: Orders | None) -> None:
+    """What only one process of a learner does: listen to the actors, and train on what they send."""
     seeds = Seeds(config.seed)
     seeds.seed_globals()
     out = config.directory()
@@ -66,11 +94,22 @@ def run_learner_role(config: TrainConfig, stop: Stop) -> None:
             (out / LEARNER_URL).write_text(f"http://{config.link.host}:{server.port}\n")
             spec = _agreed_spec(hub, out / SPEC, stop)
             if spec is not None:
-                learn(config, seeds, hub, spec, progress, stop)
+                learn(config, seeds, hub, spec, progress, stop, orders)
 
 
-def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress: Progress, stop: Stop) -> None:
-    """Build the learner's objects, from the newest checkpoint if there is one, and train to the end."""
+def learn(
+    config: TrainConfig,
+    seeds: Seeds,
+    hub: Hub,
+    spec: AgentSpec,
+    progress: Progress,
+    stop: Stop,
+    orders: Orders | None = None,
+) -> None:
+    """Build the learner's objects, from the newest checkpoint if there is one, and train to the end.
+
+    With `orders` the other processes of a team help with the updates.
+    """
     out = config.directory()
     agent = make_agent(config, spec, seeds)
     checkpoints = Checkpoints(out / CHECKPOINTS, keep=config.keep_checkpoints)
@@ -93,7 +132,8 @@ def learn(config: TrainConfig, seeds: Seeds, hub: Hub, spec: AgentSpec, progress
             demos=demos if config.replay.interventions else None,
             extras=extra_fields(replay),
         )
-        loop = LearnerLoop(agent, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
+        trained = agent if orders is None else TeamAgent(agent, orders, Assignment(config=config, spec=spec).to_json())
+        loop = LearnerLoop(trained, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
         loop.gather(stop)
         if stop.is_set():
             return

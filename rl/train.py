@@ -19,7 +19,7 @@ from rl.learner import Stop
 from rl.link.server import bind, is_loopback
 from rl.live_view import View, make_view
 from rl.processes import Child
-from rl.roles import CHECKPOINTS
+from rl.roles import CHECKPOINTS, CONFIG
 from rl.utils.checkpoint import Checkpoints
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,6 @@ _LOOK_S = 0.25
 _RESTARTS = 20
 _LEARNER_PATIENCE_S = 60.0  # a checkpoint of images may take a while
 _CHILD_PATIENCE_S = 15.0
-
-CONFIG = "config.json"
 
 
 def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:

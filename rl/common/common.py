@@ -126,5 +126,7 @@ class TrainState:
     def join(self, team: Team) -> None:
         """Average gradients over a team from now on, whose first process gives everybody its state."""
         moments = [tensor for o in self.optimizers.values() for tensor in (*o.mu, *o.nu, o.count)]
-        team.follow_first([*self.modules.state_dict().values(), *self.targets.state_dict().values(), *moments])
+        scale = [] if self.loss_scale is None else list(self.loss_scale.state_dict().values())
+        networks = [*self.modules.state_dict().values(), *self.targets.state_dict().values()]
+        team.follow_first([*networks, *moments, *scale])
         self.team = team

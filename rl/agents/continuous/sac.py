@@ -22,6 +22,7 @@ from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
+from rl.utils.distributed import Team
 from rl.utils.performance import autocast
 from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
 
@@ -297,6 +298,13 @@ class SACAgent:
         self.state.load_state_dict(state)
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
+
+    def join(self, team: Team) -> None:
+        """Average gradients over a team from now on, whose first process gives everybody its state and its noise."""
+        self.state.join(team)
+        noise = self.generator.get_state().to(self.device)
+        team.follow_first([noise])
+        self.generator.set_state(noise.cpu())
 
     def compile(self, **kwargs: Any) -> None:
         """Compile the updates with `torch.compile(**kwargs)`; without a C++ compiler stay eager, with one warning."""

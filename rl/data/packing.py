@@ -1,0 +1,88 @@
+"""Packing: a batch of tensors as one run of bytes for each process of a team, which one message can carry."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rl.data.schema import Batch, Path, leaves, nest
+from rl.data.shares import Shares
+
+_ALIGNMENT = 8  # bytes of the widest number
+
+
+@dataclass(frozen=True)
+class PackedField:
+    """One field of a part of a batch."""
+
+    path: Path
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    """With the rows of the part."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where the fields of a part lie: wide numbers before narrow ones, so that each is at a multiple of its size."""
+
+    fields: tuple[PackedField, ...]
+
+    @classmethod
+    def of(cls, batch: Mapping[str, Any], shares: Shares) -> Packing:
+        """For the equal parts of a joint batch like this."""
+        found = [
+            PackedField(path, rows.dtype, (len(rows) // shares.processes, *rows.shape[1:]))
+            for path, rows in leaves(batch)
+        ]
+        return cls(tuple(sorted(found, key=lambda field: -field.dtype.itemsize)))
+
+    @property
+    def size(self) -> int:
+        """Bytes of a part."""
+        return -(-sum(field.size for field in self.fields) // _ALIGNMENT) * _ALIGNMENT
+
+    def pack(self, batch: Mapping[str, Any], shares: Shares) -> Tensor:
+        """Every process's part of a joint batch as bytes (processes, size), on the device of the batch."""
+        rows = dict(leaves(batch))
+        packed = torch.empty((shares.processes, self.size), dtype=torch.uint8, device=rows[self.fields[0].path].device)
+        start = 0
+        for field in self.fields:
+            dealt = shares.deal(rows[field.path])
+            packed[:, start : start + field.size].view(field.dtype).view(dealt.shape).copy_(dealt)
+            start += field.size
+        return packed
+
+    def unpack(self, part: Tensor) -> Batch:
+        """The fields of one part, views of its bytes (size,)."""
+        sizes = [field.size for field in self.fields]
+        pieces = part[: sum(sizes)].split(sizes)
+        return nest(
+            {
+                field.path: piece.view(field.dtype).view(field.shape)
+                for field, piece in zip(self.fields, pieces, strict=True)
+            }
+        )
+
+    def to_json(self) -> str:
+        """As text, for the processes that will unpack."""
+        return json.dumps([[field.path, str(field.dtype).removeprefix("torch."), field.shape] for field in self.fields])
+
+    @classmethod
+    def from_json(cls, text: str) -> Packing:
+        """What `to_json` wrote."""
+        return cls(
+            tuple(
+                PackedField(tuple(path), getattr(torch, dtype), tuple(shape)) for path, dtype, shape in json.loads(text)
+            )
+        )

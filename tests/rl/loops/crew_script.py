@@ -1,0 +1,78 @@
+"""What each process does in `test_crew`: a few updates of every kind of agent; its state in the end is stored."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rl.agents.continuous.sac import SACAgent, SacConfig
+from rl.agents.continuous.team import TeamAgent
+from rl.common.optimizers import OptimizerConfig
+from rl.utils.distributed import joined_team
+from rl.utils.orders import Orders
+from tests.rl.agents import hybrids, pixels, test_hybrid_pixels
+
+ROWS, UTD, UPDATES = 24, 3, 3
+FAST = OptimizerConfig(1e-3)
+CPU = torch.device("cpu")
+
+
+def state_agent(seed: int, **changes: Any) -> SACAgent:
+    """Soft actor-critic on vectors, over several passes for a minibatch."""
+    config = SacConfig(
+        critic_ensemble_size=3, hidden_dims=(16,), microbatch_size=3,
+        actor_optimizer=FAST, critic_optimizer=FAST, temperature_optimizer=FAST,
+    )  # fmt: skip
+    return SACAgent.create_states(hybrids.OBSERVATION, 4, replace(config, **changes), seed=seed)
+
+
+SERL_LIKE = replace(pixels.SMALL, crops_as_in_serl=True, actor_on_last_slice=True)
+
+CASES = {
+    "sac": (state_agent, lambda seed: hybrids.make_batch(ROWS, seed=seed)),
+    "sac-as-in-serl": (
+        lambda seed: state_agent(seed, selective_optimizer_steps=False, subsample_with_replacement=True),
+        lambda seed: hybrids.make_batch(ROWS, seed=seed),
+    ),
+    "drq": (
+        lambda seed: pixels.make_drq(pixels.TRAINED, seed),
+        lambda seed: pixels.make_batch(ROWS, seed, packed=True),
+    ),
+    "drq-frozen": (
+        lambda seed: pixels.make_drq(pixels.FROZEN, seed, SERL_LIKE),
+        lambda seed: pixels.make_batch(ROWS, seed),
+    ),
+    "hybrid": (
+        lambda seed: hybrids.make_agent(1, seed),
+        lambda seed: hybrids.make_batch(ROWS, seed=seed),
+    ),
+    "hybrid-pixels": (
+        lambda seed: test_hybrid_pixels.make_agent(seed=seed, joint_last_step=True),
+        lambda seed: test_hybrid_pixels.make_batch(ROWS, seed=seed, packed=True),
+    ),
+}
+
+
+def main(out: Path) -> None:
+    """Everything, under torchrun or alone."""
+    torch.set_num_threads(1)
+    with joined_team(CPU) as team:
+        for name, (make_agent, make_batch) in CASES.items():
+            agent, metrics = make_agent(team.rank), []
+            with Orders(team) if team.size > 1 else nullcontext() as orders:
+                if orders is not None and not team.leads:
+                    orders.hear()
+                    TeamAgent(agent, orders).follow(UTD)
+                else:
+                    trained = agent if orders is None else TeamAgent(agent, orders)
+                    metrics = [trained.update_high_utd(make_batch(number), UTD) for number in range(UPDATES)]
+            torch.save({"state": agent.state_dict(), "metrics": metrics}, out / f"{name}-{team.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
