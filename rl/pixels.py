@@ -122,22 +122,24 @@ def has_images(space: gym.Space) -> bool:
     return space.dtype == np.uint8
 
 
-def _is_camera(space: gym.Space) -> bool:
+def is_camera(space: gym.Space) -> bool:
+    """True for an image (height, width, channels)."""
     return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
-def _leaves(space: gym.Space, path: Path = ()) -> Iterator[tuple[Path, gym.Space]]:
+def leaf_spaces(space: gym.Space, path: Path = ()) -> Iterator[tuple[Path, gym.Space]]:
+    """The parts of a (nested) Dict, in the order of `gymnasium.spaces.flatten`."""
     if isinstance(space, gym.spaces.Dict):
         for name, inner in space.spaces.items():
-            yield from _leaves(inner, (*path, name))
+            yield from leaf_spaces(inner, (*path, name))
     else:
         yield path, space
 
 
 def _camera_paths(space: gym.Space) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path, leaf in _leaves(space):
-        if _is_camera(leaf):
+    for path, leaf in leaf_spaces(space):
+        if is_camera(leaf):
             name = path[-1] if path else IMAGE
             if name in found or name == STATE:
                 raise ConfigError(f"the images {'/'.join(path)} and {name} of the observation cannot share a name")

@@ -5,18 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.data.demos import DemoSummary, record_demos
 from rl.environments import Adaptation, adapt, open_env
+from rl.episode_pictures import draw_demos
 from rl.errors import ConfigError
-from rl.offline.record_success import Operator, ZeroAction, load_factory
+from rl.operators import Operated, Operator, ZeroAction, load_factory
 from rl.pixels import ImagesConfig
+from rl.tool_position import find_tool_position
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class RecordDemosOptions:
     env: str
     """Gymnasium id; `module:Id-v0` imports the module first."""
     out: Path
-    """Demonstration file to write."""
+    """Demonstration file to write; a picture of it, under its name with .png, comes beside it."""
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server."""
     human: str | None = None
@@ -70,33 +69,8 @@ class RecordDemosOptions:
         return Adaptation(1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier)
 
 
-class Operated(gym.Wrapper):
-    """Hands an operator every observation as the environment makes it, whatever the agent will see."""
-
-    def __init__(self, env: gym.Env, operator: Operator) -> None:
-        super().__init__(env)
-        self._operator = operator
-        self._observation: Any = None
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset environment and operator."""
-        self._observation, info = self.env.reset(seed=seed, options=options)
-        self._operator.reset(self._observation)
-        return self._observation, info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step the environment."""
-        result = self.env.step(action)
-        self._observation = result[0]
-        return result
-
-    def act(self) -> np.ndarray:
-        """What the operator does now."""
-        return self._operator.act(self._observation)
-
-
 def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSummary:
-    """Record, with a progress bar, and say what came of it.
+    """Record, with a progress bar, say what came of it, and draw it.
 
     Raises:
         ConfigError: environment, operator or device are not there.
@@ -126,5 +100,9 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
         f"{options.out}: {summary.episodes} episodes, {summary.transitions} transitions, "
         f"mean return {summary.return_mean:.4g}",
         highlight=False,
+        soft_wrap=True,
     )
+    picture = options.out.with_suffix(".png")
+    draw_demos(options.out, picture, find_tool_position(raw.observation_space))
+    console.print(f"{picture}: its returns, lengths, actions and paths", highlight=False, soft_wrap=True)
     return summary

@@ -43,6 +43,7 @@ class FrameWriter:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._journal = TransitionJournal(path, metadata=_FACTS)
+        self._episodes = [_name(block) for block in self._journal.blocks()]
 
     def __enter__(self) -> FrameWriter:
         return self
@@ -54,11 +55,17 @@ class FrameWriter:
         """Frames in the file."""
         return len(self._journal)
 
+    @property
+    def episodes(self) -> tuple[str, ...]:
+        """Names of the episodes that have frames in the file, in their order."""
+        return tuple(self._episodes)
+
     def write(self, episode: str, frames: Sequence[Frame]) -> None:
-        """Append the frames of an episode, if there are any."""
-        if frames:
+        """Append the frames of an episode, if there are any; those of an episode that is there stay as they are."""
+        if frames and episode not in self._episodes:
             first = self._journal.last_sequence(_RECORDER) + 1
             self._journal.append(_RECORDER, first, stack(list(frames)), {"episode": episode})
+            self._episodes.append(episode)
 
     def close(self) -> None:
         """Finish the file."""
@@ -77,6 +84,24 @@ def read_frames(files: Sequence[Path], cameras: Sequence[str] | None = None) -> 
         DataError: a camera is not in a file.
     """
     return [found for file in files for found in _read_file(file, cameras)]
+
+
+def spread_frames(file: Path, count: int) -> tuple[int, list[tuple[str, Frame]]]:
+    """How many frames a file has, and at most `count` of them, evenly over it, each with the name of its episode.
+
+    Raises:
+        JournalError: the file is missing or holds something else.
+    """
+    with TransitionJournal(file, read_only=True, metadata=_FACTS) as journal:
+        total = len(journal)
+    wanted = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+    chosen: list[tuple[str, Frame]] = []
+    start = 0
+    for frames in _read_file(file, None):
+        rows = wanted[(wanted >= start) & (wanted < start + len(frames))] - start
+        chosen += [(frames.episode, {name: images[row] for name, images in frames.images.items()}) for row in rows]
+        start += len(frames)
+    return total, chosen
 
 
 def _read_file(file: Path, cameras: Sequence[str] | None) -> Iterator[EpisodeFrames]:

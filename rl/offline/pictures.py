@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from rl.pixels import fit_square
+
 
 def draw_curves(metrics: Path, picture: Path, panels: Mapping[str, Sequence[str]]) -> None:
     """Draw metrics over epochs, side by side.
@@ -53,15 +55,38 @@ def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
     figure.savefig(picture, dpi=150)
 
 
+def side_by_side(images: Sequence[np.ndarray], side: int = 96) -> np.ndarray:
+    """Images (height, width, 1 or 3) of several cameras as one image (side, side * cameras, 3)."""
+    return np.concatenate([np.broadcast_to(fit_square(image, side), (side, side, 3)) for image in images], axis=1)
+
+
 def draw_montage(images: Sequence[np.ndarray], captions: Sequence[str], picture: Path, columns: int = 6) -> None:
     """Draw images (height, width, 3), one or more of one shape, in a grid with a caption over each."""
-    lines = -(-len(images) // columns)
-    height, width = images[0].shape[:2]
-    figure = Figure(figsize=(1.9 * columns, (1.9 * height / width + 0.3) * lines), layout="constrained")
-    grid: Any = np.atleast_1d(figure.subplots(lines, columns)).ravel()
-    for axes in grid:
-        axes.axis("off")
-    for axes, image, caption in zip(grid, images, captions, strict=False):
-        axes.imshow(image)
-        axes.set_title(caption, fontsize=7)
+    draw_montages({"": (images, captions)}, picture, columns)
+
+
+def draw_montages(
+    groups: Mapping[str, tuple[Sequence[np.ndarray], Sequence[str]]], picture: Path, columns: int = 6
+) -> None:
+    """Draw grids of images one below the other.
+
+    Args:
+        groups: images (height, width, 3) of one shape and a caption for each, by the title of their grid; at least one
+            image in all.
+        picture: PNG to write.
+        columns: images in a line.
+    """
+    lines = {title: max(1, -(-len(images) // columns)) for title, (images, _) in groups.items()}
+    height, width = next(images[0].shape[:2] for images, _ in groups.values() if len(images))
+    heights = [(1.9 * height / width + 0.3) * lines[title] + 0.4 * bool(title) for title in groups]
+    figure = Figure(figsize=(1.9 * columns, sum(heights)), layout="constrained")
+    parts: Any = np.atleast_1d(figure.subfigures(len(groups), 1, height_ratios=heights))
+    for part, (title, (images, captions)) in zip(parts, groups.items(), strict=True):
+        part.suptitle(title, fontsize=9)
+        grid = np.atleast_1d(part.subplots(lines[title], columns)).ravel()
+        for axes in grid:
+            axes.axis("off")
+        for axes, image, caption in zip(grid, images, captions, strict=False):
+            axes.imshow(image)
+            axes.set_title(caption, fontsize=7)
     figure.savefig(picture, dpi=120)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -18,44 +16,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rl.environments import open_env
 from rl.errors import ConfigError, DataError
 from rl.offline.epochs import Stop
-from rl.offline.labelled_frames import Frame, FrameWriter
+from rl.offline.labelled_frames import Frame, FrameWriter, spread_frames
+from rl.offline.pictures import draw_montages, side_by_side
+from rl.operators import Operator, ZeroAction, load_factory
 from rl.pixels import STATE, PixelObservation
 from rl.utils.held_key import HeldKey
 from rl.utils.seeds import Seeds
 
-POSITIVES, NEGATIVES = "positives.sqlite", "negatives.sqlite"
+POSITIVES, NEGATIVES, PICTURE = "positives.sqlite", "negatives.sqlite", "frames.png"
+_SHOWN = 18  # frames of each kind in the picture
 
 Label = Callable[[Mapping[str, Any]], bool]
 """From the `info` of a step to whether its frame shows success."""
-
-
-class Operator(Protocol):
-    """Who acts while frames are recorded."""
-
-    def reset(self, observation: Any) -> None:
-        """Start an episode."""
-        ...
-
-    def act(self, observation: Any) -> np.ndarray:
-        """The next action."""
-        ...
-
-
-class ZeroAction:
-    """Does nothing, so that the person who takes over does everything."""
-
-    def __init__(self, env: gym.Env) -> None:
-        space = env.action_space
-        if not isinstance(space, gym.spaces.Box):
-            raise ConfigError(f"the zero action needs an action space that is a Box, not {space}")
-        self._action = np.zeros(space.shape, space.dtype)
-
-    def reset(self, observation: Any) -> None:
-        """See `Operator`."""
-
-    def act(self, observation: Any) -> np.ndarray:
-        """See `Operator`."""
-        return self._action
 
 
 @dataclass(frozen=True)
@@ -69,7 +41,10 @@ class RecordSuccessOptions:
     env: str
     """Gymnasium id; `module:Id-v0` imports the module first."""
     out: Path
-    """Directory of `positives.sqlite` and `negatives.sqlite`; frames are added to files that are there."""
+    """Directory of `positives.sqlite` and `negatives.sqlite`, to which episodes are added, and of `frames.png`, which
+    shows frames of both."""
+    resume: bool = False
+    """Go on with a recording that was broken off: --positives and --episodes count what is there too."""
     cell: str | None = None
     """Workcell, for environments that take one."""
     human: str | None = None
@@ -95,7 +70,8 @@ class RecordSuccessOptions:
     image_size: int | None = None
     """Height and width in pixels that images are scaled to; as the environment gives them by default."""
     seed: int = 0
-    """Of the first reset and of the noise."""
+    """Of resets and noise. Every episode of a directory draws from a stream of its own number, so that another
+    recording brings other episodes, and one that was broken off those that were still to come."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be recorded."""
@@ -105,7 +81,7 @@ class RecordSuccessOptions:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a recording came to, this time."""
+    """What a recording came to; with --resume including what was there."""
 
     episodes: int
     positives: int
@@ -113,7 +89,7 @@ class Recorded:
 
 
 def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) -> Recorded:
-    """Record until there are enough positives or somebody asks for the end; whole episodes only.
+    """Record until there are enough positives or somebody asks for the end, whole episodes only, and draw frames.
 
     Raises:
         ConfigError: environment, wrapper, operator or terminal are not there.
@@ -132,7 +108,11 @@ def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) 
             console.print(f"hold {'the space bar' if options.key == ' ' else options.key!r} while it is a success")
         options.out.mkdir(parents=True, exist_ok=True)
         files = [stack.enter_context(FrameWriter(options.out / name)) for name in (NEGATIVES, POSITIVES)]
-        return _record(env, eyes, operator, label, files, options, stop, console)
+        recorded = _record(env, eyes, operator, label, files, options, stop, console)
+    if recorded.positives or recorded.negatives:
+        _draw(options.out)
+        console.print(f"{options.out / PICTURE}: frames of both kinds", highlight=False, soft_wrap=True)
+    return recorded
 
 
 def _record(
@@ -145,25 +125,52 @@ def _record(
     stop: Stop,
     console: Console,
 ) -> Recorded:
-    seeds, session, counts, episodes = Seeds(options.seed), uuid.uuid4().hex[:12], [0, 0], 0
-    noise = seeds.generator("noise")
+    negatives, positives = files
+    number = _next_number(positives, negatives)
+    start = Recorded(0, 0, 0) if options.resume else Recorded(number, len(positives), len(negatives))
+
+    def so_far() -> Recorded:
+        return Recorded(number - start.episodes, len(positives) - start.positives, len(negatives) - start.negatives)
+
+    recorded = so_far()
     columns = (TextColumn("positives"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=options.positives)
-        while counts[1] < options.positives and episodes != options.episodes and not stop.is_set():
-            seed = seeds.integer("reset") if episodes == 0 else None
-            classes = run_labelled(env, eyes, operator, label, noise, options.noise, seed)
-            for index, frames in enumerate(classes):
-                files[index].write(f"{session}-{episodes}", frames)
-                counts[index] += len(frames)
-            episodes += 1
-            bar.update(task, completed=counts[1], description=f"{counts[0]} negatives, {episodes} episodes")
+        task = bar.add_task("", total=options.positives, completed=recorded.positives)
+        while recorded.positives < options.positives and recorded.episodes != options.episodes and not stop.is_set():
+            chance = Seeds(Seeds(options.seed).integer(f"episode {number}"))
+            of_failure, of_success = run_labelled(env, eyes, operator, label, chance, options.noise)
+            positives.write(str(number), of_success)
+            negatives.write(str(number), of_failure)
+            number += 1
+            recorded = so_far()
+            words = f"{recorded.negatives} negatives, {recorded.episodes} episodes"
+            bar.update(task, completed=recorded.positives, description=words)
     console.print(
-        f"{options.out}: {counts[1]} positive and {counts[0]} negative frames of {episodes} episodes",
+        f"{options.out}: {recorded.positives} positive and {recorded.negatives} negative frames of "
+        f"{recorded.episodes} episodes",
         highlight=False,
         soft_wrap=True,
     )
-    return Recorded(episodes, counts[1], counts[0])
+    return recorded
+
+
+def _next_number(positives: FrameWriter, negatives: FrameWriter) -> int:
+    """Number of the next episode, or of the last one where it may be incomplete.
+
+    Positives are written first: an episode that has no negatives may have been torn, and is gone through again.
+    """
+    torn = set(positives.episodes[-1:]) - set(negatives.episodes)
+    return len({*positives.episodes, *negatives.episodes} - torn)
+
+
+def _draw(directory: Path) -> None:
+    """A picture of frames of both kinds, spread over everything that was recorded in the directory."""
+    groups = {}
+    for word, name in (("positive", POSITIVES), ("negative", NEGATIVES)):
+        total, frames = spread_frames(directory / name, _SHOWN)
+        images = [side_by_side([frame[key] for key in sorted(frame)]) for _, frame in frames]
+        groups[f"{len(images)} of {total} {word} frames"] = (images, [f"episode {episode}" for episode, _ in frames])
+    draw_montages(groups, directory / PICTURE)
 
 
 def run_labelled(
@@ -171,13 +178,13 @@ def run_labelled(
     eyes: PixelObservation,
     operator: Operator,
     label: Label,
-    generator: np.random.Generator,
+    chance: Seeds,
     noise: float,
-    seed: int | None,
 ) -> tuple[list[Frame], list[Frame]]:
     """One episode: its negative and its positive frames."""
     classes: tuple[list[Frame], list[Frame]] = ([], [])
-    observation, _ = env.reset(seed=seed)
+    generator = chance.generator("noise")
+    observation, _ = env.reset(seed=chance.integer("reset"))
     operator.reset(observation)
     ended = False
     while not ended:
@@ -207,19 +214,3 @@ def _held(key: HeldKey) -> Label:
         return key.is_down()
 
     return label
-
-
-def load_factory(name: str) -> Callable[[gym.Env], Any]:
-    """What `module:factory` names.
-
-    Raises:
-        ConfigError: there is no such thing.
-    """
-    module, colon, attribute = name.partition(":")
-    try:
-        if not colon:
-            raise AttributeError("a name has the form module:factory")
-        factory: Callable[[gym.Env], Any] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{name!r} cannot be loaded: {error}") from error
-    return factory

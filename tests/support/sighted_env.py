@@ -63,5 +63,18 @@ class Blinker:
         return np.array([1.0 if self._step > 5 and self._episode % 3 else -1.0], np.float32)
 
 
+class Chancer:
+    """Lights the lamp in steps that it draws for each episode from what it sees first."""
+
+    def __init__(self, env: gym.Env) -> None:
+        self._random = np.random.default_rng(0)
+
+    def reset(self, observation: Any) -> None:
+        self._random = np.random.default_rng(observation["images"]["front"].ravel()[:8])
+
+    def act(self, observation: Any) -> np.ndarray:
+        return self._random.uniform(-1.0, 0.5, 1).astype(np.float32)
+
+
 gym.register("Lamp-v0", Lamp)
 gym.register("MuteLamp-v0", MuteLamp)

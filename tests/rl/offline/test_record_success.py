@@ -9,8 +9,8 @@ from rich.console import Console
 
 from rl.data.journal import TransitionJournal
 from rl.errors import ConfigError, DataError, JournalError, SchemaMismatch
-from rl.offline.labelled_frames import FrameWriter, read_frames
-from rl.offline.record_success import NEGATIVES, POSITIVES, RecordSuccessOptions, record_success
+from rl.offline.labelled_frames import FrameWriter, read_frames, spread_frames
+from rl.offline.record_success import NEGATIVES, PICTURE, POSITIVES, RecordSuccessOptions, record_success
 from rl.utils.held_key import HeldKey
 from tests.rl.offline.test_train_bc import StopAfter
 from tests.support.sighted_env import EPISODE_STEPS, SIDE
@@ -41,6 +41,54 @@ def test_it_ends_with_enough_positives_and_goes_on_later(tmp_path):
     assert record(tmp_path, positives=1).episodes == 1
     names = [frames.episode for frames in read_frames([tmp_path / NEGATIVES])]
     assert len(set(names)) == 3
+
+
+def frames_of(directory):
+    """Every frame of a directory by class, episode and camera."""
+    return {
+        (name, one.episode, camera): images
+        for name in (POSITIVES, NEGATIVES)
+        for one in read_frames([directory / name])
+        for camera, images in one.images.items()
+    }
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_recording_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path, torn):
+    settings = {"operator": "tests.support.sighted_env:Chancer", "noise": 0.2, "episodes": None, "positives": 12}
+    whole = record(tmp_path / "whole", **settings)
+    assert whole.episodes > 4
+    record(tmp_path / "parts", **{**settings, "episodes": 3})
+    if torn:  # killed between the two files of an episode
+        lost = frames_of(tmp_path / "parts")
+        (tmp_path / "parts" / NEGATIVES).unlink()
+        with FrameWriter(tmp_path / "parts" / NEGATIVES) as writer:
+            for episode in ("0", "1"):
+                images = [lost[NEGATIVES, episode, camera] for camera in ("front", "wrist")]
+                writer.write(episode, [{"front": front, "wrist": wrist} for front, wrist in zip(*images, strict=True)])
+    assert record(tmp_path / "parts", **settings, resume=True) == whole
+    expected, found = frames_of(tmp_path / "whole"), frames_of(tmp_path / "parts")
+    assert expected.keys() == found.keys()
+    assert all(np.array_equal(found[key], images) for key, images in expected.items())
+
+
+def test_another_recording_brings_other_episodes(tmp_path):
+    record(tmp_path, episodes=2)
+    record(tmp_path, episodes=2)
+    starts = [frames.images["front"][0].tobytes() for frames in read_frames([tmp_path / NEGATIVES])]
+    assert len(set(starts)) == 4
+
+
+def test_shown_frames_are_spread_over_the_file(tmp_path):
+    record(tmp_path, episodes=5)
+    every = [(one.episode, image) for one in read_frames([tmp_path / NEGATIVES]) for image in one.images["wrist"]]
+    total, shown = spread_frames(tmp_path / NEGATIVES, 5)
+    assert total == len(every)
+    for position, (episode, frame) in zip(np.linspace(0, total - 1, 5).round().astype(int), shown, strict=True):
+        assert episode == every[position][0]
+        np.testing.assert_array_equal(frame["wrist"], every[position][1])
+    assert len(spread_frames(tmp_path / NEGATIVES, 1000)[1]) == total
+    assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
 def test_images_are_chosen_and_scaled(tmp_path):
