@@ -66,7 +66,7 @@ class ImportDemos:
     files: tyro.conf.Positional[tuple[Path, ...]]
     """Pickles, or folders of them. They are read without running what they may contain."""
     out: Path
-    """The demonstration file to write."""
+    """The demonstration file to write; a picture of it, under its name with .png, comes beside it."""
     target: tyro.conf.OmitArgPrefixes[Target] = field(default_factory=Target)
     options: tyro.conf.OmitArgPrefixes[SerlOptions] = field(default_factory=SerlOptions)
 
@@ -86,13 +86,18 @@ def import_demos(asked: ImportDemos, console: Console) -> None:
 
 
 def report(summary: DemoSummary, path: Path, console: Console) -> None:
-    """Print what a demonstration file holds."""
+    """Print what a demonstration file holds, and draw it beside it."""
+    from rl.episode_pictures import draw_demos
+
     console.print(
         f"{path}: {summary.episodes} episodes, {summary.successes} of them successful, {summary.transitions} "
         f"transitions, mean return {summary.return_mean:.3g}",
         highlight=False,
         soft_wrap=True,
     )
+    picture = path.with_suffix(".png")
+    draw_demos(path, picture)
+    console.print(f"{picture}: its returns, lengths, actions and images", highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ class ImportLeRobot:
     dataset: tyro.conf.Positional[Path]
     """The dataset's directory, the one that holds `meta`."""
     out: Path
-    """The demonstration file to write."""
+    """The demonstration file to write; a picture of it, under its name with .png, comes beside it."""
     target: tyro.conf.OmitArgPrefixes[Target] = field(default_factory=Target)
     final_reward: float | None = None
     """What the last step of every episode pays, for datasets without rewards, whose every episode is a success."""

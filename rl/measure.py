@@ -1,31 +1,36 @@
-"""Measuring a checkpoint: success rate with its confidence interval, and a video of the best episode."""
+"""Measuring a checkpoint: success rate with its confidence interval, a picture, a video of the best episode."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
 import imageio.v3 as imageio
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
 from rl.environments import make_env
+from rl.episode_pictures import draw_evaluation
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
 from rl.offline.bc import is_bc_run, load_bc_policy
 from rl.roles import load_policy
 from rl.utils.seeds import Seeds
 
+PICTURE = "eval.png"
 _FRAMES_PER_S = 25
 
 
 def run_eval(
     config: TrainConfig, checkpoint: Path | None, episodes: int, video: Path | None, console: Console
 ) -> dict[str, float]:
-    """Run episodes without exploration noise and print what came of them.
+    """Run episodes without exploration noise, with a progress bar, and print and draw what came of them.
 
     Returns:
         The summary that was printed; see `rl.common.evaluation.summarize`.
@@ -41,7 +46,8 @@ def run_eval(
         updates, policy = _load(config, checkpoint, env)
         act = partial(policy.sample_actions, argmax=True)
         seed = Seeds(config.seed).integer("eval")
-        found = run_episodes(act, env, episodes, seed, keep_best_frames=video is not None)
+        with _progress(console, episodes) as on_episode:
+            found = run_episodes(act, env, episodes, seed, keep_best_frames=video is not None, on_episode=on_episode)
     finally:
         env.close()
     summary = summarize(found)
@@ -64,8 +70,26 @@ def run_eval(
         )
     if video is not None:
         write_video(best_episode(found), video)
-        console.print(f"video    {video}", highlight=False)
+        console.print(f"video    {video}", highlight=False, soft_wrap=True)
+    if directory := config.out or (checkpoint and checkpoint.parent):
+        draw_evaluation(found, directory / PICTURE, f"{config.env}, checkpoint after {updates} updates")
+        console.print(f"picture  {directory / PICTURE}", highlight=False, soft_wrap=True)
     return summary
+
+
+@contextmanager
+def _progress(console: Console, episodes: int) -> Iterator[Callable[[Sequence[Episode]], None]]:
+    """A bar of episodes with the mean return and the successes so far."""
+    columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=episodes)
+
+        def on_episode(done: Sequence[Episode]) -> None:
+            mean = sum(episode.total_reward for episode in done) / len(done)
+            words = f"return {mean:.2f}, {sum(bool(episode.success) for episode in done)} successful"
+            bar.update(task, completed=len(done), description=words)
+
+        yield on_episode
 
 
 def _load(config: TrainConfig, checkpoint: Path | None, env: gym.Env) -> tuple[int, SacPolicy]:

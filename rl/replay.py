@@ -19,9 +19,11 @@ from rich.table import Table
 from rl.common.evaluation import Episode, best_episode
 from rl.data.journal import TransitionJournal
 from rl.data.schema import Batch, leaves, map_leaves
-from rl.environments import Adaptation, make_env
+from rl.environments import Adaptation, adapt, open_env
+from rl.episode_pictures import draw_replay
 from rl.errors import ConfigError, DataError
 from rl.measure import write_video
+from rl.tool_position import ToolPosition, find_tool_position
 
 _ADAPTATION = TypeAdapter(Adaptation)
 
@@ -31,7 +33,7 @@ class ReplayOptions:
     """Take the actions of recorded episodes again, in the same cell or in another one."""
 
     file: Annotated[Path, tyro.conf.Positional]
-    """Recorded episodes."""
+    """Recorded episodes; a picture of how the replay compares, under its name with -replay.png, comes beside it."""
     env: str | None = None
     """Gymnasium id; by default the one that the episodes were recorded in."""
     cell: str | None = None
@@ -67,6 +69,20 @@ class Comparison:
     deviation: list[float] = field(default_factory=list)
     """Largest difference of any number of the observation, after the reset and after each step."""
     frames: list[np.ndarray] = field(default_factory=list)
+    recorded_path: list[np.ndarray] = field(default_factory=list)
+    """Tool positions (3,) in metres, after the reset and after each step; none where the observations do not tell."""
+    replayed_path: list[np.ndarray] = field(default_factory=list)
+
+    def compare(self, recorded: Any, seen: Any, tool: ToolPosition | None) -> None:
+        """Take in one moment of both: how far they are apart, and where the tool is.
+
+        Raises:
+            DataError: they have other fields or shapes.
+        """
+        self.deviation.append(_difference(seen, recorded))
+        if tool is not None:
+            self.recorded_path.append(tool.of_one(recorded))
+            self.replayed_path.append(tool.of_one(seen))
 
     @property
     def is_exact(self) -> bool:
@@ -87,13 +103,16 @@ def read_episodes(path: Path) -> Iterator[Recorded]:
             yield Recorded(number, block.transitions, block.info["origin"])
 
 
-def replay_episode(env: gym.Env, recorded: Recorded, *, render: bool = False) -> Comparison:
+def replay_episode(
+    env: gym.Env, recorded: Recorded, *, render: bool = False, tool: ToolPosition | None = None
+) -> Comparison:
     """Start where the episode started, and take its actions until it ends.
 
     Args:
         env: built and adapted as for the recording; the cell may be another one.
         recorded: the episode.
         render: keep a frame of each step.
+        tool: where the observations have the tool's position, to keep its paths.
 
     Raises:
         DataError: the observations have other fields or shapes than the recorded ones.
@@ -101,7 +120,7 @@ def replay_episode(env: gym.Env, recorded: Recorded, *, render: bool = False) ->
     rows = recorded.transitions
     result = Comparison(recorded.number, len(recorded), recorded_reward=float(rows["rewards"].sum()))
     observation, _ = env.reset(seed=int(recorded.origin["seed"]))
-    result.deviation.append(_difference(observation, _row(rows["observations"], 0)))
+    result.compare(_row(rows["observations"], 0), observation, tool)
     for step in range(len(recorded)):
         if render:
             frame = env.render()
@@ -110,14 +129,14 @@ def replay_episode(env: gym.Env, recorded: Recorded, *, render: bool = False) ->
         observation, reward, terminated, truncated, info = env.step(rows["actions"][step])
         result.total_reward += float(reward)
         result.success = bool(np.all(info["success"])) if "success" in info else None
-        result.deviation.append(_difference(observation, _row(rows["next_observations"], step)))
+        result.compare(_row(rows["next_observations"], step), observation, tool)
         if terminated or truncated:
             break
     return result
 
 
 def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
-    """Replay the chosen episodes, and print how each of them compares with its recording.
+    """Replay the chosen episodes, and print and draw how each of them compares with its recording.
 
     Raises:
         ConfigError: no such episode, or no environment is known.
@@ -127,26 +146,39 @@ def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
     missing = set(options.episodes) - {one.number for one in chosen}
     if missing or not chosen:
         raise ConfigError(f"{options.file} has no episode {', '.join(map(str, sorted(missing))) or 'at all'}")
-    with closing(_environment(options, chosen[0].origin)) as env:
+    origin = chosen[0].origin
+    with closing(_open(options, origin)) as raw:
+        tool, env = find_tool_position(raw.observation_space), adapt(raw, _adaptation(origin))
         results = [
-            replay_episode(env, one, render=options.video is not None)
+            replay_episode(env, one, render=options.video is not None, tool=tool)
             for one in track(chosen, "replaying", console=console, transient=True)
         ]
     console.print(_table(results))
+    picture = options.file.with_name(f"{options.file.stem}-replay.png")
+    draw_replay(
+        [one.deviation for one in results],
+        [(np.array(one.recorded_path), np.array(one.replayed_path)) for one in results if one.recorded_path],
+        picture,
+        f"{options.file.name}, {len(results)} episodes replayed",
+    )
+    console.print(f"picture  {picture}", highlight=False, soft_wrap=True)
     if options.video is not None:
         episodes = [Episode(one.total_reward, one.steps, one.success, frames=one.frames) for one in results]
         write_video(best_episode(episodes), options.video)
-        console.print(f"video    {options.video}", highlight=False)
+        console.print(f"video    {options.video}", highlight=False, soft_wrap=True)
     return results
 
 
-def _environment(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
+def _open(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
     env_id = options.env or origin.get("env")
     if env_id is None:
         raise ConfigError(f"{options.file} does not name its environment: give --env")
+    return open_env(env_id, options.cell, "rgb_array" if options.video else None)
+
+
+def _adaptation(origin: Mapping[str, Any]) -> Adaptation:
     known = {item.name for item in fields(Adaptation)}
-    adaptation = _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
-    return make_env(env_id, options.cell, adaptation, "rgb_array" if options.video else None)
+    return _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
 
 
 def _row(tree: Any, index: int) -> Any:

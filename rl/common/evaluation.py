@@ -43,7 +43,13 @@ def evaluate(policy_fn: Policy, env: gym.Env, episodes: int, seed: int) -> dict[
 
 
 def run_episodes(
-    policy_fn: Policy, env: gym.Env, episodes: int, seed: int, *, keep_best_frames: bool = False
+    policy_fn: Policy,
+    env: gym.Env,
+    episodes: int,
+    seed: int,
+    *,
+    keep_best_frames: bool = False,
+    on_episode: Callable[[Sequence[Episode]], None] = lambda done: None,
 ) -> list[Episode]:
     """Run a policy until each episode terminates or is truncated.
 
@@ -53,6 +59,7 @@ def run_episodes(
         episodes: how many, at least 1.
         seed: seeds the first reset; later resets continue the environment's own generator.
         keep_best_frames: render every step and keep the frames of the best episode (not of all: they are large).
+        on_episode: told after each episode what is done so far.
     """
     if episodes < 1:
         raise ConfigError(f"an evaluation needs at least 1 episode, not {episodes}")
@@ -63,6 +70,7 @@ def run_episodes(
             best = best_episode(done)
             for episode in done:
                 episode.frames = episode.frames if episode is best else []
+        on_episode(done)
     return done
 
 
