@@ -71,6 +71,12 @@ class BoxTest:
         return x_low <= x <= x_high and y_low <= y <= y_high and z_low <= z <= z_high
 
 
+def distance_outside(pose: np.ndarray, box: WorkspaceBox) -> tuple[float, float]:
+    """How far a pose (7,) is from the box, in m and in rad; (0, 0) inside."""
+    nearest = clip_pose(pose, box)
+    return math.dist(pose[:3].tolist(), nearest[:3].tolist()), _angle(pose[3:], nearest[3:])
+
+
 def is_inside(pose: np.ndarray, box: WorkspaceBox) -> bool:
     """True when a pose (7,) lies in the box, up to 1e-9 m and rad of rounding."""
     return BoxTest(box).contains(pose.tolist())

@@ -17,7 +17,7 @@ class ArmMotion:
     """How fast, in which steps, how exactly, and where the tool may be on its way."""
 
     workspace: WorkspaceBox
-    """Every target on the way is brought into it."""
+    """Every target on the way is in it, or leads back to it."""
     period_s: float
     """Time between two targets."""
     speed_m_s: float = 0.15
@@ -33,7 +33,8 @@ class ArmMotion:
     def run(self, workcell: Workcell, goal: np.ndarray) -> CellState:
         """Move from the measured pose to `goal` (7,), on a straight line and the shortest arc, and come to rest there.
 
-        A start outside the box is brought into it first. Returns the state on arrival, whose `accepted` is `goal`.
+        A start outside the box is brought into it first, in steps like all others. Returns the state on arrival, whose
+        `accepted` is `goal`.
 
         Raises:
             MotionFailed: the tool did not come to rest at the goal in time; it goes on pushing towards it.
@@ -45,13 +46,21 @@ class ArmMotion:
         return self._come_to_rest(workcell, state, goal)
 
     def targets(self, start: np.ndarray, goal: np.ndarray) -> list[np.ndarray]:
-        """Poses (7,) on the way, all inside the box, `goal` the last of them."""
-        distance_m = spatial.distance_between(start, goal)
-        angle_rad = spatial.angle_between(start[3:], goal[3:])
+        """Poses (7,) on the way, `goal` the last of them; those outside the box are each nearer to it than the last.
+
+        No two in a row, `start` before the first, differ by more than the speeds allow in a period.
+        """
+        entry = clip_pose(start, self.workspace)
+        inside = [clip_pose(pose, self.workspace) for pose in self._steps(entry, goal)]
+        return [*self._steps(start, entry), *inside[:-1], goal]
+
+    def _steps(self, start: np.ndarray, end: np.ndarray) -> list[np.ndarray]:
+        """Evenly spaced poses (7,) from `start`, which is left out, to `end`; none where the two are one."""
+        distance_m = spatial.distance_between(start, end)
+        angle_rad = spatial.angle_between(start[3:], end[3:])
         duration_s = max(distance_m / self.speed_m_s, angle_rad / self.speed_rad_s)
-        count = max(1, math.ceil(duration_s / self.period_s - 1e-9))
-        way = [spatial.interpolate(start, goal, number / count) for number in range(1, count)]
-        return [*(clip_pose(pose, self.workspace) for pose in way), goal]
+        count = math.ceil(duration_s / self.period_s - 1e-9)
+        return [spatial.interpolate(start, end, number / count) for number in range(1, count + 1)]
 
     def _come_to_rest(self, workcell: Workcell, state: CellState, goal: np.ndarray) -> CellState:
         command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=goal)

@@ -37,7 +37,8 @@ def env_in(cell, config=REACH_POSE, task=FrankaTask):
 
 def real_cell(clock=None, **overrides):
     """The fake devices as a real cell has them: nothing can be placed. Time is a counter, so that tests do not wait."""
-    cell = make_workcell("fake", clock="real", world=None, trackers={}, limits=SafetyLimits(), **overrides)
+    options = {"clock": "real", "world": None, "trackers": {}, "limits": SafetyLimits()} | overrides
+    cell = make_workcell("fake", **options)
     clock = clock or ManualClock()
     cell.clock = clock
     for device in (cell.gripper, innermost(cell.robot), *cell.cameras.values()):
@@ -336,6 +337,18 @@ def test_a_way_that_starts_outside_leads_in_by_small_steps_and_stays_inside(offs
         assert now_rad <= was_rad + 1e-6
         assert now_m + now_rad < was_m + was_rad or was_m + was_rad < 1e-9
         was_m, was_rad = now_m, now_rad
+
+
+def test_an_arm_that_was_pushed_out_of_the_cell_s_own_box_comes_back_at_a_reset():
+    config = replace(REACH_POSE, reset_xy_m=0.0, reset_rz_rad=0.0)
+    limits = SafetyLimits(workspace=config.workspace, max_translation_step_m=0.04, max_rotation_step_rad=0.2)
+    cell = real_cell(limits=limits)
+    env = env_in(cell, config)
+    env.reset()
+    innermost(cell.robot).move_to_joint_positions(np.array((0.9, 0.5, 0.02, np.pi, 0.0, 1.2, 0.0)))
+    observation, _ = env.reset()
+    assert spatial.distance_between(observation["state"]["tcp_pose"], REACH_POSE.start) < 0.01
+    env.close()
 
 
 def test_a_vector_of_them_resets_by_itself():

@@ -12,6 +12,7 @@ import robotkit as rk
 from robotkit.devices import CellContext
 from robotkit.drivers.fake import FakeRobot, ManualClock
 from robotkit.safety import SafetyWrapper, Watchdog, make_safe
+from robotkit.workspace import is_inside
 
 
 class Recorder(FakeRobot):
@@ -106,6 +107,36 @@ def test_speed_counts_the_time_between_targets():
         arm.send(second)
     clock.advance(0.0501)
     arm.send(second)
+
+
+def test_an_arm_outside_the_box_may_be_asked_for_nothing_but_to_come_nearer():
+    at = np.array((0.45, 0.0, 0.3))
+    box = rk.WorkspaceBox(
+        position_min_m=at - 0.1,
+        position_max_m=at + 0.1,
+        reference_quaternion_xyzw=(1.0, 0.0, 0.0, 0.0),
+        rotation_vector_min_rad=(-0.2, -0.2, -0.2),
+        rotation_vector_max_rad=(0.2, 0.2, 0.2),
+    )
+    arm, body, clock = safe_arm(rk.SafetyLimits(workspace=box))
+    body.move_to_joint_positions(np.array((0.45, 0.0, 0.3, np.pi, 0.0, 0.0, 0.0)))
+    with pytest.raises(rk.OutsideWorkspace, match=r"x = 0\.6"):
+        arm.send(shifted(arm, 0.15))
+    body.move_to_joint_positions(np.array((0.7, 0.0, 0.3, np.pi, 0.0, 0.4, 0.0)))
+    for farther in (
+        {"dx": 0.0},
+        {"dx": 0.01},
+        {"turn": 0.01},
+        {"dx": -0.05, "turn": 0.05},
+        {"dx": 0.05, "turn": -0.05},
+    ):
+        with pytest.raises(rk.OutsideWorkspace):
+            arm.send(shifted(arm, **farther))
+    assert body.sent == []
+    for _ in range(4):
+        arm.send(shifted(arm, -0.05, -0.05))
+        clock.advance(2.0)
+    assert is_inside(arm.get_state().tcp_pose_in_base, box)
 
 
 @pytest.mark.parametrize("forget", ["stop", "hold", "reset", "forget_target", "joint"])
