@@ -5,25 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from envs.tasks.franka_config import PRECISION
-from envs.tasks.insertion import InsertionConfig
-from robotkit.schema import ComplianceParams, WorkspaceBox
+from envs.tasks.insertion import GRIPPER_DOWN, InsertionConfig, box_over
+from robotkit.schema import ComplianceParams
 
 _X_M, _Y_M, _SEAT_M, _MOUTH_M, _REACH_M = 0.5, 0.0, 0.034, 0.044, 0.03
 """The tool over its target, the height of a seated cable's axis and of the clip's mouth, and the clip's distance."""
-_DOWN = (1.0, 0.0, 0.0, 0.0)
 _XY_M, _RZ_RAD, _TILT_RAD = 0.1, math.pi / 6, 0.01
 
 CABLE_VISION = InsertionConfig(
-    target_pose_in_base=(_X_M, _Y_M, _SEAT_M, *_DOWN),
-    reset_pose_in_base=(_X_M, _Y_M, _SEAT_M + 0.1, *_DOWN),
-    workspace=WorkspaceBox(
-        position_min_m=(_X_M - _XY_M, _Y_M - _XY_M, _SEAT_M - 0.001),
-        position_max_m=(_X_M + _XY_M, _Y_M + _XY_M, _SEAT_M + 0.1),
-        reference_quaternion_xyzw=_DOWN,
-        rotation_vector_min_rad=(-_TILT_RAD, -_TILT_RAD, -_RZ_RAD),
-        rotation_vector_max_rad=(_TILT_RAD, _TILT_RAD, _RZ_RAD),
-    ),
+    target_pose_in_base=(_X_M, _Y_M, _SEAT_M, *GRIPPER_DOWN),
+    reset_pose_in_base=(_X_M, _Y_M, _SEAT_M + 0.1, *GRIPPER_DOWN),
+    workspace=box_over((_X_M, _Y_M, _SEAT_M), _XY_M, below_m=0.001, above_m=0.1, tilt_rad=_TILT_RAD, turn_rad=_RZ_RAD),
     # SERL's 1 cm in height is the depth of the slot: a cable on top of the clip would count. Its twist means nothing.
     threshold_m=(0.01, 0.01, 0.005),
     threshold_rad=(math.pi, 0.3, 0.2),
@@ -31,13 +23,10 @@ CABLE_VISION = InsertionConfig(
     rotation_scale_rad=0.3,
     lead_m=0.05,
     lead_rad=0.3,
-    gripper_penalty=0.0,
     reset_xy_m=_XY_M,
     reset_rz_rad=_RZ_RAD,
     lift_m=0.05,
     compliance=ComplianceParams(),
-    precision=PRECISION,
-    image_keys=("wrist_1", "wrist_2"),
     part="cable",
     socket="clip",
     part_in_socket=(0.0, 0.0, _SEAT_M - _MOUTH_M, 0.0, 0.0, 0.0, 1.0),

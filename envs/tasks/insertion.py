@@ -10,19 +10,25 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.tasks.franka import FrankaTask
-from envs.tasks.franka_config import FrankaTaskConfig
+from envs.tasks.franka_config import PRECISION, FrankaTaskConfig
 from envs.tasks.task import Outcome
 from robotkit import InvalidConfiguration, Unsupported, spatial
-from robotkit.schema import CellState
+from robotkit.schema import CellState, ComplianceParams, WorkspaceBox
 from robotkit.schema.arrays import Array
 
 _POSE = Array(7, unit_quaternion=True)
 _FAR_M = 100.0
 
+GRIPPER_DOWN = (1.0, 0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class InsertionConfig(FrankaTaskConfig):
-    """The numbers of `FrankaTaskConfig`, and of part and socket."""
+    """The numbers of `FrankaTaskConfig`, some with the defaults of SERL's insertion tasks, and of part and socket."""
+
+    gripper_penalty: float = 0.0
+    precision: ComplianceParams | None = PRECISION
+    image_keys: tuple[str, ...] = ("wrist_1", "wrist_2")
 
     part: str = "part"
     """Tracker of what the gripper holds."""
@@ -118,3 +124,33 @@ class Insertion(FrankaTask):
     @staticmethod
     def _pose(state: CellState, tracker: str) -> np.ndarray:
         return state.poses[tracker].pose_in_base
+
+
+def box_over(
+    target_m: tuple[float, float, float],
+    xy_m: float,
+    *,
+    below_m: float,
+    above_m: float,
+    tilt_rad: float,
+    turn_rad: float,
+) -> WorkspaceBox:
+    """Where a tool that points down may be about its target, (3,) in the base frame.
+
+    Args:
+        target_m: where the tool is when the part is in.
+        xy_m: reach along x and along y.
+        below_m: reach downwards.
+        above_m: reach upwards.
+        tilt_rad: reach of the rotation vector along x and along y.
+        turn_rad: its reach along z.
+    """
+    x, y, z = target_m
+    turns = np.array((tilt_rad, tilt_rad, turn_rad))
+    return WorkspaceBox(
+        position_min_m=(x - xy_m, y - xy_m, z - below_m),
+        position_max_m=(x + xy_m, y + xy_m, z + above_m),
+        reference_quaternion_xyzw=GRIPPER_DOWN,
+        rotation_vector_min_rad=-turns,
+        rotation_vector_max_rad=turns,
+    )

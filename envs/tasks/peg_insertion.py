@@ -5,31 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from envs.tasks.franka_config import PRECISION
-from envs.tasks.insertion import InsertionConfig
-from robotkit.schema import ComplianceParams, WorkspaceBox
+from envs.tasks.insertion import GRIPPER_DOWN, InsertionConfig, box_over
+from robotkit.schema import ComplianceParams
 
 _X_M, _Y_M, _MOUTH_M, _DEPTH_M, _REACH_M = 0.5, 0.0, 0.05, 0.03, 0.055
 """The hole's axis, the height of its mouth, how deep it is, and from the tool point to the peg's tip."""
 _TARGET_M = _MOUTH_M - _DEPTH_M + _REACH_M
-_DOWN = (1.0, 0.0, 0.0, 0.0)
 _XY_M, _RZ_RAD, _TILT_RAD, _RISE_M = 0.05, math.pi / 6, 0.01, 0.1
 
 PEG_VISION = InsertionConfig(
-    target_pose_in_base=(_X_M, _Y_M, _TARGET_M, *_DOWN),
-    reset_pose_in_base=(_X_M, _Y_M, _TARGET_M + _RISE_M, *_DOWN),
-    workspace=WorkspaceBox(
-        position_min_m=(_X_M - _XY_M, _Y_M - _XY_M, _TARGET_M),
-        position_max_m=(_X_M + _XY_M, _Y_M + _XY_M, _TARGET_M + _RISE_M),
-        reference_quaternion_xyzw=_DOWN,
-        rotation_vector_min_rad=(-_TILT_RAD, -_TILT_RAD, -_RZ_RAD),
-        rotation_vector_max_rad=(_TILT_RAD, _TILT_RAD, _RZ_RAD),
+    target_pose_in_base=(_X_M, _Y_M, _TARGET_M, *GRIPPER_DOWN),
+    reset_pose_in_base=(_X_M, _Y_M, _TARGET_M + _RISE_M, *GRIPPER_DOWN),
+    workspace=box_over(
+        (_X_M, _Y_M, _TARGET_M), _XY_M, below_m=0.0, above_m=_RISE_M, tilt_rad=_TILT_RAD, turn_rad=_RZ_RAD
     ),
     threshold_m=(0.01, 0.01, 0.01),
     threshold_rad=(0.2, 0.2, 0.2),
     translation_scale_m=0.02,
     rotation_scale_rad=0.1,
-    gripper_penalty=0.0,
     reset_xy_m=_XY_M,
     reset_rz_rad=_RZ_RAD,
     lift_m=0.1,
@@ -39,8 +32,6 @@ PEG_VISION = InsertionConfig(
         rotational_clip_min=(-0.02, -0.02, -0.02),
         rotational_clip_max=(0.02, 0.02, 0.02),
     ),
-    precision=PRECISION,
-    image_keys=("wrist_1", "wrist_2"),
     part="peg",
     socket="socket",
     part_in_socket=(0.0, 0.0, -_DEPTH_M, 0.0, 0.0, 0.0, 1.0),

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import robotkit as rk
 from envs.core import ManipulationEnv
+from envs.tasks.cable_routing import CABLE
 from envs.tasks.franka import franka_actions
 from envs.tasks.insertion import Insertion
+from envs.tasks.pcb_insertion import PCB
+from envs.tasks.peg_insertion import PEG
+
+TASKS = {
+    "peg": ("mujoco-peg-insertion", PEG),
+    "pcb": ("mujoco-pcb-insertion", PCB),
+    "cable": ("mujoco-cable-routing", CABLE),
+}
+"""Cell and numbers of every insertion task."""
 
 
 def insertion_env(cell, config, **overrides):
