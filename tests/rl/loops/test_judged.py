@@ -32,15 +32,17 @@ def facts(**changes):
     return base | {"episodes": {}, "frames": {}} | changes
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """A classifier that nobody trained, with a threshold that everything reaches."""
-    torch.manual_seed(0)
-    folder = tmp_path / "classifier"
+def store_untrained(folder: Path, threshold: float) -> Path:
+    """A classifier that nobody trained; everything reaches a threshold of 0."""
     folder.mkdir()
     network = make_classifier(0, sample_of(("front",), SHAPE), ENCODER)
-    save_reward_classifier(folder, network, facts(threshold=0.0))
+    save_reward_classifier(folder, network, facts(threshold=threshold))
     return folder
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return store_untrained(tmp_path / "classifier", 0.0)
 
 
 class Bright(RewardClassifier):

@@ -1,0 +1,48 @@
+"""A run that a reward classifier pays: recorded, trained by processes of their own, measured against the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl.__main__ import main
+from rl.data.journal import TransitionJournal
+from rl.roles import JOURNAL
+from tests.end_to_end.runs import end, free_port, start
+from tests.end_to_end.test_pixel_training import TINY
+from tests.rl.loops.test_judged import store_untrained
+
+ENV = ("--env", "tests.support.sighted_env:Lamp-v0")
+LOOK = ("--frame-stack", "2", "--images.frames", "2", "--images.size", "32")
+OPERATOR = ("--operator", "tests.support.sighted_env:Blinker")
+
+
+def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Everything passes this classifier, so that each episode ends at its first step, paid, with the lamp on or off."""
+    judge = ("--reward-classifier", str(store_untrained(tmp_path / "classifier", threshold=0.0)))
+    demos, out, port = tmp_path / "demos.sqlite", tmp_path / "run", free_port()
+    main(["record-demos", *ENV, *OPERATOR, *LOOK, *judge, "--sees-images", "--episodes", "3", "--out", str(demos)])
+    sizes = ("--link.port", port, "--steps", "60", "--checkpoint-every", "0")
+    common = (*TINY, *ENV, *judge, *sizes, "--replay.demos", demos)
+    logs = [tmp_path / "learner.log", tmp_path / "actor.log"]
+    learner = start("learner", *common, "--out", out, log=logs[0])
+    actor = start("actor", *common, log=logs[1])
+    try:
+        assert learner.wait(120) == 0, logs[0].read_text()
+        assert actor.wait(60) == 0, logs[1].read_text()
+    finally:
+        end(learner, actor)
+    with TransitionJournal(out / JOURNAL, read_only=True) as journal:
+        batches = [batch for _, batch in journal.read()]
+    for name, value in (("rewards", 1.0), ("masks", 0.0)):
+        np.testing.assert_array_equal(np.concatenate([batch[name] for batch in batches]), value)
+    assert '"episode/env_success"' in (out / "metrics.jsonl").read_text()
+    capsys.readouterr()
+    main(["eval", "--out", str(out), "--episodes", "4"])
+    printed = capsys.readouterr().out
+    successes = round(4 * float(printed.split("success  ")[1].split("%")[0]) / 100)
+    assert f"verdicts {4 - successes} false successes and 0 missed ones" in printed
