@@ -111,6 +111,11 @@ class EncodingWrapper(nn.Module):
         }
         return {key: value for key, value in observations.items() if key not in self.image_keys} | maps
 
+    def arrange_maps(self, observations: Observation) -> dict[str, Tensor]:
+        """A batch of observations whose feature maps lie in memory as `PooledEncoder.arrange` wants them."""
+        held = {key + MAP: self._camera(key) for key in self.image_keys if key + MAP in observations}
+        return dict(observations) | {name: camera.arrange(observations[name]) for name, camera in held.items()}
+
     def dropout_widths(self) -> list[int]:
         """Features under dropout, of each encoder that has it, in the order in which they run."""
         return [width for key in self.image_keys if (width := self._camera(key).dropout_width)]

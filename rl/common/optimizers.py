@@ -96,7 +96,32 @@ class Adam:
             grads = clip_by_global_norm(grads, self.config.clip_grad_norm)
         rate = self.learning_rate()
         self.count.add_(1)
-        return self._adam(list(grads), rate)
+        # The compiler joins the written-out algorithm into one pass by itself; torch has one ready for a CPU.
+        is_ready = self.count.device.type == "cpu" and not torch.compiler.is_compiling()
+        steps = (self._joined if is_ready else self._adam)(list(grads), rate)
+        if self.config.weight_decay:
+            torch._foreach_sub_(steps, torch._foreach_mul(self.parameters, rate * self.config.weight_decay))
+        return steps
+
+    def _joined(self, grads: list[Tensor], rate: Tensor) -> list[Tensor]:
+        """The same as `_adam` in one pass over the memory instead of eight."""
+        steps = [torch.zeros_like(mu) for mu in self.mu]
+        # It walks through the memory of all its arguments in step, whatever their strides say.
+        grads = [
+            grad if grad.stride() == mu.stride() else torch.empty_like(mu).copy_(grad)
+            for grad, mu in zip(grads, self.mu, strict=True)
+        ]
+        beta1, beta2 = self.betas
+        # An infinite count turns its own correction of the bias off: optax's is rounded to float32, 1e-5 at first.
+        never = [torch.full((), torch.inf)] * len(steps)
+        count = self.count.to(torch.float32)
+        root = (1 - beta2**count).sqrt()
+        torch._fused_adam_(
+            steps, grads, self.mu, self.nu, [], never,
+            lr=rate * root / (1 - beta1**count), beta1=beta1, beta2=beta2, weight_decay=0.0,
+            eps=self.eps * root.item(), amsgrad=False, maximize=False,
+        )  # fmt: skip
+        return steps
 
     def _adam(self, grads: list[Tensor], rate: Tensor) -> list[Tensor]:
         beta1, beta2 = self.betas
@@ -107,10 +132,7 @@ class Adam:
         # The scalars are joined first: per element one root, one division and two products remain.
         scale = torch._foreach_mul(torch._foreach_sqrt(self.nu), (1 - beta2**count).rsqrt())
         torch._foreach_add_(scale, self.eps)
-        steps = torch._foreach_div(torch._foreach_mul(self.mu, -rate / (1 - beta1**count)), scale)
-        if self.config.weight_decay:
-            torch._foreach_sub_(steps, torch._foreach_mul(self.parameters, rate * self.config.weight_decay))
-        return list(steps)
+        return list(torch._foreach_div(torch._foreach_mul(self.mu, -rate / (1 - beta1**count)), scale))
 
     def state_dict(self) -> dict[str, Any]:
         """Moments and count: what an exact continuation needs."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rl.errors import ConfigError
 from rl.networks.layers import Dense, LayerNorm
 from rl.networks.mlp import Train, dropout
-from rl.vision.spatial import SpatialLearnedEmbeddings, SpatialSoftmax
+from rl.vision.spatial import SpatialLearnedEmbeddings, SpatialSoftmax, channel_major
 
 EMBEDDING_DROPOUT = 0.1
 """Share of the learned embeddings that is dropped while training."""
@@ -62,7 +62,9 @@ class PooledEncoder(nn.Module, ABC):
     def pool(self, x: Tensor, train: Train) -> Tensor:
         """Pool (batch, height, width, channels) to (batch, features); "none" keeps the map."""
         if self.embeddings is not None:
-            return dropout(self.embeddings(x), EMBEDDING_DROPOUT, train)
+            embedded = self.embeddings(x)
+            # They come transposed, which a product takes as it is, but which does not lie as masks do.
+            return dropout(embedded.contiguous(), EMBEDDING_DROPOUT, train) if train else embedded
         if self.softmax is not None:
             return self.softmax(x)
         if self.pooling_method == "none":
@@ -72,6 +74,10 @@ class PooledEncoder(nn.Module, ABC):
     @abstractmethod
     def feature_map(self, images: Tensor) -> Tensor:
         """Map pixels (batch, height, width, channels) to what `head` takes: all that precedes the pooling."""
+
+    def arrange(self, maps: Tensor) -> Tensor:
+        """The same feature maps in the order of memory that the pooling reads: done once for all who pool them."""
+        return maps if self.embeddings is None else channel_major(maps)
 
     @property
     def dropout_width(self) -> int:

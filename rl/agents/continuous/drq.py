@@ -17,12 +17,13 @@ from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_policy_module
 from rl.common.common import parameters_of
 from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
-from rl.common.encoding import EncodingWrapper
+from rl.common.encoding import EncodingWrapper, Observation
 from rl.common.typing import Batch, Metrics, NetworkNames, Observations
 from rl.networks.actor_critic_nets import Critic, Policy
 from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.layers import init_parameters
 from rl.networks.mlp import MLP
+from rl.vision.draws import draw_kept
 from rl.vision.pooling import EMBEDDING_DROPOUT
 
 __all__ = ["Crops", "DrQAgent", "DrqConfig", "make_drq_policy"]
@@ -191,7 +192,8 @@ class DrQAgent(SACAgent):
         batch = self.augment(batch, crops)
         if frozen_trunk(self.encoder) is None:
             return batch
-        return {**batch, **{key: self.frozen_maps(batch[key]) for key in ("observations", "next_observations")}}
+        moments = {when: self.frozen_maps(batch[when]) for when in ("observations", "next_observations")}
+        return {**batch, **{when: self.encoder.arrange_maps(maps) for when, maps in moments.items()}}
 
     @torch.no_grad()
     def frozen_maps(self, observations: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -217,10 +219,10 @@ class DrQAgent(SACAgent):
         trains_critic = not self.critics.isdisjoint(names)
         then = batch["next_observations"]
         with torch.set_grad_enabled(trains_critic):
-            found = {"observations": self.encoder.encode_maps(batch["observations"])}
+            found = {"observations": _arranged_maps(self.encoder, batch["observations"])}
         with torch.no_grad():
             if trains_critic or "temperature" in names:
-                found["next_observations"] = self.encoder.encode_maps(then)
+                found["next_observations"] = _arranged_maps(self.encoder, then)
             if trains_critic:
                 slow = then if frozen_trunk(self.encoder) is None else found["next_observations"]
                 found["target_next_observations"] = self._slow_encoder.encode_maps(slow)
@@ -231,10 +233,14 @@ class DrQAgent(SACAgent):
         return cast(EncodingWrapper, self.state.targets["critic"].encoder)
 
     def _draw_masks(self, *rows: int) -> Masks:
-        def draw(width: int) -> Tensor:
-            return torch.rand((*rows, width), generator=self.generator, device=self.device) >= EMBEDDING_DROPOUT
+        return tuple(
+            draw_kept((*rows, width), EMBEDDING_DROPOUT, self.generator, self.device)
+            for width in self.encoder.dropout_widths()
+        )
 
-        return tuple(draw(width) for width in self.encoder.dropout_widths())
+
+def _arranged_maps(encoder: EncodingWrapper, observations: Observation) -> dict[str, Tensor]:
+    return encoder.arrange_maps(encoder.encode_maps(observations))
 
 
 def shape_pixel_modules(modules: nn.ModuleDict, sample: Any, action_dim: int) -> None:

@@ -24,6 +24,27 @@ def test_adam_is_torchs(weight_decay):
     torch.testing.assert_close(ours, [x.detach() for x in theirs], rtol=1e-4, atol=1e-5)
 
 
+def test_a_step_does_not_depend_on_the_layout_of_gradients_and_parameters():
+    kernel = torch.randn(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
+    stack = torch.randn(2, 6, 7)
+    grads = [torch.randn(4, 3, 5, 5), torch.randn(2, 7, 6).transpose(1, 2)]
+    odd, plain = make_optimizer([kernel, stack]), make_optimizer([kernel.contiguous(), stack])
+    for _ in range(3):
+        torch.testing.assert_close(
+            odd.updates(grads), plain.updates([g.contiguous() for g in grads]), rtol=1e-5, atol=1e-9
+        )
+
+
+def test_both_ways_to_compute_a_step_agree():
+    one, other = (make_optimizer([torch.randn(6, 5), torch.randn(3)], 1e-2) for _ in range(2))
+    for scale in (1e-6, 1.0, 1e3):
+        grads = [scale * torch.randn(6, 5), scale * torch.randn(3)]
+        rate = one.learning_rate()
+        one.count.add_(1)
+        torch.testing.assert_close(one._adam(grads, rate), other.updates(grads), rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=1e-5, atol=1e-12)
+
+
 def test_a_schedule_warms_up_from_zero_and_ends_where_the_cosine_does():
     rates = make_schedule(1.0, warmup_steps=4, cosine_decay_steps=12)(torch.arange(20))
     torch.testing.assert_close(rates[:5], torch.arange(5) / 4)

@@ -2,7 +2,7 @@
 
 import torch
 
-from rl.vision.spatial import AddSpatialCoordinates, SpatialLearnedEmbeddings, SpatialSoftmax
+from rl.vision.spatial import AddSpatialCoordinates, SpatialLearnedEmbeddings, SpatialSoftmax, channel_major
 
 
 def test_spatial_softmax_finds_the_peak_of_a_square_map():
@@ -23,3 +23,21 @@ def test_embeddings_of_given_size_have_parameters_at_once():
     embeddings = SpatialLearnedEmbeddings(3, 4, 8, 5)
     assert embeddings.is_materialised
     assert embeddings(torch.randn(2, 3, 4, 8)).shape == (2, 40)
+
+
+def test_embeddings_are_each_channels_weighted_sums_in_any_layout_of_the_maps():
+    maps = torch.randn(6, 3, 4, 8)
+    embeddings = SpatialLearnedEmbeddings(3, 4, 8, 5)
+    expected = torch.einsum("bhwc,kchw->bck", maps, embeddings.weight).flatten(1)
+    for same in (maps, channel_major(maps), maps.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)):
+        torch.testing.assert_close(embeddings(same), expected)
+        torch.testing.assert_close(embeddings(same[2:5]), expected[2:5])
+    torch.testing.assert_close(embeddings(maps[0]), expected[0])
+
+
+def test_maps_that_are_channel_major_already_are_not_copied():
+    maps = torch.randn(6, 3, 4, 8)
+    arranged = channel_major(maps)
+    assert torch.equal(arranged, maps)
+    for rows in (arranged, arranged[2:5]):
+        assert channel_major(rows).data_ptr() == rows.data_ptr()
