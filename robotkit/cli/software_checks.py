@@ -22,14 +22,16 @@ _TIMEOUT_S = 60.0
 _TORCH_PROBE = "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else '')"
 _MUJOCO_PROBE = "import mujoco; mujoco.MjModel.from_xml_string('<mujoco/>')"
 _GL_PROBE = """
-import mujoco
-model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size="1"/></worldbody></mujoco>')
-data = mujoco.MjData(model)
-mujoco.mj_forward(model, data)
-with mujoco.Renderer(model, 32, 32) as renderer:
-    renderer.update_scene(data)
-    assert renderer.render().any(), "the picture is black"
+import warnings
+from robotkit import make_workcell
+with warnings.catch_warnings(record=True) as caught, make_workcell("mujoco-pick-cube") as cell:
+    warnings.simplefilter("always")
+    picture = cell.cameras["front"].read().rgb
+casts_rays = [warning.message for warning in caught if warning.category.__name__ == "NoOpenGL"]
+assert not casts_rays, casts_rays[0]
+assert picture.any(), "the picture is black"
 """
+"""A picture as the simulator takes it, which chooses a backend by itself when MUJOCO_GL is not set."""
 
 
 def findings() -> Iterator[Finding]:
@@ -78,12 +80,16 @@ def simulator() -> Finding:
 
 def graphics() -> Finding:
     """Can images be rendered? Without a graphics library cameras cast rays instead."""
-    backend = os.environ.get("MUJOCO_GL") or "default"
+    backend = os.environ.get("MUJOCO_GL")
+    chosen = f"MUJOCO_GL={backend}" if backend else "the backend that the simulator chooses"
     if not probe(_GL_PROBE)[0]:
-        return Finding("GL", "ok", f"MuJoCo renders with MUJOCO_GL={backend}")
+        return Finding("GL", "ok", f"simulated cameras render with {chosen}")
+    if backend and not probe(_GL_PROBE, {"MUJOCO_GL": ""})[0]:
+        found = f"MuJoCo cannot render with {chosen}, but it can when nothing is set"
+        return Finding("GL", "warning", found, "unset MUJOCO_GL")
     for other in _GL_BACKENDS:
         if not probe(_GL_PROBE, {"MUJOCO_GL": other})[0]:
-            found = f"MuJoCo cannot render with MUJOCO_GL={backend}, but it can with {other}"
+            found = f"MuJoCo cannot render with {chosen}, but it can with {other}"
             return Finding("GL", "warning", found, f"export MUJOCO_GL={other}")
     return Finding(
         "GL",

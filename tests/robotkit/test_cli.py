@@ -56,6 +56,36 @@ def test_a_wrong_gl_backend_ends_the_probe_and_not_the_doctor(monkeypatch):
     assert "unset MUJOCO_GL" in finding.fix
 
 
+@pytest.mark.parametrize(
+    ("chosen", "works", "status", "fix"),
+    [
+        (None, {None, "egl"}, "ok", ""),
+        (None, {"egl"}, "warning", "export MUJOCO_GL=egl"),
+        ("glfw", {"glfw"}, "ok", ""),
+        ("glfw", {"", "egl"}, "warning", "unset MUJOCO_GL"),
+        ("glfw", {"osmesa"}, "warning", "export MUJOCO_GL=osmesa"),
+        (None, set(), "warning", "install a GL library"),
+    ],
+)
+def test_a_backend_is_recommended_only_where_cameras_do_not_render(monkeypatch, chosen, works, status, fix):
+    def probe(program, environment=None):
+        return "" if (environment or {"MUJOCO_GL": chosen})["MUJOCO_GL"] in works else "no OpenGL", ""
+
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("MUJOCO_GL", chosen)
+    monkeypatch.setattr(software_checks, "probe", probe)
+    finding = software_checks.graphics()
+    assert (finding.status, fix in finding.fix, bool(fix)) == (status, True, status == "warning")
+
+
+def test_the_doctor_renders_as_the_simulator_does(monkeypatch):
+    """The backend "disable" has no OpenGL, here and everywhere."""
+    monkeypatch.setenv("MUJOCO_GL", "disable")
+    error, _ = software_checks.probe(software_checks._GL_PROBE)
+    assert "cast rays" in error
+
+
 def test_a_probe_that_crashes_is_a_sentence():
     error, _ = software_checks.probe("import os; os.abort()")
     assert "code -6" in error
