@@ -1,9 +1,9 @@
-"""Laws of `DualArmEnv`: what concerns one arm leaves the other alone, and both stop together."""
+"""Laws of `DualArmEnv`: what concerns one arm leaves the other alone."""
 
 from __future__ import annotations
 
 import itertools
-import threading
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -28,17 +28,14 @@ from envs.wrappers import (
     SERLObsWrapper,
     TeleopIntervention,
 )
-from robotkit import DeviceFault, InvalidCommand, InvalidConfiguration, RobotStopped, make_workcell, teleops
-from robotkit.drivers.fake import ManualClock
+from robotkit import InvalidCommand, InvalidConfiguration, make_workcell, teleops
 from tests.envs.cells import made
 from tests.envs.pose_env import PoseEnv
 from tests.envs.test_frames import ACTIONS, POSES, float32
-from tests.envs.test_serl_task import innermost, real_cell
 
 ID = "DualFrankaReachPose-v0"
 CELLS = [pytest.param({"cell": "fake"}, id="fake"), pytest.param({}, id="mujoco")]
 NOTHING = np.zeros(14, np.float32)
-FAST = np.ones(14, np.float32)
 POLICY = np.linspace(-0.7, 0.7, 14).astype(np.float32)
 PUSH = np.array((0.0, 0.5, 0.0, 0.0, 0.0, -0.5))
 NUMBERS = st.integers(0, 2**32 - 1)
@@ -48,16 +45,6 @@ def pair(*poses):
     """A pair whose tools are where the test says; the arms' own environments besides."""
     arms = [PoseEnv(pose) for pose in poses] or [PoseEnv(), PoseEnv()]
     return DualArmEnv(*arms), *arms
-
-
-class OwnTime(ManualClock):
-    """A counter that says of itself what a wall clock does: that it goes on without being asked."""
-
-    is_lockstep = False
-
-
-def own_time_cell():
-    return real_cell(OwnTime())
 
 
 def reach_env(cell):
@@ -233,109 +220,6 @@ def test_a_task_may_judge_by_other_rules():
     assert (reward, info["success"], info["worse"]) == (0.75, True, "left")
 
 
-def fault(cell):
-    innermost(cell.robot).inject_fault("reflex")
-
-
-def recover(cells):
-    for cell in cells:
-        cell.robot.recover()
-
-
-def rest(cell):
-    """How far the arm still moves when time passes without a command, in metres."""
-    before = cell.get_state().robot.tcp_pose_in_base
-    cell.clock.advance(0.5)
-    return np.abs(cell.get_state().robot.tcp_pose_in_base - before)[:3].max()
-
-
-@pytest.mark.parametrize("make_cell", [lambda: make_workcell("fake"), own_time_cell], ids=["lockstep", "real"])
-@pytest.mark.parametrize("faulty", [0, 1], ids=["left", "right"])
-def test_when_one_arm_faults_both_hold_and_a_reset_begins_anew(make_cell, faulty):
-    cells = make_cell(), make_cell()
-    env = DualArmEnv(*(reach_env(cell) for cell in cells))
-    env.reset(seed=0)
-    for _ in range(3):
-        env.step(FAST)
-    moving = cells[1 - faulty].get_state().robot.tcp_twist_in_base[:3]
-    assert np.linalg.norm(moving) > 0.05, "it is on its way when the other one faults"
-    fault(cells[faulty])
-    with pytest.raises(DeviceFault) as caught:
-        env.step(POLICY)
-    assert [("left", "right")[faulty] in note for note in caught.value.__notes__] == [True]
-    assert [rest(cell) for cell in cells] == [0.0, 0.0]
-    with pytest.raises(ResetNeeded, match="failed"):
-        env.step(POLICY)
-    with pytest.raises(DeviceFault):
-        env.reset()
-    recover(cells)
-    env.reset()
-    env.step(POLICY)
-    env.close()
-    for cell in cells:
-        cell.disconnect()
-
-
-def test_a_latched_stop_of_one_arm_holds_the_other_and_stays_latched():
-    cells = make_workcell("fake"), make_workcell("fake")
-    env = DualArmEnv(*(reach_env(cell) for cell in cells))
-    env.reset(seed=0)
-    cells[1].robot.stop()
-    with pytest.raises(RobotStopped):
-        env.step(FAST)
-    assert rest(cells[0]) == 0.0, "the left arm, which had been commanded already"
-    with pytest.raises(RobotStopped):
-        env.reset()
-    env.close()
-    for cell in cells:
-        cell.disconnect()
-
-
-def test_an_error_of_the_hold_is_no_excuse_for_losing_the_fault(monkeypatch):
-    cells = own_time_cell(), own_time_cell()
-    env = DualArmEnv(*(reach_env(cell) for cell in cells))
-    env.reset(seed=0)
-    for cell in cells:
-        fault(cell)
-
-    def refuse():
-        raise ConnectionError("gone")
-
-    held = []
-    monkeypatch.setattr(cells[0].robot, "hold", refuse)
-    monkeypatch.setattr(cells[1].robot, "hold", lambda: held.append(1))
-    with pytest.raises(DeviceFault) as caught:
-        env.step(POLICY)
-    first, second, third = caught.value.__notes__
-    assert "the left arm" in first
-    assert "DeviceFault" in second, "the other arm's fault is told too"
-    assert "left arm could not be told to hold: ConnectionError('gone')" in third
-    assert held == [1]
-    env.close()
-
-
-def test_where_time_passes_by_itself_both_arms_are_commanded_at_once():
-    """Each arm's command waits here for the other's: one after the other, they would wait for ever."""
-    cells = own_time_cell(), own_time_cell()
-    env = DualArmEnv(*(reach_env(cell) for cell in cells))
-    env.reset(seed=0)
-    meeting = threading.Barrier(2, timeout=20.0)
-    for cell in cells:
-        send = cell.robot.send
-        cell.robot.send = lambda command, send=send: (meeting.wait(), send(command))[1]
-    for _ in range(3):
-        env.step(POLICY)
-    env.close()
-
-
-def test_simulated_arms_need_no_threads():
-    before = threading.active_count()
-    with made(ID, cell="fake") as env:
-        env.reset(seed=0)
-        env.step(POLICY)
-        assert threading.active_count() == before
-
-
 @pytest.mark.parametrize("action", [np.zeros(7), np.zeros(13), np.full(14, np.nan)], ids=["half", "short", "nan"])
 def test_an_action_that_is_none_reaches_neither_arm(action):
     env, left, right = pair()
@@ -405,9 +289,8 @@ def test_an_arm_that_cannot_be_closed_does_not_keep_the_other_open():
 def test_what_cannot_be_joined_is_refused():
     cell = make_workcell("fake")
     shared = [reach_env(cell), reach_env(cell)]
-    slow = ManipulationEnv(make_workcell("fake"), FrankaTask(REACH_POSE.__class__(**{
-        **REACH_POSE.__dict__, "control_period_s": 0.2, "reset_speed_m_s": 0.05, "reset_speed_rad_s": 0.2,
-    })), franka_actions(REACH_POSE))  # fmt: skip
+    calm = replace(REACH_POSE, control_period_s=0.2, reset_speed_m_s=0.05, reset_speed_rad_s=0.2)
+    slow = ManipulationEnv(make_workcell("fake"), FrankaTask(calm), franka_actions(calm))
     words = {
         "a workcell each": shared,
         "one control period": [reach_env(make_workcell("fake")), slow],
