@@ -106,6 +106,7 @@ def train(arguments: list[str]) -> None:
 
     config = _with_directory(parse_train_options("train", arguments))
     config.require_demos()
+    config.require_goals()
     claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
     run_train(config, StopSignal().listen(), Console())
 
@@ -117,6 +118,7 @@ def learner(arguments: list[str]) -> None:
     stop = StopSignal().listen()
     config = _with_directory(parse_train_options("learner", arguments))
     config.require_demos()
+    config.require_goals()
     run_learner_role(config, stop)
 
 

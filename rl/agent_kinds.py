@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,14 +20,18 @@ from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm
 from rl.agents.continuous.sac_hybrid_policy import make_hybrid_pixel_policy
 from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm
 from rl.agents.continuous.sac_policy import SacPolicy, make_policy
+from rl.agents.continuous.vice import VICEAgent, ViceConfig
 from rl.common.typing import Observations
 from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import FIELDS, SCALAR, Field
 from rl.errors import ConfigError
+from rl.goals import Batches, GoalBatches, load_goals
 from rl.link.messages import AgentSpec, build_space
 from rl.pixels import STATE
+
+logger = logging.getLogger(__name__)
 
 Buffer = ReplayBuffer | MemoryEfficientReplayBuffer
 
@@ -45,6 +50,14 @@ class AgentKind(ABC):
     @abstractmethod
     def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
         """A replay buffer whose batches this agent takes."""
+
+    def with_goals(self, config: TrainConfig, spec: AgentSpec, batches: Batches, replay: Buffer, seed: int) -> Batches:
+        """The batches with what an agent needs beside them that learns its own reward; for the others they stay.
+
+        Raises:
+            DataError, JournalError: the goals cannot be read, or show something else.
+        """
+        return batches
 
 
 class StateKind(AgentKind):
@@ -97,9 +110,33 @@ class PixelKind(AgentKind):
         )
 
 
+@dataclass(frozen=True)
+class ViceKind(PixelKind):
+    """A pixel agent with a classifier of its own, which needs images of success."""
+
+    def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
+        """See `AgentKind`."""
+        settings = pixel_settings(config, spec)
+        assert isinstance(settings, ViceConfig)
+        return VICEAgent.create_vice(_sample(spec), _sizes(spec)[1], settings, seed=seed, device=device)
+
+    def with_goals(self, config: TrainConfig, spec: AgentSpec, batches: Batches, replay: Buffer, seed: int) -> Batches:
+        """See `AgentKind`."""
+        settings = pixel_settings(config, spec)
+        assert isinstance(settings, ViceConfig)
+        if settings.encoder.pretrained_path is None:
+            logger.warning(
+                "VICE's classifier looks through a ResNet-10 with random weights: give --vice.encoder.pretrained-path"
+            )
+        goals = load_goals(config.goals, build_space(spec.observation), settings.classifier_cameras, seed)
+        logger.info("%d images of success from %s", len(goals), ", ".join(map(str, config.goals)))
+        return GoalBatches(batches, replay, goals, config.batch_size)
+
+
 KINDS: Mapping[str, AgentKind] = {
     "sac": StateKind(),
     "drq": PixelKind(DrQAgent, make_drq_policy),
+    "vice": ViceKind(VICEAgent, make_drq_policy),
     "hybrid-single": PixelKind(DrQAgentHybridSingleArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
     "hybrid-dual": PixelKind(DrQAgentHybridDualArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
 }

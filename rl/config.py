@@ -13,6 +13,7 @@ from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_hybrid_dual import DualArmConfig
 from rl.agents.continuous.sac_hybrid_single import SingleArmConfig
+from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoders import EncoderConfig
 from rl.environments import Adaptation
 from rl.errors import ConfigError
@@ -22,6 +23,7 @@ TOKEN_VARIABLE = "RL_LINK_TOKEN"
 
 _ALL_CAMERAS = EncoderConfig(image_keys=None)
 _DRQ = DrqConfig(encoder=_ALL_CAMERAS)
+_VICE = ViceConfig(encoder=_ALL_CAMERAS)
 _HYBRID_SINGLE = SingleArmConfig(encoder=_ALL_CAMERAS)
 _HYBRID_DUAL = DualArmConfig(encoder=_ALL_CAMERAS)
 
@@ -94,11 +96,11 @@ class TrainConfig:
 
     preset: str = "default"
     """Settings to start from: default, serl (SERL's own), demo (learns from demonstrations), hil (with a person beside
-    it), drq and drq-demo, which are serl and demo from images, and drq-judged, which a reward classifier pays; other
-    options change single values."""
-    agent: Literal["sac", "drq", "hybrid-single", "hybrid-dual"] = "sac"
-    """`sac` learns from vectors, the others from images and state: `drq`, and HIL-SERL's agents for one arm or two,
-    whose grippers have a critic of their own."""
+    it), drq and drq-demo, which are serl and demo from images, drq-judged, which a reward classifier pays, and vice,
+    which learns its reward; other options change single values."""
+    agent: Literal["sac", "drq", "vice", "hybrid-single", "hybrid-dual"] = "sac"
+    """`sac` learns from vectors, the others from images and state: `drq`; `vice`, which learns its reward from --goals;
+    and HIL-SERL's agents for one arm or two, whose grippers have a critic of their own."""
     env: str = "envs:PandaPickCube-v0"
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
@@ -111,6 +113,9 @@ class TrainConfig:
     reward_classifier: Path | None = None
     """Directory of `train-classifier` whose verdict is the only reward and ends the episode; the environment's own
     reward by default. Demonstrations are recorded with the same one."""
+    goals: tuple[Path, ...] = ()
+    """Files of frames that show success, `positives.sqlite` of `record-success`: all that `--agent vice` is told of the
+    task."""
     frame_stack: int = 1
     """Newest observations that the agent sees together; two or three show what a single one hides, such as
     accelerations. Demonstrations are recorded with the same number."""
@@ -162,6 +167,8 @@ class TrainConfig:
     """Settings of `--agent sac`."""
     drq: DrqConfig = _DRQ
     """Settings of `--agent drq`."""
+    vice: ViceConfig = _VICE
+    """Settings of `--agent vice`."""
     hybrid_single: SingleArmConfig = _HYBRID_SINGLE
     """Settings of `--agent hybrid-single`."""
     hybrid_dual: DualArmConfig = _HYBRID_DUAL
@@ -205,6 +212,14 @@ class TrainConfig:
             )
         if self.replay.interventions < 0:
             raise ConfigError(f"--replay.interventions must be positive or 0, not {self.replay.interventions}")
+        if self.goals and self.agent != "vice":
+            raise ConfigError(
+                f"--goals is what --agent vice learns its reward from: --agent {self.agent} has no use for it"
+            )
+        if self.agent == "vice" and self.replay.n_step > 1:
+            raise ConfigError(
+                f"--agent vice judges one step at a time: --replay.n-step must be 1, not {self.replay.n_step}"
+            )
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")
 
@@ -214,6 +229,16 @@ class TrainConfig:
             raise ConfigError(
                 "--replay.interventions mixes what a person does with demonstrations from the first update on: record "
                 "some with `python -m rl record-demos` and give --replay.demos FILE"
+            )
+
+    def require_goals(self) -> None:
+        """Raise `ConfigError` when an agent that learns its reward is shown no success."""
+        missing = [str(path) for path in self.goals if not path.is_file()]
+        if self.agent == "vice" and (missing or not self.goals):
+            what = f"there is no {', '.join(missing)}" if missing else "no file of them is given"
+            raise ConfigError(
+                f"--agent vice learns its reward from frames of success, and {what}: record some with "
+                "`python -m rl record-success` and give --goals DIRECTORY/positives.sqlite"
             )
 
     def adaptation(self) -> Adaptation:
@@ -227,7 +252,12 @@ class TrainConfig:
 
     def pixel_settings(self) -> DrqConfig | None:
         """The settings of an agent that sees images; None for one that does not."""
-        settings = {"drq": self.drq, "hybrid-single": self.hybrid_single, "hybrid-dual": self.hybrid_dual}
+        settings: dict[str, DrqConfig] = {
+            "drq": self.drq,
+            "vice": self.vice,
+            "hybrid-single": self.hybrid_single,
+            "hybrid-dual": self.hybrid_dual,
+        }
         return settings.get(self.agent)
 
     def directory(self) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
+from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig
@@ -142,6 +143,15 @@ def drq_judged() -> TrainConfig:
     return replace(base, preset="drq-judged", drq=replace(base.drq, reward_bias=-1.0))
 
 
+def vice() -> TrainConfig:
+    """`drq` without a reward: a classifier that is trained along learns it from --goals; give --replay.demos too.
+
+    Its classifier looks through a ResNet-10, whatever the encoder: --vice.encoder.pretrained-path gives it weights.
+    """
+    settings = ViceConfig(encoder=EncoderConfig(image_keys=None), actor_on_last_slice=True)
+    return replace(drq(), preset="vice", agent="vice", vice=settings.as_in_serl())
+
+
 def hil() -> TrainConfig:
     """Sparse rewards with a person at hand, as in HIL-SERL; give --env, --human, --replay.demos.
 
@@ -181,6 +191,7 @@ PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "drq": drq,
     "drq-demo": drq_demo,
     "drq-judged": drq_judged,
+    "vice": vice,
     "hil": hil,
 }
 

@@ -25,7 +25,7 @@ from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
 from rl.data.schema import TransitionSchema
 from rl.environments import make_env
-from rl.errors import CheckpointNotFound
+from rl.errors import CheckpointNotFound, ConfigError
 from rl.feed import Feed
 from rl.learner import LearnerLoop, Progress, Rhythm, Stop
 from rl.link.client import LearnerLink
@@ -71,6 +71,8 @@ def run_learner_role(config: TrainConfig, stop: Stop) -> None:
     tune_backends(device)
     with joined_team(device) as team, Orders(team) if team.size > 1 else nullcontext() as orders:
         team.share_of(config.batch_size)
+        if team.size > 1 and config.agent == "vice":
+            raise ConfigError("--agent vice trains in one process: start the learner without torchrun")
         if orders is not None and not team.leads:
             follow(orders, device)
             return
@@ -119,7 +121,8 @@ def learn(
         progress.updates, progress.episodes = state["updates"], state["episodes"]
     replay = KINDS[config.agent].make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
     demos = _demonstrations(config, spec, agent, seeds)
-    batches = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
+    mixed = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
+    batches = KINDS[config.agent].with_goals(config, spec, mixed, replay, seeds.integer("goals"))
     if config.compile:
         agent.compile()
     metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)

@@ -80,8 +80,8 @@ def draw_montages(
     height, width = next(images[0].shape[:2] for images, _ in groups.values() if len(images))
     heights = [(1.9 * height / width + 0.3) * lines[title] + 0.4 * bool(title) for title in groups]
     figure = Figure(figsize=(1.9 * columns, sum(heights)), layout="constrained")
-    parts: Any = np.atleast_1d(figure.subfigures(len(groups), 1, height_ratios=heights))
-    for part, (title, (images, captions)) in zip(parts, groups.items(), strict=True):
+    parts: Any = figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)
+    for part, (title, (images, captions)) in zip(parts.ravel(), groups.items(), strict=True):
         part.suptitle(title, fontsize=9)
         grid = np.atleast_1d(part.subplots(lines[title], columns)).ravel()
         for axes in grid:

@@ -27,7 +27,7 @@ class Crops:
 
 def unpack(batch: Batch, image_keys: Sequence[str]) -> Batch:
     """Split packed images (B, T + 1, ...) under `observations` into both observations; views, nothing is copied."""
-    if "next_observations" not in batch:
+    if not {"observations", "next_observations"} <= batch.keys():
         return batch
     now, then = batch["observations"], batch["next_observations"]
     packed = [key for key in image_keys if key in now and key not in then]

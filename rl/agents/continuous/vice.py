@@ -31,6 +31,9 @@ __all__ = ["VICEAgent", "ViceConfig", "ViceNoise"]
 
 DEFAULTS = ViceConfig()
 
+SUCCESSES = "successes"
+"""In a batch for `VICEAgent.update_high_utd`, the name of the one that its classifier learns from first."""
+
 
 def make_classifier(trunk: nn.Module, config: ViceConfig) -> BinaryClassifier:
     """VICE's classifier with heads of its own on a frozen trunk, still without parameters."""
@@ -51,7 +54,8 @@ def make_classifier(trunk: nn.Module, config: ViceConfig) -> BinaryClassifier:
 class VICEAgent(DrQAgent):
     """DrQ whose rewards come from its own classifier: those in the batches are not looked at.
 
-    Between `update_critics` or `update_high_utd`, call `update_vice` with batches that hold states of success.
+    Between `update_critics` or `update_high_utd`, call `update_vice` with batches that hold states of success; or give
+    `update_high_utd` such a batch along, as `SUCCESSES`.
     """
 
     config: ViceConfig
@@ -99,8 +103,8 @@ class VICEAgent(DrQAgent):
 
     def draw_vice_noise(self, batch: Batch) -> ViceNoise:
         """Draw the noise of one `update_vice` on an unpacked batch."""
-        size = len(batch["actions"])
         images = {key: batch["next_observations"][key] for key in self.config.classifier_cameras}
+        size = len(next(iter(images.values())))
         return ViceNoise(
             crops=draw_corners(
                 images, self.config.crop_padding, self.generator, as_in_serl=self.config.crops_as_in_serl
@@ -116,8 +120,8 @@ class VICEAgent(DrQAgent):
         """One step of the classifier.
 
         Args:
-            batch: `next_observations` are what is classified. The first half comes from the replay buffer and counts as
-                failure, the second half shows success.
+            batch: `next_observations` are what is classified, and all that is needed. The first half comes from the
+                replay buffer and counts as failure, the second half shows success.
             noise: every random number of the step; drawn when not given.
 
         Returns:
@@ -126,10 +130,10 @@ class VICEAgent(DrQAgent):
         Raises:
             DataError: the batch has no two halves.
         """
-        size = len(batch["actions"])
+        batch = unpack(batch, self.image_keys)
+        size = len(batch["next_observations"][self.config.classifier_cameras[0]])
         if size < 2 or size % 2:
             raise DataError(f"a batch of {size} has no two halves of equal size: one replayed, one of successes")
-        batch = unpack(batch, self.image_keys)
         noise = noise or self.draw_vice_noise(batch)
         loss, metrics = vice_loss(self.classifier, self._labelled_maps(batch, noise), noise, self.config)
         grads = {"vice": self.state.gradients("vice", loss)}
@@ -150,10 +154,15 @@ class VICEAgent(DrQAgent):
     def update_high_utd(
         self, batch: Batch, utd_ratio: int, noise: SacNoise | None = None, crops: Crops | None = None
     ) -> Metrics:
-        """As `DrQAgent.update_high_utd`, and the mean reward as `vice_rewards`."""
-        prepared = self._prepared(batch, crops)
+        """As `DrQAgent.update_high_utd`, after a step of the classifier where the batch holds one for it.
+
+        Returns:
+            As `DrQAgent.update_high_utd`, with the mean reward as `vice_rewards`, and what `update_vice` returns.
+        """
+        judged = self.update_vice(batch[SUCCESSES]) if SUCCESSES in batch else {}
+        prepared = self._prepared({name: field for name, field in batch.items() if name != SUCCESSES}, crops)
         metrics = super(DrQAgent, self).update_high_utd(prepared, utd_ratio, noise)
-        return metrics | {"vice_rewards": prepared["rewards"].mean()}
+        return metrics | judged | {"vice_rewards": prepared["rewards"].mean()}
 
     def _prepared(self, batch: Batch, crops: Crops | None) -> Batch:
         prepared = super()._prepared(batch, crops)

@@ -19,7 +19,7 @@ class ViceConfig(DrqConfig):
     images have another encoder.
 
     Raises:
-        ConfigError: `vice_image_keys` names a camera that the agent does not look at.
+        ConfigError: `vice_image_keys` names a camera that the agent does not look at, or images are not kept.
     """
 
     vice_image_keys: tuple[str, ...] | None = None
@@ -46,7 +46,10 @@ class ViceConfig(DrqConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot train, and cameras that are not there."""
         super().__post_init__()
-        if missing := set(self.vice_image_keys or ()) - set(self.encoder.cameras()):
+        if self.cached_features != "no":
+            raise ConfigError("cached_features keeps no images, which VICE's classifier is trained on: leave it at no")
+        all_cameras = self.encoder.image_keys is None
+        if missing := set() if all_cameras else set(self.vice_image_keys or ()) - set(self.encoder.cameras()):
             raise ConfigError(
                 f"vice_image_keys names {sorted(missing)}, which the agent does not look at. "
                 f"It looks at: {', '.join(self.encoder.cameras())}"

@@ -162,12 +162,13 @@ def test_every_agent_that_can_be_asked_for_can_be_made():
     assert set(get_args(get_type_hints(TrainConfig)["agent"])) == set(KINDS)
 
 
-@pytest.mark.parametrize(("kind", "numbers"), [("drq", 2), ("hybrid-single", 2), ("hybrid-dual", 4)])
+@pytest.mark.parametrize(("kind", "numbers"), [("drq", 2), ("vice", 2), ("hybrid-single", 2), ("hybrid-dual", 4)])
 def test_every_pixel_agent_learns_from_its_buffer_and_moves_its_actor(kind: str, numbers: int):
     small = EncoderConfig("compact", None, num_spatial_blocks=2, bottleneck_dim=8)
     plain = config(None, 1)
     group = kind.replace("-", "_")
-    settings = replace(plain, agent=kind, **{group: replace(getattr(plain, group), encoder=small, hidden_dims=(16,))})
+    own = {group: replace(getattr(plain, group), encoder=small, hidden_dims=(16,))}
+    settings = replace(plain, agent=kind, replay=replace(plain.replay, n_step=1), **own)
     action = gym.spaces.Box(-1.0, 1.0, (numbers,), np.float32)
     spec = spec_of(settings).model_copy(update={"action": space_spec(action)})
     agent = KINDS[kind].make_agent(settings, spec, 1, "cpu")
