@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +40,8 @@ class ReplayOptions:
     """Workcell: a name, a .toml file or the URL of a robot server."""
     episodes: tuple[int, ...] = ()
     """Numbers of the episodes, from 0; by default all of them."""
+    reward_classifier: Path | None = None
+    """Directory of the classifier whose verdict is the only reward; by default the one that recorded, if one did."""
     video: Path | None = None
     """Write the best episode as .mp4 or .gif."""
 
@@ -148,7 +150,7 @@ def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
         raise ConfigError(f"{options.file} has no episode {', '.join(map(str, sorted(missing))) or 'at all'}")
     origin = chosen[0].origin
     with closing(_open(options, origin)) as raw:
-        tool, env = find_tool_position(raw.observation_space), adapt(raw, _adaptation(origin))
+        tool, env = find_tool_position(raw.observation_space), adapt(raw, _adaptation(options, origin))
         results = [
             replay_episode(env, one, render=options.video is not None, tool=tool)
             for one in track(chosen, "replaying", console=console, transient=True)
@@ -176,9 +178,12 @@ def _open(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
     return open_env(env_id, options.cell, "rgb_array" if options.video else None)
 
 
-def _adaptation(origin: Mapping[str, Any]) -> Adaptation:
+def _adaptation(options: ReplayOptions, origin: Mapping[str, Any]) -> Adaptation:
     known = {item.name for item in fields(Adaptation)}
-    return _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
+    found = _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
+    if options.reward_classifier is None:
+        return found
+    return replace(found, reward_classifier=str(options.reward_classifier))
 
 
 def _row(tree: Any, index: int) -> Any:

@@ -145,6 +145,9 @@ def test_what_was_recorded_under_a_classifier_is_replayed_under_it(directory: Pa
     assert run_record_demos(options, quiet).return_mean == 1.0
     (again,) = run_replay(ReplayOptions(options.out), quiet)
     assert (again.steps, again.total_reward, again.is_exact) == (1, 1.0, True)
+    strict = store_untrained(tmp_path / "strict", threshold=1.1)
+    (other,) = run_replay(ReplayOptions(options.out, reward_classifier=strict), quiet)
+    assert (other.total_reward, other.success) == (0.0, False)
 
 
 def test_a_classifier_that_cannot_judge_is_explained(directory: Path, tmp_path: Path):
