@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -17,7 +18,10 @@ from rl.link.messages import Hello, Report, Welcome
 from rl.link.outbox import Outbox
 from rl.link.state import ClientSettings, LinkState
 
+logger = logging.getLogger(__name__)
+
 _REPORTS_KEPT = 1000
+_SOON_S = 3.0
 _T = TypeVar("_T")
 
 
@@ -44,7 +48,7 @@ class LearnerLink:
     def __enter__(self) -> Self:
         self._thread.start()
         try:
-            if not self._wait(lambda: self._state.welcome is not None, self._connect_timeout_s):
+            if not self._is_welcome():
                 raise LinkUnavailable(
                     f"no learner answers at {self._settings.url} within {self._connect_timeout_s:g} s. Is it running? "
                     f"Last try: {self._state.last_problem or 'no answer'}"
@@ -131,6 +135,20 @@ class LearnerLink:
         self._state.outbox.close()
         self._dialogue.stop()
         self._thread.join(10.0)
+
+    def _is_welcome(self) -> bool:
+        """Wait for the learner's welcome, and say so when it takes long."""
+        soon_s = min(_SOON_S, self._connect_timeout_s)
+        if self._wait(lambda: self._state.welcome is not None, soon_s):
+            return True
+        left_s = self._connect_timeout_s - soon_s
+        if left_s > 0.0:
+            logger.warning(
+                "no learner at %s yet: %s. Waiting %.0f s more (link.connect_timeout_s); start it, or end this actor "
+                "with Ctrl+C",
+                *(self._settings.url, self._state.last_problem or "no answer", left_s),
+            )
+        return self._wait(lambda: self._state.welcome is not None, left_s)
 
     def _run(self) -> None:
         try:

@@ -93,25 +93,26 @@ class Dialogue:
     async def _talk_for_ever(self) -> None:
         pause_s, refusals, heard_s, acknowledged = _FIRST_PAUSE_S, 0, time.monotonic(), NOTHING_STORED
         while True:
-            connections = self._state.connections
+            connections, problem = self._state.connections, "the connection ended"
             try:
                 await self._talk()
             except _Refused as refusal:
                 refusals = refusals + 1 if self._acknowledged() == acknowledged else 1
                 acknowledged = self._acknowledged()
-                self._note(str(refusal.error))
                 if isinstance(refusal.error, SchemaMismatch) or refusals >= _REFUSALS_IN_A_ROW:
                     raise refusal.error from None
+                problem = str(refusal.error)
             except InvalidStatus as error:
                 if error.response.status_code in (401, 403):
                     raise LinkUnauthorized(
                         f"{self._settings.url} refuses this actor: the token is missing or wrong"
                     ) from error
-                self._note(str(error))
+                problem = str(error)
             except (OSError, TimeoutError, WebSocketException, InvalidHandshake) as error:
-                self._note(str(error) or type(error).__name__)
+                problem = str(error) or type(error).__name__
             if self._state.connections > connections:
-                pause_s, heard_s = _FIRST_PAUSE_S, time.monotonic()
+                pause_s, heard_s, self._state.last_problem = _FIRST_PAUSE_S, time.monotonic(), ""
+            self._note(problem, heard_s + self._settings.give_up_s - time.monotonic())
             if time.monotonic() - heard_s > self._settings.give_up_s:
                 raise LinkUnavailable(
                     f"the learner at {self._settings.url} has been away for {self._settings.give_up_s:g} s; "
@@ -211,9 +212,15 @@ class Dialogue:
     def _acknowledged(self) -> int:
         return self._state.outbox.next_sequence - len(self._state.outbox)
 
-    def _note(self, problem: str) -> None:
-        if problem != self._state.last_problem:
-            logger.warning("link to the learner: %s", problem)
+    def _note(self, problem: str, patience_s: float) -> None:
+        """Warn of a new problem, once there has been a learner; until then `LearnerLink` says what it waits for."""
+        if self._state.connections and problem != self._state.last_problem:
+            until = time.strftime("%H:%M:%S", time.localtime(time.time() + patience_s))
+            logger.warning(
+                "no learner at %s: %s. Trying again until %s (link.give_up_s); what it has not stored is kept so long. "
+                "If it has ended, its output says why: start it again with --resume, or end this actor with Ctrl+C",
+                *(self._settings.url, problem, until),
+            )
         self._state.last_problem = problem
 
 

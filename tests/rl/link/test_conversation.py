@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import gymnasium as gym
 import httpx
 import numpy as np
@@ -14,6 +16,7 @@ from rl.link.frames import Weights
 from rl.link.hub import Hub
 from rl.link.messages import build_space, spec_of
 from rl.link.server import LinkServer
+from tests.support.waiting import wait_until
 
 from .conftest import SPEC, hello, settings, transition
 
@@ -152,6 +155,27 @@ def test_a_port_in_use_is_a_sentence(server: LinkServer, hub: Hub):
 def test_no_learner_is_a_sentence(unused_port: int):
     with pytest.raises(LinkUnavailable, match="Is it running"):
         LearnerLink(settings(unused_port), hello(), connect_timeout_s=0.3).__enter__()
+
+
+def test_an_actor_without_a_learner_says_how_long_it_waits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, unused_port: int
+):
+    monkeypatch.setattr("rl.link.client._SOON_S", 0.2)
+    with pytest.raises(LinkUnavailable), LearnerLink(settings(unused_port), hello(), connect_timeout_s=1.2):
+        pass
+    assert re.search(r"no learner at ws://.*Connect call failed.*Waiting 1 s more.*Ctrl\+C", caplog.text)
+
+
+def test_an_actor_that_lost_its_learner_says_until_when_it_waits_and_what_to_do(
+    journal: TransitionJournal, caplog: pytest.LogCaptureFixture
+):
+    hub = Hub(journal, SPEC.env)
+    with LinkServer(hub, "127.0.0.1", 0) as server:
+        link = LearnerLink(settings(server.port), hello()).__enter__()
+    wait_until(lambda: "Connect call failed" in caplog.text)
+    link.close(flush_s=0.0)
+    said = r"no learner at ws://.*Trying again until \d\d:\d\d:\d\d.*--resume.*Ctrl\+C"
+    assert re.search(said, caplog.text)
 
 
 def test_a_learner_that_stays_away_ends_the_actor_s_patience(journal: TransitionJournal):
