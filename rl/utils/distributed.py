@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,10 +95,11 @@ def among_the_others(team: Team) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # gloo puts its file before the reason, and advice behind it.
+        reason = re.sub(r"^\[\S+\] ", "", str(error)).partition(". ")[0]
         raise TeamError(
-            f"process {team.rank} of {team.size} cannot go on, because another one ended or does not answer: its own "
-            f"message says why. What the last checkpoint holds is safe: continue with --resume ({reason})"
+            f"process {team.rank} of {team.size} cannot go on, because another one ended or does not answer; its own "
+            f"message says why. When that is mended, --resume continues from the last checkpoint ({reason})"
         ) from error
 
 

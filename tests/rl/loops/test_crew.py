@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves
 
+from rl.utils.distributed import Team
 from tests.rl.loops import crew_script
 from tests.rl.loops.test_exact_resume import assert_same
 
@@ -44,3 +46,16 @@ def test_two_processes_stay_equal_and_learn_what_one_would_from_the_joint_batch(
     assert_same(first["state"], second["state"], name)
     assert_same(one["state"], first["state"], name, tolerance=1e-4)
     assert_same(one["metrics"], first["metrics"], name, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_whoever_joins_takes_everything_over_that_a_resume_would(monkeypatch: pytest.MonkeyPatch, precision: str):
+    given: list[torch.Tensor] = []
+    monkeypatch.setattr(Team, "follow_first", lambda team, tensors: given.extend(tensors))
+    agent = crew_script.state_agent(0, precision=precision)
+    agent.join(Team(0, 2))
+    state = agent.state_dict()
+    del state["policy_generator"]
+    assert torch.equal(state.pop("update_generator"), given.pop())
+    places = {tensor.data_ptr() for tensor in given}
+    assert {tensor.data_ptr() for tensor in tree_leaves(state)} <= places
