@@ -27,6 +27,7 @@ class Wander:
     def __init__(self, env: gym.Env, expert: SightedPickCube | None = None) -> None:
         self._random = np.random.default_rng(0)
         self._expert = expert
+        assert env.action_space.shape is not None
         self._shape = env.action_space.shape
         self._steps = 0
         self._action = np.zeros(self._shape, np.float32)
@@ -45,7 +46,7 @@ class Wander:
         if step % _HELD_STEPS == 0 or step == _CARRY_FROM:
             self._action = self._random.uniform(-1.0, 1.0, self._shape).astype(np.float32)
         if self._expert is not None:
-            self._action[:3] *= 0.9  # slower and slower, so that frames crowd about no height in particular
+            self._action[:3] *= 0.9  # slower and slower: frames at all heights, not at the turning points alone
             self._action[3] = 1.0
         return self._action
 

@@ -106,7 +106,7 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
             summary["success_steps"] = float(np.mean([episode.success_step for episode in episodes if episode.success]))
     judged = [episode for episode in episodes if episode.verdict is not None]
     if judged:
-        false = [episode.verdict and not episode.success for episode in judged]
+        false = [bool(episode.verdict) and not episode.success for episode in judged]
         missed = [episode.success_step is not None and not episode.verdict for episode in judged]
         summary |= {"false_successes": float(np.mean(false)), "missed_successes": float(np.mean(missed))}
     return summary
