@@ -19,6 +19,7 @@ from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
 from rl.processes import USER_ERROR, ChildFailed, StopSignal
+from rl.utils.run_directory import asked_directory, claim_run
 
 DATA_NAMES = ("import-demos", "convert", "export-lerobot", "import-lerobot")
 OFFLINE_NAMES = ("train-bc", "train-classifier", "record-success", "record-demos")
@@ -59,7 +60,10 @@ class ActorOptions:
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """Measure a checkpoint without exploration noise."""
+    """Measure a checkpoint without exploration noise, and draw its episodes as eval.png of the run.
+
+    An evaluation that was stopped starts over.
+    """
 
     config: Flat
     checkpoint: Path | None = None
@@ -102,7 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train(arguments: list[str]) -> None:
     """Start everything on this machine."""
     from rl.train import run_train
-    from rl.utils.run_directory import claim_run
 
     config = _with_directory(parse_train_options("train", arguments))
     config.require_demos()
@@ -191,14 +194,11 @@ def _origin(arguments: list[str], *, continues: bool) -> Origin:
     scan.add_argument("--config", type=Path)
     scan.add_argument("--preset")
     found, rest = scan.parse_known_args(arguments)
-    look = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    look.add_argument("--out", type=Path)
-    look.add_argument("--resume", action="store_true")
-    seen, _ = look.parse_known_args(arguments)
-    stored = seen.out / "config.json" if seen.out else None
+    out, resumes = asked_directory(arguments)
+    stored = out / "config.json" if out else None
     if found.config is not None:
         return Origin(load_config(found.config), rest)
-    if stored is not None and (seen.resume or continues) and stored.exists():
+    if stored is not None and (resumes or continues) and stored.exists():
         return Origin(load_config(stored), rest)
     return Origin(make_preset(found.preset or "default"), rest)
 

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import tyro
 from rich.console import Console
 
+from rl.errors import DataError
 from rl.processes import StopSignal
+from rl.utils.run_directory import asked_directory
+
+Options = TypeVar("Options")
 
 
 def train_bc(arguments: list[str]) -> None:
     """Clone demonstrations."""
-    from rl.offline.bc import TrainBcOptions
+    from rl.offline.bc import SETTINGS, TrainBcOptions, load_bc_options
     from rl.offline.bc import train_bc as run
 
-    run(tyro.cli(TrainBcOptions, prog="python -m rl train-bc", args=arguments), StopSignal().listen(), Console())
+    options = _parse(TrainBcOptions, "train-bc", arguments, SETTINGS, load_bc_options)
+    run(options, StopSignal().listen(), Console())
 
 
 def train_classifier(arguments: list[str]) -> None:
     """Train a reward classifier."""
-    from rl.offline.classifier import TrainClassifierOptions
+    from rl.offline.classifier import SETTINGS, TrainClassifierOptions, load_classifier_options
     from rl.offline.classifier import train_classifier as run
 
-    options = tyro.cli(TrainClassifierOptions, prog="python -m rl train-classifier", args=arguments)
+    options = _parse(TrainClassifierOptions, "train-classifier", arguments, SETTINGS, load_classifier_options)
     run(options, StopSignal().listen(), Console())
 
 
@@ -40,7 +47,24 @@ def record_demos(arguments: list[str]) -> None:
     """Record demonstrations."""
     from rl.record_demos import RecordDemosOptions, run_record_demos
 
-    run_record_demos(tyro.cli(RecordDemosOptions, prog="python -m rl record-demos", args=arguments), Console())
+    options = tyro.cli(RecordDemosOptions, prog="python -m rl record-demos", args=arguments)
+    try:
+        run_record_demos(options, Console())
+    except KeyboardInterrupt:
+        raise DataError(
+            f"stopped before the last episode; {options.out} keeps those that are finished: go on with --resume"
+        ) from None
+
+
+def _parse(
+    kind: type[Options], command: str, arguments: list[str], settings: str, load: Callable[[Path], Options]
+) -> Options:
+    """Parse options; with --resume on top of those that the run in --out began with."""
+    out, resumes = asked_directory(arguments)
+    prog = f"python -m rl {command}"
+    if out is not None and resumes and (out / settings).exists():
+        return tyro.cli(kind, prog=prog, args=arguments, default=load(out))
+    return tyro.cli(kind, prog=prog, args=arguments)
 
 
 OFFLINE_COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -41,7 +41,7 @@ from rl.utils.logger import make_logger
 from rl.utils.orders import Orders
 from rl.utils.performance import tune_backends
 from rl.utils.rng_state import set_rng_state
-from rl.utils.run_directory import claim_run
+from rl.utils.run_directory import claim_run, hold_run
 from rl.utils.seeds import Seeds
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def run_learner_role(config: TrainConfig, stop: Stop) -> None:
 
     Raises:
         ConfigError: the processes cannot share a batch, or have no device of their own.
-        RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+        RunExists, CheckpointNotFound: the directory holds a run, or one that is still going on, or none to resume.
         TeamError: another process is gone.
     """
     device = local_device(config.device)
@@ -77,8 +77,9 @@ def run_learner_role(config: TrainConfig, stop: Stop) -> None:
             follow(orders, device)
             return
         claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
-        save_config(config, config.directory() / CONFIG)
-        lead(replace(config, device=str(device)), stop, orders)
+        with hold_run(config.directory()):
+            save_config(config, config.directory() / CONFIG)
+            lead(replace(config, device=str(device)), stop, orders)
 
 
 def lead(config: TrainConfig, stop: Stop, orders: Orders | None) -> None:

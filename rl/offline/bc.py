@@ -22,7 +22,7 @@ from rl.data.schema import map_leaves
 from rl.environments import make_env
 from rl.errors import ConfigError
 from rl.offline.demos import read_demos, split_episodes
-from rl.offline.epochs import CHECKPOINTS, METRICS, Course, EpochsConfig, Stop, run_epochs
+from rl.offline.epochs import CHECKPOINTS, METRICS, Course, EpochsConfig, Stop, run_epochs, say_how_to_go_on
 from rl.offline.pictures import draw_curves
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.pixels import STATE, ImagesConfig
@@ -139,6 +139,8 @@ def _train(options: TrainBcOptions, device: torch.device, team: Team, stop: Stop
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
     course = Course(loader, order, lambda: measure(agent, held_out), options.out, team, console)
     done = run_epochs(agent, config, course, stop)
+    if team.leads and done < options.epochs:
+        say_how_to_go_on("train-bc", options.out, done, options.epochs, console)
     if team.leads and done:
         panels = {
             "negative log-likelihood": ("train/actor_loss", "held_out/nll"),
@@ -193,6 +195,18 @@ def is_bc_run(directory: Path) -> bool:
     return (directory / SETTINGS).is_file()
 
 
+def load_bc_options(directory: Path) -> TrainBcOptions:
+    """The options of the run in this directory.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    try:
+        return _ADAPTER.validate_json((directory / SETTINGS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{directory / SETTINGS} are no settings of this version: {error}") from error
+
+
 def load_bc_policy(
     directory: Path, checkpoint: Path | None, observation_space: gym.Space, action_space: gym.Space
 ) -> tuple[int, SacPolicy]:
@@ -202,10 +216,7 @@ def load_bc_policy(
         ConfigError: the run's settings cannot be read.
         CheckpointNotFound: there is no checkpoint.
     """
-    try:
-        options = _ADAPTER.validate_json((directory / SETTINGS).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ConfigError(f"{directory / SETTINGS} are no settings of this version: {error}") from error
+    options = load_bc_options(directory)
     path = checkpoint or directory / CHECKPOINTS
     step = int(path.name.removeprefix("step_")) if path.name.startswith("step_") else None
     epochs, state = Checkpoints(path if step is None else path.parent).load(step)

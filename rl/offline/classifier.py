@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from rl.common.encoders import EncoderConfig
@@ -15,7 +15,7 @@ from rl.errors import ConfigError
 from rl.networks.reward_classifier import LEARNING_RATE, make_classifier
 from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
 from rl.offline.classifier_learner import ClassifierLearner
-from rl.offline.epochs import METRICS, Course, EpochsConfig, Stop, run_epochs
+from rl.offline.epochs import METRICS, Course, EpochsConfig, Stop, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
 from rl.offline.pictures import draw_confusion, draw_curves, draw_montage
 from rl.offline.rows import Rows, balanced_loader
@@ -91,6 +91,18 @@ class TrainClassifierOptions:
 _SETTINGS: TypeAdapter[TrainClassifierOptions] = TypeAdapter(TrainClassifierOptions)
 
 
+def load_classifier_options(directory: Path) -> TrainClassifierOptions:
+    """The options of the training in this directory.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    try:
+        return _SETTINGS.validate_json((directory / SETTINGS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{directory / SETTINGS} are no settings of this version: {error}") from error
+
+
 def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Console) -> ClassifierFacts | None:
     """Train to the last epoch, choose the threshold, measure, and write the classifier with its pictures.
 
@@ -132,7 +144,10 @@ def _train(
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
     course = Course(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, team, console)
     done = run_epochs(learner, config, course, stop)
-    if not team.leads or done < options.epochs:
+    if not team.leads:
+        return None
+    if done < options.epochs:
+        say_how_to_go_on("train-classifier", options.out, done, options.epochs, console)
         return None
     return _conclude(options, encoder, shape, learner, split, console)
 

@@ -129,6 +129,15 @@ def run_epochs(learner: Learner, config: EpochsConfig, course: Course, stop: Sto
     return done
 
 
+def say_how_to_go_on(command: str, directory: Path, done: int, epochs: int, console: Console) -> None:
+    """Tell whoever stopped a training how it is continued."""
+    console.print(
+        f"stopped after {done} of {epochs} epochs; go on with: python -m rl {command} --out {directory} --resume",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def run_epoch(learner: Learner, loader: Iterable[Batch]) -> Metrics:
     """One pass over the batches.
 

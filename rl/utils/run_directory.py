@@ -1,16 +1,67 @@
-"""The directory of one run: claimed once, continued only on request."""
+"""The directory of one run: claimed once, continued only on request, and used by one learner at a time."""
 
 from __future__ import annotations
 
+import argparse
+import fcntl
 import json
+import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rl.errors import CheckpointError, CheckpointNotFound, RunExists
 
+logger = logging.getLogger(__name__)
+
 _MARKER = "run.json"
+_LOCK = "run.lock"
+_LOOK_S = 0.2
+
+
+def asked_directory(arguments: Sequence[str]) -> tuple[Path | None, bool]:
+    """The directory that a command line names with --out, and whether it asks to --resume; before it is parsed."""
+    look = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    look.add_argument("--out", type=Path)
+    look.add_argument("--resume", action="store_true")
+    seen, _ = look.parse_known_args(arguments)
+    return seen.out, seen.resume
+
+
+@contextmanager
+def hold_run(directory: str | os.PathLike[str], patience_s: float = 60.0) -> Iterator[None]:
+    """Keep a run's directory to this process; the system lets it go with the process, however that ends.
+
+    A learner whose `train` was killed needs a moment to save and to leave, so a resume waits for it.
+
+    Args:
+        directory: of the run.
+        patience_s: how long to wait for another process.
+
+    Raises:
+        RunExists: another process still works there.
+    """
+    deadline_s = time.monotonic() + patience_s
+    with (Path(directory) / _LOCK).open("w") as file:
+        while not _locked(file.fileno()):
+            if time.monotonic() > deadline_s:
+                raise RunExists(
+                    f"another process still trains in {directory}: stop it, or choose another directory with --out"
+                )
+            logger.info("waiting until another process has left %s", directory)
+            time.sleep(_LOOK_S)
+        yield
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def claim_run(directory: str | os.PathLike[str], *, resume: bool, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,28 @@
+"""A run's directory belongs to one learner at a time."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from rl.errors import RunExists
+from rl.utils.run_directory import hold_run
+
+
+def test_a_second_learner_waits_for_the_first_and_gives_up_in_the_end(tmp_path: Path):
+    holds, may_go = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with hold_run(tmp_path):
+            holds.set()
+            may_go.wait(30.0)
+
+    learner = threading.Thread(target=first)
+    learner.start()
+    holds.wait(30.0)
+    with pytest.raises(RunExists, match="another process still trains"), hold_run(tmp_path, patience_s=0.0):
+        pass
+    threading.Timer(0.3, may_go.set).start()
+    with hold_run(tmp_path, patience_s=30.0):
+        assert may_go.is_set()
+    learner.join()
