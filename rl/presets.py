@@ -139,8 +139,14 @@ def drq_judged() -> TrainConfig:
 
     A verdict ends the episode, and until then every sum of ten rewards costs 1, for the same reason as in `hil`.
     """
-    base = drq_demo()
-    return replace(base, preset="drq-judged", drq=replace(base.drq, reward_bias=-1.0))
+    base, steps, updates = drq_demo(), 10_000, 5_000
+    drq = replace(
+        base.drq,
+        reward_bias=-1.0,
+        actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
+        critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * base.utd_ratio),
+    )
+    return replace(base, preset="drq-judged", steps=steps, batch_size=64, drq=drq)
 
 
 def vice() -> TrainConfig:
