@@ -1,4 +1,4 @@
-"""The two guides: every command that they show exists and takes its options, and their Python runs."""
+"""The guides: every command that they show exists and takes its options, and their Python runs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from rl.offline.classifier import TrainClassifierOptions
 from rl.offline.record_success import RecordSuccessOptions
 from rl.presets import make_preset
 from rl.record_demos import RecordDemosOptions
+from rl.replay import ReplayOptions
 from servers.__main__ import Serve
 from tests.end_to_end.runs import ROOT
 
-GUIDES = [ROOT / "docs" / name for name in ("sim_quick_start.md", "real_franka.md")]
+REAL_FRANKA = ROOT / "docs" / "real_franka.md"
+GUIDES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *(ROOT / "docs" / name for name in ("sim_quick_start.md", "control_pc.md", "new_robot.md")),
+    REAL_FRANKA,
+]
 KINDS = {
     "record-demos": RecordDemosOptions,
     "record-success": RecordSuccessOptions,
+    "replay": ReplayOptions,
     "train-bc": TrainBcOptions,
     "train-classifier": TrainClassifierOptions,
 }
@@ -35,12 +42,16 @@ def blocks(guide: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", guide.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def whole_lines(block: str) -> list[str]:
+    return block.replace("\\\n", " ").splitlines()
+
+
 def commands() -> list[str]:
-    lines = [line for guide in GUIDES for block in blocks(guide, "bash") for line in block.splitlines()]
+    lines = [line for guide in GUIDES for block in blocks(guide, "bash") for line in whole_lines(block)]
     return sorted({line.split("  #")[0].strip() for line in lines if line.strip()})
 
 
-OURS = ("python", "examples/", "robotkit-serve")
+OURS = ("python -m rl", "examples/", "robotkit-serve")
 
 
 @pytest.mark.parametrize("command", [line for line in commands() if line.startswith(OURS)])
@@ -72,7 +83,7 @@ def takes(command: str, words: list[str]) -> None:
 
 
 def test_the_task_of_one_s_own_lab_can_be_made():
-    code, judged = blocks(GUIDES[1], "python")
+    code, judged = blocks(REAL_FRANKA, "python")
     names: dict[str, object] = {}
     exec(compile(code + judged, "my_lab.py", "exec"), names)
     env = gymnasium.make("MyPegInsert-v0", cell="mujoco-peg-insertion")
@@ -88,7 +99,7 @@ def test_the_task_of_one_s_own_lab_can_be_made():
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 def test_files_that_a_guide_names_are_there(guide: Path):
     text = guide.read_text()
-    named = re.findall(r"\]\(([\w.]+\.md)\)", text)
+    named = re.findall(r"\]\(([\w./]+\.\w+)\)", text)
     assert all((guide.parent / name).exists() for name in named)
-    paths = re.findall(r"`((?:examples|envs|tests|docs)/[\w./-]+)`", text)
+    paths = re.findall(r"`((?:examples|envs|tests|docs|robotkit|rl|sims|servers)/[\w./-]+)`", text)
     assert all((ROOT / path).exists() for path in paths)
