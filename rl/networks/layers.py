@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from rl.networks.initializers import KernelInit, lecun_normal
+from rl.networks.products import affine
 from rl.utils.flax_params import DENSE_LEAVES, NORM_LEAVES, FlaxLeaf
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -88,13 +89,13 @@ class Dense(InferredModule):
         if not self.is_materialised:
             self._materialise((self.features, x.shape[-1]), (self.features,))
         if self.ensemble_size is None:
-            return F.linear(x, self.weight, self.bias)
+            return affine(x, self.weight, self.bias)
         return self._shared(x) if self.shared_input else self._stacked(x)
 
     def _shared(self, x: Tensor) -> Tensor:
         # All members read one input: one product with the weights below each other. The bias is added apart, here and
         # below, because the compiler then joins it with what follows; inside the product it costs a pass of its own.
-        y = F.linear(x, self.weight.flatten(0, 1)).unflatten(-1, (-1, self.features)).movedim(-2, 0)
+        y = affine(x, self.weight.flatten(0, 1)).unflatten(-1, (-1, self.features)).movedim(-2, 0)
         return y + self.bias.view(-1, *(1,) * (x.dim() - 1), self.features)
 
     def _stacked(self, x: Tensor) -> Tensor:

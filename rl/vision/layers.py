@@ -16,6 +16,7 @@ from torch import Generator, Tensor, nn
 from rl.errors import ConfigError, SchemaMismatch
 from rl.networks.initializers import KernelInit, lecun_normal
 from rl.networks.layers import InferredModule, unshaped
+from rl.networks.products import affine
 from rl.utils.flax_params import CONV_LEAVES, NORM_LEAVES, FlaxLeaf
 
 Padding: TypeAlias = str | int | Sequence[tuple[int, int]]
@@ -101,7 +102,7 @@ class Conv(InferredModule):
             top = left = 0
         if self.kernel_size == (1, 1) and top == left == 0:
             # torch has only a slow kernel for this on a single image; as a product it is fast for any number.
-            return F.linear(x[:, :: self.strides[0], :: self.strides[1]], self.weight.flatten(1), self.bias)
+            return affine(x[:, :: self.strides[0], :: self.strides[1]], self.weight.flatten(1), self.bias)
         y = F.conv2d(x.permute(0, 3, 1, 2), self.weight, self.bias, self.strides, (top, left))
         return y.permute(0, 2, 3, 1)
 
