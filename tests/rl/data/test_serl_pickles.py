@@ -232,6 +232,7 @@ def test_the_command(tmp_path: Path, two: Path, capsys: pytest.CaptureFixture[st
     main(["import-demos", str(two), "--out", str(out), "--time-limit", "100"])
     assert "2 episodes, 2 of them successful, 5 transitions" in " ".join(capsys.readouterr().out.split())
     assert summarize_demos(out).episodes == 2
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit) as caught:
         main(["import-demos", str(two), "--out", str(out)])
     assert caught.value.code == 2
