@@ -112,6 +112,8 @@ def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) 
     if recorded.positives or recorded.negatives:
         _draw(options.out)
         console.print(f"{options.out / PICTURE}: frames of both kinds", highlight=False, soft_wrap=True)
+    if stop.is_set():
+        console.print("stopped; the same command with --resume goes on", highlight=False)
     return recorded
 
 
