@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 
-from rl.errors import ConfigError
+from rl.errors import ConfigError, EnvironmentFailed
 from rl.judged import judged
 from rl.pixels import ImagesConfig, has_images, see
 
@@ -34,6 +36,53 @@ class RepeatAction(gym.Wrapper):
             if terminated or truncated:
                 break
         return observation, total, terminated, truncated, info
+
+
+class SaysWhatFailed(gym.Wrapper):
+    """What a running environment raises with a sentence of its own, such as a robot's fault, becomes one of our errors.
+
+    Args:
+        env: any environment.
+        name: what the message begins with.
+    """
+
+    def __init__(self, env: gym.Env, name: str) -> None:
+        super().__init__(env)
+        self._name = name
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """As the environment's.
+
+        Raises:
+            EnvironmentFailed: with the environment's own sentence.
+        """
+        with self._translated():
+            return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """As the environment's.
+
+        Raises:
+            EnvironmentFailed: with the environment's own sentence.
+        """
+        with self._translated():
+            return self.env.step(action)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            said = sentence_of(error)
+            if said is None:
+                raise
+            raise EnvironmentFailed(f"{self._name}: {said}") from error
+
+
+def sentence_of(error: Exception) -> str | None:
+    """What an error of an environment's own tree says to the user; None for a mistake in the code."""
+    said = getattr(error, "message", None)
+    return said if isinstance(said, str) else None
 
 
 @dataclass(frozen=True)
@@ -88,7 +137,7 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     wanted = {"cell": cell, "render_mode": render_mode, "human": human}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
-        return gym.make(env_id, **options)
+        return SaysWhatFailed(gym.make(env_id, **options), env_id)
     except ImportError as error:
         raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
     except gym.error.Error as error:
@@ -100,11 +149,10 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
             raise ConfigError(f"nobody can take over in {env_id}: leave out --human") from error
         raise
     except Exception as error:
-        # Errors of the environment's own tree that are the user's to mend carry a sentence, which is all they need.
-        sentence = getattr(error, "message", None)
-        if not isinstance(sentence, str):
+        said = sentence_of(error)
+        if said is None:
             raise
-        raise ConfigError(f"{env_id} cannot be made: {sentence}") from error
+        raise ConfigError(f"{env_id} cannot be made: {said}") from error
 
 
 def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:

@@ -9,6 +9,7 @@ RlError
 │   ├── JournalError              the journal file cannot be used
 │   │   └── SequenceGap               transitions between the stored and the offered ones are missing
 │   └── EmptyBuffer               there is nothing to sample yet
+├── EnvironmentFailed         the environment, or the robot in it, cannot go on
 ├── LinkError                 actor and learner cannot talk
 │   ├── LinkUnavailable           nobody answers at that address, or not in time
 │   ├── LinkUnauthorized          the token is missing or wrong
@@ -76,6 +77,12 @@ class EmptyBuffer(DataError):
     """There is nothing to sample yet."""
 
     code = "empty_buffer"
+
+
+class EnvironmentFailed(RlError):
+    """The environment, or the robot in it, cannot go on; the message is its own."""
+
+    code = "environment_failed"
 
 
 class LinkError(RlError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl.environments import Adaptation, RepeatAction, adapt, make_env
-from rl.errors import ConfigError
+from rl.environments import Adaptation, RepeatAction, SaysWhatFailed, adapt, make_env
+from rl.errors import ConfigError, EnvironmentFailed
 from tests.support.tiny_env import EPISODE_STEPS, FollowTarget
 
 
@@ -99,3 +101,25 @@ def test_images_are_refused():
 def test_what_an_environment_says_is_wrong_reaches_the_user_as_a_sentence(options, sentence):
     with pytest.raises(ConfigError, match=f"PandaReach-v0 cannot be made: .*{sentence}"):
         make_env("envs:PandaReach-v0", **options)
+
+
+def test_a_robot_that_cannot_go_on_says_so_in_a_sentence_and_goes_on_after_one_call():
+    with closing(make_env("envs:PandaReach-v0")) as env:
+        env.reset(seed=0)
+        env.unwrapped.workcell.robot.stop()
+        with pytest.raises(EnvironmentFailed, match=r"envs:PandaReach-v0: .*recover"):
+            env.step(env.action_space.sample())
+        env.unwrapped.workcell.robot.recover()
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+
+
+def test_a_mistake_in_an_environment_keeps_its_traceback():
+    class Broken(Fields):
+        def step(self, action):
+            raise ZeroDivisionError("a mistake")
+
+    env = SaysWhatFailed(Broken(), "broken")
+    env.reset()
+    with pytest.raises(ZeroDivisionError, match="a mistake"):
+        env.step(env.action_space.sample())
