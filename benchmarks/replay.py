@@ -54,12 +54,14 @@ def _state_rows(repeats: int) -> list[dict[str, Any]]:
 def _pixel_rows(repeats: int) -> list[dict[str, Any]]:
     buffer = _filled(PIXELS, 2_000, seed=0)
     chunk = _batch(PIXELS, 30)
+    single = map_leaves(lambda array: array[0], chunk)
     sharing = MemoryEfficientReplayBuffer(STACKED, ACTION, 2_000, ("front", "wrist"), seed=0)
     episode = itertools.cycle(_episode(200))
     for _ in range(2_000):
         sharing.insert(next(episode))
     packed = _median_s(lambda: sharing.sample(256, pack_obs_and_next_obs=True), repeats)
     return [
+        _row("pixel insert", _median_s(lambda: buffer.insert(single), 10 * repeats), 1e6, "µs", "2 images 128×128"),
         _row("pixel extend(30)", _median_s(lambda: buffer.extend(chunk), repeats), 1e3, "ms", "2 images 128×128"),
         _row("pixel sample(256)", _median_s(lambda: buffer.sample(256), repeats), 1e3, "ms", "2 images 128×128"),
         _row("frames insert", _median_s(lambda: sharing.insert(next(episode)), repeats), 1e6, "µs", "each image once"),

@@ -61,6 +61,10 @@ class ReplayBuffer:
         Raises:
             SchemaMismatch: a field is missing, unknown, of another shape or kind, or not finite; nothing is stored.
         """
+        with self._lock:
+            if self._rows.write_one(self._inserted % self.capacity, transition):
+                self._inserted += 1
+                return
         self.extend(map_leaves(lambda value: np.asarray(value)[None], transition))
 
     def extend(self, batch: Mapping[str, Any]) -> None:

@@ -135,6 +135,17 @@ def test_what_is_kept_instead_of_images_is_computed_once_for_each_and_sampled():
         np.testing.assert_array_equal(maps[when]["pix_map"], expected)
 
 
+def test_a_caller_may_draw_the_next_frame_into_the_memory_of_the_last_one():
+    buffer, reused = make(1), observe([1], 251)
+    buffer.insert(episode(1, 1, 0)[0] | {"next_observations": reused})
+    for name, image in observe([5], 251).items():
+        reused[name][:] = image
+    buffer.insert(episode(1, 1, 5)[0] | {"observations": reused})
+    seen = contents(buffer)
+    assert seen["observations"]["pix"][:, 0, 0, 0, 0].tolist() == [0, 5]
+    assert seen["next_observations"]["pix"][:, 0, 0, 0, 0].tolist() == [1, 6]
+
+
 def test_default_room_for_frames_serves_episodes_of_ten_steps():
     buffer = make(1, capacity=200)
     for number in range(40):

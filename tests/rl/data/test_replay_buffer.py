@@ -1,5 +1,7 @@
 """Laws of the replay buffer: a ring that keeps what it was given, refuses the rest, and samples without bias."""
 
+import re
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import SCALAR, Field
+from rl.data.schema import SCALAR, Field, map_leaves
 from rl.errors import CheckpointError, ConfigError, DataError, EmptyBuffer, SchemaMismatch
 from tests.rl.data.transitions import ACTIONS, IMAGES, OBSERVATIONS, assert_same, numbered, numbered_images, row
 
@@ -85,6 +87,51 @@ def test_a_wrong_batch_changes_nothing(change):
     with pytest.raises(SchemaMismatch):
         buffer.extend(wrong(change))
     assert_same(contents(buffer), numbered(0, 6))
+
+
+ODD = {
+    "as it is": {},
+    "Python numbers": {"rewards": 1.5, "masks": 1, "dones": False},
+    "a list": {"actions": [0.5, 0.25]},
+    "double precision": {"actions": np.array([0.5, 0.1])},
+    "half precision": {"actions": np.array([0.5, 0.25], np.float16)},
+    "whole numbers": {"actions": np.array([1, 0])},
+    "another order in memory": {"observations": {"state": np.arange(4.0)[::2], "pix": np.ones((3, 2, 2), np.uint8).T}},
+    "large numbers": {"actions": np.full(2, 3e38, np.float32)},
+    "NaN": {"actions": np.array([0.5, np.nan], np.float32)},
+    "infinity": {"rewards": np.float32(np.inf)},
+    "minus infinity": {"rewards": -np.inf},
+    "complex numbers": {"rewards": np.complex64(1j)},
+    "text": {"rewards": "1"},
+    "nothing": {"rewards": None},
+    "another shape": {"actions": np.zeros(3, np.float32)},
+    "one number for two": {"actions": np.float32(0.5)},
+    "a row too many": {"rewards": np.zeros(1, np.float32)},
+    "no dict": {"observations": np.zeros(2, np.float32)},
+    "a dict for an array": {"actions": {"x": np.zeros(2, np.float32)}},
+    "an array too few": {"observations": {"state": np.zeros(2)}},
+    "an array too many": {"bonus": np.float32(1)},
+    "an empty dict": {"nothing": {}},
+    "an image of floats": {"observations": {"state": np.zeros(2), "pix": np.zeros((2, 2, 3))}},
+    "an image of larger integers": {"observations": {"state": np.zeros(2), "pix": np.zeros((2, 2, 3), np.int64)}},
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+def test_insert_takes_and_refuses_what_extend_does(change):
+    transition = row(numbered_images(3, 1), 0) | change
+    single, whole = (ReplayBuffer(IMAGES, ACTIONS, 4, seed=0) for _ in range(2))
+    for buffer in (single, whole):
+        buffer.extend(numbered_images(0, 1))
+    try:
+        whole.extend(map_leaves(lambda value: np.asarray(value)[None], transition))
+    except SchemaMismatch as error:
+        with pytest.raises(SchemaMismatch, match=re.escape(str(error))):
+            single.insert(transition)
+    else:
+        single.insert(transition)
+    assert len(single) == len(whole)
+    assert_same(contents(single), contents(whole))
 
 
 def test_extras_are_part_of_the_schema():
