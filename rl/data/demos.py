@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.schema import Batch, stack
 from rl.data.sink import TransitionSink
-from rl.data.spaces import describe_spaces
+from rl.data.spaces import describe_spaces, differences
 from rl.errors import DataError
 
 _RECORDER = "demonstrator"
@@ -189,7 +190,8 @@ def load_demos(
     Raises:
         DataError: other spaces, other fields, or no room.
     """
-    with TransitionJournal(path, read_only=True, metadata=describe_spaces(observation_space, action_space)) as journal:
+    with TransitionJournal(path, read_only=True) as journal:
+        _require_fit(journal, describe_spaces(observation_space, action_space))
         if len(journal) > buffer.capacity:
             raise DataError(f"{path} holds {len(journal)} transitions, the buffer has room for {buffer.capacity}")
         for block in journal.blocks():
@@ -217,6 +219,21 @@ def episode_info(block: Block) -> dict[str, Any]:
     if not isinstance(block.info, dict) or not {"return", "success"} <= block.info.keys():
         raise DataError("this is a journal, but not one of demonstrations: its blocks are no episodes")
     return block.info
+
+
+def _require_fit(journal: TransitionJournal, spaces: Mapping[str, Any]) -> None:
+    found = {name: journal.metadata[name] for name in spaces if name in journal.metadata}
+    if found.keys() != spaces.keys():
+        raise DataError(
+            f"{journal.path} is no file of demonstrations: it does not say for which spaces it was recorded"
+        )
+    # As a file keeps them.
+    different = differences(found, json.loads(json.dumps(spaces)))
+    if different:
+        raise DataError(
+            f"{journal.path} does not fit the environment: {'; '.join(different)}. "
+            "Record it again, or train, with the same --env, --frame-stack, --sees-images and --images"
+        )
 
 
 def _constant_fields(batch: Batch, values: Mapping[str, float]) -> Batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -40,6 +40,18 @@ def describe_spaces(observation_space: gym.Space, action_space: gym.Space) -> di
     }
 
 
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What is not the same in two results of `describe_spaces`, one phrase for each array; empty for equal ones."""
+    here, there = (
+        {f"{space}{path}": part for space in both for path, part in _parts(both[space])} for both in (found, wanted)
+    )
+    return [
+        f"{name} is {_said(here.get(name))}; wanted: {_said(there.get(name))}"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]
+
+
 def space_of(description: Mapping[str, Any]) -> gym.Space:
     """The space that was described, of arrays: Box, or (nested) Dict of them.
 
@@ -57,6 +69,24 @@ def space_of(description: Mapping[str, Any]) -> gym.Space:
         return gym.spaces.Box(low.astype(dtype), high.astype(dtype), shape, dtype.type)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"this is no description of a space: {error}") from error
+
+
+def _parts(description: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The spaces inside a description that are no Dict, by their paths."""
+    if description["kind"] != "Dict":
+        yield name, description
+        return
+    for key, inner in description["spaces"].items():
+        yield from _parts(inner, f"{name}/{key}")
+
+
+def _said(description: Mapping[str, Any] | None) -> str:
+    if description is None:
+        return "missing"
+    if description["kind"] != "Box":
+        return f"{description['kind']}({description.get('n')})"
+    bounds = [bound if not isinstance(bound, list) else "…" for bound in (description["low"], description["high"])]
+    return f"{description['dtype']}{description['shape']} from {bounds[0]} to {bounds[1]}"
 
 
 def _bound(bound: np.ndarray) -> Any:

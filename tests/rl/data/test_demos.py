@@ -9,8 +9,8 @@ from rl.data.journal import TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import SCALAR
-from rl.data.spaces import describe_space
-from rl.errors import DataError, JournalError
+from rl.data.spaces import describe_space, describe_spaces, differences
+from rl.errors import DataError
 from tests.rl.data.transitions import ACTIONS, OBSERVATIONS, numbered, row
 
 
@@ -122,7 +122,7 @@ def test_demonstrations_of_another_environment_are_refused(tmp_path):
     record_demos(tmp_path / "demos", Walk(), policy, 2, seed=0)
     wider = gym.spaces.Box(-2, 2, (2,), np.float32)
     buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 5, seed=0)
-    with pytest.raises(JournalError, match="action_space"):
+    with pytest.raises(DataError, match=r"action_space is float32\[2\] from -1.0 to 1.0; wanted: .* from -2.0 to 2.0"):
         load_demos(tmp_path / "demos", buffer, OBSERVATIONS, wider)
     with pytest.raises(DataError, match="room"):
         load_demos(tmp_path / "demos", buffer, OBSERVATIONS, ACTIONS)
@@ -154,3 +154,15 @@ def test_equal_spaces_have_equal_descriptions():
     ]
     descriptions = [describe_space(space) for space in spaces]
     assert all(left != right for i, left in enumerate(descriptions) for right in descriptions[:i])
+
+
+def test_what_differs_between_spaces_is_named_and_nothing_else():
+    box = gym.spaces.Box
+    found = describe_spaces(gym.spaces.Dict(state=box(-1, 1, (10,)), front=box(0, 255, (8, 8, 3), np.uint8)), ACTIONS)
+    wanted = describe_spaces(gym.spaces.Dict(state=box(-1, 1, (30,)), wrist=box(0, 255, (8, 8, 3), np.uint8)), ACTIONS)
+    assert differences(found, found) == []
+    assert differences(found, wanted) == [
+        "observation_space/front is uint8[8, 8, 3] from 0 to 255; wanted: missing",
+        "observation_space/state is float32[10] from -1.0 to 1.0; wanted: float32[30] from -1.0 to 1.0",
+        "observation_space/wrist is missing; wanted: uint8[8, 8, 3] from 0 to 255",
+    ]
