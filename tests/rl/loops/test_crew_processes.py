@@ -26,15 +26,15 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a run of 300 steps by two processes under torchrun, which an actor on its own fed."""
+    """The directory of a run of 180 steps by two processes under torchrun, which an actor on its own fed."""
     out, port = tmp_path_factory.mktemp("crew") / "run", free_port()
     log = out.with_name("log")
-    options = (*SMALL, "--steps", "300", "--link.port", str(port))
+    options = (*SMALL, "--steps", "180", "--link.port", str(port))
     learner = logged(log, *LAUNCHER, "-m", "rl", "learner", *options, "--out", out)
     actor = start("actor", *options)
     try:
-        assert learner.wait(120) == 0, log.read_text()
-        assert actor.wait(60) == 0
+        assert learner.wait(240) == 0, log.read_text()
+        assert actor.wait(120) == 0
     finally:
         end(learner, actor)
     return out
@@ -75,8 +75,8 @@ def copied(run: Path, to: Path) -> Path:
 
 def test_two_processes_train_with_an_actor_and_end(run: Path):
     state = last_state(run)
-    assert (state["updates"], state["env_steps"]) == (50, 300)
-    assert sum(len(found["rewards"]) for found in stored_by_actor(run).values()) == 300
+    assert (state["updates"], state["env_steps"]) == (20, 180)
+    assert sum(len(found["rewards"]) for found in stored_by_actor(run).values()) == 180
 
 
 def test_one_process_or_two_go_on_with_a_run_alike(run: Path, tmp_path: Path):
@@ -86,14 +86,14 @@ def test_one_process_or_two_go_on_with_a_run_alike(run: Path, tmp_path: Path):
     one = start("learner", "--out", alone, "--resume", *more)
     try:
         with two_learners(two, *more) as learners:
-            statuses = [learner.wait(120) for learner in learners]
+            statuses = [learner.wait(240) for learner in learners]
         assert statuses == [0, 0], [log_of(two, rank).read_text() for rank in range(2)]
-        one.wait(120)
+        one.wait(240)
     finally:
         end(one)
     assert one.returncode == 0
     states = [last_state(out) for out in (alone, two)]
-    assert states[0]["updates"] == states[1]["updates"] == 100
+    assert states[0]["updates"] == states[1]["updates"] == 40
     assert_same(states[0]["agent"], states[1]["agent"], "agent", tolerance=1e-3)
     assert_same(states[0]["batches"], states[1]["batches"], "batches")
 
@@ -102,12 +102,12 @@ def test_one_process_or_two_go_on_with_a_run_alike(run: Path, tmp_path: Path):
 def test_a_process_that_dies_ends_the_other_one_with_a_sentence(run: Path, tmp_path: Path, rank: int):
     out, port = copied(run, tmp_path / "run"), free_port()
     with two_learners(out, "--env-steps-per-update", 0.001, "--link.port", port) as learners:
-        wait_for_status(port, lambda found: found["progress"]["updates"] > 60, 120.0)
+        wait_for_status(port, lambda found: found["progress"]["updates"] > 22, 240.0)
         learners[rank].send_signal(signal.SIGKILL)
-        status, said = learners[1 - rank].wait(60), log_of(out, 1 - rank).read_text()
+        status, said = learners[1 - rank].wait(120), log_of(out, 1 - rank).read_text()
     assert status == USER_ERROR, said
     assert f"error: process {1 - rank} of 2 cannot go on, because another one ended" in said
-    assert last_state(out)["updates"] == 50
+    assert last_state(out)["updates"] == 20
 
 
 @pytest.mark.parametrize(
