@@ -68,9 +68,11 @@ def draw_settings(runs: tuple[Path, ...], returns: Axes, success: Axes) -> None:
         seeds = [{row[0]: row[1:] for row in read_evaluations(run)} for run in group]
         common = sorted(set.intersection(*(set(seed) for seed in seeds)))
         for axes, column in ((returns, 0), (success, 2)):
-            curves = np.array([[seed[step][column] for step in common] for seed in seeds])
-            axes.plot(common, curves.T, color=f"C{index}", linewidth=0.7, alpha=0.5)
-            axes.plot(common, curves.mean(0), color=f"C{index}", linewidth=2.5, label=f"{setting}, {len(seeds)} seeds")
+            for seed in seeds:
+                steps = sorted(seed)
+                axes.plot(steps, [seed[step][column] for step in steps], color=f"C{index}", linewidth=0.7, alpha=0.6)
+            mean = [np.mean([seed[step][column] for seed in seeds]) for step in common]
+            axes.plot(common, mean, color=f"C{index}", linewidth=2.5, label=f"{setting}, mean of {len(seeds)}")
 
 
 def draw_reference(path: Path, returns: Axes) -> None:

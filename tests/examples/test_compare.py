@@ -38,8 +38,8 @@ def test_a_setting_is_the_mean_over_the_steps_that_all_its_seeds_have(runs):
     _, (returns, success) = plt.subplots(1, 2)
     compare.draw_settings(runs, returns, success)
     means = {line.get_label(): line.get_xydata() for line in returns.lines if not line.get_label().startswith("_")}
-    assert set(means) == {"fixed, 2 seeds", "original, 1 seeds"}
-    np.testing.assert_array_equal(means["fixed, 2 seeds"], [[0, 2.0], [100, 3.0]])
+    assert set(means) == {"fixed, mean of 2", "original, mean of 1"}
+    np.testing.assert_array_equal(means["fixed, mean of 2"], [[0, 2.0], [100, 3.0]])
 
 
 @pytest.mark.parametrize("flags", [(), ("--by-setting",)])
