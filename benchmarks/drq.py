@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +23,13 @@ SIDE, STATE, ACTION = 128, 7, 4
 
 ORIGINAL = {"small": 4860.0, "small utd": 13500.0, "resnet-pretrained": 2750.0, "resnet": 7070.0}
 """Milliseconds of the original in JAX on two cores of another machine."""
+BATCH = {"small": 256, "resnet": 64, "resnet-pretrained": 64}
+"""Size of the batches that those updates were measured with."""
+ORIGINAL_GB = {"small": 2.1, "resnet": 4.6, "resnet-pretrained": 2.9}
+"""Peak memory of the original's updates there."""
 ACTING_TARGET_MS = {"small": 4.0, "resnet": 10.0}
+ACTING_THREADS = (("small", 1), ("resnet", 1), ("resnet", 2))
+"""An actor process has one thread; the original's time for the ResNet was taken on two cores."""
 
 
 def settings(encoder: str) -> DrqConfig:
@@ -75,10 +83,32 @@ def repeated(function: Callable[[], Any], repeats: int) -> float:
     return float(np.median([timed(function) for _ in range(repeats)]))
 
 
+def measure_memory(encoder: str, share: int) -> float:
+    """Most memory in GB that a fresh process takes for updates of all networks, its imports included."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(peak_of_updates, encoder, BATCH[encoder] // share).result()
+
+
+def peak_of_updates(encoder: str, size: int) -> float:
+    """Most memory in GB that this process has taken after two updates of all networks."""
+    agent = DrQAgent.create_drq(make_observation(), ACTION, settings(encoder))
+    batch = make_batch(size)
+    for _ in range(2):
+        agent.update(batch)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def memory_row(encoder: str, share: int) -> dict[str, Any]:
+    taken = measure_memory(encoder, share)
+    note = f"batch {BATCH[encoder] // share}, process and all; the original takes {ORIGINAL_GB[encoder]} GB"
+    return row(f"{encoder}: peak memory", taken, "GB", note if share == 1 else f"batch {BATCH[encoder] // share}")
+
+
 def measure_small(repeats: int, share: int) -> list[dict[str, Any]]:
     """The small encoder: one update of every network, and a high update ratio on a small batch."""
     agent = DrQAgent.create_drq(make_observation(), ACTION, settings("small"))
-    whole, slices = make_batch(256 // share), make_batch(64 // share)
+    whole, slices = make_batch(BATCH["small"] // share), make_batch(64 // share)
     update = repeated(lambda: agent.update(whole), repeats)
     high_utd = repeated(lambda: agent.update_high_utd(slices, 4), repeats)
     return [
@@ -126,15 +156,16 @@ def measure_compact(repeats: int) -> list[dict[str, Any]]:
 
 
 def measure_acting(repeats: int) -> list[dict[str, Any]]:
-    """One observation, on one thread as in an actor process."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """One observation, on as many threads as `ACTING_THREADS` says."""
+    before = torch.get_num_threads()
     observation, rows = make_observation(), []
-    for encoder, target_ms in ACTING_TARGET_MS.items():
+    for encoder, threads in ACTING_THREADS:
+        torch.set_num_threads(threads)
         policy = make_drq_policy(observation, ACTION, settings(encoder))
         acting = repeated(lambda policy=policy: policy.sample_actions(observation), repeats)
-        rows.append(row(f"act, {encoder}", acting, "ms", f"1 observation on 1 thread; target {target_ms:g} ms"))
-    torch.set_num_threads(threads)
+        note = f"1 observation; target {ACTING_TARGET_MS[encoder]:g} ms"
+        rows.append(row(f"act, {encoder}, {threads} thread{'s' * (threads > 1)}", acting, "ms", note))
+    torch.set_num_threads(before)
     return rows
 
 
@@ -151,8 +182,9 @@ def row(name: str, value: float, unit: str, note: str) -> dict[str, Any]:
 def run(quick: bool) -> list[dict[str, Any]]:
     """Rows of name, value, unit and note; two 128x128 cameras. A quick run takes a quarter of the batches."""
     repeats, share = (1, 4) if quick else (5, 1)
+    # First of all: a process starts with the peak of the one that it came from.
+    memory = [memory_row(encoder, share) for encoder in ORIGINAL_GB]
     rows = [*measure_small(repeats, share), *measure_resnets(repeats, share)]
     rows += [*measure_kept_features(repeats, share), *measure_compact(repeats)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    note = f"{torch.get_num_threads()} threads"
-    return [*rows, row("peak memory", peak, "MB", note), *measure_acting(10 if quick else 50)]
+    threads = row("threads", torch.get_num_threads(), "", "of all but acting")
+    return [*rows, *memory, *measure_acting(10 if quick else 50), threads]
