@@ -99,15 +99,22 @@ class PixelKind(AgentKind):
         """See `AgentKind`."""
         assert isinstance(agent, DrQAgent)
         cameras, sample = cameras_of(spec), _sample(spec)
-        return MemoryEfficientReplayBuffer(
-            build_space(spec.observation),
-            build_space(spec.action),
-            capacity,
-            cameras,
-            seed=seed,
-            extras=dict.fromkeys(self.extras, SCALAR),
-            encoding=frame_encoding(agent, {key: Field(sample[key].shape[1:], sample[key].dtype) for key in cameras}),
-        )
+        encoding = frame_encoding(agent, {key: Field(sample[key].shape[1:], sample[key].dtype) for key in cameras})
+        try:
+            return MemoryEfficientReplayBuffer(
+                build_space(spec.observation),
+                build_space(spec.action),
+                capacity,
+                cameras,
+                seed=seed,
+                extras=dict.fromkeys(self.extras, SCALAR),
+                encoding=encoding,
+            )
+        except MemoryError as error:
+            raise ConfigError(
+                f"there is no room for the images of {capacity:,} transitions: {error}. Choose a smaller "
+                "--replay.capacity (the preset drq-demo takes 50,000) or smaller images (--images.size)"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -203,3 +203,11 @@ def test_what_cannot_be_trained_is_explained(settings, answer):
 
     with pytest.raises(ConfigError, match=answer):
         make()
+
+
+def test_more_images_than_fit_into_memory_are_refused_in_a_sentence():
+    settings = config(None, 1)
+    spec = spec_of(settings)
+    agent = KINDS["drq"].make_agent(settings, spec, 0, "cpu")
+    with pytest.raises(ConfigError, match=r"1,000,000,000,000 transitions.*smaller --replay\.capacity"):
+        KINDS["drq"].make_buffer(settings, spec, agent, 10**12, 2)
