@@ -1,6 +1,7 @@
 """Settings that all tests share."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -19,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="all",
         help="which tests to run: those without vendor libraries, with franky, or with the other drivers' libraries",
     )
+
+
+def pytest_configure() -> None:
+    """Let what tests start be interrupted: where a shell runs pytest in the background, SIGINT is ignored for both."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
