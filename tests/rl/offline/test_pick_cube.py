@@ -19,14 +19,14 @@ def run(*arguments):
 def test_a_reward_classifier_of_the_simulated_cell(tmp_path):
     frames, out = tmp_path / "frames", tmp_path / "classifier"
     run("record-success", "--env", VISION, "--out", frames, "--operator", EXPERT,
-        "--image-size", 32, "--episodes", 5, "--positives", 10**6)  # fmt: skip
+        "--image-size", 32, "--episodes", 8, "--positives", 10**6)  # fmt: skip
     run("train-classifier", "--positives", frames / "positives.sqlite", "--negatives", frames / "negatives.sqlite",
-        "--out", out, "--image-keys", "front", "wrist", "--encoder.encoder-type", "compact", "--epochs", 12,
+        "--out", out, "--image-keys", "front", "wrist", "--encoder.encoder-type", "compact", "--epochs", 20,
         "--batch-size", 64, "--learning-rate", "1e-3", "--held-out", "0.4", "--crop-padding", 1,
         "--threads", 1)  # fmt: skip
     facts = json.loads((out / "classifier.json").read_text())
     assert facts["metrics"]["balanced_accuracy"] > 0.85
-    assert facts["episodes"] == {"train": 3, "tune": 1, "test": 1}
+    assert facts["episodes"] == {"train": 5, "tune": 2, "test": 1}
     judge = load_reward_classifier(out)
     first, last = read_frames([frames / "negatives.sqlite"])[0], read_frames([frames / "positives.sqlite"])[0]
     start = {name: images[0] for name, images in first.images.items()}
