@@ -83,8 +83,9 @@ def _one_thread():
 def test_an_interruption_changes_nothing(tmp_path: Path, trunk: EncoderConfig, cached: str):
     kept = {} if cached == "no" else {"encoder": trunk, "cached_features": cached}
     env = make_env(ENV, adaptation=config(None, 1).adaptation())
+    env.action_space.seed(1)
     demos = tmp_path / "demos.sqlite"
-    record_demos(demos, env, lambda observation: env.action_space.sample(), 3, seed=1)
+    record_demos(demos, env, lambda observation: env.action_space.sample(), 3, seed=1, attempts_per_episode=50)
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     for out in (whole, torn):
         collect(env, out, 100)
