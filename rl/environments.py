@@ -82,7 +82,7 @@ class SaysWhatFailed(gym.Wrapper):
 def sentence_of(error: Exception) -> str | None:
     """What an error of an environment's own tree says to the user; None for a mistake in the code."""
     said = getattr(error, "message", None)
-    return said if isinstance(said, str) else None
+    return "; ".join((said, *getattr(error, "__notes__", ()))) if isinstance(said, str) else None
 
 
 @dataclass(frozen=True)

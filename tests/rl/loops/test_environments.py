@@ -10,6 +10,7 @@ import pytest
 
 from rl.environments import Adaptation, RepeatAction, SaysWhatFailed, adapt, make_env
 from rl.errors import ConfigError, EnvironmentFailed
+from robotkit import RobotStopped
 from tests.support.tiny_env import EPISODE_STEPS, FollowTarget
 
 
@@ -111,6 +112,19 @@ def test_a_robot_that_cannot_go_on_says_so_in_a_sentence_and_goes_on_after_one_c
             env.step(env.action_space.sample())
         env.unwrapped.workcell.robot.recover()
         env.reset(seed=0)
+        env.step(env.action_space.sample())
+
+
+def test_notes_on_a_fault_are_told_too():
+    class Faulty(Fields):
+        def step(self, action):
+            error = RobotStopped("the arm is stopped")
+            error.add_note("this was the left arm")
+            raise error
+
+    env = SaysWhatFailed(Faulty(), "two arms")
+    env.reset()
+    with pytest.raises(EnvironmentFailed, match="^two arms: the arm is stopped; this was the left arm$"):
         env.step(env.action_space.sample())
 
 
