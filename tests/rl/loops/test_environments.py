@@ -124,7 +124,7 @@ def test_notes_on_a_fault_are_told_too():
 
     env = SaysWhatFailed(Faulty(), "two arms")
     env.reset()
-    with pytest.raises(EnvironmentFailed, match="^two arms: the arm is stopped; this was the left arm$"):
+    with pytest.raises(EnvironmentFailed, match=r"^two arms: the arm is stopped; this was the left arm$"):
         env.step(env.action_space.sample())
 
 
