@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tyro
 from rich.console import Console
@@ -13,24 +12,27 @@ from rl.errors import DataError
 from rl.processes import StopSignal
 from rl.utils.run_directory import asked_directory
 
+if TYPE_CHECKING:
+    from rl.offline.settings import SettingsFile
+
 Options = TypeVar("Options")
 
 
 def train_bc(arguments: list[str]) -> None:
     """Clone demonstrations."""
-    from rl.offline.bc import SETTINGS, TrainBcOptions, load_bc_options
+    from rl.offline.bc import SETTINGS, TrainBcOptions
     from rl.offline.bc import train_bc as run
 
-    options = _parse(TrainBcOptions, "train-bc", arguments, SETTINGS, load_bc_options)
+    options = _parse(TrainBcOptions, "train-bc", arguments, SETTINGS)
     run(options, StopSignal().listen(), Console())
 
 
 def train_classifier(arguments: list[str]) -> None:
     """Train a reward classifier."""
-    from rl.offline.classifier import SETTINGS, TrainClassifierOptions, load_classifier_options
+    from rl.offline.classifier import SETTINGS, TrainClassifierOptions
     from rl.offline.classifier import train_classifier as run
 
-    options = _parse(TrainClassifierOptions, "train-classifier", arguments, SETTINGS, load_classifier_options)
+    options = _parse(TrainClassifierOptions, "train-classifier", arguments, SETTINGS)
     run(options, StopSignal().listen(), Console())
 
 
@@ -56,14 +58,12 @@ def record_demos(arguments: list[str]) -> None:
         ) from None
 
 
-def _parse(
-    kind: type[Options], command: str, arguments: list[str], settings: str, load: Callable[[Path], Options]
-) -> Options:
+def _parse(kind: type[Options], command: str, arguments: list[str], settings: SettingsFile[Options]) -> Options:
     """Parse options; with --resume on top of those that the run in --out began with."""
     out, resumes = asked_directory(arguments)
     prog = f"python -m rl {command}"
-    if out is not None and resumes and (out / settings).exists():
-        return tyro.cli(kind, prog=prog, args=arguments, default=load(out))
+    if out is not None and resumes and settings.is_in(out):
+        return tyro.cli(kind, prog=prog, args=arguments, default=settings.read(out))
     return tyro.cli(kind, prog=prog, args=arguments)
 
 

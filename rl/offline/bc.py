@@ -10,7 +10,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 from rich.console import Console
 
 from rl.agents.continuous.bc import BCAgent, BcConfig
@@ -25,6 +25,7 @@ from rl.offline.demos import read_demos, split_episodes
 from rl.offline.epochs import CHECKPOINTS, METRICS, Course, EpochsConfig, Stop, run_epochs, say_how_to_go_on
 from rl.offline.pictures import draw_curves
 from rl.offline.rows import Rows, on_device, shuffled_loader
+from rl.offline.settings import SettingsFile
 from rl.pixels import STATE, ImagesConfig
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import Team, joined_team, local_device
@@ -32,7 +33,6 @@ from rl.utils.performance import tune_backends
 from rl.utils.run_directory import claim_run
 from rl.utils.seeds import Seeds
 
-SETTINGS = "bc.json"
 CURVE = "curve.png"
 _CHUNK = 1024  # held-out rows that are judged at once
 
@@ -102,7 +102,7 @@ class TrainBcOptions:
         )  # fmt: skip
 
 
-_ADAPTER: TypeAdapter[TrainBcOptions] = TypeAdapter(TrainBcOptions)
+SETTINGS = SettingsFile(TrainBcOptions, "bc.json")
 
 
 def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
@@ -121,7 +121,7 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
         if team.leads:
             claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
             save_config(options.as_run(), options.out / "config.json")
-            (options.out / SETTINGS).write_bytes(_ADAPTER.dump_json(options, indent=2) + b"\n")
+            SETTINGS.write(options.out, options)
         team.wait()
         return _train(options, device, team, stop, console)
 
@@ -192,19 +192,7 @@ def measure(agent: BCAgent, held_out: Batch | None) -> dict[str, torch.Tensor]:
 
 def is_bc_run(directory: Path) -> bool:
     """Whether `train_bc` wrote the run in this directory."""
-    return (directory / SETTINGS).is_file()
-
-
-def load_bc_options(directory: Path) -> TrainBcOptions:
-    """The options of the run in this directory.
-
-    Raises:
-        ConfigError: they cannot be read.
-    """
-    try:
-        return _ADAPTER.validate_json((directory / SETTINGS).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ConfigError(f"{directory / SETTINGS} are no settings of this version: {error}") from error
+    return SETTINGS.is_in(directory)
 
 
 def load_bc_policy(
@@ -216,7 +204,7 @@ def load_bc_policy(
         ConfigError: the run's settings cannot be read.
         CheckpointNotFound: there is no checkpoint.
     """
-    options = load_bc_options(directory)
+    options = SETTINGS.read(directory)
     path = checkpoint or directory / CHECKPOINTS
     step = int(path.name.removeprefix("step_")) if path.name.startswith("step_") else None
     epochs, state = Checkpoints(path if step is None else path.parent).load(step)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from rl.common.encoders import EncoderConfig
@@ -19,13 +18,14 @@ from rl.offline.epochs import METRICS, Course, EpochsConfig, Stop, run_epochs, s
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
 from rl.offline.pictures import draw_confusion, draw_curves, draw_montage
 from rl.offline.rows import Rows, balanced_loader
+from rl.offline.settings import SettingsFile
 from rl.offline.verdicts import Verdicts, choose_threshold
 from rl.utils.distributed import Team, joined_team, local_device
 from rl.utils.performance import Precision, tune_backends
 from rl.utils.run_directory import claim_run
 from rl.utils.seeds import Seeds
 
-CONFUSION, WORST, CURVE, SETTINGS = "confusion.png", "worst.png", "curve.png", "settings.json"
+CONFUSION, WORST, CURVE = "confusion.png", "worst.png", "curve.png"
 _SHOWN = 24  # frames of the picture of the worst errors
 _CHUNK = 512  # frames that are judged at once
 
@@ -88,19 +88,7 @@ class TrainClassifierOptions:
             )
 
 
-_SETTINGS: TypeAdapter[TrainClassifierOptions] = TypeAdapter(TrainClassifierOptions)
-
-
-def load_classifier_options(directory: Path) -> TrainClassifierOptions:
-    """The options of the training in this directory.
-
-    Raises:
-        ConfigError: they cannot be read.
-    """
-    try:
-        return _SETTINGS.validate_json((directory / SETTINGS).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ConfigError(f"{directory / SETTINGS} are no settings of this version: {error}") from error
+SETTINGS = SettingsFile(TrainClassifierOptions, "settings.json")
 
 
 def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Console) -> ClassifierFacts | None:
@@ -115,7 +103,7 @@ def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Conso
     with joined_team(device) as team:
         if team.leads:
             claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
-            (options.out / SETTINGS).write_bytes(_SETTINGS.dump_json(options, indent=2) + b"\n")
+            SETTINGS.write(options.out, options)
         team.wait()
         return _train(options, device, team, stop, console)
 
