@@ -1,0 +1,107 @@
+"""The Franka arms' chain against the FR3 of the protocol simulator: frames, meshes inside capsules, usual postures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import franky_sim
+import mujoco
+import numpy as np
+import pytest
+
+from robotkit import spatial
+from robotkit.drivers.franka import kinematics as franka
+from robotkit.drivers.franka.config import _RANGES
+from robotkit.kinematics import ForwardKinematics
+from robotkit.safety.body import BodyBounds
+from robotkit.schema.kinematics import Plane
+from robotkit.spatial import xyzw_from_wxyz
+from sims.models.kinematics import panda_chain
+
+HERE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+READY = np.array((0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4))
+SERL_RESET = np.array((0.0, 0.0, 0.0, -1.9, 0.0, 2.0, 0.0))
+FACE_DOWN = np.array((0.0, -0.785, 0.0, -2.35, 0.0, 1.57, np.pi / 4))
+
+
+@pytest.fixture(scope="module")
+def fr3():
+    """The simulator's own model of the arm with its hand."""
+    spec = mujoco.MjSpec.from_file(str(Path(franky_sim.__file__).parent / "assets" / "fr3.xml"))
+    spec.meshdir = "meshes"
+    model = spec.compile()
+    return model, mujoco.MjData(model)
+
+
+def postures(count: int) -> np.ndarray:
+    low, high, _ = _RANGES["fr3"]
+    return np.random.default_rng(0).uniform(low, high, (count, 7))
+
+
+def test_links_hand_and_tool_are_where_the_simulator_has_them(fr3):
+    model, data = fr3
+    chain = franka.chain(franka.HAND_TCP_IN_FLANGE)
+    kinematics, hand = ForwardKinematics(chain), model.body("hand").id
+    for joints in postures(100):
+        set_joints(model, data, joints)
+        frames = kinematics.frames(joints[None])[0]
+        for number in range(8):
+            np.testing.assert_allclose(frames[number, :3, 3], data.body(f"fr3_link{number}").xpos, atol=1e-9)
+        hand_pose = np.r_[data.xpos[hand], xyzw_from_wxyz(data.xquat[hand])]
+        tcp = spatial.compose(hand_pose, np.array((0.0, 0.0, 0.1034, 0.0, 0.0, 0.0, 1.0)))
+        pose = kinematics.tcp_pose(joints)
+        np.testing.assert_allclose(pose[:3], tcp[:3], atol=1e-9)
+        assert spatial.angle_between(pose[3:], tcp[3:]) < 1e-6
+
+
+def set_joints(model, data, joints):
+    for number, position in enumerate(joints, start=1):
+        data.qpos[model.joint(f"fr3_joint{number}").qposadr[0]] = position
+    mujoco.mj_kinematics(model, data)
+
+
+def test_the_capsules_enclose_the_links(fr3):
+    """Each triangle of each collision mesh lies in one capsule, which is convex."""
+    model, data = fr3
+    chain = franka.chain(franka.HAND_TCP_IN_FLANGE, has_hand=True)
+    joints = postures(1)[0]
+    set_joints(model, data, joints)
+    ends = ForwardKinematics(chain).capsule_ends(joints[None])[0]
+    for number in range(9):
+        body = "hand" if number == 8 else f"fr3_link{number}"
+        own = [
+            i for i, c in enumerate(chain.capsules) if (c.name == "hand") == (number == 8) and c.link == min(number, 7)
+        ]
+        triangles = mesh_triangles(model, data, model.body(body).id)
+        outside_m = [distance_to_segment(triangles, *ends[i]).max(axis=1) - chain.capsules[i].radius_m for i in own]
+        assert np.min(outside_m, axis=0).max() <= 0.0, body
+
+
+def mesh_triangles(model, data, body: int) -> np.ndarray:
+    """Corners, (triangles, 3, 3), in the base, of the body's mesh for collisions."""
+    index = next(i for i in np.flatnonzero(model.geom_bodyid == body) if model.geom_contype[i])
+    mesh = model.geom_dataid[index]
+    vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
+    faces = model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]
+    corners = vertices @ data.geom_xmat[index].reshape(3, 3).T + data.geom_xpos[index]
+    return corners[faces]
+
+
+def distance_to_segment(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    along = end - start
+    share = np.clip((points - start) @ along / (along @ along), 0.0, 1.0)
+    return np.linalg.norm(points - start - share[..., None] * along, axis=-1)
+
+
+@pytest.mark.parametrize("joints", [READY, SERL_RESET, FACE_DOWN], ids=["ready", "serl", "down"])
+@pytest.mark.parametrize("has_hand", [False, True])
+def test_usual_postures_are_clear_of_the_table_and_of_themselves(joints, has_hand):
+    table = Plane(name="table", point_in_base_m=(0, 0, 0), normal_in_base=(0, 0, 1), clearance_m=0.01)
+    bounds = BodyBounds(franka.chain(franka.HAND_TCP_IN_FLANGE, has_hand=has_hand), None, (table,), 0.03, 0.0)
+    bounds.check_joints(joints)
+
+
+def test_the_panda_has_the_same_joints():
+    real, simulated = ForwardKinematics(franka.chain(HERE)), ForwardKinematics(panda_chain())
+    joints = postures(20)
+    np.testing.assert_allclose(real.frames(joints), simulated.frames(joints), atol=1e-12)
