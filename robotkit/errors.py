@@ -12,13 +12,13 @@ RobotkitError
 │   ├── StepTooLarge              the target is too far from the previous one
 │   ├── JointLimitExceeded        a joint target lies outside its range
 │   ├── RobotStopped              a stop is latched: recover() first
+│   │   └── ForceLimitExceeded    contact force above the limit: the robot was stopped
 │   ├── ControlHeld               another client commands this cell
 │   └── Unsupported               this body cannot do that
 ├── DeviceError               the device cannot do its work
 │   ├── NotConnected              connect() first
 │   ├── StaleState                the newest measurement is too old
 │   ├── DeviceFault               the device reports a fault: recover()
-│   ├── ForceLimitExceeded        contact force above the limit: the robot was stopped
 │   └── MotionFailed              a blocking motion did not arrive
 └── RemoteError               the other process cannot be used
     ├── ConnectionFailed          nobody answers at that address
@@ -110,6 +110,12 @@ class RobotStopped(CommandRejected):
     code = "robot_stopped"
 
 
+class ForceLimitExceeded(RobotStopped):
+    """The contact force or torque went above its limit; the robot was stopped."""
+
+    code = "force_limit_exceeded"
+
+
 class ControlHeld(CommandRejected):
     """Another client commands this cell."""
 
@@ -144,12 +150,6 @@ class DeviceFault(DeviceError):
     """The device reports a fault that recover() may clear."""
 
     code = "device_fault"
-
-
-class ForceLimitExceeded(DeviceError):
-    """The contact force or torque went above its limit; the robot was stopped."""
-
-    code = "force_limit_exceeded"
 
 
 class MotionFailed(DeviceError):

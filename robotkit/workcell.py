@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
-from robotkit.errors import Unsupported
-from robotkit.schema import CellSpec, CellState, GripperCommand, RobotCommand, SafetyLimits, StepRequest
+from robotkit.errors import DeviceError, InvalidCommand, RemoteError, Unsupported
+from robotkit.schema import (
+    CellSpec,
+    CellState,
+    DeviceReport,
+    GripperCommand,
+    RobotCommand,
+    SafetyLimits,
+    StepRequest,
+)
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -80,7 +91,11 @@ class Workcell:
         )
 
     def get_state(self) -> CellState:
-        """Measure everything but the cameras."""
+        """Measure everything but the cameras.
+
+        Raises:
+            DeviceError: the arm cannot measure. Any other device that cannot is reported in `CellState.errors`.
+        """
         return self._measure(None)
 
     def step(
@@ -88,17 +103,36 @@ class Workcell:
     ) -> CellState:
         """Send commands, let `period_s` pass, measure. In a remote cell this is one round trip.
 
+        Everything is checked before anything is sent: after an error neither the arm nor the gripper has a new target.
+
         Raises:
             CommandRejected: nothing was sent and no time has passed.
+            DeviceError: a device cannot take its command; nothing was sent.
         """
-        accepted = self.robot.send(command) if command is not None else None
+        if not (math.isfinite(period_s) and period_s >= 0.0):
+            raise InvalidCommand(f"period_s must be a finite number of seconds from 0, got {period_s!r}")
+        accepted = self.send(command, gripper)
+        overrun_s = 0.0
+        if period_s > 0.0:
+            start_s = 0.0 if self.clock.is_lockstep else self.clock.now_s()
+            self.clock.advance(period_s)
+            overrun_s = 0.0 if self.clock.is_lockstep else max(0.0, self.clock.now_s() - start_s - period_s)
+        return self._measure(accepted, overrun_s)
+
+    def send(self, command: RobotCommand | None, gripper: GripperCommand | None = None) -> RobotCommand | None:
+        """Check both commands, then send both; returns the arm's as it was accepted.
+
+        Raises:
+            CommandRejected, DeviceError: as `step`.
+        """
         if gripper is not None:
             if self.gripper is None:
-                raise Unsupported(f"cell {self.name!r} has no gripper")
+                raise Unsupported(f"cell {self.name!r} has no gripper; leave the gripper's command out")
+            if command is not None:
+                self.robot.check(command)
+            # First: a gripper that is lost or in a fault refuses here, before the arm has its target.
             self.gripper.move(gripper.position)
-        if period_s > 0.0:
-            self.clock.advance(period_s)
-        return self._measure(accepted)
+        return self.robot.send(command) if command is not None else None
 
     def handle(self, request: StepRequest) -> CellState:
         """`step` for a request that came over the wire."""
@@ -127,12 +161,19 @@ class Workcell:
             self.robot.reset()
         return self._measure(None)
 
-    def _measure(self, accepted: RobotCommand | None) -> CellState:
+    def _measure(self, accepted: RobotCommand | None, overrun_s: float = 0.0) -> CellState:
+        robot = self.robot.get_state()
+        errors: dict[str, DeviceReport] = {}
+        gripper = None
+        if self.gripper is not None:
+            gripper = _reported("gripper", self.gripper.get_state, errors)
+        poses = {}
+        for name, tracker in self.trackers.items():
+            pose = _reported(f"trackers.{name}", tracker.get_pose, errors)
+            if pose is not None:
+                poses[name] = pose
         return CellState.trusted(
-            robot=self.robot.get_state(),
-            gripper=self.gripper.get_state() if self.gripper is not None else None,
-            poses={name: tracker.get_pose() for name, tracker in self.trackers.items()},
-            accepted=accepted,
+            robot=robot, gripper=gripper, poses=poses, accepted=accepted, errors=errors, overrun_s=overrun_s
         )
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
@@ -145,3 +186,12 @@ class Workcell:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.disconnect()
+
+
+def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
+    """What a device measures; what it raises goes into `errors` under its name instead."""
+    try:
+        return measure()
+    except (DeviceError, RemoteError) as error:
+        errors[name] = DeviceReport(code=error.code, message=error.message)
+        return None

@@ -12,6 +12,8 @@ from robotkit.schema import WorkspaceBox
 
 _TOLERANCE = 1e-9
 """Metres or radians: what the round trip from a box's face through a quaternion may cost."""
+_NO_NEARER = 1e-6
+"""Metres or radians: what counts as no nearer."""
 
 
 def clip_pose(pose: np.ndarray, box: WorkspaceBox) -> np.ndarray:
@@ -34,7 +36,7 @@ def clip_pose(pose: np.ndarray, box: WorkspaceBox) -> np.ndarray:
     return clipped
 
 
-class BoxTest:
+class BoxBounds:
     """A workspace box as plain floats, for the check of every command."""
 
     def __init__(self, box: WorkspaceBox) -> None:
@@ -77,9 +79,20 @@ def distance_outside(pose: np.ndarray, box: WorkspaceBox) -> tuple[float, float]
     return math.dist(pose[:3].tolist(), nearest[:3].tolist()), _angle(pose[3:], nearest[3:])
 
 
+def leads_back(measured: np.ndarray, target: np.ndarray, box: WorkspaceBox) -> bool:
+    """True for a target (7,) nearer to the box than the arm is in position or orientation, and farther in neither.
+
+    An arm that a person or its load has brought out of the box comes back in small steps this way, and not in one.
+    """
+    gains = [
+        now - then for now, then in zip(distance_outside(measured, box), distance_outside(target, box), strict=True)
+    ]
+    return min(gains) >= -_NO_NEARER and max(gains) > _NO_NEARER
+
+
 def is_inside(pose: np.ndarray, box: WorkspaceBox) -> bool:
     """True when a pose (7,) lies in the box, up to 1e-9 m and rad of rounding."""
-    return BoxTest(box).contains(pose.tolist())
+    return BoxBounds(box).contains(pose.tolist())
 
 
 def _logs(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from robotkit import InvalidConfiguration, Workcell, spatial
 from robotkit.schema import WorkspaceBox
-from robotkit.workspace import BoxTest
+from robotkit.workspace import BoxBounds
 
 _DOWN = np.array((1.0, 0.0, 0.0, 0.0))
 
@@ -41,7 +41,7 @@ def _outside(inner: WorkspaceBox, outer: WorkspaceBox) -> list[str]:
         reach_rad = np.minimum(outer.rotation_vector_max_rad, -outer.rotation_vector_min_rad)
         if (reach_rad < np.pi).any():
             return ["any orientation of the tool, which the cell bounds"]
-    test = BoxTest(outer)
+    test = BoxBounds(outer)
     for pose in _corners(inner, outer):
         if not test.contains(pose.tolist()):
             return [f"targets outside the cell's workspace ({test.describe(pose.tolist())})"]

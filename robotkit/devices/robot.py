@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 
 from robotkit.devices.device import Device
-from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotSpec, RobotState
+from robotkit.schema import ComplianceParams, JointCommand, PoseCommand, RobotCommand, RobotSpec, RobotState
 
 
 class BaseRobotServer(Device):
@@ -18,13 +18,22 @@ class BaseRobotServer(Device):
 
     @abstractmethod
     def get_state(self) -> RobotState:
-        """Return the newest measurement.
+        """Return the newest measurement; a stopped or faulted arm is measured too, and says so in `mode`.
 
         Raises:
             NotConnected: before `connect()`.
             StaleState: the device stopped measuring.
-            DeviceFault: the device cannot measure.
+            DeviceFault: the device has never measured anything.
         """
+
+    @property
+    def compliance(self) -> ComplianceParams | None:
+        """The impedance law in force; None for an arm that has none, or does not tell."""
+        return None
+
+    def check(self, command: RobotCommand) -> None:
+        """Raise what `send` would raise for `command`, without sending it."""
+        self.require_connected()
 
     @abstractmethod
     def send(self, command: RobotCommand) -> RobotCommand:
@@ -49,7 +58,8 @@ class BaseRobotServer(Device):
         Raises:
             JointLimitExceeded: outside the joint ranges; the arm does not move.
             RobotStopped: a stop is latched.
-            MotionFailed: it did not arrive in time.
+            CommandRejected: another joint motion is running.
+            MotionFailed: it did not arrive in time, or a stop or a hold ended it.
         """
 
     @abstractmethod
@@ -64,12 +74,23 @@ class BaseRobotServer(Device):
     def stop(self) -> None:
         """Hold still now, from any thread, and refuse commands until `recover()`."""
 
+    def stop_for(self, cause: str, author: str, code: str = "robot_stopped") -> None:
+        """`stop()`, and keep why and who in `RobotState.stop`, where the arm can.
+
+        Args:
+            cause: a sentence.
+            author: a person, a client, or a part of the software.
+            code: name of the error that refused commands raise.
+        """
+        self.stop()
+
     @abstractmethod
     def recover(self) -> None:
         """Clear a stop or a fault; the arm then holds its measured pose. Only ever called when a person asks.
 
         Raises:
             DeviceFault: the fault persists.
+            RobotStopped: another stop came meanwhile.
         """
 
     def reset(self) -> None:
@@ -77,11 +98,18 @@ class BaseRobotServer(Device):
         self.move_to_joint_positions(self.spec.reset_joint_positions_rad)
 
     def hold(self) -> None:
-        """Make the measured configuration the target, without latching anything (what the watchdog does)."""
-        self.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=self.get_state().tcp_pose_in_base))
+        """Make the measured configuration the target, without latching anything (what the watchdog does).
+
+        It also ends a blocking joint motion. An arm that takes no pose commands is held at its joint positions.
+        """
+        state = self.get_state()
+        if "pose" in self.spec.command_kinds:
+            self.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=state.tcp_pose_in_base))
+        else:
+            self.send(JointCommand.trusted(kind="joint", joint_positions_rad=state.joint_positions_rad))
 
     def forget_target(self) -> None:
-        """Hear that the world was put back to its start: what was commanded before says nothing about the next step.
+        """Called after the world was reset: what was commanded before says nothing about the next step.
 
         Called by `Workcell.reset`; the arm itself has nothing to do.
         """

@@ -13,7 +13,7 @@ from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.segments import segment_distances
 from robotkit.schema import WorkspaceBox
 from robotkit.schema.kinematics import KinematicChain, Plane
-from robotkit.workspace import BoxTest, distance_outside
+from robotkit.workspace import BoxBounds, distance_outside
 
 _TOLERANCE = 1e-6
 """Metres or radians: what counts as no farther outside."""
@@ -64,7 +64,7 @@ class BodyBounds:
         path_margin_rad: float = 1.0,
     ) -> None:
         self._kinematics = ForwardKinematics(chain)
-        self._box, self._test = box, None if box is None else BoxTest(box)
+        self._box, self._test = box, None if box is None else BoxBounds(box)
         self._planes = planes
         self._normals = np.array([plane.normal_in_base for plane in planes]).reshape(-1, 3).T
         self._heights_m = np.array(

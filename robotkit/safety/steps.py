@@ -1,135 +1,148 @@
-"""`StepLimit`: refuses targets that are too far from the previous one."""
+"""`StepLimit`: refuses targets that are too far from the previous one, or that come too fast."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from robotkit.clock import Clock
-from robotkit.devices import BaseRobotServer
+from robotkit.devices import ArmMachine
 from robotkit.errors import StepTooLarge
 from robotkit.quaternions import angle_between
-from robotkit.safety.wrapper import SafetyWrapper
-from robotkit.schema import RobotCommand, SafetyLimits
+from robotkit.safety.budget import SpeedBudget
+from robotkit.schema import RobotSpec, RobotState, SafetyLimits
 
-_LONGEST_INTERVAL_S = 0.5
-"""A pause earns no right to a leap: for the speed limit, longer intervals count as this long."""
 _ROUNDING = 1.0 + 1e-9
 
 
-class StepLimit(SafetyWrapper):
+class StepLimit:
     """Counts each target from the last accepted one of its kind, or from the measurement when there is none.
 
-    There is none after `connect`, `stop`, `recover`, `hold`, a joint motion, a reset of the world, and a command of the
-    other kind. `LatchedStop` outside serialises the calls.
+    There is none when something else has replaced the target since (the machine's epoch has grown: a connection, a
+    stop, a hold, a joint motion, a reset), and after a command of the other kind.
+
+    Args:
+        machine: the arm's.
+        spec: its highest joint speeds bound joint targets in any case.
+        measure: the newest measurement.
     """
 
-    def __init__(self, inner: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> None:
-        super().__init__(inner)
-        self._clock = clock
+    def __init__(
+        self, machine: ArmMachine, spec: RobotSpec, limits: SafetyLimits, measure: Callable[[], RobotState]
+    ) -> None:
+        self._machine = machine
+        self._measure = measure
         self._max_translation_m = _or_infinite(limits.max_translation_step_m)
         self._max_rotation_rad = _or_infinite(limits.max_rotation_step_rad)
         self._min_half_cosine = math.cos(min(self._max_rotation_rad, math.pi) * _ROUNDING / 2) - 1e-12
         self._max_joint_rad = _or_infinite(limits.max_joint_step_rad)
-        self._max_speed_m_s = _or_infinite(limits.max_tcp_speed_m_s)
-        self._has_speed_limit = limits.max_tcp_speed_m_s is not None
+        window_s = limits.speed_window_s
+        self._translation = _budget(limits.max_tcp_speed_m_s, window_s)
+        self._rotation = _budget(limits.max_tcp_rotation_speed_rad_s, window_s)
+        joint_speed = np.minimum(spec.joint_velocity_max_rad_s, _or_infinite(limits.max_joint_speed_rad_s))
+        self._joints = SpeedBudget(joint_speed, window_s)
+        bounds_poses = (limits.max_translation_step_m, limits.max_rotation_step_rad, self._translation, self._rotation)
+        self._bounds_poses = any(bound is not None for bound in bounds_poses)
+        self._distance_m = self._angle_rad = 0.0
+        self._steps_rad = np.zeros(spec.joint_count)
+        self._epoch = -1
         self._last_pose: list[float] | None = None
         self._last_joints_rad: np.ndarray | None = None
-        self._last_accepted_s = -math.inf
 
-    def send(self, command: RobotCommand) -> RobotCommand:
-        """Pass a target that is near enough on.
+    def check_pose(self, pose: list[float], now_s: float) -> None:
+        """Check a pose target of seven floats.
 
         Raises:
             StepTooLarge: says how far it is and how far it may be.
         """
-        if command.kind == "joint":
-            self._check_joints(command.joint_positions_rad)
-            accepted = self.inner.send(command)
-            self.forget_own_target()
-            self._last_joints_rad = command.joint_positions_rad
-            return accepted
-        pose = command.tcp_pose_in_base.tolist()
-        now_s = self._clock.now_s() if self._has_speed_limit else 0.0
-        self._check_pose(pose, now_s)
-        accepted = self.inner.send(command)
-        self._last_pose, self._last_joints_rad, self._last_accepted_s = pose, None, now_s
-        return accepted
-
-    def connect(self) -> None:
-        """Connect; the next step counts from the measurement."""
-        self.forget_own_target()
-        self.inner.connect()
-
-    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
-        """Pass the motion on; the next step counts from the measurement."""
-        try:
-            self.inner.move_to_joint_positions(positions_rad)
-        finally:
-            self.forget_own_target()
-
-    def stop(self) -> None:
-        """Pass the stop on; the next step counts from the measurement."""
-        self.forget_own_target()
-        self.inner.stop()
-
-    def recover(self) -> None:
-        """Pass the recovery on; the next step counts from the measurement."""
-        self.forget_own_target()
-        self.inner.recover()
-
-    def hold(self) -> None:
-        """Pass the hold on; the next step counts from the measurement."""
-        self.forget_own_target()
-        self.inner.hold()
-
-    def forget_target(self) -> None:
-        """The arm was put somewhere else: the next step counts from the measurement."""
-        self.forget_own_target()
-        self.inner.forget_target()
-
-    def forget_own_target(self) -> None:
-        """Count the next step from the measurement, without telling the inner arm."""
-        self._last_pose = self._last_joints_rad = None
-        self._last_accepted_s = -math.inf
-
-    def _check_pose(self, pose: list[float], now_s: float) -> None:
-        last = self._last_pose
-        if last is None:
-            last = self.inner.get_state().tcp_pose_in_base.tolist()
-        x, y, z, qx, qy, qz, qw = pose
-        x0, y0, z0, qx0, qy0, qz0, qw0 = last
-        distance_m = math.sqrt((x - x0) ** 2 + (y - y0) ** 2 + (z - z0) ** 2)
+        if not self._bounds_poses:
+            return
+        last = self._pose_before()
+        self._distance_m = distance_m = _distance_m(pose, last)
         if not distance_m <= self._max_translation_m * _ROUNDING:
             raise _too_large("the tool target", distance_m, self._max_translation_m, "m", "max_translation_step_m")
         # The cosine of half the angle is the quaternions' dot product: no inverse function while all is well.
-        if not abs(qx * qx0 + qy * qy0 + qz * qz0 + qw * qw0) >= self._min_half_cosine:
+        if not abs(_dot(pose, last)) >= self._min_half_cosine:
             angle_rad = angle_between(last[3:], pose[3:])
             raise _too_large("the tool target", angle_rad, self._max_rotation_rad, "rad", "max_rotation_step_rad")
-        if self._has_speed_limit:
-            interval_s = min(now_s - self._last_accepted_s, _LONGEST_INTERVAL_S)
-            if not distance_m <= self._max_speed_m_s * interval_s * _ROUNDING:
-                raise StepTooLarge(
-                    f"the tool target is {distance_m:.4f} m from the previous one, {interval_s:.4f} s after it; "
-                    f"at most {self._max_speed_m_s} m/s is allowed (limits.max_tcp_speed_m_s). Send smaller steps"
-                )
+        self._check_speed(self._translation, distance_m, now_s, "m", "max_tcp_speed_m_s")
+        if self._rotation is not None:
+            self._angle_rad = angle_rad = angle_between(last[3:], pose[3:])
+            self._check_speed(self._rotation, angle_rad, now_s, "rad", "max_tcp_rotation_speed_rad_s")
 
-    def _check_joints(self, positions_rad: np.ndarray) -> None:
-        last = self._last_joints_rad
-        if last is None:
-            last = self.inner.get_state().joint_positions_rad
-        step_rad = float(np.abs(positions_rad - last).max())
+    def check_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
+        """Check a joint target.
+
+        Raises:
+            StepTooLarge: says how far it is and how far it may be.
+        """
+        self._steps_rad = steps_rad = np.abs(positions_rad - self._joints_before())
+        step_rad = float(steps_rad.max())
         if not step_rad <= self._max_joint_rad * _ROUNDING:
             raise _too_large("a joint target", step_rad, self._max_joint_rad, "rad", "max_joint_step_rad")
+        if not self._joints.allows(steps_rad, now_s):
+            left_rad = self._joints.left(now_s)
+            joint = int((steps_rad - left_rad).argmax())
+            raise _too_fast(
+                f"the target of joint {joint}", steps_rad[joint], np.asarray(left_rad)[joint], "rad",
+                np.asarray(self._joints.speed)[joint], "max_joint_speed_rad_s and the arm's own highest speed"
+            )  # fmt: skip
+
+    def accepted_pose(self, pose: list[float], now_s: float) -> None:
+        """The target that was checked last was accepted: count the next one from it."""
+        if self._translation is not None:
+            self._translation.spend(self._distance_m, now_s)
+        if self._rotation is not None:
+            self._rotation.spend(self._angle_rad, now_s)
+        self._last_pose, self._last_joints_rad, self._epoch = pose, None, self._machine.epoch
+
+    def accepted_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
+        """The target that was checked last was accepted: count the next one from it."""
+        self._joints.spend(self._steps_rad, now_s)
+        self._last_pose, self._last_joints_rad, self._epoch = None, positions_rad, self._machine.epoch
+
+    def _pose_before(self) -> list[float]:
+        if self._last_pose is None or self._epoch != self._machine.epoch:
+            return self._measure().tcp_pose_in_base.tolist()
+        return self._last_pose
+
+    def _joints_before(self) -> np.ndarray:
+        if self._last_joints_rad is None or self._epoch != self._machine.epoch:
+            return self._measure().joint_positions_rad
+        return self._last_joints_rad
+
+    @staticmethod
+    def _check_speed(budget: SpeedBudget | None, distance: float, now_s: float, unit: str, limit: str) -> None:
+        if budget is not None and not budget.allows(distance, now_s):
+            raise _too_fast("the tool target", distance, budget.left(now_s), unit, budget.speed, limit)
+
+
+def _budget(speed: float | None, window_s: float) -> SpeedBudget | None:
+    return None if speed is None else SpeedBudget(speed, window_s)
 
 
 def _or_infinite(limit: float | None) -> float:
     return math.inf if limit is None else limit
 
 
+def _distance_m(pose: list[float], last: list[float]) -> float:
+    return math.sqrt((pose[0] - last[0]) ** 2 + (pose[1] - last[1]) ** 2 + (pose[2] - last[2]) ** 2)
+
+
+def _dot(pose: list[float], last: list[float]) -> float:
+    return pose[3] * last[3] + pose[4] * last[4] + pose[5] * last[5] + pose[6] * last[6]
+
+
 def _too_large(what: str, step: float, allowed: float, unit: str, limit: str) -> StepTooLarge:
     return StepTooLarge(
         f"{what} is {step:.4f} {unit} from the previous one; at most {allowed} {unit} is allowed (limits.{limit}). "
         "Go there in smaller steps"
+    )
+
+
+def _too_fast(what: str, step: float, left: object, unit: str, speed: object, limit: str) -> StepTooLarge:
+    return StepTooLarge(
+        f"{what} is {step:.4f} {unit} from the previous one; at most {left:.4f} {unit} is allowed now, at "
+        f"{speed:.4g} {unit}/s (limits.{limit}). Send smaller steps, or at a lower rate"
     )

@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from robotkit.schema.numbers import require_numbers, shown
+
 
 class Array:
     """Annotation for a float64 array field.
@@ -43,12 +45,14 @@ class Array:
         """Return `value` as a read-only float64 copy.
 
         Raises:
-            ValueError: wrong shape, not numbers, not finite, or not a unit quaternion (off by more than 1e-3).
+            ValueError: wrong shape, not numbers (a boolean and a text are none), not finite, or not a unit quaternion
+                (off by more than 1e-3).
         """
         try:
+            require_numbers(value, len(self.shape))
             array = np.array(value, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"expected numbers of shape {self._shape_text()}, got {value!r}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"expected numbers of shape {self._shape_text()}, got {shown(value)}") from error
         if array.ndim != len(self.shape) or any(
             want is not None and want != got for want, got in zip(self.shape, array.shape, strict=True)
         ):

@@ -29,6 +29,14 @@ class CellSpec(Message):
     """True when `reset` can put tracked objects somewhere (a simulated world)."""
 
 
+class DeviceReport(Message):
+    """What a device that could not measure says."""
+
+    code: str
+    """Name of the error class; see `robotkit.errors`."""
+    message: str
+
+
 class CellState(Message):
     """The newest measurement of every device but the cameras."""
 
@@ -38,6 +46,10 @@ class CellState(Message):
     """Tracked objects by tracker name."""
     accepted: RobotCommand | None = None
     """The command that this step sent, as it was accepted."""
+    errors: dict[str, DeviceReport] = Field(default_factory=dict)
+    """Devices that could not measure: "gripper", or "trackers.NAME". The task decides what it can do without."""
+    overrun_s: float = 0.0
+    """How much longer than its period this step took; 0 in lock-step."""
 
 
 class StepRequest(Message):
@@ -52,6 +64,6 @@ class StepRequest(Message):
 class ResetRequest(Message):
     """Bring the cell to its start."""
 
-    seed: int | None = None
+    seed: int | None = Field(None, ge=0)
     object_poses_in_base: dict[str, Pose] = Field(default_factory=dict)
     """Where to put objects, by tracker name; only worlds with `can_place_objects` take any."""

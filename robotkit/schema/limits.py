@@ -8,7 +8,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from robotkit.schema.arrays import JointVector, Quaternion, Vec3, read_only
+from robotkit.schema.kinematics import Plane
 from robotkit.schema.message import Message
+
+_FREE_RAD = np.pi
+"""A rotation vector is never longer, so this bounds nothing."""
 
 
 class WorkspaceBox(Message):
@@ -22,8 +26,8 @@ class WorkspaceBox(Message):
     position_max_m: Vec3
     reference_quaternion_xyzw: Quaternion | None = None
     """None leaves the orientation free."""
-    rotation_vector_min_rad: Vec3 = Field(default_factory=lambda: read_only((-np.pi, -np.pi, -np.pi)))
-    rotation_vector_max_rad: Vec3 = Field(default_factory=lambda: read_only((np.pi, np.pi, np.pi)))
+    rotation_vector_min_rad: Vec3 = Field(default_factory=lambda: read_only((-_FREE_RAD,) * 3))
+    rotation_vector_max_rad: Vec3 = Field(default_factory=lambda: read_only((_FREE_RAD,) * 3))
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -33,28 +37,89 @@ class WorkspaceBox(Message):
         ):
             if (low > high).any():
                 raise ValueError(f"{name}_min must not exceed {name}_max: {low.tolist()} > {high.tolist()}")
+        bounds_rotation = (self.rotation_vector_min_rad > -_FREE_RAD).any() or (
+            self.rotation_vector_max_rad < _FREE_RAD
+        ).any()
+        if bounds_rotation and self.reference_quaternion_xyzw is None:
+            raise ValueError(
+                "rotation_vector_min_rad and rotation_vector_max_rad count from reference_quaternion_xyzw, which is "
+                "missing: give it, (1, 0, 0, 0) for a gripper that points down"
+            )
         return self
 
 
-class SafetyLimits(Message):
-    """Limits that the safety layer enforces; None switches one off."""
+class ComplianceLimits(Message):
+    """How hard and how loosely the arm may be asked to press; None switches one off."""
 
+    max_contact_force_n: float | None = Field(None, gt=0.0)
+    """Stiffness times clip, of the stiffest axis."""
+    max_contact_torque_nm: float | None = Field(None, gt=0.0)
+    min_damping_ratio: float | None = Field(None, ge=0.0, le=2.0)
+    """Damping / (2 sqrt(stiffness * mass)), for a mass of 1 kg and 0.02 kg m^2: SERL's law has 1.0 and 2.0."""
+    max_translational_stiffness_n_m: float | None = Field(None, gt=0.0)
+    max_rotational_stiffness_nm: float | None = Field(None, gt=0.0)
+
+
+class SafetyLimits(Message):
+    """Limits that the safety layer enforces; None switches one off.
+
+    A real arm does not start without `workspace`, `max_tcp_speed_m_s` and `watchdog_s`, unless `unlimited` says so.
+    """
+
+    unlimited: bool = False
+    """True lets a real arm start without the limits that every real arm should have."""
     workspace: WorkspaceBox | None = None
+    planes: tuple[Plane, ...] = ()
+    """Table, walls: every link stays on the side that the normal points to. Needs an arm that tells its kinematics."""
+    link_clearance_m: float | None = Field(None, ge=0.0)
+    """Smallest distance between links of the arm that are not neighbours. Needs an arm that tells its kinematics."""
+    joint_path_margin_m: float = Field(0.02, ge=0.0)
+    """How far the tool may leave the workspace box on its way along a joint path between two points inside."""
     max_translation_step_m: float | None = Field(None, gt=0.0)
     """Largest distance between two consecutive pose targets (the first counts from the measured pose)."""
     max_rotation_step_rad: float | None = Field(None, gt=0.0)
     max_joint_step_rad: float | None = Field(None, gt=0.0)
     max_tcp_speed_m_s: float | None = Field(None, gt=0.0)
-    """Largest distance between two targets divided by the time between them, of which at most 0.5 s counts."""
+    """Mean speed of the pose targets: in any interval they move at most speed * (interval + `speed_window_s`)."""
+    max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0)
+    max_joint_speed_rad_s: float | None = Field(None, gt=0.0)
+    """The same for each joint; the arm's own highest speeds count in any case."""
+    speed_window_s: float = Field(0.5, gt=0.0, le=1.0)
+    """How much unused time counts: a late command may make up for it, a burst may not go farther."""
     joint_position_min_rad: JointVector | None = None
     """None takes the arm's own range, which a wider one given here does not widen."""
     joint_position_max_rad: JointVector | None = None
+    compliance: ComplianceLimits = Field(default_factory=ComplianceLimits)
     max_force_n: float | None = Field(None, gt=0.0)
+    """Measured at the tool; above it the arm is stopped. Needs an arm that measures a wrench."""
     max_torque_nm: float | None = Field(None, gt=0.0)
+    measured_margin_m: float = Field(0.02, ge=0.0)
+    """How far outside the workspace box or beyond a plane the arm may be measured before it is stopped."""
+    measured_speed_factor: float = Field(2.0, ge=1.0)
+    """The arm is stopped when it is measured faster than this times a speed limit, twice in a row."""
     watchdog_s: float | None = Field(None, gt=0.0)
     """Without a command for this long the arm holds where it was measured.
 
     Only on a clock that runs by itself: in lock-step no time passes while the client is silent.
     """
     state_max_age_s: float | None = Field(None, gt=0.0)
-    """An older measurement raises StaleState."""
+    """An older measurement raises StaleState, and no command is accepted on it."""
+
+    @model_validator(mode="after")
+    def _joint_ranges_are_ordered(self) -> Self:
+        low, high = self.joint_position_min_rad, self.joint_position_max_rad
+        if low is not None and high is not None and (len(low) != len(high) or (low > high).any()):
+            raise ValueError(
+                f"joint_position_min_rad must have the length of joint_position_max_rad and not exceed it: "
+                f"{low.tolist()}, {high.tolist()}"
+            )
+        return self
+
+    @property
+    def watches(self) -> bool:
+        """True when something that is measured can stop the arm."""
+        bounds = (
+            self.workspace, self.planes or None, self.link_clearance_m, self.max_force_n, self.max_torque_nm,
+            self.max_tcp_speed_m_s, self.max_tcp_rotation_speed_rad_s, self.max_joint_speed_rad_s, self.state_max_age_s,
+        )  # fmt: skip
+        return any(bound is not None for bound in bounds)

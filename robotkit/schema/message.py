@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+
+from robotkit.schema.numbers import strict_numbers
 
 _SET = object.__setattr__
 
 
 class Message(BaseModel):
-    """Frozen, closed and finite: no field can change, be unknown, be NaN or be infinite."""
+    """Frozen, closed and finite: no field can change, be unknown, be NaN or be infinite.
+
+    A number is a number: a boolean, a text that reads like one, or an integer too large for a float is refused.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return strict_numbers(handler(source))
 
     @classmethod
     def trusted(cls, **fields: Any) -> Self:

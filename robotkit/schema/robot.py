@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from robotkit.schema.arrays import Jacobian, JointVector, Pose, Vec6
+from robotkit.schema.kinematics import KinematicChain
 from robotkit.schema.message import Message
 
-RobotMode = Literal["idle", "moving", "holding", "stopped", "fault"]
+RobotMode = Literal["holding", "tracking", "travelling", "stopped", "fault"]
+"""What a connected arm does: it stands, follows sent targets, moves along a joint path, or refuses to move."""
 
 
 class RobotSpec(Message):
@@ -26,6 +28,31 @@ class RobotSpec(Message):
     """The kinds of command that `send()` takes."""
     measures_wrench: bool = True
     """False when `wrench_in_tcp` is always zero."""
+    is_simulated: bool = False
+    """True for an arm that can hurt nobody; a real one does not start without limits."""
+    kinematics: KinematicChain | None = None
+    """From joint positions to the tool and the links; None for an arm that does not tell."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        low, high, home = self.joint_position_min_rad, self.joint_position_max_rad, self.reset_joint_positions_rad
+        if not len(low) == len(high) == len(home) == len(self.joint_velocity_max_rad_s) > 0:
+            raise ValueError(
+                f"arm {self.name!r}: joint ranges, speeds and reset positions need one number for each joint, got "
+                f"{len(low)}, {len(high)}, {len(self.joint_velocity_max_rad_s)} and {len(home)}"
+            )
+        if not (low < high).all() or not (self.joint_velocity_max_rad_s > 0.0).all():
+            raise ValueError(f"arm {self.name!r}: every joint needs min < max and a speed above 0")
+        if not ((low <= home) & (home <= high)).all():
+            raise ValueError(
+                f"arm {self.name!r}: reset_joint_positions_rad {home.tolist()} is outside the joint range "
+                f"{low.tolist()} to {high.tolist()}"
+            )
+        if self.kinematics is not None and self.kinematics.joint_count != len(low):
+            raise ValueError(
+                f"arm {self.name!r} has {len(low)} joints, its kinematics has {self.kinematics.joint_count}"
+            )
+        return self
 
     @property
     def joint_count(self) -> int:
@@ -33,8 +60,21 @@ class RobotSpec(Message):
         return len(self.joint_position_min_rad)
 
 
+class StopRecord(Message):
+    """Why a stop is latched; it stays until `recover()`."""
+
+    cause: str
+    """A sentence: what was pressed, called or measured."""
+    author: str
+    """Who stopped: a person, a client, or a part of the safety layer."""
+    since_s: float
+    """On the cell's clock."""
+    code: str = "robot_stopped"
+    """Name of the error that refused commands raise; see `robotkit.errors`."""
+
+
 class RobotState(Message):
-    """The newest measurement of an arm."""
+    """The newest measurement of an arm; in every mode, also in a fault."""
 
     stamp_s: float
     """When it was measured, on the cell's clock (monotonic seconds)."""
@@ -50,6 +90,13 @@ class RobotState(Message):
     mode: RobotMode
     faults: tuple[str, ...] = ()
     """The device's own names for what is wrong, when mode is "fault"."""
+    fault_since_s: float | None = None
+    """When the fault was noticed, on the cell's clock."""
+    stop: StopRecord | None = None
+    """The stop that is latched, also beside a fault."""
+    target_epoch: int = 0
+    """Grows whenever something other than a sent command replaced the target: a hold, a stop, a recovery, a joint
+    motion, a reset, a new connection. A client that counts its targets from the last one starts anew then."""
     control_success_rate: float = 1.0
     """Share of the last control cycles that were served in time; below 0.9 the real-time set-up needs work."""
 

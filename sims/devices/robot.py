@@ -21,6 +21,7 @@ from robotkit.schema import (
 )
 from sims.controllers.records import CARTESIAN_IMPEDANCE, JOINTS, OPERATIONAL_SPACE
 from sims.devices.base import WorldDevice
+from sims.models.kinematics import panda_chain
 from sims.models.panda import LINKS, VELOCITY_MAX_RAD_S
 from sims.paths import PATH_TICK_S, minimum_jerk, path_duration_s
 
@@ -58,6 +59,8 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
             joint_velocity_max_rad_s=np.array(VELOCITY_MAX_RAD_S),
             reset_joint_positions_rad=self.world.scene.home_rad,
             command_kinds=("pose", "joint"),
+            is_simulated=True,
+            kinematics=panda_chain(),
         )
 
     def warm_up(self) -> None:
@@ -85,6 +88,9 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
             jacobian_in_base=numbers[34:76].reshape(6, JOINTS),
             mode=self._mode(numbers.item(76)),
             faults=(),
+            fault_since_s=None,
+            stop=None,
+            target_epoch=self._motion,
             control_success_rate=1.0,
         )
 
@@ -165,7 +171,7 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
     def _mode(self, fastest_rad_s: float) -> RobotMode:
         if self._stopped:
             return "stopped"
-        return "moving" if fastest_rad_s > MOVING_RAD_S else "holding"
+        return "tracking" if fastest_rad_s > MOVING_RAD_S else "holding"
 
     def _require_not_stopped(self) -> None:
         if self._stopped:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from collections.abc import Callable
 
 import numpy as np
 
 import robotkit as rk
+from tests.support.waiting import wait_until
 
 ARRIVAL_M = 0.006
 """How near to a target an arm has to come; impedance control leaves a few millimetres."""
@@ -34,6 +37,27 @@ def wait_to_arrive(cell: rk.Workcell, command: rk.PoseCommand, deadline_s: float
         if distance_m(tcp_pose(cell), command) < ARRIVAL_M:
             return
     raise AssertionError(f"still {distance_m(tcp_pose(cell), command):.4f} m away after {deadline_s} s")
+
+
+def interrupted(cell: rk.Workcell, disturb: Callable[[], object]) -> BaseException | None:
+    """Begin a joint motion, do `disturb` while it runs, and return what the motion raised."""
+    goal = cell.robot.get_state().joint_positions_rad.copy()
+    goal[0] += 0.2
+    raised: list[BaseException] = []
+
+    def move() -> None:
+        try:
+            cell.robot.move_to_joint_positions(goal)
+        except rk.RobotkitError as error:
+            raised.append(error)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    wait_until(lambda: cell.robot.get_state().mode == "travelling" or not mover.is_alive())
+    disturb()
+    mover.join(20.0)
+    assert not mover.is_alive()
+    return raised[0] if raised else None
 
 
 def tcp_pose(cell: rk.Workcell) -> np.ndarray:

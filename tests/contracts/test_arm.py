@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.remote.cell import RemoteWorkcell
 from tests.contracts import moves
 
 
@@ -212,24 +213,83 @@ def test_stop_comes_from_any_thread(cell):
 def test_stop_interrupts_a_joint_motion(cell):
     if cell.clock.is_lockstep:
         pytest.skip("in lock-step the motion takes no time in which it could be stopped")
-    goal = cell.robot.get_state().joint_positions_rad.copy()
-    goal[0] += 0.5
-    timer = threading.Timer(0.15, cell.robot.stop)
-    timer.start()
-    with pytest.raises((rk.MotionFailed, rk.RobotStopped)):
-        cell.robot.move_to_joint_positions(goal)
-    timer.join()
-    assert abs(cell.robot.get_state().joint_positions_rad[0] - goal[0]) > 0.05
+    start = cell.robot.get_state().joint_positions_rad[0]
+    assert isinstance(moves.interrupted(cell, cell.robot.stop), rk.MotionFailed | rk.RobotStopped)
+    state = cell.robot.get_state()
+    assert state.mode == "stopped"
+    assert abs(state.joint_positions_rad[0] - start) < 0.19
 
 
-def test_hold_makes_the_measured_pose_the_target(cell):
+def test_a_command_during_a_joint_motion_is_refused_and_the_motion_goes_on(cell):
+    if cell.clock.is_lockstep:
+        pytest.skip("in lock-step the motion takes no time in which something could be sent")
+    if isinstance(cell, RemoteWorkcell):
+        pytest.skip("one client's requests are carried out one after the other")
+    command = moves.nudged(cell)
+    refused = []
+
+    def send():
+        for call in (lambda: cell.robot.send(command), cell.robot.reset):
+            try:
+                call()
+            except rk.RobotkitError as error:
+                refused.append(type(error))
+
+    assert moves.interrupted(cell, send) is None
+    assert refused == [rk.CommandRejected, rk.CommandRejected]
+
+
+def test_f2_hold_makes_the_measured_configuration_the_target(cell):
     target = moves.nudged(cell, min(0.1, 0.8 * cell.limits.max_translation_step_m))
     cell.robot.send(target)
     moves.wait(cell, 0.04)
+    epoch = cell.robot.get_state().target_epoch
     cell.robot.hold()
+    moves.wait(cell, 0.3)
+    held = cell.robot.get_state()
+    assert held.mode == "holding"
+    assert held.target_epoch > epoch
     moves.wait(cell, 0.5)
-    assert moves.distance_m(moves.tcp_pose(cell), target) > 0.01
+    np.testing.assert_allclose(moves.tcp_pose(cell)[:3], held.tcp_pose_in_base[:3], atol=moves.ARRIVAL_M)
     cell.robot.send(moves.nudged(cell))
+
+
+def test_hold_ends_a_joint_motion(cell):
+    if cell.clock.is_lockstep:
+        pytest.skip("in lock-step the motion takes no time in which it could be held")
+    if isinstance(cell, RemoteWorkcell):
+        pytest.skip("one client's requests are carried out one after the other")
+    start = cell.robot.get_state().joint_positions_rad[0]
+    assert isinstance(moves.interrupted(cell, cell.robot.hold), rk.MotionFailed | rk.RobotStopped)
+    moves.wait(cell, 0.3)
+    held = cell.robot.get_state()
+    assert held.mode in ("holding", "stopped"), "an arm that can end a motion only by a stop is stopped"
+    assert abs(held.joint_positions_rad[0] - start) < 0.19
+    moves.wait(cell, 0.3)
+    np.testing.assert_allclose(cell.robot.get_state().joint_positions_rad, held.joint_positions_rad, atol=0.02)
+
+
+def test_the_mode_says_what_the_arm_does(cell):
+    assert cell.robot.get_state().mode == "holding"
+    cell.robot.send(moves.nudged(cell))
+    assert cell.robot.get_state().mode == "tracking"
+    cell.robot.stop_for("a test", "somebody")
+    stopped = cell.robot.get_state()
+    assert stopped.mode == "stopped"
+    assert stopped.stop is not None
+    cell.robot.recover()
+    assert cell.robot.get_state().mode == "holding"
+    assert cell.robot.get_state().stop is None
+
+
+def test_a_stop_outlasts_a_reset_of_the_world_and_a_hold(cell):
+    cell.robot.stop()
+    cell.robot.hold()
+    if cell.can_place_objects:
+        cell.reset(seed=1)
+    assert cell.robot.get_state().mode == "stopped"
+    with pytest.raises(rk.RobotStopped):
+        cell.robot.send(moves.nudged(cell))
 
 
 def test_compliance_changes_or_is_unsupported(cell):

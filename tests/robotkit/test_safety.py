@@ -1,4 +1,4 @@
-"""Laws of the safety layer: which layers there are, force, old measurements, and the latched stop."""
+"""Laws of the safety layer: force, old measurements, the latched stop, and what an observer is told."""
 
 from __future__ import annotations
 
@@ -8,47 +8,31 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from robotkit.safety import SafetyWrapper
-from tests.support.safe_arm import FreeClock, safe_arm, shifted
+from tests.support.safe_arm import safe_arm, shifted
 from tests.support.waiting import wait_until
 
 
-def layers(arm):
-    names = []
-    while isinstance(arm, SafetyWrapper):
-        names.append(type(arm).__name__)
-        arm = arm.inner
-    return names
-
-
-def test_only_what_the_limits_ask_for_is_there():
-    arm, _, _ = safe_arm(rk.SafetyLimits())
-    assert layers(arm) == ["LatchedStop", "CommandForm", "JointRange"]
-    arm, _, _ = safe_arm(rk.SafetyLimits(max_translation_step_m=0.1, max_force_n=1.0, watchdog_s=1.0))
-    assert layers(arm) == ["ForceLimit", "LatchedStop", "CommandForm", "JointRange", "StepLimit"]
-    arm, _, _ = safe_arm(rk.SafetyLimits(watchdog_s=1.0), FreeClock())
-    assert layers(arm)[0] == "Watchdog"
-    arm.disconnect()
-
-
 @pytest.mark.parametrize("wrench", [[0, 11, 0, 0, 0, 0], [0, 0, 0, 0, 0, -2.1], [np.nan, 0, 0, 0, 0, 0]])
-def test_force_above_the_limit_stops_the_arm_and_is_told_once(wrench):
+def test_force_above_the_limit_stops_the_arm_and_everybody_reads_why(wrench):
     arm, body, _ = safe_arm(rk.SafetyLimits(max_force_n=10.0, max_torque_nm=2.0))
     command = shifted(arm)
     body.inject_wrench(np.array([0, 9.9, 0, 1.9, 0, 0]))
-    arm.get_state()
+    assert arm.get_state().mode == "holding"
     body.inject_wrench(np.array(wrench))
-    with pytest.raises(rk.ForceLimitExceeded, match="recover"):
-        arm.get_state()
-    assert arm.get_state().mode == "stopped"
-    with pytest.raises(rk.RobotStopped):
+    for _ in range(3):
+        state = arm.get_state()
+        assert state.mode == "stopped"
+        assert state.stop.author == "safety monitor"
+        assert "at most 10.0 N" in state.stop.cause
+    with pytest.raises(rk.ForceLimitExceeded, match=r"at most 10\.0 N"):
         arm.send(command)
+    assert body.sent == []
     body.inject_wrench(np.zeros(6))
     arm.recover()
+    assert arm.get_state().stop is None
     arm.send(command)
     body.inject_wrench(np.array(wrench))
-    with pytest.raises(rk.ForceLimitExceeded):
-        arm.get_state()
+    assert arm.get_state().mode == "stopped"
 
 
 def test_old_measurements_are_refused():
@@ -63,6 +47,22 @@ def test_old_measurements_are_refused():
     arm.get_state()
 
 
+def test_b6_no_fresh_state_no_motion():
+    arm, body, clock = safe_arm(rk.SafetyLimits(state_max_age_s=0.1))
+    command, goal = shifted(arm), arm.get_state().joint_positions_rad
+    body.inject_silence(True)
+    clock.advance(0.1)
+    arm.send(command)
+    clock.advance(0.01)
+    for send in (lambda: arm.send(command), lambda: arm.check(command), lambda: arm.move_to_joint_positions(goal)):
+        with pytest.raises(rk.StaleState, match="state_max_age_s"):
+            send()
+    assert len(body.sent) == 1
+    assert body.machine.activity == "tracking"
+    body.inject_silence(False)
+    arm.send(command)
+
+
 def test_an_arm_whose_recovery_fails_stays_stopped(monkeypatch):
     arm, body, _ = safe_arm(rk.SafetyLimits())
 
@@ -71,7 +71,7 @@ def test_an_arm_whose_recovery_fails_stays_stopped(monkeypatch):
 
     arm.stop()
     with monkeypatch.context() as patch:
-        patch.setattr(body, "recover", fail)
+        patch.setattr(body, "_clear_faults", fail)
         with pytest.raises(rk.DeviceFault):
             arm.recover()
     with pytest.raises(rk.RobotStopped):
@@ -99,3 +99,38 @@ def test_nothing_reaches_the_arm_after_stop_returns():
         sender.join(5.0)
     assert refused.is_set()
     assert len(body.sent) == count
+
+
+def test_a_stop_keeps_its_first_cause_and_its_author_until_recovery():
+    arm, _, clock = safe_arm(rk.SafetyLimits())
+    clock.advance(3.0)
+    arm.stop_for("the operator pressed STOP", "anna")
+    clock.advance(1.0)
+    arm.stop()
+    stop = arm.get_state().stop
+    assert (stop.cause, stop.author, stop.since_s) == ("the operator pressed STOP", "anna", 3.0)
+    with pytest.raises(rk.RobotStopped, match=r"since 1\.0 s: the operator pressed STOP \(by anna\)"):
+        arm.send(shifted(arm))
+    arm.disconnect()
+    arm.connect()
+    assert arm.get_state().stop == stop
+    arm.recover()
+    assert arm.get_state().stop is None
+
+
+def test_an_observer_hears_of_refusals_stops_recoveries_and_faults():
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_translation_step_m=0.05))
+    heard = []
+    leave = arm.subscribe(lambda event: heard.append(event.kind))
+    arm.subscribe(lambda event: 1 / 0)
+    with pytest.raises(rk.StepTooLarge):
+        arm.send(shifted(arm, 0.1))
+    arm.stop()
+    arm.recover()
+    body.inject_fault("torn")
+    arm.get_state()
+    arm.get_state()
+    assert heard == ["refused", "stop", "recover", "fault"]
+    leave()
+    arm.recover()
+    assert heard == ["refused", "stop", "recover", "fault"]

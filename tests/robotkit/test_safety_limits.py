@@ -55,6 +55,8 @@ def test_an_arm_outside_the_box_may_be_asked_for_nothing_but_to_come_nearer():
     with pytest.raises(rk.OutsideWorkspace, match=r"x = 0\.6"):
         arm.send(shifted(arm, 0.15))
     body.move_to_joint_positions(np.array((0.7, 0.0, 0.3, np.pi, 0.0, 0.4, 0.0)))
+    assert "x = 0.7" in arm.get_state().stop.cause, "pushed out of the box: stopped"
+    arm.recover()
     for farther in (
         {"dx": 0.0},
         {"dx": 0.01},

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from robotkit.safety import SafetyWrapper
 from robotkit.schema import GripperSpec, GripperState
 from servers.serl import compliance_from_serl, gripper_from_serl, gripper_to_serl
 from tests.serving import served
@@ -95,10 +94,7 @@ def test_single_readings_are_parts_of_the_whole(serl: httpx.Client) -> None:
 
 def test_forces_have_libfrankas_sign(serl: httpx.Client, cell: rk.Workcell) -> None:
     """SERL hands libfranka's estimate on: what the arm exerts on the environment."""
-    arm = cell.robot
-    while isinstance(arm, SafetyWrapper):
-        arm = arm.inner
-    arm.inject_wrench(np.array([1.0, -2.0, 3.0, 0.1, 0.0, -0.3]))
+    cell.robot.inner.inject_wrench(np.array([1.0, -2.0, 3.0, 0.1, 0.0, -0.3]))
     state = serl.post("/getstate").json()
     assert state["force"] == [-1.0, 2.0, -3.0]
     assert state["torque"] == pytest.approx([-0.1, 0.0, 0.3])

@@ -12,21 +12,29 @@ from robotkit.spatial import integrate_delta
 
 
 class Recorder(FakeRobot):
-    """A fake arm that remembers what reached it."""
+    """A fake arm that remembers what reached its device."""
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.sent: list[rk.PoseCommand] = []
+        self.sent: list[rk.RobotCommand] = []
         self.holds = 0
+        self.halts = 0
 
-    def send(self, command):
-        accepted = super().send(command)
+    def _follow(self, command):
+        accepted = super()._follow(command)
         self.sent.append(command)
         return accepted
 
-    def hold(self):
-        super().hold()
+    def _hold(self):
+        super()._hold()
         self.holds += 1
+
+    def _start(self):
+        FakeRobot._hold(self)
+
+    def _halt(self):
+        super()._halt()
+        self.halts += 1
 
 
 class FreeClock(ManualClock):
@@ -37,9 +45,9 @@ class FreeClock(ManualClock):
         return False
 
 
-def safe_arm(limits, clock=None):
+def safe_arm(limits, clock=None, **options):
     clock = clock or ManualClock()
-    body = Recorder(FakeRobot.Config(), CellContext(clock=clock))
+    body = Recorder(FakeRobot.Config(**options), CellContext(clock=clock))
     arm = make_safe(body, limits, clock)
     arm.connect()
     return arm, body, clock

@@ -116,6 +116,9 @@ class FrankaRobot(BaseRobotServer):
             jacobian_in_base=jacobian,
             mode=self._mode(velocities),
             faults=() if self._fault is None else self._fault.names,
+            fault_since_s=None,
+            stop=None,
+            target_epoch=0,
             control_success_rate=state.control_command_success_rate if link.is_in_control else 1.0,
         )
 
@@ -301,4 +304,4 @@ class FrankaRobot(BaseRobotServer):
             return "fault"
         if self._is_stopped:
             return "stopped"
-        return "moving" if self._is_travelling or velocities @ velocities > _STILL_RAD_S**2 else "holding"
+        return "tracking" if self._is_travelling or velocities @ velocities > _STILL_RAD_S**2 else "holding"

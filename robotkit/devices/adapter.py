@@ -1,0 +1,133 @@
+"""`AdaptedRobot`: the state machine around an arm that brings none of its own."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from robotkit.devices.machine import ArmFault, Travel
+from robotkit.devices.robot import BaseRobotServer
+from robotkit.devices.stateful_robot import Measurement, StatefulRobotServer
+from robotkit.errors import DeviceError, RemoteError
+from robotkit.schema import ComplianceParams, RobotCommand, RobotState
+
+_REPEAT_S = 0.02
+"""How often an arm that does not say "stopped" is told to stop while its joint motion does not return."""
+
+
+class AdaptedRobot(StatefulRobotServer):
+    """Gives any `BaseRobotServer` a stop that sticks, a state in every mode and a refusal instead of a queue.
+
+    The arm's own latch, if it has one, is not relied on: a joint motion that was about to begin when the stop came is
+    told to stop until it has returned.
+    """
+
+    def __init__(self, inner: BaseRobotServer) -> None:
+        super().__init__(inner.config, inner.context, inner.spec)
+        self.inner = inner
+        self._motions = 0
+
+    def hold(self) -> None:
+        """Hold; a joint motion of such an arm can only be ended by a stop, which then stays latched."""
+        if self.machine.activity == "travelling":
+            self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", "hold()")
+        else:
+            super().hold()
+
+    @property
+    def compliance(self) -> ComplianceParams | None:
+        """What was last set, else what the arm tells."""
+        return self._compliance or self.inner.compliance
+
+    def check(self, command: RobotCommand) -> None:
+        """Also ask the arm itself."""
+        super().check(command)
+        self.inner.check(command)
+
+    def forget_target(self) -> None:
+        """Tell the arm, too."""
+        super().forget_target()
+        self.inner.forget_target()
+
+    def _open(self) -> ArmFault | None:
+        self.inner.connect()
+        try:
+            return self._reported(self.inner.get_state())
+        except DeviceError as error:
+            return self.machine.fault_of((error.code,), error)
+
+    def _close(self) -> None:
+        self.inner.disconnect()
+
+    def _measure(self) -> Measurement:
+        epoch = self.machine.epoch
+        state = self.inner.get_state()
+        fault = self._reported(state)
+        if fault is not None and epoch == self.machine.epoch:
+            self._latch(fault)
+        return Measurement(
+            state.stamp_s,
+            state.tcp_pose_in_base,
+            state.tcp_twist_in_base,
+            state.wrench_in_tcp,
+            state.joint_positions_rad,
+            state.joint_velocities_rad_s,
+            state.jacobian_in_base,
+            state.control_success_rate,
+        )
+
+    def _halt_quietly(self) -> None:
+        """`disconnect()` of the contract leaves the arm safe; a stop before it would be latched in it."""
+        if self._motions:
+            super()._halt_quietly()
+
+    def _follow(self, command: RobotCommand) -> RobotCommand:
+        return self.inner.send(command)
+
+    def _start(self) -> None:
+        """`connect()` and `recover()` of the contract leave the arm holding."""
+
+    def _hold(self) -> None:
+        self.inner.hold()
+
+    def _halt(self) -> None:
+        self.inner.stop()
+        if self._motions:
+            threading.Thread(target=self._keep_stopping, name="robotkit-keep-stopping", daemon=True).start()
+
+    def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
+        with travel.moving():
+            self._motions += 1
+        try:
+            self.inner.move_to_joint_positions(goal_rad)
+            travel.require()
+        finally:
+            with self.machine.lock:
+                self._motions -= 1
+
+    def _clear_faults(self) -> None:
+        self.inner.recover()
+
+    def _set_compliance(self, params: ComplianceParams) -> None:
+        self.inner.set_compliance(params)
+
+    def _reported(self, state: RobotState) -> ArmFault | None:
+        if state.mode == "fault":
+            return self.machine.fault_of(state.faults or ("fault",))
+        if state.mode == "stopped" and self.machine.stop is None:
+            return self.machine.fault_of(("stopped_at_the_device",))
+        return None
+
+    def _keep_stopping(self) -> None:
+        pause = threading.Event()
+        while self._motions and self.machine.stop is not None and not pause.wait(_REPEAT_S):
+            with self.machine.lock:  # a recovery must not be followed by a stop that belongs before it
+                if self.machine.stop is not None and not self._says_stopped():
+                    self.inner.stop()
+
+    def _says_stopped(self) -> bool:
+        try:
+            return self.inner.get_state().mode in ("stopped", "fault")
+        except (DeviceError, RemoteError):
+            return False

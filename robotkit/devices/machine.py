@@ -1,0 +1,238 @@
+"""`ArmMachine`: the state machine of an arm, with its one lock.
+
+    disconnected --connect--> holding <--hold-- tracking, travelling
+    holding, tracking --send--> tracking        holding, tracking --joint motion--> travelling --arrived--> holding
+    any --stop--> stopped        any connected --fault--> fault        stopped, fault --recover--> holding
+
+A stop is kept until `recover()`, also over a fault, a reset and a new connection. `docs/safety.md` has the picture.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from robotkit.errors import (
+    CommandRejected,
+    DeviceFault,
+    MotionFailed,
+    NotConnected,
+    RobotkitError,
+    RobotStopped,
+    error_from_code,
+)
+from robotkit.schema import RobotMode, StopRecord
+
+Activity = Literal["holding", "tracking", "travelling"]
+STOP_WAIT_S = 0.05
+"""How long a stop waits for a call to the device that is under way; then it goes ahead of it."""
+
+
+@dataclass(frozen=True)
+class ArmFault:
+    """Why the arm cannot be commanded."""
+
+    names: tuple[str, ...]
+    """The device's own names."""
+    error: RobotkitError
+    """What a command raises."""
+    since_s: float
+    """On the cell's clock."""
+
+
+class Travel:
+    """One blocking joint motion: the right to move, until something takes it away."""
+
+    def __init__(self, machine: ArmMachine) -> None:
+        self._machine = machine
+        self._ended = threading.Event()
+        self._why = ""
+
+    @property
+    def is_over(self) -> bool:
+        """True when the motion has lost its right to move."""
+        return self._ended.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the motion has lost its right to move; False when `timeout_s` passed before."""
+        return self._ended.wait(timeout_s)
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Start or continue to move inside: nothing can take the right away meanwhile. Keep it short.
+
+        Raises:
+            MotionFailed: a stop, a hold, a fault, a reset or `disconnect()` has ended the motion.
+        """
+        with self._machine.lock:
+            self.require()
+            yield
+
+    def require(self) -> None:
+        """Raise `MotionFailed` when the motion has lost its right to move."""
+        if self._ended.is_set():
+            raise MotionFailed(f"the joint motion was interrupted before it arrived: {self._why}")
+
+    def end(self, why: str) -> None:
+        """Take the right away; the first reason counts."""
+        if not self._ended.is_set():
+            self._why = why
+            self._ended.set()
+
+
+class ArmMachine:
+    """What an arm does and whether it may move. Transitions happen with `lock` held; reading needs no lock.
+
+    Args:
+        name: names the arm in errors.
+        now_s: the cell's clock.
+    """
+
+    def __init__(self, name: str, now_s: Callable[[], float]) -> None:
+        self.lock = threading.RLock()
+        self.activity: Activity = "holding"
+        self.is_connected = False
+        self.stop: StopRecord | None = None
+        self.fault: ArmFault | None = None
+        self.epoch = 0
+        """See `RobotState.target_epoch`."""
+        self.stops = 0
+        """How often a stop came; whoever recovers finds out with it that another one came meanwhile."""
+        self._name = name
+        self._now_s = now_s
+        self._travel: Travel | None = None
+        self._latching = threading.Lock()  # held for an instant only, never while the device is called
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Hold the lock, or after 50 ms go ahead without it: a device that hangs keeps no stop from being tried."""
+        has_lock = self.lock.acquire(timeout=STOP_WAIT_S)
+        try:
+            yield
+        finally:
+            if has_lock:
+                self.lock.release()
+
+    @property
+    def mode(self) -> RobotMode:
+        """What the arm does; a fault is said before a stop."""
+        if self.fault is not None:
+            return "fault"
+        return "stopped" if self.stop is not None else self.activity
+
+    def require_ready(self) -> None:
+        """Raise unless the arm may be given a target.
+
+        Raises:
+            NotConnected: before `connect()`.
+            RobotStopped: a stop is latched; the message says why, who and since when.
+            DeviceFault: the arm is in a fault.
+            CommandRejected: a blocking joint motion is running.
+        """
+        if not self.is_connected:
+            raise NotConnected(f"arm {self._name!r} is not connected; call connect() or use it in a `with` block")
+        if self.stop is not None:
+            raise self._stopped(self.stop)
+        if self.fault is not None:
+            # A new error each time: whoever catches it may add to its traceback.
+            raise type(self.fault.error)(self.fault.error.message) from self.fault.error
+        if self.activity == "travelling":
+            raise CommandRejected(
+                "a blocking joint motion is running, and nothing is queued behind it; wait for it, or stop() or "
+                "hold() the arm first"
+            )
+
+    def connected(self, fault: ArmFault | None) -> None:
+        """The device is open, and stands; a stop from before stays."""
+        self._interrupt("the arm was connected again")
+        self.is_connected, self.fault = True, fault
+
+    def disconnected(self) -> None:
+        """The device is closed."""
+        self._interrupt("disconnect()")
+        self.is_connected, self.fault = False, None
+
+    def tracking(self) -> None:
+        """A sent target is followed."""
+        self.activity = "tracking"
+
+    def held(self, why: str) -> None:
+        """The target is where the arm stands."""
+        self._interrupt(why)
+
+    def begin_travel(self) -> Travel:
+        """A blocking joint motion begins."""
+        self.require_ready()
+        self._interrupt("another joint motion began")
+        self.activity, self._travel = "travelling", Travel(self)
+        return self._travel
+
+    def end_travel(self, travel: Travel) -> bool:
+        """The motion is over, however it ended; True when nothing else had ended it."""
+        if travel is not self._travel or travel.is_over:
+            return False
+        self._interrupt("the motion is over")
+        return True
+
+    def note_stop(self, record: StopRecord) -> None:
+        """Latch a stop; needs no lock, so that whoever waits for the lock is refused when it gets it.
+
+        The first cause of a stop is kept: what stops a stopped arm once more did not stop it.
+        """
+        with self._latching:
+            self.stops += 1
+            self.epoch += 1
+            if self.stop is None:
+                self.stop = record
+        travel = self._travel
+        if travel is not None:
+            travel.end(record.cause)
+
+    def failed(self, fault: ArmFault) -> None:
+        """The device reports a fault; the first one stays until recovery."""
+        if self.fault is None:
+            self._interrupt(fault.error.message)
+            self.fault = fault
+
+    def recovered(self, stops_seen: int) -> None:
+        """The arm holds after a recovery that began when `stops_seen` stops had come.
+
+        Raises:
+            RobotStopped: another stop came meanwhile; it stays latched.
+        """
+        with self._latching:
+            self.require_no_stop_since(stops_seen)
+            self.stop = self.fault = None
+        self._interrupt("recover()")
+
+    def require_no_stop_since(self, stops_seen: int) -> None:
+        """Raise `RobotStopped` when a stop came after the first `stops_seen`."""
+        if self.stops != stops_seen:
+            raise RobotStopped(
+                f"a stop came during the recovery of arm {self._name!r}, so it stays stopped; call recover() again "
+                "when it is safe to move"
+            )
+
+    def fault_of(self, names: tuple[str, ...], error: RobotkitError | None = None) -> ArmFault:
+        """A fault that is noticed now; without an error of its own, commands raise `DeviceFault`."""
+        text = f"arm {self._name!r} reports {', '.join(names)}; call recover() when it is safe to move again"
+        return ArmFault(names, error or DeviceFault(text), self._now_s())
+
+    def _interrupt(self, why: str) -> None:
+        """Stand, with a new target epoch; a joint motion that was running has lost its right to move."""
+        travel, self._travel = self._travel, None
+        if travel is not None:
+            travel.end(why)
+        self.activity = "holding"
+        self.epoch += 1
+
+    def _stopped(self, record: StopRecord) -> RobotkitError:
+        ago_s = max(0.0, self._now_s() - record.since_s)
+        return error_from_code(
+            record.code,
+            f"the robot is stopped since {ago_s:.1f} s: {record.cause} (by {record.author}). Call recover() when it is "
+            "safe to move again",
+        )

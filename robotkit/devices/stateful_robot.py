@@ -1,0 +1,312 @@
+"""`StatefulRobotServer`: an arm's contract over the state machine; a body only implements what touches its device."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from robotkit.devices.context import CellContext
+from robotkit.devices.machine import ArmFault, ArmMachine, Travel
+from robotkit.devices.robot import BaseRobotServer
+from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, RobotkitError, Unsupported
+from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
+
+
+class Measurement(NamedTuple):
+    """What a body measures; fields as in `RobotState`."""
+
+    stamp_s: float
+    tcp_pose_in_base: np.ndarray
+    tcp_twist_in_base: np.ndarray
+    wrench_in_tcp: np.ndarray
+    joint_positions_rad: np.ndarray
+    joint_velocities_rad_s: np.ndarray
+    jacobian_in_base: np.ndarray
+    control_success_rate: float = 1.0
+
+
+class StatefulRobotServer(BaseRobotServer):
+    """Base of arms: stop, recover, hold, faults, joint motions and their interleavings are decided here, once.
+
+    A body implements the methods below that begin with an underscore. Those marked *quick* run with the machine's lock
+    held and must not wait for the device; `_open`, `_close`, `_clear_faults` and `_travel` may wait.
+    """
+
+    def __init__(self, config: PluginConfig, context: CellContext, spec: RobotSpec) -> None:
+        super().__init__(config, context)
+        self.spec = spec
+        self.machine = ArmMachine(spec.name, context.clock.now_s)
+        self._opening = threading.RLock()
+        self._newest: Measurement | None = None
+        self._compliance: ComplianceParams | None = None
+
+    @abstractmethod
+    def _open(self) -> ArmFault | None:
+        """Connect without moving anything; return the fault that the device is in, if it is in one.
+
+        Raises:
+            ConnectionFailed: the device does not answer; nothing is left open.
+        """
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Bring the arm to rest and close the connection; never raises because of a device that is gone."""
+
+    @abstractmethod
+    def _measure(self) -> Measurement:
+        """Return the newest measurement.
+
+        Raises:
+            RobotkitError: the device cannot measure: a fault, which stays until recovery.
+        """
+
+    @abstractmethod
+    def _follow(self, command: RobotCommand) -> RobotCommand:
+        """Quick: make `command` the target and return it as it was accepted."""
+
+    @abstractmethod
+    def _hold(self) -> None:
+        """Quick: make the measured configuration the target, whatever moves; control may have to start for it."""
+
+    @abstractmethod
+    def _halt(self) -> None:
+        """Quick: bring the arm to rest as fast as it can; called from any thread, in any mode while connected."""
+
+    @abstractmethod
+    def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
+        """Move to `goal_rad` (n,) and return when the arm stands there.
+
+        Whatever makes the device move is called inside `with travel.moving():`; `travel.wait(s)` is the pause between.
+
+        Raises:
+            MotionFailed: it did not arrive.
+        """
+
+    def _start(self) -> None:
+        """Quick: let control begin where the arm stands, after a connection or a recovery."""
+        self._hold()
+
+    def _set_compliance(self, params: ComplianceParams) -> None:
+        """Quick: change the impedance law, also while moving; an arm that stands keeps it for its next motion.
+
+        Raises:
+            Unsupported: this arm has none.
+        """
+        raise Unsupported(f"arm {self.spec.name!r} has no impedance law to change")
+
+    def _clear_faults(self) -> None:
+        """Wait for rest, connect again if need be, clear the device's faults; must not move the arm.
+
+        Raises:
+            DeviceFault: the fault persists.
+        """
+
+    def _find_fault(self) -> ArmFault | None:
+        """Cheap, without lock: the fault that has ended control since the last call; None when all is well."""
+        return None
+
+    @property
+    def is_connected(self) -> bool:
+        """True between `connect()` and `disconnect()`."""
+        return self.machine.is_connected
+
+    def connect(self) -> None:
+        """Connect; the arm holds where it is. One that is in a fault is connected and waits for `recover()`."""
+        with self._opening:
+            if self.machine.is_connected:
+                return
+            self._newest = None
+            fault = self._open()
+            try:
+                with self.machine.lock:
+                    self.machine.connected(fault)
+                    if self.machine.mode == "holding":
+                        self._start()
+                        self._repeat_halt()
+            except BaseException:
+                self.disconnect()
+                raise
+
+    def disconnect(self) -> None:
+        """Bring the arm to rest and close the connection; a latched stop stays latched."""
+        with self.machine.hurried():
+            was_connected = self.machine.is_connected
+            if was_connected:
+                self._halt_quietly()
+            self.machine.disconnected()
+        if was_connected:
+            with self._opening:
+                self._close()
+
+    def get_state(self) -> RobotState:
+        """The newest measurement, in every mode; after a fault of the connection the last one, with its old stamp.
+
+        Raises:
+            NotConnected: before `connect()`.
+            DeviceError: the device has not measured anything yet.
+        """
+        machine = self.machine
+        if not machine.is_connected:
+            self.require_connected()
+        measured = self._newest_measurement()
+        fault = machine.fault
+        return RobotState.trusted(
+            stamp_s=measured.stamp_s,
+            tcp_pose_in_base=measured.tcp_pose_in_base,
+            tcp_twist_in_base=measured.tcp_twist_in_base,
+            wrench_in_tcp=measured.wrench_in_tcp,
+            joint_positions_rad=measured.joint_positions_rad,
+            joint_velocities_rad_s=measured.joint_velocities_rad_s,
+            jacobian_in_base=measured.jacobian_in_base,
+            mode=machine.mode,
+            faults=() if fault is None else fault.names,
+            fault_since_s=None if fault is None else fault.since_s,
+            stop=machine.stop,
+            target_epoch=machine.epoch,
+            control_success_rate=measured.control_success_rate,
+        )
+
+    def check(self, command: RobotCommand) -> None:
+        """Raise what `send` would raise because of the arm's mode or the kind of command, without sending."""
+        self._notice_fault()
+        self.machine.require_ready()
+        if command.kind not in self.spec.command_kinds:
+            raise Unsupported(
+                f"arm {self.spec.name!r} takes no {command.kind!r} commands; send one of: "
+                f"{', '.join(self.spec.command_kinds)}"
+            )
+
+    def send(self, command: RobotCommand) -> RobotCommand:
+        """Make `command` the target and return at once."""
+        machine = self.machine
+        with machine.lock:
+            self.check(command)
+            accepted = self._follow(command)
+            machine.tracking()
+            self._repeat_halt()
+            return accepted
+
+    def hold(self) -> None:
+        """Make the measured configuration the target; ends a joint motion. A stopped or faulted arm stands already."""
+        self.require_connected()
+        self._notice_fault()
+        with self.machine.lock:
+            if self.machine.mode not in ("stopped", "fault"):
+                self.machine.held("hold()")
+                self._hold()
+                self._repeat_halt()
+
+    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
+        """Move along a joint path, wait until the arm has arrived and stands, then hold it there."""
+        goal_rad = np.array(positions_rad, dtype=np.float64)
+        self._notice_fault()
+        with self.machine.lock:
+            self.machine.require_ready()
+            self._require_in_range(goal_rad)
+            travel = self.machine.begin_travel()
+        try:
+            self._travel(goal_rad, travel)
+        finally:
+            with self.machine.lock:
+                if self.machine.end_travel(travel):
+                    self._notice_fault()
+                    if self.machine.mode == "holding":
+                        self._hold()
+                        self._repeat_halt()
+
+    def set_compliance(self, params: ComplianceParams) -> None:
+        """Change the impedance law, also while moving; what the arm refuses changes nothing."""
+        self.require_connected()
+        with self.machine.lock:
+            self._set_compliance(params)
+            self._compliance = params
+
+    @property
+    def compliance(self) -> ComplianceParams | None:
+        """The impedance law in force."""
+        return self._compliance
+
+    def stop(self) -> None:
+        """Bring the arm to rest and refuse commands until `recover()`; before `connect()` too."""
+        self.stop_for("stop() was called", "this process")
+
+    def stop_for(self, cause: str, author: str, code: str = "robot_stopped") -> None:
+        """Stop, and keep why and who. It waits at most 50 ms for a call to the device that is under way."""
+        machine = self.machine
+        machine.note_stop(StopRecord(cause=cause, author=author, since_s=self.context.clock.now_s(), code=code))
+        with machine.hurried():
+            if machine.is_connected:
+                self._halt()
+
+    def recover(self) -> None:
+        """Clear a stop or a fault; the arm then holds where it is measured.
+
+        Raises:
+            DeviceFault: the fault persists; the arm stays as it was.
+            RobotStopped: another stop came meanwhile.
+        """
+        self.require_connected()
+        with self._opening:
+            self._notice_fault()
+            seen = self.machine.stops
+            if self.machine.mode not in ("stopped", "fault"):
+                self.hold()
+                return
+            self._clear_faults()
+            with self.machine.lock:
+                self.machine.require_no_stop_since(seen)
+                self.require_connected()
+                self._start()
+                try:
+                    self.machine.recovered(seen)
+                except RobotkitError:
+                    self._halt()
+                    raise
+
+    def forget_target(self) -> None:
+        """The world was put back to its start: a joint motion ends, and a new target epoch begins."""
+        with self.machine.lock:
+            self.machine.held("the world was reset")
+
+    def _newest_measurement(self) -> Measurement:
+        self._notice_fault()
+        try:
+            self._newest = self._measure()
+        except (DeviceError, RemoteError) as error:
+            if not self.machine.is_connected:
+                raise
+            self._latch(self.machine.fault_of((error.code,), error))
+            if self._newest is None:
+                raise
+        return self._newest
+
+    def _notice_fault(self) -> None:
+        fault = self._find_fault()
+        if fault is not None:
+            self._latch(fault)
+
+    def _latch(self, fault: ArmFault) -> None:
+        with self.machine.lock:
+            if self.machine.is_connected:
+                self.machine.failed(fault)
+
+    def _repeat_halt(self) -> None:
+        """A stop that did not wait for this call has halted the arm before it; halt it again."""
+        if self.machine.stop is not None:
+            self._halt()
+
+    def _halt_quietly(self) -> None:
+        try:
+            self._halt()
+        except (CommandRejected, DeviceError, RemoteError):
+            return  # `_close` brings the arm to rest as far as it can be reached
+
+    def _require_in_range(self, goal_rad: np.ndarray) -> None:
+        low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad
+        if goal_rad.shape != low.shape or not ((low <= goal_rad) & (goal_rad <= high)).all():
+            raise JointLimitExceeded(
+                f"joint target {goal_rad.tolist()} is not within {low.tolist()} to {high.tolist()} rad"
+            )

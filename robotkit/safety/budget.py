@@ -1,0 +1,39 @@
+"""`SpeedBudget`: a token bucket that bounds how far targets move in time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_ROUNDING = 1.0 + 1e-9
+
+
+class SpeedBudget:
+    """In any interval the targets move at most speed * (interval + window).
+
+    Unused time counts up to `window_s`: a command that came late may make up for it, a burst may not go farther. The
+    budget is refilled by time alone; no hold, stop or new connection refills it.
+
+    Args:
+        speed: m/s or rad/s; an array bounds each joint by itself.
+        window_s: how much unused time counts.
+    """
+
+    def __init__(self, speed: float | np.ndarray, window_s: float) -> None:
+        self.speed = speed
+        self._window_s = window_s
+        self._left: float | np.ndarray = speed * window_s
+        self._counted_s: float | None = None
+
+    def left(self, now_s: float) -> float | np.ndarray:
+        """Distance that a target may move now, in m or rad."""
+        if self._counted_s is None:
+            return self._left
+        return np.minimum(self.speed * self._window_s, self._left + self.speed * max(0.0, now_s - self._counted_s))
+
+    def allows(self, distance: float | np.ndarray, now_s: float) -> bool:
+        """True when a target may move this far now; a NaN may not."""
+        return bool(np.all(distance <= self.left(now_s) * _ROUNDING))
+
+    def spend(self, distance: float | np.ndarray, now_s: float) -> None:
+        """A target that was allowed has moved this far."""
+        self._left, self._counted_s = np.maximum(self.left(now_s) - distance, 0.0), now_s

@@ -1,0 +1,142 @@
+"""`Monitor`: judges each measurement, and says when the arm has to be stopped because of it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from robotkit.safety.body import BodyBounds
+from robotkit.schema import RobotSpec, RobotState, SafetyLimits
+from robotkit.workspace import BoxBounds, distance_outside
+
+FORCE_CODE = "force_limit_exceeded"
+_TIMES_TOO_FAST = 2
+"""So many measurements in a row: a single one may be noise of a derivative."""
+_ANGLE_MARGIN_RAD = 0.1
+
+
+@dataclass(frozen=True)
+class Trip:
+    """Why the arm has to be stopped."""
+
+    cause: str
+    code: str = "robot_stopped"
+
+
+class Monitor:
+    """Holds measured force, speed and place against the limits; NaN counts as too much.
+
+    An arm that is outside its place when watching begins (a person moved it there) may come back: it is stopped when it
+    goes farther out than it has been since by more than the margin.
+
+    Args:
+        body: the bounds on tool and links, when the arm tells its kinematics.
+    """
+
+    def __init__(self, spec: RobotSpec, limits: SafetyLimits, body: BodyBounds | None) -> None:
+        self._limits = limits
+        self._body = body
+        self._max_force_n = _or_infinite(limits.max_force_n)
+        self._max_torque_nm = _or_infinite(limits.max_torque_nm)
+        self._watches_force = limits.max_force_n is not None or limits.max_torque_nm is not None
+        factor = limits.measured_speed_factor
+        self._max_speed_m_s = factor * _or_infinite(limits.max_tcp_speed_m_s)
+        self._max_turn_rad_s = factor * _or_infinite(limits.max_tcp_rotation_speed_rad_s)
+        self._max_joint_rad_s = factor * _or_infinite(limits.max_joint_speed_rad_s)
+        speeds = (self._max_speed_m_s, self._max_turn_rad_s, self._max_joint_rad_s)
+        self._watches_speed = not all(math.isinf(speed) for speed in speeds)
+        self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
+        self._lock = threading.Lock()
+        self.rearm()
+
+    def rearm(self) -> None:
+        """Begin anew, after a connection or a recovery: the place where the arm is then counts as its own."""
+        with self._lock:
+            self._allowed: tuple[float, float] | None = None
+            self._fast_stamp_s, self._times_fast = -math.inf, 0
+
+    def check(self, state: RobotState) -> Trip | None:
+        """What is wrong with this measurement; None when nothing is."""
+        if self._watches_force:
+            trip = self._check_force(state)
+            if trip is not None:
+                return trip
+        with self._lock:
+            if self._watches_speed:
+                trip = self._check_speed(state)
+                if trip is not None:
+                    return trip
+            return self._check_place(state)
+
+    def _check_force(self, state: RobotState) -> Trip | None:
+        fx, fy, fz, tx, ty, tz = state.wrench_in_tcp.tolist()
+        force_n = math.sqrt(fx * fx + fy * fy + fz * fz)
+        torque_nm = math.sqrt(tx * tx + ty * ty + tz * tz)
+        if force_n <= self._max_force_n and torque_nm <= self._max_torque_nm:
+            return None
+        return Trip(
+            f"the tool felt {force_n:.1f} N and {torque_nm:.1f} Nm; at most {self._max_force_n} N and "
+            f"{self._max_torque_nm} Nm are allowed. Free it first",
+            FORCE_CODE,
+        )
+
+    def _check_speed(self, state: RobotState) -> Trip | None:
+        if state.stamp_s == self._fast_stamp_s:
+            return None
+        self._fast_stamp_s = state.stamp_s
+        vx, vy, vz, wx, wy, wz = state.tcp_twist_in_base.tolist()
+        speed_m_s = math.sqrt(vx * vx + vy * vy + vz * vz)
+        turn_rad_s = math.sqrt(wx * wx + wy * wy + wz * wz)
+        joint_rad_s = 0.0
+        if math.isfinite(self._max_joint_rad_s):
+            joint_rad_s = float(np.abs(state.joint_velocities_rad_s).max())
+        is_slow = (
+            speed_m_s <= self._max_speed_m_s
+            and turn_rad_s <= self._max_turn_rad_s
+            and joint_rad_s <= self._max_joint_rad_s
+        )
+        self._times_fast = 0 if is_slow else self._times_fast + 1
+        if self._times_fast < _TIMES_TOO_FAST:
+            return None
+        return Trip(
+            f"the arm was measured at {speed_m_s:.3f} m/s, {turn_rad_s:.3f} rad/s at the tool and {joint_rad_s:.3f} "
+            f"rad/s at a joint; {self._limits.measured_speed_factor:g} times its speed limits is "
+            f"{self._max_speed_m_s:.3f} m/s, {self._max_turn_rad_s:.3f} rad/s and {self._max_joint_rad_s:.3f} rad/s"
+        )
+
+    def _check_place(self, state: RobotState) -> Trip | None:
+        if self._body is None and self._box is None:
+            return None
+        (distance_m, angle_rad), text = self._outside(state)
+        margin_m = self._limits.measured_margin_m
+        if self._allowed is None:
+            self._allowed = (
+                max(margin_m, distance_m + margin_m),
+                max(_ANGLE_MARGIN_RAD, angle_rad + _ANGLE_MARGIN_RAD),
+            )
+        allowed_m, allowed_rad = self._allowed
+        if not (distance_m <= allowed_m and angle_rad <= allowed_rad):
+            return Trip(f"the arm was measured {distance_m:.3f} m and {angle_rad:.3f} rad outside its bounds: {text}")
+        self._allowed = (min(allowed_m, distance_m + margin_m), min(allowed_rad, angle_rad + _ANGLE_MARGIN_RAD))
+        return None
+
+    def _outside(self, state: RobotState) -> tuple[tuple[float, float], str]:
+        """How far outside, in m and rad, and what; the tool as it is measured, the links by the kinematics."""
+        distance_m, angle_rad, text = 0.0, 0.0, ""
+        if self._box is not None and self._limits.workspace is not None:
+            pose = state.tcp_pose_in_base.tolist()
+            if not self._box.contains(pose):
+                distance_m, angle_rad = distance_outside(state.tcp_pose_in_base, self._limits.workspace)
+                text = self._box.describe(pose)
+        if self._body is not None:
+            depth = self._body.depth(state.joint_positions_rad)
+            if depth.distance_m > distance_m or (depth.angle_rad > angle_rad and not text):
+                distance_m, angle_rad, text = depth.distance_m, max(angle_rad, depth.angle_rad), depth.text
+        return (distance_m, angle_rad), text
+
+
+def _or_infinite(limit: float | None) -> float:
+    return math.inf if limit is None else limit

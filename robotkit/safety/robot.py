@@ -1,0 +1,275 @@
+"""`SafeRobot`: an arm inside its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from robotkit.clock import Clock
+from robotkit.devices import AdaptedRobot, BaseRobotServer, StatefulRobotServer
+from robotkit.errors import CommandRejected, InvalidCommand, OutsideWorkspace, RobotkitError, StaleState
+from robotkit.safety.body import BodyBounds
+from robotkit.safety.compliance import compliance_excess
+from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
+from robotkit.safety.fitness import require_fitting
+from robotkit.safety.monitor import Monitor
+from robotkit.safety.steps import StepLimit
+from robotkit.safety.validator import CommandValidator, joint_array
+from robotkit.safety.watch import Watch
+from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLimits
+from robotkit.workspace import BoxBounds, leads_back
+
+MONITOR = "safety monitor"
+WATCHDOG = "watchdog"
+
+
+class SafeRobot(BaseRobotServer):
+    """Checks commands before the arm sees them, and measurements before the client does.
+
+    Commands are checked and sent under the lock of the arm's state machine, so that no stop falls between. On a clock
+    that runs by itself a thread measures too: it holds the arm when its client falls silent, and stops it when the
+    monitor says so. In lock-step the same is judged whenever somebody measures.
+    """
+
+    def __init__(self, inner: StatefulRobotServer, limits: SafetyLimits, clock: Clock) -> None:
+        super().__init__(inner.config, inner.context)
+        self.inner = inner
+        self.spec = spec = inner.spec
+        self.limits = limits
+        self.machine = inner.machine
+        self._clock = clock
+        self._validator = CommandValidator(spec, limits)
+        self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
+        self._body = None
+        if spec.kinematics is not None and (limits.workspace or limits.planes or limits.link_clearance_m is not None):
+            self._body = BodyBounds(
+                spec.kinematics, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
+            )
+        self._steps = StepLimit(self.machine, spec, limits, self._measure)
+        self._monitor = Monitor(spec, limits, self._body) if limits.watches else None
+        self._max_age_s = limits.state_max_age_s
+        self._stamp_s = -np.inf
+        self._due_s: float | None = None
+        self._is_in_fault = False
+        self._events = Events()
+        needs_watch = not clock.is_lockstep and (limits.watchdog_s is not None or limits.watches)
+        self._watch = Watch(self._watch_once, limits.watchdog_s) if needs_watch else None
+
+    @property
+    def is_connected(self) -> bool:
+        """What the arm says."""
+        return self.inner.is_connected
+
+    @property
+    def compliance(self) -> ComplianceParams | None:
+        """What the arm says."""
+        return self.inner.compliance
+
+    def subscribe(self, observer: Observer) -> Callable[[], None]:
+        """Call `observer` with each `SafetyEvent` from now on; the result ends the subscription."""
+        return self._events.subscribe(observer)
+
+    def connect(self) -> None:
+        """Connect the arm and watch over it."""
+        self.inner.connect()
+        self._due_s, self._stamp_s = None, -np.inf
+        if self._monitor is not None:
+            self._monitor.rearm()
+        if self._watch is not None:
+            self._watch.start()
+
+    def disconnect(self) -> None:
+        """Stop watching and disconnect the arm."""
+        if self._watch is not None:
+            self._watch.stop()
+        self.inner.disconnect()
+
+    def get_state(self) -> RobotState:
+        """Measure; a measurement that exceeds a limit comes with `mode` "stopped" and the cause in `stop`.
+
+        Raises:
+            StaleState: the newest measurement of an arm that is neither stopped nor in a fault is older than allowed.
+        """
+        state = self._measure()
+        if self._max_age_s is not None and state.mode not in ("stopped", "fault"):
+            self._require_fresh(state)
+        if self._monitor is not None and state.stop is None:
+            trip = self._monitor.check(state)
+            if trip is not None:
+                self.stop_for(trip.cause, MONITOR, trip.code)
+                return self._measure()
+        return state
+
+    def check(self, command: RobotCommand) -> None:
+        """Raise what `send` would raise now."""
+        with self.machine.lock:
+            self._check(command, self._clock.now_s())
+
+    def send(self, command: RobotCommand) -> RobotCommand:
+        """Pass a command on that keeps every limit.
+
+        Raises:
+            InvalidCommand, Unsupported, JointLimitExceeded, OutsideWorkspace, StepTooLarge: which limit, and how far.
+            RobotStopped, DeviceFault, CommandRejected: the arm takes no command now.
+            StaleState: there is no fresh measurement to move on.
+        """
+        try:
+            with self.machine.lock:
+                now_s = self._clock.now_s()
+                target = self._check(command, now_s)
+                accepted = self.inner.send(command)
+                if isinstance(target, list):
+                    self._steps.accepted_pose(target, now_s)
+                else:
+                    self._steps.accepted_joints(target, now_s)
+                if self.limits.watchdog_s is not None:
+                    self._due_s = now_s + self.limits.watchdog_s
+                return accepted
+        except CommandRejected as error:
+            self._tell("refused", f"a {command.kind} command: {error.message}", "client")
+            raise
+
+    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
+        """Pass a joint motion on whose whole path keeps the limits; it watches over itself."""
+        try:
+            goal_rad = joint_array(positions_rad)
+            with self.machine.lock:
+                self._validator.joints(goal_rad)
+                self.inner.machine.require_ready()
+                self._require_fresh_for_motion(self._clock.now_s())
+                if self._body is not None:
+                    self._body.check_path(self._measure().joint_positions_rad, goal_rad)
+                self._due_s = None
+            self.inner.move_to_joint_positions(goal_rad)
+        except CommandRejected as error:
+            self._tell("refused", f"a joint motion: {error.message}", "client")
+            raise
+
+    def set_compliance(self, params: ComplianceParams) -> None:
+        """Pass an impedance law on that keeps the cell's bounds.
+
+        Raises:
+            InvalidCommand: says which bound, and what is allowed; the law in force stays.
+        """
+        excess = compliance_excess(params, self.limits.compliance)
+        if excess is not None:
+            self._tell("refused", f"a change of compliance: {excess}", "client")
+            raise InvalidCommand(excess)
+        self.inner.set_compliance(params)
+
+    def stop(self) -> None:
+        """Stop the arm."""
+        self.stop_for("stop() was called", "this process")
+
+    def stop_for(self, cause: str, author: str, code: str = "robot_stopped") -> None:
+        """Stop the arm, and keep why and who."""
+        try:
+            self.inner.stop_for(cause, author, code)
+        finally:
+            self._tell("stop", cause, author)
+
+    def recover(self) -> None:
+        """Recover the arm; it then holds."""
+        self.inner.recover()
+        if self._monitor is not None:
+            self._monitor.rearm()
+        self._due_s = None
+        self._tell("recover", "the arm holds", "client")
+
+    def hold(self) -> None:
+        """Hold the measured configuration."""
+        self.inner.hold()
+
+    def forget_target(self) -> None:
+        """Pass on that the arm was put somewhere else."""
+        if self._monitor is not None:
+            self._monitor.rearm()
+        self.inner.forget_target()
+
+    def _measure(self) -> RobotState:
+        state = self.inner.get_state()
+        self._stamp_s = state.stamp_s
+        if (state.mode == "fault") != self._is_in_fault:
+            self._is_in_fault = not self._is_in_fault
+            if self._is_in_fault:
+                self._tell("fault", ", ".join(state.faults) or "fault", "device")
+        return state
+
+    def _check(self, command: RobotCommand, now_s: float) -> list[float] | np.ndarray:
+        """Every check of a command, cheap ones first; returns the target as it was checked."""
+        self._validator.kind(command)
+        if command.kind == "pose":
+            pose = command.tcp_pose_in_base.tolist()
+            self._validator.pose(pose)
+            self._require_ready(command, now_s)
+            if self._box is not None and not self._box.contains(pose) and not self._is_way_back(command):
+                raise OutsideWorkspace(f"{self._box.describe(pose)}; bring the target inside the workspace box")
+            self._steps.check_pose(pose, now_s)
+            return pose
+        joints_rad = command.joint_positions_rad
+        self._validator.joints(joints_rad)
+        self._require_ready(command, now_s)
+        self._steps.check_joints(joints_rad, now_s)
+        if self._body is not None:
+            self._body.check_path(self._measure().joint_positions_rad, joints_rad)
+        return joints_rad
+
+    def _require_ready(self, command: RobotCommand, now_s: float) -> None:
+        self.inner.check(command)
+        self._require_fresh_for_motion(now_s)
+
+    def _require_fresh_for_motion(self, now_s: float) -> None:
+        if self._max_age_s is not None and not now_s - self._stamp_s <= self._max_age_s:
+            self._require_fresh(self._measure())
+
+    def _require_fresh(self, state: RobotState) -> None:
+        age_s = self._clock.now_s() - state.stamp_s
+        if not age_s <= (self._max_age_s or np.inf):
+            raise StaleState(
+                f"arm {self.spec.name!r} has measured nothing for {age_s:.3f} s; at most {self._max_age_s} s is "
+                "allowed (limits.state_max_age_s). Check its cable and its controller, then recover() or reconnect"
+            )
+
+    def _is_way_back(self, command: RobotCommand) -> bool:
+        assert command.kind == "pose" and self.limits.workspace is not None  # noqa: PT018
+        return leads_back(self._measure().tcp_pose_in_base, command.tcp_pose_in_base, self.limits.workspace)
+
+    def _watch_once(self) -> None:
+        """What the thread does on each round: measure and judge, then hold when nobody commands any more."""
+        try:
+            self.get_state()
+        except RobotkitError as error:
+            if self.machine.stop is None:
+                self.stop_for(error.message, MONITOR)
+        with self.machine.lock:
+            if self._due_s is None or self._clock.now_s() < self._due_s:
+                return
+            self._due_s = None
+            if self.machine.mode != "tracking":
+                return
+            try:
+                self.inner.hold()
+            except RobotkitError as error:
+                self.stop_for(f"the arm did not hold when its client fell silent: {error.message}", WATCHDOG)
+                return
+        self._tell("hold", f"no command came for {self.limits.watchdog_s} s", WATCHDOG)
+
+    def _tell(self, kind: EventKind, message: str, author: str) -> None:
+        self._events.tell(SafetyEvent(kind, message, author, self._clock.now_s()))
+
+
+def make_safe(robot: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> SafeRobot:
+    """Put `robot` inside `limits`; one without the project's state machine gets it.
+
+    Args:
+        robot: the body.
+        limits: None in a field switches that limit off.
+        clock: the cell's; on one that runs by itself a thread watches for silence, force, speed and place.
+
+    Raises:
+        InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
+    """
+    inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot)
+    require_fitting(inner, limits)
+    return SafeRobot(inner, limits, clock)
