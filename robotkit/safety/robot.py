@@ -47,7 +47,7 @@ class SafeRobot(BaseRobotServer):
                 spec.kinematics, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
             )
         self._steps = StepLimit(self.machine, spec, limits, self._measure)
-        self._monitor = Monitor(spec, limits, self._body) if limits.watches else None
+        self._monitor = Monitor(spec, limits) if limits.watches else None
         self._max_age_s = limits.state_max_age_s
         self._stamp_s = -np.inf
         self._due_s: float | None = None
@@ -91,19 +91,12 @@ class SafeRobot(BaseRobotServer):
         Raises:
             StaleState: the newest measurement of an arm that is neither stopped nor in a fault is older than allowed.
         """
-        state = self._measure()
-        if self._max_age_s is not None and state.mode not in ("stopped", "fault"):
-            self._require_fresh(state)
-        if self._monitor is not None and state.stop is None:
-            trip = self._monitor.check(state)
-            if trip is not None:
-                self.stop_for(trip.cause, MONITOR, trip.code)
-                return self._measure()
-        return state
+        return self._judge(watches_links=self._watch is None)
 
     def check(self, command: RobotCommand) -> None:
         """Raise what `send` would raise now."""
         with self.machine.lock:
+            self.inner.check(command)
             self._check(command, self._clock.now_s())
 
     def send(self, command: RobotCommand) -> RobotCommand:
@@ -136,8 +129,7 @@ class SafeRobot(BaseRobotServer):
             goal_rad = joint_array(positions_rad)
             with self.machine.lock:
                 self._validator.joints(goal_rad)
-                self.inner.machine.require_ready()
-                self._require_fresh_for_motion(self._clock.now_s())
+                self._require_ready(self._clock.now_s())
                 if self._body is not None:
                     self._body.check_path(self._measure().joint_positions_rad, goal_rad)
                 self._due_s = None
@@ -187,6 +179,18 @@ class SafeRobot(BaseRobotServer):
             self._monitor.rearm()
         self.inner.forget_target()
 
+    def _judge(self, *, watches_links: bool) -> RobotState:
+        """Measure, and stop the arm if what is measured says so; where the links are costs most, so the thread asks."""
+        state = self._measure()
+        if self._max_age_s is not None and state.mode not in ("stopped", "fault"):
+            self._require_fresh(state)
+        if self._monitor is not None and state.stop is None:
+            trip = self._monitor.check(state, watches_links=watches_links)
+            if trip is not None:
+                self.stop_for(trip.cause, MONITOR, trip.code)
+                return self._measure()
+        return state
+
     def _measure(self) -> RobotState:
         state = self.inner.get_state()
         self._stamp_s = state.stamp_s
@@ -202,24 +206,21 @@ class SafeRobot(BaseRobotServer):
         if command.kind == "pose":
             pose = command.tcp_pose_in_base.tolist()
             self._validator.pose(pose)
-            self._require_ready(command, now_s)
+            self._require_ready(now_s)
             if self._box is not None and not self._box.contains(pose) and not self._is_way_back(command):
                 raise OutsideWorkspace(f"{self._box.describe(pose)}; bring the target inside the workspace box")
             self._steps.check_pose(pose, now_s)
             return pose
         joints_rad = command.joint_positions_rad
         self._validator.joints(joints_rad)
-        self._require_ready(command, now_s)
+        self._require_ready(now_s)
         self._steps.check_joints(joints_rad, now_s)
         if self._body is not None:
             self._body.check_path(self._measure().joint_positions_rad, joints_rad)
         return joints_rad
 
-    def _require_ready(self, command: RobotCommand, now_s: float) -> None:
-        self.inner.check(command)
-        self._require_fresh_for_motion(now_s)
-
-    def _require_fresh_for_motion(self, now_s: float) -> None:
+    def _require_ready(self, now_s: float) -> None:
+        self.machine.require_ready()
         if self._max_age_s is not None and not now_s - self._stamp_s <= self._max_age_s:
             self._require_fresh(self._measure())
 
@@ -238,7 +239,7 @@ class SafeRobot(BaseRobotServer):
     def _watch_once(self) -> None:
         """What the thread does on each round: measure and judge, then hold when nobody commands any more."""
         try:
-            self.get_state()
+            self._judge(watches_links=True)
         except RobotkitError as error:
             if self.machine.stop is None:
                 self.stop_for(error.message, MONITOR)
