@@ -38,7 +38,7 @@ class StatefulRobotServer(BaseRobotServer):
     def __init__(self, config: PluginConfig, context: CellContext, spec: RobotSpec) -> None:
         super().__init__(config, context)
         self.spec = spec
-        self.machine = ArmMachine(spec.name, context.clock.now_s)
+        self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
         self._opening = threading.RLock()
         self._newest: Measurement | None = None
         self._compliance: ComplianceParams | None = None

@@ -61,7 +61,7 @@ def test_a_reflex_is_named_latched_and_recovered_by_one_call(arm, simulator, fau
     time.sleep(0.2)
     np.testing.assert_allclose(arm.get_state().joint_positions_rad, start, atol=5e-3)
     arm.recover()
-    assert arm.get_state().mode in ("holding", "moving")
+    assert arm.get_state().mode in ("holding", "tracking")
     assert arm.get_state().faults == ()
     arm.send(here(arm))
 

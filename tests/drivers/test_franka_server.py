@@ -50,7 +50,7 @@ def stream(cell: rk.Workcell, duration_s: float) -> tuple[list[rk.RobotState], l
 def test_streaming_loses_no_cycle(remote, duration_s):
     stream(remote, 0.2)  # the arm's own count of served cycles begins with the motion
     states, latencies_s = stream(remote, duration_s)
-    assert all(state.mode in ("moving", "holding") and not state.faults for state in states)
+    assert all(state.mode in ("tracking", "holding") and not state.faults for state in states)
     success = [state.control_success_rate for state in states]
     assert np.mean(success) > 0.99
     stamps = [state.stamp_s for state in states]

@@ -51,7 +51,7 @@ def test_an_episode_starts_where_it_should_and_ends_at_the_target(cell):
         assert np.abs(observation["state"][4:10]).max() < 1e-6, "poses count from where the episode starts"
         arm = cell.get_state().robot
         assert np.linalg.norm(arm.tcp_pose_in_base[:3] - here) < config.arrival_tolerance_m
-        assert arm.mode in ("holding", "moving")
+        assert arm.mode in ("holding", "tracking")
         way = rk.spatial.quaternion_from_matrix(rk.spatial.matrix_from_quaternion(arm.tcp_pose_in_base[3:]).T)
         goal = rk.spatial.rotate_vec6(way, np.array((*np.subtract(target, here), 0, 0, 0)))[:3]
         for _ in range(40):

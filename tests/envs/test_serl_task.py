@@ -309,6 +309,8 @@ def test_an_arm_that_was_pushed_out_of_the_cell_s_own_box_comes_back_at_a_reset(
     env = env_in(cell, config)
     env.reset()
     innermost(cell.robot).move_to_joint_positions(np.array((0.9, 0.5, 0.02, np.pi, 0.0, 1.2, 0.0)))
+    assert cell.robot.get_state().mode == "stopped", "an arm so far outside is stopped, and somebody has to look"
+    cell.robot.recover()
     observation, _ = env.reset()
     assert spatial.distance_between(observation["state"]["tcp_pose"], REACH_POSE.start) < 0.01
     env.close()
