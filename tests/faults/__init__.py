@@ -1,0 +1,1 @@
+"""What may not happen to an arm, whatever races, fails or falls silent."""
