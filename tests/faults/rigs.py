@@ -102,7 +102,8 @@ LIMITS = rk.SafetyLimits(
 
 def fake_rig(*, is_plugin: bool = False) -> Rig:
     config = rk.WorkcellConfig(
-        name="rig", clock="lockstep", world=rk.PluginRef(type="fake"), robot=rk.PluginRef(type="fake"),
+        name="rig", clock="lockstep", world=rk.PluginRef(type="fake"),
+        robot=rk.PluginRef(type="fake", options={"time_constant_s": 0.4}),  # slow: not there yet when it holds
         gripper=rk.PluginRef(type="fake"),
     )  # fmt: skip
     cell = rk.make_workcell(config)

@@ -18,6 +18,8 @@ from tests.faults.rigs import LIMITS, RIGS, Rig
 
 STILL_M = 0.01
 """How far an arm that was told to stand may still move: what it needs to brake, and the play of its impedance."""
+BRAKING_S = 0.15
+"""In which an arm that begins to hold has come to rest."""
 numbers = st.floats(-0.3, 0.3)
 
 
@@ -167,6 +169,10 @@ class CellMachine(RuleBasedStateMachine):
         now_s = self.rig.clock.now_s()
         if self.silent_since_s is not None and not self.travels and now_s - self.silent_since_s > 0.2 + 0.02:
             assert state.mode != "tracking", "nobody commands it any more"
+            if now_s - self.silent_since_s > 0.2 + BRAKING_S:
+                if self.silent_at is None:
+                    self.silent_at = state.tcp_pose_in_base.copy()
+                assert distance_between(state.tcp_pose_in_base, self.silent_at) < STILL_M, "it moves by itself"
 
     def _try(self, call, *, commands: bool) -> bool:
         """Do it; whatever it raises is typed. A command that was accepted is a sign of life."""
@@ -174,6 +180,7 @@ class CellMachine(RuleBasedStateMachine):
             self.stopped_at = self._tool()
         self.has_commanded |= commands
         before_s, silent_since_s, self.silent_since_s = self.rig.clock.now_s(), self.silent_since_s, None
+        self.silent_at = None
         try:
             call()
         except rk.RobotkitError as error:
@@ -203,7 +210,7 @@ def run(body: str, examples: int) -> None:
     run_state_machine_as_test(machine, settings=chosen)
 
 
-EXAMPLES = {"fake": 100, "plugin": 100, "mujoco": 15, "mujoco-impedance": 15}
+EXAMPLES = {"fake": 120, "plugin": 120, "mujoco": 15, "mujoco-impedance": 15}
 
 
 @pytest.mark.parametrize("body", RIGS)
