@@ -11,6 +11,7 @@ import robotkit as rk
 from robotkit.clock import Clock
 from robotkit.devices import AdaptedRobot, StatefulRobotServer
 from robotkit.drivers.fake import FakeRobot
+from robotkit.drivers.fake.kinematics import tcp_pose
 from robotkit.safety import SafeRobot, make_safe
 
 TICK_S = 0.01
@@ -79,6 +80,17 @@ class Rig:
     @property
     def robot(self) -> SafeRobot:
         return self.cell.robot
+
+    def joints(self) -> np.ndarray:
+        """Where the joints are, also while the sensor is silent."""
+        if self.fake is None:
+            return self.body.get_state().joint_positions_rad.copy()
+        with self.fake.machine.lock:
+            return self.fake._joints_at(self.clock.now_s())[0].copy()
+
+    def tool(self) -> np.ndarray:
+        """Where the tool is, (7,)."""
+        return self.body.get_state().tcp_pose_in_base.copy() if self.fake is None else tcp_pose(self.joints())
 
 
 LIMITS = rk.SafetyLimits(

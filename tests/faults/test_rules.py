@@ -16,7 +16,7 @@ from robotkit.spatial import distance_between, integrate_delta
 from robotkit.workspace import distance_outside
 from tests.faults.rigs import LIMITS, RIGS, Rig
 
-STILL_M = 0.01
+STILL_M = {"fake": 1e-6, "plugin": 1e-6, "mujoco": 0.01, "mujoco-impedance": 0.01}
 """How far an arm that was told to stand may still move: what it needs to brake, and the play of its impedance."""
 BRAKING_S = 0.15
 """In which an arm that begins to hold has come to rest."""
@@ -32,6 +32,7 @@ class CellMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rig: Rig = RIGS[self.body]()
+        self.still_m = STILL_M[self.body]
         self.rig.clock.observe = self._observe
         self.rig.cell.connect()
         self.rig.cell.reset(seed=0)
@@ -58,13 +59,13 @@ class CellMachine(RuleBasedStateMachine):
 
     @rule(joint=st.integers(0, 6), way=numbers)
     def send_joints(self, joint, way):
-        target = self._joints()
+        target = self.rig.joints()
         target[joint] += way
         self._try(lambda: self.rig.robot.send(rk.JointCommand(joint_positions_rad=target)), commands=True)
 
     @rule(joint=st.integers(0, 6), way=st.floats(-2.0, 2.0))
     def move(self, joint, way):
-        target = self._joints()
+        target = self.rig.joints()
         target[joint] += way
         self.travels = True
         self._try(lambda: self.rig.robot.move_to_joint_positions(target), commands=True)
@@ -97,7 +98,7 @@ class CellMachine(RuleBasedStateMachine):
             self.stopped_at = None
             self.silent_since_s = None
             if self.rig.robot.is_connected:
-                assert distance_between(self._tool(), before) < STILL_M
+                assert distance_between(self._tool(), before) < self.still_m
 
     @rule(clip_mm=st.floats(0.0, 600.0), stiffness=st.floats(0.0, 3000.0))
     def compliance(self, clip_mm, stiffness):
@@ -132,6 +133,23 @@ class CellMachine(RuleBasedStateMachine):
     def client_is_silent(self, period_s):
         self.rig.clock.advance(period_s)
 
+    @rule(way_m=st.sampled_from([0.02, 0.05, 0.07]), silence_s=st.sampled_from([0.0, 0.1, 0.4, 1.0]))
+    def work(self, way_m, silence_s):
+        """What most of a robot's day is: all is well, it is asked to go somewhere, and perhaps forgotten there."""
+        if self.rig.fake is not None:
+            self.sensor(is_silent=False)
+            self.touch(force_n=0.0)
+        if self.rig.body.machine.mode in ("stopped", "fault"):
+            self.recover()
+        self.rig.clock.advance(0.1)
+        pose = self._tool()
+        middle = (LIMITS.workspace.position_min_m + LIMITS.workspace.position_max_m) / 2
+        way = middle - pose[:3] + np.array((0, 1e-3, 0))
+        pose[:3] += way_m * way / np.linalg.norm(way)
+        self._try(lambda: self.rig.robot.send(rk.PoseCommand(tcp_pose_in_base=pose)), commands=True)
+        if silence_s:
+            self.rig.clock.advance(silence_s)
+
     @rule()
     def reconnect(self):
         stop = self.rig.body.machine.stop
@@ -157,22 +175,22 @@ class CellMachine(RuleBasedStateMachine):
 
     def _observe(self) -> None:
         """What holds after each tick."""
-        state = self.rig.body.get_state()
+        state, tool = self.rig.body.get_state(), self._tool()
         if not self.has_commanded:
-            assert distance_between(state.tcp_pose_in_base, self.start) < STILL_M, "it moved before a command"
-        outside_m, _ = distance_outside(state.tcp_pose_in_base, LIMITS.workspace)
+            assert distance_between(tool, self.start) < self.still_m, "it moved before a command"
+        outside_m, _ = distance_outside(tool, LIMITS.workspace)
         assert outside_m < LIMITS.measured_margin_m + 0.03, "it left its box"
         if state.mode in ("stopped", "fault"):
             if self.stopped_at is None:
-                self.stopped_at = state.tcp_pose_in_base.copy()
-            assert distance_between(state.tcp_pose_in_base, self.stopped_at) < 2 * STILL_M, "it moved while stopped"
+                self.stopped_at = tool.copy()
+            assert distance_between(tool, self.stopped_at) < 2 * self.still_m, "it moved while stopped"
         now_s = self.rig.clock.now_s()
         if self.silent_since_s is not None and not self.travels and now_s - self.silent_since_s > 0.2 + 0.02:
             assert state.mode != "tracking", "nobody commands it any more"
             if now_s - self.silent_since_s > 0.2 + BRAKING_S:
                 if self.silent_at is None:
-                    self.silent_at = state.tcp_pose_in_base.copy()
-                assert distance_between(state.tcp_pose_in_base, self.silent_at) < STILL_M, "it moves by itself"
+                    self.silent_at = tool.copy()
+                assert distance_between(tool, self.silent_at) < self.still_m, "it moves by itself"
 
     def _try(self, call, *, commands: bool) -> bool:
         """Do it; whatever it raises is typed. A command that was accepted is a sign of life."""
@@ -190,10 +208,7 @@ class CellMachine(RuleBasedStateMachine):
         return True
 
     def _tool(self) -> np.ndarray:
-        return self.rig.body.get_state().tcp_pose_in_base.copy()
-
-    def _joints(self) -> np.ndarray:
-        return self.rig.body.get_state().joint_positions_rad.copy()
+        return self.rig.tool()
 
 
 def _is_told(error: rk.RobotkitError) -> bool:
