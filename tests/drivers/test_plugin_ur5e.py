@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -47,10 +46,23 @@ def cell(robots: Registry) -> Iterator[rk.Workcell]:
         yield built
 
 
-def test_stop_interrupts_a_joint_motion(robots):
-    """The suite's own, on the wall's clock: in lock-step the motion takes no time in which it could be stopped."""
+@pytest.mark.parametrize(
+    "law",
+    [
+        test_arm.test_stop_interrupts_a_joint_motion,
+        test_arm.test_hold_ends_a_joint_motion,
+        test_arm.test_a_command_during_a_joint_motion_is_refused_and_the_motion_goes_on,
+    ],
+)
+def test_joint_motions_keep_the_laws_of_the_suite_on_a_clock_that_runs(robots, law):
+    """In lock-step a motion takes no time in which anything could happen."""
     with rk.make_workcell("ur5e-bench") as realtime:
-        test_arm.test_stop_interrupts_a_joint_motion(realtime)
+        law(realtime)
+
+
+def test_b13_a_real_arm_does_not_start_without_limits(robots):
+    with pytest.raises(rk.InvalidConfiguration, match=r"max_tcp_speed_m_s.*watchdog_s"):
+        rk.make_workcell("ur5e-bench", **{"robot.host": "192.0.2.1", "limits": {"max_joint_step_rad": 0.3}})
 
 
 def test_listing_imports_nothing_of_it(python_path):
@@ -88,41 +100,6 @@ def test_the_jacobian_is_the_derivative_of_the_pose(robots):
         moved = kinematics.tcp_pose(joints + step * np.eye(6)[index])
         turn = spatial.rotation_vector_between(pose[3:], moved[3:])
         np.testing.assert_allclose(np.r_[moved[:3] - pose[:3], turn] / step, jacobian[:, index], atol=1e-4)
-
-
-def test_a_pose_out_of_reach_is_refused(robots):
-    with robots.make("ur5e") as arm, pytest.raises(rk.CommandRejected, match="does not reach"):
-        arm.send(rk.PoseCommand(tcp_pose_in_base=[2.0, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]))
-
-
-def test_a_controller_without_its_package_is_a_missing_extra(robots, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rtde_control", None)
-    with pytest.raises(rk.MissingExtra, match=r"robotkit-ur5e\[rtde\]"):
-        robots.make("ur5e", host="192.0.2.1").connect()
-
-
-def test_what_a_controller_is_told_and_tells(robots, monkeypatch):
-    """Against a stand-in for ur-rtde: the calls, not a controller."""
-    joints, targets = [2.8, -1.6, 2.1, -2.0, -1.5, -1.8], []
-    control = SimpleNamespace(
-        servoJ=lambda target, *limits: targets.append(target) or True, servoStop=lambda: None, disconnect=lambda: None
-    )
-    receive = SimpleNamespace(
-        isConnected=lambda: True, getActualQ=lambda: joints, getActualQd=lambda: [0.1] * 6,
-        getActualTCPForce=lambda: [0.0, 0.0, 5.0, 0.0, 0.0, 0.0], disconnect=lambda: None,
-    )  # fmt: skip
-    monkeypatch.setitem(sys.modules, "rtde_control", SimpleNamespace(RTDEControlInterface=lambda host: control))
-    monkeypatch.setitem(sys.modules, "rtde_receive", SimpleNamespace(RTDEReceiveInterface=lambda host: receive))
-    with robots.make("ur5e", host="192.0.2.1") as arm:
-        state = arm.get_state()
-        np.testing.assert_allclose(state.joint_positions_rad, joints)
-        force_in_base = spatial.rotate_vec6(state.tcp_pose_in_base[3:], state.wrench_in_tcp)
-        np.testing.assert_allclose(force_in_base, [0, 0, 5, 0, 0, 0], atol=1e-9)
-        arm.send(rk.JointCommand(joint_positions_rad=np.array(joints) + 0.01))
-        np.testing.assert_allclose(targets, [np.array(joints) + 0.01])
-        receive.isConnected = lambda: False
-        with pytest.raises(rk.DeviceFault, match="closed the connection"):
-            arm.get_state()
 
 
 def test_the_cell_of_the_docs_is_a_valid_file():

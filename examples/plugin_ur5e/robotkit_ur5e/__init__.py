@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robotkit import PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBox
+from robotkit import Plane, PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBox
 
 
 def bench() -> WorkcellConfig:
@@ -18,5 +18,9 @@ def bench() -> WorkcellConfig:
             max_translation_step_m=0.2,
             max_rotation_step_rad=0.5,
             max_joint_step_rad=0.3,
+            max_tcp_speed_m_s=1.0,
+            watchdog_s=0.5,
+            state_max_age_s=0.5,
+            planes=(Plane(name="table", point_in_base_m=(0.0, 0.0, 0.0), normal_in_base=(0.0, 0.0, 1.0)),),
         ),
     )

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
+from pydantic import Field
 
 from robotkit import (
-    BaseRobotServer,
     CellContext,
     CommandRejected,
-    ComplianceParams,
     JointLimitExceeded,
+    Measurement,
     MotionFailed,
     PluginConfig,
     PoseCommand,
     RobotCommand,
     RobotSpec,
-    RobotState,
-    RobotStopped,
-    Unsupported,
+    StatefulRobotServer,
+    Travel,
     spatial,
 )
+from robotkit.devices import ArmFault
 from robotkit_ur5e import kinematics
 from robotkit_ur5e.connection import Connection, Rtde, StandIn
+from robotkit_ur5e.follower import Follower
 
 HOME_RAD = np.array([2.84086, -1.60442, 2.10334, -2.06972, -1.5708, -1.87153])
 """Tool straight down, 30 cm over the table, 45 cm in front of the base."""
@@ -39,19 +38,21 @@ class Ur5eConfig(PluginConfig):
 
     host: str | None = None
     """Address of the controller; without one a kinematic stand-in moves, which needs no package and no robot."""
-    joint_speed_rad_s: float = 1.0
-    """Mean speed of the blocking joint motion."""
+    joint_speed_rad_s: float = Field(1.5, gt=0.0, le=np.pi)
+    """No joint is asked to move faster, neither towards sent targets nor in joint motions."""
+    tcp_speed_m_s: float = Field(0.75, gt=0.0, le=1.5)
+    """The flange is not asked to move faster towards a sent pose."""
+    tcp_speed_rad_s: float = Field(1.5, gt=0.0, le=np.pi)
+    """Nor to turn faster."""
 
 
-class Ur5eRobot(BaseRobotServer):
-    """A UR5e that is servoed in joint space; a pose goes through inverse kinematics near the present joints."""
+class Ur5eRobot(StatefulRobotServer):
+    """A UR5e that is servoed in joint space; poses are approached with damped least squares, at bounded joint speed."""
 
     Config = Ur5eConfig
 
     def __init__(self, config: Ur5eConfig, context: CellContext) -> None:
-        super().__init__(config, context)
-        self._options = config
-        self.spec = RobotSpec(
+        spec = RobotSpec(
             name="ur5e",
             joint_position_min_rad=np.full(kinematics.JOINTS, -2.0 * np.pi),
             joint_position_max_rad=np.full(kinematics.JOINTS, 2.0 * np.pi),
@@ -59,120 +60,101 @@ class Ur5eRobot(BaseRobotServer):
             reset_joint_positions_rad=HOME_RAD,
             command_kinds=("pose", "joint"),
             measures_wrench=config.host is not None,
+            is_simulated=config.host is None,
+            kinematics=kinematics.chain(),
         )
-        self._connection: Connection | None = None
-        self._stopped = threading.Event()
+        super().__init__(config, context, spec)
+        self._options = config
+        self._connection: Connection = StandIn(HOME_RAD, context.clock)
+        self._follower = self._following(HOME_RAD)
 
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._connection is not None
+    def _open(self) -> ArmFault | None:
+        host, clock = self._options.host, self.context.clock
+        self._connection = Rtde(host, clock) if host else StandIn(HOME_RAD, clock)
+        return self._find_fault()
 
-    def connect(self) -> None:
-        """Connect to the controller, or set up the stand-in."""
-        if self._connection is None:
-            host = self._options.host
-            self._connection = Rtde(host) if host else StandIn(HOME_RAD, self.context.clock)
+    def _close(self) -> None:
+        self._connection.close()
 
-    def disconnect(self) -> None:
-        """Stop and let the arm go."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def get_state(self) -> RobotState:
-        """Measure; the wrench is turned into the tool's axes."""
-        measured = self._ready().measure()
-        joints, velocities = measured.joints_rad, measured.velocities_rad_s
+    def _measure(self) -> Measurement:
+        """The wrench is turned into the tool's axes."""
+        reading = self._connection.read()
+        joints, velocities = reading.joints_rad, reading.velocities_rad_s
         pose, jacobian = kinematics.tcp_pose(joints), kinematics.jacobian(joints)
-        tool_from_base = spatial.inverse(pose)[3:]
-        is_moving = bool(np.abs(velocities).max() > _STILL_RAD_S)
-        return RobotState.trusted(
-            stamp_s=self.context.clock.now_s(),
-            tcp_pose_in_base=pose,
-            tcp_twist_in_base=jacobian @ velocities,
-            wrench_in_tcp=spatial.rotate_vec6(tool_from_base, measured.wrench_in_base),
-            joint_positions_rad=joints,
-            joint_velocities_rad_s=velocities,
-            jacobian_in_base=jacobian,
-            mode="stopped" if self._stopped.is_set() else "moving" if is_moving else "holding",
-            faults=(),
-            control_success_rate=1.0,
-        )
+        wrench = spatial.rotate_vec6(spatial.inverse(pose)[3:], reading.wrench_in_base)
+        return Measurement(reading.stamp_s, pose, jacobian @ velocities, wrench, joints, velocities, jacobian)
 
-    def send(self, command: RobotCommand) -> RobotCommand:
-        """Servo towards the target."""
-        connection = self._unstopped()
-        connection.servo_to(self._joints_for(command, connection.measure().joints_rad))
+    def _find_fault(self) -> ArmFault | None:
+        """A protective or an emergency stop, a lost connection: the arm is left to its controller until recovery."""
+        names = self._connection.faults()
+        if not names:
+            return None
+        self._connection.servo(None)
+        return self.machine.fault_of(names)
+
+    def _clear_faults(self) -> None:
+        self._connection.clear()
+
+    def _start(self) -> None:
+        """Servo from where the arm stands."""
+        self._follower = self._following(self._connection.read().joints_rad)
+        self._connection.servo(self._follower)
+
+    def _follow(self, command: RobotCommand) -> RobotCommand:
+        self._connection.read()  # what was asked before counts up to now
+        if not isinstance(command, PoseCommand):
+            self._follower.follow_joints(self._in_range(command.joint_positions_rad))
+            return command
+        joints = kinematics.joints_for(command.tcp_pose_in_base, self._follower.setpoint_rad)
+        if joints is None:
+            raise CommandRejected(
+                f"the UR5e does not reach {command.tcp_pose_in_base.tolist()} from where it is: out of its reach, or "
+                "behind a singularity. Choose a nearer target, or go there with a joint motion"
+            )
+        self._in_range(joints)
+        self._follower.follow_pose(command.tcp_pose_in_base)
         return command
 
-    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
+    def _hold(self) -> None:
+        """In joint space: an arm that only takes joints cannot be held at a pose."""
+        self._follower.follow_joints(self._connection.read().joints_rad)
+
+    def _halt(self) -> None:
+        self._hold()
+
+    def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         """Servo along a smooth path, then wait until the arm has settled."""
-        connection = self._unstopped()
-        goal = self._in_range(np.array(positions_rad, dtype=np.float64))
-        start = connection.measure().joints_rad
-        steps = 1 + int(1.5 * np.abs(goal - start).max() / self._options.joint_speed_rad_s / _STEP_S)
+        with travel.moving():
+            start = self._connection.read().joints_rad
+        steps = 1 + int(1.5 * np.abs(goal_rad - start).max() / self._options.joint_speed_rad_s / _STEP_S)
         for share in np.linspace(0.0, 1.0, steps + 1)[1:]:
-            connection.servo_to(start + (goal - start) * share * share * (3.0 - 2.0 * share))
-            self._pass_time()
-        self._wait_until_settled(connection, goal)
+            with travel.moving():
+                self._follower.follow_joints(start + (goal_rad - start) * share * share * (3.0 - 2.0 * share))
+            self._pass_time(travel)
+        for _ in range(round(_SETTLE_S / _STEP_S)):
+            reading = self._connection.read()
+            away_rad, fastest = np.abs(reading.joints_rad - goal_rad).max(), np.abs(reading.velocities_rad_s).max()
+            if away_rad < _ARRIVED_RAD and fastest < _STILL_RAD_S:
+                return
+            self._pass_time(travel)
+        raise MotionFailed(f"the UR5e is still {away_rad:.3f} rad from its joint target after {_SETTLE_S:g} s")
 
-    def set_compliance(self, params: ComplianceParams) -> None:
-        """A servoed UR5e has no impedance law."""
-        raise Unsupported("the UR5e plugin servoes joint positions and has no impedance control")
+    def _pass_time(self, travel: Travel) -> None:
+        """One step of a joint motion; whatever takes its right to move ends it."""
+        if self.context.clock.is_lockstep:
+            self.context.clock.advance(_STEP_S)
+        else:
+            travel.wait(_STEP_S)
+        travel.require()
 
-    def stop(self) -> None:
-        """Hold where the arm is measured."""
-        self._stopped.set()
-        if self._connection is not None:
-            self._connection.servo_to(self._connection.measure().joints_rad)
-
-    def recover(self) -> None:
-        """Clear the stop; hold where the arm is."""
-        connection = self._ready()
-        connection.clear()
-        connection.servo_to(connection.measure().joints_rad)
-        self._stopped.clear()
-
-    def _ready(self) -> Connection:
-        self.require_connected()
-        assert self._connection is not None
-        return self._connection
-
-    def _unstopped(self) -> Connection:
-        connection = self._ready()
-        if self._stopped.is_set():
-            raise RobotStopped("the UR5e is stopped; call recover() when it is safe to move again")
-        return connection
-
-    def _joints_for(self, command: RobotCommand, near_rad: np.ndarray) -> np.ndarray:
-        if not isinstance(command, PoseCommand):
-            return self._in_range(command.joint_positions_rad)
-        joints = kinematics.joints_for(command.tcp_pose_in_base, near_rad)
-        if joints is None:
-            raise CommandRejected(f"the UR5e does not reach {command.tcp_pose_in_base[:3].tolist()} that way")
-        return self._in_range(joints)
+    def _following(self, joints_rad: np.ndarray) -> Follower:
+        options = self._options
+        return Follower(joints_rad, options.joint_speed_rad_s, options.tcp_speed_m_s, options.tcp_speed_rad_s)
 
     def _in_range(self, joints_rad: np.ndarray) -> np.ndarray:
         low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad
         if not ((low <= joints_rad) & (joints_rad <= high)).all():
-            raise JointLimitExceeded(f"joints {joints_rad.tolist()} are not within one turn to each side")
+            raise JointLimitExceeded(
+                f"joints {joints_rad.tolist()} are not within {low.tolist()} to {high.tolist()} rad"
+            )
         return joints_rad
-
-    def _pass_time(self) -> None:
-        """One step of the joint path; a stop ends it."""
-        if self.context.clock.is_lockstep:
-            self.context.clock.advance(_STEP_S)
-        else:
-            self._stopped.wait(_STEP_S)
-        if self._stopped.is_set() or self._connection is None:
-            raise MotionFailed("the joint motion was interrupted by stop() or disconnect() before it arrived")
-
-    def _wait_until_settled(self, connection: Connection, goal: np.ndarray) -> None:
-        for _ in range(round(_SETTLE_S / _STEP_S)):
-            measured = connection.measure()
-            away, speed = np.abs(measured.joints_rad - goal).max(), np.abs(measured.velocities_rad_s).max()
-            if away < _ARRIVED_RAD and speed < _STILL_RAD_S:
-                return
-            self._pass_time()
-        raise MotionFailed(f"the UR5e is still {away:.3f} rad from its joint target after {_SETTLE_S:g} s")
