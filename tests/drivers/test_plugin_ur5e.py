@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -108,6 +109,14 @@ def test_the_cell_of_the_docs_is_a_valid_file():
     config = rk.WorkcellConfig.model_validate(blocks[-1])
     assert config.robot.type in blocks[0]["project"]["entry-points"]["robotkit.robots"]
     grippers.validate(config.gripper.type, config.gripper.options)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/new_robot.md"])
+def test_b13_the_docs_name_what_a_body_implements(page):
+    text = (REPOSITORY / page).read_text()
+    named = set(re.findall(r"(?:def |\| `)(_[a-z]+(?:_[a-z]+)*)\b", text))
+    assert set(rk.StatefulRobotServer.__abstractmethods__) <= named
+    assert all(hasattr(rk.StatefulRobotServer, name) for name in named)
 
 
 def run(python_path: str, *arguments: str) -> str:
