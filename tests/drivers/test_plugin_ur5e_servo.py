@@ -208,7 +208,6 @@ def test_b13_stops_of_the_controller_are_seen_and_recovered(real_arm, controller
     state = real_arm.get_state()
     assert state.mode == "fault"
     assert name in state.faults
-    assert "program_stopped" in state.faults
     command = rk.JointCommand(joint_positions_rad=np.array(HOME_RAD) + 0.05)
     with pytest.raises(rk.DeviceFault, match=name):
         real_arm.send(command)
@@ -246,6 +245,34 @@ def test_b13_a_refused_target_is_a_fault_and_no_other_is_tried(real_arm, control
     real_arm.recover()
     real_arm.send(command)
     wait_until(lambda: len(controller.targets) > told)
+
+
+def test_b13_a_vendor_call_that_raises_is_a_fault(real_arm, controller, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("socket closed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(controller, "isProgramRunning", broken)
+        assert real_arm.get_state().faults == ("connection_lost",)
+        with pytest.raises(rk.DeviceFault, match="socket closed"):
+            real_arm.recover()
+    real_arm.recover()
+    assert real_arm.get_state().mode == "holding"
+    monkeypatch.setattr(controller, "servoJ", broken)
+    wait_until(lambda: real_arm.get_state().mode == "fault")
+    assert real_arm.get_state().faults == ("servo_failed: socket closed",)
+
+
+def test_a_connection_that_fails_half_way_leaves_nothing_open(clock, controller, monkeypatch):
+    def unreachable(host):
+        raise RuntimeError("no route")
+
+    monkeypatch.setattr(sys.modules["rtde_receive"], "RTDEReceiveInterface", unreachable)
+    arm = arm_on(clock, host="192.0.2.1")
+    with pytest.raises(rk.ConnectionFailed, match="no route"):
+        arm.connect()
+    assert controller.is_closed
+    assert not arm.is_connected
 
 
 def test_it_leaves_a_controller_closed(clock, controller):

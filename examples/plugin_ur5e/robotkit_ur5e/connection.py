@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from robotkit import Clock, ConnectionFailed, DeviceFault, MissingExtra
 from robotkit_ur5e.device_time import DeviceTime
 from robotkit_ur5e.follower import PERIOD_S, Follower
 
+_LOST = "connection_lost"
 _RUNNING = 7
 """The robot mode in which an arm takes targets."""
 _STOPS = {
@@ -119,11 +121,14 @@ class Rtde:
                 f"a UR5e at {host} needs the package 'ur-rtde'. Try: pip install 'robotkit-ur5e[rtde]'; or leave "
                 "`host` out for the kinematic stand-in"
             ) from error
+        self._links: list[Any] = []
         try:
-            self._control: Any = rtde_control.RTDEControlInterface(host)
-            self._receive: Any = rtde_receive.RTDEReceiveInterface(host)
+            for interface in (rtde_control.RTDEControlInterface, rtde_receive.RTDEReceiveInterface):
+                self._links.append(interface(host))
+            self._control, self._receive = self._links
             self._control.setWatchdog(self._LOWEST_RATE_HZ)
         except RuntimeError as error:
+            self._disconnect()
             raise ConnectionFailed(f"no UR controller at {host}: {error}; is it in remote control?") from error
         self._time = DeviceTime(clock)
         self._follower: Follower | None = None
@@ -145,9 +150,12 @@ class Rtde:
 
     def faults(self) -> tuple[str, ...]:
         """From the newest packet: stops, what the safety controller says, power, program and connection."""
-        names = list(self._stops())
-        if not self._control.isProgramRunning():
-            names.append("program_stopped")
+        try:
+            names = self._stops()
+            if not names and not self._control.isProgramRunning():
+                names = ("program_stopped",)
+        except RuntimeError:
+            names = (_LOST,)
         return (*names, *filter(None, [self._refusal]))
 
     def clear(self) -> None:
@@ -157,27 +165,34 @@ class Rtde:
             DeviceFault: a stop is still there; a person clears it at the pendant.
         """
         self._follower, self._refusal = None, ""
-        if not self._receive.isConnected() and not self._receive.reconnect():
-            raise DeviceFault("the UR controller does not answer; check its cable and power")
-        stops = self._stops()
-        if stops:
-            raise DeviceFault(f"the UR controller reports {', '.join(stops)}; clear it at the pendant first")
-        if not self._control.isProgramRunning() and not self._control.reuploadScript():
-            raise DeviceFault("the UR controller does not start its program; is it in remote control?")
+        try:
+            if not all(link.isConnected() or link.reconnect() for link in self._links):
+                raise DeviceFault("the UR controller does not answer; check its cable and power")
+            stops = self._stops()
+            if stops:
+                raise DeviceFault(f"the UR controller reports {', '.join(stops)}; clear it at the pendant first")
+            if not self._control.isProgramRunning() and not self._control.reuploadScript():
+                raise DeviceFault("the UR controller does not start its program; is it in remote control?")
+            self._control.setWatchdog(self._LOWEST_RATE_HZ)
+        except RuntimeError as error:
+            raise DeviceFault(f"the UR controller cannot be made ready: {error}") from error
 
     def close(self) -> None:
         """End the thread, the servo loop and the connections."""
         self._quit.set()
         self._thread.join(self._END_S)
-        for call in (self._control.servoStop, self._control.disconnect, self._receive.disconnect):
-            try:
-                call()
-            except RuntimeError:
-                continue  # the connection is gone, and the controller has stopped the arm by itself
+        with contextlib.suppress(RuntimeError):  # when the connection is gone, the controller stops the arm by itself
+            self._control.servoStop()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        for link in self._links:
+            with contextlib.suppress(RuntimeError):
+                link.disconnect()
 
     def _stops(self) -> tuple[str, ...]:
-        if not self._receive.isConnected():
-            return ("connection_lost",)
+        if not all(link.isConnected() for link in self._links):
+            return (_LOST,)
         bits, mode = self._receive.getSafetyStatusBits(), self._receive.getRobotMode()
         names = [name for bit, name in _STOPS.items() if bits >> bit & 1]
         return tuple(names if mode == _RUNNING else [*names, f"robot_mode_{mode}"])
@@ -189,9 +204,9 @@ class Rtde:
                 follower = self._follower
                 if follower is not None and not self._servo_to(follower.advance()):
                     self._follower, self._refusal = None, "target_refused"
-            except RuntimeError as error:
+            except Exception as error:  # whatever it was: the arm is left to its controller, and the fault shows
                 self._follower, self._refusal = None, f"servo_failed: {error}"
 
     def _servo_to(self, joints_rad: np.ndarray) -> bool:
-        # The controller ignores the two numbers after the joints: the speed is bounded by the set-points themselves.
-        return bool(self._control.servoJ(joints_rad.tolist(), 0.0, 0.0, PERIOD_S, self._LOOKAHEAD_S, self._GAIN))
+        # ur-rtde ignores the two numbers after the joints: the speed is bounded by the set-points themselves.
+        return bool(self._control.servoJ(joints_rad.tolist(), 1.0, 1.0, PERIOD_S, self._LOOKAHEAD_S, self._GAIN))
