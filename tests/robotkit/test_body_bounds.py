@@ -200,6 +200,23 @@ def test_the_margin_is_not_one_for_planes():
     assert not accepts(BodyBounds(planar_arm(1), None, (wall,), None, 0.1), np.array([-0.6]), np.array([0.6]))
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_no_short_way_through_a_wall_is_missed_between_samples(seed):
+    """The tip's arc is 0.1 mm beyond the wall, for 17 mm of its way."""
+    wall = Plane(name="wall", point_in_base_m=(0.3499, 0, 0), normal_in_base=(-1, 0, 0))
+    start = np.array([np.random.default_rng(seed).uniform(-2.0, -0.2)])
+    assert not accepts(BodyBounds(planar_arm(1), None, (wall,), None, 0.0), start, -start)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_short_turn_out_of_the_box_is_missed_between_samples(seed):
+    """The tool is turned too far for 0.18 rad of its turn."""
+    box = BOX.model_copy(update={"rotation_vector_max_rad": np.array((0.8, 0.8, 3.05)),
+                                 "rotation_vector_min_rad": np.array((-0.8, -0.8, -3.05))})  # fmt: skip
+    start, goal = at(yaw=np.random.default_rng(seed).uniform(0.0, 3.0)), at(yaw=4.0)
+    assert not accepts(BodyBounds(fake_chain.chain(6), box, (), None, 0.0, path_margin_rad=0.0), start, goal)
+
+
 @pytest.mark.parametrize(
     ("start", "goal", "is_accepted"),
     [
@@ -217,6 +234,12 @@ def test_the_margin_is_not_one_for_planes():
 )
 def test_from_outside_a_path_leads_back_or_is_refused(start, goal, is_accepted):
     assert accepts(gantry(), start, goal) is is_accepted
+
+
+def test_a_path_back_may_not_end_farther_outside_in_something_else_not_even_by_the_margin():
+    start = at(roll=np.pi + 1.0)
+    assert accepts(gantry(margin_m=0.2), start, at(roll=np.pi + 0.9))
+    assert not accepts(gantry(margin_m=0.2), start, at(x=0.95, roll=np.pi + 0.9))
 
 
 def test_from_beyond_a_plane_another_link_may_not_go_there():
