@@ -195,6 +195,21 @@ def test_the_tool_may_turn_out_of_the_box_by_the_margin_in_mid_path():
     assert not accepts(BodyBounds(chain, BOX, (), None, 0.0, path_margin_rad=0.1), start, goal)
 
 
+def test_a_start_outside_does_not_widen_the_margin():
+    """The start is 2 cm outside, the middle of the path 5 cm: more than the margin of 4 cm, less than both together."""
+    arm, start, goal = planar_arm(1), np.array([-np.arccos(0.9)]), np.array([np.arccos(0.8)])
+    box = WorkspaceBox(position_min_m=(0.0, -1.0, -1.0), position_max_m=(0.25, 1.0, 1.0))
+    assert not accepts(BodyBounds(arm, box, (), None, 0.04), start, goal)
+    assert accepts(BodyBounds(arm, box, (), None, 0.051), start, goal)
+
+
+def test_what_the_margin_allows_is_not_what_the_message_names():
+    wall = Plane(name="wall", point_in_base_m=(0.34, 0, 0), normal_in_base=(-1, 0, 0))
+    box = WorkspaceBox(position_min_m=(0.0, -1.0, -1.0), position_max_m=(0.25, 1.0, 1.0))
+    with pytest.raises(rk.OutsideWorkspace, match="plane 'wall'"):
+        BodyBounds(planar_arm(1), box, (wall,), None, 0.06).check_path(np.array([-0.7]), np.array([0.7]))
+
+
 def test_the_margin_is_not_one_for_planes():
     wall = Plane(name="wall", point_in_base_m=(0.34, 0, 0), normal_in_base=(-1, 0, 0))
     assert not accepts(BodyBounds(planar_arm(1), None, (wall,), None, 0.1), np.array([-0.6]), np.array([0.6]))
