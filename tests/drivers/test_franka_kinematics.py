@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 
+import robotkit as rk
 from robotkit import spatial
 from robotkit.drivers.franka import kinematics as franka
 from robotkit.drivers.franka.config import _RANGES
@@ -17,6 +18,8 @@ from robotkit.safety.body import BodyBounds
 from robotkit.schema.kinematics import Plane
 from robotkit.spatial import xyzw_from_wxyz
 from sims.models.kinematics import panda_chain
+from tests.support.franky_sim import shared_simulator
+from tests.support.franky_sim.cells import robot_options
 
 HERE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 READY = np.array((0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4))
@@ -105,3 +108,14 @@ def test_the_panda_has_the_same_joints():
     real, simulated = ForwardKinematics(franka.chain(HERE)), ForwardKinematics(panda_chain())
     joints = postures(20)
     np.testing.assert_allclose(real.frames(joints), simulated.frames(joints), atol=1e-12)
+
+
+def test_the_chain_agrees_with_what_the_arm_and_its_maker_s_library_report():
+    """The simulator sends the pose of the hand's tool, libfranka's model computes the Jacobian."""
+    kinematics = ForwardKinematics(franka.chain(franka.HAND_TCP_IN_FLANGE))
+    with rk.make_robot("franka", **robot_options(shared_simulator().host)) as arm:
+        state = arm.get_state()
+    pose = kinematics.tcp_pose(state.joint_positions_rad)
+    np.testing.assert_allclose(pose[:3], state.tcp_pose_in_base[:3], atol=1e-4)
+    assert spatial.angle_between(pose[3:], state.tcp_pose_in_base[3:]) < 1e-3
+    np.testing.assert_allclose(kinematics.jacobian(state.joint_positions_rad), state.jacobian_in_base, atol=1e-3)

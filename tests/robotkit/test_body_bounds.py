@@ -117,7 +117,7 @@ def test_the_message_says_which_link_how_far_and_which_plane():
     with pytest.raises(rk.OutsideWorkspace, match=r"link 'link 2' would be 0\.\d+ m beyond plane 'table'"):
         bounds.check_joints(np.array((0.0, 1.0, -1.8)))
     near = LOW_TABLE.model_copy(update={"clearance_m": 0.2})
-    with pytest.raises(rk.OutsideWorkspace, match=r"allowed: at least 0\.200 m before it"):
+    with pytest.raises(rk.OutsideWorkspace, match=r"m before plane 'table' \(allowed: at least 0\.200 m before it\)"):
         BodyBounds(planar_arm(), None, (near,), None, 0.0).check_joints(np.array((-0.6, 0.0, 0.0)))
 
 
@@ -208,6 +208,12 @@ def test_what_the_margin_allows_is_not_what_the_message_names():
     box = WorkspaceBox(position_min_m=(0.0, -1.0, -1.0), position_max_m=(0.25, 1.0, 1.0))
     with pytest.raises(rk.OutsideWorkspace, match="plane 'wall'"):
         BodyBounds(planar_arm(1), box, (wall,), None, 0.06).check_path(np.array([-0.7]), np.array([0.7]))
+
+
+def test_the_message_names_the_orientation_where_only_that_is_refused():
+    start, goal = at(x=0.9, yaw=-1.5), at(x=0.79, yaw=4.7)
+    with pytest.raises(rk.OutsideWorkspace, match="tool target is turned"):
+        BodyBounds(fake_chain.chain(6), BOX, (), None, 0.2, path_margin_rad=0.1).check_path(start, goal)
 
 
 def test_the_margin_is_not_one_for_planes():
