@@ -123,12 +123,34 @@ def test_the_chain_of_the_fake_arm_is_the_fake_arm(dof):
         np.testing.assert_allclose(kinematics.jacobian(joints), fake_kinematics.jacobian(joints), atol=1e-12)
 
 
-def test_half_turns_keep_their_quaternion():
-    """Where three of the four components vanish, the largest one has to be found."""
-    for axis in np.eye(3):
-        joint = KinematicJoint(origin_in_parent=HERE, axis=axis, index=0)
-        pose = ForwardKinematics(KinematicChain(joints=(joint,), tcp_in_last_link=HERE)).tcp_pose(np.array([np.pi]))
-        assert abs(pose[3:] @ [*axis, 0.0]) == pytest.approx(1.0, abs=1e-12)
+@given(seeds)
+def test_half_turns_keep_their_quaternion(seed):
+    """Where one component vanishes, another one has to be divided by: here a half turn is made of two turns."""
+    rng = np.random.default_rng(seed)
+    axis = rng.normal(size=3)
+    axis /= np.linalg.norm(axis)
+    joints = tuple(KinematicJoint(origin_in_parent=HERE, axis=axis, index=index) for index in range(2))
+    part = rng.uniform(-3.0, 3.0)
+    pose = ForwardKinematics(KinematicChain(joints=joints, tcp_in_last_link=HERE)).tcp_pose(
+        np.array((part, np.pi - part))
+    )
+    assert abs(pose[3:] @ [*axis, 0.0]) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_the_bounds_of_a_path_are_reached():
+    """A straight arm of 1 m that turns, on a slide that is run out by 2 m at the goal alone."""
+    slide = KinematicJoint(origin_in_parent=HERE, axis=(1, 0, 0), kind="prismatic", index=1)
+    hinge = KinematicJoint(origin_in_parent=HERE, axis=(0, 0, 1), index=0)
+    tool = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    capsule = LinkCapsule(name="arm", link=2, start_in_link_m=(0, 0, 0), end_in_link_m=(1, 0, 0), radius_m=0.25)
+    start, goal = np.zeros(2), np.array((0.5, 2.0))
+    for chain, way_m in (
+        (KinematicChain(joints=(hinge, slide), tcp_in_last_link=tool), 0.5 * 3.0 + 2.0),
+        (KinematicChain(joints=(slide, hinge), tcp_in_last_link=tool), 0.5 * 1.0 + 2.0),
+        (KinematicChain(joints=(hinge, slide), tcp_in_last_link=HERE, capsules=(capsule,)), 0.5 * 3.25 + 2.0),
+    ):
+        assert ForwardKinematics(chain).path_bounds(start, goal) == pytest.approx((way_m, 0.5))
+        assert ForwardKinematics(chain).path_bounds(goal, start) == pytest.approx((way_m, 0.5))
 
 
 def test_a_vector_of_another_length_is_refused():
