@@ -80,10 +80,11 @@ class Time:
 
     def __init__(self):
         self.now_s = 100.0
+        self.oversleeps_s = 0.001
 
     def sleep(self, duration_s):
         assert duration_s > 0
-        self.now_s += duration_s + 0.001
+        self.now_s += duration_s + self.oversleeps_s
 
 
 @pytest.fixture

@@ -1,0 +1,119 @@
+"""Laws of a step: everything is checked before anything is sent, and a device that fails is reported in its place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.clock import RealClock
+from tests.robotkit.test_workcell import Time
+
+
+def nudged(cell, dx=0.02):
+    pose = cell.robot.get_state().tcp_pose_in_base.copy()
+    pose[0] += dx
+    return rk.PoseCommand(tcp_pose_in_base=pose)
+
+
+def require_nothing_moves(cell, before):
+    cell.clock.advance(1.0)
+    state = cell.get_state()
+    np.testing.assert_array_equal(state.robot.joint_positions_rad, before.robot.joint_positions_rad)
+    assert state.robot.target_epoch == before.robot.target_epoch
+    if before.gripper is not None:
+        assert state.gripper.target_position == before.gripper.target_position
+
+
+CLOSED = rk.GripperCommand(position=0.0)
+
+
+def test_f4_b6_a_gripper_that_is_not_there_moves_no_arm():
+    with rk.make_workcell("fake", gripper=None) as cell:
+        before = cell.get_state()
+        with pytest.raises(rk.Unsupported, match="no gripper"):
+            cell.step(nudged(cell), CLOSED, 0.1)
+        require_nothing_moves(cell, before)
+
+
+def test_f4_a_refused_arm_command_moves_no_gripper():
+    with rk.make_workcell("fake") as cell:
+        before = cell.get_state()
+        with pytest.raises(rk.StepTooLarge):
+            cell.step(nudged(cell, 0.2), CLOSED, 0.1)
+        assert cell.get_state().gripper.target_position == 1.0
+        require_nothing_moves(cell, before)
+
+
+def test_f4_b6_a_gripper_that_refuses_moves_no_arm(monkeypatch):
+    with rk.make_workcell("fake") as cell:
+        before = cell.get_state()
+
+        def fail(position):
+            raise rk.DeviceFault("the gripper is in a fault")
+
+        monkeypatch.setattr(cell.gripper, "move", fail)
+        with pytest.raises(rk.DeviceFault, match="gripper"):
+            cell.step(nudged(cell), CLOSED, 0.1)
+        require_nothing_moves(cell, before)
+
+
+@pytest.mark.parametrize("mode", ["stopped", "fault", "silent"])
+def test_f4_an_arm_that_takes_no_command_moves_no_gripper(mode):
+    with rk.make_workcell("fake", **{"limits.state_max_age_s": 0.2}) as cell:
+        body, command = cell.robot.inner, nudged(cell)
+        if mode == "stopped":
+            cell.robot.stop()
+        elif mode == "fault":
+            body.inject_fault("reflex")
+        else:
+            body.inject_silence(True)
+            cell.clock.advance(0.3)
+        with pytest.raises((rk.RobotStopped, rk.DeviceFault, rk.StaleState)):
+            cell.step(command, CLOSED, 0.1)
+        assert cell.gripper.get_state().target_position == 1.0
+
+
+@pytest.mark.parametrize("period_s", [-0.1, float("nan"), float("inf")])
+def test_a_period_is_checked_before_anything_is_sent(period_s):
+    with rk.make_workcell("fake") as cell:
+        before = cell.get_state()
+        with pytest.raises(rk.InvalidCommand, match="period_s"):
+            cell.step(nudged(cell), CLOSED, period_s)
+        require_nothing_moves(cell, before)
+
+
+def test_b6_a_device_that_fails_is_reported_in_its_own_place(monkeypatch):
+    with rk.make_workcell("fake") as cell:
+        cell.reset(seed=0)
+
+        def hidden():
+            raise rk.StaleState("the tag was not seen for 1 s")
+
+        def lost():
+            raise rk.ConnectionFailed("the gripper does not answer")
+
+        monkeypatch.setattr(cell.trackers["block"], "get_pose", hidden)
+        monkeypatch.setattr(cell.gripper, "get_state", lost)
+        state = cell.step(nudged(cell), period_s=0.1)
+        assert state.accepted is not None
+        assert state.gripper is None
+        assert state.poses == {}
+        assert {name: report.code for name, report in state.errors.items()} == {
+            "gripper": "connection_failed", "trackers.block": "stale_state",
+        }  # fmt: skip
+        assert "not seen" in state.errors["trackers.block"].message
+        assert rk.CellState.model_validate_json(state.model_dump_json()) == state
+        monkeypatch.undo()
+        assert cell.get_state().errors == {}
+
+
+def test_r11_a_step_says_how_much_longer_it_took():
+    time = Time()
+    with rk.make_workcell("fake", clock="real") as cell:
+        cell.clock = RealClock(lambda: time.now_s, time.sleep)
+        assert cell.step(period_s=0.1).overrun_s == pytest.approx(0.001)
+        time.oversleeps_s = 2.9
+        assert cell.step(period_s=0.1).overrun_s == pytest.approx(2.9, abs=0.01)
+    with rk.make_workcell("fake") as cell:
+        assert cell.step(period_s=0.1).overrun_s == 0.0

@@ -1,0 +1,85 @@
+"""Laws of the start: a real arm has limits, and no arm has limits that it cannot keep."""
+
+from __future__ import annotations
+
+import pytest
+
+import robotkit as rk
+from robotkit.devices import CellContext
+from robotkit.drivers.fake import FakeRobot, ManualClock
+from robotkit.safety import make_safe
+
+BOX = rk.WorkspaceBox(position_min_m=(0, -1, 0), position_max_m=(1, 1, 1))
+ENOUGH = {"workspace": BOX, "max_tcp_speed_m_s": 0.5, "watchdog_s": 0.2}
+
+
+def arm_with(**spec):
+    body = FakeRobot(FakeRobot.Config(), CellContext(clock=ManualClock()))
+    body.spec = body.spec.model_copy(update=spec)
+    return body
+
+
+def build(body, **limits):
+    return make_safe(body, rk.SafetyLimits(**limits), body.context.clock)
+
+
+@pytest.mark.parametrize("missing", list(ENOUGH))
+def test_b8_a_real_arm_without_limits_does_not_start_unless_it_says_so(missing):
+    limits = {name: value for name, value in ENOUGH.items() if name != missing}
+    real = arm_with(is_simulated=False)
+    with pytest.raises(rk.InvalidConfiguration, match=f"limits.{missing} in"):
+        build(real, **limits)
+    build(real, **ENOUGH)
+    build(real, unlimited=True)
+    build(arm_with(is_simulated=True))
+
+
+@pytest.mark.parametrize("limit", ["max_force_n", "max_torque_nm"])
+def test_b8_a_force_limit_needs_an_arm_that_measures_force(limit):
+    with pytest.raises(rk.InvalidConfiguration, match="measures no force"):
+        build(arm_with(measures_wrench=False), **{limit: 10.0})
+    build(arm_with(measures_wrench=True), **{limit: 10.0})
+
+
+PLANE = rk.Plane(name="table", point_in_base_m=(0, 0, 0), normal_in_base=(0, 0, 1))
+
+
+@pytest.mark.parametrize("limits", [{"planes": (PLANE,)}, {"link_clearance_m": 0.0}, {"workspace": BOX}])
+def test_b8_bounds_on_links_and_joint_targets_need_kinematics(limits):
+    with pytest.raises(rk.InvalidConfiguration, match="kinematics"):
+        build(arm_with(kinematics=None), **limits)
+    build(arm_with(), **limits)
+
+
+def test_b8_an_arm_that_takes_poses_only_needs_no_kinematics_for_its_box():
+    build(arm_with(kinematics=None, command_kinds=("pose",)), workspace=BOX)
+
+
+@pytest.mark.parametrize(("limit", "message"), [
+    ({"max_contact_force_n": 19.0}, "contact force"),
+    ({"max_contact_torque_nm": 7.0}, "contact torque"),
+    ({"max_translational_stiffness_n_m": 1999.0}, "stiffness"),
+    ({"max_rotational_stiffness_nm": 149.0}, "rotational stiffness"),
+    ({"min_damping_ratio": 1.0}, "damping ratio"),
+])  # fmt: skip
+def test_a3_the_impedance_law_stays_within_the_cells_bounds_from_the_start(limit, message):
+    """SERL's law: 2000 N/m * 0.01 m, 150 Nm * 0.05, damping ratio 0.995."""
+    with pytest.raises(rk.InvalidConfiguration, match=message):
+        build(arm_with(), compliance=rk.ComplianceLimits(**limit))
+
+
+def test_a3_a_change_outside_the_bounds_is_refused_and_the_law_in_force_stays():
+    arm = build(arm_with(), compliance=rk.ComplianceLimits(max_contact_force_n=20.0))
+    arm.connect()
+    soft = rk.ComplianceParams(translational_stiffness_n_m=1000.0)
+    arm.set_compliance(soft)
+    hard = rk.ComplianceParams(translational_clip_max_m=(0.0101, 0.01, 0.01))
+    with pytest.raises(rk.InvalidCommand, match=r"20\.2 N; at most 20 N"):
+        arm.set_compliance(hard)
+    assert arm.compliance == soft
+    assert arm.inner.compliance == soft
+
+
+def test_a_reset_posture_outside_the_cells_joint_range_is_refused():
+    with pytest.raises(rk.InvalidConfiguration, match="reset configuration"):
+        build(arm_with(), joint_position_max_rad=[0.4, *[10.0] * 6])
