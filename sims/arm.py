@@ -16,6 +16,7 @@ from sims.controllers.records import ARM, JOINT_IMPEDANCE, JOINTS, OPERATIONAL_S
 from sims.models.panda import VELOCITY_MAX_RAD_S
 from sims.physics import advance, measure_arm
 from sims.readings import STATE_SIZE, read_arm
+from sims.soundness import Soundness
 
 _NOT_STARTED = -1
 
@@ -28,9 +29,10 @@ class Arm:
         data: its state.
         world: `WORLD` record of the physics steps.
         home_rad: joint positions (7,) that the null space of the pose laws pulls to.
+        soundness: watches the numbers of the world.
     """
 
-    def __init__(self, model: Any, data: Any, world: np.ndarray, home_rad: np.ndarray) -> None:
+    def __init__(self, model: Any, data: Any, world: np.ndarray, home_rad: np.ndarray, soundness: Soundness) -> None:
         period_s = float(model.opt.timestep)
         self.pose_law = OPERATIONAL_SPACE
         """The law that follows pose targets."""
@@ -43,14 +45,16 @@ class Arm:
         self._impedance = impedance_record(period_s)
         joint = joint_record(period_s, np.array(VELOCITY_MAX_RAD_S))
         self._laws = (record(ARM), self._target, opspace_params(), self._impedance, joint, record(WORK))
+        self._watch = (soundness.guard, soundness.kept)
         self._position = self._target["position"][0]
         self._quaternion = self._target["quaternion"][0]
         self._joints = self._target["joints"][0]
         self._integral = self._impedance["integral"][0]
 
-    def advance(self, steps: int) -> None:
-        """Run law and physics `steps` times, without the interpreter lock."""
-        advance(self._table, self._world, *self._laws, steps)
+    def advance(self, steps: int) -> bool:
+        """Run law and physics `steps` times, without the interpreter lock; False when the numbers are not sound."""
+        is_sound: bool = advance(self._table, self._world, *self._laws, *self._watch, steps)
+        return is_sound
 
     def measure(self) -> np.ndarray:
         """A new state vector, laid out as `sims.readings` says."""
@@ -82,9 +86,13 @@ class Arm:
         """Let the motors carry the arm's weight, as they do before the first command."""
         self._data.ctrl[:JOINTS] = self._data.qfrc_bias[:JOINTS]
 
+    def refresh(self) -> None:
+        """Take what is in MuJoCo's memory as the newest measurement, without a physics step."""
+        measure_arm(self._table, self._laws[0])
+
     def restart(self) -> None:
         """Forget all memory and make the measured pose the target of the Cartesian law."""
-        measure_arm(self._table, self._laws[0])
+        self.refresh()
         self._target["law"] = self._target["active"] = _NOT_STARTED
         self.follow_pose(self.measure()[1:8])
 

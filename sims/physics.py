@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import llvmlite.binding
 import mujoco
 import numba
 import numpy as np
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from robotkit.errors import ConfigurationError
 from sims.addresses import At
@@ -20,6 +17,8 @@ from sims.controllers.impedance import impedance_torque, start_impedance
 from sims.controllers.joint import joint_torque, start_joint
 from sims.controllers.opspace import opspace_torque
 from sims.controllers.records import CARTESIAN_IMPEDANCE, JOINTS, OPERATIONAL_SPACE
+from sims.pointers import numbers_at, pointer
+from sims.soundness import has_warned, is_far, keep_state
 
 
 def _load_library() -> None:
@@ -42,22 +41,6 @@ _MODEL, _DATA, _Q, _DQ, _CTRL = int(At.MODEL), int(At.DATA), int(At.Q), int(At.D
 _POSITION, _ROTATION = int(At.SITE_POSITION), int(At.SITE_ROTATION)
 _ANCHOR, _AXIS = int(At.JOINT_ANCHOR), int(At.JOINT_AXIS)
 _INERTIA, _BIAS, _INDEX = int(At.INERTIA), int(At.BIAS), int(At.INERTIA_INDEX)
-
-
-@intrinsic
-def _pointer(context: Any, address: Any) -> Any:
-    """An integer as the pointer that `numba.carray` takes."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(address), generate
-
-
-@compiled
-def numbers_at(address: int, count: int) -> np.ndarray:
-    """View `count` float64 numbers at `address`."""
-    return numba.carray(_pointer(address), (count,), np.float64)
 
 
 @compiled
@@ -83,7 +66,7 @@ def measure_arm(table: np.ndarray, arm: np.ndarray) -> None:
     a = arm[0]
     q, dq, bias = numbers_at(table[_Q], JOINTS), numbers_at(table[_DQ], JOINTS), numbers_at(table[_BIAS], JOINTS)
     position, rotation = numbers_at(table[_POSITION], 3), numbers_at(table[_ROTATION], 9)
-    inertia = numba.carray(_pointer(table[_INERTIA]), (1 << 30,), np.float64)
+    inertia = numba.carray(pointer(table[_INERTIA]), (1 << 30,), np.float64)
     tool_jacobian(table, a.jacobian)
     for i in range(JOINTS):
         a.q[i], a.dq[i], a.bias[i] = q[i], dq[i], bias[i]
@@ -105,9 +88,15 @@ def advance(
     impedance: np.ndarray,
     joint: np.ndarray,
     work: np.ndarray,
+    guard: np.ndarray,
+    kept: np.ndarray,
     steps: int,
-) -> None:
-    """Run `steps` times: measure, the law that `target.law` names, one physics step."""
+) -> bool:
+    """Run `steps` times: measure, the law that `target.law` names, one physics step.
+
+    Returns:
+        False when a step failed numerically. It is the last one and is not counted; `kept` holds the last sound state.
+    """
     ctrl = numbers_at(table[_CTRL], JOINTS)
     for _ in range(steps):
         measure_arm(table, arm)
@@ -125,4 +114,8 @@ def advance(
         for i in range(JOINTS):
             ctrl[i] = work[0].torque[i]
         _mj_step(table[_MODEL], table[_DATA])
+        if has_warned(guard):
+            return False
+        keep_state(guard, kept)
         world[0].steps += 1
+    return not is_far(guard)

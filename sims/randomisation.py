@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import mujoco
@@ -57,8 +59,18 @@ class Randomisation(PluginConfig):
         return self != Randomisation()
 
 
+@dataclass(frozen=True)
+class Draw:
+    """What one reset varies."""
+
+    fields: Mapping[str, np.ndarray]
+    """Arrays of the model by name."""
+    poses_in_base: Mapping[str, np.ndarray]
+    """Poses (7,) of the objects that stand elsewhere than at home."""
+
+
 class Randomiser:
-    """Changes one compiled model in place, always starting from the values that it was compiled with.
+    """Draws values for one compiled model, always starting from those that it was compiled with.
 
     Args:
         model: compiled model of the scene.
@@ -70,46 +82,55 @@ class Randomiser:
         self._model, self._scene, self._ranges = model, scene, ranges
         self._nominal = {name: getattr(model, name).copy() for name in _FIELDS}
         self._scratch: Any = mujoco.MjData(model)
+        self.nominal = Draw(self._nominal, {})
+        """The scene as it was compiled, with every object at home."""
 
-    def draw(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Vary the model, and return the poses (7,) of the objects that stand elsewhere than at home.
+    def draw(self, rng: np.random.Generator) -> Draw:
+        """Draw a variation; the model stays as it is until `apply`.
 
         The order of the draws never depends on the ranges, so that one of them can be changed and the others' draws
         stay what they were.
         """
-        model, ranges = self._model, self._ranges
-        model.geom_friction[:] = self._nominal["geom_friction"] * rng.uniform(*ranges.friction)
+        ranges = self._ranges
+        fields = {name: values.copy() for name, values in self._nominal.items()}
+        fields["geom_friction"] *= rng.uniform(*ranges.friction)
         for name, factor in zip(self._movable(), rng.uniform(*ranges.mass, len(self._movable())), strict=True):
-            self._scale_mass(model.body(name).id, factor)
-        mujoco.mj_setConst(model, self._scratch)
-        self._shift_grips(rng)
-        self._move_cameras(rng)
-        lamps = rng.uniform(*ranges.light, (model.nlight, 1))
-        model.light_diffuse[:] = np.clip(self._nominal["light_diffuse"] * lamps, 0.0, 1.0)
-        return self._object_poses(rng)
+            parts = self._parts(name)
+            fields["body_mass"][parts] *= factor
+            fields["body_inertia"][parts] *= factor
+        self._shift_grips(fields, rng)
+        self._move_cameras(fields, rng)
+        lamps = rng.uniform(*ranges.light, (self._model.nlight, 1))
+        fields["light_diffuse"] = np.clip(fields["light_diffuse"] * lamps, 0.0, 1.0)
+        return Draw(fields, self._object_poses(rng))
+
+    def apply(self, draw: Draw) -> None:
+        """Write the drawn values, and what MuJoCo derives from them, into the model."""
+        for name, values in draw.fields.items():
+            getattr(self._model, name)[:] = values
+        mujoco.mj_setConst(self._model, self._scratch)
 
     def _movable(self) -> list[str]:
         names = self._scene.object_homes_in_base
         return [name for name in names if self._model.body_mocapid[self._model.body(name).id] < 0]
 
-    def _scale_mass(self, body: int, factor: float) -> None:
-        """The subtree's, so that an object of several bodies stays one."""
-        parts = [i for i in range(self._model.nbody) if self._model.body_rootid[i] == body]
-        self._model.body_mass[parts] = self._nominal["body_mass"][parts] * factor
-        self._model.body_inertia[parts] = self._nominal["body_inertia"][parts] * factor
+    def _parts(self, name: str) -> list[int]:
+        """The bodies of the subtree, so that an object of several bodies stays one."""
+        root = self._model.body(name).id
+        return [i for i in range(self._model.nbody) if self._model.body_rootid[i] == root]
 
-    def _shift_grips(self, rng: np.random.Generator) -> None:
+    def _shift_grips(self, fields: dict[str, np.ndarray], rng: np.random.Generator) -> None:
         for name in self._scene.held_in_tcp:
             weld = self._model.equality(grip_name(name)).id
             shift = rng.uniform(-1.0, 1.0, 2) * self._ranges.grip_m
-            self._model.eq_data[weld, 3:6] = self._nominal["eq_data"][weld, 3:6] + (shift[0], 0.0, shift[1])
+            fields["eq_data"][weld, 3:6] += (shift[0], 0.0, shift[1])
 
-    def _move_cameras(self, rng: np.random.Generator) -> None:
-        model, count = self._model, self._model.ncam
-        model.cam_pos[:] = self._nominal["cam_pos"] + rng.uniform(-1.0, 1.0, (count, 3)) * self._ranges.camera_m
+    def _move_cameras(self, fields: dict[str, np.ndarray], rng: np.random.Generator) -> None:
+        count = self._model.ncam
+        fields["cam_pos"] += rng.uniform(-1.0, 1.0, (count, 3)) * self._ranges.camera_m
         turns = Rotation.from_rotvec(rng.uniform(-1.0, 1.0, (count, 3)) * self._ranges.camera_rad)
-        nominal = Rotation.from_quat(xyzw_from_wxyz(self._nominal["cam_quat"]))
-        model.cam_quat[:] = wxyz_from_xyzw((turns * nominal).as_quat())
+        nominal = Rotation.from_quat(xyzw_from_wxyz(fields["cam_quat"]))
+        fields["cam_quat"] = wxyz_from_xyzw((turns * nominal).as_quat())
 
     def _object_poses(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         ranges, poses = self._ranges, {}

@@ -10,7 +10,8 @@ from sims.addresses import At
 from sims.controllers.compiled import compiled
 from sims.controllers.records import JOINTS
 from sims.controllers.rotation import quaternion_of
-from sims.physics import numbers_at, tool_jacobian
+from sims.physics import tool_jacobian
+from sims.pointers import numbers_at
 
 STATE_SIZE = 77
 """Stamp 1, pose 7 (xyzw), twist 6, wrench 6, joint positions 7 and velocities 7, Jacobian 42, fastest joint 1."""

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from robotkit.clock import Clock
+from robotkit.errors import DeviceFault
 
 if TYPE_CHECKING:
     from sims.world import MujocoWorld
@@ -42,8 +43,6 @@ class RealTimeThread:
     """Makes the world's time follow `time.monotonic`, whatever the load does to its wake-ups."""
 
     def __init__(self, world: MujocoWorld) -> None:
-        self.failure: Exception | None = None
-        """What ended the thread, if it did not end by `stop`."""
         self._world = world
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mujoco-physics", daemon=True)
@@ -59,26 +58,27 @@ class RealTimeThread:
         self._thread.join()
 
     def _run(self) -> None:
-        try:
-            self._follow()
-        except Exception as error:
-            self.failure = error
-
-    def _follow(self) -> None:
         wake_s = time.monotonic()
         while not self._stop.wait(max(0.0, wake_s - time.monotonic())):
             wake_s = max(wake_s + WAKE_PERIOD_S, time.monotonic())
             self._catch_up()
 
     def _catch_up(self) -> None:
+        """Simulate what is late; a failure stays with the world, and its time stands still until the world restarts."""
         world = self._world
         with world.lock:
+            if world.failure is not None:
+                return
             late_s = time.monotonic() - world.now_s()
             if late_s > GIVE_UP_S:
                 self._set_now(time.monotonic())
                 return
-            steps = int(late_s / world.model.opt.timestep)
-            world.arm.advance(steps)
+            try:
+                world.simulate(int(late_s / world.model.opt.timestep))
+            except DeviceFault:
+                return
+            except Exception as error:  # whatever ends the physics is reported by every device of the world
+                world.fail(repr(error))
 
     def _set_now(self, now_s: float) -> None:
         self._world.record["origin"] += now_s - self._world.now_s()

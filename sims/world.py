@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import mujoco
@@ -25,6 +26,7 @@ from sims.readings import now_s
 from sims.render import Renderer
 from sims.scenes import Scene, find_scene
 from sims.snapshot import Snapshot
+from sims.soundness import Soundness
 from sims.timing import LockstepClock, RealTimeThread
 
 
@@ -62,13 +64,16 @@ class MujocoWorld(BaseWorld):
         self.lock = threading.RLock()
         self.record = record(WORLD)
         self.record["period"] = config.physics_dt_s
-        self.arm = Arm(self.model, self.data, self.record, self.scene.home_rad)
+        self._soundness = Soundness(self.model, self.data)
+        self.arm = Arm(self.model, self.data, self.record, self.scene.home_rad, self._soundness)
         self._placement = Placement(self.model, self.data, self.scene, self.record)
         self._randomiser = Randomiser(self.model, self.scene, config.randomisation)
         self._is_random = config.randomisation.is_on
         self._rng = np.random.default_rng(0)
         self.resets = 0
         """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
+        self.failure: str | None = None
+        """What is wrong with the numbers of this world; they are not simulated further before `restart` or `reset`."""
         self._dt_s = config.physics_dt_s
         self._is_pretty = config.render == "pretty"
         self._owed_s = 0.0
@@ -76,7 +81,7 @@ class MujocoWorld(BaseWorld):
         self._connected = False
         self._renderer: Renderer | None = None
         self._clock = LockstepClock(self)
-        self._set_start({}, {})
+        self.restart()
 
     @property
     def lockstep_clock(self) -> Clock:
@@ -89,11 +94,18 @@ class MujocoWorld(BaseWorld):
         return self._connected
 
     def connect(self) -> None:
-        """Bring the world to its start, and let time run if it runs by itself."""
+        """Bring the world to the start of a new one, and let time run if it runs by itself.
+
+        Raises:
+            DeviceFault: the scene fails numerically as soon as it is simulated.
+        """
         if self._connected:
             return
-        self._set_start({}, {})
-        self.arm.advance(0)  # compiles the law now, not in the first step of a control loop
+        with self.lock:
+            self._rng = np.random.default_rng(0)
+            self._randomiser.apply(self._randomiser.nominal)
+            self.restart()
+            self.arm.advance(0)  # compiles the law now, not in the first step of a control loop
         if not self.context.is_lockstep:
             self._thread = RealTimeThread(self)
             self._thread.start()
@@ -109,13 +121,19 @@ class MujocoWorld(BaseWorld):
         if thread is not None:
             thread.stop()
 
-    def require_alive(self) -> None:
-        """Raise `DeviceFault` when the physics thread has failed: what devices would report is frozen."""
-        if self._thread is not None and self._thread.failure is not None:
-            raise DeviceFault(
-                f"the physics of world {self.scene.name!r} has failed ({self._thread.failure!r}); disconnect and "
-                "connect the cell to start it again"
-            ) from self._thread.failure
+    def require_sound(self) -> None:
+        """Raise `DeviceFault` when the physics has failed: what devices would report is frozen."""
+        if self.failure is not None:
+            raise DeviceFault(self.failure)
+
+    def fail(self, problem: str) -> None:
+        """Freeze the world in its last sound state until it is restarted; the lock is held."""
+        self.failure = (
+            f"the physics of world {self.scene.name!r} has failed: {problem}. Its last sound state is reported; reset "
+            "the cell, or recover() the arm, to bring the world to its start"
+        )
+        self._soundness.restore()
+        self.arm.refresh()
 
     def now_s(self) -> float:
         """Time of the cell in s: simulated in lock-step, the wall's in real time; never goes backwards."""
@@ -126,6 +144,7 @@ class MujocoWorld(BaseWorld):
 
         Raises:
             Unsupported: the world runs in real time.
+            DeviceFault: the physics has failed, in this call or before.
         """
         if self._thread is not None:
             raise Unsupported('this world follows the wall clock; only a cell with clock = "lockstep" can be stepped')
@@ -133,7 +152,18 @@ class MujocoWorld(BaseWorld):
             self._owed_s += period_s
             steps = int(self._owed_s / self._dt_s + 1e-6)
             self._owed_s = max(0.0, self._owed_s - steps * self._dt_s)
-            self.arm.advance(steps)
+            self.simulate(steps)
+
+    def simulate(self, steps: int) -> None:
+        """Run that many physics steps; the lock is held.
+
+        Raises:
+            DeviceFault: the physics has failed, in this call or before.
+        """
+        self.require_sound()
+        if not self.arm.advance(steps):
+            self.fail(self._soundness.problem() or "its numbers are not sound")
+            self.require_sound()
 
     def render(self, camera: int, width_px: int, height_px: int) -> tuple[float, np.ndarray]:
         """Draw the world as it is: its stamp in s, and an image uint8 (height, width, 3). Any thread may ask."""
@@ -152,22 +182,44 @@ class MujocoWorld(BaseWorld):
 
         Raises:
             Unsupported: the scene has no object of that name.
+            InvalidCommand: a pose is none, or an object would overlap something; nothing was changed.
+            DeviceFault: the physics fails at this start.
         """
         self.require_connected()
-        self._placement.require_known(object_poses_in_base)
+        asked = self._placement.checked(object_poses_in_base)
         with self.lock:
-            if seed is not None:
-                self._rng = np.random.default_rng(seed)
-            drawn = self._randomiser.draw(self._rng) if self._is_random else {}
-            self._set_start(object_poses_in_base, drawn)
+            rng = copy.deepcopy(self._rng) if seed is None else np.random.default_rng(seed)
+            draw = self._randomiser.draw(rng) if self._is_random else self._randomiser.nominal
+            poses = {**draw.poses_in_base, **asked}
+            held = [name for name in self.scene.held_in_tcp if name not in asked]
+            self._placement.require_free(poses, held)
+            self._rng = rng
+            if self._is_random:
+                self._randomiser.apply(draw)
+            self._set_start(poses, held)
 
-    def _set_start(self, asked_in_base: Mapping[str, np.ndarray], drawn_in_base: Mapping[str, np.ndarray]) -> None:
-        self._placement.start({**drawn_in_base, **asked_in_base})
+    def restart(self) -> None:
+        """Put the arm and all objects at home, which also ends a failure of the physics; the lock is held.
+
+        Raises:
+            DeviceFault: the physics fails at this start.
+        """
+        self._set_start({}, list(self.scene.held_in_tcp))
+
+    def _set_start(self, poses_in_base: Mapping[str, np.ndarray], held: Sequence[str]) -> None:
+        self.failure = None
+        self._placement.start(poses_in_base)
         self._support_arm()
-        self._placement.grip([name for name in self.scene.held_in_tcp if name not in asked_in_base], self.arm)
+        self._soundness.keep()
+        self._placement.grip(held, self.arm)
         self._owed_s = 0.0
         self.resets += 1
         self.arm.restart()
+        problem = self._soundness.problem()
+        if problem is not None:
+            self.fail(problem)
+            self.require_sound()
+        self._soundness.keep()
 
     def _support_arm(self) -> None:
         """Make the first measured wrench that of an arm at rest, not of one that begins to fall.

@@ -26,7 +26,7 @@ class WorldDevice(Device):
         """Raise `NotConnected` before `connect()`, and `DeviceFault` when the world has failed."""
         if not self._connected:
             super().require_connected()
-        self.world.require_alive()
+        self.world.require_sound()
 
     def connect(self) -> None:
         """Enter the world, which is connected first if it was not."""

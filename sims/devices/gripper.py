@@ -38,6 +38,7 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
         )
         self._pads = [model.body(f"{side}_{part}").id for side in ("right", "left") for part in ("pad", "silicone_pad")]
         self._commanded_s = -math.inf
+        self._commanded_after_resets = self.world.resets
         self.spec = GripperSpec(name="mujoco", width_max_m=WIDTH_MAX_M)
 
     def warm_up(self) -> None:
@@ -57,7 +58,11 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
             position = min(max(1.0 - angle_rad / FINGER_CLOSED_RAD, 0.0), 1.0)
             is_still = speed_rad_s < STILL_RAD_S
             is_short = position - target > ARRIVED
-            is_fresh = stamp_s - self._commanded_s < REACTION_S and abs(position - target) > ARRIVED
+            is_fresh = (
+                stamp_s - self._commanded_s < REACTION_S
+                and self._commanded_after_resets == self.world.resets
+                and abs(position - target) > ARRIVED
+            )
             is_grasping = is_still and is_short and not is_fresh and self._is_touching()
         return GripperState.trusted(
             stamp_s=stamp_s,
@@ -83,6 +88,7 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
         with self.world.lock:
             if ctrl != self._ctrl.item():
                 self._commanded_s = self.world.now_s()
+                self._commanded_after_resets = self.world.resets
                 self._ctrl[0] = ctrl
 
     def activate(self) -> None:

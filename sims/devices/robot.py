@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from robotkit.devices import BaseRobotServer, CellContext
+from robotkit.devices import BaseRobotServer, CellContext, Device
 from robotkit.errors import MotionFailed, RobotStopped, Unsupported
 from robotkit.schema import (
     ComplianceParams,
@@ -21,7 +21,6 @@ from robotkit.schema import (
 )
 from sims.controllers.records import CARTESIAN_IMPEDANCE, JOINTS, OPERATIONAL_SPACE
 from sims.devices.base import WorldDevice
-from sims.models.kinematics import panda_chain
 from sims.models.panda import LINKS, VELOCITY_MAX_RAD_S
 from sims.paths import PATH_TICK_S, minimum_jerk, path_duration_s
 
@@ -59,8 +58,6 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
             joint_velocity_max_rad_s=np.array(VELOCITY_MAX_RAD_S),
             reset_joint_positions_rad=self.world.scene.home_rad,
             command_kinds=("pose", "joint"),
-            is_simulated=True,
-            kinematics=panda_chain(),
         )
 
     def warm_up(self) -> None:
@@ -70,13 +67,15 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
     def get_state(self) -> RobotState:
         """Return the state after the newest physics step.
 
+        After a failure of the physics that is its last sound state, in mode "fault".
+
         Raises:
             NotConnected: before `connect()`.
-            DeviceFault: the physics has failed.
         """
-        self.require_connected()
+        Device.require_connected(self)
         with self.world.lock:
             numbers = self._arm.measure()
+            failure = self.world.failure
         numbers.flags.writeable = False
         return RobotState.trusted(
             stamp_s=numbers.item(0),
@@ -86,11 +85,8 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
             joint_positions_rad=numbers[20:27],
             joint_velocities_rad_s=numbers[27:34],
             jacobian_in_base=numbers[34:76].reshape(6, JOINTS),
-            mode=self._mode(numbers.item(76)),
-            faults=(),
-            fault_since_s=None,
-            stop=None,
-            target_epoch=self._motion,
+            mode="fault" if failure is not None else self._mode(numbers.item(76)),
+            faults=() if failure is None else (failure,),
             control_success_rate=1.0,
         )
 
@@ -155,9 +151,17 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
             self._arm.hold()
 
     def recover(self) -> None:
-        """Accept commands again; the arm holds its measured configuration."""
-        self.require_connected()
+        """Accept commands again; the arm holds its measured configuration.
+
+        After a failure of the physics there is no configuration to go on from: the world restarts.
+
+        Raises:
+            DeviceFault: the physics fails at its start.
+        """
+        Device.require_connected(self)
         with self.world.lock:
+            if self.world.failure is not None:
+                self.world.restart()
             self._stopped = False
             self._arm.hold()
 
@@ -171,13 +175,14 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
     def _mode(self, fastest_rad_s: float) -> RobotMode:
         if self._stopped:
             return "stopped"
-        return "tracking" if fastest_rad_s > MOVING_RAD_S else "holding"
+        return "moving" if fastest_rad_s > MOVING_RAD_S else "holding"
 
     def _require_not_stopped(self) -> None:
         if self._stopped:
             raise RobotStopped("the arm was stopped; call recover() when it is safe to move again")
 
     def _require_undisturbed(self, motion: int, resets: int) -> None:
+        self.world.require_sound()
         self._require_not_stopped()
         if (motion, resets) != (self._motion, self.world.resets):
             raise MotionFailed("another command or a reset ended the joint motion before it arrived")
