@@ -10,7 +10,7 @@ from robotkit.schema import ComplianceParams
 from robotkit.spatial import wxyz_from_xyzw
 from sims.addresses import gather_addresses
 from sims.controllers.impedance import impedance_record, set_compliance
-from sims.controllers.joint import joint_record
+from sims.controllers.joint import BANDWIDTH_RAD_S, joint_record
 from sims.controllers.opspace import opspace_params
 from sims.controllers.records import ARM, JOINT_IMPEDANCE, JOINTS, OPERATIONAL_SPACE, TARGET, WORK, record
 from sims.models.panda import VELOCITY_MAX_RAD_S
@@ -39,6 +39,7 @@ class Arm:
         self._data = data
         self._world = world
         self._home_rad = home_rad
+        self._ranges_rad = model.jnt_range[:JOINTS].T
         self._tool_weight_n = model.body_subtreemass[model.body("attachment").id] * model.opt.gravity
         self._table = gather_addresses(model, data, self._tool_weight_n)
         self._target = record(TARGET)
@@ -78,8 +79,9 @@ class Arm:
         self._target["law"] = JOINT_IMPEDANCE
 
     def hold(self) -> None:
-        """Make the measured configuration the target of the joint law, from rest."""
-        self.follow_joints(self._data.qpos[:JOINTS])
+        """Brake: the target of the joint law is where the joints come to rest without turning back, in 0.2 s."""
+        rest_rad = self._data.qpos[:JOINTS] + self._data.qvel[:JOINTS] / BANDWIDTH_RAD_S
+        self.follow_joints(np.clip(rest_rad, *self._ranges_rad))
         self._target["active"] = _NOT_STARTED
 
     def support(self) -> None:

@@ -10,21 +10,27 @@ from sims.controllers.records import JOINTS, record
 JOINT = np.dtype([("reference", "f8", (JOINTS,)), ("max_step", "f8", (JOINTS,)), ("kp", "f8"), ("kd", "f8")])
 """Reference in rad, its largest step in one period in rad, gains in 1/s² and 1/s."""
 
-_KP, _KD = 400.0, 40.0
+BANDWIDTH_RAD_S = 40.0
+"""Of the critically damped springs; with it a joint that brakes from 2 rad/s is below 0.01 rad/s after 0.2 s."""
 
 
 def joint_record(period_s: float, velocity_max_rad_s: np.ndarray) -> np.ndarray:
-    """Parameters for a control period: critically damped, 20 rad/s."""
+    """Parameters for a control period: critically damped."""
     law = record(JOINT)
-    law["max_step"], law["kp"], law["kd"] = period_s * velocity_max_rad_s, _KP, _KD
+    law["max_step"] = period_s * velocity_max_rad_s
+    law["kp"], law["kd"] = BANDWIDTH_RAD_S**2, 2.0 * BANDWIDTH_RAD_S
     return law
 
 
 @compiled
 def start_joint(arm: np.ndarray, law: np.ndarray) -> None:
-    """Take the measured configuration as reference, so that the law starts without a jerk."""
+    """Take as reference where the joints come to rest on the shortest way without turning back.
+
+    With x the distance to the reference, a critically damped spring of bandwidth w that starts at x = -v/w obeys
+    v(t) = v exp(-w t): the joint brakes at once and never swings back. At rest this is the measured configuration.
+    """
     for i in range(JOINTS):
-        law[0].reference[i] = arm[0].q[i]
+        law[0].reference[i] = arm[0].q[i] + arm[0].dq[i] / BANDWIDTH_RAD_S
 
 
 @compiled

@@ -11,7 +11,6 @@ from robotkit.devices import BaseRobotServer, CellContext, Device
 from robotkit.errors import MotionFailed, RobotStopped, Unsupported
 from robotkit.schema import (
     ComplianceParams,
-    JointCommand,
     PluginConfig,
     PoseCommand,
     RobotCommand,
@@ -144,6 +143,13 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
         with self.world.lock:
             self._arm.set_compliance(params)
 
+    def hold(self) -> None:
+        """Brake and hold, without latching anything."""
+        self.require_connected()
+        with self.world.lock:
+            self._motion += 1
+            self._arm.hold()
+
     def stop(self) -> None:
         """Hold the measured configuration and refuse commands until `recover()`."""
         with self.world.lock:
@@ -195,7 +201,7 @@ class MujocoRobot(WorldDevice, BaseRobotServer):
     def _fail(self, positions_rad: np.ndarray) -> None:
         state = self.get_state()
         error_rad = np.abs(state.joint_positions_rad - positions_rad)
-        self.send(JointCommand.trusted(kind="joint", joint_positions_rad=state.joint_positions_rad))
+        self.hold()
         raise MotionFailed(f"joint {int(error_rad.argmax()) + 1} stayed {error_rad.max():.3g} rad from its target; "
                            "something is in the way. The arm holds where it is")  # fmt: skip
 

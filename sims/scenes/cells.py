@@ -41,7 +41,7 @@ def impedance_cell(name: str, world: PluginRef, cameras: Sequence[str], trackers
             max_translation_step_m=0.1,
             max_rotation_step_rad=0.6,
             max_joint_step_rad=0.2,
-            # SERL's tasks command at 10 Hz; three missed commands in a row mean that nobody is there.
-            watchdog_s=0.35,
+            # SERL's tasks command at 10 Hz; a command that is half a period late means that nobody is there.
+            watchdog_s=0.15,
         ),
     )

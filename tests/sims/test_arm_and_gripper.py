@@ -8,6 +8,7 @@ import pytest
 import robotkit as rk
 from sims.models.panda import HOME_RAD
 from tests.contracts.moves import interrupted
+from tests.sims.scene_cells import CELLS
 
 DOWN = np.array((1.0, 0.0, 0.0, 0.0))
 
@@ -96,6 +97,56 @@ def test_a_stop_or_a_reset_ends_a_motion():
             cell.reset()
             assert isinstance(interrupted(cell, disturb), rk.MotionFailed | rk.RobotStopped)
             cell.robot.recover()
+
+
+def in_motion(cell, command):
+    """The bare arm, moving fast after a tenth of a second on its way."""
+    robot = cell.robot
+    while hasattr(robot, "inner"):
+        robot = robot.inner
+    cell.reset()
+    robot.send(command(robot.get_state()))
+    cell.clock.advance(0.1)
+    assert np.abs(robot.get_state().joint_velocities_rad_s).max() > 0.2
+    return robot
+
+
+def far_pose(state):
+    return rk.PoseCommand(tcp_pose_in_base=state.tcp_pose_in_base + np.array((0.15, 0.1, 0.0, 0, 0, 0, 0)))
+
+
+def far_joints(state):
+    return rk.JointCommand(joint_positions_rad=state.joint_positions_rad + 0.5 * np.array((1, 0.6, 0, 0.6, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("how", ["hold", "stop"])
+@pytest.mark.parametrize("command", [far_pose, far_joints])
+@pytest.mark.parametrize("controller", ["opspace", "impedance"])
+def test_f17_an_arm_is_at_rest_0_2_s_after_a_hold_or_a_stop_and_never_swings_back(controller, command, how):
+    with rk.make_workcell("mujoco-pick-cube", **{"robot.controller": controller, "limits.watchdog_s": None}) as cell:
+        robot = in_motion(cell, command)
+        before = robot.get_state()
+        getattr(robot, how)()
+        for _ in range(100):
+            cell.clock.advance(0.002)
+            travel_rad = robot.get_state().joint_positions_rad - before.joint_positions_rad
+            fast = np.abs(before.joint_velocities_rad_s) > 0.2
+            assert (travel_rad * before.joint_velocities_rad_s)[fast].min() >= 0.0
+        after = robot.get_state()
+        assert np.abs(after.joint_velocities_rad_s).max() < 0.02
+        assert np.linalg.norm(after.tcp_twist_in_base[:3]) < 0.01
+        cell.clock.advance(1.0)
+        rest = robot.get_state().joint_positions_rad
+        np.testing.assert_allclose(rest, after.joint_positions_rad, atol=2e-3)
+        # A brake that takes 1/40 s of the speed in every instant needs v/40.
+        way_rad = before.joint_velocities_rad_s / 40.0
+        np.testing.assert_allclose(rest - before.joint_positions_rad, way_rad, atol=0.015)
+
+
+@pytest.mark.parametrize("name", ["mujoco-pick-cube", *CELLS])
+def test_f17_a_silent_client_is_noticed_early_enough(name):
+    with rk.make_workcell(name) as cell:
+        assert cell.limits.watchdog_s <= 0.15
 
 
 def test_fingers_grasp_the_block_and_not_the_air(cell):

@@ -86,11 +86,12 @@ def test_impedance_filters_its_gains_and_keeps_its_time_constant_at_any_period()
 def test_joint_law_limits_the_speed_of_its_reference():
     plant = twins.random_plant(np.random.default_rng(1))
     arm, law, work = arm_of(plant), joint_record(0.002, np.full(7, 2.0)), record(WORK)
-    target = target_of(np.zeros(3), Rotation.identity(), plant.q + 0.006)
+    coasting = plant.dq / 40.0
+    target = target_of(np.zeros(3), Rotation.identity(), plant.q + coasting + 0.006)
     start_joint(arm, law)
     for step_rad in (0.004, 0.006, 0.006):
         joint_torque(arm, target, law, work)
-        expected = plant.M @ (400.0 * step_rad - 40.0 * plant.dq) + plant.bias
+        expected = plant.M @ (1600.0 * (coasting + step_rad) - 80.0 * plant.dq) + plant.bias
         np.testing.assert_allclose(work["torque"][0], expected, rtol=1e-9, atol=1e-9)
 
 
