@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help install demo test test-slow bench check format clean
+.PHONY: help install demo test test-slow mutate bench check format clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test: check        ## style, types and the default tests; vendor libraries in pr
 test-slow: $(STAMP)  ## the long tests alone
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
 
+mutate: $(STAMP)   ## which small changes to the source no test notices; hours. ARGS="robotkit/safety --limit 50"
+	@$(BIN)/python -m tests.mutation $(ARGS)
+
 bench: $(STAMP)    ## measure; writes benchmarks/results/*.json and prints a table
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -44,4 +47,4 @@ format: $(STAMP)   ## let ruff rewrite what it can
 	@$(BIN)/ruff format .
 
 clean:             ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache sims/__pycache__
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .mutation sims/__pycache__

@@ -1,0 +1,1 @@
+"""Mutation testing: which small changes to the source does no test notice?"""

@@ -1,0 +1,80 @@
+"""`python -m tests.mutation [PACKAGE ...]`: how many small changes to the source the tests notice."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.packages import TESTS, find_tests, sources_of
+from tests.mutation.runner import BrokenBaseline, Campaign
+
+ROOT = Path(__file__).parents[2]
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run, report, and return 1 when a change goes unnoticed without a reason."""
+    parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(TESTS)}; all without any")
+    parser.add_argument("--limit", type=int, help="run at most this many mutants of each package, chosen by chance")
+    parser.add_argument("--again", action="store_true", help="run survivors again, after tests were added")
+    parser.add_argument("--fresh", action="store_true", help="forget all results of the packages first")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="where copies and results are kept")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.packages) - set(TESTS))
+    if unknown:
+        parser.error(f"no tests are known for {', '.join(unknown)}; known packages: {', '.join(TESTS)}")
+    reasons = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
+    return max(run_package(package, options, reasons) for package in options.packages or TESTS)
+
+
+def run_package(package: str, options: argparse.Namespace, reasons: dict[str, str]) -> int:
+    """Run what is left to run of one package and print its report."""
+    mutants = {mutant.id: mutant for path in sources_of(ROOT, package) for mutant in mutants_of(ROOT, path)}
+    campaign = Campaign(ROOT, options.folder / package.replace("/", "."), find_tests(ROOT, package))
+    stale = [name for name, result in campaign.results.items()
+             if options.fresh or name not in mutants or (options.again and not result.is_noticed)]  # fmt: skip
+    campaign.forget(stale)
+    pending = [mutant for name, mutant in mutants.items() if name not in campaign.results and name not in reasons]
+    random.Random(0).shuffle(pending)
+    run_mutants(campaign, pending[: options.limit])
+    return report(package, mutants, campaign, reasons)
+
+
+def run_mutants(campaign: Campaign, pending: list[Mutant]) -> None:
+    """Test each; results are kept one by one, so that an interrupted run goes on where it was."""
+    if not pending:
+        return
+    try:
+        baseline_s = campaign.prepare()
+    except BrokenBaseline as broken:
+        sys.exit(str(broken))
+    print(f"{len(pending)} mutants to run; the tests take {baseline_s:.1f} s on the unchanged source", flush=True)
+    for number, mutant in enumerate(pending, 1):
+        result = campaign.run(mutant, baseline_s)
+        print(f"[{number}/{len(pending)}] {result.outcome:8} {result.seconds:6.1f} s  {result.id}", flush=True)
+
+
+def report(package: str, mutants: dict[str, Mutant], campaign: Campaign, reasons: dict[str, str]) -> int:
+    """Print the score and every survivor without a reason; 1 when there is one, or a reason without a mutant."""
+    results = campaign.results
+    survivors = [result for result in results.values() if not result.is_noticed]
+    known = [name for name in mutants if name in reasons]
+    obsolete = [name for name in reasons if name.startswith(f"{package}/") and name not in mutants]
+    for result in survivors:
+        print(f"\nsurvived: {result.id} (line {result.line})\n{result.change}")
+    for name in obsolete:
+        print(f"\ntests/mutation/survivors.toml: {name} does not exist any more; remove it")
+    noticed = len(results) - len(survivors)
+    share = f"{noticed / len(results):.1%}" if results else "nothing run"
+    print(f"\n{package}: {noticed} of {len(results)} mutants noticed ({share}); {len(known)} equivalent by "
+          f"survivors.toml, {len(mutants) - len(results) - len(known)} not run yet")  # fmt: skip
+    return int(bool(survivors or obsolete))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""`Mutant`: one small change to one file, with a name that survives changes elsewhere in the file."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.ast.ast_query import ASTQuery
+from cosmic_ray.mutating import mutate_code
+
+from tests.mutation.operators import OPERATORS
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change."""
+
+    id: str
+    """File, definition and a digest of the change: "robotkit/safety/robot.py SafeRobot.stop 3f2a91c0"."""
+    path: str
+    """Of the changed file, below the repository's root."""
+    line: int
+    operator: str
+    code: str
+    """The whole changed file."""
+    change: str
+    """The lines that differ, as in a patch."""
+
+
+def mutants_of(root: Path, path: str) -> Iterator[Mutant]:
+    """Every change to one file that compiles and is no change of a type annotation alone.
+
+    Args:
+        root: of the repository.
+        path: of the file, below `root`.
+    """
+    source = (root / path).read_text(encoding="utf-8")
+    parsed, seen = ast.dump(ast.parse(source)), Counter[str]()
+    for name, operator in OPERATORS.items():
+        positions = [
+            (node, start) for node in ast_nodes(get_ast(source)) for start, _ in operator.mutation_positions(node)
+        ]
+        for occurrence, (node, start) in enumerate(positions):
+            code = mutate_code(source, operator, occurrence)
+            if code is None or not _is_real(code, parsed):
+                continue
+            change = _change(source, code)
+            definition = ASTQuery(node).get_definition_name() or "module"
+            text = f"{path} {definition} {name} {change}"
+            seen[text] += 1
+            digest = hashlib.sha256(f"{text} {seen[text]}".encode()).hexdigest()[:8]
+            yield Mutant(f"{path} {definition} {digest}", path, start[0], name, code, change)
+
+
+def _is_real(code: str, parsed: str) -> bool:
+    try:
+        return ast.dump(ast.parse(code)) != parsed
+    except SyntaxError:
+        return False
+
+
+def _change(source: str, code: str) -> str:
+    lines = difflib.unified_diff(source.splitlines(), code.splitlines(), n=0, lineterm="")
+    return "\n".join(line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---"))

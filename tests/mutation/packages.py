@@ -1,0 +1,26 @@
+"""Which tests are run for a change to which package; the quick ones first, since the first failure ends a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = {
+    "robotkit/safety": ("tests/robotkit/test_safety*.py", "tests/robotkit/safety", "tests/faults"),
+    "robotkit/devices": ("tests/robotkit", "tests/contracts", "tests/faults"),
+    "robotkit/drivers": ("tests/drivers", "tests/contracts", "tests/robotkit/test_fake.py"),
+    "robotkit/remote": ("tests/remote", "tests/contracts"),
+    "robotkit/schema": ("tests/robotkit", "tests/contracts"),
+    "servers": ("tests/servers", "tests/remote"),
+    "sims": ("tests/sims",),
+}
+"""Paths or patterns of the tests, by package; those that do not exist are passed over."""
+
+
+def find_tests(root: Path, package: str) -> list[str]:
+    """Paths of the tests for `package`, below `root`."""
+    return [str(path.relative_to(root)) for pattern in TESTS[package] for path in sorted(root.glob(pattern))]
+
+
+def sources_of(root: Path, package: str) -> list[str]:
+    """Paths of the Python files of `package`, below `root`."""
+    return [str(path.relative_to(root)) for path in sorted((root / package).rglob("*.py"))]
