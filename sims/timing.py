@@ -67,7 +67,7 @@ class RealTimeThread:
         """Simulate what is late; a failure stays with the world, and its time stands still until the world restarts."""
         world = self._world
         with world.lock:
-            if world.failure is not None:
+            if world.problem is not None:
                 return
             late_s = time.monotonic() - world.now_s()
             if late_s > GIVE_UP_S:

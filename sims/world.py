@@ -72,7 +72,7 @@ class MujocoWorld(BaseWorld):
         self._rng = np.random.default_rng(0)
         self.resets = 0
         """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
-        self.failure: str | None = None
+        self.problem: str | None = None
         """What is wrong with the numbers of this world; they are not simulated further before `restart` or `reset`."""
         self._dt_s = config.physics_dt_s
         self._is_pretty = config.render == "pretty"
@@ -123,15 +123,20 @@ class MujocoWorld(BaseWorld):
 
     def require_sound(self) -> None:
         """Raise `DeviceFault` when the physics has failed: what devices would report is frozen."""
-        if self.failure is not None:
-            raise DeviceFault(self.failure)
+        problem = self.problem
+        if problem is not None:
+            raise self.failure(problem)
 
-    def fail(self, problem: str) -> None:
-        """Freeze the world in its last sound state until it is restarted; the lock is held."""
-        self.failure = (
+    def failure(self, problem: str) -> DeviceFault:
+        """The error that says so, and what to do."""
+        return DeviceFault(
             f"the physics of world {self.scene.name!r} has failed: {problem}. Its last sound state is reported; reset "
             "the cell, or recover() the arm, to bring the world to its start"
         )
+
+    def fail(self, problem: str) -> None:
+        """Freeze the world in its last sound state until it is restarted; the lock is held."""
+        self.problem = problem
         self._soundness.restore()
         self.arm.refresh()
 
@@ -207,7 +212,7 @@ class MujocoWorld(BaseWorld):
         self._set_start({}, list(self.scene.held_in_tcp))
 
     def _set_start(self, poses_in_base: Mapping[str, np.ndarray], held: Sequence[str]) -> None:
-        self.failure = None
+        self.problem = None
         self._placement.start(poses_in_base)
         self._support_arm()
         self._soundness.keep()
