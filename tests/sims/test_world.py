@@ -104,6 +104,37 @@ def test_a_finer_physics_step_ends_in_the_same_place():
     np.testing.assert_allclose(ends[0], ends[1], atol=1e-3)
 
 
+def between_chunks(monkeypatch, call):
+    """Have another thread run `call` to its end, once, in the first pause of a long step."""
+    threads = []
+
+    def pause(_):
+        if not threads:
+            threads.append(threading.Thread(target=call))
+            threads[0].start()
+            threads[0].join(10.0)
+            assert not threads[0].is_alive(), "the step lets nobody in"
+
+    monkeypatch.setattr("sims.world.time.sleep", pause)
+
+
+def test_f9_a_stop_gets_into_a_long_step_and_holds_for_the_rest_of_it(cell, monkeypatch):
+    target = cell.get_state().robot.tcp_pose_in_base + np.array((0.1, 0.1, 0.0, 0, 0, 0, 0))
+    between_chunks(monkeypatch, cell.robot.stop)
+    state = cell.step(rk.PoseCommand(tcp_pose_in_base=target), None, 2.0).robot
+    assert state.mode == "stopped"
+    assert np.linalg.norm(state.tcp_pose_in_base[:3] - target[:3]) > 0.02, "it was stopped on its way"
+    assert np.abs(state.joint_velocities_rad_s).max() < 0.01
+
+
+def test_f9_a_reset_ends_a_long_step(cell, monkeypatch):
+    start_s = cell.clock.now_s()
+    between_chunks(monkeypatch, lambda: cell.world.reset(0, {}))
+    cell.clock.advance(2.0)
+    assert cell.clock.now_s() - start_s < 0.2
+    assert cell.world.data.time == 0.0
+
+
 @pytest.fixture
 def running():
     with rk.make_workcell("mujoco-pick-cube", clock="real", **NEVER_HOLD) as cell:
