@@ -5,24 +5,20 @@ from __future__ import annotations
 import copy
 import threading
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
 
 import mujoco
 import numpy as np
-from pydantic import Field
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseWorld, CellContext
 from robotkit.errors import DeviceFault, InvalidConfiguration, Unsupported
-from robotkit.schema import PluginConfig
 from sims.arm import Arm
+from sims.compilation import MujocoWorldConfig, compile_model
 from sims.controllers.records import record
-from sims.models import MassSet, ModelName, arm_spec
 from sims.physics import WORLD
 from sims.placement import Placement
-from sims.randomisation import Randomisation, Randomiser
+from sims.randomisation import Randomiser
 from sims.readings import now_s
 from sims.render import Renderer
 from sims.scenes import Scene, find_scene
@@ -32,23 +28,6 @@ from sims.timing import LockstepClock, RealTimeThread
 
 STEPS_AT_ONCE = 50
 """Physics steps without a look at the lock: 1 to 2 ms, the longest that a stop waits for a long step in lock-step."""
-
-
-class MujocoWorldConfig(PluginConfig):
-    """Options of the world `mujoco`."""
-
-    scene: str = "pick-cube"
-    scene_options: dict[str, Any] = Field(default_factory=dict)
-    """Choices that the scene itself offers, such as `{"clearance_m": 0.0003}` of "peg-insertion"."""
-    randomisation: Randomisation = Randomisation()
-    """What a reset varies by chance; nothing, as it comes."""
-    model: ModelName = "primitive"
-    """"menagerie" shows the robot's meshes; it needs `robotkit[menagerie]`."""
-    masses: MassSet = "serl_2.3.7"
-    """Which MuJoCo's idea of the mesh-derived gripper masses to use: of the release that SERL pins, or of 3.x."""
-    physics_dt_s: float = Field(0.002, gt=0.0, le=0.01)
-    render: Literal["fast", "pretty"] = "fast"
-    """"pretty" has shadows and smooth edges, which cost a CPU twenty times as much."""
 
 
 class MujocoWorld(BaseWorld):
@@ -246,21 +225,6 @@ class MujocoWorld(BaseWorld):
         self.arm.support()
         mujoco.mj_forward(self.model, self.data)
         self.data.qacc_warmstart[:] = warm_start
-
-
-def compile_model(scene: Scene, config: MujocoWorldConfig) -> Any:
-    """Build arm and scene, and compile them with the options of `config`."""
-    spec = arm_spec(config.model, config.masses)
-    scene.furnish(spec, scene.options(config.scene_options))
-    spec.option.timestep = config.physics_dt_s
-    if config.render == "fast":
-        # Round things need few facets in small images; multi-sampling alone would double the time without a GPU.
-        quality = spec.visual.quality
-        quality.offsamples, quality.numslices, quality.numstacks = 0, 16, 8
-    with warnings.catch_warnings():
-        # The attached gripper keeps its own names, as SERL's sensors need them; nobody saves this model.
-        warnings.filterwarnings("ignore", "Attaching a spec with an empty prefix")
-        return spec.compile()
 
 
 def require_world(context: CellContext, kind: str) -> MujocoWorld:
