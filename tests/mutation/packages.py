@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 TESTS = {
-    "robotkit/safety": ("tests/robotkit/test_safety*.py", "tests/robotkit/safety", "tests/faults"),
-    "robotkit/devices": ("tests/robotkit", "tests/contracts", "tests/faults"),
+    "robotkit/safety": (
+        "tests/robotkit/test_safety*.py", "tests/robotkit/test_body_bounds.py", "tests/robotkit/test_segments.py",
+        "tests/faults",
+    ),
+    "robotkit/devices": ("tests/faults/test_interleavings.py", "tests/robotkit", "tests/contracts", "tests/faults"),
     "robotkit/drivers": ("tests/drivers", "tests/contracts", "tests/robotkit/test_fake.py"),
     "robotkit/remote": ("tests/remote", "tests/contracts"),
     "robotkit/schema": ("tests/robotkit", "tests/contracts"),
     "servers": ("tests/servers", "tests/remote"),
     "sims": ("tests/sims",),
-}
+}  # fmt: skip
 """Paths or patterns of the tests, by package; those that do not exist are passed over."""
 
 
