@@ -11,6 +11,7 @@ from typing import Literal, NoReturn
 
 import tyro
 
+from robotkit.console import make_output_printable
 from robotkit.errors import RobotkitError
 from robotkit.factory import make_workcell
 from robotkit.workcell import Workcell
@@ -41,6 +42,7 @@ class Serve:
 
 def main() -> None:
     """Parse the command line and serve until a signal comes."""
+    make_output_printable()
     # Also while devices are still being connected, a signal ends in an orderly exit.
     signal.signal(signal.SIGTERM, _leave)
     config = tyro.cli(Serve, prog="robotkit-serve")

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from robotkit import registry
 from robotkit.cli import host_checks, software_checks
-from robotkit.cli.finding import Finding, Status
+from robotkit.cli.finding import Finding, findings_table
 from robotkit.cli.teleop_check import self_test
-
-_STYLES: dict[Status, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +38,3 @@ class Doctor:
 def examine(port: int) -> list[Finding]:
     """Every finding, software first."""
     return [*software_checks.findings(), *host_checks.findings(port)]
-
-
-def findings_table(findings: list[Finding]) -> Table:
-    """A row for each finding: verdict, subject, what was found and how to fix it."""
-    table = Table("", "subject", "found", "how to fix it")
-    for finding in findings:
-        verdict = Text(finding.status, style=_STYLES[finding.status])
-        table.add_row(verdict, Text(finding.subject), Text(finding.found), Text(finding.fix))
-    return table

@@ -30,12 +30,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def _cache_folder() -> Path | None:
-    """A writable folder for this state of the sources: beside them, or the user's; None when neither can be had."""
+    """A writable folder for this state of the sources: beside them, or the user's; None when neither can be had.
+
+    A service account may have neither HOME nor an entry in the password database; it then has no folder of its own.
+    """
     name = f"sims-{_digest()}"
-    for parent in (PACKAGE / "__pycache__", Path.home() / ".cache" / "robotkit"):
+    for parent in (PACKAGE / "__pycache__", Path("~/.cache/robotkit")):
         try:
+            parent = parent.expanduser()
             (parent / name).mkdir(parents=True, exist_ok=True)
-        except OSError:
+        except (OSError, RuntimeError):  # pathlib raises RuntimeError for a home that cannot be determined
             continue
         if os.access(parent / name, os.W_OK):
             return parent / name

@@ -1,0 +1,146 @@
+"""`robotkit check`: what an arm shows while it is only read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from robotkit import spatial
+from robotkit.cli.finding import Finding, failed, not_applicable, passed
+from robotkit.errors import RobotkitError
+from robotkit.schema import RobotState
+from robotkit.workcell import Workcell
+
+_SUCCESS_RATE_MIN = 0.9
+_ROUND_TRIP_MAX_S = 0.05
+_STATE_AGE_MAX_S = 0.2
+"""Of a cell that sets no `limits.state_max_age_s`."""
+_STILL_M_S, _STILL_RAD_S = 0.005, 0.02
+_SPREAD_FORCE_N, _SPREAD_TORQUE_NM = 2.0, 0.5
+"""Largest standard deviation of a wrench at rest; more is vibration, or something that touches the tool."""
+_PERIOD_S = 0.004
+_LOCKSTEP_READINGS = 20
+_GRAVITY_M_S2 = 9.81
+_MODE_REMEDIES = {
+    "stopped": "find out who stopped it and why, then recover it",
+    "fault": "remove the cause that the device names, then recover it",
+}
+
+
+@dataclass(frozen=True)
+class _Reading:
+    state: RobotState
+    round_trip_s: float
+    now_s: float
+    """The cell's clock before the reading: a machine that stalls makes no state look older than it is."""
+
+
+def arm_findings(cell: Workcell, watch_s: float, force_max_n: float, torque_max_nm: float) -> Iterator[Finding]:
+    """Mode, payload, control cycles, round trips and stamps of the connected arm."""
+    try:
+        readings = list(_readings(cell, watch_s))
+    except RobotkitError as error:
+        yield failed("arm", error.message, "repair this first; nothing else of the arm was examined")
+        return
+    yield _mode(readings[-1].state)
+    yield _payload(cell, [reading.state for reading in readings], force_max_n, torque_max_nm)
+    yield _control_cycles(readings)
+    yield _round_trips(readings)
+    yield _stamps(cell, readings)
+
+
+def _readings(cell: Workcell, watch_s: float) -> Iterator[_Reading]:
+    """States of `watch_s`; in lock-step no time passes by itself, and a few states are enough."""
+    end_s = time.monotonic() + watch_s
+    count = 0
+    while count < _LOCKSTEP_READINGS or (not cell.clock.is_lockstep and time.monotonic() < end_s):
+        now_s, asked_s = cell.clock.now_s(), time.monotonic()
+        state = cell.robot.get_state()
+        yield _Reading(state, time.monotonic() - asked_s, now_s)
+        count += 1
+        if not cell.clock.is_lockstep:
+            time.sleep(_PERIOD_S)
+
+
+def _mode(state: RobotState) -> Finding:
+    if state.mode == "holding":
+        return passed("mode", "holding")
+    found = state.mode + (f" ({', '.join(state.faults)})" if state.faults else "")
+    return failed("mode", found, _MODE_REMEDIES.get(state.mode, "wait until nobody commands the arm, and check again"))
+
+
+def _payload(cell: Workcell, states: list[RobotState], force_max_n: float, torque_max_nm: float) -> Finding:
+    subject = "payload"
+    if not cell.robot.spec.measures_wrench:
+        return not_applicable(subject, "this arm measures no forces")
+    twists = np.array([state.tcp_twist_in_base for state in states])
+    if (np.linalg.norm(twists[:, :3], axis=1) > _STILL_M_S).any() or (
+        np.linalg.norm(twists[:, 3:], axis=1) > _STILL_RAD_S
+    ).any():
+        return failed(subject, "the arm moves, so its payload cannot be judged", "let it rest, and check again")
+    wrenches = np.array([state.wrench_in_tcp for state in states])
+    mean, spread = wrenches.mean(axis=0), wrenches.std(axis=0)
+    force_n, torque_nm = np.linalg.norm(mean[:3]), np.linalg.norm(mean[3:])
+    force_spread_n, torque_spread_nm = np.linalg.norm(spread[:3]), np.linalg.norm(spread[3:])
+    found = (
+        f"mean {force_n:.2f} N and {torque_nm:.2f} Nm (allowed {force_max_n:g} N, {torque_max_nm:g} Nm), "
+        f"spread {force_spread_n:.2f} N and {torque_spread_nm:.2f} Nm"
+    )
+    if force_n > force_max_n or torque_nm > torque_max_nm:
+        return failed(subject, found, _load_remedy(states[-1], mean))
+    if force_spread_n > _SPREAD_FORCE_N or torque_spread_nm > _SPREAD_TORQUE_NM:
+        return failed(subject, found, "something touches or shakes the tool: free it, and fasten loose cables")
+    return passed(subject, found)
+
+
+def _load_remedy(state: RobotState, mean_wrench_in_tcp: np.ndarray) -> str:
+    """What the vertical part of the residual says about the load that the arm was told."""
+    down_n = -float(spatial.rotate_vec6(state.tcp_pose_in_base[3:], mean_wrench_in_tcp)[2])
+    kind = "heavier" if down_n > 0.0 else "lighter"
+    return (
+        "free the tool of every contact; then set mass and centre of mass of tool and load (Desk's end effector, or "
+        f"[robot.load]): by its vertical force the tool is {abs(down_n) / _GRAVITY_M_S2:.2f} kg {kind} than the arm "
+        "was told"
+    )
+
+
+def _control_cycles(readings: list[_Reading]) -> Finding:
+    rates = [reading.state.control_success_rate for reading in readings]
+    found = f"{np.mean(rates):.1%} served in time, at worst {min(rates):.1%}"
+    if min(rates) < _SUCCESS_RATE_MIN:
+        fix = "use a PREEMPT_RT kernel and a direct cable, and end other programs on this PC: docs/control_pc.md"
+        return failed("control cycles", found, fix)
+    return passed("control cycles", found)
+
+
+def _round_trips(readings: list[_Reading]) -> Finding:
+    times_s = [reading.round_trip_s for reading in readings]
+    usual_s, late_s = np.median(times_s), float(np.quantile(times_s, 0.95))
+    found = f"{1e3 * usual_s:.1f} ms, 95 % within {1e3 * late_s:.1f} ms (allowed {1e3 * _ROUND_TRIP_MAX_S:.0f} ms)"
+    if late_s > _ROUND_TRIP_MAX_S:
+        return failed("round trip", found, "use a cable in place of a radio link, and end what loads this machine")
+    return passed("round trip", found)
+
+
+def _stamps(cell: Workcell, readings: list[_Reading]) -> Finding:
+    subject = "state stamps"
+    stamps_s = np.array([reading.state.stamp_s for reading in readings])
+    if (np.diff(stamps_s) < 0.0).any():
+        return failed(subject, "a state was older than the one before", "report it to the author of the driver")
+    if cell.clock.is_lockstep:
+        return not_applicable(subject, "in lock-step time passes only on request")
+    allowed_s = cell.limits.state_max_age_s or _STATE_AGE_MAX_S
+    oldest_s = max(0.0, *(reading.now_s - reading.state.stamp_s for reading in readings))
+    steps_s = np.diff(np.unique(stamps_s))
+    if not len(steps_s):
+        return failed(subject, f"no new state in {readings[-1].now_s - stamps_s[0]:.2f} s", "check the arm's cable")
+    found = (
+        f"a new state every {1e3 * np.median(steps_s):.1f} ms, longest gap {1e3 * steps_s.max():.0f} ms, oldest "
+        f"{1e3 * oldest_s:.0f} ms (allowed {1e3 * allowed_s:.0f} ms)"
+    )
+    if oldest_s > allowed_s:
+        return failed(subject, found, "use a cable in place of a radio link, and end what loads this machine")
+    return passed(subject, found)

@@ -1,0 +1,115 @@
+"""`robotkit check`: is a cell ready for its first motion?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import tyro
+from rich.console import Console
+
+from robotkit.cli.arm_checks import arm_findings
+from robotkit.cli.cell_argument import is_url, open_cell, require_cell
+from robotkit.cli.finding import Finding, failed, findings_table, passed
+from robotkit.cli.limit_checks import limit_findings
+from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
+from robotkit.devices import Device
+from robotkit.errors import ConfigurationError, InvalidConfiguration, RobotkitError
+from robotkit.workcell import Workcell
+
+
+@dataclass(frozen=True)
+class Check:
+    """Examine a cell before its first motion. Nothing moves: the check connects, reads and disconnects.
+
+    Exit status: 0 everything that applies passed, 1 something failed, 2 there is no such cell.
+    """
+
+    cell: tyro.conf.Positional[str]
+    """A registered name (`robotkit list`), the path of a workcell file (.toml), or the URL of a robot server."""
+    token: str | None = None
+    """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
+    watch_s: float = 1.0
+    """How long to watch the arm, and then each camera."""
+    residual_force_n: float = 3.0
+    """Largest mean force that an arm may measure while nothing touches it."""
+    residual_torque_nm: float = 1.0
+    """Largest mean torque that an arm may measure while nothing touches it."""
+    json: bool = False
+    """Print a JSON list in place of the table."""
+
+    def run(self) -> int:
+        """Print a line for each check."""
+        if self.watch_s <= 0.0:
+            raise InvalidConfiguration(f"--watch-s {self.watch_s:g}: the time to watch must be positive")
+        require_cell(self.cell)
+        findings = self.examine()
+        if self.json:
+            print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))  # noqa: T201
+        else:
+            Console().print(findings_table(findings))
+        return int(any(finding.status == "failed" for finding in findings))
+
+    def examine(self) -> list[Finding]:
+        """Every finding: the limits first, then what the connected devices show."""
+        try:
+            cell = open_cell(self.cell, self.token)
+        except RobotkitError as error:
+            subject = "configuration" if isinstance(error, ConfigurationError) else "connection"
+            fix = "start robotkit-serve there" if is_url(self.cell) else "correct the workcell file"
+            return [failed(subject, error.message, fix)]
+        with _Connected(cell) as connected:
+            findings = [
+                *limit_findings(cell),
+                *connected.opening,
+                clock_finding(cell, self.watch_s),
+                *arm_findings(cell, self.watch_s, self.residual_force_n, self.residual_torque_nm),
+                *sensor_findings(cell, self.watch_s),
+                graphics_finding(cell),
+            ]
+        return findings + connected.closing
+
+
+class _Connected:
+    """Devices of a cell, connected one by one, so that one that fails does not hide the others."""
+
+    def __init__(self, cell: Workcell) -> None:
+        self._cell = cell
+        self._devices: list[Device] = []
+        self.opening: list[Finding] = []
+        self.closing: list[Finding] = []
+
+    def __enter__(self) -> _Connected:
+        try:
+            for device in self._cell.devices():
+                self._connect(device)
+        except BaseException:
+            self.__exit__()
+            raise
+        if not self.opening:
+            self.opening.append(passed("connection", f"{len(self._devices)} devices answer"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self._devices:
+            device = self._devices.pop()
+            try:
+                device.disconnect()
+            except RobotkitError as failure:
+                found = f"does not disconnect: {failure.message}"
+                self.closing.append(failed(_name(device), found, "see what the message asks to check"))
+        self._cell.disconnect()
+
+    def _connect(self, device: Device) -> None:
+        try:
+            device.connect()
+        except RobotkitError as error:
+            fix = "see what the message asks to check, and run this again"
+            self.opening.append(failed(f"connection of {_name(device)}", error.message, fix))
+        else:
+            self._devices.append(device)
+
+
+def _name(device: Device) -> str:
+    return device.context.name

@@ -1,0 +1,236 @@
+"""`robotkit check` finds what keeps a cell from its first motion, and moves nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.cli import check, main, sensor_checks
+from robotkit.cli.finding import Finding
+from robotkit.drivers.fake import FakeCamera, FakeGripper, FakePoseTracker, FakeRobot, FakeRobotConfig
+from tests.serving import served
+
+LIMITS = rk.SafetyLimits(
+    workspace=rk.WorkspaceBox(position_min_m=(0.2, -0.4, 0.0), position_max_m=(0.8, 0.4, 0.6)),
+    max_tcp_speed_m_s=0.5,
+    watchdog_s=10.0,
+    max_force_n=50.0,
+)
+
+
+class RecordedRobot(FakeRobot):
+    """Remembers every call that could move it."""
+
+    def __init__(self, config: FakeRobotConfig, context: rk.CellContext) -> None:
+        super().__init__(config, context)
+        self.commands: list[str] = []
+
+    def send(self, command: rk.RobotCommand) -> rk.RobotCommand:
+        self.commands.append("send")
+        return super().send(command)
+
+    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
+        self.commands.append("move")
+
+    def stop(self) -> None:
+        self.commands.append("stop")
+        super().stop()
+
+    def recover(self) -> None:
+        self.commands.append("recover")
+        super().recover()
+
+
+def device(kind: type, name: str, clock: rk.Clock, **options: object):
+    return kind(kind.Config(**options), rk.CellContext(name=name, clock=clock))
+
+
+@pytest.fixture
+def cell() -> rk.Workcell:
+    """An arm in real time with gripper, camera and tracker, whose bodies a test may bend."""
+    clock = rk.RealClock()
+    return rk.Workcell(
+        name="bench",
+        clock=clock,
+        robot=device(RecordedRobot, "robot", clock),
+        gripper=device(FakeGripper, "gripper", clock),
+        cameras={"front": device(FakeCamera, "front", clock)},
+        trackers={"block": device(FakePoseTracker, "block", clock, pose_in_base=[0.5, 0, 0, 0, 0, 0, 1])},
+        limits=LIMITS,
+    )
+
+
+def examine(monkeypatch: pytest.MonkeyPatch, cell: rk.Workcell) -> dict[str, Finding]:
+    monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
+    return {finding.subject: finding for finding in check.Check("bench", watch_s=0.3).examine()}
+
+
+def failures(findings: dict[str, Finding]) -> set[str]:
+    assert all(finding.fix for finding in findings.values() if finding.status == "failed")
+    return {subject for subject, finding in findings.items() if finding.status == "failed"}
+
+
+def test_a_sound_cell_passes_and_nothing_was_commanded(monkeypatch, cell):
+    with cell:
+        before = cell.robot.get_state().joint_positions_rad.copy()
+    findings = examine(monkeypatch, cell)
+    assert not failures(findings)
+    assert {"mode", "payload", "control cycles", "round trip", "state stamps", "clock"} <= set(findings)
+    assert {"gripper", "camera front", "tracker block", "workspace", "tool speed", "watchdog"} <= set(findings)
+    assert cell.robot.commands == []
+    assert not any(device.is_connected for device in cell.devices())
+    with cell:
+        np.testing.assert_array_equal(cell.robot.get_state().joint_positions_rad, before)
+
+
+@pytest.mark.parametrize(
+    ("missing", "subject"),
+    [("workspace", "workspace"), ("max_tcp_speed_m_s", "tool speed"), ("watchdog_s", "watchdog")],
+)
+def test_a_real_arm_without_a_limit_fails(monkeypatch, cell, missing, subject):
+    cell.limits = LIMITS.model_copy(update={missing: None})
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {subject}
+    assert f"limits.{missing}" in findings[subject].fix
+
+
+def test_a_wrong_load_fails_and_the_remedy_says_by_how_much(monkeypatch, cell):
+    force_in_base = np.array([0.0, 0.0, -0.5 * 9.81])
+    cell.robot.inject_wrench(np.array([*(force_in_base * (1, -1, -1)), 0, 0, 0]))  # the tool points down
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"payload"}
+    assert "4.90 N" in findings["payload"].found or "4.91 N" in findings["payload"].found
+    assert "0.50 kg heavier" in findings["payload"].fix
+
+
+def test_a_wrench_that_swings_fails(monkeypatch, cell):
+    flips = iter(range(1_000_000))
+    measured = cell.robot.get_state
+
+    def shaken() -> rk.RobotState:
+        force = 5.0 if next(flips) % 2 else -5.0
+        return measured().model_copy(update={"wrench_in_tcp": np.array([force, 0, 0, 0, 0, 0])})
+
+    cell.robot.get_state = shaken
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"payload"}
+    assert "touches or shakes" in findings["payload"].fix
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "subject"),
+    [
+        ("control_success_rate", 0.7, "control cycles"),
+        ("mode", "fault", "mode"),
+        ("mode", "stopped", "mode"),
+        ("stamp_s", 1e9, "clock"),
+    ],
+)
+def test_a_state_that_is_wrong_fails_its_line(monkeypatch, cell, field, value, subject):
+    measured = cell.robot.get_state
+    cell.robot.get_state = lambda: measured().model_copy(update={field: value})
+    assert subject in failures(examine(monkeypatch, cell))
+
+
+def test_an_arm_that_stops_measuring_fails(monkeypatch, cell):
+    cell.robot.inject_silence(True)
+    assert failures(examine(monkeypatch, cell)) == {"state stamps"}
+
+
+def test_a_camera_slower_than_its_spec_fails(monkeypatch, cell):
+    slow = device(FakeCamera, "front", cell.clock, rate_hz=5.0)
+    slow.config = slow.config.model_copy(update={"rate_hz": 30.0})
+    cell.cameras = {"front": slow}
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"camera front"}
+    assert "5.0 of 30 frames/s" in findings["camera front"].found
+
+
+def test_a_camera_of_another_size_and_a_black_one_fail(monkeypatch, cell):
+    camera = cell.cameras["front"]
+    camera.spec = camera.spec.model_copy(update={"width_px": 64})
+    assert "128x128, its spec says 64x128" in examine(monkeypatch, cell)["camera front"].found
+    camera.spec = camera.spec.model_copy(update={"width_px": 128})
+    camera.read = lambda: rk.Frame(stamp_s=cell.clock.now_s(), rgb=np.zeros((128, 128, 3), np.uint8))
+    assert "single colour" in examine(monkeypatch, cell)["camera front"].found
+
+
+def test_what_does_not_connect_fails_and_the_rest_is_still_examined(monkeypatch, cell):
+    def refuse() -> None:
+        raise rk.ConnectionFailed("camera 0 is not there; check its cable")
+
+    cell.cameras["front"].connect = refuse
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"connection of front", "camera front"}
+    assert findings["tracker block"].status == "passed"
+
+
+def test_a_tag_out_of_sight_and_a_silent_gripper_fail(monkeypatch, cell):
+    def stale() -> rk.TrackedPose:
+        raise rk.StaleState("tag 3 of tag36h11 has to be in sight")
+
+    cell.trackers["block"].get_pose = stale
+    cell.gripper.get_state = stale
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"tracker block", "gripper"}
+    assert "in sight" in findings["tracker block"].found
+
+
+def test_a_clock_that_runs_slow_fails(monkeypatch, cell):
+    clock = rk.RealClock()
+    now_s = clock.now_s
+    clock.now_s = lambda: 0.5 * now_s()
+    cell.clock = clock
+    assert "clock" in failures(examine(monkeypatch, cell))
+
+
+def test_exit_status_and_json(monkeypatch, cell, capsys):
+    assert main(["check", "fake", "--json"]) == 0
+    lines = json.loads(capsys.readouterr().out)
+    assert {line["status"] for line in lines} == {"passed", "not applicable"}
+    assert set(lines[0]) == {"subject", "status", "found", "fix"}
+    monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
+    cell.limits = rk.SafetyLimits()
+    assert main(["check", "fake", "--watch-s", "0.1"]) == 1
+    assert "limits.watchdog_s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["no-such-cell", "no/such/file.toml"])
+def test_a_cell_that_is_not_there_is_a_wrong_request(name, capsys):
+    assert main(["check", name]) == 2
+    assert name in capsys.readouterr().err
+
+
+def test_a_file_that_does_not_validate_fails_with_its_line(tmp_path: Path, capsys):
+    path = tmp_path / "lab.toml"
+    path.write_text('name = "lab"\n[robot]\ntype = "fake"\ndof = 99\n')
+    assert main(["check", str(path), "--json"]) == 1
+    (line,) = json.loads(capsys.readouterr().out)
+    assert (line["subject"], line["status"]) == ("configuration", "failed")
+    assert "dof" in line["found"]
+
+
+def test_a_remote_cell_is_examined_like_any_other(monkeypatch):
+    with served(rk.make_workcell("fake", clock="real")) as url:
+        findings = {finding.subject: finding for finding in check.Check(url, watch_s=0.3).examine()}
+    assert {"mode", "round trip", "camera front", "camera wrist", "tracker block", "gripper"} <= set(findings)
+    assert findings["round trip"].status in ("passed", "failed")
+    assert findings["mode"].status == findings["camera front"].status == findings["gripper"].status == "passed"
+
+
+def test_a_server_that_is_not_there_fails_in_a_sentence(capsys):
+    assert main(["check", "http://127.0.0.1:9", "--json"]) == 1
+    (line,) = json.loads(capsys.readouterr().out)
+    assert line["subject"] == "connection"
+
+
+def test_a_simulated_cell_says_whether_it_renders(monkeypatch):
+    seen = Finding("GL", "warning", "MuJoCo cannot render here", "apt install libegl1")
+    monkeypatch.setattr(sensor_checks.software_checks, "graphics", lambda: seen)
+    findings = {finding.subject: finding for finding in check.Check("mujoco-pick-cube", watch_s=0.1).examine()}
+    assert (findings["GL"].status, findings["GL"].fix) == ("failed", "apt install libegl1")
+    assert findings["mode"].status == "passed"
