@@ -82,17 +82,21 @@ def build_workcell(config: WorkcellConfig) -> Workcell:
         world = registry.worlds.make(config.world.type, context, **config.world.options)
     clock = _clock(config, world)
 
-    def make(kind: registry.Registry[Any], name: str, ref: PluginRef, cameras: Mapping[str, Any] = {}) -> Any:
-        return kind.make(ref.type, CellContext(name=name, clock=clock, world=world, cameras=cameras), **ref.options)
+    def make(kind: registry.Registry[Any], name: str, ref: PluginRef, **built: Any) -> Any:
+        return kind.make(ref.type, CellContext(name=name, clock=clock, world=world, **built), **ref.options)
 
+    body = make(registry.robots, "robot", config.robot)
     cameras = {name: make(registry.cameras, name, ref) for name, ref in config.cameras.items()}
     return Workcell(
         name=config.name,
         clock=clock,
-        robot=make_safe(make(registry.robots, "robot", config.robot), config.limits, clock),
+        robot=make_safe(body, config.limits, clock),
         gripper=make(registry.grippers, "gripper", config.gripper) if config.gripper else None,
         cameras=cameras,
-        trackers={name: make(registry.trackers, name, ref, cameras) for name, ref in config.trackers.items()},
+        trackers={
+            name: make(registry.trackers, name, ref, cameras=cameras, robot=body)
+            for name, ref in config.trackers.items()
+        },
         world=world,
         limits=config.limits,
         serl_gripper=config.serl_gripper,

@@ -32,6 +32,7 @@ EXTRA_OF_MODULE: Mapping[str, str] = {
     "pymodbus": "robotiq",
     "pyrealsense2": "realsense",
     "cv2": "vision",
+    "tomlkit": "calibration",
     "pyspacemouse": "spacemouse",
     "evdev": "gamepad",
     "mujoco_menagerie": "menagerie",

@@ -1,4 +1,4 @@
-"""The command line: `robotkit list`, `doctor`, `check`, `state` and `stop`."""
+"""The command line: `robotkit list`, `doctor`, `check`, `calibrate`, `state` and `stop`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,24 @@ from typing import Annotated
 
 import tyro
 
+from robotkit.cli.calibrate import CameraCalibration, HandEyeCalibration
 from robotkit.cli.catalogue import List
 from robotkit.cli.check import Check
 from robotkit.cli.doctor import Doctor
 from robotkit.cli.remote import State, Stop
 from robotkit.console import EXIT_STATUSES, exit_status
 
+Calibrate = (
+    Annotated[CameraCalibration, tyro.conf.subcommand("camera")]
+    | Annotated[HandEyeCalibration, tyro.conf.subcommand("hand-eye")]
+)
 Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[
+        Calibrate, tyro.conf.subcommand("calibrate", description="Measure a camera: its lens, and where it is mounted.")
+    ]
     | Annotated[State, tyro.conf.subcommand("state")]
     | Annotated[Stop, tyro.conf.subcommand("stop")]
 )
@@ -28,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    command: List | Doctor | Check | State | Stop = tyro.cli(
+    command: List | Doctor | Check | CameraCalibration | HandEyeCalibration | State | Stop = tyro.cli(
         Command,
         prog="robotkit",
         description=f"A ROS-free robot hardware layer. Exit status: {EXIT_STATUSES}.",

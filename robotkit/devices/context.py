@@ -10,6 +10,7 @@ from robotkit.clock import Clock, RealClock
 
 if TYPE_CHECKING:
     from robotkit.devices.camera import BaseCamera
+    from robotkit.devices.robot import BaseRobotServer
     from robotkit.devices.world import BaseWorld
 
 
@@ -26,3 +27,5 @@ class CellContext:
     """The shared world, when the cell has one."""
     cameras: Mapping[str, BaseCamera] = field(default_factory=dict)
     """Cameras that were built before this device, for trackers that look through one."""
+    robot: BaseRobotServer | None = None
+    """The arm's body, without its safety layer, for trackers whose camera moves with the tool."""

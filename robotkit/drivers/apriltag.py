@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from robotkit import spatial
 from robotkit.devices import BaseCamera, BasePoseTracker, CellContext
 from robotkit.drivers.polling import Poller, Source
+from robotkit.drivers.pose_history import PoseHistory
+from robotkit.drivers.tag_families import Family
+from robotkit.drivers.tags import TagDetector, corners_in_tag_m
 from robotkit.errors import InvalidConfiguration, StaleState
 from robotkit.schema import PluginConfig, Pose, TrackedPose
 from robotkit.schema.arrays import read_only
 
-Family = Literal["tag16h5", "tag25h9", "tag36h10", "tag36h11", "4x4_50", "4x4_100", "5x5_100", "6x6_250", "original"]
-
-_DICTIONARIES: dict[str, int] = {
-    "tag16h5": cv2.aruco.DICT_APRILTAG_16h5,
-    "tag25h9": cv2.aruco.DICT_APRILTAG_25h9,
-    "tag36h10": cv2.aruco.DICT_APRILTAG_36h10,
-    "tag36h11": cv2.aruco.DICT_APRILTAG_36h11,
-    "4x4_50": cv2.aruco.DICT_4X4_50,
-    "4x4_100": cv2.aruco.DICT_4X4_100,
-    "5x5_100": cv2.aruco.DICT_5X5_100,
-    "6x6_250": cv2.aruco.DICT_6X6_250,
-    "original": cv2.aruco.DICT_ARUCO_ORIGINAL,
-}
 _IDENTITY = read_only((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
+
+_STATE_PERIOD_S = 0.005
+_SPAN_MARGIN_S = 0.5
 
 
 class AprilTagConfig(PluginConfig):
@@ -37,8 +30,12 @@ class AprilTagConfig(PluginConfig):
 
     camera: str
     """Name of the camera in the cell, which has to know its intrinsics."""
-    camera_pose_in_base: Pose
+    camera_mount: Literal["base", "tcp"] = "base"
+    """What the camera is fixed to: it stands still ("base"), or it moves with the tool ("tcp")."""
+    camera_pose_in_base: Pose | None = None
     """Of a camera that stands still: z looks out of the lens, x runs right and y down in the picture."""
+    camera_pose_in_tcp: Pose | None = None
+    """Of a camera that moves with the tool, in the tool's frame; `robotkit calibrate hand-eye` measures either."""
     family: Family = "tag36h11"
     tag_id: int = Field(0, ge=0)
     size_m: float = Field(gt=0.0)
@@ -51,6 +48,25 @@ class AprilTagConfig(PluginConfig):
     """Pause between two looks at the camera."""
     max_age_s: float = Field(0.5, gt=0.0)
     """A pose that was seen longer ago raises StaleState."""
+
+    @model_validator(mode="after")
+    def _one_pose_that_belongs_to_the_mount(self) -> Self:
+        self.camera_pose_in_mount()
+        if self.camera_pose_in_base is not None and self.camera_pose_in_tcp is not None:
+            mount = self.camera_mount
+            raise ValueError(f'camera_mount = "{mount}" takes camera_pose_in_{mount} alone; remove the other pose')
+        return self
+
+    def camera_pose_in_mount(self) -> np.ndarray:
+        """Pose (7,) of the camera in what it is fixed to.
+
+        Raises:
+            ValueError: it is not given.
+        """
+        pose = self.camera_pose_in_base if self.camera_mount == "base" else self.camera_pose_in_tcp
+        if pose is None:
+            raise ValueError(f'camera_mount = "{self.camera_mount}" needs camera_pose_in_{self.camera_mount}')
+        return pose
 
 
 class AprilTagTracker(BasePoseTracker):
@@ -69,7 +85,10 @@ class AprilTagTracker(BasePoseTracker):
                 f"it has: {', '.join(context.cameras) or 'none'}"
             )
         self._options = config
-        self._look = _Look(config, context.cameras[config.camera])
+        self._history = _history(config, context)
+        self._look = _Look(config, context.cameras[config.camera], self._history)
+        # States arrive faster than pictures, and in a thread of their own: looking for a tag takes long.
+        self._states = None if self._history is None else _state_poller(config, context, self._history)
         self._poller = Poller(
             self._look,
             f"tracker {context.name!r}",
@@ -95,6 +114,8 @@ class AprilTagTracker(BasePoseTracker):
         if self.context.clock.is_lockstep:
             self._look.open()
         else:
+            if self._states is not None:
+                self._states.start()
             self._poller.start()
             self._poller.wait_for_first(self._options.max_age_s)
         self._connected = True
@@ -102,13 +123,19 @@ class AprilTagTracker(BasePoseTracker):
     def disconnect(self) -> None:
         """Stop looking."""
         self._poller.stop()
+        if self._states is not None:
+            self._states.stop()
         self._connected = False
 
     def get_pose(self) -> TrackedPose:
         """The pose in the newest frame that showed the tag."""
         self.require_connected()
         if not self.context.clock.is_lockstep:
+            if self._states is not None:
+                self._states.newest()
             return self._poller.newest()
+        if self._history is not None:
+            self._history.poll()
         self._look.poll()
         seen = self._look.newest
         if seen is None or self.context.clock.now_s() - seen.stamp_s > self._options.max_age_s:
@@ -119,14 +146,13 @@ class AprilTagTracker(BasePoseTracker):
 class _Look(Source[TrackedPose]):
     """Finds the tag in frames that it has not seen yet."""
 
-    def __init__(self, config: AprilTagConfig, camera: BaseCamera) -> None:
+    def __init__(self, config: AprilTagConfig, camera: BaseCamera, history: PoseHistory | None) -> None:
         self._options = config
         self._camera = camera
+        self._history = history
+        self._waiting: tuple[float, np.ndarray] | None = None
         self.wanted = f"tag {config.tag_id} of {config.family}"
-        parameters = cv2.aruco.DetectorParameters()
-        parameters.cornerRefinementMethod = cv2.aruco.CORNER_REFINE_SUBPIX
-        dictionary = cv2.aruco.getPredefinedDictionary(_DICTIONARIES[config.family])
-        self._detector = cv2.aruco.ArucoDetector(dictionary, parameters)
+        self._detector = TagDetector(config.family, config.tag_id)
         self._object_in_tag = spatial.inverse(config.tag_pose_in_object)
         self._camera_matrix = np.eye(3)
         self._frame_s = -math.inf
@@ -142,35 +168,60 @@ class _Look(Source[TrackedPose]):
         self._camera_matrix = np.array([[lens.fx_px, 0.0, lens.cx_px], [0.0, lens.fy_px, lens.cy_px], [0.0, 0.0, 1.0]])
 
     def poll(self) -> TrackedPose | None:
+        if self._waiting is not None:
+            return self._place(*self._waiting)
         frame = self._camera.read()
         if frame.stamp_s == self._frame_s:
             return None
         self._frame_s = frame.stamp_s
-        corners_px = self._find(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY))
+        corners_px = self._detector.find(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY))
         if corners_px is None:
             return None
-        in_base = spatial.compose(self._options.camera_pose_in_base, self._object_pose_in_camera(corners_px))
-        self.newest = TrackedPose.trusted(stamp_s=frame.stamp_s, pose_in_base=in_base)
-        return self.newest
+        return self._place(frame.stamp_s, self._object_pose_in_camera(corners_px))
 
     def close(self) -> None:
         """The camera belongs to the cell."""
 
-    def _find(self, grey: np.ndarray) -> np.ndarray | None:
-        """Corners (4, 2) of the wanted tag in pixels, clockwise from its upper left."""
-        corners, ids, _ = self._detector.detectMarkers(grey)
-        found = [] if ids is None else ids.ravel().tolist()
-        if self._options.tag_id not in found:
-            return None
-        return np.asarray(corners[found.index(self._options.tag_id)], dtype=np.float64).reshape(4, 2)
+    def _place(self, stamp_s: float, object_in_camera: np.ndarray) -> TrackedPose | None:
+        """Where the object was at the exposure; None until the arm's pose at that moment is known."""
+        camera_pose = self._options.camera_pose_in_mount()
+        self._waiting = None
+        if self._history is not None:
+            if not self._history.reaches(stamp_s):
+                self._waiting = stamp_s, object_in_camera
+                return None
+            camera_pose = spatial.compose(self._history.tcp_pose_at(stamp_s), camera_pose)
+        pose_in_base = spatial.compose(camera_pose, object_in_camera)
+        self.newest = TrackedPose.trusted(stamp_s=stamp_s, pose_in_base=pose_in_base)
+        return self.newest
 
     def _object_pose_in_camera(self, corners_px: np.ndarray) -> np.ndarray:
         """Perspective-n-point for a square (Collins and Bartoli 2014, IPPE)."""
-        half_m = self._options.size_m / 2.0
-        square_m = half_m * np.array([[-1, 1, 0], [1, 1, 0], [1, -1, 0], [-1, -1, 0]], dtype=np.float64)
+        square_m = corners_in_tag_m(self._options.size_m)
         distortion = np.array(self._options.distortion, dtype=np.float64)
         _, rotation, translation = cv2.solvePnP(
             square_m, corners_px, self._camera_matrix, distortion, flags=cv2.SOLVEPNP_IPPE_SQUARE
         )
         quaternion = spatial.quaternion_from_rotation_vector(rotation.ravel())
         return spatial.compose(spatial.make_pose(translation.ravel(), quaternion), self._object_in_tag)
+
+
+def _history(config: AprilTagConfig, context: CellContext) -> PoseHistory | None:
+    """The tool's poses, for a camera that moves with it."""
+    if config.camera_mount == "base":
+        return None
+    if context.robot is None:
+        raise InvalidConfiguration(
+            f'tracker {context.name!r} has camera_mount = "tcp", which needs the arm of its cell; there is none'
+        )
+    return PoseHistory(context.robot, config.max_age_s + _SPAN_MARGIN_S)
+
+
+def _state_poller(config: AprilTagConfig, context: CellContext, history: PoseHistory) -> Poller[float]:
+    return Poller(
+        history,
+        f"the arm's pose for tracker {context.name!r}",
+        max_age_s=config.max_age_s,
+        period_s=_STATE_PERIOD_S,
+        hint="the camera moves with the arm, which has to measure",
+    )

@@ -86,6 +86,19 @@ def shape_intrinsics(captured: Intrinsics, config: FrameConfig) -> Intrinsics:
     )
 
 
+def captured_intrinsics(delivered: Intrinsics, config: FrameConfig) -> Intrinsics:
+    """The inverse of `shape_intrinsics`: pinhole parameters of the captured picture."""
+    left, top, cut_width, cut_height = config.crop_px
+    width, height = config.delivered_px
+    x_scale, y_scale = cut_width / width, cut_height / height
+    return Intrinsics(
+        fx_px=delivered.fx_px * x_scale,
+        fy_px=delivered.fy_px * y_scale,
+        cx_px=(delivered.cx_px + 0.5) * x_scale - 0.5 + left,
+        cy_px=(delivered.cy_px + 0.5) * y_scale - 0.5 + top,
+    )
+
+
 def _shape(image: np.ndarray, config: FrameConfig, interpolation: int) -> np.ndarray:
     left, top, width, height = config.crop_px
     cut = image[top : top + height, left : left + width]

@@ -10,6 +10,7 @@ import gymnasium
 import pytest
 import tyro
 
+from robotkit.cli import Command
 from rl.__main__ import ActorOptions, EvalOptions, main, parse_train_options
 from rl.cli_data import DATA_COMMANDS
 from rl.config import TrainConfig
@@ -25,7 +26,7 @@ from tests.end_to_end.runs import ROOT
 REAL_FRANKA = ROOT / "docs" / "real_franka.md"
 GUIDES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
-    *(ROOT / "docs" / name for name in ("sim_quick_start.md", "control_pc.md", "new_robot.md")),
+    *(ROOT / "docs" / name for name in ("sim_quick_start.md", "control_pc.md", "new_robot.md", "calibration.md")),
     REAL_FRANKA,
 ]
 KINDS = {
@@ -48,10 +49,11 @@ def whole_lines(block: str) -> list[str]:
 
 def commands() -> list[str]:
     lines = [line for guide in GUIDES for block in blocks(guide, "bash") for line in whole_lines(block)]
-    return sorted({line.split("  #")[0].strip() for line in lines if line.strip()})
+    whole = {line.split("  #")[0].strip() for line in lines if line.strip()}
+    return sorted({part for line in whole for part in line.split(" && ")})
 
 
-OURS = ("python -m rl", "examples/", "robotkit-serve")
+OURS = ("python -m rl", "examples/", "robotkit-serve", "robotkit ")
 
 
 @pytest.mark.parametrize("command", [line for line in commands() if line.startswith(OURS)])
@@ -61,6 +63,8 @@ def test_a_command_of_the_guides_takes_its_options(command: str, capsys: pytest.
         assert (ROOT / program).stat().st_mode & 0o100
     elif program == "robotkit-serve":
         tyro.cli(Serve, args=words)
+    elif program == "robotkit":
+        tyro.cli(Command, args=words)
     else:
         assert words[:2] == ["-m", "rl"]
         if words[2] in DATA_COMMANDS:

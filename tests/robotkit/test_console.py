@@ -62,6 +62,8 @@ def run(program: str, *arguments: str, encoding: str = "ascii") -> subprocess.Co
         (("robotkit", "check", "fake"), 0),
         (("robotkit", "check", "fake", "--json"), 0),
         (("robotkit", "check", "läufe…"), 2),
+        (("robotkit", "calibrate", "hand-eye", "--help"), 0),
+        (("robotkit", "calibrate", "camera", "läufe…", "--camera", "…"), 2),
         (("robotkit", "state", "--url", "http://127.0.0.1:9"), 1),
         (("servers", "--cell", "läufe…"), None),
         (("servers", "--help"), 0),
