@@ -69,6 +69,8 @@ def _mode(state: RobotState) -> Finding:
     if state.mode == "holding":
         return passed("mode", "holding")
     found = state.mode + (f" ({', '.join(state.faults)})" if state.faults else "")
+    if state.stop is not None:
+        found += f" by {state.stop.author}: {state.stop.cause}"
     return failed("mode", found, _MODE_REMEDIES.get(state.mode, "wait until nobody commands the arm, and check again"))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 import robotkit as rk
-from robotkit.cli import check
+from robotkit.cli import check, main
 from tests.support.franky_sim import FrankaSimulator
 from tests.support.franky_sim.cells import franka_cell
 
@@ -25,3 +28,12 @@ def test_a_franka_cell_is_examined_and_does_not_move(monkeypatch):
         assert found[subject].status == "passed", found[subject]
     assert {"control cycles", "round trip", "state stamps", "camera front"} <= set(found)
     np.testing.assert_allclose(after.joint_positions_rad, before.joint_positions_rad, atol=2e-3)
+
+
+def test_a_real_arm_without_limits_fails_before_anything_is_connected(tmp_path: Path, capsys):
+    path = tmp_path / "lab.toml"
+    path.write_text('name = "lab"\n[robot]\ntype = "franka"\nhost = "192.0.2.1"\n')
+    assert main(["check", str(path), "--json"]) == 1
+    (line,) = json.loads(capsys.readouterr().out)
+    assert (line["subject"], line["status"]) == ("configuration", "failed")
+    assert all(f"limits.{name}" in line["found"] for name in ("workspace", "max_tcp_speed_m_s", "watchdog_s"))

@@ -10,7 +10,6 @@ import gymnasium
 import pytest
 import tyro
 
-from robotkit.cli import Command
 from rl.__main__ import ActorOptions, EvalOptions, main, parse_train_options
 from rl.cli_data import DATA_COMMANDS
 from rl.config import TrainConfig
@@ -20,6 +19,7 @@ from rl.offline.record_success import RecordSuccessOptions
 from rl.presets import make_preset
 from rl.record_demos import RecordDemosOptions
 from rl.replay import ReplayOptions
+from robotkit.cli import Command
 from servers.__main__ import Serve
 from tests.end_to_end.runs import ROOT
 

@@ -23,10 +23,11 @@ LIMITS = rk.SafetyLimits(
 
 
 class RecordedRobot(FakeRobot):
-    """Remembers every call that could move it."""
+    """Says that it is real, and remembers every call that could move it."""
 
     def __init__(self, config: FakeRobotConfig, context: rk.CellContext) -> None:
         super().__init__(config, context)
+        self.spec = self.spec.model_copy(update={"is_simulated": False})
         self.commands: list[str] = []
 
     def send(self, command: rk.RobotCommand) -> rk.RobotCommand:
@@ -96,6 +97,22 @@ def test_a_real_arm_without_a_limit_fails(monkeypatch, cell, missing, subject):
     findings = examine(monkeypatch, cell)
     assert failures(findings) == {subject}
     assert f"limits.{missing}" in findings[subject].fix
+
+
+def test_a_real_arm_that_is_said_to_be_unlimited_passes_with_a_word(monkeypatch, cell):
+    cell.limits = rk.SafetyLimits(unlimited=True)
+    findings = examine(monkeypatch, cell)
+    assert not failures(findings)
+    assert "unlimited = true" in findings["workspace"].found
+
+
+def test_a_stop_is_shown_with_its_author_and_cause(monkeypatch, cell):
+    stop = rk.StopRecord(cause="the cable was loose", author="Ada", since_s=0.0)
+    measured = cell.robot.get_state
+    cell.robot.get_state = lambda: measured().model_copy(update={"mode": "stopped", "stop": stop})
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"mode"}
+    assert findings["mode"].found == "stopped by Ada: the cable was loose"
 
 
 def test_a_wrong_load_fails_and_the_remedy_says_by_how_much(monkeypatch, cell):
