@@ -43,12 +43,19 @@ class Estimate:
         return spatial.relative_pose(camera_in_stage, self.board_in_stage)
 
 
-def make_view(sample: HandEyeSample, mount: Mount, lens: Lens) -> View:
-    """A recorded sample in this form."""
+def make_view(sample: HandEyeSample, mount: Mount, lens: Lens) -> View | None:
+    """A recorded sample in this form; None when its corners show no pose."""
     tcp_in_base = sample.tcp_pose_in_base
-    _, rotation, translation = cv2.solvePnP(
-        sample.points_in_board_m, sample.corners_px, lens.matrix, lens.coefficients, flags=cv2.SOLVEPNP_IPPE
-    )
+    if np.linalg.matrix_rank(sample.corners_px - sample.corners_px.mean(axis=0), tol=1.0) < 2:
+        return None
+    try:
+        is_solved, rotation, translation = cv2.solvePnP(
+            sample.points_in_board_m, sample.corners_px, lens.matrix, lens.coefficients, flags=cv2.SOLVEPNP_IPPE
+        )
+    except cv2.error:  # its own checks of degenerate points
+        return None
+    if not (is_solved and np.isfinite(rotation).all() and np.isfinite(translation).all()):
+        return None
     return View(
         carrier_in_stage=tcp_in_base if mount == "tcp" else spatial.inverse(tcp_in_base),
         points_in_board_m=sample.points_in_board_m,

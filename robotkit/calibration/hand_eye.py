@@ -80,7 +80,7 @@ def calibrate_hand_eye(recording: HandEyeRecording) -> HandEye:
         MissingExtra: this build of OpenCV lacks the solvers.
     """
     lens, methods = recording.lens, solvers()
-    views = [make_view(sample, recording.mount, lens) for sample in recording.samples]
+    views = _views(recording)
     _require_samples(views)
     robust = _trimmed(_robust_start(methods, views, lens), views, lens)
     all_rms_px = rms_px(robust, views, lens)
@@ -107,6 +107,16 @@ def calibrate_hand_eye(recording: HandEyeRecording) -> HandEye:
         deviation_m=deviation_m,
         deviation_rad=deviation_rad,
     )
+
+
+def _views(recording: HandEyeRecording) -> list[View]:
+    views = [make_view(sample, recording.mount, recording.lens) for sample in recording.samples]
+    for number, view in enumerate(views, 1):
+        if view is None:
+            raise InvalidConfiguration(
+                f"sample {number} shows no pose of the board: its corners lie in one line or one point; remove it"
+            )
+    return [view for view in views if view is not None]
 
 
 def _robust_start(methods: Mapping[str, Solver], views: Sequence[View], lens: Lens) -> Estimate:

@@ -17,6 +17,7 @@ from robotkit.calibration.cell_file import CellFile
 from robotkit.calibration.recording import load_recording, save_recording
 from robotkit.cli import calibrate, main
 from tests.calibration.test_lens import CHARUCO, assert_is_the_lens, charuco_texture, pictures
+from tests.serving import served
 from tests.support import tag_picture
 from tests.support.calibration_rig import RIGS, recording, rig_cell, tags_in_camera
 
@@ -109,6 +110,24 @@ def test_samples_are_taken_when_a_person_presses_enter_and_nothing_is_commanded(
     assert len(load_recording(kept).samples) == 16
     assert not cell.robot.is_connected
     assert not cell.cameras["front"].is_connected
+
+
+def test_arm_and_camera_are_read_through_a_server_that_commands_nothing(file, monkeypatch):
+    rig = RIGS["tcp"]
+    cell = rig_cell(rig)
+    tags, keys = tags_in_camera(6), iter([""] * 12 + ["q"])
+
+    def press(prompt: str) -> str:
+        cell.robot.guided_pose = rig.tcp_pose_that_shows(next(tags))
+        return next(keys)
+
+    monkeypatch.setattr(builtins, "input", press)
+    with served(cell) as url:
+        arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--mount", "tcp", "--url", url]
+        arguments += ["--board", "tag", "--family", "tag36h11", "--tag-id", "3", "--size-m", "0.06"]
+        monkeypatch.setattr(CellFile, "distortion", lambda self: ())
+        assert main(arguments) == 0
+    assert spatial.distance_between(np.array(tracker_in(file)["camera_pose_in_tcp"]), rig.camera) < 1e-3
 
 
 def test_a_moving_arm_and_a_hidden_board_give_no_sample(file, monkeypatch, capsys):

@@ -133,6 +133,18 @@ def test_a_tag_far_away_is_refused_because_it_determines_too_little():
         calibrate_hand_eye(taken.model_copy(update={"samples": tuple(blurred)}))
 
 
+@pytest.mark.parametrize(
+    "corners", [np.full((4, 2), 100.0), np.array([[0, 0], [10, 0], [20, 0], [30, 0]])], ids=["a point", "a line"]
+)
+def test_corners_that_show_no_pose_are_named(corners):
+    taken = recording(RIGS["tcp"], 10, 0)
+    samples = list(taken.samples)
+    samples[4] = samples[4].model_copy(update={"corners_px": corners.astype(np.float64)})
+    degenerate = taken.model_copy(update={"samples": tuple(samples)})
+    with pytest.raises(rk.InvalidConfiguration, match="sample 5 shows no pose"):
+        calibrate_hand_eye(degenerate)
+
+
 def test_a_build_of_opencv_without_the_solvers_is_named(monkeypatch):
     monkeypatch.delattr(closed_form.cv2, "calibrateHandEye", raising=False)
     with pytest.raises(rk.MissingExtra, match="pip install"):
