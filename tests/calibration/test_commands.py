@@ -231,14 +231,6 @@ def test_pictures_of_a_size_that_the_camera_has_not_are_refused(file, capsys):
     assert file.read_text() == before
 
 
-def test_a_variant_of_another_cell_receives_only_what_differs(tmp_path):
-    path = tmp_path / "variant.toml"
-    path.write_text('base = "fake"  # as there\nname = "variant"\n')
-    file = CellFile(path, "front")
-    assert file.trackers() == []
-    assert file.path == path
-
-
 def test_a_result_that_would_not_validate_leaves_the_file_as_it_is(file):
     opened = CellFile(file, "front")
     opened.set_mount("tcp", np.array([0, 0, 0, 0, 0, 0, 2.0]))
