@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,8 @@ _FUTURE_S = 0.05
 """A stamp may lie this far ahead of a remote cell's clock, which is known to half a round trip."""
 _CLOCK_DRIFT = 0.02
 _PERIOD_S = 0.002
+_FRAMES_MIN, _PATIENCE = 5, 5.0
+"""A camera is watched until that many frames came, at most so many times as long as asked."""
 
 
 def sensor_findings(cell: Workcell, watch_s: float) -> Iterator[Finding]:
@@ -99,8 +103,8 @@ def _camera(cell: Workcell, name: str, camera: BaseCamera, watch_s: float) -> Fi
     subject = f"camera {name}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        frames = list(_frames(cell, camera, watch_s))
-    frame, stamps_s = frames[-1][0], [frame.stamp_s for frame, _ in frames]
+        readings = list(_readings(cell, camera, watch_s))
+    frame = readings[-1].frame
     size = (frame.rgb.shape[1], frame.rgb.shape[0])
     wanted_size = (camera.spec.width_px, camera.spec.height_px)
     if size != wanted_size:
@@ -112,28 +116,54 @@ def _camera(cell: Workcell, name: str, camera: BaseCamera, watch_s: float) -> Fi
         return failed(subject, str(caught[0].message), "see GL below")
     if cell.clock.is_lockstep:
         return passed(subject, f"{size[0]}x{size[1]}; in lock-step it has no rate of its own")
-    age_s, allowed_s = max(0.0, *(age for _, age in frames)), getattr(camera.config, "max_age_s", _AGE_MAX_S)
-    wanted_hz = getattr(camera.config, "rate_hz", None)
-    steps_s = np.diff(np.unique(stamps_s))
-    rate_hz = 1.0 / float(np.median(steps_s)) if len(steps_s) else 0.0
+    age_s = max(0.0, *(reading.now_s - reading.frame.stamp_s for reading in readings))
+    rate_hz, wanted_hz = _rate_hz(readings), getattr(camera.config, "rate_hz", None)
     asked = "" if wanted_hz is None else f" of {wanted_hz:g}"
     found = f"{size[0]}x{size[1]}, {rate_hz:.1f}{asked} frames/s, oldest {1e3 * age_s:.0f} ms"
-    if age_s > allowed_s or not len(steps_s) or (wanted_hz is not None and rate_hz < _RATE_SHARE_MIN * wanted_hz):
+    too_old = age_s > getattr(camera.config, "max_age_s", _AGE_MAX_S)
+    if too_old or rate_hz == 0.0 or (wanted_hz is not None and rate_hz < _RATE_SHARE_MIN * wanted_hz):
         fix = "use another USB socket or a smaller picture, shorten the exposure, or lower rate_hz"
         return failed(subject, found, fix)
     return passed(subject, found)
 
 
-def _frames(cell: Workcell, camera: BaseCamera, watch_s: float) -> Iterator[tuple[Frame, float]]:
-    """Frames of `watch_s` and the age of each when it was read; in lock-step a single one."""
-    end_s = time.monotonic() + watch_s
-    is_first = True
-    while is_first or (not cell.clock.is_lockstep and time.monotonic() < end_s):
+class _Reading(NamedTuple):
+    frame: Frame
+    now_s: float
+    """The cell's clock before the reading."""
+
+
+def _readings(cell: Workcell, camera: BaseCamera, watch_s: float) -> Iterator[_Reading]:
+    """Frames of `watch_s`, longer on a machine that reads few of them; in lock-step a single one."""
+    begin_s, stamps_s = time.monotonic(), set[float]()
+    while True:
         now_s = cell.clock.now_s()
-        frame = camera.read()
-        yield frame, now_s - frame.stamp_s
-        is_first = False
+        reading = _Reading(camera.read(), now_s)
+        stamps_s.add(reading.frame.stamp_s)
+        yield reading
+        passed_s = time.monotonic() - begin_s
+        is_enough = passed_s > watch_s and len(stamps_s) >= _FRAMES_MIN
+        if cell.clock.is_lockstep or is_enough or passed_s > _PATIENCE * watch_s:
+            return
         time.sleep(_PERIOD_S)
+
+
+def _rate_hz(readings: Sequence[_Reading]) -> float:
+    """Frames per second by their stamps, 0 when there is a single one.
+
+    Between two readings that lie far apart this machine itself may have missed a frame; such steps do not count.
+    """
+    steps_s, sure_steps_s, widest_s = [], [], 0.0
+    last_s = readings[0].frame.stamp_s
+    for before, reading in pairwise(readings):
+        widest_s = max(widest_s, reading.now_s - before.now_s)
+        step_s = reading.frame.stamp_s - last_s
+        if step_s > 0.0:
+            steps_s.append(step_s)
+            if widest_s < 0.5 * step_s:
+                sure_steps_s.append(step_s)
+            last_s, widest_s = reading.frame.stamp_s, 0.0
+    return 1.0 / float(np.median(sure_steps_s or steps_s)) if steps_s else 0.0
 
 
 def _tracker(cell: Workcell, name: str, tracker: BasePoseTracker) -> Finding:
