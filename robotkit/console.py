@@ -26,7 +26,8 @@ def exit_status(program: str, run: Callable[[], int]) -> int:
     """Run a command and return its exit status.
 
     An error of robotkit's own tree becomes one sentence on stderr: status 2 when the request was wrong (nothing was
-    touched), else 1. A reader of the output that went away (`| head`) ends the command without a word.
+    touched), else 1; so does an error of the system, such as a full disk. A reader of the output that went away
+    (`| head`) ends the command without a word.
 
     Args:
         program: what the sentence begins with.
@@ -45,5 +46,8 @@ def exit_status(program: str, run: Callable[[], int]) -> int:
     except BrokenPipeError:
         # The interpreter flushes stdout once more when it ends; that must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"{program}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return status

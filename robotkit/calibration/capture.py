@@ -13,7 +13,7 @@ from robotkit import spatial
 from robotkit.calibration.boards import Board, Sighting
 from robotkit.calibration.recording import HandEyeSample
 from robotkit.devices import BaseCamera
-from robotkit.errors import DeviceError, InvalidConfiguration, StaleState
+from robotkit.errors import DeviceError, InvalidConfiguration, RemoteError, StaleState
 from robotkit.schema import Frame
 from robotkit.workcell import Workcell
 
@@ -92,7 +92,7 @@ def capture_samples(cell: Workcell, camera: BaseCamera, board: Board, ask: Ask, 
     while ask(len(samples)):
         try:
             taken = take_sample(cell, camera, board)
-        except DeviceError as error:
+        except (DeviceError, RemoteError) as error:
             taken = error.message
         if isinstance(taken, str):
             say(f"not taken: {taken}")
@@ -107,7 +107,7 @@ def capture_sightings(cell: Workcell, camera: BaseCamera, board: Board, ask: Ask
     while ask(len(sightings)):
         try:
             sighting = find_board(fresh_frame(cell, camera), board)
-        except DeviceError as error:
+        except (DeviceError, RemoteError) as error:
             say(f"not taken: {error.message}")
             continue
         if sighting is None:

@@ -82,7 +82,8 @@ class CellFile:
         Raises:
             InvalidConfiguration: the result would not validate; the file is as it was.
         """
-        handle, name = tempfile.mkstemp(suffix=".toml", prefix=f".{self.path.stem}-", dir=self.path.parent)
+        path = self.path.resolve()  # a link stays a link
+        handle, name = tempfile.mkstemp(suffix=".toml", prefix=f".{path.stem}-", dir=path.parent)
         draft = Path(name)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -91,8 +92,8 @@ class CellFile:
             for kind, refs in ((registry.cameras, config.cameras), (registry.trackers, config.trackers)):
                 for ref in refs.values():
                     kind.validate(ref.type, ref.options)
-            shutil.copymode(self.path, draft)
-            draft.replace(self.path)
+            shutil.copymode(path, draft)
+            draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -86,7 +86,7 @@ class HandEyeCalibration(Calibration):
     samples: Path | None = None
     """Solve these recorded samples again, in place of taking new ones; the mount is the recorded one."""
     save_samples: Path | None = None
-    """Also keep the samples, as JSON."""
+    """Where to keep the samples, as JSON. Left out: beside the workcell file."""
 
     def run(self) -> int:
         """Collect, solve, write."""

@@ -41,7 +41,7 @@ def run(options: CameraCalibration) -> int:
     draw_lens(found, picture)
     say(f"residuals: {picture}")
     if not options.print_only:
-        _write(file, captured, found.lens.distortion)
+        _write(open_file(options), captured, found.lens.distortion)  # again: it may have been edited meanwhile
     return 0
 
 

@@ -13,6 +13,7 @@ from robotkit.calibration.recording import HandEyeRecording, load_recording, sav
 from robotkit.cli.calibrate import HandEyeCalibration
 from robotkit.cli.calibration_session import (
     ask,
+    beside_cell,
     make_board,
     open_file,
     picture_path,
@@ -45,6 +46,7 @@ def run(options: HandEyeCalibration) -> int:
     draw_hand_eye(found, picture)
     say(f"residuals: {picture}")
     if not options.print_only:
+        file = open_file(options)  # again: it may have been edited while samples were taken
         file.set_mount(found.mount, found.camera_pose_in_mount)
         file.save()
         say(f"{file.path}: camera pose written into {', '.join(file.trackers())}")
@@ -61,8 +63,9 @@ def _unambiguous(options: HandEyeCalibration) -> Board:
 
 
 def _capture(options: HandEyeCalibration, file: CellFile, board: Board) -> HandEyeRecording:
-    if options.save_samples is not None:
-        require_writable(options.save_samples)
+    """Take samples and keep them, whatever comes out of them."""
+    kept_in = options.save_samples or beside_cell(options, "samples.json")
+    require_writable(kept_in)
     cell = options.open_cell()
     with connected(cell, options.camera, with_robot=True) as camera:
         intrinsics = camera.spec.intrinsics
@@ -75,9 +78,9 @@ def _capture(options: HandEyeCalibration, file: CellFile, board: Board) -> HandE
     recording = HandEyeRecording(
         mount=options.mount, intrinsics=intrinsics, distortion=file.distortion(), samples=samples
     )
-    if options.save_samples is not None:
-        save_recording(options.save_samples, recording)
-        say(f"samples: {options.save_samples}")
+    if samples:
+        save_recording(kept_in, recording)
+        say(f"samples, for --samples: {kept_in}")
     return recording
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from robotkit.calibration import boards
 from robotkit.calibration.cell_file import CellFile
 from robotkit.cli.calibrate import Calibration
 from robotkit.errors import InvalidConfiguration
+
+_PICTURE_KINDS = (".png", ".pdf", ".svg", ".jpg")
 
 
 def make_board(options: Calibration) -> boards.Board:
@@ -49,13 +52,23 @@ def picture_path(options: Calibration, kind: str) -> Path:
     Raises:
         InvalidConfiguration: nothing can be written there.
     """
-    path = options.picture or options.cell.with_name(f"{options.cell.stem}_{options.camera}_{kind}.png")
+    path = options.picture or beside_cell(options, f"{kind}.png")
+    if path.suffix not in _PICTURE_KINDS:
+        raise InvalidConfiguration(f"{path}: a picture's name ends in one of: {', '.join(_PICTURE_KINDS)}")
     require_writable(path)
     return path
 
 
+def beside_cell(options: Calibration, ending: str) -> Path:
+    """A file beside the workcell file, named after it and the camera."""
+    camera = re.sub(r"[^\w-]+", "_", options.camera)
+    return options.cell.with_name(f"{options.cell.stem}_{camera}_{ending}")
+
+
 def require_writable(path: Path) -> None:
     """Raise `InvalidConfiguration` unless a file can be written at `path`."""
+    if path.is_dir():
+        raise InvalidConfiguration(f"{path} is a folder; give the name of a file")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InvalidConfiguration(f"{path} cannot be written: {str(path.parent)!r} is no folder that you may write to")
 

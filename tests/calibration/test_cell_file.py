@@ -104,3 +104,14 @@ def test_nothing_is_written_before_it_is_saved(tmp_path: Path):
     path.write_text(LAYOUTS["tables"])
     CellFile(path, "front").set_mount("tcp", MOUNTED)
     assert path.read_text() == LAYOUTS["tables"]
+
+
+def test_a_link_stays_a_link(tmp_path: Path):
+    (tmp_path / "real.toml").write_text(LAYOUTS["tables"])
+    link = tmp_path / "lab.toml"
+    link.symlink_to("real.toml")
+    file = CellFile(link, "front")
+    file.set_mount("tcp", MOUNTED)
+    file.save()
+    assert link.is_symlink()
+    assert 'camera_mount = "tcp"' in (tmp_path / "real.toml").read_text()
