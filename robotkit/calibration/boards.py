@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from robotkit.drivers.tag_families import Family
-from robotkit.drivers.tags import DICTIONARIES, TagDetector, corners_in_tag_m
+from robotkit.drivers.tags import DICTIONARIES, TagDetector, corners_in_tag_m, tag_count
 from robotkit.errors import InvalidConfiguration
 
 _MIN_CORNERS = 6
@@ -37,9 +37,17 @@ class Board(ABC):
 
 
 class TagBoard(Board):
-    """A single AprilTag or ArUco marker; `size_m` is the edge of its black square."""
+    """A single AprilTag or ArUco marker; `size_m` is the edge of its black square.
+
+    Raises:
+        InvalidConfiguration: the family has no such tag.
+    """
 
     def __init__(self, family: Family, tag_id: int, size_m: float) -> None:
+        if not 0 <= tag_id < tag_count(family) or size_m <= 0.0:
+            raise InvalidConfiguration(
+                f"a tag of {family} has a number from 0 to {tag_count(family) - 1} and an edge; got {tag_id} and {size_m:g} m"
+            )
         self._detector = TagDetector(family, tag_id)
         self._points_m = corners_in_tag_m(size_m)
 
@@ -70,7 +78,7 @@ class CharucoBoard(Board):
                 f"squares of {square_m:g} m with markers of {marker_m:g} m"
             )
         dictionary = cv2.aruco.getPredefinedDictionary(DICTIONARIES[family])
-        if (columns * rows) // 2 > len(dictionary.bytesList):
+        if (columns * rows) // 2 > tag_count(family):
             raise InvalidConfiguration(f"family {family!r} has too few markers for {columns}x{rows} squares")
         self.board = cv2.aruco.CharucoBoard((columns, rows), square_m, marker_m, dictionary)
         self._detector = cv2.aruco.CharucoDetector(self.board)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from robotkit.calibration.lens import Lens
+from robotkit.drivers.tags import DISTORTION_LENGTHS
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import Array, Intrinsics, Message, Pose
 
@@ -32,6 +33,13 @@ class HandEyeRecording(Message):
     intrinsics: Intrinsics
     distortion: tuple[float, ...] = ()
     samples: tuple[HandEyeSample, ...] = ()
+
+    @field_validator("distortion")
+    @classmethod
+    def _belongs_to_a_lens_model(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(value) not in DISTORTION_LENGTHS:
+            raise ValueError(f"{len(value)} coefficients are not one of {DISTORTION_LENGTHS}")
+        return value
 
     @property
     def lens(self) -> Lens:

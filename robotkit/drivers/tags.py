@@ -19,6 +19,14 @@ DICTIONARIES: dict[str, int] = {
     "original": cv2.aruco.DICT_ARUCO_ORIGINAL,
 }
 
+DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
+"""As many coefficients as OpenCV's lens models have."""
+
+
+def tag_count(family: Family) -> int:
+    """How many tags a family has; their numbers count from 0."""
+    return len(cv2.aruco.getPredefinedDictionary(DICTIONARIES[family]).bytesList)
+
 
 def corners_in_tag_m(size_m: float) -> np.ndarray:
     """The corners (4, 3) of a tag in its own frame, in the order in which they are found.

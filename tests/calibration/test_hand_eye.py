@@ -164,6 +164,7 @@ def test_a_recording_comes_back_as_it_was(tmp_path: Path):
         "[]",
         '{"mount": "wall"}',
         '{"mount": "tcp", "intrinsics": {"fx_px": 1e400, "fy_px": 1, "cx_px": 0, "cy_px": 0}}',
+        '{"mount": "tcp", "intrinsics": {"fx_px": 9, "fy_px": 9, "cx_px": 0, "cy_px": 0}, "distortion": [0.1]}',
     ],
 )
 def test_a_file_that_is_no_recording_is_refused_in_a_sentence(tmp_path: Path, text):

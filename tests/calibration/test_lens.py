@@ -10,7 +10,7 @@ import pytest
 
 import robotkit as rk
 from robotkit import spatial
-from robotkit.calibration.boards import CharucoBoard, Chessboard, Sighting
+from robotkit.calibration.boards import CharucoBoard, Chessboard, Sighting, TagBoard
 from robotkit.calibration.folder import sightings_in_folder
 from robotkit.calibration.lens import calibrate_lens
 from robotkit.drivers.frames import FrameConfig, captured_intrinsics, shape_intrinsics
@@ -122,6 +122,9 @@ def test_a_board_that_is_never_tilted_is_refused():
         (lambda: CharucoBoard(15, 15, 0.03, 0.02, "4x4_50"), "too few markers"),
         (lambda: Chessboard(2, 4, 0.03), "3x3 inner corners"),
         (lambda: Chessboard(6, 4, 0.0), "squares with an edge"),
+        (lambda: TagBoard("tag16h5", 30, 0.05), "from 0 to 29"),
+        (lambda: TagBoard("tag16h5", -1, 0.05), "from 0 to 29"),
+        (lambda: TagBoard("tag16h5", 0, 0.0), "an edge"),
     ],
 )
 def test_a_board_that_cannot_exist_is_refused(make, words):
