@@ -46,7 +46,8 @@ class TagBoard(Board):
     def __init__(self, family: Family, tag_id: int, size_m: float) -> None:
         if not 0 <= tag_id < tag_count(family) or size_m <= 0.0:
             raise InvalidConfiguration(
-                f"a tag of {family} has a number from 0 to {tag_count(family) - 1} and an edge; got {tag_id} and {size_m:g} m"
+                f"a tag of {family} has a number from 0 to {tag_count(family) - 1} and an edge; got {tag_id} and "
+                f"{size_m:g} m"
             )
         self._detector = TagDetector(family, tag_id)
         self._points_m = corners_in_tag_m(size_m)

@@ -21,7 +21,7 @@ from robotkit.schema.arrays import read_only
 
 _IDENTITY = read_only((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
 
-_STATE_PERIOD_S = 0.005
+_STATE_PERIOD_S, _STATE_AGE_MAX_S = 0.005, 0.1
 _SPAN_MARGIN_S = 0.5
 
 
@@ -88,7 +88,7 @@ class AprilTagTracker(BasePoseTracker):
         self._history = _history(config, context)
         self._look = _Look(config, context.cameras[config.camera], self._history)
         # States arrive faster than pictures, and in a thread of their own: looking for a tag takes long.
-        self._states = None if self._history is None else _state_poller(config, context, self._history)
+        self._states = None if self._history is None else _state_poller(context, self._history)
         self._poller = Poller(
             self._look,
             f"tracker {context.name!r}",
@@ -131,9 +131,7 @@ class AprilTagTracker(BasePoseTracker):
         """The pose in the newest frame that showed the tag."""
         self.require_connected()
         if not self.context.clock.is_lockstep:
-            if self._states is not None:
-                self._states.newest()
-            return self._poller.newest()
+            return self._newest()
         if self._history is not None:
             self._history.poll()
         self._look.poll()
@@ -141,6 +139,14 @@ class AprilTagTracker(BasePoseTracker):
         if seen is None or self.context.clock.now_s() - seen.stamp_s > self._options.max_age_s:
             raise StaleState(f"tracker {self.context.name!r}: {self._look.wanted} has to be in sight")
         return seen
+
+    def _newest(self) -> TrackedPose:
+        try:
+            return self._poller.newest()
+        except StaleState:
+            if self._states is not None:
+                self._states.newest()  # where the arm is silent, that is the reason
+            raise
 
 
 class _Look(Source[TrackedPose]):
@@ -217,11 +223,11 @@ def _history(config: AprilTagConfig, context: CellContext) -> PoseHistory | None
     return PoseHistory(context.robot, config.max_age_s + _SPAN_MARGIN_S)
 
 
-def _state_poller(config: AprilTagConfig, context: CellContext, history: PoseHistory) -> Poller[float]:
+def _state_poller(context: CellContext, history: PoseHistory) -> Poller[float]:
     return Poller(
         history,
         f"the arm's pose for tracker {context.name!r}",
-        max_age_s=config.max_age_s,
+        max_age_s=_STATE_AGE_MAX_S,
         period_s=_STATE_PERIOD_S,
         hint="the camera moves with the arm, which has to measure",
     )
