@@ -26,14 +26,19 @@ from robotkit.cli.finding import Finding
 doctor.examine = lambda port: [Finding("läufe", "ok", "grün · 20 °C …", "日本")]
 sys.exit(main(["doctor"]))
 """
-NO_CACHE = """
-import pathlib
-def refuse(*_, **__):
-    raise PermissionError("read-only")
-pathlib.Path.mkdir = refuse
+SIMULATED = """
 import robotkit as rk
 with rk.make_workcell("mujoco-pick-cube") as cell:
     print(cell.get_state().robot.mode)
+"""
+NO_CACHE = """
+import pathlib
+from sims.controllers import compiled
+def refuse(*_, **__):
+    raise PermissionError("read-only")
+compiled._cache_folder.cache_clear()
+pathlib.Path.mkdir = refuse
+print(compiled._cache_folder(), compiled.compiled(lambda x: x + 1.0)(2.0))
 """
 ENCODINGS = ["ascii", "latin-1"]
 
@@ -84,10 +89,11 @@ def test_r10_the_doctor_prints_whatever_it_finds(encoding):
     assert "20" in done.stdout
 
 
-def test_r10_a_simulated_cell_needs_neither_home_nor_a_cache():
-    done = run(HOMELESS + NO_CACHE)
+@pytest.mark.parametrize(("program", "output"), [(SIMULATED, "holding"), (NO_CACHE, "None 3.0")])
+def test_r10_a_simulated_cell_needs_neither_home_nor_a_cache(program, output):
+    done = run(HOMELESS + program)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "holding"
+    assert done.stdout.strip() == output
 
 
 def test_r10_a_reader_that_goes_away_ends_a_command_without_a_word():
