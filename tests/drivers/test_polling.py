@@ -14,11 +14,12 @@ from tests.support.waiting import is_fine, wait_for_error, wait_until
 
 
 class Counter(Source[int]):
-    """Counts its polls; `trouble` is raised, `is_dry` says nothing, `is_locked` does not open."""
+    """Counts its polls; `trouble` is raised, `is_dry` says nothing, `is_locked` does not open, `jam` does not close."""
 
     def __init__(self) -> None:
         self.count = self.opened = self.closed = 0
         self.trouble: Exception | None = None
+        self.jam: Exception | None = None
         self.is_dry = self.is_locked = False
         self.gate = threading.Event()
         self.gate.set()
@@ -39,6 +40,8 @@ class Counter(Source[int]):
 
     def close(self) -> None:
         self.closed += 1
+        if self.jam is not None:
+            raise self.jam
 
 
 class Talker(Counter):
@@ -144,6 +147,95 @@ def test_a_source_that_hangs_is_left_behind_and_not_started_over(source):
     wait_until(lambda: source.closed == 1)
     wait_until(lambda: is_fine(lambda: poller.start(wait_s=1.0), rk.ConnectionFailed))
     poller.stop()
+
+
+def test_a_source_that_cannot_be_closed_is_opened_again(source):
+    poller = poller_of(source)
+    poller.start(wait_s=1.0)
+    source.trouble, source.jam = OSError("pulled out"), OSError("already gone")
+    error = wait_for_error(poller.newest, rk.StaleState, 2.0)
+    assert "pulled out" in str(error)
+    source.trouble = None
+    wait_until(lambda: is_fine(poller.newest, rk.StaleState))
+    poller.stop()
+
+
+def test_a_source_that_neither_opens_nor_closes_says_why_it_does_not_open(source):
+    source.is_locked, source.jam = True, OSError("already gone")
+    with pytest.raises(rk.ConnectionFailed, match="locked"):
+        poller_of(source).start()
+
+
+def test_a_fault_reaches_the_readers_at_once_and_stays_until_there_is_a_reading(source):
+    poller = poller_of(source, max_age_s=60.0)
+    poller.start(wait_s=1.0)
+    source.trouble = rk.DeviceFault("it smokes")
+    error = wait_for_error(poller.newest, rk.DeviceFault)
+    assert error.__cause__ is source.trouble
+    assert "counter: it smokes" in str(error)
+    source.is_locked = True
+    wait_until(lambda: source.opened >= 3)
+    with pytest.raises(rk.DeviceFault, match="it smokes"):
+        poller.newest()
+    source.is_locked, source.trouble = False, None
+    wait_until(lambda: is_fine(poller.newest, rk.DeviceFault))
+    poller.stop()
+
+
+def test_a_fault_in_place_of_the_first_reading_ends_the_start(source):
+    source.trouble = rk.DeviceFault("it smokes")
+    poller = poller_of(source)
+    with pytest.raises(rk.DeviceFault, match="it smokes"):
+        poller.start(wait_s=60.0)
+    assert not poller.is_running
+
+
+def test_what_a_hand_did_before_it_was_unplugged_is_not_handed_out_after(source):
+    poller = poller_of(source, max_age_s=60.0, forgets_on_failure=True)
+    poller.start(wait_s=1.0)
+    source.is_locked, source.trouble = True, OSError("pulled out")
+    error = wait_for_error(poller.newest, rk.StaleState)
+    assert "pulled out" in str(error)
+    source.is_locked, source.trouble = False, None
+    before = source.count
+    wait_until(lambda: is_fine(poller.newest, rk.StaleState))
+    assert poller.newest() > before
+    poller.stop()
+
+
+def test_m12_a_second_start_knows_nothing_of_the_first(source):
+    """No reading, no fault, no first arrival and no stop is left over."""
+    poller = poller_of(source, max_age_s=60.0)
+    poller.start(wait_s=1.0)
+    source.trouble = rk.DeviceFault("it smokes")
+    wait_for_error(poller.newest, rk.DeviceFault)
+    poller.stop()
+    source.trouble, source.is_dry = None, True
+    poller.start()
+    assert not source.stopping.is_set()
+    assert not poller.wait_for_first(0.01)
+    error = wait_for_error(poller.newest, rk.StaleState)
+    assert error.__cause__ is None
+    source.is_dry = False
+    assert poller.wait_for_first(10.0)
+    poller.stop()
+
+
+def test_a_wait_of_the_source_ends_with_the_polling(source):
+    """Or the thread is left behind, and opens the device again after everybody has let it go."""
+    is_waiting, ended = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        is_waiting.set()
+        if source.stopping.wait(60.0):
+            ended.set()
+
+    poller = poller_of(source)
+    poller.start(wait_s=1.0)
+    source.open, source.trouble = wait, OSError("pulled out")
+    assert is_waiting.wait(10.0)
+    poller.stop()
+    assert ended.is_set()
 
 
 def test_retries_back_off(source):
