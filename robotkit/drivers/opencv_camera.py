@@ -72,12 +72,14 @@ class _Capture(Source[Frame]):
         if not is_there:
             self._after_nothing()
             return None
-        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-        return Frame.trusted(stamp_s=self._clock.now_s(), rgb=shape_rgb(rgb, self._options), depth_m=None)
+        stamp_s = self._clock.now_s()
+        rgb = cv2.cvtColor(shape_rgb(bgr, self._options), cv2.COLOR_BGR2RGB)
+        return Frame.trusted(stamp_s=stamp_s, rgb=rgb, depth_m=None)
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.release()
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         config = self._options

@@ -5,6 +5,7 @@ from __future__ import annotations
 from robotkit.devices import BaseCamera, CellContext
 from robotkit.drivers.frames import FrameConfig
 from robotkit.drivers.polling import Poller, Source
+from robotkit.errors import StaleState
 from robotkit.schema import CameraSpec, Frame, Intrinsics
 
 _FIRST_FRAME_S = 5.0
@@ -14,7 +15,8 @@ _FIRST_FRAME_S = 5.0
 class PolledCamera(BaseCamera):
     """A thread reads the camera; `read` hands out a copy of the newest frame and never waits.
 
-    A camera that stops is opened again by the thread; until it is back, `read` raises `StaleState`.
+    A camera that stops is opened again by the thread; until it is back, `read` raises `StaleState`, or `DeviceFault`
+    when it sent pictures that do not fit the spec.
     """
 
     def __init__(self, config: FrameConfig, context: CellContext, source: Source[Frame]) -> None:
@@ -35,6 +37,7 @@ class PolledCamera(BaseCamera):
 
         Raises:
             ConnectionFailed: it does not open, or sends no frame.
+            DeviceFault: its pictures do not fit the spec.
         """
         self._poller.start(wait_s=_FIRST_FRAME_S)
 
@@ -43,9 +46,20 @@ class PolledCamera(BaseCamera):
         self._poller.stop()
 
     def read(self) -> Frame:
-        """A copy of the newest frame."""
+        """A copy of the newest frame.
+
+        Raises:
+            StaleState: it was exposed, or arrived, longer ago than allowed.
+            DeviceFault: the camera sends pictures that do not fit the spec.
+        """
         self.require_connected()
         frame = self._poller.newest()
+        age_s = self.context.clock.now_s() - frame.stamp_s
+        if age_s > self._frames.max_age_s:
+            raise StaleState(
+                f"camera {self.context.name!r}: its newest frame was exposed {age_s:.2f} s ago (allowed: "
+                f"{self._frames.max_age_s:g} s); lower rate_hz, or the load of its bus"
+            )
         depth_m = None if frame.depth_m is None else frame.depth_m.copy()
         return Frame.trusted(stamp_s=frame.stamp_s, rgb=frame.rgb.copy(), depth_m=depth_m)
 
