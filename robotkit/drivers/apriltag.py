@@ -76,6 +76,7 @@ class AprilTagTracker(BasePoseTracker):
             max_age_s=config.max_age_s,
             period_s=config.period_s,
             hint=f"{self._look.wanted} has to be in sight",
+            age_s=lambda seen: context.clock.now_s() - seen.stamp_s,
         )
         self._connected = False
 
@@ -139,6 +140,7 @@ class _Look(Source[TrackedPose]):
                 f"camera {self._options.camera!r} does not know its intrinsics, without which no pose can be measured; "
                 "calibrate it and give its option `intrinsics`"
             )
+        self._frame_s, self.newest = -math.inf, None
         self._camera_matrix = np.array([[lens.fx_px, 0.0, lens.cx_px], [0.0, lens.fy_px, lens.cy_px], [0.0, 0.0, 1.0]])
 
     def poll(self) -> TrackedPose | None:
@@ -149,7 +151,10 @@ class _Look(Source[TrackedPose]):
         corners_px = self._find(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY))
         if corners_px is None:
             return None
-        in_base = spatial.compose(self._options.camera_pose_in_base, self._object_pose_in_camera(corners_px))
+        in_camera = self._object_pose_in_camera(corners_px)
+        if in_camera is None:
+            return None
+        in_base = spatial.compose(self._options.camera_pose_in_base, in_camera)
         self.newest = TrackedPose.trusted(stamp_s=frame.stamp_s, pose_in_base=in_base)
         return self.newest
 
@@ -164,13 +169,15 @@ class _Look(Source[TrackedPose]):
             return None
         return np.asarray(corners[found.index(self._options.tag_id)], dtype=np.float64).reshape(4, 2)
 
-    def _object_pose_in_camera(self, corners_px: np.ndarray) -> np.ndarray:
-        """Perspective-n-point for a square (Collins and Bartoli 2014, IPPE)."""
+    def _object_pose_in_camera(self, corners_px: np.ndarray) -> np.ndarray | None:
+        """Perspective-n-point for a square (Collins and Bartoli 2014, IPPE); None when corners have no solution."""
         half_m = self._options.size_m / 2.0
         square_m = half_m * np.array([[-1, 1, 0], [1, 1, 0], [1, -1, 0], [-1, -1, 0]], dtype=np.float64)
         distortion = np.array(self._options.distortion, dtype=np.float64)
-        _, rotation, translation = cv2.solvePnP(
+        is_solved, rotation, translation = cv2.solvePnP(
             square_m, corners_px, self._camera_matrix, distortion, flags=cv2.SOLVEPNP_IPPE_SQUARE
         )
+        if not (is_solved and np.isfinite(rotation).all() and np.isfinite(translation).all()):
+            return None
         quaternion = spatial.quaternion_from_rotation_vector(rotation.ravel())
         return spatial.compose(spatial.make_pose(translation.ravel(), quaternion), self._object_in_tag)

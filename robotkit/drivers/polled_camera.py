@@ -5,7 +5,6 @@ from __future__ import annotations
 from robotkit.devices import BaseCamera, CellContext
 from robotkit.drivers.frames import FrameConfig
 from robotkit.drivers.polling import Poller, Source
-from robotkit.errors import StaleState
 from robotkit.schema import CameraSpec, Frame, Intrinsics
 
 _FIRST_FRAME_S = 5.0
@@ -23,7 +22,11 @@ class PolledCamera(BaseCamera):
         super().__init__(config, context)
         self._frames = config
         self._poller = Poller(
-            source, f"camera {context.name!r}", max_age_s=config.max_age_s, silence_s=config.silence_s
+            source,
+            f"camera {context.name!r}",
+            max_age_s=config.max_age_s,
+            silence_s=config.silence_s,
+            age_s=lambda frame: context.clock.now_s() - frame.stamp_s,
         )
         self._describe(None)
 
@@ -54,12 +57,6 @@ class PolledCamera(BaseCamera):
         """
         self.require_connected()
         frame = self._poller.newest()
-        age_s = self.context.clock.now_s() - frame.stamp_s
-        if age_s > self._frames.max_age_s:
-            raise StaleState(
-                f"camera {self.context.name!r}: its newest frame was exposed {age_s:.2f} s ago (allowed: "
-                f"{self._frames.max_age_s:g} s); lower rate_hz, or the load of its bus"
-            )
         depth_m = None if frame.depth_m is None else frame.depth_m.copy()
         return Frame.trusted(stamp_s=frame.stamp_s, rgb=frame.rgb.copy(), depth_m=depth_m)
 

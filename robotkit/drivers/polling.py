@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from robotkit.errors import ConnectionFailed, DeviceFault, StaleState
@@ -55,6 +56,7 @@ class Poller(Generic[T]):
         silence_s: without a new reading for this long the source is closed and opened again; infinity never does.
         period_s: pause between two polls, for sources that do not wait by themselves.
         hint: what to do about a reading that is too old.
+        age_s: how old a reading is by its own stamp; it counts when it is more than the time since the arrival.
         forgets_on_failure: a failure ends the newest reading at once, whatever its age: for a hand that steers.
         join_s: how long `stop()` waits for a source that hangs.
     """
@@ -68,6 +70,7 @@ class Poller(Generic[T]):
         silence_s: float = math.inf,
         period_s: float = 0.0,
         hint: str = "it is being reopened, check its cable and power",
+        age_s: Callable[[T], float] | None = None,
         forgets_on_failure: bool = False,
         join_s: float = 3.0,
     ) -> None:
@@ -77,6 +80,7 @@ class Poller(Generic[T]):
         self._silence_s = silence_s
         self._period_s = period_s
         self._hint = hint
+        self._age_s = age_s
         self._forgets_on_failure = forgets_on_failure
         self._join_s = join_s
         self._newest: tuple[float, T] | None = None
@@ -153,6 +157,8 @@ class Poller(Generic[T]):
             raise DeviceFault(f"{self._name}: {fault.message}") from fault
         self._handed_out = newest
         age_s = time.monotonic() - (newest[0] if newest else self._started_s)
+        if newest is not None and self._age_s is not None:
+            age_s = max(age_s, self._age_s(newest[1]))
         is_forgotten = self._forgets_on_failure and error is not None
         if newest is None or is_forgotten or age_s > self._max_age_s:
             raise StaleState(

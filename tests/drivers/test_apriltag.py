@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -91,3 +92,39 @@ def test_what_is_missing_is_said_before_anything_runs():
         trackers.make("apriltag", **OPTIONS)
     with pytest.raises(rk.InvalidConfiguration, match="intrinsics"):
         tracker_on(StillCamera(ManualClock(), lens=None)).connect()
+
+
+def test_a_pose_of_a_picture_that_is_too_old_is_stale_however_late_it_came():
+    camera = StillCamera(rk.RealClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    read = camera.read
+
+    def read_late() -> rk.Frame:
+        frame = read()
+        return frame.model_copy(update={"stamp_s": frame.stamp_s - 0.4})
+
+    with tracker_on(camera, max_age_s=0.3) as tracker:
+        tracker.get_pose()
+        camera.read = read_late
+        wait_for_error(tracker.get_pose, rk.StaleState)
+
+
+def test_m12_a_second_connection_has_not_seen_the_tag():
+    camera = StillCamera(ManualClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    tracker = tracker_on(camera)
+    with tracker:
+        tracker.get_pose()
+    camera.rgb = np.full_like(camera.rgb, 120)
+    with tracker, pytest.raises(rk.StaleState):
+        tracker.get_pose()
+
+
+def test_corners_without_a_solution_are_no_pose(monkeypatch):
+    camera = StillCamera(ManualClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    nan = np.full((3, 1), np.nan)
+    with tracker_on(camera) as tracker:
+        monkeypatch.setattr(cv2, "solvePnP", lambda *arguments, **options: (True, nan, nan))
+        with pytest.raises(rk.StaleState):
+            tracker.get_pose()
