@@ -69,7 +69,7 @@ def test_a_covered_tag_is_stale_after_the_allowed_age_and_comes_back(clock):
         camera.rgb = np.full_like(seen, 120)
         assert tracker.get_pose().stamp_s >= stamp_s
         camera.context.clock.advance(0.35)
-        error = wait_for_error(tracker.get_pose, rk.StaleState, 2.0)
+        error = wait_for_error(tracker.get_pose, rk.StaleState)
         assert "in sight" in str(error)
         camera.rgb = seen
         camera.context.clock.advance(0.05)
@@ -81,7 +81,7 @@ def test_a_camera_that_fails_makes_the_pose_stale_and_is_named():
     camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
     with tracker_on(camera, max_age_s=0.2) as tracker:
         camera.disconnect()
-        error = wait_for_error(tracker.get_pose, rk.StaleState, 2.0)
+        error = wait_for_error(tracker.get_pose, rk.StaleState)
         assert "NotConnected" in str(error)
         camera.connect()
         wait_until(lambda: is_fine(tracker.get_pose, rk.StaleState))

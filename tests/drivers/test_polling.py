@@ -98,7 +98,7 @@ def test_every_error_reaches_the_readers_and_the_source_is_opened_again(source, 
     poller = poller_of(source)
     poller.start(wait_s=10.0)
     source.trouble = trouble
-    error = wait_for_error(poller.newest, rk.StaleState, 2.0)
+    error = wait_for_error(poller.newest, rk.StaleState)
     assert error.__cause__ is trouble
     assert str(trouble) in str(error)
     source.trouble = None
@@ -111,7 +111,7 @@ def test_silence_is_stale_and_after_a_while_a_reason_to_open_again(source):
     poller = poller_of(source, silence_s=0.2)
     poller.start(wait_s=10.0)
     source.is_dry = True
-    wait_for_error(poller.newest, rk.StaleState, 2.0)
+    wait_for_error(poller.newest, rk.StaleState)
     wait_until(lambda: source.opened >= 2)
     source.is_dry = False
     wait_until(lambda: is_fine(poller.newest, rk.StaleState))
@@ -139,7 +139,7 @@ def test_a_source_that_hangs_is_left_behind_and_not_started_over(source):
     poller = poller_of(source, join_s=0.05)
     poller.start(wait_s=10.0)
     source.gate.clear()
-    wait_for_error(poller.newest, rk.StaleState, 2.0)
+    wait_for_error(poller.newest, rk.StaleState)
     poller.stop()
     with pytest.raises(rk.ConnectionFailed, match="still hangs"):
         poller.start()
@@ -153,7 +153,7 @@ def test_a_source_that_cannot_be_closed_is_opened_again(source):
     poller = poller_of(source)
     poller.start(wait_s=10.0)
     source.trouble, source.jam = OSError("pulled out"), OSError("already gone")
-    error = wait_for_error(poller.newest, rk.StaleState, 2.0)
+    error = wait_for_error(poller.newest, rk.StaleState)
     assert "pulled out" in str(error)
     source.trouble = None
     wait_until(lambda: is_fine(poller.newest, rk.StaleState))

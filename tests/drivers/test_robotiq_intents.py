@@ -11,7 +11,7 @@ import robotkit as rk
 from robotkit.registry import grippers
 from tests.drivers.test_robotiq import FAST, TRANSPORTS, gripper_on, wait_for_rest
 from tests.support.robotiq_emulator import RobotiqEmulator
-from tests.support.waiting import is_fine, wait_for_error, wait_until
+from tests.support.waiting import wait_for_error, wait_until
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -19,8 +19,7 @@ from tests.support.waiting import is_fine, wait_for_error, wait_until
 @pytest.mark.parametrize("count", [1, 3, 60])
 def test_f3_a_busy_gripper_is_asked_again(transport, trouble, count):
     """Sixty refusals outlast the time that one answer may take: then the line is opened again, with the target."""
-    patient = {"command_timeout_s": 10.0, "max_age_s": 60.0}
-    with RobotiqEmulator(transport, **FAST) as emulator, gripper_on(emulator, **patient) as gripper:
+    with RobotiqEmulator(transport, **FAST) as emulator, gripper_on(emulator, timeout_s=0.2) as gripper:
         for _ in range(3 if count == 1 else 1):
             setattr(emulator, trouble, count)
             gripper.close()
@@ -30,18 +29,17 @@ def test_f3_a_busy_gripper_is_asked_again(transport, trouble, count):
 
 
 def test_f3_a_target_survives_a_line_that_breaks_under_it():
-    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator, command_timeout_s=10.0) as gripper:
+    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator) as gripper:
         emulator.is_frozen = True
         gripper.close()
         emulator.unplug()
         emulator.is_frozen = False
         emulator.plug()
-        wait_until(lambda: is_fine(gripper.get_state, rk.StaleState) and not gripper.get_state().is_moving)
-        assert (gripper.get_state().position, emulator.model.outputs[1]) == (0.0, 255)
+        assert (wait_for_rest(gripper).position, emulator.model.outputs[1]) == (0.0, 255)
 
 
 def test_f3_a_reset_survives_a_line_that_breaks_under_it():
-    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator, command_timeout_s=10.0) as gripper:
+    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator) as gripper:
         gripper.close()
         wait_for_rest(gripper)
         emulator.model.fault = 0x0E
@@ -52,7 +50,7 @@ def test_f3_a_reset_survives_a_line_that_breaks_under_it():
 
 
 def test_f3_a_target_that_is_not_taken_in_time_is_never_sent_and_is_reported_until_the_next():
-    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator, command_timeout_s=0.3, max_age_s=60.0) as gripper:
+    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator, command_timeout_s=0.3) as gripper:
         writes = emulator.model.writes
         emulator.busy_writes = 10**6
         gripper.close()
@@ -108,7 +106,7 @@ def test_p4_another_master_opens_and_the_next_close_is_sent():
 
 
 def test_p4_one_lost_reply_does_not_lose_the_target():
-    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator, command_timeout_s=10.0) as gripper:
+    with RobotiqEmulator(**FAST) as emulator, gripper_on(emulator) as gripper:
         emulator.lost_writes = 1
         gripper.close()
         assert wait_for_rest(gripper).position == 0.0

@@ -21,6 +21,8 @@ RTU_OUT, RTU_IN = 0x03E8, 0x07D0
 UNIT = 9
 MM_PER_COUNT = 0.39
 RAW_OPEN, RAW_CLOSED = 3.0, 230.0
+PATIENT = {"timeout_s": 0.5, "max_age_s": 30.0, "command_timeout_s": 10.0}
+"""Options of a driver whose deadlines a busy machine does not reach."""
 
 
 class GripperModel:
