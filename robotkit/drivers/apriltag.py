@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from robotkit import spatial
 from robotkit.devices import BaseCamera, BasePoseTracker, CellContext
@@ -29,6 +29,8 @@ _DICTIONARIES: dict[str, int] = {
     "6x6_250": cv2.aruco.DICT_6X6_250,
     "original": cv2.aruco.DICT_ARUCO_ORIGINAL,
 }
+_DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
+"""As many coefficients as OpenCV's lens models have."""
 _IDENTITY = read_only((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
 
 
@@ -51,6 +53,15 @@ class AprilTagConfig(PluginConfig):
     """Pause between two looks at the camera."""
     max_age_s: float = Field(0.5, gt=0.0)
     """A pose that was seen longer ago raises StaleState."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        tags = len(cv2.aruco.getPredefinedDictionary(_DICTIONARIES[self.family]).bytesList)
+        if self.tag_id >= tags:
+            raise ValueError(f"tag_id {self.tag_id} is not in {self.family}, whose tags are 0 to {tags - 1}")
+        if len(self.distortion) not in _DISTORTION_LENGTHS:
+            raise ValueError(f"distortion has {len(self.distortion)} coefficients, not one of {_DISTORTION_LENGTHS}")
+        return self
 
 
 class AprilTagTracker(BasePoseTracker):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 from pydantic import Field
@@ -20,7 +21,7 @@ from robotkit.schema import Frame, Intrinsics
 class OpenCvCameraConfig(FrameConfig):
     """Options of a camera that OpenCV can open."""
 
-    device: int | str = 0
+    device: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)] = 0
     """A camera's number or path ("/dev/v4l/by-id/..." survives another socket), a URL, or a video file (repeated)."""
     pixel_format: str | None = Field(None, min_length=4, max_length=4)
     """Four letters such as "MJPG": many USB cameras reach their full rate only compressed."""

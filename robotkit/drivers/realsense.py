@@ -27,7 +27,7 @@ _RESET_TIMEOUT_S = 10.0
 class RealSenseConfig(FrameConfig):
     """Options of a RealSense camera."""
 
-    serial: str | None = None
+    serial: str | None = Field(None, min_length=1)
     """Serial number, as `rs-enumerate-devices -s` prints it; None takes the only camera, and refuses several."""
     recording: Path | None = None
     """Play this recording (.db3) in place of a camera."""

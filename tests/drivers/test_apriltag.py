@@ -128,3 +128,12 @@ def test_corners_without_a_solution_are_no_pose(monkeypatch):
         monkeypatch.setattr(cv2, "solvePnP", lambda *arguments, **options: (True, nan, nan))
         with pytest.raises(rk.StaleState):
             tracker.get_pose()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("tag_id", 587, "0 to 586"), ("distortion", (0.1, 0.2, 0.3), "3 coefficients"), ("size_m", 0.0, "size_m")],
+)
+def test_p1_what_can_never_be_found_is_refused(option, value, words):
+    with pytest.raises(rk.InvalidConfiguration, match=words):
+        trackers.validate("apriltag", OPTIONS | {option: value})

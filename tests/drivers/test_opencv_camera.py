@@ -156,3 +156,10 @@ def test_p17_a_first_picture_of_another_size_ends_the_connecting(monkeypatch):
     monkeypatch.setattr(Capture, "picture", np.zeros((24, 32, 3), np.uint8))
     with pytest.raises(rk.DeviceFault, match="delivers 32x24x3 uint8 now"):
         cameras.make("opencv", **SIZE).connect()
+
+
+@pytest.mark.parametrize(("name", "option"), [("opencv", {"device": -1}), ("opencv", {"device": ""}),
+                                              ("realsense", {"serial": ""})])  # fmt: skip
+def test_p1_a_camera_that_no_one_can_have_is_refused(name, option):
+    with pytest.raises(rk.InvalidConfiguration, match=next(iter(option))):
+        cameras.validate(name, option)

@@ -262,3 +262,10 @@ def test_in_the_background_keys_and_terminal_are_left_to_the_others(terminal, mo
     assert termios.tcgetattr(shown) == taken, "changed from behind it would stop this process"
     with pytest.raises(rk.ConnectionFailed, match="foreground"):
         teleops.make("keyboard", terminal=os.ttyname(shown)).connect()
+
+
+@pytest.mark.parametrize("name", ["gamepad", "spacemouse", "keyboard"])
+@pytest.mark.parametrize("deadband", [-0.1, 1.0, float("nan")])
+def test_p1_a_deadband_that_hides_the_hand_is_refused(name, deadband):
+    with pytest.raises(rk.InvalidConfiguration, match="deadband"):
+        teleops.validate(name, {"deadband": deadband})

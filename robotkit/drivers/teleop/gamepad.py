@@ -8,6 +8,7 @@ from typing import Any
 import evdev
 import numpy as np
 from evdev import ecodes
+from pydantic import Field
 
 from robotkit.clock import Clock
 from robotkit.devices import CellContext
@@ -22,7 +23,7 @@ from robotkit.schema import TeleopReading
 class GamepadConfig(OperatorConfig):
     """Options of a gamepad."""
 
-    deadband: float = 0.1
+    deadband: float = Field(0.1, ge=0.0, lt=1.0)
     device: str | None = None
     """Path such as "/dev/input/by-id/...-event-joystick"; None takes the only gamepad."""
 
