@@ -206,6 +206,11 @@ def test_a_spacemouse_that_comes_back_has_forgotten_its_deflection():
         assert not mouse.read().is_active
 
 
+def test_a_device_without_a_stick_is_no_gamepad():
+    with pytest.raises(rk.ConnectionFailed, match="no stick"):
+        pad_on(FakePad({})).connect()
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """The keyboard's end of a terminal, and the other one."""
@@ -228,6 +233,15 @@ def test_keys_are_taken_when_they_are_typed_and_not_when_somebody_asks(terminal)
         wait_until(lambda: not hand._poller.newest().is_active)
         assert untaken(shown) == 0
         assert not hand.read().is_active
+
+
+@pytest.mark.parametrize("sequence", [b"\x1b[A", b"\x1b[D", b"\x1bOA", b"\x1bOD", b"\x1b[1;5D", b"\x1b[3~", b"\x1bw"])
+def test_the_letters_of_arrow_and_function_keys_steer_nothing(terminal, sequence):
+    keys, shown = terminal
+    with teleops.make("keyboard", terminal=os.ttyname(shown), hold_s=2.0) as hand:
+        os.write(keys, sequence + b" ")
+        wait_until(lambda: hand.read().buttons == (True, False))
+        assert not hand.read().twist.any()
 
 
 def test_a_terminal_that_a_shell_had_in_between_gives_keys_again(terminal):

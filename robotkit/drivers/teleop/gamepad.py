@@ -74,6 +74,8 @@ class _Pad(Source[TeleopReading]):
             self._read_state()
         except OSError as error:
             raise ConnectionFailed(f"the gamepad does not open: {error}; is this user in the group input?") from error
+        if not {ecodes.ABS_X, ecodes.ABS_Y} <= axes.keys():
+            raise ConnectionFailed(f"{self._options.device} has no stick; set the option `device` to that of a gamepad")
 
     def poll(self) -> TeleopReading:
         try:

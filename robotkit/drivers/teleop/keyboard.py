@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import termios
 import time
 import tty
@@ -27,6 +28,8 @@ KEYS: dict[str, tuple[int, int]] = {
 """Axis (forward, left, up, and about them) and sign."""
 BUTTONS = " \n"
 """Space is button 0, Enter is button 1."""
+_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
+"""What arrow and function keys send (ECMA-48, and SS3 of a VT100); its letters are no keys."""
 _LOCAL_MODES = 3
 """Place of the local modes in what `tcgetattr` returns."""
 
@@ -119,7 +122,7 @@ class _Keys(Source[TeleopReading]):
             raise StaleState(f"the terminal {self._options.terminal} is gone: {error}") from error
         if not typed:
             raise StaleState(f"the terminal {self._options.terminal} was closed")
-        return typed.decode(errors="ignore").lower()
+        return _SEQUENCE.sub("", typed.decode(errors="ignore")).lower()
 
 
 def _is_in_background(terminal: int) -> bool:
