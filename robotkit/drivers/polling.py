@@ -120,16 +120,26 @@ class Poller(Generic[T]):
         try:
             self._source.open()
             thread.start()
-        except Exception:
+        except BaseException:  # an interrupted caller leaves nothing open either
             self._close()
             raise
         self._thread = thread
-        if wait_s > 0.0 and not self.wait_for_first(wait_s):
-            error, fault = self._error, self._fault
+        if wait_s > 0.0:
+            self._await_first(wait_s)
+
+    def _await_first(self, wait_s: float) -> None:
+        try:
+            is_there = self.wait_for_first(wait_s)
+        except BaseException:
             self.stop()
-            if fault is not None:
-                raise DeviceFault(fault.message) from fault
-            raise ConnectionFailed(f"{self._name} opened, but sent nothing in {wait_s:g} s{_because(error)}") from error
+            raise
+        if is_there:
+            return
+        error, fault = self._error, self._fault
+        self.stop()
+        if fault is not None:
+            raise DeviceFault(fault.message) from fault
+        raise ConnectionFailed(f"{self._name} opened, but sent nothing in {wait_s:g} s{_because(error)}") from error
 
     def wait_for_first(self, wait_s: float) -> bool:
         """Wait until there is a first reading; False when none came in `wait_s`, or a fault came in its place."""

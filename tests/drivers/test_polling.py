@@ -230,6 +230,23 @@ def test_m12_a_second_start_knows_nothing_of_the_first(source):
     poller.stop()
 
 
+def test_an_interrupted_start_leaves_nothing_open(source, monkeypatch):
+    poller = poller_of(source)
+
+    def interrupt(*arguments: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(poller, "wait_for_first", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            poller.start(wait_s=10.0)
+    assert (poller.is_running, source.closed) == (False, 1)
+    monkeypatch.setattr(source, "open", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        poller.start(wait_s=10.0)
+    assert (poller.is_running, source.closed) == (False, 2)
+
+
 def test_a_wait_of_the_source_ends_with_the_polling(source):
     """Or the thread is left behind, and opens the device again after everybody has let it go."""
     is_waiting, ended = threading.Event(), threading.Event()
