@@ -66,7 +66,7 @@ class RobotiqGripper(BaseGripperServer):
         try:
             self.activate()
             self._wait_until_ready()
-        except Exception:
+        except BaseException:  # an interrupted caller leaves no thread behind either
             self._poller.stop()
             raise
 
@@ -106,7 +106,7 @@ class RobotiqGripper(BaseGripperServer):
             target_position=self._normalised(target.raw if is_unconfirmed else inputs.requested_position),
             width_m=position * self.spec.width_max_m,
             is_moving=is_pending or (inputs.goes_to and inputs.contact == 0),
-            is_grasping=not is_pending and inputs.contact in (1, 2),
+            is_grasping=not is_pending and inputs.is_holding,
             raw=float(inputs.position),
         )
 

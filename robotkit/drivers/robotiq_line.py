@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,6 +16,8 @@ from robotkit.drivers.robotiq_registers import OPEN, Inputs, Outputs
 
 Phase = Literal["idle", "clearing", "activating", "failed"]
 BUSY: tuple[Phase, ...] = ("clearing", "activating")
+_CLEARED_S = 0.1
+"""A controller between line and gripper may echo at once, and look at its registers only every 50 ms."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class RobotiqLine(Source[Reading]):
 
     Args:
         config: how the gripper is reached, and the deadlines.
-        now_s: tells the time of the cell's clock.
+        now_s: tells the time of the cell's clock, for the stamps; deadlines are the wall's.
     """
 
     def __init__(self, config: RobotiqConfig, now_s: Callable[[], float]) -> None:
@@ -65,6 +68,7 @@ class RobotiqLine(Source[Reading]):
             self._lost: str | None = None
             self._phase: Phase = "idle"
             self._phase_until_s = 0.0
+            self._cleared_s: float | None = None
             self._written: Outputs | None = None
 
     @property
@@ -92,7 +96,8 @@ class RobotiqLine(Source[Reading]):
         with self._changed:
             self._lost = None
             self._give_up("the gripper was activated again before")
-            self._phase, self._phase_until_s = "clearing", self._now_s() + self._options.activation_timeout_s
+            self._phase, self._phase_until_s = "clearing", time.monotonic() + self._options.activation_timeout_s
+            self._cleared_s = None
             if raw is not None:
                 self._accept(raw)
 
@@ -137,11 +142,17 @@ class RobotiqLine(Source[Reading]):
         Until then the gripper would miss that it was cleared (ros-industrial/robotiq, issue 202).
         """
         with self._changed:
-            if self._phase == "clearing" and not inputs.is_activated and inputs.activation == 0:
-                self._phase = "activating"
+            now_s = time.monotonic()
+            if self._phase == "clearing":
+                if inputs.is_activated or inputs.activation != 0:
+                    self._cleared_s = None
+                elif self._cleared_s is None:
+                    self._cleared_s = now_s
+                elif now_s - self._cleared_s > _CLEARED_S:
+                    self._phase = "activating"
             elif self._phase == "activating" and inputs.is_ready:
                 self._phase = "idle"
-                self._target = replace(self._target, until_s=self._now_s() + self._options.command_timeout_s)
+                self._target = replace(self._target, until_s=now_s + self._options.command_timeout_s)
 
     def _pursue(self, inputs: Inputs) -> Inputs:
         """Send the newest target unless the status confirms it already; returns the newest status."""
@@ -166,7 +177,7 @@ class RobotiqLine(Source[Reading]):
     def _expire(self) -> None:
         """End what has taken longer than its deadline."""
         with self._changed:
-            now_s = self._now_s()
+            now_s = time.monotonic()
             if self.is_busy and now_s > self._phase_until_s:
                 self._phase = "failed"
                 self._give_up("the gripper did not become ready")
@@ -174,7 +185,7 @@ class RobotiqLine(Source[Reading]):
                 self._give_up(f"the gripper did not confirm it within {self._options.command_timeout_s:g} s")
 
     def _accept(self, raw: int) -> None:
-        number, until_s = self._target.number + 1, self._now_s() + self._options.command_timeout_s
+        number, until_s = self._target.number + 1, time.monotonic() + self._options.command_timeout_s
         self._target, self._lost = Target(number, raw, until_s), None
 
     def _give_up(self, why: str) -> None:

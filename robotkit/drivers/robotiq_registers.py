@@ -88,6 +88,12 @@ class Inputs:
         """Activated, and free of faults that need a reset."""
         return self.is_activated and self.activation == ACTIVATED and self.fault < FIRST_REAL_FAULT
 
+    @property
+    def is_holding(self) -> bool:
+        """Stopped on something on the way to the requested position; gOBJ may still tell of the way before."""
+        is_closing_stopped = self.contact == 2 and self.requested_position >= self.position
+        return is_closing_stopped or (self.contact == 1 and self.requested_position <= self.position)
+
     def confirms(self, outputs: Outputs) -> bool:
         """True when the gripper echoes these outputs as far as it echoes any: gACT, gGTO and gPR."""
         echo = (self.is_activated, self.goes_to, self.requested_position)

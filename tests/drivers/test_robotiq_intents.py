@@ -9,7 +9,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.registry import grippers
-from tests.drivers.test_robotiq import FAST, TRANSPORTS, gripper_on, wait_for_rest
+from tests.drivers.test_robotiq import FAST, TRANSPORTS, gripper_on, wait_for_rest, wait_for_state
 from tests.support.robotiq_emulator import RobotiqEmulator
 from tests.support.waiting import wait_for_error, wait_until
 
@@ -132,6 +132,17 @@ def test_p5_a_reset_waits_until_the_controller_has_seen_it(transport):
             assert wait_for_rest(gripper).position > 0.94
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_p5_a_controller_that_echoes_before_it_looks_is_given_the_time(transport):
+    slow = RobotiqEmulator(transport, sample_s=0.05, echoes_at_once=True, **FAST)
+    with slow as emulator, gripper_on(emulator) as gripper:
+        for _ in range(5):
+            emulator.model.emergency_stop()
+            wait_for_error(gripper.get_state, rk.DeviceFault)
+            gripper.reset()
+            assert wait_for_rest(gripper).position > 0.94
+
+
 def test_an_activation_under_way_is_not_started_again():
     with RobotiqEmulator(activation_s=0.3) as emulator, gripper_on(emulator, activate_on_connect=False) as gripper:
         gripper.activate()
@@ -168,3 +179,15 @@ def test_m12_a_second_connection_knows_nothing_of_the_first():
             wait_until(lambda: gripper._poller.newest().stamp_s > before_s)
             state = gripper.get_state()
             assert (state.is_moving, state.target_position, emulator.model.writes) == (False, 1.0, writes)
+
+
+def test_m12_what_a_slow_controller_still_tells_of_the_grasp_before_does_not_count():
+    slow = RobotiqEmulator(object_mm=30.0, sample_s=0.1, echoes_at_once=True, **FAST)
+    with slow as emulator, gripper_on(emulator) as gripper:
+        for _ in range(5):
+            gripper.close()
+            wait_for_state(gripper, lambda state: state.is_grasping)
+            gripper.open()
+            states: list[rk.GripperState] = []
+            wait_for_state(gripper, lambda state, states=states: states.append(state) or state.position == 1.0)
+            assert not any(state.is_grasping for state in states)

@@ -28,7 +28,8 @@ PATIENT = {"timeout_s": 0.5, "max_age_s": 30.0, "command_timeout_s": 10.0}
 class GripperModel:
     """Registers and dynamics, advanced to the wall's time by each access. Counts: 0 open to 255 closed.
 
-    With `sample_s` the gripper's controller sees, and echoes, what was written to it only at every so many seconds.
+    With `sample_s` the controller sees what was written to it only every so many seconds. It echoes what it has seen,
+    or `echoes_at_once`.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class GripperModel:
         activation_s: float = 0.1,
         speed_mm_s: float = 150.0,
         sample_s: float = 0.0,
+        echoes_at_once: bool = False,
     ) -> None:
         self.object_mm = object_mm
         self.sample_s = sample_s
+        self.echoes_at_once = echoes_at_once
         self.speed_mm_s = speed_mm_s
         self.activation_s = activation_s
         self.blocked = False
@@ -71,9 +74,9 @@ class GripperModel:
 
     def inputs(self) -> list[int]:
         self.advance()
-        action = self.outputs[0] >> 8
-        status = action & 0x09 | self.activation << 4 | self.contact << 6
-        return [status << 8, self.fault << 8 | self.outputs[1] & 0xFF, round(self.position) << 8 | self.current]
+        echo = self.received if self.echoes_at_once else self.outputs
+        status = echo[0] >> 8 & 0x09 | self.activation << 4 | self.contact << 6
+        return [status << 8, self.fault << 8 | echo[1] & 0xFF, round(self.position) << 8 | self.current]
 
     def advance(self) -> None:
         now_s = time.monotonic()
