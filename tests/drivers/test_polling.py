@@ -212,6 +212,14 @@ def test_a_reading_that_is_old_when_it_arrives_is_stale(source):
     poller.stop()
 
 
+def test_a_reading_with_a_stamp_of_the_future_grows_old_all_the_same(source):
+    poller = Poller(source, "counter", max_age_s=0.1, period_s=0.002, age_s=lambda reading: -60.0)
+    poller.start(wait_s=10.0)
+    source.is_dry = True
+    wait_for_error(poller.newest, rk.StaleState)
+    poller.stop()
+
+
 def test_m12_a_second_start_knows_nothing_of_the_first(source):
     """No reading, no fault, no first arrival and no stop is left over."""
     poller = poller_of(source, max_age_s=60.0)

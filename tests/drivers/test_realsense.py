@@ -106,6 +106,7 @@ def test_p10_the_only_camera_stays_the_one_that_is_opened_and_reset(monkeypatch)
     bus = FakeBus(first)
     monkeypatch.setattr(realsense, "rs", bus)
     with cameras.make("realsense", **SIZE, max_age_s=0.3, silence_s=0.1) as camera:
+        camera.connect()
         bus.cameras.append(second)
         first.is_stuck = True
         wait_for_error(camera.read, rk.StaleState)
@@ -175,6 +176,21 @@ def test_a_frame_is_stamped_when_it_was_exposed(monkeypatch):
         assert frame.stamp_s < after_s - 0.19
         late.latency_s = 0.0
         wait_until(lambda: camera.read().stamp_s > after_s)
+
+
+def test_m12_a_camera_that_starts_again_starts_its_clock_again(monkeypatch):
+    restarted = FakeCamera("0815")
+    restarted.domain = rs.timestamp_domain.hardware_clock
+    monkeypatch.setattr(realsense, "rs", FakeBus(restarted))
+    with cameras.make("realsense", **SIZE, max_age_s=0.3, silence_s=0.1) as camera:
+        camera.read()
+        restarted.is_stuck = True
+        wait_for_error(camera.read, rk.StaleState)
+        restarted.behind_s = 0.2
+        silent_until_s = time.monotonic()
+        restarted.is_stuck = False
+        wait_until(lambda: is_fine(camera.read, rk.StaleState))
+        assert camera.read().stamp_s >= silent_until_s
 
 
 def test_a_frame_that_was_exposed_too_long_ago_is_stale_when_it_arrives(monkeypatch):

@@ -56,8 +56,18 @@ def test_p2_a_packet_with_a_hole_does_not_count_and_the_next_one_does():
         pad.happen(ecodes.EV_KEY, ecodes.BTN_SOUTH, 1)
         wait_until(lambda: hand.read().buttons == (True, False, False, False))
         assert not hand.read().twist.any()
+        asked = pad.asked
         pad.happen(*UP)
         wait_until(lambda: hand.read().twist[0] == pytest.approx(1.0))
+        assert pad.asked == asked, "the gap is over: events tell the state again"
+
+
+def test_p2_a_gap_without_an_end_is_seen_too():
+    pad = FakePad()
+    with pad_on(pad) as hand:
+        pad.miss(*EAST)
+        pad.send(DROPPED)
+        wait_until(lambda: hand.read().is_active)
 
 
 def test_p2_what_is_held_at_the_opening_is_held():
@@ -232,6 +242,16 @@ def test_keys_are_taken_when_they_are_typed_and_not_when_somebody_asks(terminal)
         wait_until(lambda: hand._poller.newest().is_active)
         wait_until(lambda: not hand._poller.newest().is_active)
         assert untaken(shown) == 0
+        assert not hand.read().is_active
+
+
+def test_m12_a_second_connection_to_the_keyboard_has_no_key_held(terminal):
+    keys, shown = terminal
+    hand = teleops.make("keyboard", terminal=os.ttyname(shown), hold_s=2.0)
+    with hand:
+        os.write(keys, b"w")
+        wait_until(lambda: hand.read().is_active)
+    with hand:
         assert not hand.read().is_active
 
 

@@ -102,7 +102,7 @@ class FakePad:
         self.keys = keys
         self.pressed: set[int] = set()
         self.is_gone = False
-        self.opened = self.closed = 0
+        self.opened = self.closed = self.asked = 0
         self.path, self.name = "/dev/input/event7", "Fake pad"
 
     def open(self) -> FakePad:
@@ -124,6 +124,7 @@ class FakePad:
 
     def active_keys(self) -> list[int]:
         """The buttons that are down now."""
+        self.asked += 1
         return sorted(self.pressed)
 
     def read(self) -> list[InputEvent]:

@@ -19,12 +19,16 @@ class FakeCamera:
         serial: None for a device whose `get_info` raises.
         cures: one that is stuck sends frames again after so many resets by hardware.
         latency_s: how long before its arrival a frame was exposed.
+
+    `domain` names the clock that stamps its frames, `behind_s` is how far that is behind the host's.
     """
 
     def __init__(self, serial: str | None, cures: int = 0, latency_s: float = 0.0) -> None:
         self.serial, self.cures, self.latency_s = serial, cures, latency_s
         self.resets, self.starts, self.is_stuck = 0, 0, False
         self.size_px = (WIDTH, HEIGHT)
+        self.domain = rs.timestamp_domain.global_time
+        self.behind_s = 0.0
         self.options: dict[object, float] = {}
 
     def get_info(self, what: object) -> str:
@@ -64,10 +68,13 @@ class FakeCamera:
         return self
 
     def get_color_frame(self) -> FakeFrame:
-        return FakeFrame(np.zeros((*self.size_px[::-1], 3), np.uint8), time.time() - self.latency_s)
+        return self._frame(np.zeros((*self.size_px[::-1], 3), np.uint8))
 
     def get_depth_frame(self) -> FakeFrame:
-        return FakeFrame(np.zeros(self.size_px[::-1], np.uint16), time.time() - self.latency_s)
+        return self._frame(np.zeros(self.size_px[::-1], np.uint16))
+
+    def _frame(self, pixels: np.ndarray) -> FakeFrame:
+        return FakeFrame(pixels, time.time() - self.latency_s - self.behind_s, self.domain)
 
 
 class FakeFrame:

@@ -75,7 +75,6 @@ class _Puck(Source[TeleopReading]):
         self._reported_s = -math.inf
 
     def open(self) -> None:
-        self._report_time = self._reported_s = -math.inf
         try:
             self._device = self._open_device()
         except (RuntimeError, ValueError, OSError) as error:
