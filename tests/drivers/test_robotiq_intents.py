@@ -153,6 +153,29 @@ def test_an_activation_under_way_is_not_started_again():
         assert emulator.model.writes == writes
 
 
+def test_f3_an_activation_survives_a_line_and_a_supply_that_break_under_it():
+    options = {"activate_on_connect": False, "activation_timeout_s": 60.0}
+    with RobotiqEmulator(activation_s=0.5) as emulator, gripper_on(emulator, **options) as gripper:
+        gripper.activate()
+        wait_until(lambda: gripper._poller.newest().inputs.activation == 1)
+        emulator.unplug()
+        emulator.model.power_cycle()
+        emulator.plug()
+        assert wait_for_rest(gripper).position > 0.94
+
+
+def test_f3_the_deadline_of_a_target_begins_when_the_gripper_is_ready():
+    with RobotiqEmulator(activation_s=0.5, speed_mm_s=600.0) as emulator, gripper_on(emulator) as ready:
+        ready.close()
+        wait_for_rest(ready)
+        emulator.model.emergency_stop()
+        options = {"activate_on_connect": False, "command_timeout_s": 0.2}
+        with gripper_on(emulator, **options) as gripper:
+            gripper.reset()
+            assert wait_for_rest(gripper).position > 0.94
+            assert emulator.model.received[0] == 0x0900, "the target was sent"
+
+
 def test_m12_what_opens_does_not_grasp():
     with RobotiqEmulator(object_mm=30.0, **FAST) as emulator, gripper_on(emulator) as gripper:
         for _ in range(5):
