@@ -164,18 +164,6 @@ def test_f3_an_activation_survives_a_line_and_a_supply_that_break_under_it():
         assert wait_for_rest(gripper).position > 0.94
 
 
-def test_f3_the_deadline_of_a_target_begins_when_the_gripper_is_ready():
-    with RobotiqEmulator(activation_s=0.5, speed_mm_s=600.0) as emulator, gripper_on(emulator) as ready:
-        ready.close()
-        wait_for_rest(ready)
-        emulator.model.emergency_stop()
-        options = {"activate_on_connect": False, "command_timeout_s": 0.2}
-        with gripper_on(emulator, **options) as gripper:
-            gripper.reset()
-            assert wait_for_rest(gripper).position > 0.94
-            assert emulator.model.received[0] == 0x0900, "the target was sent"
-
-
 def test_m12_what_opens_does_not_grasp():
     with RobotiqEmulator(object_mm=30.0, **FAST) as emulator, gripper_on(emulator) as gripper:
         for _ in range(5):
