@@ -119,6 +119,22 @@ def test_f3_the_deadline_of_a_target_begins_when_the_gripper_is_ready(line, link
     assert line.target.until_s > accepted_s + 0.3 + 0.2
 
 
+def test_p4_a_target_that_is_written_and_not_yet_echoed_is_not_confirmed(line, link):
+    link.model.sample_s = 1e9
+    line.go_to(255)
+    assert line.poll().settled < line.target.number
+    link.model.sample_s = 0.0
+    assert line.poll().settled == line.target.number
+
+
+def test_p5_a_target_does_not_overtake_a_clearing_that_the_controller_has_not_seen(line, link):
+    link.model.sample_s = 1e9
+    line.restart(255)
+    for _ in range(3):
+        assert line.poll().inputs.is_ready
+    assert link.written == [[0, 0, 255 << 8 | 150]]
+
+
 def test_f3_an_expired_target_is_not_written(line, link):
     link.before_write = refuse
     line.go_to(255)
