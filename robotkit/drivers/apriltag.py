@@ -14,7 +14,7 @@ from robotkit.devices import BaseCamera, BasePoseTracker, CellContext
 from robotkit.drivers.polling import Poller, Source
 from robotkit.drivers.pose_history import PoseHistory
 from robotkit.drivers.tag_families import Family
-from robotkit.drivers.tags import TagDetector, corners_in_tag_m
+from robotkit.drivers.tags import DISTORTION_LENGTHS, TagDetector, corners_in_tag_m, tag_count
 from robotkit.errors import InvalidConfiguration, StaleState
 from robotkit.schema import PluginConfig, Pose, TrackedPose
 from robotkit.schema.arrays import read_only
@@ -68,6 +68,15 @@ class AprilTagConfig(PluginConfig):
             raise ValueError(f'camera_mount = "{self.camera_mount}" needs camera_pose_in_{self.camera_mount}')
         return pose
 
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        tags = tag_count(self.family)
+        if self.tag_id >= tags:
+            raise ValueError(f"tag_id {self.tag_id} is not in {self.family}, whose tags are 0 to {tags - 1}")
+        if len(self.distortion) not in DISTORTION_LENGTHS:
+            raise ValueError(f"distortion has {len(self.distortion)} coefficients, not one of {DISTORTION_LENGTHS}")
+        return self
+
 
 class AprilTagTracker(BasePoseTracker):
     """Looks for one tag in the newest frame of a camera, in a thread of its own.
@@ -95,6 +104,7 @@ class AprilTagTracker(BasePoseTracker):
             max_age_s=config.max_age_s,
             period_s=config.period_s,
             hint=f"{self._look.wanted} has to be in sight",
+            age_s=lambda seen: context.clock.now_s() - seen.stamp_s,
         )
         self._connected = False
 
@@ -171,6 +181,7 @@ class _Look(Source[TrackedPose]):
                 f"camera {self._options.camera!r} does not know its intrinsics, without which no pose can be measured; "
                 "calibrate it and give its option `intrinsics`"
             )
+        self._frame_s, self.newest, self._waiting = -math.inf, None, None
         self._camera_matrix = np.array([[lens.fx_px, 0.0, lens.cx_px], [0.0, lens.fy_px, lens.cy_px], [0.0, 0.0, 1.0]])
 
     def poll(self) -> TrackedPose | None:
@@ -183,7 +194,8 @@ class _Look(Source[TrackedPose]):
         corners_px = self._detector.find(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY))
         if corners_px is None:
             return None
-        return self._place(frame.stamp_s, self._object_pose_in_camera(corners_px))
+        in_camera = self._object_pose_in_camera(corners_px)
+        return None if in_camera is None else self._place(frame.stamp_s, in_camera)
 
     def close(self) -> None:
         """The camera belongs to the cell."""
@@ -201,13 +213,15 @@ class _Look(Source[TrackedPose]):
         self.newest = TrackedPose.trusted(stamp_s=stamp_s, pose_in_base=pose_in_base)
         return self.newest
 
-    def _object_pose_in_camera(self, corners_px: np.ndarray) -> np.ndarray:
-        """Perspective-n-point for a square (Collins and Bartoli 2014, IPPE)."""
+    def _object_pose_in_camera(self, corners_px: np.ndarray) -> np.ndarray | None:
+        """Perspective-n-point for a square (Collins and Bartoli 2014, IPPE); None when corners have no solution."""
         square_m = corners_in_tag_m(self._options.size_m)
         distortion = np.array(self._options.distortion, dtype=np.float64)
-        _, rotation, translation = cv2.solvePnP(
+        is_solved, rotation, translation = cv2.solvePnP(
             square_m, corners_px, self._camera_matrix, distortion, flags=cv2.SOLVEPNP_IPPE_SQUARE
         )
+        if not (is_solved and np.isfinite(rotation).all() and np.isfinite(translation).all()):
+            return None
         quaternion = spatial.quaternion_from_rotation_vector(rotation.ravel())
         return spatial.compose(spatial.make_pose(translation.ravel(), quaternion), self._object_in_tag)
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from pydantic import Field, model_validator
 
+from robotkit.errors import DeviceFault
 from robotkit.schema import Intrinsics, PluginConfig
 
 
@@ -61,7 +62,12 @@ class FrameConfig(PluginConfig):
 
 
 def shape_rgb(rgb: np.ndarray, config: FrameConfig) -> np.ndarray:
-    """Cut and resize a picture, uint8 (height, width, 3); the result is a copy of its own."""
+    """Cut and resize a picture, uint8 (height, width, 3); the result is a copy of its own.
+
+    Raises:
+        DeviceFault: the picture has another size or kind of pixels than was captured when the camera was opened.
+    """
+    _require(rgb, (config.capture_height_px, config.capture_width_px, 3), np.uint8)
     width, height = config.delivered_px
     _, _, cut_width, cut_height = config.crop_px
     shrinks = width * height < cut_width * cut_height
@@ -69,7 +75,12 @@ def shape_rgb(rgb: np.ndarray, config: FrameConfig) -> np.ndarray:
 
 
 def shape_depth(depth_m: np.ndarray, config: FrameConfig) -> np.ndarray:
-    """Cut and resize a depth image, float32 (height, width): nearest neighbour, a mean would invent edges."""
+    """Cut and resize a depth image, float32 (height, width): nearest neighbour, a mean would invent edges.
+
+    Raises:
+        DeviceFault: the image has another size or kind of pixels than was captured when the camera was opened.
+    """
+    _require(depth_m, (config.capture_height_px, config.capture_width_px), np.float32)
     return _shape(depth_m, config, cv2.INTER_NEAREST_EXACT)
 
 
@@ -97,6 +108,21 @@ def captured_intrinsics(delivered: Intrinsics, config: FrameConfig) -> Intrinsic
         cx_px=(delivered.cx_px + 0.5) * x_scale - 0.5 + left,
         cy_px=(delivered.cy_px + 0.5) * y_scale - 0.5 + top,
     )
+
+
+def _require(image: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:
+    """Refuse a picture that does not fit the spec: a crop would show another part of the scene, or nothing."""
+    if image.shape != shape or image.dtype != dtype:
+        raise DeviceFault(
+            f"the camera delivers {_words(image.shape, image.dtype)} now, not {_words(shape, np.dtype(dtype))}; let no "
+            "other program change its mode, or set capture_width_px and capture_height_px"
+        )
+
+
+def _words(shape: tuple[int, ...], dtype: np.dtype) -> str:
+    """Width x height x channels, as OpenCV and librealsense write it."""
+    height, width = shape[:2]
+    return "x".join(str(number) for number in (width, height, *shape[2:])) + f" {dtype}"
 
 
 def _shape(image: np.ndarray, config: FrameConfig, interpolation: int) -> np.ndarray:

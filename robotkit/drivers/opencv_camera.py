@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 from pydantic import Field
@@ -20,7 +21,7 @@ from robotkit.schema import Frame, Intrinsics
 class OpenCvCameraConfig(FrameConfig):
     """Options of a camera that OpenCV can open."""
 
-    device: int | str = 0
+    device: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)] = 0
     """A camera's number or path ("/dev/v4l/by-id/..." survives another socket), a URL, or a video file (repeated)."""
     pixel_format: str | None = Field(None, min_length=4, max_length=4)
     """Four letters such as "MJPG": many USB cameras reach their full rate only compressed."""
@@ -72,12 +73,14 @@ class _Capture(Source[Frame]):
         if not is_there:
             self._after_nothing()
             return None
-        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-        return Frame.trusted(stamp_s=self._clock.now_s(), rgb=shape_rgb(rgb, self._options), depth_m=None)
+        stamp_s = self._clock.now_s()
+        rgb = cv2.cvtColor(shape_rgb(bgr, self._options), cv2.COLOR_BGR2RGB)
+        return Frame.trusted(stamp_s=stamp_s, rgb=rgb, depth_m=None)
 
     def close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            capture.release()
 
     def _configure(self, capture: cv2.VideoCapture) -> None:
         config = self._options

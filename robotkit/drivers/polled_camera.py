@@ -14,14 +14,19 @@ _FIRST_FRAME_S = 5.0
 class PolledCamera(BaseCamera):
     """A thread reads the camera; `read` hands out a copy of the newest frame and never waits.
 
-    A camera that stops is opened again by the thread; until it is back, `read` raises `StaleState`.
+    A camera that stops is opened again by the thread; until it is back, `read` raises `StaleState`, or `DeviceFault`
+    when it sent pictures that do not fit the spec.
     """
 
     def __init__(self, config: FrameConfig, context: CellContext, source: Source[Frame]) -> None:
         super().__init__(config, context)
         self._frames = config
         self._poller = Poller(
-            source, f"camera {context.name!r}", max_age_s=config.max_age_s, silence_s=config.silence_s
+            source,
+            f"camera {context.name!r}",
+            max_age_s=config.max_age_s,
+            silence_s=config.silence_s,
+            age_s=lambda frame: context.clock.now_s() - frame.stamp_s,
         )
         self._describe(None)
 
@@ -35,6 +40,7 @@ class PolledCamera(BaseCamera):
 
         Raises:
             ConnectionFailed: it does not open, or sends no frame.
+            DeviceFault: its pictures do not fit the spec.
         """
         self._poller.start(wait_s=_FIRST_FRAME_S)
 
@@ -43,7 +49,12 @@ class PolledCamera(BaseCamera):
         self._poller.stop()
 
     def read(self) -> Frame:
-        """A copy of the newest frame."""
+        """A copy of the newest frame.
+
+        Raises:
+            StaleState: it was exposed, or arrived, longer ago than allowed.
+            DeviceFault: the camera sends pictures that do not fit the spec.
+        """
         self.require_connected()
         frame = self._poller.newest()
         depth_m = None if frame.depth_m is None else frame.depth_m.copy()

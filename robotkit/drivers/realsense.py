@@ -15,6 +15,7 @@ from robotkit.drivers.frames import FrameConfig, shape_depth, shape_intrinsics, 
 from robotkit.drivers.polled_camera import PolledCamera
 from robotkit.drivers.polling import Source
 from robotkit.drivers.realsense_sdk import rs
+from robotkit.drivers.realsense_time import ExposureClock
 from robotkit.errors import ConnectionFailed, DeviceError
 from robotkit.schema import Frame, Intrinsics
 
@@ -26,8 +27,8 @@ _RESET_TIMEOUT_S = 10.0
 class RealSenseConfig(FrameConfig):
     """Options of a RealSense camera."""
 
-    serial: str | None = None
-    """Serial number, as `rs-enumerate-devices -s` prints it; None takes the only camera."""
+    serial: str | None = Field(None, min_length=1)
+    """Serial number, as `rs-enumerate-devices -s` prints it; None takes the only camera, and refuses several."""
     recording: Path | None = None
     """Play this recording (.db3) in place of a camera."""
     repeats_recording: bool = True
@@ -48,31 +49,49 @@ class RealSenseCamera(PolledCamera):
         super().__init__(config, context, self._source)
 
     def connect(self) -> None:
-        """Open the camera, wait for its first frame, and learn its intrinsics."""
+        """Open the camera, wait for its first frame, and learn its intrinsics.
+
+        Raises:
+            ConnectionFailed: it is not there, sends no frame, or is one of several while no serial number is set.
+            DeviceFault: its pictures do not fit the spec.
+        """
+        if self.is_connected:
+            return
+        self._source.forget()
         super().connect()
         if self._source.intrinsics is not None:
             self._describe(shape_intrinsics(self._source.intrinsics, self._frames))
 
 
 class _Pipeline(Source[Frame]):
-    """A librealsense pipeline."""
+    """A librealsense pipeline.
+
+    The camera that was found first is the only one that is opened and reset until `forget`.
+    """
 
     def __init__(self, config: RealSenseConfig, clock: Clock) -> None:
         self._options = config
         self._clock = clock
+        self._exposures = ExposureClock(clock)
         self.intrinsics: Intrinsics | None = None
         """Of the captured colour picture, known after `open`."""
         self._pipeline: Any = None
         self._align = rs.align(rs.stream.color) if config.has_depth else None
         self._depth_scale_m = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        """Look for the camera anew at the next opening."""
+        self._serial = self._options.serial
         self._opens_without_frame = 0
 
     def open(self) -> None:
-        self._require_camera()
+        self._find()
         self._opens_without_frame += 1
         if self._opens_without_frame > _OPENS_BEFORE_HARDWARE_RESET and self._options.recording is None:
             self._reset_hardware()
             self._opens_without_frame = 1
+        self._exposures.restart()
         self._pipeline = rs.pipeline()
         try:
             profile = self._pipeline.start(self._configuration())
@@ -92,7 +111,7 @@ class _Pipeline(Source[Frame]):
             return None
         self._opens_without_frame = 0
         return Frame.trusted(
-            stamp_s=self._clock.now_s(),
+            stamp_s=self._stamp_s(color),
             rgb=shape_rgb(np.asanyarray(color.get_data()), self._options),
             depth_m=self._depth_m(depth) if depth else None,
         )
@@ -106,6 +125,10 @@ class _Pipeline(Source[Frame]):
         except RuntimeError:  # a pipeline that never started, or whose camera is gone, refuses to stop
             return
 
+    def _stamp_s(self, color: Any) -> float:
+        """When the picture was exposed; one of a recording is exposed when it is played."""
+        return self._clock.now_s() if self._options.recording is not None else self._exposures.stamp_s(color)
+
     def _depth_m(self, depth: Any) -> np.ndarray:
         raw = np.asanyarray(depth.get_data())
         return shape_depth(raw.astype(np.float32) * np.float32(self._depth_scale_m), self._options)
@@ -114,8 +137,8 @@ class _Pipeline(Source[Frame]):
         config, options = rs.config(), self._options
         if options.recording is not None:
             rs.config.enable_device_from_file(config, str(options.recording), options.repeats_recording)
-        elif options.serial is not None:
-            config.enable_device(options.serial)
+        else:
+            config.enable_device(self._serial)
         size = (options.capture_width_px, options.capture_height_px)
         config.enable_stream(rs.stream.color, *size, rs.format.rgb8, round(options.rate_hz))
         if options.has_depth:
@@ -140,35 +163,64 @@ class _Pipeline(Source[Frame]):
                 sensor.set_option(rs.option.enable_auto_exposure, 0)
                 sensor.set_option(rs.option.exposure, exposure)
 
-    def _require_camera(self) -> None:
+    def _find(self) -> None:
+        """Make sure that the recording, or the camera with its serial number, is there."""
         if self._options.recording is not None:
             if not self._options.recording.is_file():
                 raise ConnectionFailed(f"there is no recording {self._options.recording}")
             return
-        serials = [device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices()]
-        wanted = self._options.serial
-        if not serials or (wanted is not None and wanted not in serials):
+        serials = [_serial_of(device) for device in _devices()]
+        listed = ", ".join(serial or "one that does not tell its serial number" for serial in serials)
+        if self._serial is None and len(serials) > 1:
             raise ConnectionFailed(
-                f"{self._place()} is not there; connected: {', '.join(serials) or 'none'}. Check its cable (USB 3) and "
+                f"several RealSense cameras are connected: {listed}; set the option `serial` to that of the wanted one"
+            )
+        if self._serial is None and serials:
+            self._serial = serials[0]
+        if self._serial is None or self._serial not in serials:
+            raise ConnectionFailed(
+                f"{self._place()} is not there; connected: {listed or 'none'}. Check its cable (USB 3) and "
                 "the udev rules of librealsense"
             )
 
     def _reset_hardware(self) -> None:
-        """Have the camera reboot, and wait until it is back."""
-        for device in rs.context().query_devices():
-            if self._options.serial in (None, device.get_info(rs.camera_info.serial_number)):
-                device.hardware_reset()
+        """Have this camera, and no other, reboot; wait until it is back."""
+        serial = self._serial
+        for device in _devices():
+            if serial is not None and _serial_of(device) == serial:
+                try:
+                    device.hardware_reset()
+                except RuntimeError as error:
+                    raise ConnectionFailed(f"{self._place()} cannot be reset: {error}; unplug it") from error
         deadline_s = time.monotonic() + _RESET_TIMEOUT_S
-        time.sleep(0.5)  # it takes a moment to disappear from the list
-        while True:
+        self.stopping.wait(0.5)  # it takes a moment to disappear from the list
+        while not self.stopping.is_set():
             try:
-                return self._require_camera()
+                return self._find()
             except ConnectionFailed:
                 if time.monotonic() > deadline_s:
                     raise
-            time.sleep(0.2)
+            self.stopping.wait(0.2)
+        raise ConnectionFailed(f"{self._place()} was disconnected while it was being reset")
 
     def _place(self) -> str:
         if self._options.recording is not None:
             return f"the recording {self._options.recording}"
-        return f"RealSense {self._options.serial}" if self._options.serial else "a RealSense"
+        return f"RealSense {self._serial}" if self._serial else "a RealSense"
+
+
+def _devices() -> list[Any]:
+    """Every RealSense that is connected."""
+    try:
+        return list(rs.context().query_devices())
+    except RuntimeError as error:
+        raise ConnectionFailed(f"librealsense cannot list its cameras: {error}") from error
+
+
+def _serial_of(device: Any) -> str | None:
+    """A device's serial number; None for one that does not answer, which must not keep others from being found."""
+    try:
+        serial: str = device.get_info(rs.camera_info.serial_number)
+    except RuntimeError:
+        return None
+    return serial

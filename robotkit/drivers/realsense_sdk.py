@@ -1,10 +1,12 @@
-"""pyrealsense2, imported so that it finds libusb also where the system has none."""
+"""pyrealsense2, imported so that it finds libusb and a home folder also where the system has none."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import importlib.util
+import os
+import tempfile
 from pathlib import Path
 
 from robotkit.errors import MissingExtra
@@ -25,7 +27,16 @@ def _preload_libusb() -> None:
         ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
 
 
+def _name_a_home() -> None:
+    """Name the folder of temporary files as home where the user has none: librealsense looks for its settings there."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()
+
+
 _preload_libusb()
+_name_a_home()
 
 import pyrealsense2 as rs  # noqa: E402  (only now can it be loaded)
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Sequence
 from typing import Literal
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
+from pymodbus.constants import ExcCodes
 from pymodbus.pdu import ModbusPDU
 
 from robotkit.errors import ConnectionFailed, DeviceError
+
+_TRY_AGAIN = (ExcCodes.ACKNOWLEDGE, ExcCodes.DEVICE_BUSY)
+"""Exceptions of a gripper that works on something else (Modbus application protocol 1.1b3, section 7)."""
+_BUSY_PAUSE_S = 0.005
 
 Transport = Literal["tcp", "rtu", "rtu-over-tcp"]
 
 _COUNT = 3
 _TCP_BASE = 0
 _RTU_OUTPUT_BASE, _RTU_INPUT_BASE = 0x03E8, 0x07D0
+
+
+class LineBusy(DeviceError):
+    """The gripper works on something else and did not take the request; it may be asked again."""
 
 
 class ModbusLink:
@@ -69,20 +79,28 @@ class ModbusLink:
         """Write the output registers.
 
         Raises:
+            LineBusy: the gripper did not take them now.
             DeviceError: no answer in time, or a refusal.
         """
         base = _TCP_BASE if self._transport == "tcp" else _RTU_OUTPUT_BASE
         self._ask("write_registers", base, list(registers))
 
     def read(self) -> list[int]:
-        """Read the input registers.
+        """Read the input registers; a busy gripper is asked again.
 
         Raises:
-            DeviceError: no answer in time, or a refusal.
+            DeviceError: no answer in time, a refusal, or busy for longer than one answer may take.
         """
-        if self._transport == "tcp":
-            return self._ask("read_input_registers", _TCP_BASE, count=_COUNT).registers
-        return self._ask("read_holding_registers", _RTU_INPUT_BASE, count=_COUNT).registers
+        until_s = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                if self._transport == "tcp":
+                    return self._ask("read_input_registers", _TCP_BASE, count=_COUNT).registers
+                return self._ask("read_holding_registers", _RTU_INPUT_BASE, count=_COUNT).registers
+            except LineBusy:
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(_BUSY_PAUSE_S)
 
     def _ask(self, function: str, *arguments: object, **named: object) -> ModbusPDU:
         try:
@@ -90,7 +108,8 @@ class ModbusLink:
         except (ModbusException, OSError) as error:
             raise DeviceError(f"the gripper did not answer {function}: {error}") from error
         if reply.isError():
-            raise DeviceError(f"the gripper refused {function}: {reply}")
+            kind = LineBusy if reply.exception_code in _TRY_AGAIN else DeviceError
+            raise kind(f"the gripper refused {function}: {reply}")
         return reply
 
     def _new_client(self) -> ModbusTcpClient | ModbusSerialClient:

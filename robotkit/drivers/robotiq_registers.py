@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+OPEN, CLOSED = 0, 255
+"""Positions that press all the way to the ends."""
 ACTIVATE, GO_TO = 0x01, 0x08
 ACTIVATED = 3
 """Activation status (gSTA) of a gripper that is ready."""
@@ -85,6 +87,17 @@ class Inputs:
     def is_ready(self) -> bool:
         """Activated, and free of faults that need a reset."""
         return self.is_activated and self.activation == ACTIVATED and self.fault < FIRST_REAL_FAULT
+
+    @property
+    def is_holding(self) -> bool:
+        """Stopped on something on the way to the requested position; gOBJ may still tell of the way before."""
+        is_closing_stopped = self.contact == 2 and self.requested_position >= self.position
+        return is_closing_stopped or (self.contact == 1 and self.requested_position <= self.position)
+
+    def confirms(self, outputs: Outputs) -> bool:
+        """True when the gripper echoes these outputs as far as it echoes any: gACT, gGTO and gPR."""
+        echo = (self.is_activated, self.goes_to, self.requested_position)
+        return echo == (outputs.is_activated, outputs.goes_to, outputs.position)
 
 
 def fault_text(fault: int) -> str:

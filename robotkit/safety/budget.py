@@ -27,6 +27,7 @@ class SpeedBudget:
         self._most = speed * window_s
         self._left = self._most
         self._counted_s = math.inf
+        self._offered_s, self._offered = math.nan, self._most
         # Python's own functions take a tenth of the time of numpy's on single numbers.
         is_single = isinstance(speed, float)
         self._least: Callable[[Any, Any], Any] = min if is_single else np.minimum
@@ -38,9 +39,12 @@ class SpeedBudget:
 
     def allows(self, distance: float | np.ndarray, now_s: float) -> bool:
         """True when a target may move this far now; a NaN may not."""
-        is_allowed = distance <= self.left(now_s) * _ROUNDING
+        # Kept for `spend`, which follows at the same time for a target that was allowed.
+        self._offered_s, self._offered = now_s, self.left(now_s)
+        is_allowed = distance <= self._offered * _ROUNDING
         return is_allowed if isinstance(is_allowed, bool) else bool(is_allowed.all())
 
     def spend(self, distance: float | np.ndarray, now_s: float) -> None:
         """A target that was allowed has moved this far."""
-        self._left, self._counted_s = self._greatest(self.left(now_s) - distance, 0.0), now_s
+        left = self._offered if now_s == self._offered_s else self.left(now_s)
+        self._left, self._counted_s, self._offered_s = self._greatest(left - distance, 0.0), now_s, math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -49,7 +50,9 @@ class SafeRobot(BaseRobotServer):
         self._steps = StepLimit(self.machine, spec, limits, self._measure)
         self._monitor = Monitor(spec, limits) if limits.watches else None
         self._max_age_s = limits.state_max_age_s
-        self._stamp_s = -np.inf
+        self._stamp_s = -math.inf
+        self._silence_s = None if clock.is_lockstep else limits.watchdog_s
+        self._counts_time = self._steps.counts_time or self._max_age_s is not None or self._silence_s is not None
         self._due_s: float | None = None
         self._is_in_fault = False
         self._events = Events()
@@ -73,7 +76,7 @@ class SafeRobot(BaseRobotServer):
     def connect(self) -> None:
         """Connect the arm and watch over it."""
         self.inner.connect()
-        self._due_s, self._stamp_s = None, -np.inf
+        self._due_s, self._stamp_s = None, -math.inf
         if self._monitor is not None:
             self._monitor.rearm()
         if self._watch is not None:
@@ -109,15 +112,15 @@ class SafeRobot(BaseRobotServer):
         """
         try:
             with self.machine.lock:
-                now_s = self._clock.now_s()
+                now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
                 target = self._check(command, now_s)
                 accepted = self.inner.send(command)
                 if isinstance(target, list):
                     self._steps.accepted_pose(target, now_s)
                 else:
                     self._steps.accepted_joints(target, now_s)
-                if self.limits.watchdog_s is not None:
-                    self._due_s = now_s + self.limits.watchdog_s
+                if self._silence_s is not None:
+                    self._due_s = now_s + self._silence_s
                 return accepted
         except CommandRejected as error:
             self._tell("refused", f"a {command.kind} command: {error.message}", "client")
@@ -226,7 +229,7 @@ class SafeRobot(BaseRobotServer):
 
     def _require_fresh(self, state: RobotState) -> None:
         age_s = self._clock.now_s() - state.stamp_s
-        if not age_s <= (self._max_age_s or np.inf):
+        if not age_s <= (self._max_age_s or math.inf):
             raise StaleState(
                 f"arm {self.spec.name!r} has measured nothing for {age_s:.3f} s; at most {self._max_age_s} s is "
                 "allowed (limits.state_max_age_s). Check its cable and its controller, then recover() or reconnect"

@@ -42,6 +42,8 @@ class StepLimit:
         self._rotation = _budget(limits.max_tcp_rotation_speed_rad_s, window_s)
         joint_speed = np.minimum(spec.joint_velocity_max_rad_s, _or_infinite(limits.max_joint_speed_rad_s))
         self._joints = SpeedBudget(joint_speed, window_s)
+        self.counts_time = self._translation is not None or self._rotation is not None
+        """True when the time of a pose target matters; that of a joint target always does."""
         bounds_poses = (limits.max_translation_step_m, limits.max_rotation_step_rad, self._translation, self._rotation)
         self._bounds_poses = any(bound is not None for bound in bounds_poses)
         self._distance_m = self._angle_rad = 0.0
@@ -59,17 +61,25 @@ class StepLimit:
         if not self._bounds_poses:
             return
         last = self._pose_before()
-        self._distance_m = distance_m = _distance_m(pose, last)
+        x, y, z, qx, qy, qz, qw = pose
+        x0, y0, z0, qx0, qy0, qz0, qw0 = last
+        self._distance_m = distance_m = math.sqrt((x - x0) ** 2 + (y - y0) ** 2 + (z - z0) ** 2)
         if not distance_m <= self._max_translation_m * _ROUNDING:
             raise _too_large("the tool target", distance_m, self._max_translation_m, "m", "max_translation_step_m")
         # The cosine of half the angle is the quaternions' dot product: no inverse function while all is well.
-        if not abs(_dot(pose, last)) >= self._min_half_cosine:
+        if not abs(qx * qx0 + qy * qy0 + qz * qz0 + qw * qw0) >= self._min_half_cosine:
             angle_rad = angle_between(last[3:], pose[3:])
             raise _too_large("the tool target", angle_rad, self._max_rotation_rad, "rad", "max_rotation_step_rad")
-        self._check_speed(self._translation, distance_m, now_s, "m", "max_tcp_speed_m_s")
-        if self._rotation is not None:
+        budget = self._translation
+        if budget is not None and not budget.allows(distance_m, now_s):
+            left_m = budget.left(now_s)
+            raise _too_fast("the tool target", distance_m, left_m, "m", budget.speed, "max_tcp_speed_m_s")
+        budget = self._rotation
+        if budget is not None:
             self._angle_rad = angle_rad = angle_between(last[3:], pose[3:])
-            self._check_speed(self._rotation, angle_rad, now_s, "rad", "max_tcp_rotation_speed_rad_s")
+            if not budget.allows(angle_rad, now_s):
+                left_rad, limit = budget.left(now_s), "max_tcp_rotation_speed_rad_s"
+                raise _too_fast("the tool target", angle_rad, left_rad, "rad", budget.speed, limit)
 
     def check_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
         """Check a joint target.
@@ -112,11 +122,6 @@ class StepLimit:
             return self._measure().joint_positions_rad
         return self._last_joints_rad
 
-    @staticmethod
-    def _check_speed(budget: SpeedBudget | None, distance: float, now_s: float, unit: str, limit: str) -> None:
-        if budget is not None and not budget.allows(distance, now_s):
-            raise _too_fast("the tool target", distance, budget.left(now_s), unit, budget.speed, limit)
-
 
 def _budget(speed: float | None, window_s: float) -> SpeedBudget | None:
     return None if speed is None else SpeedBudget(speed, window_s)
@@ -124,14 +129,6 @@ def _budget(speed: float | None, window_s: float) -> SpeedBudget | None:
 
 def _or_infinite(limit: float | None) -> float:
     return math.inf if limit is None else limit
-
-
-def _distance_m(pose: list[float], last: list[float]) -> float:
-    return math.sqrt((pose[0] - last[0]) ** 2 + (pose[1] - last[1]) ** 2 + (pose[2] - last[2]) ** 2)
-
-
-def _dot(pose: list[float], last: list[float]) -> float:
-    return pose[3] * last[3] + pose[4] * last[4] + pose[5] * last[5] + pose[6] * last[6]
 
 
 def _too_large(what: str, step: float, allowed: float, unit: str, limit: str) -> StepTooLarge:

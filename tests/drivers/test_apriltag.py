@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -68,7 +69,7 @@ def test_a_covered_tag_is_stale_after_the_allowed_age_and_comes_back(clock):
         camera.rgb = np.full_like(seen, 120)
         assert tracker.get_pose().stamp_s >= stamp_s
         camera.context.clock.advance(0.35)
-        error = wait_for_error(tracker.get_pose, rk.StaleState, 2.0)
+        error = wait_for_error(tracker.get_pose, rk.StaleState)
         assert "in sight" in str(error)
         camera.rgb = seen
         camera.context.clock.advance(0.05)
@@ -80,7 +81,7 @@ def test_a_camera_that_fails_makes_the_pose_stale_and_is_named():
     camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
     with tracker_on(camera, max_age_s=0.2) as tracker:
         camera.disconnect()
-        error = wait_for_error(tracker.get_pose, rk.StaleState, 2.0)
+        error = wait_for_error(tracker.get_pose, rk.StaleState)
         assert "NotConnected" in str(error)
         camera.connect()
         wait_until(lambda: is_fine(tracker.get_pose, rk.StaleState))
@@ -91,3 +92,48 @@ def test_what_is_missing_is_said_before_anything_runs():
         trackers.make("apriltag", **OPTIONS)
     with pytest.raises(rk.InvalidConfiguration, match="intrinsics"):
         tracker_on(StillCamera(ManualClock(), lens=None)).connect()
+
+
+def test_a_pose_of_a_picture_that_is_too_old_is_stale_however_late_it_came():
+    camera = StillCamera(rk.RealClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    read = camera.read
+
+    def read_late() -> rk.Frame:
+        frame = read()
+        return frame.model_copy(update={"stamp_s": frame.stamp_s - 0.4})
+
+    with tracker_on(camera, max_age_s=0.3) as tracker:
+        tracker.get_pose()
+        camera.read = read_late
+        wait_for_error(tracker.get_pose, rk.StaleState)
+
+
+def test_m12_a_second_connection_has_not_seen_the_tag():
+    camera = StillCamera(ManualClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    tracker = tracker_on(camera)
+    with tracker:
+        tracker.get_pose()
+    camera.rgb = np.full_like(camera.rgb, 120)
+    with tracker, pytest.raises(rk.StaleState):
+        tracker.get_pose()
+
+
+def test_corners_without_a_solution_are_no_pose(monkeypatch):
+    camera = StillCamera(ManualClock())
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    nan = np.full((3, 1), np.nan)
+    with tracker_on(camera) as tracker:
+        monkeypatch.setattr(cv2, "solvePnP", lambda *arguments, **options: (True, nan, nan))
+        with pytest.raises(rk.StaleState):
+            tracker.get_pose()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("tag_id", 587, "0 to 586"), ("distortion", (0.1, 0.2, 0.3), "3 coefficients"), ("size_m", 0.0, "size_m")],
+)
+def test_p1_what_can_never_be_found_is_refused(option, value, words):
+    with pytest.raises(rk.InvalidConfiguration, match=words):
+        trackers.validate("apriltag", OPTIONS | {option: value})

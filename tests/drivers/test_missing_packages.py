@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,20 @@ def test_realsense_without_libusb_has_its_pip_line(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(rk.MissingExtra, match=r"libusb.*robotkit\[realsense\]"):
         cameras.get("realsense")
+
+
+def test_r10_realsense_without_a_home_folder_has_one(monkeypatch, tmp_path):
+    """Without one librealsense lists no camera: "failed to get special folder"."""
+
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delitem(sys.modules, "robotkit.drivers.realsense_sdk", raising=False)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "home", home)
+    importlib.import_module("robotkit.drivers.realsense_sdk")
+    assert os.environ["HOME"] == str(tmp_path)
 
 
 def unloadable(name: str, mode: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -99,6 +100,7 @@ class Capture:
 
     opened = 0
     is_silent = False
+    picture: ClassVar[np.ndarray] = np.zeros((48, 64, 3), np.uint8)
 
     def __init__(self, device: object) -> None:
         type(self).opened += 1
@@ -113,7 +115,7 @@ class Capture:
         return True
 
     def read(self) -> tuple[bool, np.ndarray | None]:
-        return (False, None) if Capture.is_silent else (True, np.zeros((48, 64, 3), np.uint8))
+        return (False, None) if Capture.is_silent else (True, Capture.picture)
 
     def release(self) -> None:
         Capture.is_silent = Capture.is_silent and Capture.opened < 3
@@ -124,7 +126,40 @@ def test_a_camera_that_stops_is_stale_and_is_opened_again(monkeypatch):
     with cameras.make("opencv", **SIZE, pixel_format="MJPG", max_age_s=0.3, silence_s=0.4) as camera:
         assert camera.read().rgb.shape == (48, 64, 3)
         Capture.is_silent = True
-        error = wait_for_error(camera.read, rk.StaleState, 2.0)
+        error = wait_for_error(camera.read, rk.StaleState)
         assert "allowed: 0.3 s" in str(error)
-        wait_until(lambda: is_fine(camera.read, rk.StaleState), 5.0)
+        wait_until(lambda: is_fine(camera.read, rk.StaleState))
         assert Capture.opened == 4
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((24, 32, 3), np.uint8), np.zeros((96, 128, 3), np.uint8), np.zeros((64, 48, 3), np.uint8),
+     np.zeros((48, 64), np.uint8), np.zeros((48, 64, 3), np.uint16)],
+    ids=["smaller", "larger", "turned", "grey", "deep"],
+)  # fmt: skip
+def test_p17_a_picture_that_changes_its_size_is_a_fault(monkeypatch, picture):
+    """With its crop, which would show another part of the scene, or nothing."""
+    monkeypatch.setattr(opencv_camera.cv2, "VideoCapture", Capture)
+    with cameras.make("opencv", **SIZE, crop_left_px=40, crop_top_px=30, max_age_s=60.0) as camera:
+        assert camera.read().rgb.shape == (18, 24, 3)
+        monkeypatch.setattr(Capture, "picture", picture)
+        error = wait_for_error(camera.read, rk.DeviceFault)
+        assert "not 64x48x3 uint8" in str(error)
+        monkeypatch.undo()
+        monkeypatch.setattr(opencv_camera.cv2, "VideoCapture", Capture)
+        wait_until(lambda: is_fine(camera.read, rk.DeviceFault))
+
+
+def test_p17_a_first_picture_of_another_size_ends_the_connecting(monkeypatch):
+    monkeypatch.setattr(opencv_camera.cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(Capture, "picture", np.zeros((24, 32, 3), np.uint8))
+    with pytest.raises(rk.DeviceFault, match="delivers 32x24x3 uint8 now"):
+        cameras.make("opencv", **SIZE).connect()
+
+
+@pytest.mark.parametrize(("name", "option"), [("opencv", {"device": -1}), ("opencv", {"device": ""}),
+                                              ("realsense", {"serial": ""})])  # fmt: skip
+def test_p1_a_camera_that_no_one_can_have_is_refused(name, option):
+    with pytest.raises(rk.InvalidConfiguration, match=next(iter(option))):
+        cameras.validate(name, option)

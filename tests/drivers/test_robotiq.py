@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,23 +11,36 @@ import pytest
 import robotkit as rk
 from robotkit.drivers.robotiq import RobotiqGripper
 from robotkit.registry import grippers
-from tests.support.robotiq_emulator import RobotiqEmulator
+from tests.support.robotiq_emulator import PATIENT, RobotiqEmulator
 from tests.support.waiting import is_fine, wait_for_error, wait_until
 
 TRANSPORTS = ("tcp", "rtu", "rtu-over-tcp")
-MAX_AGE_S = 0.5
+BRISK = {"max_age_s": 0.5, "timeout_s": 0.1}
+"""For a line that breaks."""
 FAST = {"speed_mm_s": 600.0, "activation_s": 0.05}
 
 
 @contextmanager
 def gripper_on(emulator: RobotiqEmulator, **options: object) -> Iterator[RobotiqGripper]:
-    with grippers.make("robotiq", **(emulator.options | {"max_age_s": MAX_AGE_S, "timeout_s": 0.1} | options)) as built:
+    with grippers.make("robotiq", **(emulator.options | PATIENT | options)) as built:
         yield built
 
 
 def wait_for_rest(gripper: RobotiqGripper) -> rk.GripperState:
-    wait_until(lambda: not gripper.get_state().is_moving)
-    return gripper.get_state()
+    return wait_for_state(gripper, lambda state: not state.is_moving)
+
+
+def wait_for_state(gripper: RobotiqGripper, fits: Callable[[rk.GripperState], bool]) -> rk.GripperState:
+    """The first state that fits; a line that is just being opened again has none."""
+    found: list[rk.GripperState] = []
+
+    def is_found() -> bool:
+        with contextlib.suppress(rk.StaleState):
+            found[:] = [gripper.get_state()]
+        return bool(found) and fits(found[0])
+
+    wait_until(is_found)
+    return found[0]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -78,10 +91,8 @@ def test_without_activation_nothing_moves_until_it_is_asked_for():
 def test_blocked_fingers_fail_the_activation_within_its_deadline():
     with RobotiqEmulator() as emulator:
         emulator.model.blocked = True
-        start_s = time.monotonic()
         with pytest.raises(rk.DeviceFault, match=r"0x0D.*within 0.5 s"), gripper_on(emulator, activation_timeout_s=0.5):
             pass
-        assert time.monotonic() - start_s < 5.0
 
 
 def test_a_fault_is_told_in_words_and_cleared_by_reset():
@@ -89,7 +100,7 @@ def test_a_fault_is_told_in_words_and_cleared_by_reset():
         gripper.move(0.3)
         wait_for_rest(gripper)
         emulator.model.fault = 0x0E
-        error = wait_for_error(gripper.get_state, rk.DeviceFault, 2.0)
+        error = wait_for_error(gripper.get_state, rk.DeviceFault)
         assert "current was too high" in str(error)
         gripper.reset()
         assert wait_for_rest(gripper).position > 0.94
@@ -117,55 +128,49 @@ def test_nobody_there():
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_line_without_answers_is_stale_and_heals_by_itself(transport):
-    with RobotiqEmulator(transport, object_mm=30.0, **FAST) as emulator, gripper_on(emulator) as gripper:
+    with RobotiqEmulator(transport, object_mm=30.0, **FAST) as emulator, gripper_on(emulator, **BRISK) as gripper:
         gripper.close()
         wait_for_rest(gripper)
         emulator.is_frozen = True
-        frozen_s = time.monotonic()
-        error = wait_for_error(gripper.get_state, rk.StaleState, 5.0)
-        assert time.monotonic() - frozen_s < MAX_AGE_S + 1.0
+        error = wait_for_error(gripper.get_state, rk.StaleState)
+        assert "(allowed: 0.5 s)" in str(error)
         assert "check its cable" in str(error)
         emulator.is_frozen = False
-        wait_until(lambda: is_fine(gripper.get_state, rk.StaleState))
-        assert gripper.get_state().is_grasping
+        wait_for_state(gripper, lambda state: state.is_grasping)
 
 
 def test_commands_do_not_wait_for_a_frozen_line():
-    with RobotiqEmulator() as emulator, gripper_on(emulator, timeout_s=1.0, max_age_s=10.0) as gripper:
+    with RobotiqEmulator() as emulator, gripper_on(emulator, timeout_s=2.0, command_timeout_s=0.1) as gripper:
         emulator.is_frozen = True
-        time.sleep(0.05)
-        start_s = time.monotonic()
+        writes = emulator.model.writes
         gripper.close()
-        gripper.get_state()
-        assert time.monotonic() - start_s < 0.8
+        assert gripper.get_state().is_moving
+        assert emulator.model.writes == writes, "the line is still frozen"
 
 
 def test_unplugged_in_a_grasp_and_back_with_power_it_goes_on_holding():
-    with RobotiqEmulator(object_mm=30.0, **FAST) as emulator, gripper_on(emulator) as gripper:
+    with RobotiqEmulator(object_mm=30.0, **FAST) as emulator, gripper_on(emulator, **BRISK) as gripper:
         gripper.close()
         wait_for_rest(gripper)
         emulator.unplug()
-        gone_s = time.monotonic()
-        wait_for_error(gripper.get_state, rk.StaleState, 5.0)
-        assert time.monotonic() - gone_s < MAX_AGE_S + 1.0
+        wait_for_error(gripper.get_state, rk.StaleState)
         with pytest.raises(rk.StaleState):
             gripper.open()
         writes = emulator.model.writes
         emulator.plug()
-        wait_until(lambda: is_fine(gripper.get_state, rk.StaleState))
-        assert gripper.get_state().is_grasping
+        wait_for_state(gripper, lambda state: state.is_grasping)
         assert emulator.model.writes == writes, "what was asked while it was away must not move it now"
 
 
 def test_unplugged_in_a_grasp_and_back_without_power_it_waits_for_reset():
-    with RobotiqEmulator(object_mm=30.0, **FAST) as emulator, gripper_on(emulator) as gripper:
+    with RobotiqEmulator(object_mm=30.0, **FAST) as emulator, gripper_on(emulator, **BRISK) as gripper:
         gripper.close()
         wait_for_rest(gripper)
         emulator.unplug()
-        wait_for_error(gripper.get_state, rk.StaleState, 5.0)
+        wait_for_error(gripper.get_state, rk.StaleState)
         emulator.model.power_cycle()
         emulator.plug()
-        fault = wait_for_error(lambda: is_fine(gripper.get_state, rk.StaleState), rk.DeviceFault, 5.0)
+        fault = wait_for_error(lambda: is_fine(gripper.get_state, rk.StaleState), rk.DeviceFault)
         assert "not activated" in str(fault)
         gripper.reset()
         assert wait_for_rest(gripper).position > 0.94

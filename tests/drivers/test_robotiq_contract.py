@@ -16,7 +16,7 @@ from tests.contracts.test_gripper import (  # noqa: F401  (pytest collects them 
     test_positions_are_normalised_and_widths_are_metres,
     test_reset_opens,
 )
-from tests.support.robotiq_emulator import RobotiqEmulator
+from tests.support.robotiq_emulator import PATIENT, RobotiqEmulator
 
 
 @pytest.fixture(params=["tcp", "rtu", "rtu-over-tcp"])
@@ -25,7 +25,7 @@ def cell(request: pytest.FixtureRequest) -> Iterator[rk.Workcell]:
         config = rk.WorkcellConfig(
             name="bench",
             robot=rk.PluginRef(type="fake"),
-            gripper=rk.PluginRef(type="robotiq", options=emulator.options),
+            gripper=rk.PluginRef(type="robotiq", options=emulator.options | PATIENT),
         )
         with rk.make_workcell(config) as built:
             yield built

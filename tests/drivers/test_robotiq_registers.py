@@ -33,3 +33,12 @@ def test_every_fault_has_a_text_of_its_own():
     assert len(set(texts)) == len(FAULTS)
     assert "0x0E" in fault_text(0x0E)
     assert "does not list" in fault_text(0x01)
+
+
+@pytest.mark.parametrize(
+    ("contact", "requested", "is_holding"),
+    [(0, 255, False), (3, 255, False), (2, 255, True), (2, 153, True), (2, 0, False), (1, 0, True), (1, 255, False)],
+)
+def test_a_stop_on_the_way_to_another_position_than_the_requested_is_no_grasp(contact, requested, is_holding):
+    inputs = Inputs.from_registers([contact << 14 | 0x39 << 8, requested, 153 << 8])
+    assert inputs.is_holding == is_holding

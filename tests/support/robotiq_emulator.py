@@ -13,6 +13,7 @@ import tty
 from typing import Self
 
 from pymodbus import FramerType
+from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -20,13 +21,28 @@ RTU_OUT, RTU_IN = 0x03E8, 0x07D0
 UNIT = 9
 MM_PER_COUNT = 0.39
 RAW_OPEN, RAW_CLOSED = 3.0, 230.0
+PATIENT = {"timeout_s": 0.5, "max_age_s": 30.0, "command_timeout_s": 10.0}
+"""Options of a driver whose deadlines a busy machine does not reach."""
 
 
 class GripperModel:
-    """Registers and dynamics, advanced to the wall's time by each access. Counts: 0 open to 255 closed."""
+    """Registers and dynamics, advanced to the wall's time by each access. Counts: 0 open to 255 closed.
 
-    def __init__(self, object_mm: float | None = None, activation_s: float = 0.1, speed_mm_s: float = 150.0) -> None:
+    With `sample_s` the controller sees what was written to it only every so many seconds. It echoes what it has seen,
+    or `echoes_at_once`.
+    """
+
+    def __init__(
+        self,
+        object_mm: float | None = None,
+        activation_s: float = 0.1,
+        speed_mm_s: float = 150.0,
+        sample_s: float = 0.0,
+        echoes_at_once: bool = False,
+    ) -> None:
         self.object_mm = object_mm
+        self.sample_s = sample_s
+        self.echoes_at_once = echoes_at_once
         self.speed_mm_s = speed_mm_s
         self.activation_s = activation_s
         self.blocked = False
@@ -35,32 +51,45 @@ class GripperModel:
 
     def power_cycle(self) -> None:
         """Forget everything, as after the supply failed; the fingers stay where they are."""
+        self.received = [0, 0, 0]
         self.outputs = [0, 0, 0]
+        self.is_tripped = False
         self.position = getattr(self, "position", RAW_OPEN)
         self.activation = self.contact = self.fault = self.current = 0
         self.activated_s = 0.0
         self.time_s = time.monotonic()
         self.writes = 0
 
-    def write(self, offset: int, values: list[int]) -> None:
+    def emergency_stop(self) -> None:
+        """Drop out of the activation: only a controller that has seen rACT = 0 can be activated again."""
         self.advance()
-        self.outputs[offset : offset + len(values)] = values
+        self.is_tripped, self.activation, self.contact, self.current = True, 0, 0, 0
+
+    def write(self, offset: int, values: list[int]) -> None:
+        """What any master writes."""
+        self.advance()
+        self.received[offset : offset + len(values)] = values
         self.writes += 1
         self.advance()
 
     def inputs(self) -> list[int]:
         self.advance()
-        action = self.outputs[0] >> 8
-        status = action & 0x09 | self.activation << 4 | self.contact << 6
-        return [status << 8, self.fault << 8 | self.outputs[1] & 0xFF, round(self.position) << 8 | self.current]
+        echo = self.received if self.echoes_at_once else self.outputs
+        status = echo[0] >> 8 & 0x09 | self.activation << 4 | self.contact << 6
+        return [status << 8, self.fault << 8 | echo[1] & 0xFF, round(self.position) << 8 | self.current]
 
     def advance(self) -> None:
         now_s = time.monotonic()
-        passed_s, self.time_s = now_s - self.time_s, now_s
+        passed_s, before_s, self.time_s = now_s - self.time_s, self.time_s, now_s
+        if not self.sample_s or now_s // self.sample_s != before_s // self.sample_s:
+            self.outputs = list(self.received)
         is_activated, goes_to = bool(self.outputs[0] >> 8 & 1), bool(self.outputs[0] >> 8 & 8)
         if not is_activated:
             self.activation = self.contact = self.current = 0
             self.fault = 0x07 if goes_to else 0
+            self.is_tripped = False
+        elif self.is_tripped:
+            return
         elif self.activation != 3:
             self._activate(now_s, goes_to)
         elif goes_to:
@@ -97,13 +126,16 @@ class GripperModel:
 class RobotiqEmulator:
     """Serves a `GripperModel` in a thread, in a `with` block.
 
-    `unplug` and `plug` take the server away and bring it back, `is_frozen` keeps it from answering.
+    `unplug` and `plug` take the server away and bring it back, `is_frozen` keeps it from answering. So many of the next
+    reads or writes are answered "busy" (`busy_reads`, `busy_writes`), or are lost without an answer (`lost_writes`,
+    over TCP).
     """
 
     def __init__(self, transport: str = "tcp", **model: float) -> None:
         self.model = GripperModel(**model)
         self.transport = transport
         self.is_frozen = False
+        self.busy_reads = self.busy_writes = self.lost_writes = 0
         self.port = _free_port()
         self.address = "127.0.0.1"
         self._server_end = ""
@@ -156,14 +188,31 @@ class RobotiqEmulator:
             return SimDevice(0, simdata=(bits, bits, [block(0)], [block(0)]), action=self._act)
         return SimDevice(UNIT, simdata=(bits, bits, [block(RTU_OUT), block(RTU_IN)], [block(RTU_IN)]), action=self._act)
 
-    async def _act(self, function: int, start: int, address: int, count: int, registers: list, values: list) -> None:
+    async def _act(
+        self, function: int, start: int, address: int, count: int, registers: list, values: list
+    ) -> ExcCodes | None:
         while self.is_frozen:
             await asyncio.sleep(0.01)
         if values is not None:
-            self.model.write(address - (0 if self.transport == "tcp" else RTU_OUT), list(values))
-        elif function == 4 or address >= RTU_IN:
+            return await self._write(address - (0 if self.transport == "tcp" else RTU_OUT), list(values))
+        if self.busy_reads:
+            self.busy_reads -= 1
+            return ExcCodes.DEVICE_BUSY
+        if function == 4 or address >= RTU_IN:
             at = address - start
             registers[at : at + count] = self.model.inputs()[:count]
+        return None
+
+    async def _write(self, offset: int, values: list[int]) -> ExcCodes | None:
+        if self.lost_writes:
+            self.lost_writes -= 1
+            await self._gone.wait()
+            return ExcCodes.DEVICE_FAILURE
+        if self.busy_writes:
+            self.busy_writes -= 1
+            return ExcCodes.DEVICE_BUSY
+        self.model.write(offset, values)
+        return None
 
     def __enter__(self) -> Self:
         if self.transport == "rtu":

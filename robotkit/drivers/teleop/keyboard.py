@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import termios
+import time
 import tty
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from robotkit.devices import BaseTeleop, CellContext
+from robotkit.clock import Clock
+from robotkit.devices import CellContext
+from robotkit.drivers.polling import Source
 from robotkit.drivers.teleop.operator import OperatorConfig, reading
+from robotkit.drivers.teleop.polled_teleop import PolledTeleop
 from robotkit.errors import ConnectionFailed, StaleState
 from robotkit.schema import TeleopReading
 
@@ -22,6 +28,10 @@ KEYS: dict[str, tuple[int, int]] = {
 """Axis (forward, left, up, and about them) and sign."""
 BUTTONS = " \n"
 """Space is button 0, Enter is button 1."""
+_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
+"""What arrow and function keys send (ECMA-48, and SS3 of a VT100); its letters are no keys."""
+_LOCAL_MODES = 3
+"""Place of the local modes in what `tcgetattr` returns."""
 
 
 class KeyboardConfig(OperatorConfig):
@@ -35,77 +45,89 @@ class KeyboardConfig(OperatorConfig):
     """How long a key counts as held after it was typed: a terminal tells nothing of its release."""
 
 
-class Keyboard(BaseTeleop):
+class Keyboard(PolledTeleop):
     """w s a d r f move forward, back, left, right, up, down; o u, i k, j l roll, pitch and yaw; Space and Enter.
 
     A terminal is read because that works over ssh, without a display, without rights on input devices and without a
-    package; the price is that a held key starts with the pause of the keyboard's repetition.
+    package; the price is that a held key starts with the pause of the keyboard's repetition. A thread reads the keys
+    when they are typed, so that one that was typed while nobody asked is not held later.
     """
 
     Config = KeyboardConfig
 
     def __init__(self, config: KeyboardConfig, context: CellContext) -> None:
-        super().__init__(config, context)
+        hint = f"{config.terminal} has to be an open terminal"
+        super().__init__(config, context, _Keys(config, context.clock), "keyboard", hint)
+
+
+class _Keys(Source[TeleopReading]):
+    """The keys that were typed within `hold_s` into a terminal.
+
+    In the background the terminal is left alone, as its keys are for another program: there the kernel stops a process
+    that reads them.
+    """
+
+    def __init__(self, config: KeyboardConfig, clock: Clock) -> None:
         self._options = config
+        self._clock = clock
         self._terminal: int | None = None
-        self._settings: list = []
+        self._settings: list[Any] = []
         self._held_until_s: dict[str, float] = {}
 
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._terminal is not None
-
-    def connect(self) -> None:
-        """Take over the terminal: keys are neither echoed nor kept for a whole line.
-
-        Raises:
-            ConnectionFailed: there is no terminal.
-        """
-        if self._terminal is not None:
-            return
+    def open(self) -> None:
         path = self._options.terminal
+        self._held_until_s.clear()
         try:
-            terminal = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            terminal = self._terminal = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            if _is_in_background(terminal):
+                raise ConnectionFailed(f"{path} belongs to another program now; bring this one to the foreground (fg)")
             self._settings = termios.tcgetattr(terminal)
             tty.setcbreak(terminal, termios.TCSAFLUSH)
         except (OSError, termios.error) as error:
             raise ConnectionFailed(f"{path} is no terminal to read keys from: {error}; start this in one") from error
-        self._terminal = terminal
-        self._held_until_s.clear()
 
-    def disconnect(self) -> None:
-        """Give the terminal back as it was."""
-        terminal, self._terminal = self._terminal, None
-        if terminal is None:
-            return
-        with contextlib.suppress(termios.error):  # a terminal that was closed has no settings any more
-            termios.tcsetattr(terminal, termios.TCSAFLUSH, self._settings)
-        os.close(terminal)
-
-    def read(self) -> TeleopReading:
-        """Every key that was typed within `hold_s`."""
-        self.require_connected()
-        now_s = self.context.clock.now_s()
+    def poll(self) -> TeleopReading:
+        now_s = time.monotonic()
         self._held_until_s.update(dict.fromkeys(self._typed(), now_s + self._options.hold_s))
         held = {key for key, until_s in self._held_until_s.items() if now_s < until_s}
         deflection = np.zeros(6)
         for key in held & set(KEYS):
             axis, sign = KEYS[key]
             deflection[axis] += sign * self._options.deflection
-        return reading(self._options, now_s, deflection, tuple(key in held for key in BUTTONS))
+        return reading(self._options, self._clock.now_s(), deflection, tuple(key in held for key in BUTTONS))
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        terminal, self._terminal = self._terminal, None
+        settings, self._settings = self._settings, []
+        if terminal is None:
+            return
+        if settings and not _is_in_background(terminal):
+            with contextlib.suppress(termios.error):  # a terminal that was closed has no settings any more
+                termios.tcsetattr(terminal, termios.TCSAFLUSH, settings)
+        os.close(terminal)
 
     def _typed(self) -> str:
         """What was typed since the last call."""
         terminal = self._terminal
-        if terminal is None:
+        if terminal is None or _is_in_background(terminal):
             return ""
         try:
+            if termios.tcgetattr(terminal)[_LOCAL_MODES] & termios.ICANON:  # a shell had it, and gave it back
+                tty.setcbreak(terminal, termios.TCSAFLUSH)
             typed = os.read(terminal, 1024)
         except BlockingIOError:
             return ""
-        except OSError as error:
+        except (OSError, termios.error) as error:
             raise StaleState(f"the terminal {self._options.terminal} is gone: {error}") from error
         if not typed:
             raise StaleState(f"the terminal {self._options.terminal} was closed")
-        return typed.decode(errors="ignore").lower()
+        return _SEQUENCE.sub("", typed.decode(errors="ignore")).lower()
+
+
+def _is_in_background(terminal: int) -> bool:
+    """True when another job of the shell has the terminal; False also where there is no shell with jobs."""
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:  # not this process' controlling terminal
+        return False

@@ -13,12 +13,27 @@ _MAX_AGE_S = 0.25
 
 
 class PolledTeleop(BaseTeleop):
-    """A thread reads the device, sleeps, and opens it again after it was unplugged."""
+    """A thread reads the device, sleeps, and opens it again after it was unplugged.
 
-    def __init__(self, config: OperatorConfig, context: CellContext, source: Source[TeleopReading], kind: str) -> None:
+    What the hand did before the device failed steers nothing any more.
+    """
+
+    def __init__(
+        self,
+        config: OperatorConfig,
+        context: CellContext,
+        source: Source[TeleopReading],
+        kind: str,
+        hint: str = "plug it in again",
+    ) -> None:
         super().__init__(config, context)
         self._poller = Poller(
-            source, f"{kind} {context.name!r}", max_age_s=_MAX_AGE_S, period_s=_POLL_PERIOD_S, hint="plug it in again"
+            source,
+            f"{kind} {context.name!r}",
+            max_age_s=_MAX_AGE_S,
+            period_s=_POLL_PERIOD_S,
+            hint=hint,
+            forgets_on_failure=True,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,7 +21,8 @@ from robotkit.drivers.teleop.polled_teleop import PolledTeleop
 from robotkit.errors import ConnectionFailed
 from robotkit.schema import TeleopReading
 
-_REPORTS_PER_POLL = 64
+_REPORTS_KEPT = 64
+"""So many reports the kernel keeps for a reader that is late (HIDRAW_BUFFER_SIZE); it drops those that come after."""
 
 
 class SpaceMouseConfig(OperatorConfig):
@@ -58,7 +60,11 @@ class SpaceMouse(PolledTeleop):
 
 
 class _Puck(Source[TeleopReading]):
-    """Drains the reports that have arrived; the poller sleeps in between, so that no core is kept busy."""
+    """Drains the reports that have arrived; the poller sleeps in between, so that no core is kept busy.
+
+    When so many have arrived that others were dropped, what the hand does is not known: the device is opened again, and
+    counts as released until it reports.
+    """
 
     def __init__(self, config: SpaceMouseConfig, clock: Clock, open_device: Callable[[], Any]) -> None:
         self._options = config
@@ -78,17 +84,25 @@ class _Puck(Source[TeleopReading]):
             ) from error
 
     def poll(self) -> TeleopReading:
-        state = self._device.read()
-        for _ in range(_REPORTS_PER_POLL):
-            if state.t == self._report_time:
-                break
-            self._report_time, self._reported_s = state.t, self._clock.now_s()
+        state = self._drain()
+        if state is None:
+            self.close()
+            self.open()
             state = self._device.read()
-        now_s = self._clock.now_s()
         deflection = np.array((state.x, state.y, state.z, state.roll, state.pitch, state.yaw))
-        if now_s - self._reported_s > self._options.hold_s:
+        if time.monotonic() - self._reported_s > self._options.hold_s:
             deflection[:] = 0.0
-        return reading(self._options, now_s, deflection, tuple(bool(pressed) for pressed in state.buttons))
+        buttons = tuple(bool(pressed) for pressed in state.buttons)
+        return reading(self._options, self._clock.now_s(), deflection, buttons)
+
+    def _drain(self) -> Any | None:
+        """Read every report that has arrived; returns the state after them, None when some were dropped."""
+        for _ in range(_REPORTS_KEPT):
+            state = self._device.read()
+            if state.t == self._report_time:
+                return state
+            self._report_time, self._reported_s = state.t, time.monotonic()
+        return None
 
     def close(self) -> None:
         device, self._device = self._device, None
