@@ -20,6 +20,8 @@ from robotkit.devices import (
     Travel,
 )
 from robotkit.errors import (
+    Busy,
+    CommandExpired,
     CommandRejected,
     ConfigurationError,
     ConnectionFailed,
@@ -97,17 +99,17 @@ register_teleop = teleops.register
 register_world = worlds.register
 
 __all__ = [
-    "Array", "BaseCamera", "BaseGripperServer", "BasePoseTracker", "BaseRobotServer", "BaseTeleop", "BaseWorld",
-    "CameraSpec", "CellContext", "CellSpec", "CellState", "Clock", "CommandRejected", "ComplianceLimits",
-    "ComplianceParams", "ConfigurationError", "ConnectionFailed", "ControlHeld", "Device", "DeviceError",
-    "DeviceFault", "DeviceReport", "DuplicatePlugin", "ForceLimitExceeded", "Frame", "GripperCommand", "GripperSpec",
-    "GripperState", "Intrinsics", "InvalidCommand", "InvalidConfiguration", "JointCommand", "JointLimitExceeded",
-    "JointVector", "KinematicChain", "KinematicJoint", "LinkCapsule", "Measurement", "Message", "MissingExtra",
-    "MotionFailed", "NotConnected", "OutsideWorkspace", "Plane", "PluginConfig", "PluginRef", "Pose", "PoseCommand",
-    "ProtocolError", "RealClock", "RemoteError", "RemoteTimeout", "ResetRequest", "RobotCommand", "RobotMode",
-    "RobotSpec", "RobotState", "RobotStopped", "RobotkitError", "SafetyLimits", "StaleState", "StatefulRobotServer",
-    "StepRequest", "StepTooLarge", "StopRecord", "TeleopReading", "TrackedPose", "Travel", "Unauthorized",
-    "UnknownPlugin", "Unsupported", "Vec3", "Vec6", "Workcell", "WorkcellConfig", "WorkspaceBox", "errors",
-    "make_gripper", "make_robot", "make_workcell", "register_camera", "register_gripper", "register_robot",
+    "Array", "BaseCamera", "BaseGripperServer", "BasePoseTracker", "BaseRobotServer", "BaseTeleop", "BaseWorld", "Busy",
+    "CameraSpec", "CellContext", "CellSpec", "CellState", "Clock", "CommandExpired", "CommandRejected",
+    "ComplianceLimits", "ComplianceParams", "ConfigurationError", "ConnectionFailed", "ControlHeld", "Device",
+    "DeviceError", "DeviceFault", "DeviceReport", "DuplicatePlugin", "ForceLimitExceeded", "Frame", "GripperCommand",
+    "GripperSpec", "GripperState", "Intrinsics", "InvalidCommand", "InvalidConfiguration", "JointCommand",
+    "JointLimitExceeded", "JointVector", "KinematicChain", "KinematicJoint", "LinkCapsule", "Measurement", "Message",
+    "MissingExtra", "MotionFailed", "NotConnected", "OutsideWorkspace", "Plane", "PluginConfig", "PluginRef", "Pose",
+    "PoseCommand", "ProtocolError", "RealClock", "RemoteError", "RemoteTimeout", "ResetRequest", "RobotCommand",
+    "RobotMode", "RobotSpec", "RobotState", "RobotStopped", "RobotkitError", "SafetyLimits", "StaleState",
+    "StatefulRobotServer", "StepRequest", "StepTooLarge", "StopRecord", "TeleopReading", "TrackedPose", "Travel",
+    "Unauthorized", "UnknownPlugin", "Unsupported", "Vec3", "Vec6", "Workcell", "WorkcellConfig", "WorkspaceBox",
+    "errors", "make_gripper", "make_robot", "make_workcell", "register_camera", "register_gripper", "register_robot",
     "register_teleop", "register_tracker", "register_world", "schema",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -23,20 +24,24 @@ class Clock(ABC):
     def advance(self, period_s: float) -> None:
         """Let `period_s` pass: sleep to the next tick, or simulate exactly that long."""
 
+    def wake(self) -> None:  # noqa: B027 (a lock-step clock never sleeps)
+        """End the sleep that `advance` is in, from another thread; a clock that does not sleep has nothing to do."""
+
 
 class RealClock(Clock):
     """The wall's time, on absolute ticks: lateness never adds up to drift.
 
     Args:
         now_s: tells the time, monotonic.
-        sleep: waits for that many seconds.
+        sleep: waits for that many seconds; the default wait can be ended by `wake`.
     """
 
     def __init__(
-        self, now_s: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+        self, now_s: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] | None = None
     ) -> None:
         self._now_s = now_s
-        self._sleep = sleep
+        self._woken = threading.Condition()
+        self._sleep = sleep or self._wait
         self._tick_s = now_s()
 
     @property
@@ -61,3 +66,12 @@ class RealClock(Clock):
         self._tick_s = tick_s
         if tick_s > now_s:
             self._sleep(tick_s - now_s)
+
+    def wake(self) -> None:
+        """End the sleep that `advance` is in, from another thread."""
+        with self._woken:
+            self._woken.notify_all()
+
+    def _wait(self, duration_s: float) -> None:
+        with self._woken:
+            self._woken.wait(duration_s)

@@ -14,6 +14,8 @@ RobotkitError
 │   ├── RobotStopped              a stop is latched: recover() first
 │   │   └── ForceLimitExceeded    contact force above the limit: the robot was stopped
 │   ├── ControlHeld               another client commands this cell
+│   ├── Busy                      too many commands wait, or a blocking motion runs
+│   ├── CommandExpired            its deadline passed before it could start
 │   └── Unsupported               this body cannot do that
 ├── DeviceError               the device cannot do its work
 │   ├── NotConnected              connect() first
@@ -120,6 +122,18 @@ class ControlHeld(CommandRejected):
     """Another client commands this cell."""
 
     code = "control_held"
+
+
+class Busy(CommandRejected):
+    """A blocking motion runs, or as many commands of this client wait as may."""
+
+    code = "busy"
+
+
+class CommandExpired(CommandRejected):
+    """The command's deadline passed before it could start; it was not carried out."""
+
+    code = "command_expired"
 
 
 class Unsupported(CommandRejected):

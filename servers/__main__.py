@@ -19,6 +19,9 @@ from servers.app import create_app
 from servers.runner import CellServer, bind, url_of
 from servers.settings import ServerSettings
 
+_EXIT_S = 5.0
+"""The process ends this long after a signal at the latest, even when a device hangs."""
+
 
 @dataclass(frozen=True)
 class Serve:
@@ -67,7 +70,7 @@ def serve(config: Serve) -> None:
         lease_timeout_s=config.lease_timeout_s,
     )
     with bind(settings.host, settings.port) as bound, _build(config) as workcell:
-        server = CellServer(create_app(workcell, settings))
+        server = CellServer(create_app(workcell, settings), exit_s=_EXIT_S)
         _announce(workcell, url_of(bound), settings)
         server.run(sockets=[bound])
 

@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 
 from robotkit.schema.wire import ErrorReply
 from robotkit.workcell import Workcell
 from servers.context import ServerContext
 from servers.errors import STATUS, add_error_handlers
+from servers.gate import RequestGate
+from servers.openapi import add_document
 from servers.routes import ROUTERS
 from servers.security import Guard
 from servers.settings import ServerSettings
+
+STOP_WAIT_S = 1.0
+_DISCONNECT_WAIT_S = 3.0
+"""A device that hangs does not keep the server from ending."""
 
 _DESCRIPTION = """
 One workcell over HTTP. Reads are GET, actions are POST. Every refusal is `{"code", "message"}` with a stable code.
@@ -30,18 +35,19 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(workcell.connect)
+        await context.lanes.shutdown.run(workcell.connect)
         try:
             yield
         finally:
-            await run_in_threadpool(context.stop_for_good)
-            await run_in_threadpool(workcell.disconnect)
+            await context.lanes.shutdown.within(STOP_WAIT_S, context.stop_for_good)
+            await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, workcell.disconnect)
 
     app = FastAPI(
         title=f"robotkit: {workcell.name}",
         description=_DESCRIPTION,
         lifespan=lifespan,
         # Their pages load scripts from other hosts, which would then run beside the robot's own routes.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         responses={status: {"model": ErrorReply} for status in sorted(set(STATUS.values()))},
@@ -50,5 +56,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    add_document(app)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(RequestGate, context=context)
     return app

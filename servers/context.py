@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Header
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
@@ -18,11 +17,16 @@ from robotkit.errors import CommandRejected, DeviceError, RobotkitError, Unsuppo
 from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.schema.wire import CLIENT_HEADER
 from robotkit.workcell import Workcell
-from servers.errors import describe_errors
+from servers.errors import parse
+from servers.heartbeats import Heartbeats
+from servers.lanes import Lanes
 from servers.lease import ControlLease
 from servers.settings import ServerSettings
+from servers.turns import CURRENT_CALLER, Caller, Turns
 
 _log = logging.getLogger(__name__)
+
+_STEP = TypeAdapter(StepRequest)
 
 
 class ServerContext:
@@ -37,16 +41,33 @@ class ServerContext:
         self.serl_clear_requests = 0
         """How often a SERL client asked to clear errors; counted, never obeyed."""
         self.started_s = time.monotonic()
-        self._in_turn = threading.Lock()
+        self.lanes = Lanes()
+        self.turns = Turns()
+        self.heartbeats = Heartbeats()
+        self._commander: str | None = None
+        self._has_ended = False
 
     @contextmanager
-    def commanding(self, client: str) -> Iterator[Workcell]:
-        """Hold the control lease, one command after the other.
+    def commanding(self, client: str, is_motion: bool = False) -> Iterator[Workcell]:
+        """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
+
+        When another client commanded before, the arm holds first: its target is none that this client knows.
+
+        Args:
+            client: who commands.
+            is_motion: True for a command that returns when the arm has arrived; no other command waits behind it.
 
         Raises:
             ControlHeld: another client commands this cell.
+            Busy: a blocking motion runs, or too many commands of this client wait.
+            CommandExpired: its deadline passed before it could start.
+            RobotStopped: the server is shutting down.
         """
-        with self.lease.control(client), self._in_turn:
+        caller = CURRENT_CALLER.get(None) or Caller()
+        with self.lease.control(client), self.turns.turn(client, caller, is_motion):
+            if self._commander not in (None, client):
+                self.hold()
+            self._commander = client
             yield self.workcell
 
     def step(self, client: str, body: bytes | str) -> CellState:
@@ -54,12 +75,9 @@ class ServerContext:
 
         Raises:
             InvalidCommand: it does not validate; every field is named.
-            ControlHeld: another client commands this cell.
+            CommandRejected: as `commanding` says, or as the cell itself does.
         """
-        try:
-            request = StepRequest.model_validate_json(body)
-        except ValidationError as error:
-            raise describe_errors(error.errors()) from error
+        request = parse(_STEP, body)
         with self.commanding(client) as cell:
             return cell.handle(request)
 
@@ -69,9 +87,7 @@ class ServerContext:
         Raises:
             Unsupported: it has none.
         """
-        if self.workcell.gripper is None:
-            raise Unsupported(f"cell {self.workcell.name!r} has no gripper")
-        return self.workcell.gripper
+        return gripper_of(self.workcell)
 
     def set_compliance(self, client: str, params: ComplianceParams) -> None:
         """Change the impedance law and remember how."""
@@ -79,10 +95,24 @@ class ServerContext:
             cell.robot.set_compliance(params)
             self.compliance = params
 
+    def hold_now(self, client: str) -> None:
+        """Hold, without waiting for a turn: this also ends a blocking motion of the client.
+
+        Raises:
+            ControlHeld: another client commands this cell.
+        """
+        with self.lease.control(client):
+            self.workcell.robot.hold()
+
+    def drop(self, caller: Caller) -> None:
+        """Forget the commands of a caller that is gone, and hold when one of them acts."""
+        self.turns.end(self.hold, self.workcell.clock.wake, caller)
+
     def let_go(self, client: str) -> bool:
         """End a client's control: the robot holds where it is; True when the client had control."""
         if self.lease.holder != client:
             return False
+        self.turns.end(self.hold, self.workcell.clock.wake, client=client)
         self.hold()
         return self.lease.release(client)
 
@@ -94,11 +124,28 @@ class ServerContext:
             _log.info("hold: %s", error)
 
     def stop_for_good(self) -> None:
-        """Latch a stop before the server ends; an arm that cannot be reached does not keep the rest from closing."""
+        """Latch a stop before the server ends, once, and let no command start any more."""
+        if not self._has_ended:
+            self._has_ended = True
+            self.turns.close(self._stop, self.workcell.clock.wake)
+
+    def _stop(self) -> None:
+        """Stop; an arm that cannot be reached does not keep the rest from closing."""
         try:
             self.workcell.robot.stop()
         except RobotkitError as error:
             _log.warning("the arm did not take the last stop: %s", error)
+
+
+def gripper_of(cell: Workcell) -> BaseGripperServer:
+    """The gripper of a cell.
+
+    Raises:
+        Unsupported: it has none.
+    """
+    if cell.gripper is None:
+        raise Unsupported(f"cell {cell.name!r} has no gripper")
+    return cell.gripper
 
 
 async def get_context(connection: HTTPConnection) -> ServerContext:

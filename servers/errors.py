@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from robotkit.errors import (
@@ -27,6 +28,11 @@ from robotkit.errors import (
 from robotkit.schema.wire import ErrorReply
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ERRORS_MAX = 8
+"""Fields that one refusal names; a body of 64 KiB can have thousands that are wrong."""
 
 STATUS: Mapping[type[RobotkitError], int] = {
     InvalidCommand: 422,
@@ -55,9 +61,34 @@ def error_response(error: RobotkitError, status: int | None = None) -> Response:
     return Response(body, status or status_of(error), headers, media_type="application/json")
 
 
+def reported(error: Exception) -> RobotkitError:
+    """`error` as a client hears of it; one that is not robotkit's is logged with its traceback."""
+    if isinstance(error, RobotkitError):
+        return error
+    _log.error("the server failed", exc_info=error)
+    return RobotkitError(f"the server failed: {type(error).__name__}: {error}")
+
+
 def describe_errors(errors: Sequence[Any]) -> InvalidCommand:
-    """Name every field that does not validate."""
-    return InvalidCommand("; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in errors))
+    """Name the fields that do not validate."""
+    named = "; ".join(f"{_place(item['loc'])}: {item['msg']}" for item in errors[:_ERRORS_MAX])
+    more = len(errors) - _ERRORS_MAX
+    return InvalidCommand(named + (f"; and {more} more" if more > 0 else ""))
+
+
+def parse(adapter: TypeAdapter[T], content: bytes | str) -> T:
+    """What a client sent, validated.
+
+    Raises:
+        InvalidCommand: it does not validate.
+    """
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        raise describe_errors(error.errors(include_url=False, include_context=False)) from error
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        # A validator of ours that meets what no JSON number should be, such as an integer of 400 digits.
+        raise InvalidCommand(f"the message cannot be read: {error}") from error
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -78,8 +109,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return error_response(RobotkitError(f"the server failed: {type(error).__name__}: {error}"))
+        return error_response(reported(error))
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import socket
 import threading
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 
 from robotkit.errors import ConnectionFailed, InvalidConfiguration
+from servers.app import STOP_WAIT_S
 from servers.context import ServerContext
 from servers.settings import ServerSettings
 
+_log = logging.getLogger(__name__)
+
 _IDLE_CONNECTION_S = 75
-_GRACE_S = 2
+_GRACE_S = 1
 _BACKLOG = 128
 _MAX_MESSAGE_BYTES = 1 << 20
 
@@ -57,9 +61,14 @@ def url_of(bound: socket.socket) -> str:
 
 
 class CellServer(uvicorn.Server):
-    """A uvicorn server that stops the arm before it says goodbye to its clients."""
+    """A uvicorn server that stops the arm before it says goodbye to its clients.
 
-    def __init__(self, app: FastAPI) -> None:
+    Args:
+        app: made by `create_app`.
+        exit_s: seconds after a signal in which the process ends at the latest, whatever hangs; None: when all is done.
+    """
+
+    def __init__(self, app: FastAPI, exit_s: float | None = None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -73,12 +82,28 @@ class CellServer(uvicorn.Server):
             )
         )
         self._context: ServerContext = app.state.context
+        self._exit_s = exit_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Let no command start from now on, and shut down."""
+        self._context.turns.is_closed = True
+        if self._exit_s is not None and not self.should_exit:
+            timer = threading.Timer(self._exit_s, _leave_at_once)
+            timer.daemon = True
+            timer.start()
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the arm, then let requests finish, then disconnect."""
         # First: a motion that a request waits for would otherwise go on for as long as the grace lasts.
-        await run_in_threadpool(self._context.stop_for_good)
+        await self._context.lanes.shutdown.within(STOP_WAIT_S, self._context.stop_for_good)
         await super().shutdown(sockets)
+
+
+def _leave_at_once() -> None:
+    _log.error("the process ends by force: a device hangs")
+    logging.shutdown()
+    os._exit(1)
 
 
 class BackgroundServer:

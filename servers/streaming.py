@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
-from anyio import CancelScope, to_thread
-from pydantic import TypeAdapter, ValidationError
+from anyio import CancelScope
+from pydantic import TypeAdapter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from robotkit.errors import InvalidCommand, RobotkitError
+from robotkit.errors import Busy, RobotkitError
 from robotkit.schema.wire import StreamAck, StreamCommand, StreamError, StreamUp
 from servers.context import ServerContext
-from servers.errors import describe_errors
+from servers.errors import parse, reported
+from servers.turns import CURRENT_CALLER, QUEUE_LENGTH, Caller
 
 _UP: TypeAdapter[StreamCommand | StreamAck] = TypeAdapter(StreamUp)
 _PAUSE_AFTER_FAULT_S = 0.1
+_POLICY_VIOLATION = 1008
 
 
 class StateStream:
@@ -30,6 +34,7 @@ class StateStream:
         self._socket = socket
         self._context = context
         self._client = client
+        self._caller = Caller()
         self._period_s = 1.0 / rate_hz
         self._window = window
         self._sent = 0
@@ -40,6 +45,7 @@ class StateStream:
 
     async def run(self) -> None:
         """Serve until the client goes or the server stops."""
+        CURRENT_CALLER.set(self._caller)
         tasks = [asyncio.create_task(part()) for part in (self._receive, self._obey, self._publish)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -51,18 +57,22 @@ class StateStream:
                 task.cancel()
             with CancelScope(shield=True):
                 await asyncio.gather(*tasks, return_exceptions=True)
-                if self._commanded:
-                    await to_thread.run_sync(self._context.let_go, self._client)
+                await self._context.lanes.stop.run(self._leave)
+
+    def _leave(self) -> None:
+        self._context.drop(self._caller)
+        if self._commanded:
+            self._context.let_go(self._client)
 
     async def _receive(self) -> None:
         while True:
+            event = await self._socket.receive()
+            if event["type"] == "websocket.disconnect":
+                return
             try:
-                message = _UP.validate_json(await self._socket.receive_text())
-            except ValidationError as error:
-                await self._report(describe_errors(error.errors()))
-                continue
-            except KeyError:
-                await self._report(InvalidCommand("the stream speaks JSON in text messages, not binary ones"))
+                message = parse(_UP, text_of(event))
+            except RobotkitError as error:
+                await self._report(error)
                 continue
             if isinstance(message, StreamAck):
                 self._acknowledged = max(self._acknowledged, min(message.seq, self._sent))
@@ -78,9 +88,9 @@ class StateStream:
             if command is None:
                 continue
             try:
-                await to_thread.run_sync(self._apply, command)
-            except RobotkitError as error:
-                await self._report(error)
+                await self._context.lanes.commands.run(self._apply, command)
+            except Exception as error:
+                await self._report(reported(error))
 
     async def _publish(self) -> None:
         loop = asyncio.get_running_loop()
@@ -96,16 +106,16 @@ class StateStream:
 
     async def _send_state(self) -> None:
         try:
-            state = await to_thread.run_sync(self._measure)
-        except RobotkitError as error:
-            await self._report(error)
+            state = await self._context.lanes.reads.run(self._measure)
+        except Exception as error:
+            await self._report(reported(error))
             await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
             return
         self._sent += 1
         await self._socket.send_text(f'{{"type":"state","seq":{self._sent},"state":{state}}}')
 
     async def _report(self, error: RobotkitError) -> None:
-        await self._socket.send_text(StreamError(code=error.code, message=error.message).model_dump_json())
+        await self._socket.send_text(error_text(error))
 
     def _measure(self) -> str:
         return self._context.workcell.get_state().model_dump_json()
@@ -130,23 +140,53 @@ class StepChannel:
         self._socket = socket
         self._context = context
         self._client = client
+        self._caller = Caller()
+        self._requests: asyncio.Queue[str | bytes | None] = asyncio.Queue()
 
     async def run(self) -> None:
         """Serve until the client goes or the server stops."""
+        CURRENT_CALLER.set(self._caller)
+        reader = asyncio.create_task(self._read())
         try:
             with suppress(WebSocketDisconnect):
-                while True:
-                    message = await self._socket.receive()
-                    if message["type"] == "websocket.disconnect":
-                        return
-                    body = message.get("text") or ""
-                    await self._socket.send_text(await to_thread.run_sync(self._answer, body))
+                while (body := await self._requests.get()) is not None:
+                    answer = await self._context.lanes.commands.run(self._answer, body)
+                    if not self._caller.is_gone:
+                        await self._socket.send_text(answer)
         finally:
+            reader.cancel()
             with CancelScope(shield=True):
-                await to_thread.run_sync(self._context.let_go, self._client)
+                await self._context.lanes.stop.run(self._leave)
 
-    def _answer(self, body: str) -> str:
+    async def _read(self) -> None:
+        """Read beside the step that runs, so that a client that leaves is noticed while it does."""
+        while (event := await self._socket.receive())["type"] != "websocket.disconnect":
+            if self._requests.qsize() >= QUEUE_LENGTH:
+                error = Busy(f"{QUEUE_LENGTH} steps of this connection wait; send one after the answer to the other")
+                await self._socket.send_text(error_text(error))
+                await self._socket.close(_POLICY_VIOLATION)
+                break
+            self._requests.put_nowait(text_of(event))
+        await self._context.lanes.stop.run(self._context.drop, self._caller)
+        self._requests.put_nowait(None)
+
+    def _leave(self) -> None:
+        self._context.drop(self._caller)
+        self._context.let_go(self._client)
+
+    def _answer(self, body: str | bytes) -> str:
         try:
             return f'{{"type":"state","seq":0,"state":{self._context.step(self._client, body).model_dump_json()}}}'
-        except RobotkitError as error:
-            return StreamError(code=error.code, message=error.message).model_dump_json()
+        except Exception as error:
+            return error_text(reported(error))
+
+
+def text_of(event: Mapping[str, Any]) -> str | bytes:
+    """What a client sent in one message; its bytes when it was a binary one."""
+    text: str | bytes | None = event.get("text")
+    return event["bytes"] if text is None else text
+
+
+def error_text(error: RobotkitError) -> str:
+    """The message that tells a client of `error`."""
+    return StreamError(code=error.code, message=error.message).model_dump_json()

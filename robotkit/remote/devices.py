@@ -84,7 +84,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
         """Move and wait for the arrival."""
         request = JointMoveRequest.trusted(joint_positions_rad=np.asarray(positions_rad))
-        self.session().post("/v1/robot/joint_move", request, self._session.motion_timeout_s)
+        self.session().move("/v1/robot/joint_move", request)
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law."""
@@ -104,7 +104,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def reset(self) -> None:
         """Move to the reset configuration and wait for the arrival."""
-        self.session().post("/v1/robot/reset", timeout_s=self._session.motion_timeout_s)
+        self.session().move("/v1/robot/reset")
 
 
 class RemoteGripper(RemoteDevice, BaseGripperServer):

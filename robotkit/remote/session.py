@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import httpx
@@ -17,10 +18,14 @@ from robotkit.errors import (
     RobotkitError,
     error_from_code,
 )
+from robotkit.remote.heartbeat import kept_up
 from robotkit.schema import Message
-from robotkit.schema.wire import CLIENT_HEADER, ErrorReply
+from robotkit.schema.wire import CLIENT_HEADER, HEARTBEAT_HEADER, ErrorReply
 
 MessageT = TypeVar("MessageT", bound=Message)
+
+HEARTBEAT_S = 1.0
+"""A client that is silent for this long while a motion of its own runs counts as gone."""
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -58,15 +63,21 @@ class Session:
             RemoteTimeout: no answer in time.
         """
         try:
-            return self._request("GET", path, self.timeout_s, **query)
+            return self._request("GET", path, self.timeout_s, query=query)
         except ConnectionFailed:
-            return self._request("GET", path, self.timeout_s, **query)
+            return self._request("GET", path, self.timeout_s, query=query)
 
     def read(self, path: str, reply: type[MessageT]) -> MessageT:
         """GET `path` and parse the answer."""
         return parse(reply, self.get(path).content)
 
-    def post(self, path: str, body: Message | None = None, timeout_s: float | None = None) -> httpx.Response:
+    def post(
+        self,
+        path: str,
+        body: Message | None = None,
+        timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         """Do something, once: a command whose fate is unknown is never sent again.
 
         Raises:
@@ -75,25 +86,45 @@ class Session:
             RemoteTimeout: no answer in time; likewise.
         """
         content = body.model_dump_json() if body is not None else None
-        return self._request("POST", path, timeout_s or self.timeout_s, content)
+        return self._request("POST", path, timeout_s or self.timeout_s, content, headers)
 
-    def ask(self, path: str, body: Message, reply: type[MessageT], timeout_s: float | None = None) -> MessageT:
+    def move(self, path: str, body: Message | None = None) -> httpx.Response:
+        """`post` for what answers when a motion has arrived; the motion ends when this process does, or hangs.
+
+        Raises:
+            RobotkitError: as `post` does.
+        """
+        with kept_up(self._beat, HEARTBEAT_S / 4):
+            return self.post(path, body, self.motion_timeout_s, {HEARTBEAT_HEADER: f"{HEARTBEAT_S:g}"})
+
+    def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """POST `body` and parse the answer."""
-        return parse(reply, self.post(path, body, timeout_s).content)
+        return parse(reply, self.post(path, body).content)
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
         transport, self._transport = self._transport, httpx.HTTPTransport(trust_env=False)
         transport.close()
 
+    def _beat(self) -> None:
+        # One that is lost is made up for by the next; the motion's own answer says what is wrong with the server.
+        with suppress(RobotkitError):
+            self.post("/v1/control/heartbeat", timeout_s=HEARTBEAT_S)
+
     def _request(
-        self, method: str, path: str, timeout_s: float, content: str | None = None, **query: str
+        self,
+        method: str,
+        path: str,
+        timeout_s: float,
+        content: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         # The transport alone: httpx's client above it (cookies, redirects, authentication) costs half as much again.
         request = httpx.Request(
             method,
-            self._url(path, query),
-            headers=self.headers if content is None else self.headers | _JSON,
+            self._url(path, query or {}),
+            headers={**self.headers, **(_JSON if content is not None else {}), **(headers or {})},
             content=content,
             extensions={"timeout": httpx.Timeout(timeout_s).as_dict()},
         )

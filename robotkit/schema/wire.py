@@ -14,6 +14,13 @@ from robotkit.schema.robot import RobotCommand
 
 CLIENT_HEADER = "X-Robotkit-Client"
 """Names the client that commands, for the control lease; any text that no other client uses."""
+DEADLINE_HEADER = "X-Robotkit-Deadline"
+"""When a command may start at the latest, in monotonic seconds of the server (`GET /v1/protocol` tells them)."""
+HEARTBEAT_HEADER = "X-Robotkit-Heartbeat"
+"""A promise for as long as the request lasts: the client posts `/v1/control/heartbeat` at least this often, in seconds.
+
+A client that does not keep it counts as gone, and the motion that it waits for ends.
+"""
 STAMP_HEADER = "X-Robotkit-Stamp"
 """When an image was exposed, seconds on the cell's clock."""
 SHAPE_HEADER = "X-Robotkit-Shape"

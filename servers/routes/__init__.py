@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from servers.routes import cameras, cell, control, dashboard, gripper, health, robot, serl, stream, trackers
+from servers.routes import cameras, cell, control, dashboard, gripper, health, heartbeat, robot, serl, stream, trackers
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
-    module.router for module in (cell, robot, gripper, cameras, trackers, control, stream, health, dashboard, serl)
+    module.router
+    for module in (cell, robot, gripper, cameras, trackers, control, heartbeat, stream, health, dashboard, serl)
 )

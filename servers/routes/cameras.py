@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from robotkit.errors import UnknownPlugin
 from robotkit.schema import Frame
 from robotkit.schema.wire import DEPTH_HEADER, SHAPE_HEADER, STAMP_HEADER
+from robotkit.workcell import Workcell
 from servers.context import ContextDep
 
 router = APIRouter(prefix="/v1/cameras", tags=["cameras"])
@@ -19,13 +20,17 @@ ImageFormat = Literal["raw", "png", "jpeg"]
 
 
 @router.get("/{name}/frame", response_class=Response)
-def get_frame(context: ContextDep, name: str, format: ImageFormat = "raw") -> Response:
+async def get_frame(context: ContextDep, name: str, format: ImageFormat = "raw") -> Response:
     """The newest image.
 
     `raw`: uint8 RGB rows, then, when the camera measures depth, float32 metres, little-endian; shape, stamp and depth
     are in the headers. `png` and `jpeg`: colour only.
     """
-    cameras = context.workcell.cameras
+    return await context.lanes.images.run(_image, context.workcell, name, format)
+
+
+def _image(cell: Workcell, name: str, format: ImageFormat) -> Response:
+    cameras = cell.cameras
     if name not in cameras:
         raise UnknownPlugin(f"this cell has no camera {name!r}. Known: {', '.join(cameras) or 'none'}")
     frame = cameras[name].read()

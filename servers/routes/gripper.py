@@ -2,62 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from robotkit.schema import GripperCommand, GripperState
-from servers.context import ClientDep, ContextDep
+from servers.context import ContextDep, gripper_of
 from servers.routes import examples
-from servers.routes.replies import DONE, answers, done, reply
+from servers.routes.actions import act, measure
+from servers.routes.replies import DONE, answers, request_body
 
 router = APIRouter(prefix="/v1/gripper", tags=["gripper"])
 
 
 @router.get("/state", **answers(GripperState, "The newest measurement."))
-def get_state(context: ContextDep) -> Response:
+async def get_state(context: ContextDep) -> Response:
     """The newest measurement of the gripper."""
-    return reply(context.gripper().get_state())
+    return await measure(context, lambda cell: gripper_of(cell).get_state())
 
 
-@router.post("/move", **DONE)
-def move(
-    context: ContextDep, client: ClientDep, command: Annotated[GripperCommand, Body(openapi_examples=examples.GRIPPER)]
-) -> Response:
+@router.post("/move", **DONE, openapi_extra=request_body(GripperCommand, examples.GRIPPER))
+async def move(request: Request) -> Response:
     """Start to move the fingers and return at once."""
-    with context.commanding(client):
-        context.gripper().move(command.position)
-    return done()
+    return await act(request, lambda cell, command: gripper_of(cell).move(command.position), GripperCommand)
 
 
 @router.post("/open", **DONE)
-def open_fingers(context: ContextDep, client: ClientDep) -> Response:
+async def open_fingers(request: Request) -> Response:
     """Start to open fully."""
-    with context.commanding(client):
-        context.gripper().open()
-    return done()
+    return await act(request, lambda cell: gripper_of(cell).open())
 
 
 @router.post("/close", **DONE)
-def close_fingers(context: ContextDep, client: ClientDep) -> Response:
+async def close_fingers(request: Request) -> Response:
     """Start to close fully."""
-    with context.commanding(client):
-        context.gripper().close()
-    return done()
+    return await act(request, lambda cell: gripper_of(cell).close())
 
 
 @router.post("/activate", **DONE)
-def activate(context: ContextDep, client: ClientDep) -> Response:
+async def activate(request: Request) -> Response:
     """Make the gripper ready after power-up."""
-    with context.commanding(client):
-        context.gripper().activate()
-    return done()
+    return await act(request, lambda cell: gripper_of(cell).activate())
 
 
 @router.post("/reset", **DONE)
-def reset(context: ContextDep, client: ClientDep) -> Response:
+async def reset(request: Request) -> Response:
     """Clear faults and make it ready again, fingers open."""
-    with context.commanding(client):
-        context.gripper().reset()
-    return done()
+    return await act(request, lambda cell: gripper_of(cell).reset())

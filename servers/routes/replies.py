@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi.responses import Response
+from pydantic import TypeAdapter
 
 from robotkit.schema import Message
+
+BODY_SCHEMAS: dict[str, Any] = {}
+"""Messages that the bodies of `request_body` refer to, by name, for the document."""
+_REFERENCE = "#/components/schemas/{model}"
 
 
 def reply(message: Message) -> Response:
@@ -24,11 +29,10 @@ def answers(model: type[Message], description: str) -> dict[str, Any]:
     return {"responses": {200: {"model": model, "description": description}}}
 
 
-def request_body(model: type[Message], examples: dict[str, Any]) -> dict[str, Any]:
+def request_body(body: Any, examples: dict[str, Any]) -> dict[str, Any]:
     """`openapi_extra` of a route that parses its own body."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    # What it refers to is in the document already: other routes have the same messages as parameters.
-    schema.pop("$defs", None)
+    schema = TypeAdapter(body).json_schema(ref_template=_REFERENCE)
+    BODY_SCHEMAS.update(schema.pop("$defs", {}))
     content = {"application/json": {"schema": schema, "examples": examples}}
     return {"requestBody": {"required": True, "content": content}}
 

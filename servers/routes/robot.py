@@ -2,85 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter
 
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotState
 from robotkit.schema.wire import JointMoveRequest
+from robotkit.workcell import Workcell
 from servers.context import ClientDep, ContextDep
+from servers.errors import parse
 from servers.routes import examples
-from servers.routes.replies import DONE, answers, done, reply
+from servers.routes.actions import act, measure
+from servers.routes.replies import DONE, answers, done, request_body
+
+_COMPLIANCE = TypeAdapter(ComplianceParams)
 
 router = APIRouter(prefix="/v1/robot", tags=["robot"])
 
 
 @router.get("/state", **answers(RobotState, "The newest measurement."))
-def get_state(context: ContextDep) -> Response:
+async def get_state(context: ContextDep) -> Response:
     """The newest measurement of the arm."""
-    return reply(context.workcell.robot.get_state())
+    return await measure(context, lambda cell: cell.robot.get_state())
 
 
-@router.post("/command", **answers(PoseCommand, "The command as it was accepted, of the kind that was sent."))
-def send_command(
-    context: ContextDep, client: ClientDep, command: Annotated[RobotCommand, Body(openapi_examples=examples.COMMAND)]
-) -> Response:
+@router.post(
+    "/command",
+    **answers(PoseCommand, "The command as it was accepted, of the kind that was sent."),
+    openapi_extra=request_body(RobotCommand, examples.COMMAND),
+)
+async def send_command(request: Request) -> Response:
     """Set a new target and return at once; the latest one wins."""
-    with context.commanding(client) as cell:
-        return reply(cell.robot.send(command))
+    return await act(request, lambda cell, command: cell.robot.send(command), RobotCommand)
 
 
-@router.post("/joint_move", **DONE)
-def move_to_joint_positions(
-    context: ContextDep,
-    client: ClientDep,
-    request: Annotated[JointMoveRequest, Body(openapi_examples=examples.JOINT_MOVE)],
-) -> Response:
+@router.post("/joint_move", **DONE, openapi_extra=request_body(JointMoveRequest, examples.JOINT_MOVE))
+async def move_to_joint_positions(request: Request) -> Response:
     """Move along a joint path; answers when the arm has arrived and settled."""
-    with context.commanding(client) as cell:
-        cell.robot.move_to_joint_positions(request.joint_positions_rad)
-    return done()
+    return await act(request, _move_to_joint_positions, JointMoveRequest, is_motion=True)
 
 
-@router.post("/compliance", **DONE)
-def set_compliance(
-    context: ContextDep,
-    client: ClientDep,
-    params: Annotated[ComplianceParams, Body(openapi_examples=examples.COMPLIANCE)],
-) -> Response:
+def _move_to_joint_positions(cell: Workcell, request: JointMoveRequest) -> None:
+    cell.robot.move_to_joint_positions(request.joint_positions_rad)
+
+
+@router.post("/compliance", **DONE, openapi_extra=request_body(ComplianceParams, examples.COMPLIANCE))
+async def set_compliance(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Change the impedance law, also while moving; fields that are left out take their defaults."""
-    context.set_compliance(client, params)
+    content = await request.body()
+    await context.lanes.commands.run(lambda: context.set_compliance(client, parse(_COMPLIANCE, content)))
     return done()
 
 
 @router.post("/hold", **DONE)
-def hold(context: ContextDep, client: ClientDep) -> Response:
-    """Make the measured pose the target, wherever it is; nothing is latched."""
-    with context.commanding(client) as cell:
-        cell.robot.hold()
+async def hold(context: ContextDep, client: ClientDep) -> Response:
+    """Make the measured pose the target, wherever it is; ends a blocking motion; nothing is latched."""
+    await context.lanes.stop.run(context.hold_now, client)
     return done()
 
 
 @router.post("/reset", **DONE)
-def reset(context: ContextDep, client: ClientDep) -> Response:
+async def reset(request: Request) -> Response:
     """Move to the cell's reset joint configuration; answers on arrival."""
-    with context.commanding(client) as cell:
-        cell.robot.reset()
-    return done()
+    return await act(request, lambda cell: cell.robot.reset(), is_motion=True)
 
 
 @router.post("/stop", **DONE)
 async def stop(context: ContextDep) -> Response:
     """Hold still now and refuse commands until `recover`. Anyone may, at any time."""
-    # A limiter of its own: a stop never waits for a worker thread that a long motion occupies.
-    await to_thread.run_sync(context.workcell.robot.stop, limiter=CapacityLimiter(1))
+    await context.lanes.stop.run(context.workcell.robot.stop)
     return done()
 
 
 @router.post("/recover", **DONE)
-def recover(context: ContextDep) -> Response:
+async def recover(context: ContextDep) -> Response:
     """Clear a stop or a fault, when a person asks; the arm then holds its measured pose."""
-    context.workcell.robot.recover()
+    await context.lanes.recover.run(context.workcell.robot.recover)
     return done()

@@ -140,7 +140,7 @@ def stopimp(context: ContextDep, client: ClientDep) -> Response:
 @router.post("/jointreset")
 def jointreset(context: ContextDep, client: ClientDep) -> Response:
     """Move to the reset configuration; answers on arrival."""
-    with context.commanding(client) as cell:
+    with context.commanding(client, is_motion=True) as cell:
         cell.robot.reset()
     return text("Reset Joint")
 

@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, WebSocket
 
 from robotkit.errors import InvalidCommand
-from robotkit.schema.wire import StreamError
 from servers.context import ClientDep, ContextDep
-from servers.streaming import StateStream, StepChannel
+from servers.streaming import StateStream, StepChannel, error_text
 
 router = APIRouter(prefix="/v1", tags=["stream"])
 
@@ -33,7 +32,7 @@ async def stream(
     rate_max_hz = context.settings.stream_rate_max_hz
     if rate_hz > rate_max_hz:
         error = InvalidCommand(f"rate_hz = {rate_hz:g} is above this server's {rate_max_hz:g} Hz")
-        await socket.send_text(StreamError(code=error.code, message=error.message).model_dump_json())
+        await socket.send_text(error_text(error))
         await socket.close(_POLICY_VIOLATION)
         return
     await StateStream(socket, context, client, rate_hz, window).run()

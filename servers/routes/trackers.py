@@ -7,16 +7,21 @@ from fastapi.responses import Response
 
 from robotkit.errors import UnknownPlugin
 from robotkit.schema import TrackedPose
+from robotkit.workcell import Workcell
 from servers.context import ContextDep
-from servers.routes.replies import answers, reply
+from servers.routes.actions import measure
+from servers.routes.replies import answers
 
 router = APIRouter(prefix="/v1/trackers", tags=["trackers"])
 
 
 @router.get("/{name}", **answers(TrackedPose, "The newest pose."))
-def get_pose(context: ContextDep, name: str) -> Response:
+async def get_pose(context: ContextDep, name: str) -> Response:
     """The newest pose of one object."""
-    trackers = context.workcell.trackers
-    if name not in trackers:
-        raise UnknownPlugin(f"this cell has no tracker {name!r}. Known: {', '.join(trackers) or 'none'}")
-    return reply(trackers[name].get_pose())
+    return await measure(context, lambda cell: _pose(cell, name))
+
+
+def _pose(cell: Workcell, name: str) -> TrackedPose:
+    if name not in cell.trackers:
+        raise UnknownPlugin(f"this cell has no tracker {name!r}. Known: {', '.join(cell.trackers) or 'none'}")
+    return cell.trackers[name].get_pose()

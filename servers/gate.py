@@ -1,0 +1,154 @@
+"""`RequestGate`: the ASGI layer that bounds every request, and notices when nobody waits for its answer any more."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from robotkit.errors import InvalidCommand, RobotkitError
+from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER
+from servers.context import ServerContext
+from servers.errors import error_response
+from servers.turns import CURRENT_CALLER, Caller
+
+MAX_BODY_BYTES = 65536
+_BODY_TIME_S = 5.0
+_CLIENT, _DEADLINE, _HEARTBEAT = (name.lower().encode() for name in (CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER))
+_DISCONNECT: Message = {"type": "http.disconnect"}
+
+
+class RequestGate:
+    """Refuses bodies that are too large before they are read, and slow ones; watches who waits for an answer.
+
+    A request of which the client is gone is dropped before it acts, and a motion that it waits for ends. A client that
+    promises a heartbeat (`HEARTBEAT_HEADER`) is gone as well once it is silent for that long.
+    """
+
+    def __init__(self, app: ASGIApp, context: ServerContext) -> None:
+        self._app = app
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 408, 413 or 422."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            request = _Request(scope)
+            body = await request.read(receive) if request.has_body else b""
+        except _Refused as refused:
+            response = error_response(refused.error, refused.status)
+            # What was not read must not be taken for the next request.
+            response.headers["Connection"] = "close"
+            await response(scope, receive, send)
+        except _Gone:
+            return
+        else:
+            if scope["method"] == "POST":
+                await self._watched(request, body, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+
+    async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = Caller(request.deadline_s)
+        CURRENT_CALLER.set(caller)
+        watch = asyncio.create_task(self._watch(receive, caller))
+        tasks = [watch]
+        if request.heartbeat_s is not None:
+            tasks.append(asyncio.create_task(self._listen(caller, request.client, request.heartbeat_s)))
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            if unread:
+                return unread.pop()
+            await asyncio.wait([watch])
+            return _DISCONNECT
+
+        try:
+            await self._app(scope, replay, send)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _watch(self, receive: Receive, caller: Caller) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await self._context.lanes.stop.run(self._context.drop, caller)
+
+    async def _listen(self, caller: Caller, client: str, heartbeat_s: float) -> None:
+        with self._context.heartbeats.expected(client, caller):
+            while (left_s := caller.heard_s + heartbeat_s - time.monotonic()) > 0.0:
+                await asyncio.sleep(left_s)
+            await self._context.lanes.stop.run(self._context.drop, caller)
+
+
+class _Refused(Exception):
+    """The request never reaches a route."""
+
+    def __init__(self, error: RobotkitError, status: int) -> None:
+        self.error, self.status = error, status
+
+
+class _Gone(Exception):
+    """The client left before its request was complete."""
+
+
+class _Request:
+    """What the headers of a request say about its body and its caller."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.has_body = False
+        self.client = ""
+        self.deadline_s: float | None = None
+        self.heartbeat_s: float | None = None
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                self.has_body = value != b"0"
+                _check_size(int(value))
+            elif name == b"transfer-encoding":
+                self.has_body = True
+            elif name == _CLIENT:
+                self.client = value.decode("latin-1")
+            elif name == _DEADLINE:
+                self.deadline_s = _seconds(DEADLINE_HEADER, value)
+            elif name == _HEARTBEAT:
+                self.heartbeat_s = _seconds(HEARTBEAT_HEADER, value)
+
+    async def read(self, receive: Receive) -> bytes:
+        """The whole body."""
+        try:
+            async with asyncio.timeout(_BODY_TIME_S):
+                return await self._read(receive)
+        except TimeoutError:
+            error = InvalidCommand(f"the body of the request did not arrive within {_BODY_TIME_S:g} s")
+            raise _Refused(error, 408) from None
+
+    async def _read(self, receive: Receive) -> bytes:
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            body += message["body"]
+            _check_size(len(body))
+            if not message["more_body"]:
+                return body
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_BODY_BYTES:
+        error = InvalidCommand(f"the body has {size} bytes or more; no request needs more than {MAX_BODY_BYTES}")
+        raise _Refused(error, 413)
+
+
+def _seconds(name: str, value: bytes) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise _Refused(InvalidCommand(f"{name} must be a number of seconds, not {value[:40]!r}"), 422)
+    return seconds

@@ -1,0 +1,52 @@
+"""`act` and `measure`: how a route reaches the cell, in threads and never on the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from pydantic import TypeAdapter
+
+from robotkit.schema import Message
+from robotkit.schema.wire import CLIENT_HEADER
+from robotkit.workcell import Workcell
+from servers.context import ServerContext, client_name, get_context
+from servers.errors import parse
+from servers.routes.replies import done, reply
+
+Action = Callable[..., Message | None]
+"""Takes the cell, and the parsed body when there is one; returns what is answered."""
+
+_adapter = cache(TypeAdapter)
+
+
+async def act(request: Request, action: Action, body: Any = None, is_motion: bool = False) -> Response:
+    """Carry out a command in its turn.
+
+    Args:
+        request: where it came from.
+        action: what to do.
+        body: type of the body; None: the request has none.
+        is_motion: True for a command that returns when the arm has arrived.
+    """
+    context = await get_context(request)
+    client = await client_name(request, request.headers.get(CLIENT_HEADER))
+    content = await request.body() if body is not None else None
+    return await context.lanes.commands.run(_act, context, client, action, body, content, is_motion)
+
+
+async def measure(context: ServerContext, read: Callable[[Workcell], Message]) -> Response:
+    """Answer what `read` finds, beside whatever the cell is doing."""
+    return await context.lanes.reads.run(lambda: reply(read(context.workcell)))
+
+
+def _act(
+    context: ServerContext, client: str, action: Action, body: Any, content: bytes | None, is_motion: bool
+) -> Response:
+    given = () if content is None else (parse(_adapter(body), content),)
+    with context.commanding(client, is_motion) as cell:
+        answer = action(cell, *given)
+    return done() if answer is None else reply(answer)

@@ -1,0 +1,196 @@
+"""A client that is gone: what it waits for is dropped or ends, by whatever way it came in."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from websockets.sync.client import connect
+
+import robotkit as rk
+from robotkit.schema.wire import CLIENT_HEADER, HEARTBEAT_HEADER
+from servers import ServerSettings, create_app
+from servers.runner import BackgroundServer
+from tests.support.waiting import wait_until
+
+HELD_WITHIN_S = 0.2
+"""Asserted with a margin for a loaded machine; the motion that ends would last a hundred times longer."""
+MARGIN_S = 2.0
+FAR = [2.0, 0.0, 0.0, -1.9, 0.0, 2.0, 0.0]
+
+
+@pytest.fixture(scope="module")
+def cell() -> rk.Workcell:
+    return rk.make_workcell("fake", clock="real", **{"robot.joint_speed_rad_s": 0.1})
+
+
+@pytest.fixture(scope="module")
+def app(cell: rk.Workcell) -> FastAPI:
+    return create_app(cell, ServerSettings(port=0, lease_timeout_s=60.0))
+
+
+@pytest.fixture(scope="module")
+def url(app: FastAPI) -> Iterator[str]:
+    with BackgroundServer(app) as server:
+        yield server.url
+
+
+@pytest.fixture
+def http(url: str, cell: rk.Workcell) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, headers={CLIENT_HEADER: "tester"}, trust_env=False, timeout=30.0) as client:
+        client.post("/v1/robot/recover")
+        yield client
+        cell.robot.stop()
+        cell.robot.recover()
+        wait_until(lambda: client.post("/v1/control/release").status_code == 204 and _holder(client) is None)
+
+
+def _holder(client: httpx.Client) -> object:
+    return client.get("/v1/health").json()["controlled_by"]
+
+
+@contextmanager
+def asking(url: str, path: str, body: object, **headers: str) -> Iterator[socket.socket]:
+    """A bare socket over which one POST has gone out and no answer has come."""
+    address = urlsplit(url)
+    content = json.dumps(body)
+    lines = [f"POST {path} HTTP/1.1", f"Host: {address.netloc}", f"Content-Length: {len(content)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with closing(socket.create_connection((address.hostname, address.port))) as peer:
+        peer.sendall("\r\n".join([*lines, "", content]).encode())
+        yield peer
+
+
+def _moves(cell: rk.Workcell) -> bool:
+    return bool(abs(cell.robot.get_state().joint_velocities_rad_s).max() > 1e-3)
+
+
+@pytest.mark.parametrize("path", ["/v1/robot/joint_move", "/v1/robot/reset", "/v1/reset", "/jointreset"])
+def test_b10_a_motion_ends_when_its_client_is_gone(
+    url: str, http: httpx.Client, cell: rk.Workcell, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell, "world", None)
+    monkeypatch.setattr(cell.robot, "reset", lambda: cell.robot.move_to_joint_positions(FAR))
+    with asking(url, path, {"joint_positions_rad": FAR} if "move" in path else {}, **{CLIENT_HEADER: "tester"}):
+        wait_until(lambda: _moves(cell))
+    assert wait_until(lambda: not _moves(cell)) < HELD_WITHIN_S + MARGIN_S
+    assert cell.robot.get_state().joint_positions_rad[0] < 1.9
+    assert http.post("/v1/robot/hold").status_code == 204
+
+
+def test_b10_a_client_that_promised_a_heartbeat_and_is_silent_counts_as_gone(
+    url: str, http: httpx.Client, cell: rk.Workcell
+) -> None:
+    headers = {CLIENT_HEADER: "tester", HEARTBEAT_HEADER: "0.3"}
+    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": FAR}, **headers) as peer:
+        peer.settimeout(20.0)
+        answer = peer.recv(4096).decode()
+    assert "503" in answer.splitlines()[0]
+    assert "motion_failed" in answer
+    assert not _moves(cell)
+
+
+def test_b10_a_heartbeat_keeps_the_motion_going(url: str, http: httpx.Client, cell: rk.Workcell) -> None:
+    headers = {CLIENT_HEADER: "tester", HEARTBEAT_HEADER: "1.5"}
+    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": FAR}, **headers):
+        wait_until(lambda: _moves(cell))
+        end_s = time.monotonic() + 3.0
+        while time.monotonic() < end_s:
+            assert http.post("/v1/control/heartbeat").status_code == 204
+            assert _moves(cell)
+
+
+def test_b10_the_client_library_keeps_its_heartbeat(url: str, cell: rk.Workcell) -> None:
+    short = cell.robot.get_state().joint_positions_rad.copy()
+    short[0] += 0.2 if short[0] < 1.0 else -0.2
+    with rk.make_workcell("remote", url=url) as remote:
+        remote.robot.recover()
+        remote.robot.move_to_joint_positions(short)
+    assert cell.robot.get_state().joint_positions_rad[0] == pytest.approx(short[0], abs=0.01)
+
+
+@pytest.mark.parametrize("way", ["/v1/step", "/v1/steps"])
+def test_f9_a_long_step_ends_when_its_client_is_gone(
+    url: str, http: httpx.Client, cell: rk.Workcell, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, held = threading.Event(), threading.Event()
+    advance, hold = cell.clock.advance, cell.robot.hold
+    monkeypatch.setattr(cell.clock, "advance", lambda period_s: (waits.set(), advance(period_s)))
+    monkeypatch.setattr(cell.robot, "hold", lambda: (hold(), held.set()))
+    if way == "/v1/step":
+        with asking(url, way, {"period_s": 10.0}, **{CLIENT_HEADER: "tester"}):
+            assert waits.wait(20.0)
+    else:
+        with connect(url.replace("http", "ws") + way, additional_headers={CLIENT_HEADER: "tester"}) as peer:
+            peer.send('{"period_s": 10.0}')
+            assert waits.wait(20.0)
+    assert held.wait(20.0)
+    asked_s = time.monotonic()
+    assert http.post("/v1/step", json={"period_s": 0.0}).status_code == 200
+    assert time.monotonic() - asked_s < 5.0
+
+
+def test_f9_queued_commands_of_a_client_that_is_gone_never_start(
+    url: str, http: httpx.Client, app: FastAPI, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    entered, may_go_on = threading.Event(), threading.Event()
+
+    def slow(command: rk.RobotCommand) -> rk.RobotCommand:
+        sent.append(command)
+        entered.set()
+        assert may_go_on.wait(20.0)
+        return command
+
+    monkeypatch.setattr(cell.robot, "send", slow)
+    pose = {"kind": "pose", "tcp_pose_in_base": cell.robot.get_state().tcp_pose_in_base.tolist()}
+    queue = app.state.context.turns._queue
+    with asking(url, "/v1/robot/command", pose, **{CLIENT_HEADER: "tester"}):
+        assert entered.wait(20.0)
+        with asking(url, "/v1/robot/command", pose, **{CLIENT_HEADER: "tester"}):
+            wait_until(lambda: len(queue) == 2)
+        wait_until(lambda: len(queue) == 1)
+        may_go_on.set()
+        wait_until(lambda: not queue)
+    assert len(sent) == 1
+
+
+def test_b10_hold_ends_a_blocking_motion_and_is_not_queued_behind_it(
+    url: str, http: httpx.Client, cell: rk.Workcell
+) -> None:
+    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": FAR}, **{CLIENT_HEADER: "tester"}) as peer:
+        wait_until(lambda: _moves(cell))
+        busy = http.post("/v1/robot/joint_move", json={"joint_positions_rad": FAR})
+        assert (busy.status_code, busy.json()["code"]) == (409, "busy")
+        assert http.post("/v1/robot/hold").status_code == 204
+        peer.settimeout(20.0)
+        assert "motion_failed" in peer.recv(4096).decode()
+    assert not _moves(cell)
+
+
+def test_when_another_client_takes_over_the_arm_holds_before_it_moves(
+    url: str, http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    hold, send = cell.robot.hold, cell.robot.send
+    monkeypatch.setattr(cell.robot, "hold", lambda: (calls.append("hold"), hold()))
+    monkeypatch.setattr(cell.robot, "send", lambda command: (calls.append("send"), send(command))[1])
+    pose = {"kind": "pose", "tcp_pose_in_base": cell.robot.get_state().tcp_pose_in_base.tolist()}
+    for client in ("tester", "tester", "other", "tester"):
+        assert http.post("/v1/robot/command", json=pose, headers={CLIENT_HEADER: client}).status_code == 200
+        assert http.post("/v1/control/release", headers={CLIENT_HEADER: client}).status_code == 204
+        calls.append("|")
+    rounds = "".join(f"{call} " for call in calls).split("| ")
+    assert [one.split() for one in rounds[1:4]] == [
+        ["send", "hold"],
+        ["hold", "send", "hold"],
+        ["hold", "send", "hold"],
+    ]

@@ -1,0 +1,137 @@
+"""SIGTERM: the arm is at rest within a second and the process gone soon after, whatever runs, waits or hangs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from robotkit.schema.wire import CLIENT_HEADER
+from tests.serving import wait_for_url
+from tests.support.waiting import wait_until
+
+REST_WITHIN_S = 1.0
+MARGIN_S = 3.0
+"""For a loaded machine; what runs would last for minutes."""
+
+PROGRAM = """
+import sys, threading, time
+from robotkit.drivers.fake.robot import FakeRobot
+from servers.__main__ import main
+
+def logged(name):
+    method = getattr(FakeRobot, name)
+    def call(self, *arguments):
+        print(name, time.monotonic(), flush=True)
+        {body}
+    return call
+
+for name in {names}:
+    setattr(FakeRobot, name, logged(name))
+sys.argv = ["robotkit-serve", "--cell", {cell!r}, "--port", "0"]
+main()
+"""
+CELL = """
+name = "lab"
+clock = "real"
+[world]
+type = "fake"
+[robot]
+type = "fake"
+joint_speed_rad_s = 0.01
+[limits]
+watchdog_s = 0.1
+"""
+PASS_ON = "return method(self, *arguments)"
+HANG = "threading.Event().wait()"
+FAR = {"joint_positions_rad": [2.0, 0.0, 0.0, -1.9, 0.0, 2.0, 0.0]}
+
+
+@contextmanager
+def logging_server(tmp_path: Path, body: str, names: tuple[str, ...]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server process that prints when each of the arm's methods `names` was called."""
+    (tmp_path / "lab.toml").write_text(CELL)
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(body=body, names=names, cell=str(tmp_path / "lab.toml")))
+    process = subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield wait_for_url(process), process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _post(url: str, path: str, body: object, answers: list[object]) -> None:
+    try:
+        with httpx.Client(headers={CLIENT_HEADER: "tester"}, trust_env=False, timeout=60.0) as client:
+            answers.append(client.post(url + path, json=body).status_code)
+    except httpx.TransportError as error:
+        answers.append(error)
+
+
+def _ask(count: int, url: str, path: str, body: object) -> list[object]:
+    answers: list[object] = []
+    for _ in range(count):
+        threading.Thread(target=_post, args=(url, path, body, answers), daemon=True).start()
+    return answers
+
+
+def _terminate(process: subprocess.Popen[str]) -> tuple[float, float, list[tuple[str, float]]]:
+    """When the signal was sent, when the process was gone, and the calls that it printed, all in monotonic seconds."""
+    sent_s = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    calls = [line.split() for line in output.splitlines()]
+    return (
+        sent_s,
+        time.monotonic(),
+        [(call[0], float(call[1])) for call in calls if call[0] in CALLS and len(call) == 2],
+    )
+
+
+CALLS = ("send", "move_to_joint_positions", "stop")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "begun"),
+    [
+        ("/v1/robot/joint_move", FAR, lambda answers: len(answers) >= 59),
+        ("/v1/step", {"period_s": 10.0}, lambda answers: len(answers) >= 52),
+    ],
+)
+def test_f9_sigterm_outruns_sixty_queued_requests(
+    tmp_path: Path, path: str, body: object, begun: Callable[[list[object]], bool]
+) -> None:
+    with logging_server(tmp_path, PASS_ON, CALLS) as (url, process):
+        answers = _ask(60, url, path, body)
+        wait_until(lambda: begun(answers), 30.0)
+        assert set(answers) == {409}
+        sent_s, gone_s, calls = _terminate(process)
+        assert process.returncode == 0
+    stops_s = [at_s for name, at_s in calls if name == "stop"]
+    assert stops_s
+    assert stops_s[0] - sent_s < REST_WITHIN_S + MARGIN_S
+    assert not [call for call in calls if call[0] != "stop" and call[1] > stops_s[0]]
+    assert gone_s - sent_s < REST_WITHIN_S + MARGIN_S
+
+
+@pytest.mark.parametrize("names", [("send",), ("send", "stop", "disconnect")])
+def test_f9_a_body_that_hangs_does_not_keep_the_process(tmp_path: Path, names: tuple[str, ...]) -> None:
+    pose = {"kind": "pose", "tcp_pose_in_base": [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]}
+    with logging_server(tmp_path, HANG, names) as (url, process):
+        _ask(3, url, "/v1/robot/command", pose)
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("send"):
+            pass
+        sent_s, gone_s, _ = _terminate(process)
+    assert gone_s - sent_s < 6.0 + MARGIN_S

@@ -1,0 +1,258 @@
+"""Commands act one at a time, few wait, and none acts for a caller that is gone; every interleaving is forced."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+import robotkit as rk
+from servers.turns import QUEUE_LENGTH, QUEUE_WAIT_S, Caller, Turns
+from tests.support.waiting import wait_until
+
+
+class _Time:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class _Client(threading.Thread):
+    """One command in a thread: acts until it is told to end; keeps what was raised instead."""
+
+    def __init__(self, turns: Turns, caller: Caller | None = None, client: str = "a", is_motion: bool = False) -> None:
+        super().__init__(daemon=True)
+        self.turns, self.caller, self.client, self.is_motion = turns, caller or Caller(), client, is_motion
+        self.acts, self.may_end = threading.Event(), threading.Event()
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with self.turns.turn(self.client, self.caller, self.is_motion):
+                self.acts.set()
+                assert self.may_end.wait(20.0)
+        except rk.RobotkitError as error:
+            self.error = error
+
+    def ended(self) -> Exception | None:
+        self.join(20.0)
+        assert not self.is_alive()
+        return self.error
+
+
+@pytest.fixture
+def turns() -> Turns:
+    return Turns()
+
+
+@contextmanager
+def acting(turns: Turns, **options: object) -> Iterator[_Client]:
+    client = _Client(turns, **options)
+    assert client.acts.wait(20.0)
+    try:
+        yield client
+    finally:
+        client.may_end.set()
+        client.join(20.0)
+
+
+def _waiting(turns: Turns, count: int) -> None:
+    wait_until(lambda: len(turns._queue) == count)
+
+
+def test_m16_commands_of_one_client_never_overlap(turns: Turns) -> None:
+    inside: list[str] = []
+    most: list[int] = []
+
+    def command(name: str) -> None:
+        with turns.turn("a", Caller()):
+            inside.append(name)
+            most.append(len(inside))
+            inside.remove(name)
+
+    threads = [threading.Thread(target=command, args=(str(i),)) for i in range(QUEUE_LENGTH)]
+    with acting(turns, client="other") as first:
+        for thread in threads:
+            thread.start()
+        _waiting(turns, 1 + len(threads))
+        assert not most
+        first.may_end.set()
+        for thread in threads:
+            thread.join(20.0)
+    assert most == [1] * len(threads)
+
+
+def test_they_act_in_the_order_in_which_they_came(turns: Turns) -> None:
+    order: list[int] = []
+
+    def command(index: int) -> None:
+        with turns.turn("a", Caller()):
+            order.append(index)
+
+    with acting(turns, client="other"):
+        threads = []
+        for index in range(5):
+            threads.append(threading.Thread(target=command, args=(index,)))
+            threads[-1].start()
+            _waiting(turns, 2 + index)
+    for thread in threads:
+        thread.join(20.0)
+    assert order == list(range(5))
+
+
+def test_b2_beyond_a_full_queue_a_client_is_refused_at_once_and_another_is_not(turns: Turns) -> None:
+    with acting(turns):
+        waiting = [_Client(turns) for _ in range(QUEUE_LENGTH - 1)]
+        _waiting(turns, QUEUE_LENGTH)
+        assert isinstance(_Client(turns).ended(), rk.Busy)
+        other = _Client(turns, client="b")
+        _waiting(turns, QUEUE_LENGTH + 1)
+        for client in (*waiting, other):
+            client.may_end.set()
+    assert [client.ended() for client in (*waiting, other)] == [None] * QUEUE_LENGTH
+
+
+@pytest.mark.parametrize("is_motion", [False, True])
+def test_b4_during_a_blocking_motion_every_command_is_refused_at_once(turns: Turns, is_motion: bool) -> None:
+    with acting(turns, is_motion=True):
+        refused = _Client(turns, is_motion=is_motion)
+        assert isinstance(refused.ended(), rk.Busy)
+        assert not refused.acts.is_set()
+
+
+def test_b4_what_waited_before_the_motion_began_is_refused_when_it_begins(turns: Turns) -> None:
+    with acting(turns) as step:
+        motion = _Client(turns, is_motion=True)
+        _waiting(turns, 2)
+        later = _Client(turns)
+        _waiting(turns, 3)
+        step.may_end.set()
+        assert motion.acts.wait(20.0)
+        assert isinstance(later.ended(), rk.Busy)
+        motion.may_end.set()
+        assert motion.ended() is None
+
+
+def test_f9_what_waits_for_a_caller_that_is_gone_never_acts(turns: Turns) -> None:
+    gone = Caller()
+    brakes: list[str] = []
+    with acting(turns) as first:
+        waiting = [_Client(turns, gone) for _ in range(3)]
+        other = _Client(turns)
+        _waiting(turns, 5)
+        turns.end(partial(brakes.append, "hold"), lambda: None, gone)
+        assert all(isinstance(client.ended(), rk.ConnectionFailed) for client in waiting)
+        assert not brakes
+        first.may_end.set()
+        other.may_end.set()
+        assert other.ended() is None
+    assert not any(client.acts.is_set() for client in waiting)
+    assert isinstance(_Client(turns, gone).ended(), rk.ConnectionFailed)
+
+
+def test_b10_a_command_that_acts_for_a_caller_that_is_gone_is_braked_and_the_next_waits_for_the_brake(
+    turns: Turns,
+) -> None:
+    gone, may_brake, braked = Caller(), threading.Event(), threading.Event()
+
+    def brake(client: _Client) -> None:
+        client.may_end.set()
+        assert may_brake.wait(20.0)
+        braked.set()
+
+    with acting(turns, caller=gone) as acts:
+        following = _Client(turns, client="b")
+        _waiting(turns, 2)
+        ender = threading.Thread(target=turns.end, args=(partial(brake, acts), lambda: None, gone))
+        ender.start()
+        wait_until(lambda: turns._queue[0].is_done)
+        assert not following.acts.is_set()
+        may_brake.set()
+        assert following.acts.wait(20.0)
+        assert braked.is_set()
+        following.may_end.set()
+        ender.join(20.0)
+        assert isinstance(acts.ended(), rk.ConnectionFailed)
+
+
+def test_a_wait_is_woken_until_the_command_has_ended(turns: Turns) -> None:
+    gone, woken = Caller(), threading.Semaphore(0)
+    with acting(turns, caller=gone) as acts:
+        ender = threading.Thread(target=turns.end, args=(lambda: None, woken.release, gone))
+        ender.start()
+        for _ in range(3):
+            assert woken.acquire(timeout=20.0)
+        acts.may_end.set()
+        ender.join(20.0)
+        assert not ender.is_alive()
+
+
+def test_f9_after_shutdown_begins_no_command_starts(turns: Turns) -> None:
+    stops: list[str] = []
+    with acting(turns) as acts:
+        waiting = [_Client(turns) for _ in range(3)]
+        _waiting(turns, 4)
+
+        def stop() -> None:
+            stops.append("stop")
+            acts.may_end.set()
+
+        turns.close(stop, lambda: None)
+        assert stops == ["stop"]
+        assert all(isinstance(client.ended(), rk.RobotStopped) for client in (acts, *waiting))
+        assert not any(client.acts.is_set() for client in waiting)
+    assert isinstance(_Client(turns).ended(), rk.RobotStopped)
+
+
+def test_f9_a_signal_handler_needs_no_lock_to_keep_commands_from_starting(turns: Turns) -> None:
+    with turns._changed:
+        turns.is_closed = True
+    assert isinstance(_Client(turns).ended(), rk.RobotStopped)
+
+
+@pytest.mark.parametrize(("deadline_s", "starts"), [(99.0, False), (100.0, False), (100.5, True), (None, True)])
+def test_b4_a_command_whose_deadline_has_passed_never_starts(deadline_s: float | None, starts: bool) -> None:
+    turns = Turns(_Time())
+    client = _Client(turns, Caller(deadline_s))
+    client.may_end.set()
+    assert (client.ended() is None) == starts == client.acts.is_set()
+    if not starts:
+        assert isinstance(client.error, rk.CommandExpired)
+
+
+@pytest.mark.parametrize("deadline_s", [100.5, None])
+def test_b4_a_command_whose_deadline_passes_while_it_waits_never_starts(deadline_s: float | None) -> None:
+    now_s = _Time()
+    turns = Turns(now_s)
+    with acting(turns) as first:
+        waiting = _Client(turns, Caller(deadline_s))
+        _waiting(turns, 2)
+        now_s.now_s += QUEUE_WAIT_S
+        first.may_end.set()
+        assert isinstance(waiting.ended(), rk.CommandExpired)
+        assert not waiting.acts.is_set()
+
+
+def test_a_command_that_fails_gives_its_turn_on(turns: Turns) -> None:
+    with pytest.raises(rk.OutsideWorkspace), turns.turn("a", Caller()):
+        raise rk.OutsideWorkspace("no")
+    with turns.turn("b", Caller()):
+        pass
+
+
+def test_of_a_client_that_gives_up_control_nothing_acts_any_more(turns: Turns) -> None:
+    ended: list[Callable[[], None]] = []
+    with acting(turns) as acts:
+        waiting, other = _Client(turns), _Client(turns, client="b")
+        _waiting(turns, 3)
+        turns.end(lambda: (ended.append(acts.may_end.set), acts.may_end.set()), lambda: None, client="a")
+        assert isinstance(acts.ended(), rk.Busy)
+        assert isinstance(waiting.ended(), rk.Busy)
+        other.may_end.set()
+        assert other.ended() is None
+    assert len(ended) == 1
