@@ -132,7 +132,7 @@ class ServerContext:
     def _stop(self) -> None:
         """Stop; an arm that cannot be reached does not keep the rest from closing."""
         try:
-            self.workcell.robot.stop()
+            self.workcell.robot.stop_for("the server is shutting down", "robotkit-serve")
         except RobotkitError as error:
             _log.warning("the arm did not take the last stop: %s", error)
 

@@ -123,10 +123,7 @@ class StateStream:
     def _apply(self, message: StreamCommand) -> None:
         with self._context.commanding(self._client) as cell:
             self._commanded = True
-            if message.command is not None:
-                cell.robot.send(message.command)
-            if message.gripper is not None:
-                self._context.gripper().move(message.gripper.position)
+            cell.send(message.command, message.gripper)
 
 
 class StepChannel:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from websockets.sync.client import connect
@@ -24,7 +25,7 @@ from tests.support.waiting import wait_until
 HELD_WITHIN_S = 0.2
 """Asserted with a margin for a loaded machine; the motion that ends would last a hundred times longer."""
 MARGIN_S = 2.0
-FAR = [2.0, 0.0, 0.0, -1.9, 0.0, 2.0, 0.0]
+FAR_RAD = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,13 @@ def asking(url: str, path: str, body: object, **headers: str) -> Iterator[socket
         yield peer
 
 
+def _far(cell: rk.Workcell) -> list[float]:
+    """The reset configuration with the last joint turned by `FAR_RAD`: inside every limit."""
+    far = cell.robot.spec.reset_joint_positions_rad.copy()
+    far[-1] = FAR_RAD
+    return [float(angle) for angle in far]
+
+
 def _moves(cell: rk.Workcell) -> bool:
     return bool(abs(cell.robot.get_state().joint_velocities_rad_s).max() > 1e-3)
 
@@ -78,11 +86,11 @@ def test_b10_a_motion_ends_when_its_client_is_gone(
     url: str, http: httpx.Client, cell: rk.Workcell, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cell, "world", None)
-    monkeypatch.setattr(cell.robot, "reset", lambda: cell.robot.move_to_joint_positions(FAR))
-    with asking(url, path, {"joint_positions_rad": FAR} if "move" in path else {}, **{CLIENT_HEADER: "tester"}):
+    monkeypatch.setattr(cell.robot, "reset", lambda: cell.robot.move_to_joint_positions(np.array(_far(cell))))
+    with asking(url, path, {"joint_positions_rad": _far(cell)} if "move" in path else {}, **{CLIENT_HEADER: "tester"}):
         wait_until(lambda: _moves(cell))
     assert wait_until(lambda: not _moves(cell)) < HELD_WITHIN_S + MARGIN_S
-    assert cell.robot.get_state().joint_positions_rad[0] < 1.9
+    assert cell.robot.get_state().joint_positions_rad[-1] < FAR_RAD - 0.1
     assert http.post("/v1/robot/hold").status_code == 204
 
 
@@ -90,7 +98,7 @@ def test_b10_a_client_that_promised_a_heartbeat_and_is_silent_counts_as_gone(
     url: str, http: httpx.Client, cell: rk.Workcell
 ) -> None:
     headers = {CLIENT_HEADER: "tester", HEARTBEAT_HEADER: "0.3"}
-    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": FAR}, **headers) as peer:
+    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": _far(cell)}, **headers) as peer:
         peer.settimeout(20.0)
         answer = peer.recv(4096).decode()
     assert "503" in answer.splitlines()[0]
@@ -100,7 +108,7 @@ def test_b10_a_client_that_promised_a_heartbeat_and_is_silent_counts_as_gone(
 
 def test_b10_a_heartbeat_keeps_the_motion_going(url: str, http: httpx.Client, cell: rk.Workcell) -> None:
     headers = {CLIENT_HEADER: "tester", HEARTBEAT_HEADER: "1.5"}
-    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": FAR}, **headers):
+    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": _far(cell)}, **headers):
         wait_until(lambda: _moves(cell))
         end_s = time.monotonic() + 3.0
         while time.monotonic() < end_s:
@@ -110,11 +118,11 @@ def test_b10_a_heartbeat_keeps_the_motion_going(url: str, http: httpx.Client, ce
 
 def test_b10_the_client_library_keeps_its_heartbeat(url: str, cell: rk.Workcell) -> None:
     short = cell.robot.get_state().joint_positions_rad.copy()
-    short[0] += 0.2 if short[0] < 1.0 else -0.2
+    short[-1] += 0.2
     with rk.make_workcell("remote", url=url) as remote:
         remote.robot.recover()
         remote.robot.move_to_joint_positions(short)
-    assert cell.robot.get_state().joint_positions_rad[0] == pytest.approx(short[0], abs=0.01)
+    assert cell.robot.get_state().joint_positions_rad[-1] == pytest.approx(short[-1], abs=0.01)
 
 
 @pytest.mark.parametrize("way", ["/v1/step", "/v1/steps"])
@@ -166,9 +174,9 @@ def test_f9_queued_commands_of_a_client_that_is_gone_never_start(
 def test_b10_hold_ends_a_blocking_motion_and_is_not_queued_behind_it(
     url: str, http: httpx.Client, cell: rk.Workcell
 ) -> None:
-    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": FAR}, **{CLIENT_HEADER: "tester"}) as peer:
+    with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": _far(cell)}, **{CLIENT_HEADER: "tester"}) as peer:
         wait_until(lambda: _moves(cell))
-        busy = http.post("/v1/robot/joint_move", json={"joint_positions_rad": FAR})
+        busy = http.post("/v1/robot/joint_move", json={"joint_positions_rad": _far(cell)})
         assert (busy.status_code, busy.json()["code"]) == (409, "busy")
         assert http.post("/v1/robot/hold").status_code == 204
         peer.settimeout(20.0)

@@ -87,8 +87,8 @@ def test_a_signal_ends_in_order_with_the_robot_stopped(lab: str, number: signal.
 def test_shutdown_stops_the_arm_first_and_disconnects_last() -> None:
     stops: list[str] = []
     cell = rk.make_workcell("fake", clock="real")
-    stop, disconnect = cell.robot.stop, cell.robot.disconnect
-    cell.robot.stop = lambda: (stops.append("stop"), stop())
+    stop, disconnect = cell.robot.stop_for, cell.robot.disconnect
+    cell.robot.stop_for = lambda *why: (stops.append("stop"), stop(*why))
     cell.robot.disconnect = lambda: (stops.append("disconnect"), disconnect())
     with served(cell):
         pass
@@ -98,11 +98,11 @@ def test_shutdown_stops_the_arm_first_and_disconnects_last() -> None:
 
 
 def test_an_arm_that_cannot_be_stopped_does_not_keep_the_server_from_closing(caplog: pytest.LogCaptureFixture) -> None:
-    def unplugged() -> None:
+    def unplugged(*why: str) -> None:
         raise rk.NotConnected("unplugged")
 
     cell = rk.make_workcell("fake", clock="real")
-    cell.robot.stop = unplugged
+    cell.robot.stop_for = unplugged
     with served(cell):
         pass
     assert not cell.is_connected

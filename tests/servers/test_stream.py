@@ -202,3 +202,22 @@ def test_a_broken_stream_is_reported_and_never_goes_on_looking_fresh() -> None:
     stream.disconnect()
     with pytest.raises(rk.ConnectionFailed):
         stream.connect()
+
+
+def test_f4_a_refused_pair_of_commands_moves_neither_arm_nor_gripper() -> None:
+    bare = rk.Workcell(name="bare", clock=rk.RealClock(), robot=rk.make_robot("fake"))
+    with served(bare) as url, rk.make_workcell("remote", url=url) as remote:
+        before = remote.get_state().robot
+        command, gripper = _pose(remote, 0.05), rk.GripperCommand(position=0.0)
+        with remote.stream() as stream:
+            stream.send(command, gripper)
+            with pytest.raises(rk.Unsupported):
+                _wait_until(lambda: stream.latest() is None)
+        with pytest.raises(rk.Unsupported):
+            remote.step(command, gripper)
+        request = rk.StepRequest(command=command, gripper=gripper)
+        with pytest.raises(rk.Unsupported):
+            remote.session.ask("/v1/step", request, rk.CellState)
+        after = remote.get_state().robot
+    assert after.tcp_pose_in_base == pytest.approx(before.tcp_pose_in_base, abs=1e-9)
+    assert after.mode == before.mode == "holding"
