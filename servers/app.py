@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from robotkit.schema.wire import ErrorReply
 from robotkit.workcell import Workcell
+from servers.connections import Connections
 from servers.context import ServerContext
 from servers.errors import STATUS, add_error_handlers
 from servers.gate import RequestGate
@@ -53,6 +54,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
         responses={status: {"model": ErrorReply} for status in sorted(set(STATUS.values()))},
     )
     app.state.context = context
+    app.state.connections = Connections()
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -10,11 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER
+from servers.connections import ONLY_STOP, too_many
 from servers.context import ServerContext
 from servers.errors import error_response
 from servers.turns import CURRENT_CALLER, Caller
 
 MAX_BODY_BYTES = 65536
+STOP_PATH = "/v1/robot/stop"
 _BODY_TIME_S = 5.0
 _CLIENT, _DEADLINE, _HEARTBEAT = (name.lower().encode() for name in (CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER))
 _DISCONNECT: Message = {"type": "http.disconnect"}
@@ -32,11 +34,13 @@ class RequestGate:
         self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 408, 413 or 422."""
+        """Pass the request on, or answer 408, 413, 422 or 503."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
+            if scope.get("state", {}).get(ONLY_STOP) and scope["path"] != STOP_PATH:
+                raise _Refused(too_many(scope["client"][0] if scope["client"] else ""), 503)
             request = _Request(scope)
             body = await request.read(receive) if request.has_body else b""
         except _Refused as refused:

@@ -15,15 +15,18 @@ from fastapi import FastAPI
 
 from robotkit.errors import ConnectionFailed, InvalidConfiguration
 from servers.app import STOP_WAIT_S
+from servers.connections import BoundedHttpProtocol, BoundedSocketProtocol
 from servers.context import ServerContext
+from servers.gate import MAX_BODY_BYTES
 from servers.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
 
 _IDLE_CONNECTION_S = 75
 _GRACE_S = 1
+_PING_S = 5.0
+"""A websocket whose peer does not answer a ping for this long is closed."""
 _BACKLOG = 128
-_MAX_MESSAGE_BYTES = 1 << 20
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -74,9 +77,14 @@ class CellServer(uvicorn.Server):
                 app,
                 log_level="warning",
                 access_log=False,
-                ws="websockets-sansio",
+                http=BoundedHttpProtocol,
+                ws=BoundedSocketProtocol,
+                # Whoever is on this machine could otherwise name any address as its own.
+                proxy_headers=False,
                 ws_per_message_deflate=False,
-                ws_max_size=_MAX_MESSAGE_BYTES,
+                ws_ping_interval=_PING_S,
+                ws_ping_timeout=_PING_S,
+                ws_max_size=MAX_BODY_BYTES,
                 timeout_keep_alive=_IDLE_CONNECTION_S,
                 timeout_graceful_shutdown=_GRACE_S,
             )

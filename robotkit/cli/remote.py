@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -13,6 +14,9 @@ from rich.table import Table
 
 from robotkit.schema import CellState
 from robotkit.workcell import Workcell
+
+if TYPE_CHECKING:
+    from robotkit.remote import Session
 
 _REFRESH_S = 0.2
 
@@ -28,11 +32,20 @@ class Peer:
     timeout_s: float = 5.0
     """How long to wait for an answer."""
 
+    def session(self) -> Session:
+        """The connection to the server; nothing is sent yet."""
+        from robotkit.remote import Session
+
+        return Session(self.url, self._token(), self.timeout_s)
+
     def workcell(self) -> Workcell:
         """The remote cell, not yet connected."""
         from robotkit.remote import remote_workcell
 
-        return remote_workcell(self.url, token=self.token or os.environ.get("ROBOTKIT_TOKEN"), timeout_s=self.timeout_s)
+        return remote_workcell(self.url, self._token(), self.timeout_s)
+
+    def _token(self) -> str | None:
+        return self.token or os.environ.get("ROBOTKIT_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -59,10 +72,9 @@ class Stop(Peer):
     """Stop a robot behind a server; it refuses commands until it is recovered."""
 
     def run(self) -> int:
-        """Stop the robot and say so."""
-        with self.workcell() as cell:
-            cell.robot.stop()
-            Console().print(f"{cell.name}: the robot is stopped. It moves again after recover().")
+        """Stop the robot, before anything else is asked or understood, and say so."""
+        self.session().stop()
+        Console().print(f"The robot behind {self.url} is stopped. It moves again after recover().")
         return 0
 
 

@@ -92,7 +92,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def stop(self) -> None:
         """Hold still now; works without control of the cell, and from any thread."""
-        self.session().post("/v1/robot/stop")
+        self.session().stop()
 
     def recover(self) -> None:
         """Clear a stop or a fault."""

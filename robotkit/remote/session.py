@@ -97,6 +97,17 @@ class Session:
         with kept_up(self._beat, HEARTBEAT_S / 4):
             return self.post(path, body, self.motion_timeout_s, {HEARTBEAT_HEADER: f"{HEARTBEAT_S:g}"})
 
+    def stop(self) -> None:
+        """Stop the robot; the one action that is sent again when its connection turns out to be closed.
+
+        Raises:
+            RobotkitError: as `post` does.
+        """
+        try:
+            self.post("/v1/robot/stop")
+        except ConnectionFailed:
+            self.post("/v1/robot/stop")
+
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """POST `body` and parse the answer."""
         return parse(reply, self.post(path, body).content)

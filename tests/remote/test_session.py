@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 import robotkit as rk
+from robotkit.cli.remote import Stop
 from robotkit.remote import Session
 from robotkit.schema.wire import ClockState
 
@@ -67,6 +68,24 @@ def test_a_command_is_never_sent_twice() -> None:
         with pytest.raises(rk.ConnectionFailed):
             session.post("/v1/robot/stop")
         assert len(received) == 1
+
+
+DONE = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+def test_b2_the_stop_command_posts_stop_first_and_asks_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    with scripted([DONE]) as (url, received):
+        assert Stop(url=url, token="correct horse").run() == 0
+    assert len(received) == 1
+    assert received[0].startswith(b"POST /v1/robot/stop HTTP/1.1\r\n")
+    assert b"Bearer correct horse" in received[0]
+    assert "stopped" in capsys.readouterr().out
+
+
+def test_b2_only_a_stop_is_sent_again_over_a_new_connection() -> None:
+    with scripted([None], [DONE]) as (url, received), opened(url) as session:
+        session.stop()
+        assert [line.split()[1] for line in received] == [b"/v1/robot/stop"] * 2
 
 
 def test_silence_is_a_timeout() -> None:

@@ -1,0 +1,259 @@
+"""What a client can make large, slow or many is bounded, and a stop always finds its way."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+import robotkit as rk
+from robotkit.schema.wire import CLIENT_HEADER
+from servers import ServerSettings, connections, create_app, gate
+from servers.connections import SOCKETS_PER_ADDRESS, Connections
+from servers.gate import MAX_BODY_BYTES
+from servers.runner import BackgroundServer
+from tests.serving import REPOSITORY, wait_for_url
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def cell() -> rk.Workcell:
+    return rk.make_workcell("fake", clock="real", **{"robot.joint_speed_rad_s": 0.1})
+
+
+@pytest.fixture(scope="module")
+def app(cell: rk.Workcell) -> FastAPI:
+    return create_app(cell, ServerSettings(port=0, lease_timeout_s=60.0))
+
+
+@pytest.fixture(scope="module")
+def url(app: FastAPI) -> Iterator[str]:
+    with BackgroundServer(app) as server:
+        yield server.url
+
+
+@pytest.fixture
+def few(app: FastAPI, url: str) -> Iterator[int]:
+    """Four connections for each address, on a server that has none open."""
+    before, app.state.connections = app.state.connections, Connections(per_address=4)
+    yield 4
+    app.state.connections = before
+
+
+@contextmanager
+def opened(url: str) -> Iterator[socket.socket]:
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=20.0) as peer:
+        yield peer
+
+
+def _head(path: str, *lines: str, method: str = "POST") -> bytes:
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+def _answer(peer: socket.socket) -> str:
+    """Everything until the server closes."""
+    received = b""
+    while True:
+        try:
+            part = peer.recv(65536)
+        except ConnectionResetError:
+            part = b""
+        if not part:
+            return received.decode()
+        received += part
+
+
+@pytest.mark.parametrize("path", ["/v1/step", "/v1/robot/command", "/update_param", "/v1/robot/stop", "/nothing"])
+@pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10**8, 10**18])
+def test_f10_a_body_above_the_limit_is_refused_before_it_is_read(url: str, path: str, size: int) -> None:
+    with opened(url) as peer:
+        peer.sendall(_head(path, f"Content-Length: {size}"))
+        answer = _answer(peer)
+    assert " 413 " in answer.splitlines()[0]
+    assert '"code":"invalid_command"' in answer
+    assert str(MAX_BODY_BYTES) in answer
+
+
+def test_f10_a_body_without_a_length_is_refused_once_it_is_above_the_limit(url: str) -> None:
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/step", "Transfer-Encoding: chunked"))
+        chunk = b"2000\r\n" + b" " * 0x2000 + b"\r\n"
+        for _ in range(MAX_BODY_BYTES // 0x2000 + 1):
+            peer.sendall(chunk)
+        assert " 413 " in _answer(peer).splitlines()[0]
+
+
+def test_f10_a_read_needs_no_body_at_all(url: str) -> None:
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/state", f"Content-Length: {MAX_BODY_BYTES + 1}", method="GET"))
+        assert " 413 " in _answer(peer).splitlines()[0]
+
+
+def test_f10_the_largest_body_is_still_understood(url: str) -> None:
+    body = "{" + " " * (MAX_BODY_BYTES - 2) + "}"
+    assert httpx.post(f"{url}/v1/step", content=body, trust_env=False).status_code == 200
+
+
+def test_f10_a_refusal_names_few_of_many_faults(url: str) -> None:
+    body = '{"tcp_pose_in_base":[' + ",".join(["{}"] * 15000) + "]}"
+    reply = httpx.post(f"{url}/v1/robot/command", content=body, trust_env=False)
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
+    assert len(reply.text) < 4000
+
+
+@pytest.mark.parametrize("path", ["/v1/steps", "/v1/stream?rate_hz=1"])
+def test_f10_a_message_above_the_limit_closes_the_websocket(url: str, path: str) -> None:
+    with connect(url.replace("http", "ws") + path, proxy=None, compression=None) as peer:
+        peer.send(" " * (MAX_BODY_BYTES + 1))
+        with pytest.raises(ConnectionClosed) as closed:
+            list(iter(peer.recv, None))
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+
+
+def test_f10_a_slow_body_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_BODY_TIME_S", 0.2)
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/step", "Content-Length: 10") + b"{")
+        assert " 408 " in _answer(peer).splitlines()[0]
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /v1/step HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_f11_a_request_that_never_comes_is_given_up(url: str, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_TIME_S", 0.2)
+    with opened(url) as peer:
+        peer.sendall(begun)
+        assert _answer(peer) == ""
+
+
+def test_f11_the_second_request_of_a_connection_is_given_up_as_well(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADER_TIME_S", 0.2)
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/clock", method="GET"))
+        assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+        peer.sendall(b"GET /v1/clock HTTP/1.1\r\nX: ")
+        assert _answer(peer) == ""
+
+
+def test_f11_headers_that_never_end_are_refused(url: str) -> None:
+    with opened(url) as peer:
+        peer.sendall(b"GET /v1/clock HTTP/1.1\r\n")
+        line = b"X: " + b"x" * 8000 + b"\r\n"
+        for _ in range(connections.MAX_HEADER_BYTES // len(line) + 1):
+            peer.sendall(line)
+        assert " 431 " in _answer(peer).splitlines()[0]
+
+
+def test_what_is_no_http_is_refused_in_our_form(url: str) -> None:
+    with opened(url) as peer:
+        peer.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        assert '"code":"invalid_command"' in _answer(peer)
+
+
+def test_b10_a_second_request_behind_one_that_runs_ends_both(url: str, cell: rk.Workcell) -> None:
+    far = cell.robot.spec.reset_joint_positions_rad.copy()
+    far[-1] = 2.0
+    body = rk.JointCommand(joint_positions_rad=far).model_dump_json(exclude={"kind"})
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/robot/joint_move", f"Content-Length: {len(body)}") + body.encode())
+        wait_until(lambda: cell.robot.get_state().mode == "travelling")
+        peer.sendall(_head("/v1/clock", method="GET"))
+        wait_until(lambda: cell.robot.get_state().mode == "holding")
+    cell.robot.stop()
+    cell.robot.recover()
+
+
+def test_f11_one_connection_more_closes_the_longest_idle_one(url: str, few: int) -> None:
+    with ExitStack() as stack:
+        peers = [stack.enter_context(opened(url)) for _ in range(few)]
+        for peer in peers:
+            peer.sendall(_head("/v1/clock", method="GET"))
+            assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+        one_more = stack.enter_context(opened(url))
+        assert _answer(peers[0]) == ""
+        for peer in (*peers[1:], one_more):
+            peer.sendall(_head("/v1/clock", method="GET"))
+            assert peer.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_f11_when_no_connection_is_idle_a_stop_is_served_and_nothing_else(
+    url: str, few: int, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, may_go_on = threading.Semaphore(0), threading.Event()
+    measure = cell.robot.get_state
+    monkeypatch.setattr(cell.robot, "get_state", lambda: (entered.release(), may_go_on.wait(20.0), measure())[2])
+    with ExitStack() as stack:
+        for _ in range(few):
+            stack.enter_context(opened(url)).sendall(_head("/v1/robot/state", method="GET"))
+            assert entered.acquire(timeout=20.0)
+        for path, method, status in (
+            ("/v1/clock", "GET", 503), ("/v1/robot/recover", "POST", 503), ("/v1/robot/stop", "POST", 204),
+        ):  # fmt: skip
+            with opened(url) as peer:
+                peer.sendall(_head(path, method=method))
+                answer = peer.recv(4096).decode()
+                assert f" {status} " in answer.splitlines()[0], (path, answer)
+        with pytest.raises(InvalidStatus), connect(url.replace("http", "ws") + "/v1/steps", proxy=None):
+            pass
+        may_go_on.set()
+    cell.robot.recover()
+
+
+def test_f11_websockets_are_fewer_than_connections(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SOCKETS_PER_ADDRESS", 2)
+    assert SOCKETS_PER_ADDRESS < connections.PER_ADDRESS
+    address = url.replace("http", "ws") + "/v1/steps"
+    with connect(address, proxy=None), connect(address, proxy=None):
+        with pytest.raises(InvalidStatus) as refused, connect(address, proxy=None):
+            pass
+        assert refused.value.response.status_code == 503
+        assert b'"code":"busy"' in (refused.value.response.body or b"")
+    wait_until(lambda: _opens(address))
+
+
+def _opens(address: str) -> bool:
+    try:
+        with connect(address, proxy=None):
+            return True
+    except InvalidStatus:
+        return False
+
+
+def test_f11_thirteen_hundred_idle_connections_leave_room_for_a_stop() -> None:
+    needed = 1300 + 256
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        pytest.skip(f"this process may not open {needed} files")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "servers", "--cell", "fake", "--clock", "real", "--port", "0"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),
+    )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    try:
+        url = wait_for_url(process)
+        with ExitStack() as stack:
+            for _ in range(1300):
+                stack.enter_context(opened(url))
+            reply = httpx.post(f"{url}/v1/robot/stop", headers={CLIENT_HEADER: "operator"}, trust_env=False, timeout=5)
+            assert reply.status_code == 204
+            assert httpx.get(f"{url}/v1/state", trust_env=False).json()["robot"]["mode"] == "stopped"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        process.kill()
+        process.communicate()

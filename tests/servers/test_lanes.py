@@ -1,0 +1,118 @@
+"""Stop, recovery, state and health never wait for what other requests occupy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+import robotkit as rk
+from robotkit.schema.wire import CLIENT_HEADER
+from tests.serving import served
+from tests.support.waiting import wait_until
+
+POSE = {"kind": "pose", "tcp_pose_in_base": [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]}
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+def cell() -> rk.Workcell:
+    return rk.make_workcell("fake", clock="real")
+
+
+@pytest.fixture
+def url(cell: rk.Workcell) -> Iterator[str]:
+    with served(cell) as running:
+        yield running
+
+
+@contextmanager
+def hanging(
+    cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, name: str
+) -> Iterator[tuple[threading.Semaphore, threading.Event]]:
+    """The arm's method `name` hangs until the event is set; each call releases the semaphore first."""
+    entered, may_go_on = threading.Semaphore(0), threading.Event()
+
+    def hang(*arguments: object) -> None:
+        entered.release()
+        may_go_on.wait(60.0)
+        raise rk.DeviceFault("it hung")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cell.robot, name, hang)
+        yield entered, may_go_on
+
+
+@contextmanager
+def flooding(
+    url: str, count: int, method: str, path: str, client: str | None, may_end: threading.Event
+) -> Iterator[list[int]]:
+    """Ask `count` times at once, each under a name of its own or all as `client`; the statuses arrive in the list."""
+    answers: list[int] = []
+
+    def ask(http: httpx.Client, index: int) -> None:
+        body = {"arr": POSE["tcp_pose_in_base"]} if path == "/pose" else POSE if method == "POST" else None
+        headers = {CLIENT_HEADER: client or str(index)}
+        answers.append(http.request(method, path, json=body, headers=headers).status_code)
+
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
+        threads = [threading.Thread(target=ask, args=(http, index)) for index in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield answers
+        finally:
+            may_end.set()
+            for thread in threads:
+                thread.join(60.0)
+
+
+@pytest.mark.parametrize("path", ["/v1/robot/command", "/pose"])
+def test_b2_blocked_commands_leave_everything_else_free(
+    url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    with (
+        httpx.Client(base_url=url, trust_env=False) as http,
+        hanging(cell, monkeypatch, "send") as (entered, may_go_on),
+        flooding(url, 60, "POST", path, "tester", may_go_on) as answers,
+    ):
+        assert entered.acquire(timeout=PATIENCE_S)
+        for method, other in (
+            ("POST", "/v1/robot/stop"),
+            ("GET", "/v1/robot/state"),
+            ("GET", "/v1/state"),
+            ("GET", "/v1/health"),
+            ("POST", "/v1/robot/recover"),
+            ("GET", "/openapi.json"),
+        ):
+            assert http.request(method, other, timeout=PATIENCE_S).status_code in (200, 204), other
+        if path.startswith("/v1"):
+            wait_until(lambda: len(answers) >= 52)
+            assert set(answers) == {409}
+
+
+def test_b2_reads_that_hang_leave_stop_and_recovery_free(
+    url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        httpx.Client(base_url=url, trust_env=False) as http,
+        hanging(cell, monkeypatch, "get_state") as (entered, may_go_on),
+        flooding(url, 60, "GET", "/v1/robot/state", None, may_go_on),
+    ):
+        assert entered.acquire(timeout=PATIENCE_S)
+        assert http.post("/v1/robot/stop", timeout=PATIENCE_S).status_code == 204
+        assert http.post("/v1/robot/recover", timeout=PATIENCE_S).status_code == 204
+
+
+def test_b2_recoveries_that_hang_leave_stop_free(url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        httpx.Client(base_url=url, trust_env=False) as http,
+        hanging(cell, monkeypatch, "recover") as (entered, may_go_on),
+        flooding(url, 20, "POST", "/v1/robot/recover", None, may_go_on),
+    ):
+        assert entered.acquire(timeout=PATIENCE_S)
+        assert http.post("/v1/robot/stop", timeout=PATIENCE_S).status_code == 204
+        assert http.get("/v1/robot/state", timeout=PATIENCE_S).json()["mode"] == "stopped"
