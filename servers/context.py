@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends, Header
-from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
-from robotkit.errors import CommandRejected, DeviceError, RobotkitError, Unsupported
+from robotkit.errors import CommandRejected, DeviceError, ProtocolError, RobotkitError, Unsupported
 from robotkit.schema import CellState, ComplianceParams, StepRequest
-from robotkit.schema.wire import CLIENT_HEADER
+from robotkit.schema.wire import CLIENT_HEADER, PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
-from servers.errors import parse
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.lease import ControlLease
@@ -25,8 +23,6 @@ from servers.settings import ServerSettings
 from servers.turns import CURRENT_CALLER, Caller, Turns
 
 _log = logging.getLogger(__name__)
-
-_STEP = TypeAdapter(StepRequest)
 
 
 class ServerContext:
@@ -48,7 +44,7 @@ class ServerContext:
         self._has_ended = False
 
     @contextmanager
-    def commanding(self, client: str, is_motion: bool = False) -> Iterator[Workcell]:
+    def commanding(self, client: str, is_motion: bool = False, deadline_s: float | None = None) -> Iterator[Workcell]:
         """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
 
         When another client commanded before, the arm holds first: its target is none that this client knows.
@@ -56,29 +52,34 @@ class ServerContext:
         Args:
             client: who commands.
             is_motion: True for a command that returns when the arm has arrived; no other command waits behind it.
+            deadline_s: it does not start later, in monotonic seconds; None: as the caller's request says.
 
         Raises:
+            ProtocolError: the client speaks a version of the protocol that this server does not.
             ControlHeld: another client commands this cell.
             Busy: a blocking motion runs, or too many commands of this client wait.
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
         """
         caller = CURRENT_CALLER.get(None) or Caller()
-        with self.lease.control(client), self.turns.turn(client, caller, is_motion):
+        if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
+            raise ProtocolError(
+                f"this client speaks version {caller.protocol} of the protocol, this server {PROTOCOL_OLDEST} to "
+                f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
+            )
+        with self.lease.control(client), self.turns.turn(client, caller, is_motion, deadline_s):
             if self._commander not in (None, client):
                 self.hold()
             self._commander = client
             yield self.workcell
 
-    def step(self, client: str, body: bytes | str) -> CellState:
-        """Parse a `StepRequest` and carry it out.
+    def step(self, client: str, request: StepRequest, deadline_s: float | None = None) -> CellState:
+        """Carry out a control step.
 
         Raises:
-            InvalidCommand: it does not validate; every field is named.
             CommandRejected: as `commanding` says, or as the cell itself does.
         """
-        request = parse(_STEP, body)
-        with self.commanding(client) as cell:
+        with self.commanding(client, deadline_s=deadline_s) as cell:
             return cell.handle(request)
 
     def gripper(self) -> BaseGripperServer:

@@ -9,7 +9,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robotkit.errors import InvalidCommand, RobotkitError
-from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER
+from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
 from servers.connections import ONLY_STOP, too_many
 from servers.context import ServerContext
 from servers.errors import error_response
@@ -18,7 +18,9 @@ from servers.turns import CURRENT_CALLER, Caller
 MAX_BODY_BYTES = 65536
 STOP_PATH = "/v1/robot/stop"
 _BODY_TIME_S = 5.0
-_CLIENT, _DEADLINE, _HEARTBEAT = (name.lower().encode() for name in (CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER))
+_CLIENT, _DEADLINE, _HEARTBEAT, _PROTOCOL = (
+    name.lower().encode() for name in (CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER)
+)
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
 
@@ -57,7 +59,7 @@ class RequestGate:
                 await self._app(scope, receive, send)
 
     async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = Caller(request.deadline_s)
+        caller = Caller(request.deadline_s, request.protocol)
         CURRENT_CALLER.set(caller)
         watch = asyncio.create_task(self._watch(receive, caller))
         tasks = [watch]
@@ -106,6 +108,7 @@ class _Request:
     def __init__(self, scope: Scope) -> None:
         self.has_body = False
         self.client = ""
+        self.protocol: int | None = None
         self.deadline_s: float | None = None
         self.heartbeat_s: float | None = None
         for name, value in scope["headers"]:
@@ -116,6 +119,8 @@ class _Request:
                 self.has_body = True
             elif name == _CLIENT:
                 self.client = value.decode("latin-1")
+            elif name == _PROTOCOL:
+                self.protocol = protocol_of(value)
             elif name == _DEADLINE:
                 self.deadline_s = _seconds(DEADLINE_HEADER, value)
             elif name == _HEARTBEAT:
@@ -146,6 +151,11 @@ def _check_size(size: int) -> None:
     if size > MAX_BODY_BYTES:
         error = InvalidCommand(f"the body has {size} bytes or more; no request needs more than {MAX_BODY_BYTES}")
         raise _Refused(error, 413)
+
+
+def protocol_of(value: bytes | str) -> int:
+    """The version that a client names; 0, which nobody speaks, for what is none."""
+    return int(value) if len(value) < 10 and value.isdigit() else 0
 
 
 def _seconds(name: str, value: bytes) -> float:

@@ -8,18 +8,28 @@ from contextlib import suppress
 from typing import Any
 
 from anyio import CancelScope
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from robotkit.errors import Busy, RobotkitError
-from robotkit.schema.wire import StreamAck, StreamCommand, StreamError, StreamUp
+from robotkit.schema import Message
+from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.context import ServerContext
 from servers.errors import parse, reported
+from servers.gate import protocol_of
 from servers.turns import CURRENT_CALLER, QUEUE_LENGTH, Caller
 
 _UP: TypeAdapter[StreamCommand | StreamAck] = TypeAdapter(StreamUp)
+_STEP = TypeAdapter(NumberedStep)
 _PAUSE_AFTER_FAULT_S = 0.1
 _POLICY_VIOLATION = 1008
+
+
+class _Numbered(Message):
+    seq: int = Field(0, ge=0)
+
+
+_NUMBERED = TypeAdapter(_Numbered)
 
 
 class StateStream:
@@ -34,7 +44,7 @@ class StateStream:
         self._socket = socket
         self._context = context
         self._client = client
-        self._caller = Caller()
+        self._caller = caller_of(socket)
         self._period_s = 1.0 / rate_hz
         self._window = window
         self._sent = 0
@@ -121,7 +131,7 @@ class StateStream:
         return self._context.workcell.get_state().model_dump_json()
 
     def _apply(self, message: StreamCommand) -> None:
-        with self._context.commanding(self._client) as cell:
+        with self._context.commanding(self._client, deadline_s=message.deadline_s) as cell:
             self._commanded = True
             cell.send(message.command, message.gripper)
 
@@ -137,7 +147,7 @@ class StepChannel:
         self._socket = socket
         self._context = context
         self._client = client
-        self._caller = Caller()
+        self._caller = caller_of(socket)
         self._requests: asyncio.Queue[str | bytes | None] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -173,9 +183,25 @@ class StepChannel:
 
     def _answer(self, body: str | bytes) -> str:
         try:
-            return f'{{"type":"state","seq":0,"state":{self._context.step(self._client, body).model_dump_json()}}}'
+            request = parse(_STEP, body)
+            state = self._context.step(self._client, request, request.deadline_s)
+            return f'{{"type":"state","seq":{request.seq},"state":{state.model_dump_json()}}}'
         except Exception as error:
-            return error_text(reported(error))
+            return error_text(reported(error), _seq_of(body))
+
+
+def caller_of(socket: WebSocket) -> Caller:
+    """Who is at the other end of a websocket."""
+    protocol = socket.headers.get(PROTOCOL_HEADER)
+    return Caller(protocol=None if protocol is None else protocol_of(protocol))
+
+
+def _seq_of(body: str | bytes) -> int:
+    """The number of a request that may not validate otherwise; 0 when it has none."""
+    try:
+        return _NUMBERED.validate_json(body, extra="ignore").seq
+    except ValueError:
+        return 0
 
 
 def text_of(event: Mapping[str, Any]) -> str | bytes:
@@ -184,6 +210,6 @@ def text_of(event: Mapping[str, Any]) -> str | bytes:
     return event["bytes"] if text is None else text
 
 
-def error_text(error: RobotkitError) -> str:
-    """The message that tells a client of `error`."""
-    return StreamError(code=error.code, message=error.message).model_dump_json()
+def error_text(error: RobotkitError, seq: int = 0) -> str:
+    """The message that tells a client of `error`, in the request number `seq`."""
+    return StreamError(code=error.code, message=error.message, seq=seq).model_dump_json()

@@ -24,7 +24,9 @@ _WAKE_PERIOD_S = 0.005
 class Caller:
     """Waits for the answers to commands: one web request, or one websocket."""
 
-    def __init__(self, deadline_s: float | None = None) -> None:
+    def __init__(self, deadline_s: float | None = None, protocol: int | None = None) -> None:
+        self.protocol = protocol
+        """Version of the protocol that it speaks; None: it does not say."""
         self.deadline_s = deadline_s
         """No command of this caller starts later, in monotonic seconds of this machine."""
         self.heard_s = time.monotonic()

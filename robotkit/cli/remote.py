@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,8 @@ class Stop(Peer):
 
     def run(self) -> int:
         """Stop the robot, before anything else is asked or understood, and say so."""
-        self.session().stop()
+        with closing(self.session()) as session:
+            session.stop()
         Console().print(f"The robot behind {self.url} is stopped. It moves again after recover().")
         return 0
 

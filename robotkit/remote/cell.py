@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from robotkit.errors import ProtocolError
 from robotkit.remote.clock import RemoteClock
 from robotkit.remote.devices import RemoteCamera, RemoteGripper, RemotePoseTracker, RemoteRobot
 from robotkit.remote.session import Session, parse
@@ -35,6 +36,9 @@ def remote_workcell(
     session = Session(url, token, timeout_s, motion_timeout_s)
     try:
         return RemoteWorkcell(session, session.read("/v1/cell", CellSpec))
+    except ProtocolError:
+        session.handshake.require_common_version()
+        raise
     finally:
         session.close()
 

@@ -88,7 +88,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law."""
-        self.session().post("/v1/robot/compliance", params)
+        self.session().command("/v1/robot/compliance", params)
 
     def stop(self) -> None:
         """Hold still now; works without control of the cell, and from any thread."""
@@ -100,7 +100,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def hold(self) -> None:
         """Make the measured pose the target; also one outside the limits that a command would have to keep."""
-        self.session().post("/v1/robot/hold")
+        self.session().command("/v1/robot/hold")
 
     def reset(self) -> None:
         """Move to the reset configuration and wait for the arrival."""
@@ -120,15 +120,15 @@ class RemoteGripper(RemoteDevice, BaseGripperServer):
 
     def move(self, position: float) -> None:
         """Start to move."""
-        self.session().post("/v1/gripper/move", GripperCommand.trusted(position=position))
+        self.session().command("/v1/gripper/move", GripperCommand.trusted(position=position))
 
     def activate(self) -> None:
         """Make it ready."""
-        self.session().post("/v1/gripper/activate", timeout_s=self._session.motion_timeout_s)
+        self.session().command("/v1/gripper/activate", timeout_s=self._session.motion_timeout_s)
 
     def reset(self) -> None:
         """Clear faults; fingers open."""
-        self.session().post("/v1/gripper/reset", timeout_s=self._session.motion_timeout_s)
+        self.session().command("/v1/gripper/reset", timeout_s=self._session.motion_timeout_s)
 
 
 class RemoteCamera(RemoteDevice, BaseCamera):

@@ -18,9 +18,18 @@ from robotkit.errors import (
     RobotkitError,
     error_from_code,
 )
+from robotkit.remote.address import parse_url
+from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
 from robotkit.schema import Message
-from robotkit.schema.wire import CLIENT_HEADER, HEARTBEAT_HEADER, ErrorReply
+from robotkit.schema.wire import (
+    CLIENT_HEADER,
+    DEADLINE_HEADER,
+    HEARTBEAT_HEADER,
+    PROTOCOL_HEADER,
+    PROTOCOL_NEWEST,
+    ErrorReply,
+)
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -43,16 +52,19 @@ class Session:
     def __init__(
         self, url: str, token: str | None = None, timeout_s: float = 5.0, motion_timeout_s: float = 120.0
     ) -> None:
-        self._base_url = _parse_url(url)
-        self.url = str(self._base_url)
+        self._base_url = parse_url(url)
+        self.url = str(self._base_url).rstrip("/")
         self.timeout_s = timeout_s
         self.motion_timeout_s = motion_timeout_s
-        self.headers = {CLIENT_HEADER: str(uuid.uuid4())}
+        self.headers = {CLIENT_HEADER: str(uuid.uuid4()), PROTOCOL_HEADER: str(PROTOCOL_NEWEST)}
         if token is not None:
+            if not (token.isascii() and token.isprintable()):
+                raise InvalidConfiguration("a token is made of printable ASCII characters; this one cannot be sent")
             self.headers["Authorization"] = f"Bearer {token}"
         # No proxy from the environment: a command to a robot takes the direct way or none.
         self._transport = httpx.HTTPTransport(trust_env=False)
         self._urls: dict[tuple[Any, ...], httpx.URL] = {}
+        self.handshake = Handshake(self)
 
     def get(self, path: str, **query: str) -> httpx.Response:
         """Read something. A connection that the server dropped meanwhile is replaced once.
@@ -88,14 +100,32 @@ class Session:
         content = body.model_dump_json() if body is not None else None
         return self._request("POST", path, timeout_s or self.timeout_s, content, headers)
 
-    def move(self, path: str, body: Message | None = None) -> httpx.Response:
-        """`post` for what answers when a motion has arrived; the motion ends when this process does, or hangs.
+    def command(
+        self,
+        path: str,
+        body: Message | None = None,
+        timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """`post` for a command: it does not start after `timeout_s` from now, when nobody waits for it any more.
 
         Raises:
+            CommandExpired: it could not start in time, and was not carried out.
+            ProtocolError: server and client speak no common version; nothing was sent.
             RobotkitError: as `post` does.
         """
+        deadline_s = self.handshake.deadline_s(self.timeout_s)
+        with self.handshake.doubted():
+            return self.post(path, body, timeout_s, {DEADLINE_HEADER: f"{deadline_s:.4f}", **(headers or {})})
+
+    def move(self, path: str, body: Message | None = None) -> httpx.Response:
+        """`command` for what answers when a motion has arrived; the motion ends when this process does, or hangs.
+
+        Raises:
+            RobotkitError: as `command` does.
+        """
         with kept_up(self._beat, HEARTBEAT_S / 4):
-            return self.post(path, body, self.motion_timeout_s, {HEARTBEAT_HEADER: f"{HEARTBEAT_S:g}"})
+            return self.command(path, body, self.motion_timeout_s, {HEARTBEAT_HEADER: f"{HEARTBEAT_S:g}"})
 
     def stop(self) -> None:
         """Stop the robot; the one action that is sent again when its connection turns out to be closed.
@@ -109,8 +139,8 @@ class Session:
             self.post("/v1/robot/stop")
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
-        """POST `body` and parse the answer."""
-        return parse(reply, self.post(path, body).content)
+        """`command` with `body`; parse the answer."""
+        return parse(reply, self.command(path, body).content)
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -159,32 +189,22 @@ class Session:
         return self._urls[key]
 
 
-def _parse_url(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text.rstrip("/"))
-    except httpx.InvalidURL as error:
-        raise InvalidConfiguration(f"{text!r} is not a URL: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise InvalidConfiguration(f"expected a URL such as http://127.0.0.1:5000, got {text!r}")
-    return url
-
-
 def parse(reply: type[MessageT], content: bytes | str) -> MessageT:
-    """Parse an answer.
+    """Parse an answer; what a newer server adds to it is left out.
 
     Raises:
         ProtocolError: it is not a `reply`.
     """
     try:
-        return reply.model_validate_json(content)
-    except ValidationError as error:
+        return reply.model_validate_json(content, extra="ignore")
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise ProtocolError(f"the server's answer is not a {reply.__name__}: {error}") from error
 
 
 def remote_error(status: int, content: bytes) -> RobotkitError:
     """The error that the server raised, as the class it left as."""
     try:
-        answer = ErrorReply.model_validate_json(content)
+        answer = ErrorReply.model_validate_json(content, extra="ignore")
     except ValidationError:
         return ProtocolError(f"not a robot server: it answered {status} with {content[:200]!r}")
     return error_from_code(answer.code, answer.message)

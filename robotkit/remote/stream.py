@@ -111,7 +111,10 @@ class RemoteStream:
         """
         with self._changed:
             self._raise_errors()
-            self._command = StreamCommand.trusted(type="command", command=command, gripper=gripper)
+        deadline_s = self._session.handshake.deadline_s(self._session.timeout_s)
+        message = StreamCommand.trusted(type="command", command=command, gripper=gripper, deadline_s=deadline_s)
+        with self._changed:
+            self._command = message
             self._changed.notify_all()
 
     def _raise_errors(self) -> None:

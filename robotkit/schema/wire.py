@@ -7,11 +7,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from robotkit.schema.arrays import JointVector
-from robotkit.schema.cell import CellState
+from robotkit.schema.cell import CellState, StepRequest
 from robotkit.schema.gripper import GripperCommand
 from robotkit.schema.message import Message
 from robotkit.schema.robot import RobotCommand
 
+PROTOCOL_OLDEST, PROTOCOL_NEWEST = 2, 2
+"""Versions of the protocol that this code speaks, as server and as client.
+
+Version 2 numbers its steps, gives deadlines, and ignores fields of answers that it does not know. Version 1 is that of
+servers and clients which know of no versions.
+"""
+PROTOCOL_HEADER = "X-Robotkit-Protocol"
+"""The version that a client speaks. Without it (curl, SERL's clients) a request is taken as it is."""
 CLIENT_HEADER = "X-Robotkit-Client"
 """Names the client that commands, for the control lease; any text that no other client uses."""
 DEADLINE_HEADER = "X-Robotkit-Deadline"
@@ -27,6 +35,15 @@ SHAPE_HEADER = "X-Robotkit-Shape"
 """Height, width and channels of a raw image, as "128,128,3"."""
 DEPTH_HEADER = "X-Robotkit-Depth"
 """"float32" when the raw pixels are followed by the depth image, little-endian metres; else "none"."""
+
+
+class ProtocolInfo(Message):
+    """What a client asks first: the versions that the server speaks, and its time."""
+
+    oldest: int
+    newest: int
+    now_s: float
+    """Monotonic seconds of the server, of which deadlines are made."""
 
 
 class ErrorReply(Message):
@@ -56,12 +73,22 @@ class ClockState(Message):
     is_lockstep: bool
 
 
+class NumberedStep(StepRequest):
+    """Client to server: one control step, with a number that its answer carries too."""
+
+    seq: int = Field(0, ge=0)
+    deadline_s: float | None = None
+    """When the step may start at the latest, in monotonic seconds of the server."""
+
+
 class StreamCommand(Message):
     """Client to server: new targets; the newest one wins."""
 
     type: Literal["command"] = "command"
     command: RobotCommand | None = None
     gripper: GripperCommand | None = None
+    deadline_s: float | None = None
+    """When it may be carried out at the latest, in monotonic seconds of the server."""
 
 
 class StreamAck(Message):
@@ -76,6 +103,7 @@ class StreamState(Message):
 
     type: Literal["state"] = "state"
     seq: int
+    """Counts the states of a stream; of a step, the number of its request."""
     state: CellState
 
 
@@ -85,6 +113,8 @@ class StreamError(Message):
     type: Literal["error"] = "error"
     code: str
     message: str
+    seq: int = 0
+    """Of a step, the number of its request."""
 
 
 StreamUp = Annotated[StreamCommand | StreamAck, Field(discriminator="type")]

@@ -2,9 +2,35 @@
 
 from fastapi import APIRouter
 
-from servers.routes import cameras, cell, control, dashboard, gripper, health, heartbeat, robot, serl, stream, trackers
+from servers.routes import (
+    cameras,
+    cell,
+    control,
+    dashboard,
+    gripper,
+    health,
+    heartbeat,
+    protocol,
+    robot,
+    serl,
+    stream,
+    trackers,
+)
 
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
-    for module in (cell, robot, gripper, cameras, trackers, control, heartbeat, stream, health, dashboard, serl)
+    for module in (
+        protocol,
+        cell,
+        robot,
+        gripper,
+        cameras,
+        trackers,
+        control,
+        heartbeat,
+        stream,
+        health,
+        dashboard,
+        serl,
+    )
 )

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter
 
 from robotkit.schema import CellSpec, CellState, ResetRequest, StepRequest
 from robotkit.schema.wire import CLIENT_HEADER, ClockAdvanceRequest, ClockState
 from robotkit.workcell import Workcell
 from servers.context import ContextDep, ServerContext, client_name, get_context
+from servers.errors import parse
 from servers.routes import examples
 from servers.routes.actions import act, measure
 from servers.routes.replies import answers, reply, request_body
+
+_STEP = TypeAdapter(StepRequest)
 
 router = APIRouter(prefix="/v1", tags=["cell"])
 
@@ -40,7 +44,7 @@ async def step(request: Request) -> Response:
 
 
 def _step(context: ServerContext, client: str, body: bytes) -> Response:
-    return reply(context.step(client, body))
+    return reply(context.step(client, parse(_STEP, body)))
 
 
 @router.post(

@@ -13,6 +13,8 @@ import robotkit as rk
 from robotkit.cli.remote import Stop
 from robotkit.remote import Session
 from robotkit.schema.wire import ClockState
+from servers import ServerSettings, create_app
+from servers.runner import BackgroundServer
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 34\r\n\r\n{"now_s":1.5,"is_lockstep":false} '
 
@@ -117,14 +119,54 @@ def test_answers_become_errors(status: int, body: bytes, error: type[rk.Robotkit
         session.read("/v1/clock", ClockState)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:5000", "ftp://robot", "", "http://", "http://robot:port", "robot"])
-def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(rk.InvalidConfiguration):
-        rk.make_workcell("remote", url=url)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:5000", "ftp://robot", "", "http://", "http://robot:port", "robot", "http://::1:5000", "http://[::1",
+        "http://[zz]:5000", "http://a b:5000", "http://robot:70000", "http://robot:0", "http://robot:-1", "http://:5000",
+        "http://robot:5000/v1", "http://robot:5000?x=1", "http://robot#f", "http://user:pw@robot:5000", "http://..:5000",
+        "http://ro\nbot:5000", "http://%31:80", "ws://robot:5000", None, 5000,
+    ],
+)  # fmt: skip
+def test_r7_what_is_no_address_is_refused_in_a_sentence(url: str) -> None:
+    with pytest.raises(rk.InvalidConfiguration, match=r"http://\[::1\]:5000"):
+        Session(url)
 
 
-def test_commands_take_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("http://[::1]:5000", "http://[::1]:5000"),
+        ("http://[fe80::1%25eth0]:5000", "http://[fe80::1%eth0]:5000"),
+        ("HTTP://Robot:5000/", "http://robot:5000"),
+        ("https://robot.lab", "https://robot.lab"),
+        ("http://1.2.3.4:5000", "http://1.2.3.4:5000"),
+    ],
+)
+def test_r7_addresses_have_one_form(given: str, url: str) -> None:
+    assert Session(given).url == url
+
+
+def test_r7_a_server_on_an_ipv6_address_is_reached_by_its_own_url() -> None:
+    app = create_app(rk.make_workcell("fake"), ServerSettings(host="::1", port=0))
+    with BackgroundServer(app) as server, rk.make_workcell("remote", url=server.url) as cell:
+        assert server.url.startswith("http://[::1]:")
+        assert cell.step().robot.mode
+        with cell.stream() as stream:
+            assert stream.latest().robot.mode
+
+
+@pytest.mark.parametrize("token", ["schlüssel", "two\nlines", "nul\0nul"])
+def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
+    with pytest.raises(rk.InvalidConfiguration, match="token"):
+        Session("http://a", token)
+
+
+def test_m14_commands_take_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     with scripted([OK]) as (url, _), opened(url) as session:
         assert session.read("/v1/clock", ClockState).now_s == 1.5
 

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from http import HTTPStatus
 
 import pytest
+from websockets.http11 import Request, Response
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 import robotkit as rk
 from robotkit.remote import Session
 from robotkit.remote.steps import RemoteSteps
-from robotkit.schema.wire import StreamError, StreamState
+from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ProtocolInfo, StreamState
 from tests.serving import served
+
+
+def _greet(peer: ServerConnection, request: Request) -> Response | None:
+    """Answer the handshake, which is a web request."""
+    if request.path != "/v1/protocol":
+        return None
+    info = ProtocolInfo(oldest=PROTOCOL_OLDEST, newest=PROTOCOL_NEWEST, now_s=time.monotonic())
+    return peer.respond(HTTPStatus.OK, info.model_dump_json())
 
 
 @contextmanager
 def scripted(handler: object) -> Iterator[Session]:
-    with serve(handler, "127.0.0.1", 0) as server:
+    with serve(handler, "127.0.0.1", 0, process_request=_greet) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield Session(f"http://127.0.0.1:{server.socket.getsockname()[1]}", timeout_s=2.0)
+            with closing(Session(f"http://127.0.0.1:{server.socket.getsockname()[1]}", timeout_s=2.0)) as session:
+                yield session
         finally:
             server.shutdown()
             thread.join()
@@ -93,22 +105,97 @@ def wait_until_free(url: str) -> None:
             assert time.monotonic() < deadline_s
 
 
-def test_a_late_answer_is_never_taken_for_the_next_one() -> None:
-    late = threading.Event()
+def _state(seq: object, stamp_s: float) -> str:
+    """The answer to step `seq`, with a stamp to tell it by."""
+    with rk.make_workcell("fake") as cell:
+        state = cell.get_state()
+    robot = state.robot.model_copy(update={"stamp_s": stamp_s})
+    return StreamState(seq=int(str(seq)), state=state.model_copy(update={"robot": robot})).model_dump_json()
+
+
+def _seq(text: str | bytes) -> int:
+    return int(json.loads(text)["seq"])
+
+
+def test_m13_a_late_answer_is_never_taken_for_the_next_one() -> None:
+    late, connections = threading.Event(), []
 
     def handler(socket: ServerConnection) -> None:
-        for _ in socket:
-            late.wait(5.0)
-            socket.send(StreamError(code="robot_stopped", message="late").model_dump_json())
+        connections.append(socket)
+        number = len(connections)
+        for text in socket:
+            if number == 1:
+                late.wait(20.0)
+            socket.send(_state(_seq(text), float(number)))
 
     with scripted(handler) as session:
         steps = RemoteSteps(session)
         with pytest.raises(rk.RemoteTimeout, match=r"0\.1 s"):
             steps.step(rk.StepRequest(), 0.1)
         late.set()
-        with pytest.raises(rk.RobotStopped):
-            steps.step(rk.StepRequest(), 2.0)
+        assert steps.step(rk.StepRequest(), 20.0).robot.stamp_s == 2.0
+        assert steps.step(rk.StepRequest(), 20.0).robot.stamp_s == 2.0
         steps.close()
+    assert len(connections) == 2
+
+
+@pytest.mark.parametrize("answered", [lambda seq: seq - 1, lambda seq: seq + 1, lambda seq: 0])
+def test_b5_the_answer_to_another_step_closes_the_connection(answered: Callable[[int], int]) -> None:
+    connections: list[ServerConnection] = []
+
+    def handler(socket: ServerConnection) -> None:
+        connections.append(socket)
+        number = len(connections)
+        for text in socket:
+            socket.send(_state(answered(_seq(text)) if number == 1 else _seq(text), float(number)))
+
+    with scripted(handler) as session:
+        steps = RemoteSteps(session)
+        steps._seq = 7
+        with pytest.raises(rk.ProtocolError, match="where step 8 was asked"):
+            steps.step(rk.StepRequest(), 20.0)
+        assert steps.step(rk.StepRequest(), 20.0).robot.stamp_s == 2.0
+        steps.close()
+
+
+def test_b5_ctrl_c_in_the_middle_of_a_step_closes_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[ServerConnection] = []
+
+    def handler(socket: ServerConnection) -> None:
+        connections.append(socket)
+        number = len(connections)
+        for text in socket:
+            socket.send(_state(_seq(text), float(number)))
+
+    with scripted(handler) as session:
+        steps = RemoteSteps(session)
+        assert steps.step(rk.StepRequest(), 20.0).robot.stamp_s == 1.0
+        monkeypatch.setattr(steps._socket, "recv", lambda timeout: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            steps.step(rk.StepRequest(), 20.0)
+        assert steps.step(rk.StepRequest(), 20.0).robot.stamp_s == 2.0
+        steps.close()
+
+
+def test_b5_a_refusal_carries_the_number_of_its_step_too(url: str) -> None:
+    address = url.replace("http", "ws") + "/v1/steps"
+    with connect(address, proxy=None) as socket:
+        for text in ('{"seq":41,"period_s":-1}', '{"seq":42,"command":{"kind":"jump"}}', '{"seq":43}'):
+            socket.send(text)
+        answers = [json.loads(socket.recv()) for _ in range(3)]
+    assert [answer["seq"] for answer in answers] == [41, 42, 43]
+    assert [answer["type"] for answer in answers] == ["error", "error", "state"]
+
+
+def test_m14_steps_take_the_direct_way_whatever_the_environment_says(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "ws_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with rk.make_workcell("remote", url=url) as cell:
+        assert cell.step(period_s=0.0).robot.mode
+        with cell.stream() as stream:
+            assert stream.latest().robot.mode
 
 
 def test_a_step_whose_connection_breaks_is_not_sent_again() -> None:

@@ -78,12 +78,17 @@ def _post(client: httpx.Client, url: str, body: object, answers: list[object]) -
         answers.append(error)
 
 
-def _ask(count: int, url: str, path: str, body: object) -> list[object]:
+@contextmanager
+def _asking(count: int, url: str, path: str, body: object) -> Iterator[list[object]]:
+    """Ask `count` times at once; the statuses, or what was raised, arrive in the list."""
     answers: list[object] = []
-    client = httpx.Client(headers={CLIENT_HEADER: "tester"}, trust_env=False, timeout=60.0)
-    for _ in range(count):
-        threading.Thread(target=_post, args=(client, url + path, body, answers), daemon=True).start()
-    return answers
+    with httpx.Client(headers={CLIENT_HEADER: "tester"}, trust_env=False, timeout=60.0) as client:
+        threads = [threading.Thread(target=_post, args=(client, url + path, body, answers)) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        yield answers
+        for thread in threads:
+            thread.join(60.0)
 
 
 def _terminate(process: subprocess.Popen[str]) -> tuple[float, float, list[tuple[str, float]]]:
@@ -112,8 +117,7 @@ CALLS = ("send", "move_to_joint_positions", "stop", "stop_for")
 def test_f9_sigterm_outruns_sixty_queued_requests(
     tmp_path: Path, path: str, body: object, begun: Callable[[list[object]], bool]
 ) -> None:
-    with logging_server(tmp_path, PASS_ON, CALLS) as (url, process):
-        answers = _ask(60, url, path, body)
+    with logging_server(tmp_path, PASS_ON, CALLS) as (url, process), _asking(60, url, path, body) as answers:
         wait_until(lambda: begun(answers), 30.0)
         assert set(answers) == {409}
         sent_s, gone_s, calls = _terminate(process)
@@ -128,8 +132,7 @@ def test_f9_sigterm_outruns_sixty_queued_requests(
 @pytest.mark.parametrize("names", [("send",), ("send", "stop", "stop_for", "disconnect")])
 def test_f9_a_body_that_hangs_does_not_keep_the_process(tmp_path: Path, names: tuple[str, ...]) -> None:
     pose = {"kind": "pose", "tcp_pose_in_base": [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]}
-    with logging_server(tmp_path, HANG, names) as (url, process):
-        _ask(3, url, "/v1/robot/command", pose)
+    with logging_server(tmp_path, HANG, names) as (url, process), _asking(3, url, "/v1/robot/command", pose):
         assert process.stdout is not None
         while not process.stdout.readline().startswith("send"):
             pass

@@ -1,0 +1,76 @@
+"""`Handshake`: which version a server speaks, and what time it is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from robotkit.errors import CommandExpired, ProtocolError, RemoteError
+from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ProtocolInfo
+
+if TYPE_CHECKING:
+    from robotkit.remote.session import Session
+
+_TIME_HOLDS_S = 300.0
+"""Two machines' clocks drift apart by some 0.1 ms a second at most: by 30 ms until they are compared again."""
+
+_ADVICE = "it can be read and stopped, but not commanded. Install the same robotkit on both sides"
+
+
+class Handshake:
+    """Made before the first command, and again whenever what it found may no longer hold.
+
+    Args:
+        session: the connection to the server.
+        now_s: monotonic seconds of this machine.
+    """
+
+    def __init__(self, session: Session, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
+        self._now_s = now_s
+        self._offset_s = 0.0
+        self._made_s: float | None = None
+
+    def deadline_s(self, patience_s: float) -> float:
+        """`patience_s` from now, in monotonic seconds of the server; off by half a round trip at most.
+
+        Raises:
+            ProtocolError: server and client speak no common version.
+            RemoteError: the server cannot be asked.
+        """
+        if self._made_s is None or self._now_s() - self._made_s > _TIME_HOLDS_S:
+            self._make()
+        return self._now_s() + self._offset_s + patience_s
+
+    def require_common_version(self) -> None:
+        """Raise `ProtocolError` when server and client speak no common version."""
+        self._make()
+
+    @contextmanager
+    def doubted(self) -> Iterator[None]:
+        """Forget the server's time when a command fails in a way that a wrong time, or another server, explains."""
+        try:
+            yield
+        except (CommandExpired, RemoteError):
+            self._made_s = None
+            raise
+
+    def _make(self) -> None:
+        self._made_s = None
+        asked_s = self._now_s()
+        try:
+            info = self._session.read("/v1/protocol", ProtocolInfo)
+        except ProtocolError as error:
+            raise ProtocolError(
+                f"{self._session.url} does not tell which versions of the protocol it speaks: {_ADVICE} ({error})"
+            ) from error
+        answered_s = self._now_s()
+        if info.oldest > PROTOCOL_NEWEST or info.newest < PROTOCOL_OLDEST:
+            raise ProtocolError(
+                f"{self._session.url} speaks version {info.oldest} to {info.newest} of the protocol, this client "
+                f"{PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}: {_ADVICE}"
+            )
+        self._offset_s = info.now_s - 0.5 * (asked_s + answered_s)
+        self._made_s = answered_s
