@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from robotkit.errors import CommandRejected, DeviceError, ProtocolError, Robotki
 from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.schema.wire import CLIENT_HEADER, PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
+from servers.errors import validated
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.lease import ControlLease
@@ -32,8 +33,6 @@ class ServerContext:
         self.workcell = workcell
         self.settings = settings
         self.lease = ControlLease(settings.lease_timeout_s)
-        self.compliance = ComplianceParams()
-        """Last accepted parameters: SERL's `update_param` changes single ones."""
         self.serl_clear_requests = 0
         """How often a SERL client asked to clear errors; counted, never obeyed."""
         self.started_s = time.monotonic()
@@ -91,10 +90,26 @@ class ServerContext:
         return gripper_of(self.workcell)
 
     def set_compliance(self, client: str, params: ComplianceParams) -> None:
-        """Change the impedance law and remember how."""
+        """Change the fields of the impedance law that `params` was given; the arm keeps the others."""
+        given = {name: getattr(params, name) for name in params.model_fields_set}
+        self.change_compliance(client, lambda present: validated(ComplianceParams, present.model_dump() | given))
+
+    def change_compliance(self, client: str, change: Callable[[ComplianceParams], ComplianceParams]) -> None:
+        """Change the impedance law, starting from the one in force.
+
+        Args:
+            client: who asks.
+            change: returns the new parameters; called while no other command can change them.
+
+        Raises:
+            InvalidCommand: the new parameters do not validate; the arm keeps its own.
+            Unsupported: the arm has no impedance law, or does not say which.
+        """
         with self.commanding(client) as cell:
-            cell.robot.set_compliance(params)
-            self.compliance = params
+            present = cell.robot.compliance
+            if present is None:
+                raise Unsupported(f"arm {cell.robot.spec.name!r} has no impedance law that could be changed")
+            cell.robot.set_compliance(change(present))
 
     def hold_now(self, client: str) -> None:
         """Hold, without waiting for a turn: this also ends a blocking motion of the client.

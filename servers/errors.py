@@ -25,7 +25,10 @@ from robotkit.errors import (
     UnknownPlugin,
     Unsupported,
 )
+from robotkit.schema import Message
 from robotkit.schema.wire import ErrorReply
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +92,18 @@ def parse(adapter: TypeAdapter[T], content: bytes | str) -> T:
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         # A validator of ours that meets what no JSON number should be, such as an integer of 400 digits.
         raise InvalidCommand(f"the message cannot be read: {error}") from error
+
+
+def validated(model: type[MessageT], fields: Mapping[str, Any]) -> MessageT:
+    """A message from its fields.
+
+    Raises:
+        InvalidCommand: they do not validate; every field is named.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise describe_errors(error.errors()) from error
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError, field_validator
+from pydantic import field_validator
 
 from robotkit.errors import InvalidCommand
 from robotkit.schema import ComplianceParams, GripperSpec, GripperState, Message, Pose
-from servers.errors import describe_errors
+from servers.errors import validated
 
 _SCALARS: Mapping[str, str] = {
     "translational_stiffness": "translational_stiffness_n_m",
@@ -87,10 +87,7 @@ def compliance_from_serl(present: ComplianceParams, changes: Mapping[str, float]
             fields[field] = np.where(np.arange(3) == index, sign * value, fields[field])
         else:
             raise InvalidCommand(f"unknown parameter {name!r}. Known: {', '.join([*_SCALARS, *_CLIPS])}")
-    try:
-        return ComplianceParams.model_validate(fields)
-    except ValidationError as error:
-        raise describe_errors(error.errors()) from error
+    return validated(ComplianceParams, fields)
 
 
 def gripper_to_serl(state: GripperState, convention: str) -> float:

@@ -48,7 +48,7 @@ def _move_to_joint_positions(cell: Workcell, request: JointMoveRequest) -> None:
 
 @router.post("/compliance", **DONE, openapi_extra=request_body(ComplianceParams, examples.COMPLIANCE))
 async def set_compliance(request: Request, context: ContextDep, client: ClientDep) -> Response:
-    """Change the impedance law, also while moving; fields that are left out take their defaults."""
+    """Change the impedance law, also while moving; fields that are left out stay as they are."""
     content = await request.body()
     await context.lanes.commands.run(lambda: context.set_compliance(client, parse(_COMPLIANCE, content)))
     return done()

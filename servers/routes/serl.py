@@ -171,7 +171,7 @@ def update_param(
     request: Annotated[dict[str, float], Body(openapi_examples=examples.SERL_PARAM)],
 ) -> Response:
     """Change single parameters of the impedance law, under SERL's names; the others stay."""
-    context.set_compliance(client, compliance_from_serl(context.compliance, request))
+    context.change_compliance(client, lambda present: compliance_from_serl(present, request))
     return text("Updated compliance parameters")
 
 

@@ -15,14 +15,6 @@ from servers.serl import compliance_from_serl, gripper_from_serl, gripper_to_ser
 from tests.serving import served
 
 
-class RecordingArm:
-    """Notes the compliance that an arm is given."""
-
-    def __init__(self, arm: rk.BaseRobotServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.params: list[rk.ComplianceParams] = []
-        monkeypatch.setattr(arm, "set_compliance", self.params.append)
-
-
 @pytest.fixture
 def cell() -> rk.Workcell:
     return rk.make_workcell("fake", clock="real")
@@ -56,8 +48,7 @@ COMPLIANCE = {
 }
 
 
-def test_an_episode_in_serls_order(serl: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> None:
-    arm = RecordingArm(cell.robot, monkeypatch)
+def test_an_episode_in_serls_order(serl: httpx.Client, cell: rk.Workcell) -> None:
     assert serl.post("/update_param", json=COMPLIANCE).text == "Updated compliance parameters"
     assert serl.post("/jointreset").text == "Reset Joint"
     start = np.array(serl.post("/getstate").json()["pose"])
@@ -71,9 +62,10 @@ def test_an_episode_in_serls_order(serl: httpx.Client, cell: rk.Workcell, monkey
     assert serl.post("/close_gripper").text == "Closed"
     assert set(state) == {"pose", "vel", "force", "torque", "q", "dq", "jacobian", "gripper_pos"}
     assert np.reshape(state["jacobian"], (6, 7)).shape == (6, 7)
-    assert arm.params[-1].translational_clip_max_m.tolist() == [0.006, 0.006, 0.005]
-    assert arm.params[-1].translational_clip_min_m.tolist() == [-0.005, -0.006, -0.004]
-    assert arm.params[-1].rotational_clip_min.tolist() == [-0.03, -0.03, -0.01]
+    law = cell.robot.compliance
+    assert law.translational_clip_max_m.tolist() == [0.006, 0.006, 0.005]
+    assert law.translational_clip_min_m.tolist() == [-0.005, -0.006, -0.004]
+    assert law.rotational_clip_min.tolist() == [-0.03, -0.03, -0.01]
     assert serl.get("/v1/health").json()["serl_clear_requests"] == 4
 
 
@@ -188,3 +180,49 @@ def test_parameters_that_are_not_named_stay() -> None:
     assert second.rotational_ki == 1.5
     assert second.joint1_nullspace_factor == 50
     assert second.rotational_stiffness_nm == rk.ComplianceParams().rotational_stiffness_nm
+
+
+SOFT = rk.ComplianceParams(
+    translational_stiffness_n_m=1000.0,
+    translational_clip_min_m=np.full(3, -0.005),
+    translational_clip_max_m=np.full(3, 0.005),
+)
+
+
+@pytest.mark.parametrize("cell_name", ["fake", "mujoco-peg-insertion"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/update_param", {"rotational_stiffness": 100}),
+        ("/v1/robot/compliance", {"rotational_stiffness_nm": 100}),
+    ],
+)
+def test_a3_a_changed_parameter_leaves_the_arms_other_parameters(
+    cell_name: str, path: str, body: dict[str, float]
+) -> None:
+    cell = rk.make_workcell(cell_name)
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        cell.robot.set_compliance(SOFT)
+        assert client.post(path, json=body).is_success
+        assert cell.robot.compliance == SOFT.model_copy(update={"rotational_stiffness_nm": 100.0})
+
+
+def test_m15_a_law_that_the_arm_refused_is_not_built_upon(
+    serl: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = cell.robot.inner
+    body.set_compliance(SOFT)
+    accept = type(body).set_compliance
+
+    def refuse(arm: rk.BaseRobotServer, params: rk.ComplianceParams) -> None:
+        raise rk.Unsupported("this arm keeps its law")
+
+    monkeypatch.setattr(type(body), "set_compliance", refuse)
+    for path, change in (
+        ("/update_param", {"translational_stiffness": 3000}),
+        ("/v1/robot/compliance", {"translational_stiffness_n_m": 3000.0}),
+    ):
+        assert serl.post(path, json=change).status_code == 501
+    monkeypatch.setattr(type(body), "set_compliance", accept)
+    serl.post("/update_param", json={"rotational_Ki": 1.5})
+    assert body.compliance == SOFT.model_copy(update={"rotational_ki": 1.5})
