@@ -1,17 +1,20 @@
-"""SERL's units and names, turned into the project's own."""
+"""SERL's and HIL-SERL's units and names, turned into the project's own."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from robotkit.errors import InvalidCommand
-from robotkit.schema import ComplianceParams, GripperSpec, GripperState, Message, Pose
+from robotkit.errors import InvalidCommand, Unsupported
+from robotkit.schema import ComplianceParams, GripperSpec, GripperState, Message, PluginConfig, Pose
 from servers.errors import validated
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A finite JSON number; no boolean and no text."""
 
 _SCALARS: Mapping[str, str] = {
     "translational_stiffness": "translational_stiffness_n_m",
@@ -58,18 +61,66 @@ class PoseRequest(Message):
     @field_validator("arr", mode="before")
     @classmethod
     def _normalise(cls, arr: Any) -> Any:
-        try:
-            numbers = np.array(arr, dtype=np.float64)
-        except (TypeError, ValueError):
-            return arr
-        length = np.linalg.norm(numbers[3:]) if numbers.shape == (7,) else 0.0
-        return np.concatenate((numbers[:3], numbers[3:] / length)) if _SHORTEST_QUATERNION <= length < 1.0 else arr
+        numbers = _numbers(arr, 7)
+        length = np.linalg.norm(numbers[3:])
+        return np.concatenate((numbers[:3], numbers[3:] / length)) if _SHORTEST_QUATERNION <= length < 1.0 else numbers
 
 
 class GripperRequest(Message):
-    """Body of `/move_gripper`; numbers beyond 0 to 255 count as the nearest of them."""
+    """Body of `/move_gripper`, in the unit of the cell's `serl_gripper`."""
 
-    gripper_pos: float
+    gripper_pos: Number
+
+
+class LoadRequest(Message):
+    """Body of HIL-SERL's `/set_load`: what the arm carries beyond its end effector."""
+
+    mass: Annotated[Number, Field(ge=0.0, le=20.0)]
+    """Kilograms."""
+    F_x_center_load: Annotated[list[Number], Field(min_length=3, max_length=3)]
+    """Centre of mass in the flange frame (3,), metres."""
+    load_inertia: Annotated[list[Number], Field(min_length=9, max_length=9)] = Field(default_factory=lambda: [0.0] * 9)
+    """Inertia about the centre of mass (3, 3), column by column, kg m^2."""
+
+
+def check_load(request: LoadRequest, config: PluginConfig) -> None:
+    """Compare a client's load with the one that the cell file gives the arm.
+
+    An arm compensates its load from the moment at which control starts, so the cell file sets it. An arm without that
+    option (a simulated one knows what it carries) takes any.
+
+    Raises:
+        Unsupported: the arm was started with another load.
+    """
+    if not hasattr(config, "load"):
+        return
+    load = config.load
+    own = (
+        np.zeros(13)
+        if load is None
+        else np.concatenate(((load.mass_kg,), load.centre_of_mass_in_flange_m, load.inertia_kg_m2.ravel(order="F")))
+    )
+    asked = np.array((request.mass, *request.F_x_center_load, *request.load_inertia))
+    # Without a mass the other numbers mean nothing.
+    if not (np.allclose(asked, own, atol=1e-6) or asked[0] == own[0] == 0.0):
+        raise Unsupported(
+            f"the arm was started with a load of {own[0]:g} kg at {own[1:4].tolist()} m, and {asked[0]:g} kg at "
+            f"{asked[1:4].tolist()} m was asked for: write it into the cell file ([robot.load]) and restart the server"
+        )
+
+
+def _numbers(values: Any, count: int) -> np.ndarray:
+    """An array (count,) of a JSON list of numbers.
+
+    Raises:
+        ValueError: something else, booleans and texts included.
+    """
+    if not isinstance(values, list | tuple) or len(values) != count or not all(type(v) in (int, float) for v in values):
+        raise ValueError(f"expected {count} numbers")
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError as error:
+        raise ValueError(f"expected {count} numbers of a size that a double can hold") from error
 
 
 def compliance_from_serl(present: ComplianceParams, changes: Mapping[str, float]) -> ComplianceParams:
@@ -91,18 +142,31 @@ def compliance_from_serl(present: ComplianceParams, changes: Mapping[str, float]
 
 
 def gripper_to_serl(state: GripperState, convention: str) -> float:
-    """Measured position: 0 open to 255 closed ("robotiq"), or the width in metres ("franka_hand")."""
+    """Measured position: 0 open to 255 closed ("robotiq"), metres ("franka_hand"), 0 closed to 1 open ("hil-serl")."""
     if convention == "franka_hand":
         return state.width_m
+    if convention == "hil-serl":
+        return state.position
     return round((1.0 - state.position) * _ROBOTIQ_CLOSED)
 
 
 def gripper_from_serl(gripper_pos: float, spec: GripperSpec, convention: str) -> float:
     """Normalised opening (0 closed, 1 open) that SERL's `gripper_pos` asks for.
 
-    The same number means opposite things: 255 closes a Robotiq and opens the Franka Hand.
+    The same number means opposite things: 255 closes a Robotiq and opens the Franka Hand; 1 opens under "hil-serl".
+    Numbers beyond 0 to 255 count as the nearest of them.
+
+    Raises:
+        InvalidCommand: not within 0 to 1 under "hil-serl"; a count of the other conventions would do the opposite.
     """
-    count = int(min(max(gripper_pos, 0), _ROBOTIQ_CLOSED))
+    if convention == "hil-serl":
+        if not 0.0 <= gripper_pos <= 1.0:
+            raise InvalidCommand(
+                f'gripper_pos = {gripper_pos:g}, but this cell speaks "hil-serl": send 0 (closed) to 1 (open), '
+                'or set serl_gripper = "robotiq" in the cell file'
+            )
+        return gripper_pos
+    count = round(min(max(gripper_pos, 0), _ROBOTIQ_CLOSED))
     if convention == "franka_hand":
         return min(1.0, count * _HAND_WIDTH_PER_COUNT_M / spec.width_max_m)
     return 1.0 - count / _ROBOTIQ_CLOSED

@@ -42,5 +42,5 @@ class WorkcellConfig(Message):
     cameras: dict[str, PluginRef] = Field(default_factory=dict)
     trackers: dict[str, PluginRef] = Field(default_factory=dict)
     limits: SafetyLimits = Field(default_factory=SafetyLimits)
-    serl_gripper: Literal["robotiq", "franka_hand"] = "robotiq"
-    """Which of SERL's two gripper conventions its compatible routes speak."""
+    serl_gripper: Literal["robotiq", "franka_hand", "hil-serl"] = "robotiq"
+    """In which unit SERL's routes speak of the gripper: 0 open to 255 closed, metres, or 0 closed to 1 open."""

@@ -1,7 +1,8 @@
 """SERL's own routes: POST, the same paths, JSON and texts, so that a SERL client runs unchanged.
 
-Source: `serl_robot_infra/robot_servers/franka_server.py`, and `getpos_euler` from HIL-SERL's version. One thing is
-different on purpose: SERL's client clears errors before every pose; here that never clears a stop or a fault.
+Source: `serl_robot_infra/robot_servers/franka_server.py`, and from HIL-SERL's version `getpos_euler`, `set_load` and
+`close_gripper_slow`. Different on purpose: SERL's client clears errors before every pose, which here clears neither a
+stop nor a fault; a load is compared with the one that the cell file sets.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
 from servers.context import ClientDep, ContextDep, ServerContext
 from servers.routes import examples
-from servers.serl import GripperRequest, PoseRequest, compliance_from_serl, gripper_from_serl, gripper_to_serl
+from servers.serl import (
+    GripperRequest,
+    LoadRequest,
+    Number,
+    PoseRequest,
+    check_load,
+    compliance_from_serl,
+    gripper_from_serl,
+    gripper_to_serl,
+)
 
 router = APIRouter(tags=["serl"])
 text = HTMLResponse
@@ -97,7 +107,7 @@ def getjacobian(context: ContextDep) -> Response:
 
 @router.post("/get_gripper")
 def get_gripper(context: ContextDep) -> Response:
-    """Gripper position in SERL's unit: 0 open to 255 closed, or the width in metres."""
+    """Gripper position in the unit of the cell's `serl_gripper`."""
     context.gripper()
     return _json(gripper=_gripper_position(context))
 
@@ -168,11 +178,19 @@ def pose(
 def update_param(
     context: ContextDep,
     client: ClientDep,
-    request: Annotated[dict[str, float], Body(openapi_examples=examples.SERL_PARAM)],
+    request: Annotated[dict[str, Number], Body(openapi_examples=examples.SERL_PARAM)],
 ) -> Response:
     """Change single parameters of the impedance law, under SERL's names; the others stay."""
     context.change_compliance(client, lambda present: compliance_from_serl(present, request))
     return text("Updated compliance parameters")
+
+
+@router.post("/set_load")
+def set_load(context: ContextDep, client: ClientDep, request: LoadRequest) -> Response:
+    """Check that the arm carries the load that the cell file says."""
+    with context.commanding(client) as cell:
+        check_load(request, cell.robot.config)
+    return text("Set Load")
 
 
 @router.post("/activate_gripper")
@@ -205,6 +223,12 @@ def close_gripper(context: ContextDep, client: ClientDep) -> Response:
     with context.commanding(client):
         context.gripper().close()
     return text("Closed")
+
+
+@router.post("/close_gripper_slow")
+def close_gripper_slow(context: ContextDep, client: ClientDep) -> Response:
+    """Start to close, at the speed that the cell file gives the gripper; there is no slower one."""
+    return close_gripper(context, client)
 
 
 @router.post("/move_gripper")

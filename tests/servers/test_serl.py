@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from robotkit.schema import GripperSpec, GripperState
-from servers.serl import compliance_from_serl, gripper_from_serl, gripper_to_serl
+from robotkit.schema import GripperSpec, GripperState, PluginConfig
+from servers.serl import LoadRequest, check_load, compliance_from_serl, gripper_from_serl, gripper_to_serl
 from tests.serving import served
+from tests.support.serl_client import CellTime, HilSerlPegClient
 
 
 @pytest.fixture
@@ -126,6 +127,11 @@ def test_clearing_errors_never_lifts_a_stop(serl: httpx.Client) -> None:
     assert serl.post("/pose", json={"arr": pose}).text == "Moved"
 
 
+POSE = (0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0)
+LOAD = {"mass": 0.0, "F_x_center_load": [0.0, 0.0, 0.0], "load_inertia": [0] * 9}
+NO_NUMBERS = (True, "0.5", None, [0.5], 10**400, float("inf"))
+
+
 @pytest.mark.parametrize(
     ("path", "body", "hint"),
     [
@@ -136,6 +142,12 @@ def test_clearing_errors_never_lifts_a_stop(serl: httpx.Client) -> None:
         ("update_param", {"stiffness": 1}, "translational_stiffness"),
         ("update_param", {"translational_stiffness": -1}, "translational_stiffness"),
         ("update_param", {"translational_clip_x": float("nan")}, "translational_clip"),
+        *(("pose", {"arr": [wrong, *POSE[1:]]}, "arr") for wrong in NO_NUMBERS),
+        *(("move_gripper", {"gripper_pos": wrong}, "gripper_pos") for wrong in NO_NUMBERS),
+        *(("update_param", {"translational_stiffness": wrong}, "translational_stiffness") for wrong in NO_NUMBERS),
+        *(("set_load", LOAD | {"mass": wrong}, "mass") for wrong in (*NO_NUMBERS, -0.1, 1e3)),
+        ("set_load", LOAD | {"load_inertia": [0.0] * 8}, "load_inertia"),
+        ("set_load", {"mass": 0.1}, "F_x_center_load"),
     ],
 )
 def test_bad_bodies_are_refused(serl: httpx.Client, path: str, body: dict[str, object], hint: str) -> None:
@@ -171,6 +183,70 @@ def test_the_two_conventions_point_in_opposite_directions() -> None:
 def test_numbers_beyond_the_range_count_as_its_ends() -> None:
     assert gripper_from_serl(1e9, HAND, "robotiq") == 0.0
     assert gripper_from_serl(-5, HAND, "robotiq") == 1.0
+
+
+def test_r9_a_count_that_is_almost_an_integer_counts_as_that_integer() -> None:
+    assert gripper_from_serl(254.9999, HAND, "robotiq") == 0.0
+    assert gripper_from_serl(0.0001, HAND, "robotiq") == 1.0
+    assert gripper_from_serl(254.9999, HAND, "franka_hand") == 1.0
+    assert gripper_from_serl(101.9999, HAND, "franka_hand") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("position", [0.0, 0.25, 0.8501, 1.0])
+def test_f1_hil_serls_opening_comes_back(position: float) -> None:
+    assert gripper_from_serl(position, HAND, "hil-serl") == position
+    assert gripper_to_serl(_measured(position), "hil-serl") == position
+
+
+@pytest.mark.parametrize("count", [-0.1, 1.1, 255])
+def test_f1_a_count_of_another_convention_is_refused(count: float) -> None:
+    with pytest.raises(rk.InvalidCommand, match=r"hil-serl.*0 \(closed\) to 1 \(open\)"):
+        gripper_from_serl(count, HAND, "hil-serl")
+
+
+def test_f1_a_hil_serl_client_opens_and_closes_once_each() -> None:
+    cell = rk.make_workcell("fake", serl_gripper="hil-serl")
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        client = HilSerlPegClient(http, CellTime(http), np.array((0.5, 0.0, 0.3, np.pi, 0.0, 0.0)))
+        client.reset(np.array((0.5, 0.0, 0.32, np.pi, 0.0, 0.0)))
+        for gripper, opening in ((-1.0, 0.0), (1.0, 1.0)):
+            for _ in range(5):
+                client.step(np.array((0, 0, 0, 0, 0, 0, gripper)))
+            assert client.state["gripper_pos"] == opening
+        client.close_gripper()
+        assert http.get("/v1/gripper/state").json()["target_position"] == 0.0
+        assert [path for path in client.paths if "gripper" in path] == [
+            "close_gripper", "open_gripper", "close_gripper_slow",
+        ]  # fmt: skip
+        assert client.paths[0] == "set_load"
+
+
+class _Load(PluginConfig):
+    mass_kg: float
+    centre_of_mass_in_flange_m: np.ndarray
+    inertia_kg_m2: np.ndarray
+
+
+class _Loaded(PluginConfig):
+    load: _Load | None = None
+
+
+def test_f1_a_load_is_the_one_of_the_cell_file_or_refused() -> None:
+    inertia = np.array([[1.0, 0.1, 0.2], [0.3, 2.0, 0.4], [0.5, 0.6, 3.0]])
+    carried = _Load(mass_kg=0.7, centre_of_mass_in_flange_m=np.array((0.0, 0.01, 0.07)), inertia_kg_m2=inertia)
+    same = LoadRequest(mass=0.7, F_x_center_load=[0.0, 0.01, 0.07], load_inertia=inertia.T.ravel().tolist())
+    empty = LoadRequest(mass=0, F_x_center_load=[0.0, 0.0, 0.07])
+    check_load(same, _Loaded(load=carried))
+    check_load(empty, _Loaded())
+    check_load(same, PluginConfig())
+    for request, config in (
+        (same, _Loaded()),
+        (empty, _Loaded(load=carried)),
+        (same.model_copy(update={"F_x_center_load": [0.0, 0.01, 0.08]}), _Loaded(load=carried)),
+        (same.model_copy(update={"load_inertia": inertia.ravel().tolist()}), _Loaded(load=carried)),
+    ):
+        with pytest.raises(rk.Unsupported, match=r"robot\.load"):
+            check_load(request, config)
 
 
 def test_parameters_that_are_not_named_stay() -> None:

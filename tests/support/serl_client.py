@@ -1,4 +1,4 @@
-"""`SerlPegClient`: SERL's peg environment as its server sees it: the same routes, order, JSON and arithmetic."""
+"""`SerlPegClient` and `HilSerlPegClient`: their peg environments as a server sees them: routes, order, JSON."""
 
 from __future__ import annotations
 
@@ -107,14 +107,17 @@ class SerlPegClient:
         pose[:3] += action[:3] * TRANSLATION_SCALE_M
         turn = Rotation.from_euler("xyz", action[3:6] * ROTATION_SCALE_RAD)
         pose[3:] = (turn * Rotation.from_quat(pose[3:])).as_quat()
-        if action[6] <= -0.9:
-            self._post("close_gripper")
-        elif action[6] >= 0.9:
-            self._post("open_gripper")
+        self._grip(action[6])
         self._send(self._clipped(pose))
         self._clock.sleep(max(0.0, 1.0 / HZ - (self._clock.now() - start_s)))
         pose = self._update()
         return pose, self._is_at_target(pose)
+
+    def _grip(self, action: float) -> None:
+        if action <= -0.9:
+            self._post("close_gripper")
+        elif action >= 0.9:
+            self._post("open_gripper")
 
     def close_gripper(self) -> None:
         self._post("close_gripper")
@@ -149,3 +152,27 @@ class SerlPegClient:
     def _post(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         self.paths.append(path)
         return self._http.post(f"/{path}", json=body).raise_for_status()
+
+
+class HilSerlPegClient(SerlPegClient):
+    """HIL-SERL's version: it sets a load, and commands the gripper only when the measured opening (0 to 1) differs."""
+
+    LOAD: Mapping[str, Any] = {"mass": 0.0, "F_x_center_load": [0.0, 0.0, 0.0], "load_inertia": [0] * 9}
+    GRIPPER_SLEEP_S, OPEN_ABOVE = 0.6, 0.85
+
+    def reset(self, start: np.ndarray, *, joint_reset: bool = False) -> np.ndarray:
+        self._post("set_load", self.LOAD)
+        return super().reset(start, joint_reset=joint_reset)
+
+    def close_gripper(self) -> None:
+        self._post("close_gripper_slow")
+
+    def _grip(self, action: float) -> None:
+        is_open = self.state["gripper_pos"] > self.OPEN_ABOVE
+        if action <= -0.5 and is_open:
+            self._post("close_gripper")
+        elif action >= 0.5 and not is_open:
+            self._post("open_gripper")
+        else:
+            return
+        self._clock.sleep(self.GRIPPER_SLEEP_S)
