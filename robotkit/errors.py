@@ -26,6 +26,7 @@ RobotkitError
     ├── ConnectionFailed          nobody answers at that address
     ├── RemoteTimeout             it did not answer in time
     ├── Unauthorized              the token is missing or wrong
+    ├── Forbidden                 the token is for less than was asked
     └── ProtocolError             it answered something that robotkit does not speak
 """
 
@@ -194,6 +195,12 @@ class Unauthorized(RemoteError):
     """The token is missing or wrong."""
 
     code = "unauthorized"
+
+
+class Forbidden(RemoteError):
+    """The token is right, but for less than was asked."""
+
+    code = "forbidden"
 
 
 class ProtocolError(RemoteError):

@@ -34,7 +34,13 @@ class Serve:
     port: int = 5000
     """0 lets the system choose."""
     token: str | None = None
-    """Bearer token that every request must carry. Better set ROBOTKIT_TOKEN: a command line can be read by others."""
+    """Token that allows everything. Better set ROBOTKIT_TOKEN: others can read a command line."""
+    read_token: str | None = None
+    """Token that allows to read and to stop (ROBOTKIT_READ_TOKEN)."""
+    command_token: str | None = None
+    """Token that also allows to command, but not to recover from another's stop (ROBOTKIT_COMMAND_TOKEN)."""
+    operate_token: str | None = None
+    """A second token that allows everything, for people (ROBOTKIT_OPERATE_TOKEN)."""
     clock: Literal["real", "lockstep"] | None = None
     """Let time pass by itself, or only on request (simulated cells). Left out: as the cell says."""
     stream_rate_max_hz: float = 500.0
@@ -62,17 +68,29 @@ def serve(config: Serve) -> None:
     Raises:
         RobotkitError: the cell cannot be built or connected, or the port is taken; nothing is left connected.
     """
-    settings = ServerSettings(
+    settings = settings_of(config)
+    with bind(settings.host, settings.port) as bound, _build(config) as workcell:
+        server = CellServer(create_app(workcell, settings), exit_s=_EXIT_S)
+        _announce(workcell, url_of(bound))
+        server.run(sockets=[bound])
+
+
+def settings_of(config: Serve) -> ServerSettings:
+    """The server's settings: the command line's, and the environment's where it says nothing.
+
+    Raises:
+        InvalidConfiguration: they contradict each other.
+    """
+    return ServerSettings(
         host=config.host,
         port=config.port,
-        token=config.token or os.environ.get("ROBOTKIT_TOKEN") or None,
+        token=_secret(config.token, "ROBOTKIT_TOKEN"),
+        read_token=_secret(config.read_token, "ROBOTKIT_READ_TOKEN"),
+        command_token=_secret(config.command_token, "ROBOTKIT_COMMAND_TOKEN"),
+        operate_token=_secret(config.operate_token, "ROBOTKIT_OPERATE_TOKEN"),
         stream_rate_max_hz=config.stream_rate_max_hz,
         lease_timeout_s=config.lease_timeout_s,
     )
-    with bind(settings.host, settings.port) as bound, _build(config) as workcell:
-        server = CellServer(create_app(workcell, settings), exit_s=_EXIT_S)
-        _announce(workcell, url_of(bound), settings)
-        server.run(sockets=[bound])
 
 
 def _build(config: Serve) -> Workcell:
@@ -80,11 +98,15 @@ def _build(config: Serve) -> Workcell:
     return make_workcell(config.cell, **overrides)
 
 
-def _announce(workcell: Workcell, url: str, settings: ServerSettings) -> None:
+def _announce(workcell: Workcell, url: str) -> None:
     clock = "lock-step" if workcell.clock.is_lockstep else "real time"
-    page = f"{url}/?token=<token>" if settings.token else f"{url}/"
     print(f"robotkit serves {workcell.name} ({clock}) at {url}")
-    print(f"operator's page: {page}    stop with Ctrl+C", flush=True)
+    print(f"operator's page: {url}/    stop with Ctrl+C", flush=True)
+
+
+def _secret(given: str | None, variable: str) -> str | None:
+    """A token from the command line, else from the environment, where an empty one counts as none."""
+    return given if given is not None else os.environ.get(variable) or None
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
 from robotkit.errors import CommandRejected, DeviceError, ProtocolError, RobotkitError, Unsupported
 from robotkit.schema import CellState, ComplianceParams, StepRequest
-from robotkit.schema.wire import CLIENT_HEADER, PROTOCOL_NEWEST, PROTOCOL_OLDEST
+from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
+from servers.access import Client, Scope
 from servers.errors import validated
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.lease import ControlLease
 from servers.settings import ServerSettings
+from servers.stops import StopOwners
 from servers.turns import CURRENT_CALLER, Caller, Turns
 
 _log = logging.getLogger(__name__)
@@ -39,11 +41,14 @@ class ServerContext:
         self.lanes = Lanes()
         self.turns = Turns()
         self.heartbeats = Heartbeats()
-        self._commander: str | None = None
+        self._stop_owners = StopOwners()
+        self._commander: Client | None = None
         self._has_ended = False
 
     @contextmanager
-    def commanding(self, client: str, is_motion: bool = False, deadline_s: float | None = None) -> Iterator[Workcell]:
+    def commanding(
+        self, client: Client, is_motion: bool = False, deadline_s: float | None = None
+    ) -> Iterator[Workcell]:
         """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
 
         When another client commanded before, the arm holds first: its target is none that this client knows.
@@ -54,12 +59,14 @@ class ServerContext:
             deadline_s: it does not start later, in monotonic seconds; None: as the caller's request says.
 
         Raises:
+            Forbidden: the client's token does not allow to command.
             ProtocolError: the client speaks a version of the protocol that this server does not.
             ControlHeld: another client commands this cell.
             Busy: a blocking motion runs, or too many commands of this client wait.
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
         """
+        client.require(Scope.COMMAND, "a command")
         caller = CURRENT_CALLER.get(None) or Caller()
         if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
             raise ProtocolError(
@@ -72,7 +79,7 @@ class ServerContext:
             self._commander = client
             yield self.workcell
 
-    def step(self, client: str, request: StepRequest, deadline_s: float | None = None) -> CellState:
+    def step(self, client: Client, request: StepRequest, deadline_s: float | None = None) -> CellState:
         """Carry out a control step.
 
         Raises:
@@ -89,12 +96,12 @@ class ServerContext:
         """
         return gripper_of(self.workcell)
 
-    def set_compliance(self, client: str, params: ComplianceParams) -> None:
+    def set_compliance(self, client: Client, params: ComplianceParams) -> None:
         """Change the fields of the impedance law that `params` was given; the arm keeps the others."""
         given = {name: getattr(params, name) for name in params.model_fields_set}
         self.change_compliance(client, lambda present: validated(ComplianceParams, present.model_dump() | given))
 
-    def change_compliance(self, client: str, change: Callable[[ComplianceParams], ComplianceParams]) -> None:
+    def change_compliance(self, client: Client, change: Callable[[ComplianceParams], ComplianceParams]) -> None:
         """Change the impedance law, starting from the one in force.
 
         Args:
@@ -111,12 +118,14 @@ class ServerContext:
                 raise Unsupported(f"arm {cell.robot.spec.name!r} has no impedance law that could be changed")
             cell.robot.set_compliance(change(present))
 
-    def hold_now(self, client: str) -> None:
+    def hold_now(self, client: Client) -> None:
         """Hold, without waiting for a turn: this also ends a blocking motion of the client.
 
         Raises:
+            Forbidden: the client's token does not allow to command.
             ControlHeld: another client commands this cell.
         """
+        client.require(Scope.COMMAND, "a hold")
         with self.lease.control(client):
             self.workcell.robot.hold()
 
@@ -124,13 +133,27 @@ class ServerContext:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""
         self.turns.end(self.hold, self.workcell.clock.wake, caller)
 
-    def let_go(self, client: str) -> bool:
+    def let_go(self, client: Client) -> bool:
         """End a client's control: the robot holds where it is; True when the client had control."""
         if self.lease.holder != client:
             return False
         self.turns.end(self.hold, self.workcell.clock.wake, client=client)
         self.hold()
         return self.lease.release(client)
+
+    def stop(self, client: Client) -> None:
+        """Stop the arm; nobody but this client, or an operator, may recover it."""
+        self._stop_owners.add(client)
+        self.workcell.robot.stop()
+
+    def recover(self, client: Client) -> None:
+        """Recover the arm from a stop or a fault.
+
+        Raises:
+            Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
+        """
+        with self._stop_owners.recovery(client):
+            self.workcell.robot.recover()
 
     def hold(self) -> None:
         """Hold the measured pose; an arm that is stopped or in a fault holds already."""
@@ -170,14 +193,4 @@ async def get_context(connection: HTTPConnection) -> ServerContext:
     return context
 
 
-async def client_name(
-    connection: HTTPConnection, x_robotkit_client: Annotated[str | None, Header(alias=CLIENT_HEADER)] = None
-) -> str:
-    """Who asks: the client's own name, else the address it comes from (SERL's clients send no name)."""
-    if x_robotkit_client:
-        return x_robotkit_client
-    return f"address {connection.client.host if connection.client else 'unknown'}"
-
-
 ContextDep = Annotated[ServerContext, Depends(get_context)]
-ClientDep = Annotated[str, Depends(client_name)]

@@ -8,51 +8,75 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from robotkit.errors import ControlHeld
+from servers.access import Client
 
 
 class ControlLease:
     """Taken by the first command, renewed by every further one, given up by silence or by `release`.
 
     A command that lasts (a joint motion) keeps the lease for as long as it runs.
+
+    Args:
+        timeout_s: after this long without a command another client may take it.
+        now_s: seconds on a clock that never jumps.
+        on_taken: called with every new holder and the one before it, who gave it up, fell silent, or is None.
     """
 
-    def __init__(self, timeout_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        now_s: Callable[[], float] = time.monotonic,
+        on_taken: Callable[[Client, Client | None], None] = lambda holder, previous: None,
+    ) -> None:
         self.timeout_s = timeout_s
         self._now_s = now_s
+        self._on_taken = on_taken
         self._lock = threading.Lock()
-        self._holder: str | None = None
-        self._renewed_s = 0.0
+        self._holder: Client | None = None
+        self._taken_s = self._renewed_s = 0.0
         self._running = 0
 
     @property
-    def holder(self) -> str | None:
+    def holder(self) -> Client | None:
         """Who commands now."""
         with self._lock:
             return self._holder if self._is_held() else None
 
+    @property
+    def held_for_s(self) -> float | None:
+        """How long the present holder has had control."""
+        with self._lock:
+            return self._now_s() - self._taken_s if self._is_held() else None
+
     @contextmanager
-    def control(self, client: str) -> Iterator[None]:
+    def control(self, client: Client) -> Iterator[None]:
         """Hold the lease while one command is carried out.
 
         Raises:
             ControlHeld: another client commands this cell.
         """
         with self._lock:
-            if self._holder != client and self._is_held():
+            was_held, previous = self._is_held(), self._holder
+            if previous != client and was_held:
                 raise ControlHeld(
-                    f"another client ({_short(self._holder)}) commands this cell; it gives up control when it "
-                    f"disconnects, or {self.timeout_s:g} s after its last command. Reading and stop are always allowed"
+                    f"another client ({previous}) commands this cell; it gives up control when it disconnects, or "
+                    f"{self.timeout_s:g} s after its last command. Reading and stop are always allowed"
                 )
+            is_new = previous != client or not was_held
+            if is_new:
+                self._taken_s = self._now_s()
             self._holder = client
             self._running += 1
         try:
+            if is_new:
+                self._on_taken(client, previous)
             yield
         finally:
             with self._lock:
                 self._running -= 1
                 self._renewed_s = self._now_s()
 
-    def release(self, client: str) -> bool:
+    def release(self, client: Client) -> bool:
         """Give the lease up; True when `client` had it and none of its commands is still running."""
         with self._lock:
             if self._holder != client or not self._is_held() or self._running:
@@ -64,7 +88,3 @@ class ControlLease:
         if self._holder is None:
             return False
         return self._running > 0 or self._now_s() - self._renewed_s < self.timeout_s
-
-
-def _short(client: str | None) -> str:
-    return "" if client is None else client[:12]

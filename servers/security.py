@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import hmac
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from robotkit.errors import Unauthorized
+from robotkit.errors import Forbidden, RobotkitError, Unauthorized
+from servers import access
 from servers.errors import error_response
 from servers.settings import LOOPBACK_HOSTS, ServerSettings
 
-_DASHBOARD_PATHS = frozenset({"/", "/dashboard"})
+PAGE_PATHS = frozenset({"/", "/dashboard"})
+_READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_POSTS_OF_READERS = frozenset(
+    {
+        "/v1/robot/stop",
+        "/getpos", "/getpos_euler", "/getvel", "/getforce", "/gettorque", "/getq", "/getdq", "/getjacobian",
+        "/get_gripper", "/getstate", "/startimp",
+    }
+)  # fmt: skip
+"""Whoever may read may stop; SERL reads by POST, and its `startimp` starts nothing."""
 
 
 class Guard:
@@ -20,36 +29,53 @@ class Guard:
 
     A browser lets any page post to 127.0.0.1. Such a request carries the page's own `Origin`, or, after DNS rebinding,
     the page's own `Host`; both are refused, so that visiting a web site cannot move a robot.
+
+    A browser gets the operator's page without a token: the page holds nothing of the cell, and asks for the token.
     """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
         self._is_loopback = settings.is_loopback
-        self._token = settings.token.encode() if settings.token is not None else None
+        self._tokens = access.TokenTable(settings.tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
+        """Pass the request on, or answer 401 or 403."""
         if scope["type"] in ("http", "websocket"):
-            refusal = self._refusal(scope)
-            if refusal is not None:
+            try:
+                scope[access.SCOPE_KEY] = self._admit(scope)
+            except RobotkitError as refusal:
                 # For a websocket this answers the handshake itself, so that the client sees status and reason.
-                await error_response(Unauthorized(refusal))(scope, receive, send)
+                await error_response(refusal)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> str | None:
+    def _admit(self, scope: Scope) -> access.Scope:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self._is_loopback and _host_name(host) not in LOOPBACK_HOSTS:
-            return f"this server only answers to localhost, not to {host!r}"
+            raise Unauthorized(f"this server only answers to localhost, not to {host!r}")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            return f"a page from {origin!r} may not use this robot"
-        if self._token is not None and not hmac.compare_digest(_given_token(scope, headers), self._token):
-            return (
+            raise Unauthorized(f"a page from {origin!r} may not use this robot")
+        allowed = self._tokens.scope_of(_given_token(scope, headers))
+        if allowed is None and _asks_for_page(scope, headers):
+            return access.Scope.READ
+        if allowed is None:
+            raise Unauthorized(
                 "the token is missing or wrong: send `Authorization: Bearer <token>` (client: token=, ROBOTKIT_TOKEN)"
             )
-        return None
+        if allowed < access.Scope.COMMAND and scope["type"] == "http" and _acts(scope):
+            raise Forbidden("this token is for reading and for stopping; a command needs another")
+        return allowed
+
+
+def _acts(scope: Scope) -> bool:
+    return scope["method"] not in _READING_METHODS and scope["path"] not in _POSTS_OF_READERS
+
+
+def _asks_for_page(scope: Scope, headers: Headers) -> bool:
+    is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGE_PATHS
+    return is_page and "text/html" in headers.get("accept", "")
 
 
 def _host_name(host: str) -> str | None:
@@ -64,6 +90,6 @@ def _given_token(scope: Scope, headers: Headers) -> bytes:
     if scheme.lower() == "bearer":
         return token.strip().encode()
     # A browser cannot set a header on the address bar: the operator's page, and only that, takes it from the query.
-    if scope["type"] == "http" and scope["path"] in _DASHBOARD_PATHS:
+    if scope["type"] == "http" and scope["path"] in PAGE_PATHS:
         return parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0].encode()
     return b""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robotkit.errors import InvalidConfiguration
+from servers.access import Scope
 
+_SCOPES = {
+    "token": Scope.OPERATE,
+    "read_token": Scope.READ,
+    "command_token": Scope.COMMAND,
+    "operate_token": Scope.OPERATE,
+}
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -21,16 +28,25 @@ class ServerSettings:
     port: int = 5000
     """0 lets the system choose."""
     token: str | None = None
-    """Bearer token that every request must carry; None only on loopback."""
+    """Bearer token that allows everything; without any token everybody may do everything, on loopback only."""
+    read_token: str | None = None
+    """Token that allows to read and to stop."""
+    command_token: str | None = None
+    """Token that also allows to command, and to recover from what no other client's stop has caused."""
+    operate_token: str | None = None
+    """Token that allows everything, for those who are not to share `token`."""
     stream_rate_max_hz: float = 500.0
     """Highest rate of states on `/v1/stream`."""
     lease_timeout_s: float = 1.0
     """After this long without a command another client may take control."""
 
     def __post_init__(self) -> None:
-        if self.token is not None and len(self.token) < 8:
-            raise InvalidConfiguration("the token must have at least 8 characters")
-        if not self.is_loopback and self.token is None:
+        given = self._given_tokens()
+        for name, token in given.items():
+            _check_token(name.replace("_", " "), token)
+        if len(set(given.values())) < len(given):
+            raise InvalidConfiguration(f"{', '.join(given)} must differ: a token says what its holder may do")
+        if not self.is_loopback and not given:
             raise InvalidConfiguration(
                 f"refusing to listen on {self.host} without a token: whoever reaches it could move the robot. "
                 "Set ROBOTKIT_TOKEN (or --token), or use --host 127.0.0.1"
@@ -41,6 +57,25 @@ class ServerSettings:
             raise InvalidConfiguration("stream_rate_max_hz and lease_timeout_s must be above 0")
 
     @property
+    def tokens(self) -> dict[str, Scope]:
+        """What each token allows."""
+        return {token: _SCOPES[name] for name, token in self._given_tokens().items()}
+
+    def _given_tokens(self) -> dict[str, str]:
+        return {name: token for name in _SCOPES if (token := getattr(self, name)) is not None}
+
+    @property
     def is_loopback(self) -> bool:
         """True when only this machine can connect."""
         return self.host in LOOPBACK_HOSTS
+
+
+def _check_token(name: str, token: str) -> None:
+    """Refuse what no client can send, or what is soon guessed."""
+    if len(token) < 8:
+        raise InvalidConfiguration(f"the {name} must have at least 8 characters; try: openssl rand -hex 16")
+    if not (token.isascii() and token.isprintable()) or token != token.strip():
+        raise InvalidConfiguration(
+            f"the {name} has characters that no client can send in a header: use printable ASCII characters, without "
+            "blanks at its ends; try: openssl rand -hex 16"
+        )

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from robotkit.errors import Busy, RobotkitError
 from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
+from servers.access import Client
 from servers.context import ServerContext
 from servers.errors import parse, reported
 from servers.gate import protocol_of
@@ -40,7 +41,7 @@ class StateStream:
     had control, the robot holds at once.
     """
 
-    def __init__(self, socket: WebSocket, context: ServerContext, client: str, rate_hz: float, window: int) -> None:
+    def __init__(self, socket: WebSocket, context: ServerContext, client: Client, rate_hz: float, window: int) -> None:
         self._socket = socket
         self._context = context
         self._client = client
@@ -143,7 +144,7 @@ class StepChannel:
     connection ends, and its client had control, the robot holds at once.
     """
 
-    def __init__(self, socket: WebSocket, context: ServerContext, client: str) -> None:
+    def __init__(self, socket: WebSocket, context: ServerContext, client: Client) -> None:
         self._socket = socket
         self._context = context
         self._client = client

@@ -21,11 +21,13 @@ from robotkit.errors import (
 from robotkit.remote.address import parse_url
 from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
+from robotkit.remote.identity import program_name
 from robotkit.schema import Message
 from robotkit.schema.wire import (
     CLIENT_HEADER,
     DEADLINE_HEADER,
     HEARTBEAT_HEADER,
+    NAME_HEADER,
     PROTOCOL_HEADER,
     PROTOCOL_NEWEST,
     ErrorReply,
@@ -56,7 +58,11 @@ class Session:
         self.url = str(self._base_url).rstrip("/")
         self.timeout_s = timeout_s
         self.motion_timeout_s = motion_timeout_s
-        self.headers = {CLIENT_HEADER: str(uuid.uuid4()), PROTOCOL_HEADER: str(PROTOCOL_NEWEST)}
+        self.headers = {
+            CLIENT_HEADER: str(uuid.uuid4()),
+            NAME_HEADER: program_name(),
+            PROTOCOL_HEADER: str(PROTOCOL_NEWEST),
+        }
         if token is not None:
             if not (token.isascii() and token.isprintable()):
                 raise InvalidConfiguration("a token is made of printable ASCII characters; this one cannot be sent")

@@ -11,9 +11,9 @@ from fastapi.responses import Response
 from pydantic import TypeAdapter
 
 from robotkit.schema import Message
-from robotkit.schema.wire import CLIENT_HEADER
 from robotkit.workcell import Workcell
-from servers.context import ServerContext, client_name, get_context
+from servers.access import Client, client_of
+from servers.context import ServerContext, get_context
 from servers.errors import parse
 from servers.routes.replies import done, reply
 
@@ -33,7 +33,7 @@ async def act(request: Request, action: Action, body: Any = None, is_motion: boo
         is_motion: True for a command that returns when the arm has arrived.
     """
     context = await get_context(request)
-    client = await client_name(request, request.headers.get(CLIENT_HEADER))
+    client = await client_of(request)
     content = await request.body() if body is not None else None
     return await context.lanes.commands.run(_act, context, client, action, body, content, is_motion)
 
@@ -44,7 +44,7 @@ async def measure(context: ServerContext, read: Callable[[Workcell], Message]) -
 
 
 def _act(
-    context: ServerContext, client: str, action: Action, body: Any, content: bytes | None, is_motion: bool
+    context: ServerContext, client: Client, action: Action, body: Any, content: bytes | None, is_motion: bool
 ) -> Response:
     given = () if content is None else (parse(_adapter(body), content),)
     with context.commanding(client, is_motion) as cell:

@@ -7,9 +7,10 @@ from fastapi.responses import Response
 from pydantic import TypeAdapter
 
 from robotkit.schema import CellSpec, CellState, ResetRequest, StepRequest
-from robotkit.schema.wire import CLIENT_HEADER, ClockAdvanceRequest, ClockState
+from robotkit.schema.wire import ClockAdvanceRequest, ClockState
 from robotkit.workcell import Workcell
-from servers.context import ContextDep, ServerContext, client_name, get_context
+from servers.access import Client, client_of
+from servers.context import ContextDep, ServerContext, get_context
 from servers.errors import parse
 from servers.routes import examples
 from servers.routes.actions import act, measure
@@ -39,11 +40,11 @@ async def get_state(context: ContextDep) -> Response:
 )
 async def step(request: Request) -> Response:
     """Send commands, let `period_s` pass, measure: a whole control step in one round trip."""
-    context, client = await get_context(request), await client_name(request, request.headers.get(CLIENT_HEADER))
+    context, client = await get_context(request), await client_of(request)
     return await context.lanes.commands.run(_step, context, client, await request.body())
 
 
-def _step(context: ServerContext, client: str, body: bytes) -> Response:
+def _step(context: ServerContext, client: Client, body: bytes) -> Response:
     return reply(context.step(client, parse(_STEP, body)))
 
 

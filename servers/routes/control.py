@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from servers.context import ClientDep, ContextDep
+from servers.access import ClientDep
+from servers.context import ContextDep
 from servers.routes.replies import DONE, done
 
 router = APIRouter(prefix="/v1/control", tags=["control"])

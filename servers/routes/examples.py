@@ -31,6 +31,7 @@ COMPLIANCE = _named(
 GRIPPER = _named(half_open={"position": 0.5}, closed={"position": 0.0})
 SERL_POSE = _named(tool_pose={"arr": _POSE})
 SERL_GRIPPER = _named(closed_on_a_robotiq={"gripper_pos": 255})
+SERL_LOAD = _named(nothing={"mass": 0.0, "F_x_center_load": [0.0, 0.0, 0.0], "load_inertia": [0.0] * 9})
 SERL_PARAM = _named(
     compliance={"translational_stiffness": 2000, "translational_clip_x": 0.006, "translational_clip_neg_x": 0.006}
 )

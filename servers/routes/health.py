@@ -26,7 +26,9 @@ class Health(Message):
     problems: tuple[str, ...]
     """Why `status` is not "ok"."""
     controlled_by: str | None
-    """The client that commands now."""
+    """Name of the client that commands now, as it calls itself."""
+    controlled_for_s: float | None
+    """For how long it has had control."""
     uptime_s: float
     serl_clear_requests: int
     """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
@@ -36,6 +38,7 @@ class Health(Message):
 def get_health(context: ContextDep) -> Response:
     """The state of server and robot in one glance."""
     mode, problems = _diagnose(context)
+    holder = context.lease.holder
     return reply(
         Health(
             status=mode if mode in ("stopped", "fault") else "ok",
@@ -43,7 +46,8 @@ def get_health(context: ContextDep) -> Response:
             clock="lockstep" if context.workcell.clock.is_lockstep else "real",
             robot_mode=mode,
             problems=problems,
-            controlled_by=context.lease.holder,
+            controlled_by=str(holder) if holder else None,
+            controlled_for_s=context.lease.held_for_s,
             uptime_s=time.monotonic() - context.started_s,
             serl_clear_requests=context.serl_clear_requests,
         )

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotState
 from robotkit.schema.wire import JointMoveRequest
 from robotkit.workcell import Workcell
-from servers.context import ClientDep, ContextDep
+from servers.access import ClientDep
+from servers.context import ContextDep
 from servers.errors import parse
 from servers.routes import examples
 from servers.routes.actions import act, measure
@@ -68,14 +69,14 @@ async def reset(request: Request) -> Response:
 
 
 @router.post("/stop", **DONE)
-async def stop(context: ContextDep) -> Response:
+async def stop(context: ContextDep, client: ClientDep) -> Response:
     """Hold still now and refuse commands until `recover`. Anyone may, at any time."""
-    await context.lanes.stop.run(context.workcell.robot.stop)
+    await context.lanes.stop.run(context.stop, client)
     return done()
 
 
 @router.post("/recover", **DONE)
-async def recover(context: ContextDep) -> Response:
+async def recover(context: ContextDep, client: ClientDep) -> Response:
     """Clear a stop or a fault, when a person asks; the arm then holds its measured pose."""
-    await context.lanes.recover.run(context.workcell.robot.recover)
+    await context.lanes.recover.run(context.recover, client)
     return done()

@@ -17,7 +17,8 @@ from scipy.spatial.transform import Rotation
 
 from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
-from servers.context import ClientDep, ContextDep, ServerContext
+from servers.access import ClientDep
+from servers.context import ContextDep, ServerContext
 from servers.routes import examples
 from servers.serl import (
     GripperRequest,
@@ -186,7 +187,11 @@ def update_param(
 
 
 @router.post("/set_load")
-def set_load(context: ContextDep, client: ClientDep, request: LoadRequest) -> Response:
+def set_load(
+    context: ContextDep,
+    client: ClientDep,
+    request: Annotated[LoadRequest, Body(openapi_examples=examples.SERL_LOAD)],
+) -> Response:
     """Check that the arm carries the load that the cell file says."""
     with context.commanding(client) as cell:
         check_load(request, cell.robot.config)

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, WebSocket
 
 from robotkit.errors import InvalidCommand
-from servers.context import ClientDep, ContextDep
+from servers.access import ClientDep
+from servers.context import ContextDep
 from servers.streaming import StateStream, StepChannel, error_text
 
 router = APIRouter(prefix="/v1", tags=["stream"])

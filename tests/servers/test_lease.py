@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
 
 import robotkit as rk
+from robotkit.remote.identity import program_name
 from servers import ServerSettings
+from servers.access import Client
 from servers.lease import ControlLease
 from tests.serving import served
 
@@ -31,7 +34,14 @@ def lease(time: _Time) -> ControlLease:
     return ControlLease(1.0, time)
 
 
-def _command(lease: ControlLease, client: str) -> None:
+def _client(name: str) -> Client:
+    return Client(f"key of {name}", name)
+
+
+A, B = _client("a"), _client("b")
+
+
+def _command(lease: ControlLease, client: Client) -> None:
     with lease.control(client):
         pass
 
@@ -39,44 +49,66 @@ def _command(lease: ControlLease, client: str) -> None:
 def test_the_first_to_command_has_control_and_keeps_it_by_commanding(lease: ControlLease, time: _Time) -> None:
     assert lease.holder is None
     for _ in range(5):
-        _command(lease, "a")
+        _command(lease, A)
         time.now_s += 0.9
-    with pytest.raises(rk.ControlHeld, match="another client"):
-        _command(lease, "b")
-    assert lease.holder == "a"
+    with pytest.raises(rk.ControlHeld, match=r"another client \(a\)"):
+        _command(lease, B)
+    assert lease.holder == A
 
 
 def test_silence_ends_control(lease: ControlLease, time: _Time) -> None:
-    _command(lease, "a")
+    _command(lease, A)
     time.now_s += 1.0
     assert lease.holder is None
-    _command(lease, "b")
+    _command(lease, B)
     with pytest.raises(rk.ControlHeld):
-        _command(lease, "a")
+        _command(lease, A)
 
 
 def test_a_command_that_lasts_keeps_control(lease: ControlLease, time: _Time) -> None:
-    with lease.control("a"):
+    with lease.control(A):
         time.now_s += 60.0
         with pytest.raises(rk.ControlHeld):
-            _command(lease, "b")
-        assert not lease.release("a")
+            _command(lease, B)
+        assert not lease.release(A)
     time.now_s += 0.5
-    assert lease.holder == "a"
+    assert lease.holder == A
 
 
 def test_only_the_holder_can_release(lease: ControlLease) -> None:
-    _command(lease, "a")
-    assert not lease.release("b")
-    assert lease.release("a")
-    _command(lease, "b")
-    assert lease.holder == "b"
+    _command(lease, A)
+    assert not lease.release(B)
+    assert lease.release(A)
+    _command(lease, B)
+    assert lease.holder == B
 
 
 def test_a_command_that_fails_gives_nothing_up(lease: ControlLease) -> None:
-    with pytest.raises(rk.OutsideWorkspace), lease.control("a"):
+    with pytest.raises(rk.OutsideWorkspace), lease.control(A):
         raise rk.OutsideWorkspace("no")
-    assert lease.holder == "a"
+    assert lease.holder == A
+
+
+def test_b9_the_change_of_control_is_told_once_with_the_holder_before(time: _Time) -> None:
+    changes: list[tuple[Client, Client | None]] = []
+    lease = ControlLease(1.0, time, on_taken=lambda *change: changes.append(change))
+    assert lease.held_for_s is None
+    for _ in range(3):
+        _command(lease, A)
+        time.now_s += 0.5
+    assert lease.held_for_s == 1.5
+    with pytest.raises(rk.ControlHeld):
+        _command(lease, B)
+    time.now_s += 5.0
+    assert lease.held_for_s is None
+    _command(lease, A)
+    lease.release(A)
+    _command(lease, B)
+    assert changes == [(A, None), (A, A), (B, None)]
+
+
+def test_b9_the_key_of_a_client_is_never_shown() -> None:
+    assert "key of a" not in f"{A} {A!r}"
 
 
 def test_of_many_at_once_exactly_one_wins() -> None:
@@ -85,9 +117,9 @@ def test_of_many_at_once_exactly_one_wins() -> None:
     def compete(name: str) -> None:
         barrier.wait()
         try:
-            _command(lease, name)
+            _command(lease, _client(name))
         except rk.ControlHeld:
-            refused.append(name)
+            refused.append(_client(name))
 
     threads = [threading.Thread(target=compete, args=(str(i),)) for i in range(8)]
     for thread in threads:
@@ -129,7 +161,48 @@ def test_two_clients(url: str) -> None:
         assert second.step(period_s=0.02).robot.stamp_s == pytest.approx(target.robot.stamp_s + 0.02)
 
 
-def test_clients_without_a_name_are_told_apart_by_their_address(url: str) -> None:
+def test_b9_nothing_that_a_reader_sees_gives_it_control(url: str) -> None:
+    key, name = "0123456789abcdef" * 2, "anna@lab3 train.py"
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        holder = {"X-Robotkit-Client": key, "X-Robotkit-Name": quote(name)}
+        assert client.post("/v1/step", json={}, headers=holder).status_code == 200
+        health = client.get("/v1/health")
+        refused = client.post("/v1/step", json={}, headers={"X-Robotkit-Client": "other"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "control_held")
+        for shown in (health, refused, client.get("/v1/cell"), client.get("/v1/state")):
+            assert not any(key[i : i + 8] in shown.text for i in range(len(key) - 8)), shown.text
+        assert name in refused.json()["message"]
+        assert health.json()["controlled_by"] == name
+        assert 0.0 <= health.json()["controlled_for_s"] < 60.0
+        for guess in (name, f"key {key}", "address 127.0.0.1", "unnamed client at 127.0.0.1"):
+            assert client.post("/v1/step", json={}, headers={"X-Robotkit-Client": guess}).status_code == 409
+
+
+def test_b9_robotkits_own_clients_have_readable_names(url: str) -> None:
+    with rk.make_workcell("remote", url=url) as cell:
+        cell.step(period_s=0.0)
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            assert client.get("/v1/health").json()["controlled_by"] == unquote(program_name())
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("J%C3%BCrgen", "Jürgen"),
+        ("a%0Ab%1B[31m", "a b [31m"),
+        ("%20%00", "unnamed client at 127.0.0.1"),
+        ("x" * 500, "x" * 80),
+    ],
+)
+def test_b9_a_name_is_shown_as_one_short_line(url: str, sent: str, shown: str) -> None:
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        headers = {"X-Robotkit-Client": "key", "X-Robotkit-Name": sent}
+        assert client.post("/v1/step", json={}, headers=headers).status_code == 200
+        assert client.get("/v1/health").json()["controlled_by"] == shown
+        client.post("/v1/control/release", headers=headers)
+
+
+def test_clients_without_a_key_are_told_apart_by_their_address(url: str) -> None:
     with httpx.Client(base_url=url, trust_env=False) as client:
         assert client.post("/v1/step", json={}).status_code == 200
         assert client.post("/close_gripper").status_code == 200

@@ -1,0 +1,96 @@
+"""`Scope` and `Client`: what a token allows, and who asks."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import Depends, Header
+from starlette.requests import HTTPConnection
+
+from robotkit.errors import Forbidden
+from robotkit.schema.wire import CLIENT_HEADER, NAME_HEADER
+
+SCOPE_KEY = "robotkit.scope"
+"""Where `Guard` leaves the request's `Scope` in the ASGI scope."""
+_NAME_MAX_CHARS = 80
+
+
+class Scope(IntEnum):
+    """What a token allows; each includes those below it. Every token allows to stop."""
+
+    READ = 1
+    """Measurements, images, metrics, the operator's page."""
+    COMMAND = 2
+    """Whatever moves something, and to recover from what no other client's stop has caused."""
+    OPERATE = 3
+    """To recover from anybody's stop."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who sent a request. Two are the same when their keys are; the key is a secret, the name is what people read."""
+
+    key: str = field(repr=False)
+    name: str = field(compare=False)
+    address: str = field(compare=False, default="")
+    scope: Scope = field(compare=False, default=Scope.OPERATE)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def require(self, scope: Scope, what: str) -> None:
+        """Check that the client's token allows something.
+
+        Raises:
+            Forbidden: it does not.
+        """
+        if self.scope < scope:
+            raise Forbidden(
+                f"{what} needs a token for {scope.name.lower()!r}; this one is for {self.scope.name.lower()!r}"
+            )
+
+
+class TokenTable:
+    """The tokens of a server; without any, everybody may do everything."""
+
+    def __init__(self, tokens: Mapping[str, Scope]) -> None:
+        self._tokens = [(token.encode(), scope) for token, scope in tokens.items()]
+
+    def scope_of(self, given: bytes) -> Scope | None:
+        """What `given` allows; None for a wrong token. Takes equally long for each wrong token of one length."""
+        if not self._tokens:
+            return Scope.OPERATE
+        found = [scope for token, scope in self._tokens if hmac.compare_digest(given, token)]
+        return found[0] if found else None
+
+
+async def get_client(
+    connection: HTTPConnection,
+    x_robotkit_client: Annotated[str | None, Header(alias=CLIENT_HEADER)] = None,
+    x_robotkit_name: Annotated[str | None, Header(alias=NAME_HEADER)] = None,
+) -> Client:
+    """Who asks. A client that sends no key of its own is told apart by its address, as SERL's are."""
+    address = connection.client.host if connection.client else "unknown"
+    name = _readable(x_robotkit_name) or (f"unnamed client at {address}" if x_robotkit_client else f"address {address}")
+    key = f"key {x_robotkit_client}" if x_robotkit_client else f"address {address}"
+    return Client(key, name, address, connection.scope[SCOPE_KEY])
+
+
+async def client_of(connection: HTTPConnection) -> Client:
+    """`get_client` for a route that reads its own request."""
+    headers = connection.headers
+    return await get_client(connection, headers.get(CLIENT_HEADER), headers.get(NAME_HEADER))
+
+
+ClientDep = Annotated[Client, Depends(get_client)]
+
+
+def _readable(name: str | None) -> str:
+    """A name as a log and a page can show it: headers carry it percent-encoded."""
+    text = unquote(name or "")
+    return "".join(char if char.isprintable() else " " for char in text)[:_NAME_MAX_CHARS].strip()
