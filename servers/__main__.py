@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, NoReturn
 
 import tyro
@@ -16,6 +17,7 @@ from robotkit.errors import RobotkitError
 from robotkit.factory import make_workcell
 from robotkit.workcell import Workcell
 from servers.app import create_app
+from servers.audit import default_path
 from servers.runner import CellServer, bind, url_of
 from servers.settings import ServerSettings
 
@@ -47,6 +49,8 @@ class Serve:
     """Highest rate of states on the websocket."""
     lease_timeout_s: float = 1.0
     """After this long without a command another client may take control."""
+    audit: str | None = None
+    """File for the audit log, or "off"; left out: the state directory, for a real arm."""
 
 
 def main() -> None:
@@ -70,6 +74,7 @@ def serve(config: Serve) -> None:
     """
     settings = settings_of(config)
     with bind(settings.host, settings.port) as bound, _build(config) as workcell:
+        settings = replace(settings, audit=_audit_path(config.audit, workcell))
         server = CellServer(create_app(workcell, settings), exit_s=_EXIT_S)
         _announce(workcell, url_of(bound))
         server.run(sockets=[bound])
@@ -102,6 +107,24 @@ def _announce(workcell: Workcell, url: str) -> None:
     clock = "lock-step" if workcell.clock.is_lockstep else "real time"
     print(f"robotkit serves {workcell.name} ({clock}) at {url}")
     print(f"operator's page: {url}/    stop with Ctrl+C", flush=True)
+
+
+def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
+    """The audit log that was asked for; else the default one of a real arm, unless it cannot be written."""
+    if asked is not None:
+        return None if asked == "off" else Path(asked)
+    if getattr(workcell.robot.spec, "is_simulated", True):
+        return None
+    path = default_path(workcell.name, os.environ)
+    try:
+        if path is None:
+            raise OSError(0, "there is neither STATE_DIRECTORY nor XDG_STATE_HOME nor HOME")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        print(f"no audit log is kept: {error.strerror}; name a file with --audit", file=sys.stderr)
+        return None
+    return path
 
 
 def _secret(given: str | None, variable: str) -> str | None:

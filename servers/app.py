@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from robotkit.workcell import Workcell
 from servers.connections import Connections
 from servers.context import ServerContext
 from servers.errors import STATUS, add_error_handlers
+from servers.events import Event
 from servers.gate import RequestGate
 from servers.openapi import add_document
 from servers.routes import ROUTERS
@@ -37,11 +39,14 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await context.lanes.shutdown.run(workcell.connect)
+        context.events.tell(Event("server_start", f"pid {os.getpid()}"))
         try:
             yield
         finally:
             await context.lanes.shutdown.within(STOP_WAIT_S, context.stop_for_good)
             await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, workcell.disconnect)
+            context.events.tell(Event("server_stop"))
+            await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, context.close)
 
     app = FastAPI(
         title=f"robotkit: {workcell.name}",
@@ -59,6 +64,6 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     for router in ROUTERS:
         app.include_router(router)
     add_document(app)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, events=context.events)
     app.add_middleware(RequestGate, context=context)
     return app

@@ -12,15 +12,18 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
-from robotkit.errors import CommandRejected, DeviceError, ProtocolError, RobotkitError, Unsupported
+from robotkit.errors import CommandRejected, DeviceError, Forbidden, ProtocolError, RobotkitError, Unsupported
 from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
+from servers.audit import AuditLog
 from servers.errors import validated
+from servers.events import Event, EventHub, EventKind
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.lease import ControlLease
+from servers.metrics import Metrics
 from servers.settings import ServerSettings
 from servers.stops import StopOwners
 from servers.turns import CURRENT_CALLER, Caller, Turns
@@ -34,7 +37,7 @@ class ServerContext:
     def __init__(self, workcell: Workcell, settings: ServerSettings) -> None:
         self.workcell = workcell
         self.settings = settings
-        self.lease = ControlLease(settings.lease_timeout_s)
+        self.lease = ControlLease(settings.lease_timeout_s, on_taken=self._taken)
         self.serl_clear_requests = 0
         """How often a SERL client asked to clear errors; counted, never obeyed."""
         self.started_s = time.monotonic()
@@ -44,6 +47,12 @@ class ServerContext:
         self._stop_owners = StopOwners()
         self._commander: Client | None = None
         self._has_ended = False
+        self.events = EventHub()
+        self.audit = AuditLog(settings.audit, workcell.name) if settings.audit is not None else None
+        self.metrics = Metrics(self)
+        self.events.subscribe(self.metrics)
+        if self.audit is not None:
+            self.events.subscribe(self.audit)
 
     @contextmanager
     def commanding(
@@ -66,18 +75,23 @@ class ServerContext:
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
         """
-        client.require(Scope.COMMAND, "a command")
-        caller = CURRENT_CALLER.get(None) or Caller()
-        if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
-            raise ProtocolError(
-                f"this client speaks version {caller.protocol} of the protocol, this server {PROTOCOL_OLDEST} to "
-                f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
-            )
-        with self.lease.control(client), self.turns.turn(client, caller, is_motion, deadline_s):
-            if self._commander not in (None, client):
-                self.hold()
-            self._commander = client
-            yield self.workcell
+        try:
+            client.require(Scope.COMMAND, "a command")
+            caller = CURRENT_CALLER.get(None) or Caller()
+            if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
+                raise ProtocolError(
+                    f"this client speaks version {caller.protocol} of the protocol, this server {PROTOCOL_OLDEST} to "
+                    f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
+                )
+            with self.lease.control(client), self.turns.turn(client, caller, is_motion, deadline_s):
+                if self._commander not in (None, client):
+                    self.hold()
+                self._commander = client
+                with self.metrics.command_s.time():
+                    yield self.workcell
+        except (CommandRejected, Forbidden) as error:
+            self.tell("refused", client, error.message, error.code)
+            raise
 
     def step(self, client: Client, request: StepRequest, deadline_s: float | None = None) -> CellState:
         """Carry out a control step.
@@ -139,12 +153,25 @@ class ServerContext:
             return False
         self.turns.end(self.hold, self.workcell.clock.wake, client=client)
         self.hold()
-        return self.lease.release(client)
+        released = self.lease.release(client)
+        if released:
+            self.tell("control_released", client)
+        return released
+
+    def tell(self, kind: EventKind, client: Client, message: str = "", code: str = "") -> None:
+        """Tell the audit log and the metrics what a client did."""
+        self.events.tell(Event(kind, message, client.name, client.address, code))
+
+    def _taken(self, holder: Client, previous: Client | None) -> None:
+        self.tell("control_taken", holder, f"before: {previous}" if previous not in (None, holder) else "")
 
     def stop(self, client: Client) -> None:
         """Stop the arm; nobody but this client, or an operator, may recover it."""
         self._stop_owners.add(client)
-        self.workcell.robot.stop()
+        try:
+            self.workcell.robot.stop()
+        finally:
+            self.tell("stop", client)
 
     def recover(self, client: Client) -> None:
         """Recover the arm from a stop or a fault.
@@ -152,8 +179,13 @@ class ServerContext:
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
         """
-        with self._stop_owners.recovery(client):
-            self.workcell.robot.recover()
+        try:
+            with self._stop_owners.recovery(client):
+                self.workcell.robot.recover()
+        except RobotkitError as error:
+            self.tell("recover_failed", client, error.message, error.code)
+            raise
+        self.tell("recover", client)
 
     def hold(self) -> None:
         """Hold the measured pose; an arm that is stopped or in a fault holds already."""
@@ -161,6 +193,11 @@ class ServerContext:
             self.workcell.robot.hold()
         except (CommandRejected, DeviceError) as error:
             _log.info("hold: %s", error)
+
+    def close(self) -> None:
+        """Write what the audit log has not written yet."""
+        if self.audit is not None:
+            self.audit.close()
 
     def stop_for_good(self) -> None:
         """Latch a stop before the server ends, once, and let no command start any more."""

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from robotkit.errors import Forbidden, RobotkitError, Unauthorized
 from servers import access
 from servers.errors import error_response
+from servers.events import Event, EventHub
 from servers.settings import LOOPBACK_HOSTS, ServerSettings
 
 PAGE_PATHS = frozenset({"/", "/dashboard"})
@@ -33,8 +34,9 @@ class Guard:
     A browser gets the operator's page without a token: the page holds nothing of the cell, and asks for the token.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, events: EventHub) -> None:
         self._app = app
+        self._events = events
         self._is_loopback = settings.is_loopback
         self._tokens = access.TokenTable(settings.tokens)
 
@@ -44,6 +46,8 @@ class Guard:
             try:
                 scope[access.SCOPE_KEY] = self._admit(scope)
             except RobotkitError as refusal:
+                address = (scope.get("client") or ("unknown",))[0]
+                self._events.tell(Event("unauthorized", refusal.message, address=address, code=refusal.code))
                 # For a websocket this answers the handshake itself, so that the client sees status and reason.
                 await error_response(refusal)(scope, receive, send)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from robotkit.errors import InvalidConfiguration
 from servers.access import Scope
@@ -39,6 +40,9 @@ class ServerSettings:
     """Highest rate of states on `/v1/stream`."""
     lease_timeout_s: float = 1.0
     """After this long without a command another client may take control."""
+
+    audit: Path | None = None
+    """File to which the audit log is appended; None keeps none."""
 
     def __post_init__(self) -> None:
         given = self._given_tokens()

@@ -10,6 +10,7 @@ from servers.routes import (
     gripper,
     health,
     heartbeat,
+    metrics,
     protocol,
     robot,
     serl,
@@ -30,6 +31,7 @@ ROUTERS: tuple[APIRouter, ...] = tuple(
         heartbeat,
         stream,
         health,
+        metrics,
         dashboard,
         serl,
     )

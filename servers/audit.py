@@ -1,0 +1,167 @@
+"""`AuditLog`: an append-only file of what happened to a cell, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from robotkit.errors import InvalidConfiguration
+from servers.events import Event
+
+_log = logging.getLogger(__name__)
+
+_QUEUE_MAX = 10_000
+_REPEAT_S = 1.0
+_CLOSE_WAIT_S = 2.0
+_KEYS_MAX = 256
+_MODE = 0o640
+
+
+class _Repeats(NamedTuple):
+    """A refusal, and how often its like came after the line that was written last."""
+
+    written: datetime
+    event: Event
+    times: int
+
+
+class AuditLog:
+    """An observer of `EventHub` that writes in a thread of its own: a slow or full disk delays no command and no stop.
+
+    Refusals of one kind and client within a second become one line that counts them ("repeated"). Each line is written
+    by one call to a file that is opened for appending only, and anew each time, so that it can be rotated. What cannot
+    be written is counted in `lost`, and said once.
+
+    Args:
+        path: the file; it is created when it does not exist.
+        cell: the cell's name, for every line.
+
+    Raises:
+        InvalidConfiguration: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, cell: str) -> None:
+        self.path = path
+        self.lost = 0
+        """How many events were not written."""
+        self._cell = cell
+        self._queue: queue.Queue[tuple[datetime, Event] | None] = queue.Queue(_QUEUE_MAX)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._repeats: dict[tuple[str, ...], _Repeats] = {}
+        self._is_torn = self._has_failed = False
+        try:
+            os.close(self._open())
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"cannot write the audit log {path}: {error.strerror}; name another file with --audit, or --audit off"
+            ) from error
+
+    def __call__(self, event: Event) -> None:
+        """Write the event soon."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="robotkit-audit", daemon=True)
+                self._thread.start()
+        try:
+            self._queue.put_nowait((datetime.now(UTC), event))
+        except queue.Full:
+            self.lost += 1
+
+    def close(self) -> None:
+        """Write what is waiting, within two seconds."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        try:
+            self._queue.put(None, timeout=_CLOSE_WAIT_S)
+        except queue.Full:
+            _log.warning("the audit log %s is too slow; its last lines are lost", self.path)
+            return
+        thread.join(_CLOSE_WAIT_S)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                item = self._queue.get(timeout=_REPEAT_S)
+            except queue.Empty:
+                self._flush_repeats()
+                continue
+            if item is None:
+                self._flush_repeats()
+                return
+            self._handle(*item)
+
+    def _handle(self, when: datetime, event: Event) -> None:
+        if event.kind not in ("refused", "unauthorized"):
+            self._write(when, event, 0)
+            return
+        key = (event.kind, event.author, event.address, event.code)
+        last = self._repeats.get(key)
+        if last is not None and (when - last.written).total_seconds() < _REPEAT_S:
+            self._repeats[key] = _Repeats(last.written, event, last.times + 1)
+            return
+        if len(self._repeats) >= _KEYS_MAX:
+            self._flush_repeats()
+        self._repeats[key] = _Repeats(when, event, 0)
+        self._write(when, event, last.times if last is not None else 0)
+
+    def _flush_repeats(self) -> None:
+        repeats, self._repeats = self._repeats, {}
+        for last in repeats.values():
+            if last.times:
+                self._write(datetime.now(UTC), last.event, last.times)
+
+    def _write(self, when: datetime, event: Event, repeated: int) -> None:
+        fields = {key: value for key, value in asdict(event).items() if value and key != "kind"}
+        stamp = when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"time": stamp, "event": event.kind, "cell": self._cell} | fields
+        if repeated:
+            line["repeated"] = repeated
+        data = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            self._append(data)
+        except OSError as error:
+            self.lost += 1
+            if not self._has_failed:
+                _log.error(
+                    "the audit log %s cannot be written: %s; the cell goes on without", self.path, error.strerror
+                )
+            self._has_failed = True
+        else:
+            self._has_failed = False
+
+    def _append(self, data: bytes) -> None:
+        if self._is_torn:  # an earlier line ended in the middle
+            data = b"\n" + data
+        file = self._open()
+        try:
+            written = os.write(file, data)
+            self._is_torn = 0 < written < len(data)
+            if self._is_torn:
+                raise OSError(0, "the disk took a part of a line")
+        finally:
+            os.close(file)
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+
+
+def default_path(cell: str, environment: Mapping[str, str]) -> Path | None:
+    """Where a cell's log is kept by default: the service's state directory, else the user's; None without both."""
+    name = re.sub(r"[^\w.-]", "_", cell).lstrip(".") or "cell"
+    service = environment.get("STATE_DIRECTORY", "").split(":")[0]
+    if service:
+        return Path(service) / f"audit-{name}.jsonl"
+    state = environment.get("XDG_STATE_HOME") or (f"{home}/.local/state" if (home := environment.get("HOME")) else None)
+    return Path(state) / "robotkit" / f"audit-{name}.jsonl" if state else None

@@ -1,0 +1,179 @@
+"""The audit log: what a person asks about afterwards is in the file, and the file never stands in the cell's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import robotkit as rk
+from servers import ServerSettings
+from servers.audit import AuditLog, default_path
+from servers.events import Event, EventHub
+from tests.serving import served, server_process
+from tests.support.waiting import wait_until
+
+ANNA = {"X-Robotkit-Client": "key of anna", "X-Robotkit-Name": "anna"}
+BERT = {"X-Robotkit-Client": "key of bert", "X-Robotkit-Name": "bert"}
+FAR = {"command": {"kind": "pose", "tcp_pose_in_base": [9.0, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]}}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+@pytest.fixture
+def log(path: Path) -> Iterator[AuditLog]:
+    log = AuditLog(path, "lab")
+    yield log
+    log.close()
+
+
+def test_b9_a_session_of_two_clients_can_be_read_afterwards(path: Path) -> None:
+    box = rk.WorkspaceBox(position_min_m=[0.0, -1.0, 0.0], position_max_m=[1.0, 1.0, 1.0])
+    cell = rk.make_workcell("fake", limits={"workspace": box})
+    settings = ServerSettings(token="all of it", command_token="to command", audit=path, lease_timeout_s=60.0)
+    with served(cell, settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        anna, bert = ANNA | {"Authorization": "Bearer to command"}, BERT | {"Authorization": "Bearer all of it"}
+        assert http.get("/v1/state").status_code == 401
+        http.post("/v1/step", json={}, headers=anna)
+        assert http.post("/v1/step", json=FAR, headers=anna).status_code == 409
+        assert http.post("/v1/step", json={}, headers=bert).status_code == 409
+        http.post("/v1/robot/stop", headers=bert)
+        assert http.post("/v1/robot/recover", headers=anna).status_code == 403
+        http.post("/v1/robot/recover", headers=bert)
+        http.post("/v1/control/release", headers=anna)
+        http.post("/v1/step", json={}, headers=bert)
+    told = [(line["event"], line.get("author"), line.get("code")) for line in lines(path)]
+    assert told == [
+        ("server_start", None, None),
+        ("unauthorized", None, "unauthorized"),
+        ("control_taken", "anna", None),
+        ("refused", "anna", "outside_workspace"),
+        ("refused", "bert", "control_held"),
+        ("stop", "bert", None),
+        ("recover_failed", "anna", "forbidden"),
+        ("recover", "bert", None),
+        ("control_released", "anna", None),
+        ("control_taken", "bert", None),
+        ("server_stop", None, None),
+    ]
+    for line in lines(path):
+        assert line["cell"] == "fake"
+        assert line["time"].endswith("Z")
+        assert line["event"].startswith("server") or line["address"] == "127.0.0.1"
+    assert "key of" not in path.read_text()
+
+
+def test_it_appends_and_can_be_rotated(path: Path, log: AuditLog) -> None:
+    path.write_text('{"event": "earlier"}\n')
+    log(Event("stop", author="a"))
+    wait_until(lambda: len(lines(path)) == 2)
+    path.rename(path.with_suffix(".1"))
+    log(Event("recover", author="a"))
+    wait_until(path.exists)
+    log.close()
+    assert [line["event"] for line in lines(path)] == ["recover"]
+    assert [line["event"] for line in lines(path.with_suffix(".1"))] == ["earlier", "stop"]
+
+
+def test_a_flood_of_refusals_is_counted_and_other_events_are_all_there(path: Path, log: AuditLog) -> None:
+    for i in range(1000):
+        log(Event("refused", f"{i} m is too far", "a", code="step_too_large"))
+    log(Event("stop", author="a"))
+    log(Event("stop", author="a"))
+    log.close()
+    written = lines(path)
+    refused = [line for line in written if line["event"] == "refused"]
+    assert len(refused) + sum(line.get("repeated", 0) - 1 for line in refused if "repeated" in line) == 1000
+    assert len(refused) < 20
+    assert sum(line["event"] == "stop" for line in written) == 2
+
+
+def test_r6_a_full_disk_ends_nothing_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    settings = ServerSettings(audit=Path("/dev/full"))
+    with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        assert http.post("/v1/step", json={}).status_code == 200
+        assert http.post("/v1/robot/stop").status_code == 204
+        assert http.post("/v1/robot/recover").status_code == 204
+        wait_until(lambda: "robotkit_audit_lost_lines 4.0" in http.get("/metrics").text)
+    assert caplog.text.count("cannot be written") == 1
+
+
+def test_a_line_that_the_disk_took_half_of_spoils_no_other(
+    path: Path, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr("servers.audit.os.write", lambda file, data: write(file, data[: len(data) // 2]))
+    log(Event("stop", author="torn"))
+    wait_until(lambda: log.lost == 1)
+    monkeypatch.setattr("servers.audit.os.write", write)
+    log(Event("stop", author="whole"))
+    log.close()
+    last = path.read_text().splitlines()[-1]
+    assert json.loads(last)["author"] == "whole"
+
+
+def test_a_disk_that_hangs_delays_neither_a_stop_nor_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(AuditLog, "_append", lambda log, data: release.wait())
+    try:
+        with (
+            served(rk.make_workcell("fake"), ServerSettings(audit=path)) as url,
+            httpx.Client(base_url=url, trust_env=False, timeout=10.0) as http,
+        ):
+            assert http.post("/v1/robot/stop").status_code == 204
+            assert http.get("/v1/health").json()["status"] == "stopped"
+    finally:
+        release.set()
+
+
+def test_an_observer_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    hub, told = EventHub(), []
+
+    def broken(event: Event) -> None:
+        raise ZeroDivisionError
+
+    hub.subscribe(broken)
+    hub.subscribe(told.append)
+    hub.tell(Event("stop"))
+    assert told == [Event("stop")]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_file_that_cannot_be_written_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(rk.InvalidConfiguration, match="--audit off"):
+        AuditLog(tmp_path / "missing" / "audit.jsonl", "lab")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/robotkit:/other", "HOME": "/root"}, "/var/lib/robotkit/audit-a_b.jsonl"),
+        ({"XDG_STATE_HOME": "/state", "HOME": "/root"}, "/state/robotkit/audit-a_b.jsonl"),
+        ({"HOME": "/root"}, "/root/.local/state/robotkit/audit-a_b.jsonl"),
+        ({}, None),
+    ],
+)
+def test_r10_the_default_place_needs_no_home(environment: dict[str, str], expected: str | None) -> None:
+    assert default_path("a/b", environment) == (Path(expected) if expected else None)
+
+
+def test_a_served_process_writes_its_last_line(path: Path) -> None:
+    with server_process("--cell", "fake", "--audit", str(path)) as (url, process):
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            http.post("/v1/robot/stop", headers=ANNA)
+        process.terminate()
+        process.wait(20)
+    assert [line["event"] for line in lines(path)] == ["server_start", "stop", "server_stop"]

@@ -1,0 +1,70 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import robotkit as rk
+from servers import ServerSettings
+from tests.serving import served
+
+ANNA = {"X-Robotkit-Client": "key of anna", "X-Robotkit-Name": "anna"}
+
+
+def samples(http: httpx.Client) -> dict[str, float]:
+    reply = http.get("/metrics")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/plain; version=")
+    return {
+        sample.name + "".join(f"{{{label}}}" for label in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(reply.text)
+        for sample in family.samples
+    }
+
+
+def test_the_arm_and_what_happened_to_it_are_counted() -> None:
+    with served(rk.make_workcell("fake")) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        before = samples(http)
+        assert before["robotkit_up"] == before["robotkit_robot_mode{holding}"] == 1.0
+        assert before["robotkit_controlled"] == before["robotkit_robot_mode{stopped}"] == 0.0
+        assert before["robotkit_command_seconds_count"] == 0.0
+        http.post("/v1/step", json={}, headers=ANNA)
+        http.post("/v1/step", json={})
+        http.post("/v1/robot/stop")
+        http.post("/clearerr")
+        after = samples(http)
+        assert after["robotkit_command_seconds_count"] == 1.0
+        assert after["robotkit_refusals_total{control_held}"] == 1.0
+        assert after["robotkit_events_total{control_taken}"] == after["robotkit_events_total{stop}"] == 1.0
+        assert after["robotkit_robot_mode{stopped}"] == after["robotkit_controlled"] == 1.0
+        assert after["robotkit_serl_clear_requests"] == 1.0
+        assert after["process_resident_memory_bytes"] > 1e6
+
+
+def test_two_servers_in_a_process_count_apart() -> None:
+    with served(rk.make_workcell("fake")) as one, served(rk.make_workcell("fake")) as other:
+        httpx.post(f"{one}/v1/robot/stop", trust_env=False)
+        with httpx.Client(base_url=other, trust_env=False) as http:
+            assert "robotkit_events_total{stop}" not in samples(http)
+
+
+def test_an_arm_that_cannot_be_measured_is_down_and_the_rest_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unplugged() -> rk.RobotState:
+        raise rk.NotConnected("unplugged")
+
+    cell = rk.make_workcell("fake")
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        monkeypatch.setattr(cell.robot, "get_state", unplugged)
+        found = samples(http)
+        assert found["robotkit_up"] == 0.0
+        assert "robotkit_robot_mode{holding}" not in found
+        assert found["robotkit_events_total{server_start}"] == 1.0
+
+
+def test_reading_the_metrics_needs_a_token() -> None:
+    settings = ServerSettings(token="all of it", read_token="to read it")
+    with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        assert http.get("/metrics").status_code == 401
+        assert http.get("/metrics", headers={"Authorization": "Bearer to read it"}).status_code == 200
