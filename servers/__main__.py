@@ -113,7 +113,7 @@ def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
     """The audit log that was asked for; else the default one of a real arm, unless it cannot be written."""
     if asked is not None:
         return None if asked == "off" else Path(asked)
-    if getattr(workcell.robot.spec, "is_simulated", True):
+    if workcell.robot.spec.is_simulated:
         return None
     path = default_path(workcell.name, os.environ)
     try:

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
 from robotkit.errors import CommandRejected, DeviceError, Forbidden, ProtocolError, RobotkitError, Unsupported
+from robotkit.safety import SafeRobot, SafetyEvent
 from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
@@ -53,6 +54,9 @@ class ServerContext:
         self.events.subscribe(self.metrics)
         if self.audit is not None:
             self.events.subscribe(self.audit)
+        self._unsubscribe = lambda: None
+        if isinstance(workcell.robot, SafeRobot):
+            self._unsubscribe = workcell.robot.subscribe(self._tell_of_arm)
 
     @contextmanager
     def commanding(
@@ -162,16 +166,18 @@ class ServerContext:
         """Tell the audit log and the metrics what a client did."""
         self.events.tell(Event(kind, message, client.name, client.address, code))
 
+    def _tell_of_arm(self, event: SafetyEvent) -> None:
+        """Tell what the safety layer tells; who was refused and who recovered, only this server knows."""
+        if event.kind in ("stop", "hold", "fault"):
+            self.events.tell(Event(event.kind, event.message, event.author))
+
     def _taken(self, holder: Client, previous: Client | None) -> None:
         self.tell("control_taken", holder, f"before: {previous}" if previous not in (None, holder) else "")
 
     def stop(self, client: Client) -> None:
         """Stop the arm; nobody but this client, or an operator, may recover it."""
         self._stop_owners.add(client)
-        try:
-            self.workcell.robot.stop()
-        finally:
-            self.tell("stop", client)
+        self.workcell.robot.stop_for(f"a stop was asked for from {client.address}", client.name)
 
     def recover(self, client: Client) -> None:
         """Recover the arm from a stop or a fault.
@@ -195,7 +201,8 @@ class ServerContext:
             _log.info("hold: %s", error)
 
     def close(self) -> None:
-        """Write what the audit log has not written yet."""
+        """Hear of the arm no more, and write what the audit log has not written yet."""
+        self._unsubscribe()
         if self.audit is not None:
             self.audit.close()
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from robotkit.errors import InvalidCommand, Unsupported
 from robotkit.schema import ComplianceParams, GripperSpec, GripperState, Message, PluginConfig, Pose
+from robotkit.schema.numbers import require_numbers
 from servers.errors import validated
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -61,9 +62,10 @@ class PoseRequest(Message):
     @field_validator("arr", mode="before")
     @classmethod
     def _normalise(cls, arr: Any) -> Any:
-        numbers = _numbers(arr, 7)
+        require_numbers(arr, depth=1)
+        numbers = np.array(arr, dtype=np.float64)
         length = np.linalg.norm(numbers[3:])
-        return np.concatenate((numbers[:3], numbers[3:] / length)) if _SHORTEST_QUATERNION <= length < 1.0 else numbers
+        return np.concatenate((numbers[:3], numbers[3:] / length)) if _SHORTEST_QUATERNION <= length < 1.0 else arr
 
 
 class GripperRequest(Message):
@@ -107,20 +109,6 @@ def check_load(request: LoadRequest, config: PluginConfig) -> None:
             f"the arm was started with a load of {own[0]:g} kg at {own[1:4].tolist()} m, and {asked[0]:g} kg at "
             f"{asked[1:4].tolist()} m was asked for: write it into the cell file ([robot.load]) and restart the server"
         )
-
-
-def _numbers(values: Any, count: int) -> np.ndarray:
-    """An array (count,) of a JSON list of numbers.
-
-    Raises:
-        ValueError: something else, booleans and texts included.
-    """
-    if not isinstance(values, list | tuple) or len(values) != count or not all(type(v) in (int, float) for v in values):
-        raise ValueError(f"expected {count} numbers")
-    try:
-        return np.array(values, dtype=np.float64)
-    except OverflowError as error:
-        raise ValueError(f"expected {count} numbers of a size that a double can hold") from error
 
 
 def compliance_from_serl(present: ComplianceParams, changes: Mapping[str, float]) -> ComplianceParams:

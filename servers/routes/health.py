@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from robotkit.errors import DeviceError
-from robotkit.schema import Message, RobotMode
+from robotkit.schema import Message, RobotMode, StopRecord
 from servers.context import ContextDep, ServerContext
 from servers.routes.replies import answers, reply
 
@@ -25,6 +25,10 @@ class Health(Message):
     robot_mode: RobotMode
     problems: tuple[str, ...]
     """Why `status` is not "ok"."""
+    stop: StopRecord | None
+    """The stop that is latched: its cause, who stopped, and since when on the cell's clock."""
+    stopped_for_s: float | None
+    """For how long it has been latched."""
     controlled_by: str | None
     """Name of the client that commands now, as it calls itself."""
     controlled_for_s: float | None
@@ -37,7 +41,7 @@ class Health(Message):
 @router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))
 def get_health(context: ContextDep) -> Response:
     """The state of server and robot in one glance."""
-    mode, problems = _diagnose(context)
+    mode, problems, stop = _diagnose(context)
     holder = context.lease.holder
     return reply(
         Health(
@@ -46,6 +50,8 @@ def get_health(context: ContextDep) -> Response:
             clock="lockstep" if context.workcell.clock.is_lockstep else "real",
             robot_mode=mode,
             problems=problems,
+            stop=stop,
+            stopped_for_s=None if stop is None else context.workcell.clock.now_s() - stop.since_s,
             controlled_by=str(holder) if holder else None,
             controlled_for_s=context.lease.held_for_s,
             uptime_s=time.monotonic() - context.started_s,
@@ -54,11 +60,11 @@ def get_health(context: ContextDep) -> Response:
     )
 
 
-def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...]]:
+def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
     try:
         state = context.workcell.robot.get_state()
     except DeviceError as error:
-        return "fault", (f"{error.code}: {error.message}",)
+        return "fault", (f"{error.code}: {error.message}",), None
     if state.mode == "stopped":
-        return "stopped", ("a stop is latched; POST /v1/robot/recover when the cell is clear",)
-    return state.mode, state.faults
+        return "stopped", ("a stop is latched; POST /v1/robot/recover when the cell is clear",), state.stop
+    return state.mode, state.faults, state.stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 import robotkit as rk
@@ -56,6 +58,7 @@ def test_b9_a_session_of_two_clients_can_be_read_afterwards(path: Path) -> None:
         http.post("/v1/control/release", headers=anna)
         http.post("/v1/step", json={}, headers=bert)
     told = [(line["event"], line.get("author"), line.get("code")) for line in lines(path)]
+    told = [event for event, _ in itertools.groupby(told)]
     assert told == [
         ("server_start", None, None),
         ("unauthorized", None, "unauthorized"),
@@ -67,13 +70,48 @@ def test_b9_a_session_of_two_clients_can_be_read_afterwards(path: Path) -> None:
         ("recover", "bert", None),
         ("control_released", "anna", None),
         ("control_taken", "bert", None),
+        ("stop", "robotkit-serve", None),
         ("server_stop", None, None),
     ]
     for line in lines(path):
         assert line["cell"] == "fake"
         assert line["time"].endswith("Z")
-        assert line["event"].startswith("server") or line["address"] == "127.0.0.1"
+        if line.get("author") in ("anna", "bert"):
+            assert "127.0.0.1" in line.get("address", line.get("message"))
     assert "key of" not in path.read_text()
+
+
+def test_b9_a_force_trip_and_a_watchdog_hold_are_in_the_log(path: Path) -> None:
+    cell = rk.make_workcell("fake", clock="real", limits={"max_force_n": 20.0, "watchdog_s": 0.05})
+    with (
+        served(cell, ServerSettings(audit=path)) as url,
+        httpx.Client(base_url=url, trust_env=False, headers=ANNA) as http,
+    ):
+        pose = http.get("/v1/state").json()["robot"]["tcp_pose_in_base"]
+        http.post("/v1/robot/command", json={"kind": "pose", "tcp_pose_in_base": pose}).raise_for_status()
+        wait_until(lambda: "hold" in [line["event"] for line in lines(path)])
+        cell.robot.inner.inject_wrench(np.array([0.0, 0.0, 50.0, 0.0, 0.0, 0.0]))
+        wait_until(lambda: "stop" in [line["event"] for line in lines(path)])
+        health = http.get("/v1/health").json()
+    hold, stop = (next(line for line in lines(path) if line["event"] == event) for event in ("hold", "stop"))
+    assert hold["author"] == "watchdog"
+    assert stop["author"] == health["stop"]["author"] == "safety monitor"
+    assert "50" in stop["message"]
+    assert stop["message"] == health["stop"]["cause"]
+    assert 0.0 <= health["stopped_for_s"] < 60.0
+
+
+def test_b9_a_state_says_who_stopped() -> None:
+    with (
+        served(rk.make_workcell("fake")) as url,
+        httpx.Client(base_url=url, trust_env=False, headers=ANNA) as http,
+    ):
+        assert http.get("/v1/health").json()["stop"] is None
+        http.post("/v1/robot/stop").raise_for_status()
+        assert http.get("/v1/robot/state").json()["stop"]["author"] == "anna"
+        assert http.get("/v1/health").json()["stop"]["author"] == "anna"
+        http.post("/v1/robot/recover").raise_for_status()
+        assert http.get("/v1/health").json()["stopped_for_s"] is None
 
 
 def test_it_appends_and_can_be_rotated(path: Path, log: AuditLog) -> None:
@@ -176,4 +214,5 @@ def test_a_served_process_writes_its_last_line(path: Path) -> None:
             http.post("/v1/robot/stop", headers=ANNA)
         process.terminate()
         process.wait(20)
-    assert [line["event"] for line in lines(path)] == ["server_start", "stop", "server_stop"]
+    told = [event for event, _ in itertools.groupby((line["event"], line.get("author")) for line in lines(path))]
+    assert [event for event, _ in told] == ["server_start", "stop", "stop", "server_stop"]
