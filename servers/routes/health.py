@@ -39,24 +39,26 @@ class Health(Message):
 
 
 @router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))
-def get_health(context: ContextDep) -> Response:
+async def get_health(context: ContextDep) -> Response:
     """The state of server and robot in one glance."""
+    return reply(await context.lanes.health.run(_health, context))
+
+
+def _health(context: ServerContext) -> Health:
     mode, problems, stop = _diagnose(context)
     holder = context.lease.holder
-    return reply(
-        Health(
-            status=mode if mode in ("stopped", "fault") else "ok",
-            cell=context.workcell.name,
-            clock="lockstep" if context.workcell.clock.is_lockstep else "real",
-            robot_mode=mode,
-            problems=problems,
-            stop=stop,
-            stopped_for_s=None if stop is None else context.workcell.clock.now_s() - stop.since_s,
-            controlled_by=str(holder) if holder else None,
-            controlled_for_s=context.lease.held_for_s,
-            uptime_s=time.monotonic() - context.started_s,
-            serl_clear_requests=context.serl_clear_requests,
-        )
+    return Health(
+        status=mode if mode in ("stopped", "fault") else "ok",
+        cell=context.workcell.name,
+        clock="lockstep" if context.workcell.clock.is_lockstep else "real",
+        robot_mode=mode,
+        problems=problems,
+        stop=stop,
+        stopped_for_s=None if stop is None else context.workcell.clock.now_s() - stop.since_s,
+        controlled_by=str(holder) if holder else None,
+        controlled_for_s=context.lease.held_for_s,
+        uptime_s=time.monotonic() - context.started_s,
+        serl_clear_requests=context.serl_clear_requests,
     )
 
 

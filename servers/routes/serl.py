@@ -142,9 +142,8 @@ def startimp(context: ContextDep) -> Response:
 
 @router.post("/stopimp")
 def stopimp(context: ContextDep, client: ClientDep) -> Response:
-    """Hold the measured pose; unlike `/v1/robot/stop` nothing is latched."""
-    with context.commanding(client):
-        context.hold()
+    """Hold the measured pose, also in the middle of a joint reset; unlike `/v1/robot/stop` nothing is latched."""
+    context.hold_now(client)
     return text("Stopped impedance")
 
 

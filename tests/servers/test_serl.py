@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -14,6 +15,7 @@ from robotkit.schema import GripperSpec, GripperState, PluginConfig
 from servers.serl import LoadRequest, check_load, compliance_from_serl, gripper_from_serl, gripper_to_serl
 from tests.serving import served
 from tests.support.serl_client import CellTime, HilSerlPegClient
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -101,6 +103,24 @@ def test_json_has_the_bytes_that_serls_server_sends(serl: httpx.Client) -> None:
     assert reply.text == json.dumps(reply.json(), sort_keys=True, separators=(",", ":")) + "\n"
 
 
+def test_p1_a_refused_clip_leaves_the_arm_where_it_is(serl: httpx.Client, cell: rk.Workcell) -> None:
+    before = cell.robot.compliance
+    for wrong in (-0.01, 5):
+        assert serl.post("/update_param", json={"translational_clip_x": wrong}).status_code == 422
+    assert cell.robot.compliance == before
+
+
+def test_stopimp_ends_a_joint_reset(serl: httpx.Client, cell: rk.Workcell) -> None:
+    away = cell.robot.spec.reset_joint_positions_rad + np.array((0.1, 0, 0, 0, 0, 0, 0))
+    cell.robot.move_to_joint_positions(away)
+    with ThreadPoolExecutor() as pool:
+        reset = pool.submit(serl.post, "/jointreset")
+        wait_until(lambda: cell.robot.get_state().mode == "travelling")
+        assert serl.post("/stopimp").text == "Stopped impedance"
+        assert reset.result().json()["code"] == "motion_failed"
+    assert cell.robot.get_state().mode == "holding"
+
+
 def test_texts(serl: httpx.Client) -> None:
     for path, body, text in (
         ("startimp", None, "Started impedance"),
@@ -129,6 +149,7 @@ def test_clearing_errors_never_lifts_a_stop(serl: httpx.Client) -> None:
 
 POSE = (0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0)
 LOAD = {"mass": 0.0, "F_x_center_load": [0.0, 0.0, 0.0], "load_inertia": [0] * 9}
+CLIPS = ("translational_clip_x", "translational_clip_neg_z", "rotational_clip_y", "rotational_clip_neg_x")
 NO_NUMBERS = (True, "0.5", None, [0.5], 10**400, float("inf"))
 
 
@@ -146,6 +167,7 @@ NO_NUMBERS = (True, "0.5", None, [0.5], 10**400, float("inf"))
         *(("move_gripper", {"gripper_pos": wrong}, "gripper_pos") for wrong in NO_NUMBERS),
         *(("update_param", {"translational_stiffness": wrong}, "translational_stiffness") for wrong in NO_NUMBERS),
         *(("set_load", LOAD | {"mass": wrong}, "mass") for wrong in (*NO_NUMBERS, -0.1, 1e3)),
+        *(("update_param", {name: wrong}, "clip") for name in CLIPS for wrong in (-0.01, 5)),
         ("set_load", LOAD | {"load_inertia": [0.0] * 8}, "load_inertia"),
         ("set_load", {"mass": 0.1}, "F_x_center_load"),
     ],
