@@ -49,6 +49,10 @@ class Serve:
     """Highest rate of states on the websocket."""
     lease_timeout_s: float = 1.0
     """After this long without a command another client may take control."""
+    tls_cert: Path | None = None
+    """PEM file of the server's certificate, with the chain up to its authority; serves https."""
+    tls_key: Path | None = None
+    """PEM file of the certificate's private key."""
     audit: str | None = None
     """File for the audit log, or "off"; left out: the state directory, for a real arm."""
 
@@ -76,7 +80,7 @@ def serve(config: Serve) -> None:
     with bind(settings.host, settings.port) as bound, _build(config) as workcell:
         settings = replace(settings, audit=_audit_path(config.audit, workcell))
         server = CellServer(create_app(workcell, settings), exit_s=_EXIT_S)
-        _announce(workcell, url_of(bound))
+        _announce(workcell, url_of(bound, settings))
         server.run(sockets=[bound])
 
 
@@ -95,6 +99,8 @@ def settings_of(config: Serve) -> ServerSettings:
         operate_token=_secret(config.operate_token, "ROBOTKIT_OPERATE_TOKEN"),
         stream_rate_max_hz=config.stream_rate_max_hz,
         lease_timeout_s=config.lease_timeout_s,
+        tls_cert=config.tls_cert,
+        tls_key=config.tls_key,
     )
 
 

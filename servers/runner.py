@@ -57,10 +57,11 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, settings: ServerSettings) -> str:
     """The address that a client on this machine uses."""
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class CellServer(uvicorn.Server):
@@ -72,9 +73,12 @@ class CellServer(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, exit_s: float | None = None) -> None:
+        settings: ServerSettings = app.state.context.settings
         super().__init__(
             uvicorn.Config(
                 app,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
                 log_level="warning",
                 access_log=False,
                 http=BoundedHttpProtocol,
@@ -125,7 +129,7 @@ class BackgroundServer:
         self._socket = bind(settings.host, settings.port)
         self._server = CellServer(app)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-        self.url = url_of(self._socket)
+        self.url = url_of(self._socket, settings)
 
     def start(self, timeout_s: float = 20.0) -> Self:
         """Return when requests are answered.

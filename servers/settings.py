@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class ServerSettings:
     """Checked on construction.
 
     Raises:
-        InvalidConfiguration: an address beyond this machine without a token, or a number out of range.
+        InvalidConfiguration: an address beyond this machine without a token, a token that no client can send, a
+            certificate that does not fit its key, or a number out of range.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +43,10 @@ class ServerSettings:
     lease_timeout_s: float = 1.0
     """After this long without a command another client may take control."""
 
+    tls_cert: Path | None = None
+    """PEM file of the server's certificate; None serves without TLS."""
+    tls_key: Path | None = None
+    """PEM file of its private key."""
     audit: Path | None = None
     """File to which the audit log is appended; None keeps none."""
 
@@ -55,6 +61,7 @@ class ServerSettings:
                 f"refusing to listen on {self.host} without a token: whoever reaches it could move the robot. "
                 "Set ROBOTKIT_TOKEN (or --token), or use --host 127.0.0.1"
             )
+        _check_certificate(self.tls_cert, self.tls_key)
         if not 0 <= self.port <= 65535:
             raise InvalidConfiguration(f"port must be between 0 and 65535, got {self.port}")
         if self.stream_rate_max_hz <= 0.0 or self.lease_timeout_s <= 0.0:
@@ -83,3 +90,18 @@ def _check_token(name: str, token: str) -> None:
             f"the {name} has characters that no client can send in a header: use printable ASCII characters, without "
             "blanks at its ends; try: openssl rand -hex 16"
         )
+
+
+def _check_certificate(cert: Path | None, key: Path | None) -> None:
+    if cert is None and key is None:
+        return
+    if cert is None or key is None:
+        raise InvalidConfiguration("TLS needs both files: --tls-cert and --tls-key")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=_no_password)
+    except (OSError, ValueError) as error:  # ssl's own errors are OSErrors
+        raise InvalidConfiguration(f"cannot use the certificate {cert} with the key {key}: {error}") from error
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, and nobody is there to type its password")

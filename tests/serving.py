@@ -51,7 +51,7 @@ def wait_for_url(process: subprocess.Popen[str]) -> str:
     """The address that a server process announces."""
     assert process.stdout is not None
     line = process.stdout.readline()
-    found = re.search(r"http://\S+", line)
+    found = re.search(r"https?://\S+", line)
     assert found is not None, line + process.stdout.read()
     return found.group()
 

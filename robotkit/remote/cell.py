@@ -17,15 +17,20 @@ from robotkit.workcell import Workcell
 
 
 def remote_workcell(
-    url: str, token: str | None = None, timeout_s: float = 5.0, motion_timeout_s: float = 120.0
+    url: str,
+    token: str | None = None,
+    timeout_s: float = 5.0,
+    motion_timeout_s: float = 120.0,
+    ca_file: str | None = None,
 ) -> RemoteWorkcell:
     """Ask the server at `url` what it has and build its twin; also `make_workcell("remote", url=…, token=…)`.
 
     Args:
-        url: "http://host:port".
+        url: "http://host:port" or "https://host:port".
         token: the server's bearer token, when it has one.
         timeout_s: how long to wait for an answer, beyond the time that a request itself asks for.
         motion_timeout_s: the same for resets and joint motions.
+        ca_file: certificates to trust instead of the system's; None: as ROBOTKIT_TLS_CA says.
 
     Raises:
         ConnectionFailed: nobody answers there.
@@ -33,7 +38,7 @@ def remote_workcell(
         Unauthorized: the token is missing or wrong.
         ProtocolError: something answers that is not a robot server.
     """
-    session = Session(url, token, timeout_s, motion_timeout_s)
+    session = Session(url, token, timeout_s, motion_timeout_s, ca_file)
     try:
         return RemoteWorkcell(session, session.read("/v1/cell", CellSpec))
     except ProtocolError:

@@ -22,6 +22,7 @@ from robotkit.remote.address import parse_url
 from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.identity import program_name
+from robotkit.remote.tls import tls_context
 from robotkit.schema import Message
 from robotkit.schema.wire import (
     CLIENT_HEADER,
@@ -49,10 +50,16 @@ class Session:
         token: the server's bearer token, when it has one.
         timeout_s: how long to wait for an answer, beyond the time that the request itself asks for.
         motion_timeout_s: the same for requests that answer when a motion has arrived.
+        ca_file: certificates to trust instead of the system's; None: as ROBOTKIT_TLS_CA says.
     """
 
     def __init__(
-        self, url: str, token: str | None = None, timeout_s: float = 5.0, motion_timeout_s: float = 120.0
+        self,
+        url: str,
+        token: str | None = None,
+        timeout_s: float = 5.0,
+        motion_timeout_s: float = 120.0,
+        ca_file: str | None = None,
     ) -> None:
         self._base_url = parse_url(url)
         self.url = str(self._base_url).rstrip("/")
@@ -68,7 +75,8 @@ class Session:
                 raise InvalidConfiguration("a token is made of printable ASCII characters; this one cannot be sent")
             self.headers["Authorization"] = f"Bearer {token}"
         # No proxy from the environment: a command to a robot takes the direct way or none.
-        self._transport = httpx.HTTPTransport(trust_env=False)
+        self.tls = tls_context(self._base_url.scheme, ca_file)
+        self._transport = self._new_transport()
         self._urls: dict[tuple[Any, ...], httpx.URL] = {}
         self.handshake = Handshake(self)
 
@@ -150,8 +158,11 @@ class Session:
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        transport, self._transport = self._transport, httpx.HTTPTransport(trust_env=False)
+        transport, self._transport = self._transport, self._new_transport()
         transport.close()
+
+    def _new_transport(self) -> httpx.HTTPTransport:
+        return httpx.HTTPTransport(trust_env=False, verify=self.tls or True)
 
     def _beat(self) -> None:
         # One that is lost is made up for by the next; the motion's own answer says what is wrong with the server.

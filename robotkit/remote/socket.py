@@ -30,6 +30,7 @@ def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnecti
                 close_timeout=_CLOSE_TIMEOUT_S,
                 compression=None,
                 proxy=None,
+                ssl=session.tls,
             )
         )
     except InvalidStatus as error:
