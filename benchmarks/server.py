@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import robotkit as rk
+from benchmarks import stop
 from robotkit.remote import RemoteWorkcell
 
 CELL = "mujoco-pick-cube"
@@ -30,6 +31,7 @@ def run(quick: bool) -> list[Row]:
     with served("real") as cell:
         rows += control_loop(cell, seconds)
         rows += streaming(cell, seconds)
+        rows += stop.run(cell, 100 if quick else 400)
     with served("lockstep") as cell:
         rows += lockstep(cell, 500 if quick else 3000)
     return rows

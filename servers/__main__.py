@@ -21,6 +21,7 @@ from servers.audit import default_path
 from servers.runner import CellServer, bind, url_of
 from servers.settings import ServerSettings
 
+_SWITCH_INTERVAL_S = 0.0005
 _EXIT_S = 5.0
 """The process ends this long after a signal at the latest, even when a device hangs."""
 
@@ -81,6 +82,8 @@ def serve(config: Serve) -> None:
         settings = replace(settings, audit=_audit_path(config.audit, workcell))
         server = CellServer(create_app(workcell, settings), exit_s=_EXIT_S)
         _announce(workcell, url_of(bound, settings))
+        # A stop waits for Python's lock a few times on its way: each time this long while another thread computes.
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         server.run(sockets=[bound])
 
 

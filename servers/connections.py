@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import resource
 import socket
-import time
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -29,6 +29,17 @@ _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 2), (socket.TCP_KEEPINTVL, 1), (socket.TCP_
 """A machine that vanished without a word is noticed after four seconds."""
 
 
+class Connection(Protocol):
+    """What is counted."""
+
+    address: str
+    transport: Any
+
+    @property
+    def is_idle(self) -> bool:
+        """True when it may be closed."""
+
+
 class Connections:
     """The open connections of one server, on its event loop.
 
@@ -41,25 +52,33 @@ class Connections:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._per_address = per_address
         self._total = max(1, files - _FILES_RESERVE) if total is None else total
-        self._by_address: dict[str, set[BoundedHttpProtocol | BoundedSocketProtocol]] = defaultdict(set)
+        self._by_address: dict[str, dict[Connection, None]] = defaultdict(dict)
+        """In the order in which they were last used: the longest idle one is found at once."""
         self._count = 0
 
-    def add(self, connection: BoundedHttpProtocol | BoundedSocketProtocol) -> bool:
+    def add(self, connection: Connection) -> bool:
         """Take one in; False when it is one too many and none of the others is idle."""
         here = self._by_address[connection.address]
-        here.add(connection)
+        here[connection] = None
         self._count += 1
         if len(here) > self._per_address:
             return _close_longest_idle(here, connection)
         if self._count > self._total:
-            return _close_longest_idle({one for some in self._by_address.values() for one in some}, connection)
+            return _close_longest_idle(max(self._by_address.values(), key=lambda some: len(some)), connection)
         return True
 
-    def remove(self, connection: BoundedHttpProtocol | BoundedSocketProtocol) -> None:
+    def used(self, connection: Connection) -> None:
+        """Note that a request of `connection` is over."""
+        here = self._by_address[connection.address]
+        if connection in here:
+            del here[connection]
+            here[connection] = None
+
+    def remove(self, connection: Connection) -> None:
         """Forget one that is closed, or that has become a websocket."""
         here = self._by_address[connection.address]
         if connection in here:
-            here.remove(connection)
+            del here[connection]
             self._count -= 1
         if not here:
             del self._by_address[connection.address]
@@ -81,7 +100,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """
 
     address = ""
-    idle_since_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection in, close another for it, or keep it for a stop."""
@@ -91,7 +109,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._only_stop = self._in_headers = False
         self._header_bytes = 0
         self._header_timer = self.loop.call_later(HEADER_TIME_S, transport.abort)
-        self.idle_since_s = time.monotonic()
         _notice_vanished_peers(transport)
         if not self._registry.add(self):
             self._only_stop = True
@@ -136,7 +153,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Be idle from now on."""
-        self.idle_since_s = time.monotonic()
+        self._registry.used(self)
         super().on_response_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -164,8 +181,8 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own, counted."""
 
     address = ""
-    idle_since_s = 0.0
     is_idle = False
+    """When it closes, the robot holds."""
 
     def connection_made(self, transport: Any) -> None:
         """Count the websocket."""
@@ -195,15 +212,13 @@ def registry_of(protocol: HttpToolsProtocol | WebSocketsSansIOProtocol) -> Conne
     return registry
 
 
-def _close_longest_idle(
-    among: set[BoundedHttpProtocol | BoundedSocketProtocol], new: BoundedHttpProtocol | BoundedSocketProtocol
-) -> bool:
-    idle = [one for one in among if one.is_idle and one is not new]
-    if not idle:
-        return False
-    # Without a farewell, which a peer that does not read could refuse to take.
-    min(idle, key=lambda one: one.idle_since_s).transport.abort()
-    return True
+def _close_longest_idle(among: Iterable[Connection], new: Connection) -> bool:
+    for one in among:
+        if one.is_idle and one is not new and not one.transport.is_closing():
+            # Without a farewell, which a peer that does not read could refuse to take.
+            one.transport.abort()
+            return True
+    return False
 
 
 def _notice_vanished_peers(transport: Any) -> None:

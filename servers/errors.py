@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+MESSAGE_MAX = 4000
+"""Characters of an answer's sentence, which quotes what was asked."""
 _ERRORS_MAX = 8
 """Fields that one refusal names; a body of 64 KiB can have thousands that are wrong."""
 
@@ -61,7 +63,7 @@ def status_of(error: RobotkitError) -> int:
 
 def error_response(error: RobotkitError, status: int | None = None) -> Response:
     """The answer that carries `error` to the client."""
-    body = ErrorReply(code=error.code, message=error.message).model_dump_json()
+    body = ErrorReply(code=error.code, message=error.message[:MESSAGE_MAX]).model_dump_json()
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
     return Response(body, status or status_of(error), headers, media_type="application/json")
 

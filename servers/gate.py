@@ -18,10 +18,11 @@ from servers.turns import CURRENT_CALLER, Caller
 MAX_BODY_BYTES = 65536
 STOP_PATH = "/v1/robot/stop"
 _BODY_TIME_S = 5.0
+_WATCHED_AFTER_S = 0.01
+"""A request that takes longer is watched for its client."""
 _CLIENT, _DEADLINE, _HEARTBEAT, _PROTOCOL = (
     name.lower().encode() for name in (CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER)
 )
-_DISCONNECT: Message = {"type": "http.disconnect"}
 
 
 class RequestGate:
@@ -61,21 +62,25 @@ class RequestGate:
     async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         caller = Caller(request.deadline_s, request.protocol)
         CURRENT_CALLER.set(caller)
-        watch = asyncio.create_task(self._watch(receive, caller))
-        tasks = [watch]
+        loop = asyncio.get_running_loop()
+        tasks: list[asyncio.Task[None]] = []
+
+        def watch() -> None:
+            tasks.append(loop.create_task(self._watch(receive, caller)))
+
+        # Most commands are over by then, and a task for each would cost them a twentieth of their time.
+        watching = loop.call_later(_WATCHED_AFTER_S, watch)
         if request.heartbeat_s is not None:
             tasks.append(asyncio.create_task(self._listen(caller, request.client, request.heartbeat_s)))
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
-            if unread:
-                return unread.pop()
-            await asyncio.wait([watch])
-            return _DISCONNECT
+            return unread.pop() if unread else await loop.create_future()
 
         try:
             await self._app(scope, replay, send)
         finally:
+            watching.cancel()
             for task in tasks:
                 task.cancel()
 

@@ -16,7 +16,7 @@ from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.access import Client
 from servers.context import ServerContext
-from servers.errors import parse, reported
+from servers.errors import MESSAGE_MAX, parse, reported
 from servers.gate import protocol_of
 from servers.turns import CURRENT_CALLER, QUEUE_LENGTH, Caller
 
@@ -213,4 +213,4 @@ def text_of(event: Mapping[str, Any]) -> str | bytes:
 
 def error_text(error: RobotkitError, seq: int = 0) -> str:
     """The message that tells a client of `error`, in the request number `seq`."""
-    return StreamError(code=error.code, message=error.message, seq=seq).model_dump_json()
+    return StreamError(code=error.code, message=error.message[:MESSAGE_MAX], seq=seq).model_dump_json()

@@ -11,6 +11,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from robotkit.schema.numbers import require_numbers, shown
 
+_LONGEST_AXIS = 64
+"""No arm has more joints; without a bound a client decides how long its message is looked at."""
+
 
 class Array:
     """Annotation for a float64 array field.
@@ -48,6 +51,8 @@ class Array:
             ValueError: wrong shape, not numbers (a boolean and a text are none), not finite, or not a unit quaternion
                 (off by more than 1e-3).
         """
+        if isinstance(value, list | tuple) and len(value) > _LONGEST_AXIS:
+            raise ValueError(f"expected shape {self._shape_text()}, got {len(value)} entries")
         try:
             require_numbers(value, len(self.shape))
             array = np.array(value, dtype=np.float64)

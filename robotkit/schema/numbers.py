@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,9 @@ def require_numbers(value: Any, depth: int) -> None:
 
 
 def shown(value: Any) -> str:
-    """`value` as text for an error message, cut to a readable length; also for integers too long to print."""
+    """`value` as text for an error message, of a readable length; also for integers too long to print."""
     try:
-        text = repr(value)
+        text = reprlib.repr(value)
     except ValueError:
         return "an integer of thousands of digits"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]} ..."

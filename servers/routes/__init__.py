@@ -18,15 +18,16 @@ from servers.routes import (
     trackers,
 )
 
+# In the order in which they are tried: the route that a control loop lives on comes first.
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (
-        protocol,
         cell,
         robot,
         gripper,
         cameras,
         trackers,
+        protocol,
         control,
         heartbeat,
         stream,

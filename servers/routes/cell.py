@@ -21,18 +21,6 @@ _STEP = TypeAdapter(StepRequest)
 router = APIRouter(prefix="/v1", tags=["cell"])
 
 
-@router.get("/cell", **answers(CellSpec, "Enough for a client to build its twin."))
-async def get_cell(context: ContextDep) -> Response:
-    """What the cell has."""
-    return await measure(context, Workcell.spec)
-
-
-@router.get("/state", **answers(CellState, "Robot, gripper and tracked objects."))
-async def get_state(context: ContextDep) -> Response:
-    """The newest measurement of everything but the cameras."""
-    return await measure(context, Workcell.get_state)
-
-
 @router.post(
     "/step",
     **answers(CellState, "Measured after `period_s`; `accepted` is the command as it was taken."),
@@ -46,6 +34,18 @@ async def step(request: Request) -> Response:
 
 def _step(context: ServerContext, client: Client, body: bytes) -> Response:
     return reply(context.step(client, parse(_STEP, body)))
+
+
+@router.get("/cell", **answers(CellSpec, "Enough for a client to build its twin."))
+async def get_cell(context: ContextDep) -> Response:
+    """What the cell has."""
+    return await measure(context, Workcell.spec)
+
+
+@router.get("/state", **answers(CellState, "Robot, gripper and tracked objects."))
+async def get_state(context: ContextDep) -> Response:
+    """The newest measurement of everything but the cameras."""
+    return await measure(context, Workcell.get_state)
 
 
 @router.post(
