@@ -59,7 +59,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
         responses={status: {"model": ErrorReply} for status in sorted(set(STATUS.values()))},
     )
     app.state.context = context
-    app.state.connections = Connections()
+    app.state.connections = Connections(on_lost=context.connection_lost)
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

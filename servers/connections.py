@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import httptools
@@ -21,6 +21,8 @@ STOP_RESERVE = 32
 """Connections of an address beyond its limit, over which only a stop is served."""
 ONLY_STOP = "robotkit.only_stop"
 """Key of the request's state that says so."""
+CONNECTION = "robotkit.connection"
+"""Key of the request's state under which its connection stands."""
 HEADER_TIME_S = 10.0
 """From a new connection, or from the first byte of a request, to the end of its headers."""
 MAX_HEADER_BYTES = 65536
@@ -46,9 +48,16 @@ class Connections:
     Args:
         per_address: how many an address may have; one more closes its longest idle one.
         total: the same for all together; None: as many as this process may have files, less a reserve for devices.
+        on_lost: called with every connection for web requests that is closed.
     """
 
-    def __init__(self, per_address: int = PER_ADDRESS, total: int | None = None) -> None:
+    def __init__(
+        self,
+        per_address: int = PER_ADDRESS,
+        total: int | None = None,
+        on_lost: Callable[[object], None] = lambda connection: None,
+    ) -> None:
+        self.on_lost = on_lost
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._per_address = per_address
         self._total = max(1, files - _FILES_RESERVE) if total is None else total
@@ -116,10 +125,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection; the client that commands over it is gone."""
         self._registry.remove(self)
         self._header_timer.cancel()
         super().connection_lost(exc)
+        self._registry.on_lost(self)
 
     @property
     def is_idle(self) -> bool:
@@ -142,8 +152,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise httptools.HttpParserError("one request at a time on each connection")
         self._in_headers, self._header_bytes = True, 0
         super().on_message_begin()
+        state: dict[str, Any] = self.scope["state"]
+        state[CONNECTION] = self
         if self._only_stop:
-            self.scope["state"][ONLY_STOP] = True
+            state[ONLY_STOP] = True
 
     def on_headers_complete(self) -> None:
         """Hand the request to the app."""

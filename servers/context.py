@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -42,12 +43,17 @@ class ServerContext:
         self.serl_clear_requests = 0
         """How often a SERL client asked to clear errors; counted, never obeyed."""
         self.started_s = time.monotonic()
+        self.streamed_hz = 0.0
+        """States per second that all streams together asked for."""
         self.lanes = Lanes()
         self.turns = Turns()
         self.heartbeats = Heartbeats()
         self._stop_owners = StopOwners()
         self._commander: Client | None = None
+        self._newest: tuple[object | None, Client | None, int] = (None, None, 0)
+        """The connection of the newest command, its client, and how many commands in a row came over it."""
         self._has_ended = False
+        self._tasks: set[asyncio.Task[bool]] = set()
         self.events = EventHub()
         self.audit = AuditLog(settings.audit, workcell.name) if settings.audit is not None else None
         self.metrics = Metrics(self)
@@ -91,6 +97,7 @@ class ServerContext:
                 if self._commander not in (None, client):
                     self.hold()
                 self._commander = client
+                self._note(caller.connection, client)
                 with self.metrics.command_s.time():
                     yield self.workcell
         except (CommandRejected, Forbidden) as error:
@@ -150,6 +157,22 @@ class ServerContext:
     def drop(self, caller: Caller) -> None:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""
         self.turns.end(self.hold, self.workcell.clock.wake, caller)
+
+    def connection_lost(self, connection: object) -> None:
+        """Let the client go that commanded over `connection`; called on the event loop.
+
+        A client that keeps a connection, commands over it again and again, and closes it, is gone. One that opens a
+        connection for every command (curl, SERL's clients) is not.
+        """
+        newest, client, commands = self._newest
+        if client is not None and newest is connection and commands > 1:
+            task = asyncio.get_running_loop().create_task(self.lanes.stop.run(self.let_go, client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _note(self, connection: object | None, client: Client) -> None:
+        newest, _, commands = self._newest
+        self._newest = (connection, client, commands + 1 if connection is newest else 1)
 
     def let_go(self, client: Client) -> bool:
         """End a client's control: the robot holds where it is; True when the client had control."""

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
-from servers.connections import ONLY_STOP, too_many
+from servers.connections import CONNECTION, ONLY_STOP, too_many
 from servers.context import ServerContext
 from servers.errors import error_response
 from servers.turns import CURRENT_CALLER, Caller
@@ -60,7 +60,7 @@ class RequestGate:
                 await self._app(scope, receive, send)
 
     async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = Caller(request.deadline_s, request.protocol)
+        caller = Caller(request.deadline_s, request.protocol, scope.get("state", {}).get(CONNECTION))
         CURRENT_CALLER.set(caller)
         loop = asyncio.get_running_loop()
         tasks: list[asyncio.Task[None]] = []

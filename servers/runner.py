@@ -27,6 +27,8 @@ _GRACE_S = 1
 _PING_S = 5.0
 """A websocket whose peer does not answer a ping for this long is closed."""
 _BACKLOG = 128
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a server that listens on every address is reached on this machine."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -60,6 +62,7 @@ def bind(host: str, port: int) -> socket.socket:
 def url_of(bound: socket.socket, settings: ServerSettings) -> str:
     """The address that a client on this machine uses."""
     host, port = bound.getsockname()[:2]
+    host = _LOOPBACK_OF.get(host, host)
     scheme = "http" if settings.tls_cert is None else "https"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 

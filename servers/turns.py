@@ -24,7 +24,11 @@ _WAKE_PERIOD_S = 0.005
 class Caller:
     """Waits for the answers to commands: one web request, or one websocket."""
 
-    def __init__(self, deadline_s: float | None = None, protocol: int | None = None) -> None:
+    def __init__(
+        self, deadline_s: float | None = None, protocol: int | None = None, connection: object | None = None
+    ) -> None:
+        self.connection = connection
+        """The connection of a web request; None for a websocket, which is watched all the time."""
         self.protocol = protocol
         """Version of the protocol that it speaks; None: it does not say."""
         self.deadline_s = deadline_s

@@ -120,3 +120,50 @@ def test_every_error_of_the_tree_has_a_status() -> None:
     for cls in _tree(RobotkitError):
         assert 400 <= status_of(cls("why")) < 600
     assert status_of(rk.ControlHeld("x")) == status_of(rk.OutsideWorkspace("x")) == STATUS[rk.CommandRejected]
+
+
+ODD_VALUES = [
+    "9" * 400,
+    "-1",
+    "true",
+    '"1"',
+    '"١"',
+    "1e999",
+    "NaN",
+    "null",
+    "[]",
+    "{}",
+    "[" * 5000,
+    "[[0.5]]",
+    '"\\ud800"',
+]
+
+
+def test_f5_an_odd_body_is_refused_whatever_the_route(http: httpx.Client, app_cell: rk.Workcell) -> None:
+    document = http.get("/openapi.json").json()
+    before = app_cell.get_state().robot.joint_positions_rad
+    tried = 0
+    for path, methods in document["paths"].items():
+        content = methods.get("post", {}).get("requestBody", {}).get("content", {})
+        for example in content.get("application/json", {}).get("examples", {}).values():
+            for name in example["value"]:
+                for odd in ODD_VALUES:
+                    body = json.dumps({**example["value"], name: "ODD"}).replace('"ODD"', odd)
+                    reply = http.post(path, content=body.encode(), headers={"Content-Type": "application/json"})
+                    if reply.status_code in (200, 204):
+                        # What may be left out may be null, and some fields may be negative or empty.
+                        assert odd in ("null", "-1", "[]", "{}"), (path, body[:200])
+                        continue
+                    assert reply.status_code in (409, 422, 501), (path, body[:200], reply.text)
+                    assert set(reply.json()) == {"code", "message"}
+                    tried += 1
+    assert tried > 300
+    http.post("/v1/reset", json={"seed": 0})
+    assert app_cell.get_state().robot.joint_positions_rad == pytest.approx(before, abs=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\x00", b'{"a":1', b"[]", b'"x"', b"1" * 5000])
+def test_f5_what_is_no_object_is_refused_whatever_the_route(http: httpx.Client, content: bytes) -> None:
+    for path in ("/v1/step", "/v1/reset", "/v1/robot/command", "/v1/robot/joint_move", "/v1/gripper/move", "/pose"):
+        reply = http.post(path, content=content, headers={"Content-Type": "application/json"})
+        assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command"), (path, reply.text)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import httpx
@@ -202,3 +203,29 @@ def test_when_another_client_takes_over_the_arm_holds_before_it_moves(
         ["hold", "send", "hold"],
         ["hold", "send", "hold"],
     ]
+
+
+def _command_over(connection: HTTPConnection, cell: rk.Workcell, times: int) -> None:
+    """Send the tool upwards, 3 cm above where it is now, so many times."""
+    for _ in range(times):
+        pose = cell.robot.get_state().tcp_pose_in_base.copy()
+        pose[2] = min(pose[2] + 0.03, 0.55)
+        body = rk.PoseCommand(tcp_pose_in_base=pose).model_dump_json()
+        connection.request("POST", "/v1/robot/command", body, {CLIENT_HEADER: "tester"})
+        assert connection.getresponse().read()
+
+
+@pytest.mark.parametrize(("times", "holds"), [(3, True), (1, False)])
+def test_f17_who_commands_over_a_kept_connection_and_closes_it_is_gone(
+    url: str, http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, times: int, holds: bool
+) -> None:
+    held = threading.Event()
+    hold = cell.robot.hold
+    monkeypatch.setattr(cell.robot, "hold", lambda: (hold(), held.set()))
+    address = urlsplit(url)
+    with closing(HTTPConnection(str(address.hostname), address.port)) as connection:
+        _command_over(connection, cell, times)
+        held.clear()
+    assert held.wait(HELD_WITHIN_S + MARGIN_S if holds else 0.3) == holds
+    if holds:
+        wait_until(lambda: _holder(http) is None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -153,6 +154,74 @@ def test_a_bad_message_is_answered_and_the_stream_goes_on(url: str, text: str | 
         assert hint in error["message"]
         socket.send(json.dumps({"type": "ack", "seq": 1}))
         assert json.loads(socket.recv())["type"] == "state"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["rate_hz=nan", "rate_hz=inf", "rate_hz=-1", "rate_hz=0", "rate_hz=1e-300", "rate_hz=fast", "rate_hz=", "window=-1",
+     "window=1e300", "window=nan", "rate_hz=" + "9" * 400],
+)  # fmt: skip
+def test_f5_an_odd_query_is_answered_before_the_stream_closes(url: str, query: str) -> None:
+    with _open(url, query) as socket:
+        error = json.loads(socket.recv())
+        assert (error["type"], error["code"]) == ("error", "invalid_command")
+        assert query.split("=")[0] in error["message"]
+        with pytest.raises(ConnectionClosed):
+            socket.recv()
+
+
+def test_f11_all_streams_together_have_a_rate(url: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            assert json.loads(stack.enter_context(_open(url, "rate_hz=500&window=1")).recv())["type"] == "state"
+        with _open(url, "rate_hz=1") as socket:
+            assert json.loads(socket.recv())["code"] == "busy"
+    _wait_until(lambda: _streams(url))
+
+
+def _streams(url: str) -> bool:
+    with _open(url, "rate_hz=500") as socket:
+        return bool(json.loads(socket.recv())["type"] == "state")
+
+
+ODD_TEXTS = [
+    "", "null", "[]", "0", '"text"', "[" * 30000, '{"a":' * 8000, "NaN", '{"seq":-1}', '{"seq":1e999}',
+    '{"seq":' + "9" * 400 + "}", '{"seq":' + "9" * 6000 + "}", '{"seq":true}', '{"seq":"1"}', '{"seq":1.5}',
+    '{"period_s":' + "9" * 400 + "}", '{"period_s":true}', '{"period_s":"0.1"}', '{"deadline_s":' + "9" * 400 + "}",
+    '{"deadline_s":NaN}', '{"gripper":{"position":' + "9" * 400 + "}}", '{"gripper":{"position":true}}',
+    '{"command":{"kind":"joint","joint_positions_rad":[' + "9" * 400 + "]}}",
+    '{"command":{"kind":"joint","joint_positions_rad":[true,false,0,0,0,0,0]}}',
+    '{"command":{"kind":"joint","joint_positions_rad":["0",0,0,0,0,0,0]}}',
+    '{"command":{"kind":"pose","tcp_pose_in_base":[[0.5],0,0.3,1,0,0,0]}}', "{\"type\":\"command\"",
+    '{"command":{"kind":"joint","joint_positions_rad":[1e308,1e308,0,0,0,0,0]}}', r'{"\ud800":1}', "\x00", "é" * 1000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/v1/steps", "/v1/stream"])
+def test_f5_an_odd_message_is_answered_and_moves_nothing(url: str, cell: rk.Workcell, path: str) -> None:
+    before = cell.get_state()
+    address = url.replace("http", "ws") + path + "?rate_hz=0.1&window=1"
+    with connect(address, proxy=None, compression=None, additional_headers={"X-Robotkit-Client": "raw"}) as socket:
+        if path == "/v1/stream":
+            socket.recv()
+        for text in (*ODD_TEXTS, b"", b"\xff\xfe", b"{"):
+            for message in (text, text.encode()) if isinstance(text, str) else (text,):
+                socket.send(message)
+                error = json.loads(socket.recv(20.0))
+                assert error["type"] == "error", (message[:60], error)
+                assert error["code"] in ("invalid_command", "joint_limit_exceeded"), (message[:60], error)
+    after = cell.get_state()
+    assert after.robot.joint_positions_rad == pytest.approx(before.robot.joint_positions_rad, abs=1e-6)
+
+
+def test_f5_a_text_that_is_no_text_closes_the_websocket_with_a_reason(url: str) -> None:
+    with _open(url, "rate_hz=0.1&window=1") as socket:
+        socket.recv()
+        socket.send(b"\xff\xfe", text=True)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1007
 
 
 def test_a_rate_above_the_servers_is_refused(url: str) -> None:
