@@ -16,5 +16,6 @@ def program_name() -> str:
         user = getpass.getuser()
     except (OSError, KeyError):  # no variable and no entry in the user database, as in a container
         user = f"uid {os.getuid()}"
-    program = PurePath(sys.argv[0] if sys.argv else "").name or "python"
+    path = PurePath(sys.argv[0] if sys.argv else "")
+    program = (path.parent if path.name == "__main__.py" else path).name or "python"
     return quote(f"{user}@{socket.gethostname()} {program}", safe=" @")

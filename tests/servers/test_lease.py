@@ -186,6 +186,22 @@ def test_b9_robotkits_own_clients_have_readable_names(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("started", "shown"), [("/usr/bin/train.py", "train.py"), ("/lib/robotkit/__main__.py", "robotkit"), ("", "python")]
+)
+def test_b9_a_program_is_called_as_it_was_started(started: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [started])
+    assert unquote(program_name()).split(" ")[-1] == shown
+
+
+def test_r10_a_user_without_an_entry_has_a_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    assert unquote(program_name()).startswith("uid ")
+
+
+@pytest.mark.parametrize(
     ("sent", "shown"),
     [
         ("J%C3%BCrgen", "Jürgen"),
