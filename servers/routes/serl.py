@@ -8,18 +8,23 @@ stop nor a fault; a load is compared with the one that the cell file sets.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import TypeAdapter
 from scipy.spatial.transform import Rotation
 
 from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
+from robotkit.workcell import Workcell
 from servers.access import ClientDep
-from servers.context import ContextDep, ServerContext
+from servers.context import ContextDep, ServerContext, gripper_of
+from servers.errors import parse
 from servers.routes import examples
+from servers.routes.actions import act
+from servers.routes.replies import request_body
 from servers.serl import (
     GripperRequest,
     LoadRequest,
@@ -33,6 +38,7 @@ from servers.serl import (
 
 router = APIRouter(tags=["serl"])
 text = HTMLResponse
+_PARAMETERS = TypeAdapter(dict[str, Number])
 
 
 def _json(**fields: Any) -> Response:
@@ -162,38 +168,31 @@ def clearerr(context: ContextDep) -> Response:
     return text("Clear")
 
 
-@router.post("/pose")
-def pose(
-    context: ContextDep,
-    client: ClientDep,
-    request: Annotated[PoseRequest, Body(openapi_examples=examples.SERL_POSE)],
-) -> Response:
+@router.post("/pose", openapi_extra=request_body(PoseRequest, examples.SERL_POSE))
+async def pose(request: Request) -> Response:
     """Set a new tool pose."""
-    with context.commanding(client) as cell:
-        cell.robot.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=request.arr))
+    await act(request, _send_pose, PoseRequest)
     return text("Moved")
 
 
-@router.post("/update_param")
-def update_param(
-    context: ContextDep,
-    client: ClientDep,
-    request: Annotated[dict[str, Number], Body(openapi_examples=examples.SERL_PARAM)],
-) -> Response:
+def _send_pose(cell: Workcell, body: PoseRequest) -> None:
+    cell.robot.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=body.arr))
+
+
+@router.post("/update_param", openapi_extra=request_body(dict[str, Number], examples.SERL_PARAM))
+async def update_param(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Change single parameters of the impedance law, under SERL's names; the others stay."""
-    context.change_compliance(client, lambda present: compliance_from_serl(present, request))
+    changes = parse(_PARAMETERS, await request.body())
+    await context.lanes.commands.run(
+        context.change_compliance, client, lambda present: compliance_from_serl(present, changes)
+    )
     return text("Updated compliance parameters")
 
 
-@router.post("/set_load")
-def set_load(
-    context: ContextDep,
-    client: ClientDep,
-    request: Annotated[LoadRequest, Body(openapi_examples=examples.SERL_LOAD)],
-) -> Response:
+@router.post("/set_load", openapi_extra=request_body(LoadRequest, examples.SERL_LOAD))
+async def set_load(request: Request) -> Response:
     """Check that the arm carries the load that the cell file says."""
-    with context.commanding(client) as cell:
-        check_load(request, cell.robot.config)
+    await act(request, lambda cell, body: check_load(body, cell.robot.config), LoadRequest)
     return text("Set Load")
 
 
@@ -235,14 +234,13 @@ def close_gripper_slow(context: ContextDep, client: ClientDep) -> Response:
     return close_gripper(context, client)
 
 
-@router.post("/move_gripper")
-def move_gripper(
-    context: ContextDep,
-    client: ClientDep,
-    request: Annotated[GripperRequest, Body(openapi_examples=examples.SERL_GRIPPER)],
-) -> Response:
+@router.post("/move_gripper", openapi_extra=request_body(GripperRequest, examples.SERL_GRIPPER))
+async def move_gripper(request: Request) -> Response:
     """Start to move to a position in SERL's unit."""
-    with context.commanding(client) as cell:
-        gripper = context.gripper()
-        gripper.move(gripper_from_serl(request.gripper_pos, gripper.spec, cell.serl_gripper))
+    await act(request, _move_gripper, GripperRequest)
     return text("Moved Gripper")
+
+
+def _move_gripper(cell: Workcell, body: GripperRequest) -> None:
+    gripper = gripper_of(cell)
+    gripper.move(gripper_from_serl(body.gripper_pos, gripper.spec, cell.serl_gripper))

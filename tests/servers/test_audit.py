@@ -58,7 +58,8 @@ def test_b9_a_session_of_two_clients_can_be_read_afterwards(path: Path) -> None:
         http.post("/v1/control/release", headers=anna)
         http.post("/v1/step", json={}, headers=bert)
     told = [(line["event"], line.get("author"), line.get("code")) for line in lines(path)]
-    told = [event for event, _ in itertools.groupby(told)]
+    # Bert's connection may be seen to close before the server ends.
+    told = [event for event, _ in itertools.groupby(told) if event != ("control_released", "bert", None)]
     assert told == [
         ("server_start", None, None),
         ("unauthorized", None, "unauthorized"),
