@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import httptools
@@ -73,7 +73,7 @@ class Connections:
         if len(here) > self._per_address:
             return _close_longest_idle(here, connection)
         if self._count > self._total:
-            return _close_longest_idle(max(self._by_address.values(), key=lambda some: len(some)), connection)
+            return _close_longest_idle(max(self._by_address.values(), key=len), connection)
         return True
 
     def used(self, connection: Connection) -> None:
@@ -224,7 +224,7 @@ def registry_of(protocol: HttpToolsProtocol | WebSocketsSansIOProtocol) -> Conne
     return registry
 
 
-def _close_longest_idle(among: Iterable[Connection], new: Connection) -> bool:
+def _close_longest_idle(among: Mapping[Connection, None], new: Connection) -> bool:
     for one in among:
         if one.is_idle and one is not new and not one.transport.is_closing():
             # Without a farewell, which a peer that does not read could refuse to take.

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.status import HTTP_400_BAD_REQUEST
 
 from robotkit.errors import (
     CommandRejected,
@@ -124,6 +125,9 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         message = f"{request.method} {request.url.path}: {error.detail}; GET /openapi.json lists what there is"
+        if error.status_code == HTTP_400_BAD_REQUEST:
+            # FastAPI's answer to a body that is no JSON; everything else that cannot be understood is a 422.
+            return error_response(InvalidCommand(message))
         return error_response(ProtocolError(message), error.status_code)
 
     @app.exception_handler(Exception)
