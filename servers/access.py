@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -90,6 +91,7 @@ async def client_of(connection: HTTPConnection) -> Client:
 ClientDep = Annotated[Client, Depends(get_client)]
 
 
+@lru_cache(256)
 def _readable(name: str | None) -> str:
     """A name as a log and a page can show it: headers carry it percent-encoded."""
     text = unquote(name or "")
