@@ -11,24 +11,26 @@ from parso.python.tree import Keyword
 
 _CORE = (
     "AddNot", "NumberReplacer", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue",
-    "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop", "ExceptionReplacer",
+    "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop",
     "ReplaceUnaryOperator_USub_UAdd",
     *(f"ReplaceBinaryOperator_{pair}" for pair in ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "Pow_Mul", "Mod_Mul")),
     *(f"ReplaceComparisonOperator_{pair}" for pair in ("Lt_LtE", "LtE_Lt", "Gt_GtE", "GtE_Gt")),
 )  # fmt: skip
-_NOT_DELETED = ("import_name", "import_from", "string", "pass_stmt", "global_stmt", "nonlocal_stmt")
+_NOT_DELETED = (
+    "import_name", "import_from", "string", "pass_stmt", "global_stmt", "nonlocal_stmt",
+    "assert_stmt",  # in the source they speak to the type checker alone
+)  # fmt: skip
 
 
-def _is_in_function(node: Any) -> bool:
-    while node is not None:
-        if node.type in ("funcdef", "lambdef"):
-            return True
+def _function_of(node: Any) -> str | None:
+    """Name of the function around a node."""
+    while node is not None and node.type != "funcdef":
         node = node.parent
-    return False
+    return None if node is None else node.name.value
 
 
 def _is_deletable(line: Any) -> bool:
-    if line.type != "simple_stmt" or not _is_in_function(line):
+    if line.type != "simple_stmt" or _function_of(line) is None:
         return False
     first = line.children[0]
     return first.type not in _NOT_DELETED and getattr(first, "value", None) not in ("pass", "...")
@@ -55,10 +57,10 @@ class DeleteStatement(Operator):
 
 
 class SwapStatements(Operator):
-    """Turns the order of two neighbouring statements of a function around."""
+    """Turns the order of two neighbouring effects around: calls, and assignments to attributes or items."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
-        """One for each pair of neighbours of which the first does not leave the block."""
+        """One for each pair of neighbours; in `__init__` nobody sees the order."""
         for one, other in _neighbours(node):
             yield one.start_pos, other.end_pos
 
@@ -75,10 +77,20 @@ class SwapStatements(Operator):
 
 
 def _neighbours(block: Any) -> list[tuple[Any, Any]]:
-    if block.type != "suite":
+    if block.type != "suite" or _function_of(block) == "__init__":
         return []
     pairs = zip(block.children, block.children[1:], strict=False)
-    return [(one, other) for one, other in pairs if _is_deletable(one) and _is_deletable(other)]
+    return [(one, other) for one, other in pairs if _has_effect(one) and _has_effect(other)]
+
+
+def _has_effect(line: Any) -> bool:
+    """True for what others can see: not for an assignment to a local name, nor for what leaves the block."""
+    if not _is_deletable(line):
+        return False
+    first = line.children[0]
+    if first.type == "expr_stmt":
+        return bool(first.children[0].type != "name")
+    return first.type in ("atom_expr", "power", "await")
 
 
 class DropContext(Operator):

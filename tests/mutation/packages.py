@@ -7,7 +7,7 @@ from pathlib import Path
 TESTS = {
     "robotkit/safety": (
         "tests/robotkit/test_safety*.py", "tests/robotkit/test_body_bounds.py", "tests/robotkit/test_segments.py",
-        "tests/faults",
+        "tests/robotkit/test_cell_steps.py", "tests/faults",
     ),
     "robotkit/devices": ("tests/faults/test_interleavings.py", "tests/robotkit", "tests/contracts", "tests/faults"),
     "robotkit/drivers": ("tests/drivers", "tests/contracts", "tests/robotkit/test_fake.py"),
