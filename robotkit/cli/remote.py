@@ -85,6 +85,8 @@ def state_table(name: str, state: CellState) -> Table:
     robot = state.robot
     table = Table("measurement", "value", "unit", title=name, title_justify="left")
     table.add_row("mode", robot.mode + (f" ({', '.join(robot.faults)})" if robot.faults else ""), "")
+    if robot.stop is not None:
+        table.add_row("stop", f"{robot.stop.cause} (by {robot.stop.author})", "")
     table.add_row("stamp", f"{robot.stamp_s:.3f}", "s")
     table.add_row("tcp position in base", _text(robot.tcp_pose_in_base[:3]), "m")
     table.add_row("tcp orientation in base", _text(robot.tcp_pose_in_base[3:]), "quaternion x y z w")
@@ -95,6 +97,8 @@ def state_table(name: str, state: CellState) -> Table:
         table.add_row("gripper", f"{state.gripper.position:.3f}", "0 closed, 1 open")
     for tracker, pose in state.poses.items():
         table.add_row(tracker, _text(pose.pose_in_base), "m, quaternion x y z w")
+    for device, report in state.errors.items():
+        table.add_row(device, report.message, report.code)
     return table
 
 

@@ -15,6 +15,7 @@ from robotkit.cli import catalogue, doctor, host_checks, main, software_checks
 from robotkit.cli.finding import Finding
 from robotkit.cli.remote import Peer, state_table
 from robotkit.registry import Registry
+from tests.serving import served as on_network
 
 
 def text_of(renderable):
@@ -151,22 +152,25 @@ def test_watch_ends_with_control_c(served, monkeypatch, capsys):
     assert main(["state", "--watch"]) == 130
 
 
-def test_stop_stops(served, capsys):
-    cell, _ = served
-    assert main(["stop"]) == 0
-    assert "stopped" in capsys.readouterr().out
-    with cell, pytest.raises(rk.RobotStopped):
-        cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad)
+def test_stop_stops(capsys):
+    cell = rk.make_workcell("fake", clock="real")
+    with on_network(cell) as url:
+        assert main(["stop", "--url", url]) == 0
+        assert "stopped" in capsys.readouterr().out
+        assert main(["state", "--url", url]) == 0
+        assert "a stop was asked for" in " ".join(capsys.readouterr().out.split())
+        with pytest.raises(rk.RobotStopped):
+            cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad)
 
 
-def test_errors_are_one_sentence_on_stderr(monkeypatch, capsys):
-    def unreachable(self):
-        raise rk.ConnectionFailed("nobody answers at http://nowhere")
-
-    monkeypatch.setattr(Peer, "workcell", unreachable)
-    assert main(["stop", "--url", "http://nowhere"]) == 1
+def test_errors_are_one_sentence_on_stderr(capsys):
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))  # taken, and nobody listens there
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        assert main(["stop", "--url", url]) == 1
     captured = capsys.readouterr()
-    assert captured.err == "robotkit: nobody answers at http://nowhere\n"
+    assert captured.err.startswith(f"robotkit: no robot server at {url} (")
+    assert captured.err.count("\n") == 1
     assert captured.out == ""
 
 
