@@ -257,8 +257,6 @@ def test_f2_hold_makes_the_measured_configuration_the_target(cell):
 def test_hold_ends_a_joint_motion(cell):
     if cell.clock.is_lockstep:
         pytest.skip("in lock-step the motion takes no time in which it could be held")
-    if isinstance(cell, RemoteWorkcell):
-        pytest.skip("one client's requests are carried out one after the other")
     start = cell.robot.get_state().joint_positions_rad[0]
     assert isinstance(moves.interrupted(cell, cell.robot.hold), rk.MotionFailed | rk.RobotStopped)
     moves.wait(cell, 0.3)
