@@ -27,7 +27,9 @@ def simulator() -> Iterator[FrankaSimulator]:
 
 @pytest.fixture
 def arm(simulator: FrankaSimulator) -> Iterator[FrankaRobot]:
-    options = robot_options(simulator.host, reset_joint_positions_rad=_PRESSING_RAD, collision_force_n=200.0)
+    options = robot_options(
+        simulator.host, reset_joint_positions_rad=_PRESSING_RAD, collision_force_n=200.0, collision_torque_nm=120.0
+    )
     with rk.make_robot("franka", **options) as robot:
         yield robot
 

@@ -56,14 +56,22 @@ def nullspace_gains(params: ComplianceParams) -> franky.NullspaceGains:
 
 
 def motion(
-    params: ComplianceParams, posture_rad: np.ndarray, config: FrankaRobotConfig
+    params: ComplianceParams, posture_rad: np.ndarray, config: FrankaRobotConfig, *, is_drawn: bool = True
 ) -> franky.CartesianImpedanceTrackingMotion:
-    """A new tracking motion; its clips cannot change, its gains can."""
+    """A new tracking motion; its clips cannot change, its gains can.
+
+    Args:
+        params: the impedance law.
+        posture_rad: where the spare joint is drawn to, shape (7,).
+        config: joint limits, filter and torque rate.
+        is_drawn: False leaves the spare joint alone, only damped, until the null space's gains are set.
+    """
     translation, rotation = clips(params)
+    posture_stiffness, posture_damping = nullspace(params)
     result = franky.CartesianImpedanceTrackingMotion(
         translational_error_clip=translation,
         rotational_error_clip=rotation,
-        posture_task=franky.PostureTask(posture_rad, *nullspace(params)),
+        posture_task=franky.PostureTask(posture_rad, posture_stiffness * is_drawn, posture_damping),
         max_delta_tau=config.torque_rate_limit_nm,
         gains_time_constant=_GAINS_TIME_CONSTANT_S,
     )

@@ -10,14 +10,15 @@ from typing import Any
 import franky
 import numpy as np
 
+from robotkit.drivers.franka import setup
 from robotkit.drivers.franka.config import FrankaRobotConfig
 from robotkit.drivers.franka.faults import device_fault, error_names, fault_names, translated
 from robotkit.errors import ConnectionFailed, DeviceFault, NotConnected, RobotkitError
-from robotkit.spatial import matrix_from_quaternion
 
 _NAP_S = 0.002
 _TOOL = franky.Frame.EndEffector
 _RECOVERY_S = 1.0
+_CONFIGURATION_S = 1.0
 _REALTIME = {"enforce": franky.RealtimeConfig.Enforce, "ignore": franky.RealtimeConfig.Ignore}
 
 
@@ -109,13 +110,33 @@ class FrankaLink:
         arm = self._arm
         return float(arm.state.time.to_sec()) if arm is not None and arm.is_in_control else None
 
+    def configure(self) -> None:
+        """Tell the controller about thresholds, load and tool, and wait until its packets show them.
+
+        It takes them only while it is without fault and nothing moves. Poses mean what `config` says only after this.
+
+        Raises:
+            DeviceFault: the control box refuses, or goes on to report something else.
+        """
+        if self._is_configured and setup.is_shown(self.read(), self._config):
+            return
+        with self._lock, translated(f"configuring {self._name}"):
+            setup.apply(self._opened(), self._config)
+        end_s = time.monotonic() + _CONFIGURATION_S
+        while not setup.is_shown(self.read(), self._config):
+            if time.monotonic() > end_s:
+                raise DeviceFault(
+                    f"{self._name} still reports another tool or load {_CONFIGURATION_S:g} s after it was told; "
+                    "restart the control box"
+                )
+        self._is_configured = True
+
     def start(self, motion: object) -> None:
         """Start a motion, or let it take over from one of its kind.
 
         Raises:
             DeviceFault: the arm refuses.
         """
-        self._configure()
         with self._lock, translated(f"starting a motion of {self._name}"):
             self._opened().move(motion, asynchronous=True)
 
@@ -178,24 +199,3 @@ class FrankaLink:
         if self._arm is None:
             raise NotConnected(f"{self._name} is not connected; call connect()")
         return self._arm
-
-    def _configure(self) -> None:
-        """Tell the controller about thresholds, load and tool; it takes them only while it is without fault."""
-        if self._is_configured:
-            return
-        config = self._config
-        with self._lock, translated(f"configuring {self._name}"):
-            self._arm.set_collision_behavior(config.collision_torque_nm, config.collision_force_n)
-            if config.load is not None:
-                inertia = config.load.inertia_kg_m2.flatten(order="F").tolist()
-                self._arm.set_load(config.load.mass_kg, config.load.centre_of_mass_in_flange_m.tolist(), inertia)
-            if config.tcp_in_nominal_end_effector is not None:
-                self._arm.set_ee(_column_major(config.tcp_in_nominal_end_effector))
-        self._is_configured = True
-
-
-def _column_major(pose: np.ndarray) -> list[float]:
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = matrix_from_quaternion(pose[3:]), pose[:3]
-    flat: list[float] = matrix.flatten(order="F").tolist()
-    return flat

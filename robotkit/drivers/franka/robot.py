@@ -199,6 +199,7 @@ class FrankaRobot(BaseRobotServer):
             raise
 
     def _track(self, link: FrankaLink) -> ImpedanceTracking:
+        link.configure()
         return ImpedanceTracking(link, self._options, self._compliance)
 
     def _brake(self, link: FrankaLink) -> None:

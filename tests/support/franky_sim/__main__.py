@@ -35,6 +35,8 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         server.gripper_server.plug(faults["hand_is_plugged"])
     if "is_paused" in faults:
         loop.is_paused = faults["is_paused"]
+    if faults.get("forgets_peaks"):
+        server.watch.joint_speed_share_peak = 0.0
     for _ in range(faults.get("cycles", 0)):
         loop.run_once()
     return {
@@ -42,6 +44,7 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         "success_rate": server.success_rate,
         "time_s": server.robot.data.time,
         "joint_positions_rad": server.robot.inner_state.q,
+        "joint_speed_share_peak": server.watch.joint_speed_share_peak,
     }
 
 

@@ -12,12 +12,22 @@ TABLE_TOP_M = 0.25
 STABLE_DAMPING = (450.0, 450.0, 350.0, 350.0, 40.0, 40.0, 40.0)
 """Of the joints' position control. franky-sim's own 200 is too much for the light wrist at 1 kHz: it never rests."""
 
+_FLANGE_IN_LINK7_M = np.array((0.0, 0.0, 0.107))
+
 
 class ContactRobot(FrankaMujocoRobot):
-    """Adds the wrench that contacts cause, and an object between the fingers."""
+    """Adds the wrench that contacts cause, the weight of the load, and an object between the fingers."""
 
     object_width_m = 0.0
     _root = -1
+    _flange = -1
+
+    def tool_in_base(self, joint_positions_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Position (3,) of the tool centre point and its Jacobian (6, 7), both in the base frame."""
+        position_m = self.kinematics(joint_positions_rad).translation.copy()
+        jacobian = np.zeros((6, self._model.nv))
+        mujoco.mj_jac(self._model, self._data, jacobian[:3], jacobian[3:], position_m, self._flange)
+        return position_m, jacobian[:, self._dof_addrs]
 
     def set_hand_goal(self, width: float, max_velocity: float, max_force: float) -> None:
         """Close no further than the object."""
@@ -36,10 +46,20 @@ class ContactRobot(FrankaMujocoRobot):
             wrench += np.concatenate((force, np.cross(contact.pos - tcp_position_m, force)))
         return wrench
 
+    def _pre_step(self) -> None:
+        """The load that the arm was told about hangs on it, as a tool that was mounted before."""
+        super()._pre_step()
+        if self._data is not None:
+            weight_n = self.m_load * self._model.opt.gravity
+            lever_m = self._data.xmat[self._flange].reshape(3, 3) @ (self.F_x_Cload + _FLANGE_IN_LINK7_M)
+            lever_m -= self._data.xipos[self._flange] - self._data.xpos[self._flange]
+            self._data.xfrc_applied[self._flange] = np.concatenate((weight_n, np.cross(lever_m, weight_n)))
+
     def _attach_to_scene(self, model: mujoco.MjModel, data: mujoco.MjData, prefix: str) -> None:
         super()._attach_to_scene(model, data, prefix)
         joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, f"{prefix}fr3_joint1")
         self._root = model.body_rootid[model.jnt_bodyid[joint]]
+        self._flange = model.jnt_bodyid[mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, f"{prefix}fr3_joint7")]
 
     def _is_own(self, geom: int) -> bool:
         return bool(self._model.body_rootid[self._model.geom_bodyid[geom]] == self._root)

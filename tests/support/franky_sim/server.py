@@ -8,21 +8,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import franky_sim.franka_robot_protocol as protocol
-import franky_sim.franka_robot_server as robot_server
 import franky_sim.franka_server as transport
 import franky_sim.mujoco_simulator as mujoco_simulator
 import franky_sim.simulation_server as simulation_server
 import numpy as np
-from franky_sim.franka_gripper_protocol import GripperCommandStatus
-from franky_sim.franka_gripper_server import FrankaGripperServer
 from franky_sim.franka_robot_server import FrankaRobotServer
 from franky_sim.franka_robot_state import FrankaRobotState
 
+from tests.support.franky_sim import commands, hand
+from tests.support.franky_sim.limits import Watch
 from tests.support.franky_sim.robot import ContactRobot
 
 ERROR_INDEX = {
     "joint_position_limits_violation": 0,
     "joint_velocity_violation": 3,
+    "cartesian_velocity_violation": 4,
     "joint_reflex": 6,
     "cartesian_reflex": 7,
     "communication_constraints_violation": 25,
@@ -50,6 +50,7 @@ class ReflexServer(FrankaRobotServer):
         self.latched: str | None = None
         self.needs_manual_recovery = False
         self.is_answered = False
+        self.watch = Watch()
         self._served: list[bool] = []
         self._lost = 0
         self._torques: np.ndarray | None = None
@@ -72,6 +73,11 @@ class ReflexServer(FrankaRobotServer):
         super().start_motion(*arguments)
 
     @property
+    def takes_settings(self) -> bool:
+        """True while the control box takes a tool or a load: the arm stands, and nothing is latched."""
+        return self.latched is None and not self.current_motion_id
+
+    @property
     def has_spoken(self) -> bool:
         """True once the client has sent the motion's first command."""
         return bool(self._served)
@@ -86,7 +92,7 @@ class ReflexServer(FrankaRobotServer):
         """franky-sim's state with errors, success rate and external wrench."""
         state = super().robot_state
         pose = np.reshape(state.O_T_EE, (4, 4), order="F")
-        wrench = self.wrench_on_environment - self.robot.wrench_on_tool_in_base(pose[:3, 3])
+        wrench = -self._wrench_on_tool(pose[:3, 3])
         flags = [False] * 41
         if self.latched is not None:
             flags[ERROR_INDEX[self.latched]] = True
@@ -99,6 +105,17 @@ class ReflexServer(FrankaRobotServer):
             reflex_reason=tuple(flags),
             robot_mode=state.robot_mode if self.latched is None else protocol.RobotMode.kReflex,
         )
+
+    def _wrench_on_tool(self, tcp_position_m: np.ndarray) -> np.ndarray:
+        return self.robot.wrench_on_tool_in_base(tcp_position_m) - self.wrench_on_environment
+
+    def _watch(self) -> None:
+        """Latch what the arm does outside its limits while a motion runs."""
+        state = self.robot.inner_state
+        position_m, jacobian = self.robot.tool_in_base(np.array(state.q))
+        error = self.watch.violation(state, jacobian, self._wrench_on_tool(position_m))
+        if error is not None and self.current_motion_id:
+            self.abort(error)
 
     def _pre_process_commands(self) -> None:
         super()._pre_process_commands()
@@ -135,63 +152,12 @@ class ReflexServer(FrankaRobotServer):
             self._lost = 0 if self.is_answered else self._lost + 1
             if self.is_enforcing and self._lost >= _LOST_CYCLES_MAX:
                 self.abort("communication_constraints_violation")
+        self._watch()
         super()._post_process_commands()
 
     def _reset_state(self) -> None:
         super()._reset_state()
         self._served, self._lost = [], 0
-
-
-class _Recovery(protocol.AutomaticErrorRecoveryCommand):
-    def handle(self, server: ReflexServer) -> None:
-        status = protocol.AutomaticErrorRecoveryStatus
-        if server.needs_manual_recovery:
-            self.reply(status.kManualErrorRecoveryRequiredRejected)
-            return
-        server.latched = None
-        self.reply(status.kSuccess)
-
-
-class _Move(protocol.MoveCommand):
-    def handle(self, server: ReflexServer) -> None:
-        if server.latched is None:
-            super().handle(server)
-        else:
-            self.reply(protocol.MoveStatus.kCommandNotPossibleRejected)
-
-
-class AbortingGripperServer(FrankaGripperServer):
-    """A hand that tells a motion that `stop` ended it (franky-sim leaves its client waiting), and can be unplugged."""
-
-    is_plugged = True
-
-    def plug(self, is_plugged: bool) -> None:
-        """Unplug the hand, in the middle of whatever it does, or plug it in again."""
-        self.is_plugged = is_plugged
-        if is_plugged:
-            self.init()
-            return
-        self._pending_command_id = None
-        self.reset_state()
-        self.cleanup()
-
-    def process_commands(self) -> None:
-        """Listen, while there is power."""
-        if self.is_plugged:
-            super().process_commands()
-
-    def stop(self, command_id: int, tcp_socket: socket.socket) -> None:
-        """Abort what runs, then stop."""
-        if self._pending_command_id is not None:
-            transport.BaseCommand.send_response(
-                self._pending_tcp_socket,
-                self._pending_command_type,
-                self._pending_command_id,
-                GripperCommandStatus.kAborted,
-                command_type_struct="H",
-                status_type_struct="H",
-            )
-        super().stop(command_id, tcp_socket)
 
 
 class _LoopbackSocket(socket.socket):
@@ -204,8 +170,7 @@ class _LoopbackSocket(socket.socket):
 def install() -> None:
     """Put these classes in the places where franky-sim looks for its own, in this process."""
     transport.socket = SimpleNamespace(**{**vars(socket), "socket": _LoopbackSocket})
-    robot_server.AutomaticErrorRecoveryCommand = _Recovery
-    robot_server.MoveCommand = _Move
-    robot_server.FrankaGripperServer = AbortingGripperServer
+    commands.install()
+    hand.install()
     simulation_server.FrankaRobotServer = ReflexServer
     mujoco_simulator.FrankaMujocoRobot = ContactRobot

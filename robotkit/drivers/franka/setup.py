@@ -1,0 +1,51 @@
+"""What the control box is told before control starts: thresholds, load and tool, and how its packets show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import franky
+import numpy as np
+
+from robotkit.drivers.franka.config import FrankaLoad, FrankaRobotConfig
+from robotkit.spatial import matrix_from_quaternion
+
+_NO_LOAD = FrankaLoad(mass_kg=0.0)
+_SINGLE_PRECISION = 1e-5
+"""Packets carry single precision."""
+
+
+def apply(arm: Any, config: FrankaRobotConfig) -> None:
+    """Tell the control box of `arm` (a `franky.Robot`); what the configuration leaves out is put back to nothing.
+
+    A tool or load that an earlier client left behind would otherwise move every pose, or every torque.
+    """
+    load = config.load or _NO_LOAD
+    arm.set_collision_behavior(config.collision_torque_nm, config.collision_force_n)
+    arm.set_load(load.mass_kg, load.centre_of_mass_in_flange_m.tolist(), _column_major(load.inertia_kg_m2))
+    arm.set_ee(_column_major(_tool(config)))
+
+
+def is_shown(state: franky.RobotState, config: FrankaRobotConfig) -> bool:
+    """True when a packet shows the tool and the load of `config`."""
+    load = config.load or _NO_LOAD
+    pairs = (
+        (state.NE_T_EE.matrix, _tool(config)),
+        (state.m_load, load.mass_kg),
+        (state.F_x_Cload, load.centre_of_mass_in_flange_m),
+        (state.I_load, load.inertia_kg_m2),
+    )
+    return all(np.allclose(shown, told, rtol=_SINGLE_PRECISION, atol=_SINGLE_PRECISION) for shown, told in pairs)
+
+
+def _tool(config: FrankaRobotConfig) -> np.ndarray:
+    """Tool centre point in the nominal end effector, as a matrix (4, 4)."""
+    matrix, pose = np.eye(4), config.tcp_in_nominal_end_effector
+    if pose is not None:
+        matrix[:3, :3], matrix[:3, 3] = matrix_from_quaternion(pose[3:]), pose[:3]
+    return matrix
+
+
+def _column_major(matrix: np.ndarray) -> list[float]:
+    flat: list[float] = matrix.flatten(order="F").tolist()
+    return flat
