@@ -107,16 +107,32 @@ def test_the_first_target_is_the_measured_pose(arm, simulator):
     np.testing.assert_allclose(arm.get_state().tcp_pose_in_base[:3], start[:3], atol=1e-3)
 
 
-def test_a_joint_motion_that_does_not_arrive_fails_and_leaves_the_arm_holding(arm):
-    """The table is in the way."""
+def test_a_joint_motion_that_does_not_arrive_fails_and_leaves_the_arm_holding(arm, simulator):
+    """The table is in the way, of an arm that does not feel it."""
     arm.reset()
     goal = arm.get_state().joint_positions_rad.copy()
     goal[1] += 0.7
+    simulator.inject(feels_contact=False)
     with pytest.raises(rk.MotionFailed, match="from its goal at joint"):
         arm.move_to_joint_positions(goal)
     assert arm.get_state().mode in ("holding", "tracking")
     arm.reset()
+    simulator.inject(feels_contact=True)
     np.testing.assert_allclose(arm.get_state().joint_positions_rad, _PRESSING_RAD, atol=0.02)
+
+
+def test_a_joint_motion_into_the_table_ends_in_a_reflex_that_one_call_clears(arm, simulator):
+    arm.reset()
+    goal = arm.get_state().joint_positions_rad.copy()
+    goal[1] += 0.7
+    with pytest.raises(rk.DeviceFault, match="reflex"):
+        arm.move_to_joint_positions(goal)
+    assert arm.get_state().mode == "fault"
+    simulator.inject(feels_contact=False)  # it still presses, which no software can undo without moving
+    arm.recover()
+    assert arm.get_state().mode != "fault"
+    arm.reset()
+    simulator.inject(feels_contact=True)
 
 
 def test_asymmetric_clips_are_told(arm, caplog):

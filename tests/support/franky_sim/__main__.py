@@ -35,6 +35,8 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         server.gripper_server.plug(faults["hand_is_plugged"])
     if "is_paused" in faults:
         loop.is_paused = faults["is_paused"]
+    if "feels_contact" in faults:
+        server.watch.feels_contact = faults["feels_contact"]
     if faults.get("forgets_peaks"):
         server.watch.joint_speed_share_peak = 0.0
     for _ in range(faults.get("cycles", 0)):

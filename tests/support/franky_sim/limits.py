@@ -21,6 +21,8 @@ class Watch:
     def __init__(self) -> None:
         self.torque_max_nm = np.full(7, np.inf)
         self.wrench_max = np.full(6, np.inf)
+        self.feels_contact = True
+        """False: no contact is a collision."""
         self.joint_speed_share_peak = 0.0
         """Largest share of its limit that any joint's speed has reached."""
         self._wrench = np.zeros(6)
@@ -43,6 +45,8 @@ class Watch:
             return "joint_position_limits_violation"
         if np.linalg.norm((jacobian @ dq)[:3]) > TOOL_SPEED_MAX_M_S:
             return "cartesian_velocity_violation"
+        if not self.feels_contact:
+            return None
         if (np.abs(jacobian.T @ self._wrench) > self.torque_max_nm).any():
             return "joint_reflex"
         return "cartesian_reflex" if (np.abs(self._wrench) > self.wrench_max).any() else None
