@@ -131,6 +131,8 @@ class _MovedLink:
     def read(self) -> SimpleNamespace:
         return self._states.pop(0) if len(self._states) > 1 else self._states[0]
 
+    is_in_control = False
+
     def control_time_s(self) -> None:
         return None
 
@@ -149,3 +151,32 @@ def test_a1_control_does_not_start_with_a_target_away_from_the_arm(off_m, off_de
         with pytest.raises(rk.DeviceFault, match="control did not start"):
             ImpedanceTracking(link, FrankaRobotConfig(host="nowhere"), rk.ComplianceParams())
     assert len(link.started) == starts
+
+
+class _RecordingLink:
+    """A link that keeps what each motion was first told to track, and how stiffly."""
+
+    is_in_control = False
+
+    def __init__(self) -> None:
+        identity = np.array((0.0, 0.0, 0.0, 1.0))
+        self._state = SimpleNamespace(q=np.zeros(7), O_T_EE=franky.Affine(np.zeros(3), identity))
+        self.first_targets_m: list[np.ndarray] = []
+
+    def read(self) -> SimpleNamespace:
+        return self._state
+
+    def control_time_s(self) -> float:
+        return 0.0
+
+    def start(self, motion: franky.CartesianImpedanceTrackingMotion) -> None:
+        self.first_targets_m.append(motion.get_reference().target.translation)
+
+
+def test_m10_a_motion_under_new_clips_first_tracks_what_the_old_one_tracked():
+    link = _RecordingLink()
+    tracking = ImpedanceTracking(link, FrankaRobotConfig(host="a", target_time_constant_s=0.0), rk.ComplianceParams())
+    tracking.approach(make_pose(np.array((0.1, 0.2, 0.3)), np.array((0.0, 0.0, 0.0, 1.0))))
+    tracking.set_compliance(rk.ComplianceParams(translational_clip_max_m=[0.002] * 3))
+    tracking.end()
+    np.testing.assert_allclose(link.first_targets_m, [(0.0, 0.0, 0.0), (0.1, 0.2, 0.3)])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,8 +14,11 @@ import pytest
 import robotkit as rk
 from robotkit.drivers.franka import FrankaRobot, impedance
 from robotkit.drivers.franka.config import FrankaRobotConfig
+from robotkit.drivers.franka.leash import SpeedLeash
+from robotkit.drivers.franka.ramp import GainRamp, first_gains, stiffness_vector
 from robotkit.drivers.franka.target import SmoothTarget
 from robotkit.registry import grippers, robots
+from robotkit.spatial import integrate_delta
 from tests.support.waiting import wait_until
 
 
@@ -47,47 +53,171 @@ def test_the_null_space_follows_serls_factors():
     np.testing.assert_allclose(damping, [4 * np.sqrt(0.2 * 100)] + [2 * np.sqrt(0.2)] * 6)
 
 
+class Published:
+    """Takes what a target publishes; it is tracked whole unless `is_leashed`."""
+
+    def __init__(self) -> None:
+        self.poses: list[np.ndarray] = []
+        self.is_leashed = False
+
+    def __call__(self, pose: np.ndarray) -> bool:
+        self.poses.append(pose)
+        return not self.is_leashed
+
+
+def pose_at(x_m: float) -> np.ndarray:
+    return np.array([x_m, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+
+
+@contextmanager
+def smooth_target(time_constant_s: float, published: Published, now_s: Callable[[], float]) -> Iterator[SmoothTarget]:
+    target = SmoothTarget(time_constant_s, published, now_s)
+    target.jump(pose_at(0.0))
+    target.start()
+    yield target
+    target.close()
+
+
 def test_the_filter_takes_serls_time():
     """0.005 of the way in each millisecond: after 200 of them 1 - 0.995^200 is done."""
-    time_s = iter(np.arange(1000) * 0.01)
-    seen: list[np.ndarray] = []
+    seen: list[tuple[float, float]] = []
     now_s = 0.0
 
     def tick() -> float:
         nonlocal now_s
-        now_s = next(time_s)
+        now_s += 0.01
         return now_s
 
-    target = SmoothTarget(0.2, lambda pose: seen.append(np.append(pose, now_s)), tick)
-    start = np.array([0.0, 0, 0, 0, 0, 0, 1])
-    target.jump(start)
-    target.approach(np.array([1.0, 0, 0, 0, 0, 0, 1]))
-    wait_until(lambda: now_s > 0.3)
-    target.close()
-    for pose in seen[1:20]:
-        assert pose[0] == pytest.approx(1 - 0.995 ** (pose[7] * 1000), abs=2e-3)
+    class Timed(Published):
+        def __call__(self, pose: np.ndarray) -> bool:
+            seen.append((pose[0], now_s))
+            return True
+
+    with smooth_target(0.2, Timed(), tick) as target:
+        target.approach(pose_at(1.0))
+        begin_s = now_s
+        wait_until(lambda: seen[-1][0] > 0.9)
+    under_way = [(x_m, time_s) for x_m, time_s in seen if x_m > 0.0]
+    first_m, first_s = under_way[0]
+    assert first_s - begin_s < 0.1
+    for x_m, time_s in under_way[:30]:
+        assert (1 - x_m) / (1 - first_m) == pytest.approx(0.995 ** ((time_s - first_s) * 1000), abs=2e-3)
 
 
-def test_the_filter_arrives_exactly_and_then_sleeps():
-    published: list[np.ndarray] = []
-    time_s = iter(np.arange(100000) * 0.1)
-    target = SmoothTarget(0.2, published.append, lambda: next(time_s))
-    target.jump(np.array([0.0, 0, 0, 0, 0, 0, 1]))
+def test_the_filter_arrives_exactly_and_stays():
+    published, time_s = Published(), iter(np.arange(100000) * 0.1)
     goal = np.array([0.1, 0.2, 0.3, 1.0, 0, 0, 0])
-    target.approach(goal)
-    wait_until(lambda: np.array_equal(published[-1], goal))
-    count = len(published)
-    target.close()
-    assert len(published) == count
+    with smooth_target(0.2, published, lambda: next(time_s)) as target:
+        target.approach(goal)
+        wait_until(lambda: np.array_equal(published.poses[-1], goal))
+        count = len(published.poses)
+        wait_until(lambda: len(published.poses) > count + 3)
+    assert all(np.array_equal(pose, goal) for pose in published.poses[count:])
 
 
 def test_a_time_constant_of_zero_follows_at_once():
-    published: list[np.ndarray] = []
-    target = SmoothTarget(0.0, published.append, lambda: 0.0)
-    goal = np.array([0.1, 0.2, 0.3, 1.0, 0, 0, 0])
-    target.approach(goal)
+    published = Published()
+    target = SmoothTarget(0.0, published, lambda: 0.0)
+    target.approach(pose_at(0.3))
     target.close()
-    np.testing.assert_array_equal(published, [goal])
+    np.testing.assert_array_equal(published.poses, [pose_at(0.3)])
+
+
+@pytest.mark.parametrize("time_constant_s", [0.0, 0.2])
+def test_r4_a_target_on_the_leash_is_published_until_it_is_tracked_whole(time_constant_s):
+    """Soon, because the arm follows the leash: the pace is that of the filter, not that of the watch at rest."""
+    published = Published()
+    with smooth_target(time_constant_s, published, time.monotonic) as target:
+        published.is_leashed = True
+        target.approach(pose_at(0.3))
+        wait_until(lambda: len(published.poses) > 20)
+        assert target._wake.is_set()
+        published.is_leashed = False
+        wait_until(lambda: not target._wake.is_set())
+    np.testing.assert_array_equal(published.poses[-1], pose_at(0.3))
+
+
+def leashed(
+    error: np.ndarray, params: rk.ComplianceParams, joint_speeds_rad_s: np.ndarray, speed_max_rad_s: float = 2.0
+) -> np.ndarray:
+    """The tracked pose of an arm at the origin whose joints are Cartesian axes, and one more."""
+    leash = SpeedLeash(np.full(7, speed_max_rad_s), params)
+    target = integrate_delta(pose_at(0.0), error[:3], error[3:])
+    return leash.shorten(target, pose_at(0.0), np.eye(6, 7), joint_speeds_rad_s)
+
+
+def test_r4_serls_clips_are_shorter_than_the_leash():
+    error = np.array((0.3, -0.2, 0.1, 0.0, 0.4, 0.0))
+    tracked = leashed(error, rk.ComplianceParams(), np.zeros(7), speed_max_rad_s=2.62)
+    np.testing.assert_allclose(tracked[:3], error[:3])
+
+
+def test_r4_the_law_asks_no_joint_for_more_than_half_its_speed():
+    """2000 N/m and 89 Ns/m turn an error e into a speed of 22.5 e; half of 2 rad/s ends at 45 mm."""
+    wide = rk.ComplianceParams(translational_clip_min_m=[-0.5] * 3, translational_clip_max_m=[0.5] * 3)
+    tracked = leashed(np.array((0.4, 0.0, 0.0, 0.0, 0.0, 0.0)), wide, np.zeros(7))
+    assert tracked[0] == pytest.approx(89 / 2000 * 1.0, rel=0.02)
+    np.testing.assert_array_equal(tracked[1:], pose_at(0.0)[1:])
+
+
+@pytest.mark.parametrize(("speed_rad_s", "share"), [(0.5, 1.0), (1.25, 0.5), (1.5, 0.0), (-1.9, 0.0)])
+def test_r4_a_joint_near_its_highest_speed_is_drawn_no_further(speed_rad_s, share):
+    near = np.array((0.004, 0.0, 0.0, 0.0, 0.0, 0.0))
+    tracked = leashed(near, rk.ComplianceParams(), np.array((0.0, 0.0, speed_rad_s, 0.0, 0.0, 0.0, 0.0)))
+    assert tracked[0] == pytest.approx(share * near[0])
+
+
+def law(stiffness_n_m: float, clip_m: float) -> rk.ComplianceParams:
+    return rk.ComplianceParams(
+        translational_stiffness_n_m=stiffness_n_m,
+        translational_clip_min_m=[-clip_m] * 3,
+        translational_clip_max_m=[clip_m] * 3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected_n_m"),
+    [
+        ((2000.0, 0.01), (2000.0, 0.0101), 2000.0),  # what is in force stays
+        ((2000.0, 0.01), (3000.0, 0.011), 2000.0),  # and goes on from there
+        ((3000.0, 0.003), (1000.0, 0.01), 1000.0),  # 30 N would be above both bounds
+        ((1000.0, 0.01), (3000.0, 0.003), 3000.0),  # 3 N would be below both
+        ((2000.0, 0.01), (2000.0, 0.0), 2000.0),
+    ],
+)
+def test_b11_a_new_motion_begins_between_the_old_and_the_new_bound_on_the_force(old, new, expected_n_m):
+    in_force = stiffness_vector(law(*old), is_drawn=True)
+    first = first_gains(in_force, law(*old), law(*new), is_drawn=True)
+    assert first[0] == pytest.approx(expected_n_m)
+    np.testing.assert_array_equal(first[1:], in_force[1:])
+
+
+def test_b11_the_gains_in_force_follow_frankys_filter():
+    ramp = GainRamp(np.array([500.0]))
+    ramp.turn_to(np.array([2000.0]), 10.0)
+    assert ramp.in_force(10.0) == 500.0
+    assert ramp.in_force(10.2) == pytest.approx(500.0 + 1500.0 * (1 - np.exp(-1)))
+    ramp.turn_to(np.array([1000.0]), 10.2)
+    assert ramp.in_force(10.2) == pytest.approx(500.0 + 1500.0 * (1 - np.exp(-1)))
+    assert ramp.in_force(20.0) == pytest.approx(1000.0)
+
+
+def test_p1_a_clip_that_lies_on_one_side_of_zero_leaves_no_error():
+    """SERL's law would push there without an error; franky cannot, and a clip of the other sign is none of its own."""
+    crooked = rk.ComplianceParams.trusted(**{**vars(law(2000.0, 0.01)), "translational_clip_max_m": np.full(3, -0.01)})
+    np.testing.assert_array_equal(impedance.clips(crooked)[0], np.zeros(3))
+
+
+@pytest.mark.parametrize("name", ["collision_torque_nm", "collision_force_n"])
+@pytest.mark.parametrize("wrong", [-1.0, 0.0, 1000.0])
+def test_collision_thresholds_have_a_sense(name, wrong):
+    fine = FrankaRobotConfig(host="nowhere")
+    np.testing.assert_array_equal(fine.collision_torque_nm, [20.0] * 7)
+    np.testing.assert_array_equal(fine.collision_force_n, [30.0] * 6)
+    values = getattr(fine, name).copy()
+    values[-1] = wrong
+    with pytest.raises(rk.InvalidConfiguration, match="collision thresholds"):
+        robots.validate("franka", {"host": "a", name: values.tolist()})
 
 
 @pytest.mark.parametrize("model", ["fr3", "panda"])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from robotkit.schema import Array, ComplianceParams, JointVector, PluginConfig, Pose, RobotSpec, Vec3
+from robotkit.schema import Array, ComplianceParams, JointVector, PluginConfig, Pose, RobotSpec, Vec3, Vec6
 from robotkit.schema.arrays import read_only
 
 _JOINTS = 7
+_COLLISION_MAX = 200.0
 _READY_RAD = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
 
 _RANGES = {
@@ -38,6 +39,19 @@ class FrankaLoad(PluginConfig):
     inertia_kg_m2: Annotated[np.ndarray, Array(3, 3)] = Field(default_factory=lambda: np.zeros((3, 3)))
 
 
+class JointLimitRepulsion(PluginConfig):
+    """A spring and a damper that push a joint back from the end of its range."""
+
+    distance_rad: float = Field(0.1, gt=0.0, le=0.5)
+    """They begin this far before the end."""
+    stiffness_nm_rad: float = Field(100.0, ge=0.0, le=200.0)
+    """Torque for each radian past the beginning."""
+    damping_nms_rad: float = Field(2.0, ge=0.0, le=20.0)
+    """Torque for each radian in a second towards the end."""
+    torque_max_nm: float = Field(10.0, ge=0.0, le=20.0)
+    """Bound on their torque; 0 switches them off. SERL's law turns a joint with 7.5 Nm at most, 75 Nm/rad times 0.1."""
+
+
 class FrankaRobotConfig(PluginConfig):
     """Options of a Franka arm."""
 
@@ -47,10 +61,16 @@ class FrankaRobotConfig(PluginConfig):
     """Sets the joint ranges. A Panda needs franky's wheel for its own system version too (docs/control_pc.md)."""
     realtime: Literal["enforce", "ignore"] = "enforce"
     """"enforce" asks for a PREEMPT_RT kernel; "ignore" runs on any kernel, and may lose control cycles."""
-    collision_torque_nm: float = Field(60.0, gt=0.0, le=120.0)
-    """An external joint torque above this is a collision: the arm stops with a reflex."""
-    collision_force_n: float = Field(60.0, gt=0.0, le=200.0)
-    """The same for the force at the tool; keep it well above stiffness times clip (20 N by default)."""
+    collision_torque_nm: JointArray = Field(default_factory=lambda: read_only((20.0,) * _JOINTS))
+    """An external torque of a joint above its own threshold is a collision: the arm stops with a reflex.
+
+    franky's own values; joints 5 to 7 produce 12 Nm at most.
+    """
+    collision_force_n: Vec6 = Field(default_factory=lambda: read_only((30.0,) * 6))
+    """The same at the tool: forces along x, y, z in N, then torques about x, y, z in Nm.
+
+    Keep the forces well above stiffness times clip (20 N by default).
+    """
     load: FrankaLoad | None = None
     tcp_in_nominal_end_effector: Pose | None = None
     """Tool centre point in the end-effector frame that is set in Desk; None takes that frame itself."""
@@ -62,11 +82,21 @@ class FrankaRobotConfig(PluginConfig):
     compliance: ComplianceParams = Field(default_factory=ComplianceParams)
     """The impedance law at the start."""
     nullspace_posture_rad: JointArray | None = None
-    """Where the spare joint is drawn to; None takes the configuration in which control starts, as SERL does."""
+    """Where the spare joint is drawn to, from the first command on; None takes the configuration in which control
+    starts, as SERL does."""
+    joint_limit_repulsion: JointLimitRepulsion = Field(default_factory=JointLimitRepulsion)
+    """What keeps each joint from the end of its range under impedance control."""
     torque_rate_limit_nm: float = Field(1.0, gt=0.0, le=1.0)
     """Largest change of a joint torque in one control cycle of 1 ms."""
     target_time_constant_s: float = Field(0.2, ge=0.0, le=2.0)
     """First-order filter on the target, as in SERL's controller (0.005 in 1 ms); 0 follows targets at once."""
+
+    @field_validator("collision_torque_nm", "collision_force_n")
+    @classmethod
+    def _refuse_thresholds_without_a_sense(cls, value: np.ndarray) -> np.ndarray:
+        if not ((value > 0.0) & (value <= _COLLISION_MAX)).all():
+            raise ValueError(f"collision thresholds are above 0 and at most {_COLLISION_MAX:g}, not {value.tolist()}")
+        return value
 
 
 class FrankaHandConfig(PluginConfig):
@@ -82,17 +112,19 @@ class FrankaHandConfig(PluginConfig):
     """Distance between the open fingers."""
 
 
+def joint_limits(config: FrankaRobotConfig) -> tuple[JointVector, JointVector, JointVector]:
+    """Lowest and highest positions in rad and highest speeds in rad/s of the model's joints, shape (7,) each."""
+    low, high, speed = _RANGES[config.model]
+    return read_only(low), read_only(high), read_only(speed)
+
+
 def robot_spec(config: FrankaRobotConfig) -> RobotSpec:
     """What is known before the arm is connected."""
-    low, high, speed = _RANGES[config.model]
+    low, high, speed = joint_limits(config)
     return RobotSpec(
         name="franka",
-        joint_position_min_rad=_vector(low),
-        joint_position_max_rad=_vector(high),
-        joint_velocity_max_rad_s=_vector(speed),
+        joint_position_min_rad=low,
+        joint_position_max_rad=high,
+        joint_velocity_max_rad_s=speed,
         reset_joint_positions_rad=config.reset_joint_positions_rad,
     )
-
-
-def _vector(values: tuple[float, ...]) -> JointVector:
-    return read_only(values)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import franky
 import numpy as np
 
-from robotkit.drivers.franka.config import FrankaRobotConfig
+from robotkit.drivers.franka.config import FrankaRobotConfig, joint_limits
 from robotkit.schema import ComplianceParams
 
-_GAINS_TIME_CONSTANT_S = 0.2
+GAINS_TIME_CONSTANT_S = 0.2
 """SERL filters stiffness and damping like targets: 0.005 of the way in each millisecond."""
 
 
@@ -28,12 +28,12 @@ def gains(params: ComplianceParams) -> franky.CartesianImpedanceGains:
 def clips(params: ComplianceParams) -> tuple[np.ndarray, np.ndarray]:
     """Largest position error (3,) in m and rotation error (3,) in rad that the law sees.
 
-    franky clips both directions of an axis alike, so the tighter side counts. A clip c of sin(angle / 2) is an angle of
-    2 asin(c).
+    franky clips both directions of an axis alike, so the tighter side counts; a side beyond zero leaves no error at
+    all, where SERL's law would push without one. A clip c of sin(angle / 2) is an angle of 2 asin(c).
     """
-    translation = np.minimum(np.abs(params.translational_clip_min_m), np.abs(params.translational_clip_max_m))
-    rotation = np.minimum(np.abs(params.rotational_clip_min), np.abs(params.rotational_clip_max))
-    return translation, 2 * np.arcsin(np.minimum(rotation, 1.0))
+    translation = np.minimum(-params.translational_clip_min_m, params.translational_clip_max_m)
+    rotation = np.minimum(-params.rotational_clip_min, params.rotational_clip_max)
+    return np.maximum(translation, 0.0), 2 * np.arcsin(np.clip(rotation, 0.0, 1.0))
 
 
 def nullspace(params: ComplianceParams) -> tuple[np.ndarray, np.ndarray]:
@@ -56,24 +56,33 @@ def nullspace_gains(params: ComplianceParams) -> franky.NullspaceGains:
 
 
 def motion(
-    params: ComplianceParams, posture_rad: np.ndarray, config: FrankaRobotConfig, *, is_drawn: bool = True
+    params: ComplianceParams, posture_rad: np.ndarray, first_gains: np.ndarray, config: FrankaRobotConfig
 ) -> franky.CartesianImpedanceTrackingMotion:
-    """A new tracking motion; its clips cannot change, its gains can.
+    """A new tracking motion, whose gains go from `first_gains` to those of `params`; its clips cannot change.
 
     Args:
         params: the impedance law.
         posture_rad: where the spare joint is drawn to, shape (7,).
-        config: joint limits, filter and torque rate.
-        is_drawn: False leaves the spare joint alone, only damped, until the null space's gains are set.
+        first_gains: gains at the start, shape (9,): translation in N/m, rotation in Nm/rad, posture in Nm/rad.
+        config: joint limits and torque rate.
     """
     translation, rotation = clips(params)
-    posture_stiffness, posture_damping = nullspace(params)
+    low, high, _ = joint_limits(config)
+    repulsion = config.joint_limit_repulsion
     result = franky.CartesianImpedanceTrackingMotion(
+        first_gains[0],
+        first_gains[1],
         translational_error_clip=translation,
         rotational_error_clip=rotation,
-        posture_task=franky.PostureTask(posture_rad, posture_stiffness * is_drawn, posture_damping),
+        posture_task=franky.PostureTask(posture_rad, first_gains[2:], nullspace(params)[1]),
         max_delta_tau=config.torque_rate_limit_nm,
-        gains_time_constant=_GAINS_TIME_CONSTANT_S,
+        lower_joint_limits=low,
+        upper_joint_limits=high,
+        joint_limit_activation_distance=repulsion.distance_rad,
+        joint_limit_stiffness=repulsion.stiffness_nm_rad,
+        joint_limit_damping=repulsion.damping_nms_rad,
+        joint_limit_max_torque=repulsion.torque_max_nm,
+        gains_time_constant=GAINS_TIME_CONSTANT_S,
     )
     result.set_gains(gains(params))
     return result

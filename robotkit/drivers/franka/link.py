@@ -67,8 +67,6 @@ class FrankaLink:
             self._arm = franky.Robot(
                 self._config.host,
                 relative_dynamics_factor=1.0,
-                default_torque_threshold=self._config.collision_torque_nm,
-                default_force_threshold=self._config.collision_force_n,
                 realtime_config=_REALTIME[self._config.realtime],
             )
 

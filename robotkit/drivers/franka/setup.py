@@ -21,7 +21,7 @@ def apply(arm: Any, config: FrankaRobotConfig) -> None:
     A tool or load that an earlier client left behind would otherwise move every pose, or every torque.
     """
     load = config.load or _NO_LOAD
-    arm.set_collision_behavior(config.collision_torque_nm, config.collision_force_n)
+    arm.set_collision_behavior(config.collision_torque_nm.tolist(), config.collision_force_n.tolist())
     arm.set_load(load.mass_kg, load.centre_of_mass_in_flange_m.tolist(), _column_major(load.inertia_kg_m2))
     arm.set_ee(_column_major(_tool(config)))
 

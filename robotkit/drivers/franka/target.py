@@ -12,20 +12,23 @@ import numpy as np
 from robotkit import spatial
 
 _PERIOD_S = 0.005
+_WATCH_PERIOD_S = 0.02
+"""At rest too the arm is looked at: it may be pushed away from its target."""
 _NEAR_M, _NEAR_RAD = 1e-6, 1e-5
 
 
 class SmoothTarget:
-    """Approaches the newest goal with a time constant; a thread works while there is a way to go, and sleeps after.
+    """Approaches the newest goal with a time constant, in a thread that publishes fast while there is a way to go.
 
     Args:
         time_constant_s: after this long 63 % of the way is done; 0 publishes each goal as it comes.
-        publish: takes the pose (7,) that the controller is to track.
+        publish: takes the pose (7,) that the controller is to track; returns False when it tracks only a part of the
+            way there now, and has to be asked again soon.
         now_s: the arm's own time, so that the filter keeps the controller's pace; None when the arm is out of control.
     """
 
     def __init__(
-        self, time_constant_s: float, publish: Callable[[np.ndarray], None], now_s: Callable[[], float | None]
+        self, time_constant_s: float, publish: Callable[[np.ndarray], bool], now_s: Callable[[], float | None]
     ) -> None:
         self._time_constant_s = time_constant_s
         self._publish = publish
@@ -37,11 +40,17 @@ class SmoothTarget:
         self._last_s = 0.0
         self._thread: threading.Thread | None = None
 
+    def start(self) -> None:
+        """Start the thread, once the controller runs."""
+        self._thread = threading.Thread(target=self._run, name="franka-target", daemon=True)
+        self._thread.start()
+
     def jump(self, pose: np.ndarray) -> None:
         """Track `pose` (7,) from now on, without a transition."""
         with self._lock:
             self._pose = self._goal = pose
-            self._publish(pose)
+            if not self._publish(pose):
+                self._wake_up()
 
     def approach(self, goal: np.ndarray) -> None:
         """Go to `goal` (7,) with the time constant."""
@@ -50,12 +59,7 @@ class SmoothTarget:
             return
         with self._lock:
             self._goal = goal
-            if not self._wake.is_set():
-                self._last_s = self._now_s() or 0.0
-                self._wake.set()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="franka-target", daemon=True)
-            self._thread.start()
+            self._wake_up()
 
     def repeat(self) -> None:
         """Publish once more where the filter is, for a controller that has just taken over."""
@@ -71,27 +75,39 @@ class SmoothTarget:
             self._thread.join()
             self._thread = None
 
+    def _wake_up(self) -> None:
+        if not self._wake.is_set():
+            self._last_s = self._now_s() or 0.0
+            self._wake.set()
+
     def _run(self) -> None:
-        while self._wake.wait() and not self._is_closed:
-            time.sleep(_PERIOD_S)
+        while not self._is_closed:
+            if self._wake.wait(_WATCH_PERIOD_S):
+                time.sleep(_PERIOD_S)
             self._step()
 
     def _step(self) -> None:
         """A part of the way: 1 - exp(-dt / time constant)."""
         with self._lock:
-            if self._is_closed:
-                return
             now_s = self._now_s()
-            if now_s is None:
+            if self._is_closed or now_s is None:
                 self._wake.clear()
                 return
-            fraction = -math.expm1((self._last_s - now_s) / self._time_constant_s)
-            self._last_s = now_s
-            self._pose = spatial.interpolate(self._pose, self._goal, fraction)
-            if self._is_near():
-                self._pose = self._goal
+            if self._wake.is_set():
+                self._go_on(now_s)
+            if not self._publish(self._pose):
+                self._wake_up()
+            elif self._pose is self._goal:
                 self._wake.clear()
-            self._publish(self._pose)
+
+    def _go_on(self, now_s: float) -> None:
+        if self._time_constant_s == 0.0:
+            return
+        fraction = -math.expm1((self._last_s - now_s) / self._time_constant_s)
+        self._last_s = now_s
+        self._pose = spatial.interpolate(self._pose, self._goal, fraction)
+        if self._is_near():
+            self._pose = self._goal
 
     def _is_near(self) -> bool:
         return (

@@ -7,8 +7,10 @@ import numpy as np
 
 from robotkit import spatial
 from robotkit.drivers.franka import impedance
-from robotkit.drivers.franka.config import FrankaRobotConfig
+from robotkit.drivers.franka.config import FrankaRobotConfig, joint_limits
+from robotkit.drivers.franka.leash import SpeedLeash
 from robotkit.drivers.franka.link import FrankaLink
+from robotkit.drivers.franka.ramp import GainRamp, first_gains, stiffness_vector
 from robotkit.drivers.franka.target import SmoothTarget
 from robotkit.errors import DeviceFault
 from robotkit.schema import ComplianceParams
@@ -30,23 +32,26 @@ class ImpedanceTracking:
         self._link = link
         self._config = config
         self._params = params
+        self._leash = SpeedLeash(joint_limits(config)[2], params)
         state = link.read()
         posture = config.nullspace_posture_rad
         self._posture_rad: np.ndarray = state.q if posture is None else posture
         self._is_drawn = posture is None
         """True once the spare joint may be drawn to its posture."""
-        self._motion = impedance.motion(params, self._posture_rad, config, is_drawn=self._is_drawn)
+        self._ramp = GainRamp(stiffness_vector(params, is_drawn=self._is_drawn))
+        self._motion = self._make_motion(params, self._ramp.in_force(0.0))
         self._target = SmoothTarget(config.target_time_constant_s, self._publish, link.control_time_s)
         first = pose_of(state)
         self._target.jump(first)
         _require_near(first, pose_of(link.read()))
         link.start(self._motion)
+        self._target.start()
 
     def approach(self, pose: np.ndarray) -> None:
         """Make `pose` (7,) the target."""
         if not self._is_drawn:
             self._is_drawn = True
-            self._motion.set_nullspace_gains(impedance.nullspace_gains(self._params))
+            self._set_gains()
         self._target.approach(pose)
 
     def hold(self) -> None:
@@ -55,25 +60,47 @@ class ImpedanceTracking:
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change gains in the motion that runs; other clips need a new motion, which takes over in the same cycle."""
-        old, self._params = impedance.clips(self._params), params
-        new = impedance.clips(params)
-        if np.array_equal(old, new):
-            self._motion.set_gains(impedance.gains(params))
-            if self._is_drawn:
-                self._motion.set_nullspace_gains(impedance.nullspace_gains(params))
+        old, self._params = self._params, params
+        self._leash.set_compliance(params)
+        if np.array_equal(impedance.clips(old), impedance.clips(params)):
+            self._set_gains()
             return
-        motion = impedance.motion(params, self._posture_rad, self._config, is_drawn=self._is_drawn)
+        time_s, asked = self._time_s(), stiffness_vector(params, is_drawn=self._is_drawn)
+        first = first_gains(self._ramp.in_force(time_s), old, params, is_drawn=self._is_drawn)
+        motion = self._make_motion(params, first)
         motion.set_reference(self._motion.get_reference())
         self._link.start(motion)
         self._motion = motion
+        self._ramp.turn_to(asked, time_s, first)
         self._target.repeat()
 
     def end(self) -> None:
         """Follow no target any more; the motion itself goes on until the link brakes it."""
         self._target.close()
 
-    def _publish(self, pose: np.ndarray) -> None:
-        self._motion.set_reference(franky.CartesianReference(target=franky.Affine(pose[:3], pose[3:])))
+    def _make_motion(self, params: ComplianceParams, first: np.ndarray) -> franky.CartesianImpedanceTrackingMotion:
+        motion = impedance.motion(params, self._posture_rad, first, self._config)
+        if self._is_drawn:
+            motion.set_nullspace_gains(impedance.nullspace_gains(params))
+        return motion
+
+    def _set_gains(self) -> None:
+        self._motion.set_gains(impedance.gains(self._params))
+        if self._is_drawn:
+            self._motion.set_nullspace_gains(impedance.nullspace_gains(self._params))
+        self._ramp.turn_to(stiffness_vector(self._params, is_drawn=self._is_drawn), self._time_s())
+
+    def _time_s(self) -> float:
+        return self._link.control_time_s() or 0.0
+
+    def _publish(self, pose: np.ndarray) -> bool:
+        """Track `pose`, or the part of the way there that drives no joint too fast."""
+        tracked = pose
+        if self._link.is_in_control:
+            state, jacobian = self._link.measure()
+            tracked = self._leash.shorten(pose, pose_of(state), jacobian, state.dq)
+        self._motion.set_reference(franky.CartesianReference(target=franky.Affine(tracked[:3], tracked[3:])))
+        return tracked is pose
 
 
 def _require_near(target: np.ndarray, measured: np.ndarray) -> None:

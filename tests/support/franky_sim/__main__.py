@@ -27,6 +27,8 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         server.packets_to_drop = faults["drop_packets"]
     if "wrench_on_environment" in faults:
         server.wrench_on_environment = np.array(faults["wrench_on_environment"], dtype=float)
+    if "push_n" in faults:
+        server.robot.push(np.array(faults["push_n"], dtype=float), faults.get("pushed_body", "fr3_link7"))
     if "needs_manual_recovery" in faults:
         server.needs_manual_recovery = faults["needs_manual_recovery"]
     if "object_width_m" in faults:
@@ -35,8 +37,9 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         server.gripper_server.plug(faults["hand_is_plugged"])
     if "is_paused" in faults:
         loop.is_paused = faults["is_paused"]
-    if "feels_contact" in faults:
-        server.watch.feels_contact = faults["feels_contact"]
+    for sense in ("feels_contact", "feels_ranges"):
+        if sense in faults:
+            setattr(server.watch, sense, faults[sense])
     if faults.get("forgets_peaks"):
         server.watch.joint_speed_share_peak = 0.0
     for _ in range(faults.get("cycles", 0)):

@@ -23,6 +23,8 @@ class Watch:
         self.wrench_max = np.full(6, np.inf)
         self.feels_contact = True
         """False: no contact is a collision."""
+        self.feels_ranges = True
+        """False: a joint may be at the end of its range, to be led out of it."""
         self.joint_speed_share_peak = 0.0
         """Largest share of its limit that any joint's speed has reached."""
         self._wrench = np.zeros(6)
@@ -41,7 +43,7 @@ class Watch:
         self._wrench += (wrench - self._wrench) / _FILTER_CYCLES
         if share > 1.0:
             return "joint_velocity_violation"
-        if (q < JOINT_MIN_RAD).any() or (q > JOINT_MAX_RAD).any():
+        if self.feels_ranges and ((q < JOINT_MIN_RAD).any() or (q > JOINT_MAX_RAD).any()):
             return "joint_position_limits_violation"
         if np.linalg.norm((jacobian @ dq)[:3]) > TOOL_SPEED_MAX_M_S:
             return "cartesian_velocity_violation"

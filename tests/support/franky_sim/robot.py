@@ -21,6 +21,9 @@ class ContactRobot(FrankaMujocoRobot):
     object_width_m = 0.0
     _root = -1
     _flange = -1
+    _pushed = 0
+    _push_n = np.zeros(3)
+    _prefix = ""
 
     def tool_in_base(self, joint_positions_rad: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Position (3,) of the tool centre point and its Jacobian (6, 7), both in the base frame."""
@@ -46,18 +49,27 @@ class ContactRobot(FrankaMujocoRobot):
             wrench += np.concatenate((force, np.cross(contact.pos - tcp_position_m, force)))
         return wrench
 
+    def push(self, force_in_base_n: np.ndarray, body: str) -> None:
+        """Push on a body's centre of mass with a force (3,) from now on; the arm's own estimate does not see it."""
+        self._pushed = int(self._model.body(f"{self._prefix}{body}").id)
+        self._push_n = force_in_base_n
+
     def _pre_step(self) -> None:
         """The load that the arm was told about hangs on it, as a tool that was mounted before."""
         super()._pre_step()
-        if self._data is not None:
-            weight_n = self.m_load * self._model.opt.gravity
-            lever_m = self._data.xmat[self._flange].reshape(3, 3) @ (self.F_x_Cload + _FLANGE_IN_LINK7_M)
-            lever_m -= self._data.xipos[self._flange] - self._data.xpos[self._flange]
-            self._data.xfrc_applied[self._flange] = np.concatenate((weight_n, np.cross(lever_m, weight_n)))
+        if self._data is None:
+            return
+        self._data.xfrc_applied[:] = 0.0
+        weight_n = self.m_load * self._model.opt.gravity
+        lever_m = self._data.xmat[self._flange].reshape(3, 3) @ (self.F_x_Cload + _FLANGE_IN_LINK7_M)
+        lever_m -= self._data.xipos[self._flange] - self._data.xpos[self._flange]
+        self._data.xfrc_applied[self._flange] = np.concatenate((weight_n, np.cross(lever_m, weight_n)))
+        self._data.xfrc_applied[self._pushed, :3] += self._push_n
 
     def _attach_to_scene(self, model: mujoco.MjModel, data: mujoco.MjData, prefix: str) -> None:
         super()._attach_to_scene(model, data, prefix)
         joint = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, f"{prefix}fr3_joint1")
+        self._prefix = prefix
         self._root = model.body_rootid[model.jnt_bodyid[joint]]
         self._flange = model.jnt_bodyid[mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, f"{prefix}fr3_joint7")]
 
