@@ -160,27 +160,5 @@ def test_a_control_box_that_vanishes_is_named_and_connected_again_by_one_call(mo
         mortal.start()
         arm.recover()
         arm.send(here(arm))
-        wait_until(lambda: is_fine(hand.get_state, rk.StaleState))
-        hand.open()
-        wait_until(lambda: hand.get_state().position > 0.9)
-
-
-def test_a_hand_unplugged_in_a_grasp_is_stale_and_comes_back_without_moving(simulator):
-    with rk.make_gripper("franka_hand", host=simulator.host) as hand:
-        hand.open()
-        wait_until(lambda: not hand.get_state().is_moving)
-        simulator.inject(object_width_m=0.03)
-        hand.close()
-        simulator.inject(hand_is_plugged=False)
-        wait_for_error(hand.get_state, rk.StaleState, deadline_s=3.0)
-        with pytest.raises(rk.StaleState):
-            hand.open()
-        simulator.inject(hand_is_plugged=True)
-        wait_until(lambda: is_fine(hand.get_state, rk.StaleState))
-        assert not hand.get_state().is_moving
-        hand.close()
-        wait_until(lambda: hand.get_state().is_grasping)
-        assert hand.get_state().raw == pytest.approx(0.03, abs=0.003)
-        simulator.inject(object_width_m=0.0)
-        hand.reset()
+        wait_until(lambda: is_fine(hand.open, rk.StaleState))
         wait_until(lambda: hand.get_state().position > 0.9)

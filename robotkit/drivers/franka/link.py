@@ -13,8 +13,10 @@ import numpy as np
 from robotkit.drivers.franka import setup
 from robotkit.drivers.franka.config import FrankaRobotConfig
 from robotkit.drivers.franka.faults import device_fault, error_names, fault_names, translated
+from robotkit.drivers.franka.opening import opened_within
 from robotkit.errors import ConnectionFailed, DeviceFault, NotConnected, RobotkitError
 
+_CONNECTION_S = 5.0
 _NAP_S = 0.002
 _TOOL = franky.Frame.EndEffector
 _RECOVERY_S = 1.0
@@ -63,12 +65,12 @@ class FrankaLink:
         """Connect, instead of a connection that there was."""
         self.close()
         self._is_configured = False
-        with translated(f"connecting to {self._name}"):
-            self._arm = franky.Robot(
-                self._config.host,
-                relative_dynamics_factor=1.0,
-                realtime_config=_REALTIME[self._config.realtime],
-            )
+        host, realtime = self._config.host, _REALTIME[self._config.realtime]
+        self._arm = opened_within(
+            _CONNECTION_S,
+            lambda: franky.Robot(host, relative_dynamics_factor=1.0, realtime_config=realtime),
+            self._name,
+        )
 
     @property
     def is_in_control(self) -> bool:

@@ -1,4 +1,4 @@
-"""`GainRamp`: the stiffness in force while franky's filter moves it to what was asked, and where a new motion begins."""
+"""`GainRamp`: the stiffness in force while franky filters it, and the gains with which a new motion begins."""
 
 from __future__ import annotations
 

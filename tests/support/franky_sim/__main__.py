@@ -35,6 +35,12 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         server.robot.object_width_m = faults["object_width_m"]
     if "hand_is_plugged" in faults:
         server.gripper_server.plug(faults["hand_is_plugged"])
+    if "hand_aborts" in faults:
+        server.gripper_server.aborts_on_stop = faults["hand_aborts"]
+    if "hand_is_deaf" in faults:
+        server.gripper_server.is_deaf = faults["hand_is_deaf"]
+    if faults.get("hand_forgets_homing"):
+        server.gripper_server.forget_homing()
     if "is_paused" in faults:
         loop.is_paused = faults["is_paused"]
     for sense in ("feels_contact", "feels_ranges"):
@@ -49,6 +55,8 @@ def apply(loop: PacedLoop, faults: dict) -> dict:
         "success_rate": server.success_rate,
         "time_s": server.robot.data.time,
         "joint_positions_rad": server.robot.inner_state.q,
+        "hand_width_m": server.robot.hand_width,
+        "hand_commands": server.gripper_server.commands_heard,
         "joint_speed_share_peak": server.watch.joint_speed_share_peak,
     }
 
