@@ -98,7 +98,7 @@ def test_gains_change_in_the_motion_that_runs(arm, simulator):
     forces_n = forces_up_n(arm, simulator, 1.2)
     assert forces_n.min() > 9.0
     assert np.median(forces_up_n(arm, simulator, 0.3)) == pytest.approx(10.0, rel=0.1)
-    assert arm.get_state().mode == "holding"
+    assert arm.get_state().mode == "tracking"
 
 
 _WIDE = {

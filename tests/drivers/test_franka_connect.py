@@ -15,7 +15,7 @@ from robotkit.drivers.franka.tracking import ImpedanceTracking
 from robotkit.spatial import make_pose
 from tests.support.franky_sim import FrankaSimulator
 from tests.support.franky_sim.cells import robot_options
-from tests.support.waiting import wait_for_error
+from tests.support.waiting import wait_for_error, wait_until
 
 _STILL_RAD = 1e-3
 _LIFTED = {"tcp_in_nominal_end_effector": [0.0, 0.0, 0.15, 0.0, 0.0, 0.0, 1.0]}
@@ -95,7 +95,7 @@ def test_a1_nothing_moves_in_a_recovery_after_the_control_box_restarted(options)
 def test_a1_nothing_moves_in_a_recovery_from_a_reflex(simulator):
     with rk.make_robot("franka", **robot_options(simulator.host, **_OPTIONS["all"])) as arm:
         simulator.inject(reflex="joint_reflex")
-        wait_for_error(lambda: arm.hold(), rk.DeviceFault)
+        wait_until(lambda: arm.get_state().mode == "fault")
         start_rad = joints_rad(simulator)
         arm.recover()
         assert largest_motion_rad(simulator, start_rad, 1.0) < _STILL_RAD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import franky
 
@@ -36,6 +37,21 @@ _OLD_WHEEL = (
     "franky's wheel on PyPI speaks to system version 5.9 and later (FR3); other arms, Panda included, need the wheel "
     "of their own version, see docs/control_pc.md"
 )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the arm cannot be commanded."""
+
+    names: tuple[str, ...]
+    """The controller's own names."""
+    error: RobotkitError
+    """What a command raises."""
+
+    @classmethod
+    def named(cls, names: tuple[str, ...]) -> Fault:
+        """A fault that the controller reports."""
+        return cls(names, device_fault(names))
 
 
 def fault_names(state: franky.RobotState) -> tuple[str, ...]:

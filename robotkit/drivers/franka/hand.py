@@ -18,7 +18,8 @@ from robotkit.errors import DeviceFault, InvalidCommand
 from robotkit.schema import GripperSpec, GripperState
 
 _OPEN_S = 3.0
-_CONNECTION_S = 3.0
+_CONNECTION_S = 10.0
+"""A command that still runs on an earlier connection keeps the hand from taking another."""
 _MAX_AGE_S = 0.5
 """The hand reports about 30 times a second."""
 _ANY_WIDTH_M = 1.0

@@ -18,6 +18,7 @@ _STOP_S = 0.5
 """How long the hand may take to stop, and the stopped command to return; some hands never answer one."""
 _STOPS = 3
 """A stop that overtakes its command on the way to the hand ends nothing; it is sent again."""
+_END_S = 2.0
 _HOMING_S = 30.0
 _WISH_MAX_AGE_S = 2.0
 """A command that could not be given to the hand for this long is reported, and not given later."""
@@ -96,13 +97,16 @@ class HandCommands:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; a call that runs goes on without it, as the hand does."""
+        """End the thread; a call that runs is given a moment to end, then it goes on without it, as the hand does."""
         thread, self._thread = self._thread, None
         if thread is not None:
             with self._changed:
                 self._is_closing, self._homing, self._wish, self.failure = True, None, None, None
                 self._changed.notify_all()
             thread.join(_STOP_S)
+            call = self._call
+            if call is not None:
+                call.done.wait(_END_S)
 
     def connected(self, hand: Any) -> None:
         """Give commands to `hand`, a `franky.Gripper`, from now on."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import franky
@@ -12,9 +11,9 @@ import numpy as np
 
 from robotkit.drivers.franka import setup
 from robotkit.drivers.franka.config import FrankaRobotConfig
-from robotkit.drivers.franka.faults import device_fault, error_names, fault_names, translated
+from robotkit.drivers.franka.faults import Fault, device_fault, error_names, fault_names, translated
 from robotkit.drivers.franka.opening import opened_within
-from robotkit.errors import ConnectionFailed, DeviceFault, NotConnected, RobotkitError
+from robotkit.errors import DeviceFault, NotConnected, RobotkitError
 
 _CONNECTION_S = 5.0
 _NAP_S = 0.002
@@ -22,26 +21,6 @@ _TOOL = franky.Frame.EndEffector
 _RECOVERY_S = 1.0
 _CONFIGURATION_S = 1.0
 _REALTIME = {"enforce": franky.RealtimeConfig.Enforce, "ignore": franky.RealtimeConfig.Ignore}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Why the arm cannot be commanded."""
-
-    names: tuple[str, ...]
-    """The controller's own names."""
-    error: RobotkitError
-    """What a command raises."""
-
-    @classmethod
-    def named(cls, names: tuple[str, ...]) -> Fault:
-        """A fault that the controller reports."""
-        return cls(names, device_fault(names))
-
-    @property
-    def is_connection_lost(self) -> bool:
-        """True when only a new connection helps."""
-        return isinstance(self.error, ConnectionFailed)
 
 
 class FrankaLink:
@@ -59,12 +38,13 @@ class FrankaLink:
         self._name = f"the Franka arm at {config.host}"
         self._lock = threading.Lock()
         self._arm: Any = None
+        self._has_motion = False
         self.open()
 
     def open(self) -> None:
         """Connect, instead of a connection that there was."""
         self.close()
-        self._is_configured = False
+        self._is_configured = self._has_motion = False
         host, realtime = self._config.host, _REALTIME[self._config.realtime]
         self._arm = opened_within(
             _CONNECTION_S,
@@ -131,6 +111,11 @@ class FrankaLink:
                 )
         self._is_configured = True
 
+    def require_configured(self) -> None:
+        """Raise `DeviceFault` unless the newest packet shows the tool and the load of `config`."""
+        if not (self._is_configured and setup.is_shown(self.read(), self._config)):
+            raise DeviceFault(f"{self._name} has another tool or load than configured; call recover()")
+
     def start(self, motion: object) -> None:
         """Start a motion, or let it take over from one of its kind.
 
@@ -138,46 +123,53 @@ class FrankaLink:
             DeviceFault: the arm refuses.
         """
         with self._lock, translated(f"starting a motion of {self._name}"):
+            self._has_motion = True
             self._opened().move(motion, asynchronous=True)
 
     def brake(self) -> None:
         """Bring what moves to rest, and let the motion end there; the arm's own controller then holds it."""
-        if not self.is_in_control:
-            return
-        is_torque = self._arm.current_control_signal_type == franky.ControlSignalType.Torques
-        stop = franky.TorqueStopMotion() if is_torque else franky.JointStopMotion()
-        with self._lock, translated(f"stopping {self._name}"):
-            self._arm.move(stop, asynchronous=True)
+        with self._lock:
+            arm = self._arm
+            if arm is None or not arm.is_in_control:
+                return
+            is_torque = arm.current_control_signal_type == franky.ControlSignalType.Torques
+            stop = franky.TorqueStopMotion() if is_torque else franky.JointStopMotion()
+            with translated(f"stopping {self._name}"):
+                arm.move(stop, asynchronous=True)
 
-    def wait_for_end(self, deadline_s: float) -> None:
-        """Wait until no motion runs.
+    def wait_for_rest(self, deadline_s: float) -> None:
+        """Wait until no motion runs, however it ended.
 
         Raises:
-            DeviceFault: the motion ended with a fault, or did not end within `deadline_s`.
-            ConnectionFailed: the arm fell silent.
+            DeviceFault: one still runs after `deadline_s`.
         """
         end_s = time.monotonic() + deadline_s
         while self.is_in_control:
             if time.monotonic() > end_s:
                 raise DeviceFault(f"{self._name} has not come to rest within {deadline_s} s; use the emergency stop")
             time.sleep(_NAP_S)
-        if self._arm is None:
-            return
-        with translated(f"moving {self._name}"):
-            self._arm.poll_motion()
 
-    def why_it_ended(self) -> Fault:
-        """What is wrong after a motion ended although nobody ended it."""
-        try:
-            with translated(f"controlling {self._name}"):
-                self._arm.poll_motion()
-            return Fault.named(self.faults() or ("motion_ended",))
-        except RobotkitError as error:
-            return Fault(tuple(error_names(str(error.__cause__))) or (error.code,), error)
+    def outcome(self) -> Fault | None:
+        """The fault that ended the last motion; None while it runs, after it was told once, and when all was well."""
+        with self._lock:
+            if self._arm is None or not self._has_motion or self._arm.is_in_control:
+                return None
+            self._has_motion = False
+            try:
+                with translated(f"controlling {self._name}"):
+                    self._arm.poll_motion()
+            except RobotkitError as error:
+                return Fault(tuple(error_names(str(error.__cause__))) or (error.code,), error)
+        return None
 
     def faults(self) -> tuple[str, ...]:
         """The controller's names of what is wrong now."""
-        return fault_names(self.read())
+        return self.names_of(self.read())
+
+    @staticmethod
+    def names_of(state: franky.RobotState) -> tuple[str, ...]:
+        """The controller's names of what is wrong in `state`."""
+        return fault_names(state)
 
     def clear_faults(self) -> None:
         """Ask the controller to recover, if there is something to recover from.

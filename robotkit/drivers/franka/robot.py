@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 
 import franky
 import numpy as np
 
-from robotkit.devices import BaseRobotServer, CellContext
+from robotkit.devices import ArmFault, CellContext, Measurement, StatefulRobotServer, Travel
 from robotkit.drivers.franka import impedance
 from robotkit.drivers.franka.config import FrankaRobotConfig, robot_spec
-from robotkit.drivers.franka.link import Fault, FrankaLink
+from robotkit.drivers.franka.faults import Fault
+from robotkit.drivers.franka.link import FrankaLink
+from robotkit.drivers.franka.settling import wait_until_settled
 from robotkit.drivers.franka.tracking import ImpedanceTracking, pose_of
-from robotkit.errors import (
-    CommandRejected,
-    ConnectionFailed,
-    JointLimitExceeded,
-    MotionFailed,
-    RobotkitError,
-    RobotStopped,
-    Unsupported,
-)
-from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotMode, RobotState
+from robotkit.errors import ConnectionFailed, DeviceFault, RobotkitError
+from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand
 
 _LOG = logging.getLogger(__name__)
 _REST_S = 3.0
 """A braked arm stands within this time: franky's own brake gives up after 2 s."""
-_SETTLE_S = 2.0
-"""In the arm's own time; its controller creeps over the last hundredths of a radian."""
-_STILL_RAD_S = 0.02
 _NAP_S = 0.005
 
 
-class FrankaRobot(BaseRobotServer):
+class FrankaRobot(StatefulRobotServer):
     """The 1 kHz law runs in franky's native thread; this class sets its target and watches over it.
 
     Nothing is cleared by itself: after a reflex, a lost connection or `stop()` the arm holds until `recover()`.
@@ -42,255 +34,197 @@ class FrankaRobot(BaseRobotServer):
     Config = FrankaRobotConfig
 
     def __init__(self, config: FrankaRobotConfig, context: CellContext) -> None:
-        super().__init__(config, context)
+        super().__init__(config, context, robot_spec(config))
         self._options = config
-        self.spec = robot_spec(config)
-        self._compliance = config.compliance
-        self._lock = threading.RLock()
-        self._interrupt = threading.Event()
+        self._compliance: ComplianceParams = config.compliance
         self._link: FrankaLink | None = None
         self._tracking: ImpedanceTracking | None = None
-        self._fault: Fault | None = None
-        self._is_stopped = self._is_travelling = False
+        self._next_pose: np.ndarray | None = None
+        """What was sent while the arm still braked."""
         self._packet_s = self._stamp_s = float("-inf")
 
-    @property
-    def compliance(self) -> ComplianceParams:
-        """The impedance parameters in force."""
-        return self._compliance
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self._link is not None
-
-    def connect(self) -> None:
-        """Connect and hold the measured pose; an arm that is in a fault is connected, and waits for `recover()`."""
-        with self._lock:
-            if self._link is not None:
-                return
-            link = FrankaLink(self._options)
+    def _open(self) -> ArmFault | None:
+        link = FrankaLink(self._options)
+        try:
             names = link.faults()
-            self._fault = Fault.named(names) if names else None
-            self._is_stopped = False
-            if self._fault is None:
-                self._tracking = self._track(link)
-            self._link = link
-
-    def disconnect(self) -> None:
-        """Bring the arm to rest and close the connection."""
-        self._interrupt.set()
-        with self._lock:
-            link = self._link
-            if link is None:
-                return
-            try:
-                self._brake(link)
-                link.wait_for_end(_REST_S)
-            except RobotkitError as error:
-                _LOG.warning("the Franka arm did not take the last stop: %s", error)
+            if not names:
+                link.configure()
+        except RobotkitError:
             link.close()
-            self._link = self._fault = None
+            raise
+        self._link = link
+        return self._arm_fault(Fault.named(names)) if names else None
 
-    def get_state(self) -> RobotState:
-        """The newest packet of the arm; about 30 microseconds while it is controlled, up to 1 ms otherwise.
+    def _close(self) -> None:
+        link, self._link = self._link, None
+        if link is None:
+            return
+        try:
+            link.brake()
+            link.wait_for_rest(_REST_S)
+        except RobotkitError as error:
+            _LOG.warning("the Franka arm did not take the last stop: %s", error)
+        link.close()
 
-        Raises:
-            NotConnected: before `connect()`.
-            ConnectionFailed: the arm fell silent; `recover()` connects again.
-        """
-        link = self._require_link()
-        self._notice_end(link)
-        if self._fault is not None and self._fault.is_connection_lost:
-            raise self._fault.error
-        state, jacobian = self._measure(link)
-        joints, velocities = state.q, state.dq
-        return RobotState.trusted(
+    def _measure(self) -> Measurement:
+        """The newest packet; about 30 microseconds while the arm is controlled, up to 1 ms otherwise."""
+        link, fault = self._require_link(), self.machine.fault
+        if fault is not None and isinstance(fault.error, ConnectionFailed):
+            raise fault.error
+        state, jacobian = link.measure()
+        joints, velocities, pose = state.q, state.dq, pose_of(state)
+        if not math.isfinite(joints.sum() + velocities.sum() + pose.sum()):
+            raise DeviceFault("the Franka arm measures what is no number; restart the control box")
+        is_in_control = link.is_in_control
+        if not is_in_control and (names := link.names_of(state)):
+            self._latch(self._arm_fault(Fault.named(names)))
+        return Measurement(
             stamp_s=self._stamp(state),
-            tcp_pose_in_base=pose_of(state),
+            tcp_pose_in_base=pose,
             tcp_twist_in_base=jacobian @ velocities,
             # libfranka counts what the arm exerts on the world as positive.
             wrench_in_tcp=-state.K_F_ext_hat_K,
             joint_positions_rad=joints,
             joint_velocities_rad_s=velocities,
             jacobian_in_base=jacobian,
-            mode=self._mode(velocities),
-            faults=() if self._fault is None else self._fault.names,
-            fault_since_s=None,
-            stop=None,
-            target_epoch=0,
-            control_success_rate=state.control_command_success_rate if link.is_in_control else 1.0,
+            control_success_rate=state.control_command_success_rate if is_in_control else 1.0,
         )
 
-    def send(self, command: RobotCommand) -> RobotCommand:
-        """Make the pose the target of the impedance law."""
-        if not isinstance(command, PoseCommand):
-            raise Unsupported("the Franka driver takes pose commands only; use move_to_joint_positions for joints")
-        with self._lock:
-            self._require_ready().approach(command.tcp_pose_in_base)
+    def _follow(self, command: RobotCommand) -> RobotCommand:
+        """Make the pose the target of the impedance law, or its first one when the arm still brakes."""
+        assert isinstance(command, PoseCommand)
+        if self._tracking is None:
+            self._next_pose = command.tcp_pose_in_base
+        else:
+            self._tracking.approach(command.tcp_pose_in_base)
         return command
 
-    def hold(self) -> None:
-        """Make the measured pose the target, without the filter's transition."""
-        with self._lock:
-            self._require_ready().hold()
+    def _hold(self) -> None:
+        """Make the measured pose the target, without the filter's transition; brake a joint motion before."""
+        link = self._require_link()
+        self._next_pose = None
+        if self._tracking is not None:
+            self._tracking.hold()
+        elif link.is_in_control:
+            link.brake()
+            self._begin_at_rest(link)
+        else:
+            self._begin(link)
 
-    def set_compliance(self, params: ComplianceParams) -> None:
-        """Change the impedance law, also while moving; a stopped arm keeps the parameters for later.
+    def _halt(self) -> None:
+        """Brake at once; at rest the arm's own controller holds it."""
+        self._next_pose = None
+        self._end_tracking()
+        if self._link is not None:
+            self._link.brake()
 
-        Clips are symmetric here: the tighter side of each axis counts. The integral gains have no effect.
-        """
-        self._require_link()
+    def _set_compliance(self, params: ComplianceParams) -> None:
+        """Clips are symmetric here: the tighter side of each axis counts. The integral gains have no effect."""
         for text in impedance.departures(params):
             _LOG.warning(text)
-        with self._lock:
-            self._compliance = params
-            if self._tracking is not None:
-                self._require_ready().set_compliance(params)
+        if self._tracking is not None:
+            self._tracking.set_compliance(params)
 
-    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
-        """Move along a jerk-limited joint path, wait until the arm has arrived and stands, then hold it there.
-
-        Raises:
-            DeviceFault: a reflex ended the motion.
-        """
-        goal = np.array(positions_rad, dtype=np.float64)
-        with self._lock:
-            self._require_ready()
-            self._require_in_range(goal)
-            link = self._require_link()
-            self._interrupt.clear()
-            self._brake(link)
-            self._is_travelling = True
+    def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
+        """Move along a jerk-limited joint path, and wait until the arm stands at its end."""
+        link = self._require_link()
+        with travel.moving():
+            self._end_tracking()
+            link.brake()
+        link.wait_for_rest(_REST_S)
         try:
-            self._travel(link, goal)
+            self._raise_fault(travel)
+            with travel.moving():
+                factor = self._options.joint_relative_dynamics
+                link.start(franky.JointMotion(franky.JointState(goal_rad), relative_dynamics_factor=factor))
+            while link.is_in_control and not travel.wait(_NAP_S):
+                pass
+            self._raise_fault(travel)
+            wait_until_settled(link, goal_rad, self._options.joint_tolerance_rad, travel)
         finally:
-            self._is_travelling = False
+            if travel.is_over:
+                self._end_interrupted(link)
 
-    def stop(self) -> None:
-        """Brake at once, from any thread; at rest the arm's own controller holds it."""
-        self._is_stopped = True
-        self._interrupt.set()
-        with self._lock:
-            if self._link is not None and self._fault is None:
-                self._brake(self._link)
-
-    def recover(self) -> None:
-        """Clear a stop or a fault, connect again if the connection was lost, and hold the measured pose."""
-        with self._lock:
-            link = self._require_link()
-            self._notice_end(link)
-            if self._fault is None and self._tracking is not None:
-                self._tracking.hold()
-                return
-            if self._fault is not None and self._fault.is_connection_lost:
-                link.open()
-            if self._fault is None:
-                link.wait_for_end(_REST_S)
-            link.clear_faults()
-            self._tracking = self._track(link)
-            self._fault, self._is_stopped = None, False
-
-    def _measure(self, link: FrankaLink) -> tuple[franky.RobotState, np.ndarray]:
-        try:
-            return link.measure()
-        except ConnectionFailed as error:
-            self._fault = Fault((error.code,), error)
-            raise
-
-    def _track(self, link: FrankaLink) -> ImpedanceTracking:
+    def _clear_faults(self) -> None:
+        link = self._require_link()
+        link.wait_for_rest(_REST_S)
+        fault = self.machine.fault
+        if fault is not None and isinstance(fault.error, ConnectionFailed):
+            link.open()
+        link.outcome()  # what ended the last motion is what is cleared now
+        link.clear_faults()
         link.configure()
-        return ImpedanceTracking(link, self._options, self._compliance)
 
-    def _brake(self, link: FrankaLink) -> None:
+    def _find_fault(self) -> ArmFault | None:
+        link = self._link
+        if link is None or link.is_in_control:
+            return None
+        with self.machine.lock:
+            if link is not self._link or link.is_in_control:
+                return None
+            fault = link.outcome()
+            if self._tracking is not None:
+                self._end_tracking()
+                fault = fault or Fault.named(("motion_ended",))
+        if fault is None:
+            return None
+        _LOG.error("%s", fault.error)
+        return self._arm_fault(fault)
+
+    def _begin(self, link: FrankaLink) -> None:
+        """Let the impedance law take over an arm that stands."""
+        link.require_configured()
+        self._tracking = ImpedanceTracking(link, self._options, self._compliance)
+        pose, self._next_pose = self._next_pose, None
+        if pose is not None:
+            self._tracking.approach(pose)
+
+    def _begin_at_rest(self, link: FrankaLink) -> None:
+        """Let the impedance law take over when the arm has come to rest, unless something else has happened by then."""
+
+        def begin() -> None:
+            try:
+                link.wait_for_rest(_REST_S)
+                self._notice_fault()
+                with self.machine.lock:
+                    is_free = link is self._link and self._tracking is None and not link.is_in_control
+                    if is_free and self.machine.mode in ("holding", "tracking"):
+                        self._begin(link)
+                        self._repeat_halt()
+            except RobotkitError as error:
+                self._latch(self.machine.fault_of((error.code,), error))
+
+        threading.Thread(target=begin, name="franka-rest", daemon=True).start()
+
+    def _end_interrupted(self, link: FrankaLink) -> None:
+        """Bring the motion of a travel that lost its right to move to rest, if nothing else has done so."""
+        with self.machine.lock:
+            if link is self._link and self._tracking is None and self.machine.activity != "travelling":
+                link.brake()
+                if self.machine.mode in ("holding", "tracking"):
+                    self._begin_at_rest(link)
+
+    def _end_tracking(self) -> None:
         tracking, self._tracking = self._tracking, None
         if tracking is not None:
             tracking.end()
-        link.brake()
 
-    def _travel(self, link: FrankaLink, goal: np.ndarray) -> None:
-        link.wait_for_end(_REST_S)
-        with self._lock:
-            self._require_uninterrupted()
-            factor = self._options.joint_relative_dynamics
-            link.start(franky.JointMotion(franky.JointState(goal), relative_dynamics_factor=factor))
-        while link.is_in_control:
-            self._interrupt.wait(_NAP_S)
-            if self._interrupt.is_set():
-                break
-        self._require_uninterrupted()
-        error = self._settle(link, goal)
-        with self._lock:
-            self._require_uninterrupted()
-            self._tracking = self._track(link)
-        if error is not None:
-            raise error
-
-    def _settle(self, link: FrankaLink, goal: np.ndarray) -> MotionFailed | None:
-        """Wait until the arm stands at `goal`; returns the error when it does not."""
-        self._end_of_travel(link)
-        start_s = link.read().time.to_sec()
-        while True:
-            state = link.read()
-            off_rad = np.abs(state.q - goal)
-            is_there = off_rad.max() <= self._options.joint_tolerance_rad
-            if is_there and np.abs(state.dq).max() <= _STILL_RAD_S:
-                return None
-            if state.time.to_sec() - start_s > _SETTLE_S:
-                return MotionFailed(
-                    f"the joint motion ended {off_rad.max():.4f} rad from its goal at joint {off_rad.argmax() + 1} "
-                    f"(allowed: {self._options.joint_tolerance_rad}), moving at {np.abs(state.dq).max():.3f} rad/s "
-                    f"(allowed: {_STILL_RAD_S}) after {_SETTLE_S:g} s; the arm holds where it is"
-                )
-            self._interrupt.wait(_NAP_S)
-
-    def _end_of_travel(self, link: FrankaLink) -> None:
-        try:
-            link.wait_for_end(_REST_S)
-        except RobotkitError as error:
-            self._fault = link.why_it_ended()
-            raise error
-
-    def _require_uninterrupted(self) -> None:
-        if self._interrupt.is_set():
-            raise MotionFailed("the joint motion was interrupted by stop() or disconnect() before it arrived")
+    def _raise_fault(self, travel: Travel) -> None:
+        """Raise the fault that ended the motion of `travel`, or `MotionFailed` when something else did."""
+        self._notice_fault()
+        fault = self.machine.fault
+        if fault is not None:
+            raise type(fault.error)(fault.error.message) from fault.error
+        travel.require()
 
     def _require_link(self) -> FrankaLink:
-        self.require_connected()
+        if self._link is None:
+            self.require_connected()
         assert self._link is not None
         return self._link
 
-    def _require_ready(self) -> ImpedanceTracking:
-        link = self._require_link()
-        self._notice_end(link)
-        if self._is_stopped:
-            raise RobotStopped("the Franka arm is stopped; call recover() when it is safe to move again")
-        if self._fault is not None:
-            raise self._fault.error
-        if self._tracking is None or self._is_travelling:
-            raise CommandRejected("a blocking joint motion is running; wait for it, or stop() it first")
-        return self._tracking
-
-    def _require_in_range(self, goal: np.ndarray) -> None:
-        low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad
-        if goal.shape != low.shape or not ((low <= goal) & (goal <= high)).all():
-            raise JointLimitExceeded(f"joint target {goal.tolist()} is not within {low.tolist()} to {high.tolist()}")
-
-    def _notice_end(self, link: FrankaLink) -> None:
-        """Latch a fault when the impedance motion has ended although nobody ended it."""
-        if self._tracking is None or link.is_in_control:
-            return
-        with self._lock:
-            self._latch_end(link)
-
-    def _latch_end(self, link: FrankaLink) -> None:
-        tracking = self._tracking
-        if tracking is None or link.is_in_control:
-            return
-        self._tracking = None
-        tracking.end()
-        self._fault = link.why_it_ended()
-        _LOG.error("%s", self._fault.error)
+    def _arm_fault(self, fault: Fault) -> ArmFault:
+        return self.machine.fault_of(fault.names, fault.error)
 
     def _stamp(self, state: franky.RobotState) -> float:
         """The cell's time at which this packet was first seen, so that a silent arm's state grows old."""
@@ -299,10 +233,3 @@ class FrankaRobot(BaseRobotServer):
             self._packet_s = packet_s
             self._stamp_s = self.context.clock.now_s()
         return self._stamp_s
-
-    def _mode(self, velocities: np.ndarray) -> RobotMode:
-        if self._fault is not None:
-            return "fault"
-        if self._is_stopped:
-            return "stopped"
-        return "tracking" if self._is_travelling or velocities @ velocities > _STILL_RAD_S**2 else "holding"
