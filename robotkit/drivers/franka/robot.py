@@ -199,7 +199,7 @@ class FrankaRobot(StatefulRobotServer):
     def _end_interrupted(self, link: FrankaLink) -> None:
         """Bring the motion of a travel that lost its right to move to rest, if nothing else has done so."""
         with self.machine.lock:
-            if link is self._link and self._tracking is None and self.machine.activity != "travelling":
+            if link is self._link and self._tracking is None and self.machine.mode != "travelling":
                 link.brake()
                 if self.machine.mode in ("holding", "tracking"):
                     self._begin_at_rest(link)
