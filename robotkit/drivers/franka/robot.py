@@ -93,10 +93,13 @@ class FrankaRobot(StatefulRobotServer):
     def _follow(self, command: RobotCommand) -> RobotCommand:
         """Make the pose the target of the impedance law, or its first one when the arm still brakes."""
         assert isinstance(command, PoseCommand)
-        if self._tracking is None:
-            self._next_pose = command.tcp_pose_in_base
-        else:
+        link = self._require_link()
+        if self._tracking is not None:
             self._tracking.approach(command.tcp_pose_in_base)
+            return command
+        self._next_pose = command.tcp_pose_in_base
+        if not link.is_in_control:
+            self._begin(link)
         return command
 
     def _hold(self) -> None:

@@ -12,7 +12,7 @@ from robotkit.drivers.franka.leash import SpeedLeash
 from robotkit.drivers.franka.link import FrankaLink
 from robotkit.drivers.franka.ramp import GainRamp, first_gains, stiffness_vector
 from robotkit.drivers.franka.target import SmoothTarget
-from robotkit.errors import DeviceFault
+from robotkit.errors import DeviceFault, RobotkitError
 from robotkit.schema import ComplianceParams
 
 _NEAR_M, _NEAR_RAD = 5e-3, float(np.radians(1.0))
@@ -97,7 +97,10 @@ class ImpedanceTracking:
         """Track `pose`, or the part of the way there that drives no joint too fast."""
         tracked = pose
         if self._link.is_in_control:
-            state, jacobian = self._link.measure()
+            try:
+                state, jacobian = self._link.measure()
+            except RobotkitError:
+                return True  # control has just ended, and whoever looks at the arm is told why
             tracked = self._leash.shorten(pose, pose_of(state), jacobian, state.dq)
         self._motion.set_reference(franky.CartesianReference(target=franky.Affine(tracked[:3], tracked[3:])))
         return tracked is pose
