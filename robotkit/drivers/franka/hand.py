@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ _EMPTY_M = 0.0005
 class Reading:
     """One packet of the hand."""
 
+    asked_s: float
+    """When the reading thread began to wait for it, on the monotonic clock."""
     stamp_s: float
     width_m: float
     is_homed: bool
@@ -86,7 +89,7 @@ class FrankaHand(BaseGripperServer):
         reading, width_max_m = self._poller.newest(), self.spec.width_max_m
         if (failure := self._commands.failure) is not None:
             raise DeviceFault(f"Franka hand: {failure}. Look at the fingers, then command them again")
-        is_moving = self._commands.is_busy
+        is_moving = self._commands.is_busy or reading.asked_s < self._commands.ended_s
         target_m = reading.width_m if self._wanted_m is None else self._wanted_m
         return GripperState.trusted(
             stamp_s=reading.stamp_s,
@@ -152,9 +155,10 @@ class _Line(Source[Reading]):
 
     def poll(self) -> Reading | None:
         """Wait for the next packet."""
+        asked_s = time.monotonic()
         with translated(f"reading the Franka hand at {self._host}"):
             state = self._hand.state
-        return Reading(self._now_s(), state.width, state.max_width > _HOMED_M, state.is_grasped)
+        return Reading(asked_s, self._now_s(), state.width, state.max_width > _HOMED_M, state.is_grasped)
 
     def close(self) -> None:
         """Drop the connection; a call that still runs on it keeps it until it returns."""

@@ -54,8 +54,8 @@ class _Call:
         except franky.Exception as error:
             self.error = error.with_traceback(None)
         del hand
-        self.done.set()
         self._ended(self)
+        self.done.set()
 
 
 class HandCommands:
@@ -67,6 +67,8 @@ class HandCommands:
     def __init__(self) -> None:
         self.failure: str | None = None
         """Why the newest command was not carried out, until there is another."""
+        self.ended_s = float("-inf")
+        """When the last command ended, on the monotonic clock; only a packet that is younger shows its outcome."""
         self._changed = threading.Condition()
         self._hand: Any = None
         self._homing: Wish | None = None
@@ -202,12 +204,15 @@ class HandCommands:
                 self._changed.wait(0.01)
 
     def _end(self, call: _Call) -> None:
-        """Look how a call has ended. Fingers that met something, or were stopped, are no failure."""
+        """Look at how a call has ended. Fingers that met something, or were stopped, are no failure."""
         with self._changed:
+            self.ended_s = time.monotonic()
             if call is not self._call or call.is_stopped or call.error is None:
                 return
-            if call.wish.is_homing or not isinstance(call.error, franky.CommandException):
-                self._fail(call.wish, str(call.error).splitlines()[0])
+            if isinstance(call.error, franky.NetworkException):
+                self._fail(call.wish, "the connection was lost while it was under way")
+            elif call.wish.is_homing:
+                self._fail(call.wish, str(call.error).splitlines()[0].rstrip("."))
             else:
                 _LOG.info("the Franka hand ended the command to %s: %s", call.wish.what, call.error)
 
