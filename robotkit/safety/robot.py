@@ -42,13 +42,8 @@ class SafeRobot(BaseRobotServer):
         self._clock = clock
         self._validator = CommandValidator(spec, limits)
         self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
-        self._body = None
-        if spec.kinematics is not None and (limits.workspace or limits.planes or limits.link_clearance_m is not None):
-            self._body = BodyBounds(
-                spec.kinematics, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
-            )
         self._steps = StepLimit(self.machine, spec, limits, self._measure)
-        self._monitor = Monitor(spec, limits) if limits.watches else None
+        self._fit()
         self._max_age_s = limits.state_max_age_s
         self._stamp_s = -math.inf
         self._silence_s = None if clock.is_lockstep else limits.watchdog_s
@@ -77,10 +72,19 @@ class SafeRobot(BaseRobotServer):
         """Connect the arm and watch over it."""
         self.inner.connect()
         self._due_s, self._stamp_s = None, -math.inf
-        if self._monitor is not None:
-            self._monitor.rearm()
+        self._fit()
         if self._watch is not None:
             self._watch.start()
+
+    def _fit(self) -> None:
+        """Take the arm's kinematics into the bounds; some arms know their tool only when they are connected."""
+        self.spec, limits = self.inner.spec, self.limits
+        chain, self._body = self.spec.kinematics, None
+        if chain is not None and (limits.workspace or limits.planes or limits.link_clearance_m is not None):
+            self._body = BodyBounds(
+                chain, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
+            )
+        self._monitor = Monitor(self.spec, limits) if limits.watches else None
 
     def disconnect(self) -> None:
         """Stop watching and disconnect the arm."""

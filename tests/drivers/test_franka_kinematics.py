@@ -16,10 +16,10 @@ from robotkit.drivers.franka.config import _RANGES
 from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
 from robotkit.schema.kinematics import Plane
-from robotkit.spatial import xyzw_from_wxyz
+from robotkit.spatial import distance_between, xyzw_from_wxyz
 from sims.models.kinematics import panda_chain
 from tests.support.franky_sim import shared_simulator
-from tests.support.franky_sim.cells import robot_options
+from tests.support.franky_sim.cells import franka_cell, robot_options
 
 HERE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 READY = np.array((0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4))
@@ -119,3 +119,16 @@ def test_the_chain_agrees_with_what_the_arm_and_its_maker_s_library_report():
     np.testing.assert_allclose(pose[:3], state.tcp_pose_in_base[:3], atol=1e-4)
     assert spatial.angle_between(pose[3:], state.tcp_pose_in_base[3:]) < 1e-3
     np.testing.assert_allclose(kinematics.jacobian(state.joint_positions_rad), state.jacobian_in_base, atol=1e-3)
+
+
+def test_the_connected_arm_tells_the_tool_that_its_control_box_has():
+    """What the box has as end effector is only known when it is connected; the bounds on the arm follow it."""
+    cell = rk.make_workcell(
+        franka_cell(shared_simulator().host), **{"robot.tcp_in_nominal_end_effector": [0, 0, 0.15, 0, 0, 0, 1]}
+    )
+    with cell:
+        state = cell.robot.get_state()
+        kinematics = ForwardKinematics(cell.robot.spec.kinematics)
+        assert distance_between(kinematics.tcp_pose(state.joint_positions_rad), state.tcp_pose_in_base) < 1e-5
+        with pytest.raises(rk.OutsideWorkspace):
+            cell.robot.move_to_joint_positions(state.joint_positions_rad + np.array((1.4, 0, 0, 0, 0, 0, 0)))

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from robotkit import spatial
+from robotkit.drivers.franka.kinematics import HAND_TCP_IN_FLANGE, chain
 from robotkit.schema import Array, ComplianceParams, JointVector, PluginConfig, Pose, RobotSpec, Vec3, Vec6
 from robotkit.schema.arrays import read_only
 
@@ -119,12 +121,18 @@ def joint_limits(config: FrankaRobotConfig) -> tuple[JointVector, JointVector, J
 
 
 def robot_spec(config: FrankaRobotConfig) -> RobotSpec:
-    """What is known before the arm is connected."""
+    """What is known before the arm is connected.
+
+    Only the connected control box tells its nominal end effector; until then the Franka Hand's is assumed.
+    """
     low, high, speed = joint_limits(config)
+    tool = config.tcp_in_nominal_end_effector
+    tcp_in_flange = HAND_TCP_IN_FLANGE if tool is None else spatial.compose(HAND_TCP_IN_FLANGE, tool)
     return RobotSpec(
         name="franka",
         joint_position_min_rad=low,
         joint_position_max_rad=high,
         joint_velocity_max_rad_s=speed,
         reset_joint_positions_rad=config.reset_joint_positions_rad,
+        kinematics=chain(tcp_in_flange, has_hand=True),
     )

@@ -15,6 +15,7 @@ from robotkit.drivers.franka.config import FrankaRobotConfig, robot_spec
 from robotkit.drivers.franka.faults import Fault
 from robotkit.drivers.franka.link import FrankaLink
 from robotkit.drivers.franka.settling import wait_until_settled
+from robotkit.drivers.franka.setup import with_tool
 from robotkit.drivers.franka.tracking import ImpedanceTracking, pose_of
 from robotkit.errors import ConnectionFailed, DeviceFault, RobotkitError
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand
@@ -53,6 +54,7 @@ class FrankaRobot(StatefulRobotServer):
             link.close()
             raise
         self._link = link
+        self.spec = with_tool(self.spec, link.read())
         return self._arm_fault(Fault.named(names)) if names else None
 
     def _close(self) -> None:
@@ -157,6 +159,7 @@ class FrankaRobot(StatefulRobotServer):
         link.outcome()  # what ended the last motion is what is cleared now
         link.clear_faults()
         link.configure()
+        self.spec = with_tool(self.spec, link.read())
 
     def _find_fault(self) -> ArmFault | None:
         link = self._link

@@ -8,6 +8,8 @@ import franky
 import numpy as np
 
 from robotkit.drivers.franka.config import FrankaLoad, FrankaRobotConfig
+from robotkit.drivers.franka.kinematics import chain
+from robotkit.schema import RobotSpec
 from robotkit.spatial import matrix_from_quaternion
 
 _NO_LOAD = FrankaLoad(mass_kg=0.0)
@@ -36,6 +38,18 @@ def is_shown(state: franky.RobotState, config: FrankaRobotConfig) -> bool:
         (state.I_load, load.inertia_kg_m2),
     )
     return all(np.allclose(shown, told, rtol=_SINGLE_PRECISION, atol=_SINGLE_PRECISION) for shown, told in pairs)
+
+
+def with_tool(spec: RobotSpec, state: franky.RobotState) -> RobotSpec:
+    """The arm's spec with its kinematics up to the tool centre point that a packet shows."""
+    tool = state.F_T_EE
+    tcp_in_flange = np.concatenate((tool.translation, tool.quaternion))
+    return spec.model_copy(update={"kinematics": chain(tcp_in_flange / _lengths(tcp_in_flange), has_hand=True)})
+
+
+def _lengths(pose: np.ndarray) -> np.ndarray:
+    """What a pose of single precision is divided by to have a quaternion of length 1."""
+    return np.array((1.0,) * 3 + (float(np.linalg.norm(pose[3:])),) * 4)
 
 
 def _tool(config: FrankaRobotConfig) -> np.ndarray:
