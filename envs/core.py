@@ -7,15 +7,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
 from envs.actions import ActionMap
 from envs.images import fit_image
+from envs.readiness import require_ready
 from envs.tasks.task import Outcome, Task
 from robotkit import InvalidConfiguration, Workcell
 from robotkit.schema import CellState
 
 Observation = dict[str, Any]
 _RENDER_MODES = ["rgb_array"]
+_TORN_PERIODS = 5
+"""A step that takes so many periods too long is no step of the task; less is the jitter of a busy machine."""
 
 
 class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
@@ -25,6 +29,12 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
     when the task looks through cameras. Every `info` holds `success` (bool), in a cell with a gripper
     `gripper_changed` (bool: this step asked the fingers for another opening), and what the task adds. The env never
     truncates: time limits are Gymnasium's `TimeLimit`, which the registered ids bring.
+
+    The `info` of a step also holds `overrun_s`, how much longer than its control period it took on a clock that runs by
+    itself, and `is_torn`: True where the step does not lead from the last observation to this one by its action alone.
+    That is so when it took more than five periods too long, when something else replaced the arm's target since the
+    last observation (a hold, another client), or when the step before it raised an error. Who learns from steps leaves
+    such a one out.
 
     Args:
         workcell: where it happens; it is connected at the first `reset` if it is not yet.
@@ -56,6 +66,9 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self.observation_space = _observation_space(task)
         self._owns_workcell = owns_workcell
         self._opening: float | None = None
+        self._epoch: int | None = None
+        self._measured_s = 0.0
+        self._is_whole = self._is_torn = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -69,13 +82,19 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         Raises:
             InvalidConfiguration: an option is unknown or has the wrong shape.
             Unsupported: an object was to be placed in a cell that cannot place objects.
+            RobotStopped, DeviceError: as `require_resettable`; nothing has moved.
         """
         super().reset(seed=seed)
-        self.workcell.connect()
+        self._epoch = None
+        self.require_resettable()
         state = self.task.reset(self.workcell, self.np_random, options or {})
+        self._require(state)
         self.action_map.reset(state)
         self._opening = state.gripper.target_position if state.gripper is not None else None
-        return self._observe(state), self._info(state, self.task.evaluate(state))
+        observation = self._observe(state)
+        self._follow(state)
+        self._is_torn = False
+        return observation, self._info(state, self.task.evaluate(state))
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Command, let one control period pass, measure, judge.
@@ -83,13 +102,58 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         Raises:
             InvalidCommand: the action has a wrong shape or is not finite; nothing was sent.
             CommandRejected: the cell's safety layer refused it; nothing was sent.
+            RobotStopped, DeviceError: the arm, or a device that the task needs, cannot go on. A step after that sends
+                nothing until it can.
+            ResetNeeded: no episode runs.
         """
+        start_s = self._now_s()
+        self.require_steppable()
         command, gripper = self.action_map(action)
-        state = self.workcell.step(command, gripper, self.task.control_period_s)
+        period_s, epoch = self.task.control_period_s, self._epoch
+        self._is_whole = False
+        state = self.workcell.step(command, gripper, period_s)
+        self._require(state)
         self.action_map.follow(state)
         outcome = self.task.evaluate(state)
         info = self._info(state, outcome)
-        return self._observe(state), outcome.reward, outcome.is_terminated, False, info
+        observation = self._observe(state)
+        self._follow(state)
+        overrun_s = max(state.overrun_s, self._measured_s - start_s - period_s, 0.0)
+        info["overrun_s"] = overrun_s
+        info["is_torn"] = self._is_torn or state.robot.target_epoch != epoch or overrun_s > _TORN_PERIODS * period_s
+        self._is_torn = False
+        return observation, outcome.reward, outcome.is_terminated, False, info
+
+    def require_resettable(self) -> None:
+        """Connect the cell if it is not yet, and raise unless a reset may move it.
+
+        Raises:
+            RobotStopped: a stop is latched.
+            DeviceError, RemoteError: the arm, or the gripper if the task needs it, cannot go on.
+        """
+        self.workcell.connect()
+        self._require(self.workcell.get_state(), with_objects=False)
+
+    def require_steppable(self) -> None:
+        """Raise unless the next command counts from a state that still holds; measure anew where it may not.
+
+        Raises:
+            ResetNeeded: no episode runs.
+            RobotStopped: a stop is latched.
+            DeviceError, RemoteError: the arm, or a device that the task needs, cannot go on.
+        """
+        if self._epoch is None:
+            raise ResetNeeded("reset() must be called before the first step()")
+        is_replaced = self.workcell.robot.target_epoch != self._epoch
+        if not is_replaced and self._is_whole and self._now_s() - self._measured_s <= self.task.control_period_s:
+            return
+        state = self.workcell.get_state()
+        self._require(state)
+        if not self._is_whole and self.task.image_cameras:
+            self._look()
+        self._is_torn = self._is_torn or is_replaced or not self._is_whole
+        self.action_map.follow(state)
+        self._follow(state)
 
     def render(self) -> np.ndarray | None:
         """The render camera's newest image, uint8 (height, width, 3); None without a render mode."""
@@ -101,6 +165,18 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         """Disconnect the cell if it is this env's own. Closing twice changes nothing."""
         if self._owns_workcell:
             self.workcell.disconnect()
+
+    def _require(self, state: CellState, *, with_objects: bool = True) -> None:
+        require_ready(state.robot, self.workcell.robot)
+        self.task.require_measured(state, with_objects=with_objects)
+
+    def _follow(self, state: CellState) -> None:
+        self._epoch, self._measured_s, self._is_whole = state.robot.target_epoch, self._now_s(), True
+
+    def _now_s(self) -> float:
+        """The cell's time where it passes by itself; 0 in lock-step, where a step takes what it takes."""
+        clock = self.workcell.clock
+        return 0.0 if clock.is_lockstep else clock.now_s()
 
     def _info(self, state: CellState, outcome: Outcome) -> dict[str, Any]:
         info = {"success": outcome.is_success, **outcome.info}

@@ -59,10 +59,11 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
     `GripperClose`, `TeleopIntervention`, `RelativeFrame`, `Quat2Euler`, `ZOnly`. What concerns the task goes around the
     pair: `SERLObsWrapper`, judges of success, `ChunkingWrapper`, `EpisodeStatistics`.
 
-    In lock-step one arm is stepped after the other, which neither of them can tell. Where a clock runs by itself each
-    arm has a thread, so that both are commanded at once and a step takes one period. When an arm fails, both are told
-    to hold, the error goes on to the caller with a note which arm it was, and the next thing is a `reset` (H9: a thread
-    of HIL-SERL's dies with its error, and the pair goes on with old observations).
+    Both arms are asked whether they can go on before either of them is sent anything. In lock-step one arm is stepped
+    after the other, which neither of them can tell. Where a clock runs by itself each arm has a thread, so that both
+    are commanded at once and a step takes one period. When an arm fails, both are told to hold, the error goes on to
+    the caller with a note which arm it was, and the next thing is a `reset` (H9: a thread of HIL-SERL's dies with its
+    error, and the pair goes on with old observations).
 
     Args:
         left: the left arm's environment; its state is a dict.
@@ -101,6 +102,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         super().reset(seed=seed)
         seeds = (None, None) if seed is None else self.np_random.integers(2**31, size=2).tolist()
         seed_of, options_of = dict(zip(ARMS, seeds, strict=True)), split_options(options or {})
+        self._each(lambda arm: [core.require_resettable() for core in _cores(self.arms[arm])])
         starts = self._each(lambda arm: self.arms[arm].reset(seed=seed_of[arm], options=options_of[arm]))
         observations, infos = zip(*starts, strict=True)
         outcome = self.judge(*(Outcome(0.0, bool(info["success"]), False) for info in infos))
@@ -116,6 +118,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         if not self._is_running:
             raise ResetNeeded("reset() must be called before the first step(), and after an arm has failed")
         given = self._split(action)
+        self._each(lambda arm: [core.require_steppable() for core in _cores(self.arms[arm])])
         steps = self._each(lambda arm: self.arms[arm].step(given[arm]))
         observations, rewards, terminations, truncations, infos = zip(*steps, strict=True)
         judged = zip(rewards, infos, terminations, strict=True)

@@ -64,7 +64,7 @@ def join_infos(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     joined: dict[str, Any] = {}
     for arm, info in zip(ARMS, infos, strict=True):
         joined |= {f"{arm}/{key}": value for key, value in info.items() if key != INTERVENE_ACTION}
-    for key, together in (("gripper_changed", any), ("grasp_penalty", sum)):
+    for key, together in (("gripper_changed", any), ("grasp_penalty", sum), ("is_torn", any), ("overrun_s", max)):
         values = [info[key] for info in infos if key in info]
         if values:
             joined[key] = together(values)

@@ -35,7 +35,12 @@ class ActionMap(ABC):
 
     @abstractmethod
     def follow(self, state: CellState) -> None:
-        """Go on from what the cell accepted, which may be less than what was asked."""
+        """Go on from what the cell accepted, which may be less than what was asked.
+
+        Where something other than a command has replaced the target since the last state (`RobotState.target_epoch`:
+        a hold, a stop, a recovery, another client), the next action counts from what `state` measures: the old target
+        would bring the arm back from where it was put meanwhile.
+        """
 
     def parse(self, action: np.ndarray, is_started: bool) -> list[float]:
         """The action's numbers, finite and clipped to [-1, 1]; raises what `__call__` promises."""

@@ -51,6 +51,6 @@ class BinaryGripper:
             self._changed_s = asked_s
 
     def _take(self, state: CellState) -> None:
-        assert state.gripper is not None  # Task.require_devices has seen to it
+        assert state.gripper is not None  # Task.require_measured has seen to it
         self._target = state.gripper.target_position
         self._now_s = state.gripper.stamp_s

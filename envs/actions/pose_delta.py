@@ -15,6 +15,9 @@ from robotkit import InvalidConfiguration, spatial
 from robotkit.schema import CellState, GripperCommand, PoseCommand, WorkspaceBox
 from robotkit.workspace import clip_pose
 
+_ROUNDING = 1e-6
+"""Metres or radians."""
+
 
 @dataclass(frozen=True)
 class PoseDeltaConfig:
@@ -66,7 +69,8 @@ class PoseDelta(ActionMap):
     """Translation and rotation are applied in the base frame: x += a, R = exp(a) R (rotation composed on the left).
 
     The box never turns a target away: the commanded orientation is never farther from the asked one than the one before
-    it was, unless that lay outside the box.
+    it was, unless that lay outside the box. A target outside the box, where a person has moved the arm, is followed by
+    targets that are each nearer to the box, in steps of at most the scales; see `way_back`.
 
     Args:
         config: reach and bounds.
@@ -79,10 +83,11 @@ class PoseDelta(ActionMap):
         self.config = config
         self._gripper = gripper
         self._measured = self._commanded = np.empty(0)
+        self._epoch = -1
 
     def reset(self, state: CellState) -> None:
         """Start from the pose that the reset commanded, or from the measured one if it commanded none."""
-        self._take(state, state.robot.tcp_pose_in_base)
+        self._take(state, _accepted_pose(state, state.robot.tcp_pose_in_base))
         if self._gripper is not None:
             self._gripper.reset(state)
 
@@ -96,15 +101,15 @@ class PoseDelta(ActionMap):
         return command, None if self._gripper is None else self._gripper(numbers[6])
 
     def follow(self, state: CellState) -> None:
-        """Take the accepted pose, and what was measured since."""
-        self._take(state, self._commanded)
+        """Take the accepted pose, and what was measured since; see `ActionMap`."""
+        is_replaced = state.robot.target_epoch != self._epoch
+        self._take(state, state.robot.tcp_pose_in_base if is_replaced else _accepted_pose(state, self._commanded))
         if self._gripper is not None:
             self._gripper.follow(state)
 
-    def _take(self, state: CellState, otherwise: np.ndarray) -> None:
-        self._measured = state.robot.tcp_pose_in_base
-        accepted = state.accepted
-        self._commanded = accepted.tcp_pose_in_base if isinstance(accepted, PoseCommand) else otherwise
+    def _take(self, state: CellState, commanded: np.ndarray) -> None:
+        self._measured, self._commanded = state.robot.tcp_pose_in_base, commanded
+        self._epoch = state.robot.target_epoch
 
     def _turn(self, angles_rad: np.ndarray) -> np.ndarray:
         if self.config.rotation_as == "rotation_vector":
@@ -118,7 +123,7 @@ class PoseDelta(ActionMap):
         return towards(self._commanded, asked, self.config.longest_step_m, self.config.longest_step_rad)
 
     def _inside(self, asked: np.ndarray) -> np.ndarray:
-        """The pose in the box that is next to the asked one, and no detour."""
+        """The pose in the box that is next to the asked one, and no detour; the way to it from outside the box."""
         clipped = clip_pose(asked, self.config.workspace)
         before = clip_pose(self._commanded, self.config.workspace)
         off_rad = spatial.angle_between(clipped[3:], asked[3:])
@@ -126,7 +131,15 @@ class PoseDelta(ActionMap):
         is_leap = spatial.angle_between(clipped[3:], before[3:]) > self.config.longest_step_rad
         if off_rad > 0.0 and (is_detour or is_leap):
             clipped[3:] = before[3:]
+        if _is_apart(before, self._commanded):
+            return self.way_back(clipped)
         return clipped
+
+    def way_back(self, goal: np.ndarray) -> np.ndarray:
+        """From a target outside the box towards `goal` (7,) inside, no farther than an action along one axis goes."""
+        config = self.config
+        reach_m = min(config.translation_scale_m, config.longest_step_m)
+        return towards(self._commanded, goal, reach_m, min(config.rotation_scale_rad, config.longest_step_rad))
 
 
 def towards(start: np.ndarray, goal: np.ndarray, reach_m: float, reach_rad: float) -> np.ndarray:
@@ -140,6 +153,15 @@ def towards(start: np.ndarray, goal: np.ndarray, reach_m: float, reach_rad: floa
     if share == turn_share == 1.0:
         return goal
     return spatial.integrate_delta(start, way_m * share, turn * turn_share)
+
+
+def _accepted_pose(state: CellState, otherwise: np.ndarray) -> np.ndarray:
+    return state.accepted.tcp_pose_in_base if isinstance(state.accepted, PoseCommand) else otherwise
+
+
+def _is_apart(a: np.ndarray, b: np.ndarray) -> bool:
+    """True when two poses (7,) differ by more than rounding."""
+    return spatial.distance_between(a, b) > _ROUNDING or spatial.angle_between(a[3:], b[3:]) > _ROUNDING
 
 
 def _share(way: np.ndarray, reach: float) -> float:

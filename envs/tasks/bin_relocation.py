@@ -63,6 +63,7 @@ class BinRelocation(FrankaTask):
     """
 
     option_names = ("tcp_pose", "task_id", "object_pose")
+    useful_trackers = ("object",)
     config: BinRelocationConfig
 
     def __init__(self, config: BinRelocationConfig) -> None:
@@ -157,7 +158,7 @@ class BinRelocation(FrankaTask):
 
     def evaluate(self, state: CellState) -> Outcome:
         """See the class."""
-        assert state.gripper is not None  # Task.require_devices has seen to it
+        assert state.gripper is not None  # Task.require_measured has seen to it
         is_there = self.bin_of(state) == 1 - self.task_id and not state.gripper.is_grasping
         return Outcome(
             float(is_there), is_there, is_there and self.config.terminates_on_success, {"task_id": self.task_id}

@@ -63,6 +63,7 @@ class Insertion(FrankaTask):
         super().__init__(config)
         self._part_in_socket = _POSE.validate(config.part_in_socket)
         self._socket_home = _POSE.validate(config.socket_pose_in_base)
+        self.useful_trackers = (config.part, config.socket)
         if config.observes_goal:
             self.trackers = (config.part, config.socket)
             high = np.array((_FAR_M,) * 3 + (np.pi + 1e-6,) * 3, np.float32)

@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from envs.images import ImageView
 from robotkit import InvalidConfiguration, Workcell
+from robotkit.errors import error_from_code
 from robotkit.schema import CellState
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -43,6 +44,8 @@ class Task(ABC):
     render_camera: str = "front"
     trackers: tuple[str, ...] = ()
     """Objects whose poses the task must know."""
+    useful_trackers: tuple[str, ...] = ()
+    """Objects that the task does without in a cell that does not track them. Where one does, the task relies on it."""
     needs_gripper: bool = True
 
     def require_devices(self, workcell: Workcell) -> None:
@@ -57,6 +60,28 @@ class Task(ABC):
                 f"{type(self).__name__} cannot be done in cell {workcell.name!r}, which lacks {' and '.join(missing)}; "
                 "add them to its workcell file or choose another cell"
             )
+
+    def require_measured(self, state: CellState, *, with_objects: bool = True) -> None:
+        """Raise the error of a device that could not measure (`CellState.errors`) and that the task needs.
+
+        Args:
+            state: of a cell that `require_devices` accepted.
+            with_objects: False before a reset, which may be what brings an object back into sight.
+
+        Raises:
+            DeviceError, RemoteError: what the device raised; the message names the task and the device.
+        """
+        if not state.errors:
+            return
+        needed = ["gripper"] if self.needs_gripper else []
+        if with_objects:
+            needed += [f"trackers.{name}" for name in (*self.trackers, *self.useful_trackers)]
+        for device in needed:
+            if device in state.errors:
+                report = state.errors[device]
+                raise error_from_code(
+                    report.code, f"{type(self).__name__} needs the device {device!r}: {report.message}"
+                )
 
     def view(self, image: str) -> ImageView:
         """What the observed image called `image` shows."""

@@ -22,9 +22,9 @@ class MacroStep(NamedTuple):
 
 
 def take_steps(env: gymnasium.Env[Any, Any], actions: Iterable[Any]) -> MacroStep:
-    """Take `actions` one after the other, and stop where the episode ends.
+    """Take `actions` one after the other, and stop where the episode ends or a step is torn.
 
-    No reward on the way is lost, and nothing is stepped beyond the end of an episode.
+    No reward on the way is lost, nothing is stepped beyond the end of an episode, and `info["is_torn"]` is not missed.
     """
     observations, total = [], 0.0
     terminated = truncated = False
@@ -33,6 +33,6 @@ def take_steps(env: gymnasium.Env[Any, Any], actions: Iterable[Any]) -> MacroSte
         observation, reward, terminated, truncated, info = env.step(action)
         observations.append(observation)
         total += float(reward)
-        if terminated or truncated:
+        if terminated or truncated or info.get("is_torn"):
             break
     return MacroStep(observations, total, terminated, truncated, info)

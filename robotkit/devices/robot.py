@@ -27,6 +27,11 @@ class BaseRobotServer(Device):
         """
 
     @property
+    def target_epoch(self) -> int:
+        """`RobotState.target_epoch` as it is now; raises what `get_state` raises."""
+        return self.get_state().target_epoch
+
+    @property
     def compliance(self) -> ComplianceParams | None:
         """The impedance law in force; None for an arm that has none, or does not tell."""
         return None

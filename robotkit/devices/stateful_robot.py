@@ -11,6 +11,7 @@ import numpy as np
 from robotkit.devices.context import CellContext
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.robot import BaseRobotServer
+from robotkit.devices.soundness import require_sound
 from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, RobotkitError, Unsupported
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
 
@@ -112,6 +113,11 @@ class StatefulRobotServer(BaseRobotServer):
     def is_connected(self) -> bool:
         """True between `connect()` and `disconnect()`."""
         return self.machine.is_connected
+
+    @property
+    def target_epoch(self) -> int:
+        """Without a measurement."""
+        return self.machine.epoch
 
     def connect(self) -> None:
         """Connect; the arm holds where it is. One that is in a fault is connected and waits for `recover()`."""
@@ -274,7 +280,15 @@ class StatefulRobotServer(BaseRobotServer):
     def _newest_measurement(self) -> Measurement:
         self._notice_fault()
         try:
-            self._newest = self._measure()
+            measured = self._measure()
+            require_sound(
+                measured.tcp_pose_in_base,
+                measured.tcp_twist_in_base,
+                measured.wrench_in_tcp,
+                measured.joint_positions_rad,
+                measured.joint_velocities_rad_s,
+            )
+            self._newest = measured
         except (DeviceError, RemoteError) as error:
             if not self.machine.is_connected:
                 raise

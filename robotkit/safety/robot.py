@@ -60,6 +60,11 @@ class SafeRobot(BaseRobotServer):
         return self.inner.is_connected
 
     @property
+    def target_epoch(self) -> int:
+        """Without a measurement."""
+        return self.machine.epoch
+
+    @property
     def compliance(self) -> ComplianceParams | None:
         """What the arm says."""
         return self.inner.compliance

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from envs.actions import BinaryGripper, PoseDelta, PoseDeltaConfig, towards
 from robotkit import InvalidCommand, InvalidConfiguration, make_workcell, spatial
 from robotkit.schema import CellState, GripperState, PoseCommand, WorkspaceBox
-from robotkit.workspace import clip_pose, is_inside
+from robotkit.workspace import clip_pose, distance_outside, is_inside
 
 DOWN = np.array((1.0, 0.0, 0.0, 0.0))
 BOX = WorkspaceBox(
@@ -157,11 +157,34 @@ def test_inside_the_box_nothing_is_changed(start, shares, action):
     assert np.array_equal(target(PoseDeltaConfig(BOX, 0.02, 0.1), state_at(start, pose, pose), action), asked)
 
 
-def test_an_arm_outside_the_box_is_brought_back(start):
-    outside = np.array((0.9, 0.0, 0.3, *quaternion((0.0, 1.0, 0.0))))
-    moved = target(PoseDeltaConfig(BOX, 0.02, 0.1), state_at(start, outside), np.zeros(6))
-    assert is_inside(moved, BOX)
-    assert np.allclose(moved, clip_pose(outside, BOX))
+@given(vector=VECTORS, offset=arrays(np.float64, 3, elements=st.floats(-0.6, 0.6)), action=UNIT)
+def test_r1_an_arm_outside_the_box_is_led_back_in_steps_that_are_each_nearer(start, vector, offset, action):
+    config = PoseDeltaConfig(BOX, 0.02, 0.1)
+    pose = np.array((*(np.array((0.5, 0.0, 0.3)) + offset), *quaternion(vector)))
+    action_map = PoseDelta(config)
+    action_map.reset(state_at(start, pose))
+    for _ in range(90):
+        moved = action_map(action)[0].tcp_pose_in_base
+        assert spatial.distance_between(moved, pose) <= config.longest_step_m + 1e-9
+        assert spatial.angle_between(moved[3:], pose[3:]) <= config.longest_step_rad + 1e-9
+        before, after = distance_outside(pose, BOX), distance_outside(moved, BOX)
+        assert after[0] <= before[0] + 1e-9
+        assert after[1] <= before[1] + 1e-6
+        action_map.follow(state_at(start, moved, moved))
+        pose = moved
+    assert is_inside(pose, BOX)
+
+
+def test_r1_an_arm_outside_the_box_goes_to_the_nearest_pose_inside(start):
+    outside = np.array((0.9, 0.0, 0.3, *DOWN))
+    action_map = PoseDelta(PoseDeltaConfig(BOX, 0.02, 0.1))
+    action_map.reset(state_at(start, outside))
+    way = []
+    for _ in range(12):
+        way.append(action_map(np.zeros(6))[0].tcp_pose_in_base)
+        action_map.follow(state_at(start, way[-1], way[-1]))
+    assert np.allclose([pose[0] for pose in way[:10]], 0.9 - 0.02 * np.arange(1, 11))
+    assert np.allclose(way[-1], clip_pose(outside, BOX))
 
 
 @settings(max_examples=200)

@@ -1,0 +1,41 @@
+"""Whether an arm can be commanded from a state."""
+
+from __future__ import annotations
+
+from robotkit import BaseRobotServer, DeviceFault
+from robotkit.devices.soundness import require_sound
+from robotkit.errors import error_from_code
+from robotkit.schema import PoseCommand, RobotState
+
+
+def require_ready(state: RobotState, robot: BaseRobotServer) -> None:
+    """Raise unless the arm can be commanded from this state.
+
+    Args:
+        state: what was measured.
+        robot: the arm; asked for its own sentence when it is in a fault.
+
+    Raises:
+        RobotStopped: a stop is latched; or the error of what stopped the arm.
+        DeviceError: the arm's fault; a `DeviceFault` where the arm does not tell it, or where what it
+            measures is no state of an arm.
+    """
+    if state.mode == "fault":
+        robot.check(PoseCommand.trusted(kind="pose", tcp_pose_in_base=state.tcp_pose_in_base))
+        raise DeviceFault(
+            f"the arm reports {', '.join(state.faults) or 'a fault'}; call recover() when it is safe to move again"
+        )
+    if state.mode == "stopped":
+        stop = state.stop
+        why = "" if stop is None else f": {stop.cause} (by {stop.author})"
+        raise error_from_code(
+            "robot_stopped" if stop is None else stop.code,
+            f"the robot is stopped{why}. Call recover() when it is safe to move again",
+        )
+    require_sound(
+        state.tcp_pose_in_base,
+        state.tcp_twist_in_base,
+        state.wrench_in_tcp,
+        state.joint_positions_rad,
+        state.joint_velocities_rad_s,
+    )
