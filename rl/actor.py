@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
 from rl.common.evaluation import ENV_SUCCESS, evaluate
+from rl.errors import EnvironmentInterrupted
 from rl.learner import Stop
 from rl.link.client import LearnerLink
+from rl.recovery import Recovery
 from rl.utils.seeds import Seeds
+
+logger = logging.getLogger(__name__)
 
 IS_INTERVENTION, GRASP_PENALTY = EXTRAS = ("is_intervention", "grasp_penalty")
 """What every transition carries besides: whether a human acted, and the price of moving the gripper."""
@@ -55,30 +62,50 @@ class ActingPlan:
 
 
 def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan, seeds: Seeds, stop: Stop) -> None:
-    """Act until the learner is done or somebody stops it."""
+    """Act until the learner is done or somebody stops it.
+
+    When the environment is interrupted (`EnvironmentInterrupted`), and where a step is torn (`info["is_torn"]`), the
+    trajectory ends as at a truncation, and the transition is left out. After an interruption the actor waits until the
+    environment can be reset.
+
+    Raises:
+        EnvironmentFailed: the environment cannot go on, whatever anybody does.
+        LinkError: the learner is gone for too long, or refuses this actor.
+    """
     random_actions = seeds.generator("random_actions")
     evaluations = plan.evaluation.number_of(link.env_steps)
+    recovery, torn = Recovery(link, stop), _TornSteps()
     refresh(policy, link, wait=True, stop=stop)
-    observation, _ = env.reset(seed=seeds.integer("episodes"))
+    observation = recovery.carry(partial(_reset, env, seeds.integer("episodes")))
     episode = _EpisodeReport()
-    while _may_step(link, stop):
+    while observation is not None and _may_step(link, stop):
         refresh(policy, link)
         if link.env_steps < plan.random_steps:
             action = random_actions.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
         else:
             action = policy.sample_actions(observation)
-        next_observation, reward, terminated, truncated, info = env.step(action)
-        link.send({
-            "observations": observation,
-            # A human may have acted instead: what was done is what is learned from.
-            "actions": np.asarray(info.get("intervene_action", action), np.float32),
-            "next_observations": next_observation,
-            "rewards": np.float32(reward),
-            "masks": np.float32(not terminated),
-            "dones": np.float32(terminated or truncated),
-            IS_INTERVENTION: np.float32("intervene_action" in info),
-            GRASP_PENALTY: np.float32(info.get("grasp_penalty", 0.0)),
-        })  # fmt: skip
+        try:
+            next_observation, reward, terminated, truncated, info = env.step(action)
+        except EnvironmentInterrupted as error:
+            link.tear()
+            episode = _EpisodeReport()
+            observation = recovery.carry(partial(_reset, env, None), error)
+            continue
+        if info.get("is_torn"):
+            link.tear()
+            torn.note(info)
+        else:
+            link.send({
+                "observations": observation,
+                # A human may have acted instead: what was done is what is learned from.
+                "actions": np.asarray(info.get("intervene_action", action), np.float32),
+                "next_observations": next_observation,
+                "rewards": np.float32(reward),
+                "masks": np.float32(not terminated),
+                "dones": np.float32(terminated or truncated),
+                IS_INTERVENTION: np.float32("intervene_action" in info),
+                GRASP_PENALTY: np.float32(info.get("grasp_penalty", 0.0)),
+            })  # fmt: skip
         episode.add(float(reward), "intervene_action" in info)
         observation = next_observation
         if terminated or truncated:
@@ -86,26 +113,26 @@ def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan,
             seed = None
             if plan.evaluation.number_of(link.env_steps) > evaluations:
                 evaluations = plan.evaluation.number_of(link.env_steps)
-                measure(env, policy, link, plan.evaluation)
+                recovery.carry(lambda: measure(env, policy, link, plan.evaluation))
                 # The evaluation seeded the environment: without a new seed every episode after it would come again.
                 seed = seeds.integer(f"episodes after evaluation {evaluations}")
-            observation, _ = env.reset(seed=seed)
+            observation = recovery.carry(partial(_reset, env, seed))
     if plan.evaluation.every_steps and link.is_finished:
         refresh(policy, link)
-        measure(env, policy, link, plan.evaluation)
+        recovery.carry(lambda: measure(env, policy, link, plan.evaluation))
 
 
 def run_evaluator(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan, stop: Stop) -> None:
     """Measure the learner's newest weights whenever it is time, and once more in the end."""
-    done = -1
+    done, recovery = -1, Recovery(link, stop)
     while not link.is_finished and not stop.is_set():
         if plan.number_of(link.env_steps) > done and refresh(policy, link, wait=True, stop=stop):
             done = plan.number_of(link.env_steps)
-            measure(env, policy, link, plan)
+            recovery.carry(lambda: measure(env, policy, link, plan))
         stop.wait(_PATIENCE_S)
     if link.is_finished:
         refresh(policy, link)
-        measure(env, policy, link, plan)
+        recovery.carry(lambda: measure(env, policy, link, plan))
 
 
 def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop | None = None) -> bool:
@@ -127,6 +154,11 @@ def measure(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPla
     link.report("evaluation", {**summary, "env_steps": float(env_steps)})
 
 
+def _reset(env: gym.Env, seed: int | None) -> Any:
+    """The first observation of an episode."""
+    return env.reset(seed=seed)[0]
+
+
 def _may_step(link: LearnerLink, stop: Stop) -> bool:
     """Wait for the learner's leave; False at the end."""
     while not stop.is_set():
@@ -135,6 +167,23 @@ def _may_step(link: LearnerLink, stop: Stop) -> bool:
         if link.is_finished:
             return False
     return False
+
+
+class _TornSteps:
+    """Says that transitions are left out, at the first, the tenth, the hundredth and so on."""
+
+    def __init__(self) -> None:
+        self._count, self._next = 0, 1
+
+    def note(self, info: Mapping[str, Any]) -> None:
+        self._count += 1
+        if self._count == self._next:
+            self._next *= 10
+            logger.warning(
+                "%d steps so far did not follow from their actions alone and are left out; the last one took %.2f s "
+                "longer than its period, or somebody else moved the robot before it",
+                *(self._count, info.get("overrun_s", 0.0)),
+            )
 
 
 class _EpisodeReport:

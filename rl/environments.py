@@ -10,13 +10,21 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from rl.errors import ConfigError, EnvironmentFailed
+from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
 from rl.judged import judged
 from rl.pixels import ImagesConfig, has_images, see
 
+_MENDABLE = frozenset({
+    "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
+    "force_limit_exceeded", "control_held", "device_error", "not_connected", "stale_state", "device_fault",
+    "motion_failed", "remote_error", "connection_failed", "remote_timeout", "protocol_error",
+})  # fmt: skip
+"""`code` of errors that end when a person does something at the robot or its server; others, such as a wrong
+configuration, an unknown plugin or a wrong token, stay as long as this process runs."""
+
 
 class RepeatAction(gym.Wrapper):
-    """Each action lasts for several steps, whose rewards are summed; an episode's end ends it early.
+    """Each action lasts for several steps, whose rewards are summed; an episode's end or a torn step ends it early.
 
     Args:
         env: any environment.
@@ -33,7 +41,7 @@ class RepeatAction(gym.Wrapper):
         for _ in range(self._times):
             observation, reward, terminated, truncated, info = self.env.step(action)
             total += float(reward)
-            if terminated or truncated:
+            if terminated or truncated or info.get("is_torn"):
                 break
         return observation, total, terminated, truncated, info
 
@@ -54,7 +62,8 @@ class SaysWhatFailed(gym.Wrapper):
         """As the environment's.
 
         Raises:
-            EnvironmentFailed: with the environment's own sentence.
+            EnvironmentInterrupted: with the environment's own sentence, when a person can mend it.
+            EnvironmentFailed: the same, when nobody can while this process runs.
         """
         with self._translated():
             return self.env.reset(seed=seed, options=options)
@@ -63,7 +72,8 @@ class SaysWhatFailed(gym.Wrapper):
         """As the environment's.
 
         Raises:
-            EnvironmentFailed: with the environment's own sentence.
+            EnvironmentInterrupted: with the environment's own sentence, when a person can mend it.
+            EnvironmentFailed: the same, when nobody can while this process runs.
         """
         with self._translated():
             return self.env.step(action)
@@ -76,7 +86,8 @@ class SaysWhatFailed(gym.Wrapper):
             said = sentence_of(error)
             if said is None:
                 raise
-            raise EnvironmentFailed(f"{self._name}: {said}") from error
+            kind = EnvironmentInterrupted if getattr(error, "code", None) in _MENDABLE else EnvironmentFailed
+            raise kind(f"{self._name}: {said}") from error
 
 
 def sentence_of(error: Exception) -> str | None:
@@ -137,7 +148,8 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     wanted = {"cell": cell, "render_mode": render_mode, "human": human}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
-        return SaysWhatFailed(gym.make(env_id, **options), env_id)
+        # Gymnasium's checker takes a first reset that raises for one that returned, and fails at the next step.
+        return SaysWhatFailed(gym.make(env_id, disable_env_checker=True, **options), env_id)
     except ImportError as error:
         raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
     except gym.error.Error as error:

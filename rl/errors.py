@@ -10,6 +10,7 @@ RlError
 │   │   └── SequenceGap               transitions between the stored and the offered ones are missing
 │   └── EmptyBuffer               there is nothing to sample yet
 ├── EnvironmentFailed         the environment, or the robot in it, cannot go on
+│   └── EnvironmentInterrupted    until a person has mended something: a fault, a stop, a lost connection
 ├── LinkError                 actor and learner cannot talk
 │   ├── LinkUnavailable           nobody answers at that address, or not in time
 │   ├── LinkUnauthorized          the token is missing or wrong
@@ -83,6 +84,12 @@ class EnvironmentFailed(RlError):
     """The environment, or the robot in it, cannot go on; the message is its own."""
 
     code = "environment_failed"
+
+
+class EnvironmentInterrupted(EnvironmentFailed):
+    """The environment cannot go on until a person has mended something: a fault, a stop, a lost connection."""
+
+    code = "environment_interrupted"
 
 
 class LinkError(RlError):

@@ -103,7 +103,7 @@ def render(status: Mapping[str, Any] | None) -> Group:
     bar = ProgressBar(total=progress["steps"], completed=status["env_steps"], width=30)
     head = Table.grid(padding=(0, 2))
     head.add_row(bar, f"{status['env_steps']:,} / {progress['steps']:,} steps", _remaining(status))
-    return Group(head, _figures(status), _actors(status), Text(_waiting(progress), style="yellow"))
+    return Group(head, _figures(status), Text(_actors(status), style="red"), Text(_waiting(progress), style="yellow"))
 
 
 def summary_line(status: Mapping[str, Any]) -> str:
@@ -123,6 +123,8 @@ def summary_line(status: Mapping[str, Any]) -> str:
         parts.append(f"evaluation {evaluation['return_mean']:.2f}")
     if "success_rate" in evaluation:
         parts.append(f"success {evaluation['success_rate']:.0%}")
+    if trouble := _actors(status):
+        parts.append(trouble)
     return ", ".join(parts) + _waiting(progress, before=", ")
 
 
@@ -148,14 +150,17 @@ def _figures(status: Mapping[str, Any]) -> Table:
     return grid
 
 
-def _actors(status: Mapping[str, Any]) -> Text:
+def _actors(status: Mapping[str, Any]) -> str:
+    """What is wrong with the actors; empty when nothing is."""
     words = []
     for name, actor in status["actors"].items():
         if actor["role"] == "actor" and not actor["is_connected"]:
             words.append(f"{name} is away for {actor['silent_s']:.0f} s")
+        elif actor["waiting_for"]:
+            words.append(f"{name} waits until the robot is recovered: {actor['waiting_for']}")
         if actor["dropped"]:
             words.append(f"{name} dropped {actor['dropped']} transitions")
-    return Text("; ".join(words), style="red")
+    return "; ".join(words)
 
 
 def _waiting(progress: Mapping[str, Any], before: str = "") -> str:

@@ -127,6 +127,16 @@ class TwoLearners:
         if not self._has_finished(self._turn.task_id):
             self._active.send(transition)
 
+    def tear(self) -> None:
+        """The next transition continues none of the last ones."""
+        for link in self._links.values():
+            link.tear()
+
+    def tell_waiting(self, reason: str | None) -> None:
+        """Let both learners know what keeps the actor from going on."""
+        for link in self._links.values():
+            link.tell_waiting(reason)
+
     def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
         """Queue figures for the log of the learner whose turn it is."""
         self._active.report(topic, values)

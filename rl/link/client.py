@@ -97,6 +97,14 @@ class LearnerLink:
         self._state.outbox.put(transition)
         self._dialogue.wake()
 
+    def tear(self) -> None:
+        """The next transition does not continue the last one, which ends its trajectory as a truncation does."""
+        self._state.outbox.tear()
+
+    def tell_waiting(self, reason: str | None) -> None:
+        """Let the learner's status say what keeps this actor from going on; None when nothing does."""
+        self._state.waiting_for = reason
+
     def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
         """Queue figures for the learner's log."""
         version = self._state.applied_version

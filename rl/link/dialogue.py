@@ -201,13 +201,16 @@ class Dialogue:
         while True:
             state = self._state
             beat = Heartbeat(
-                weights_version=state.applied_version, backlog=len(state.outbox), dropped=state.outbox.dropped
+                weights_version=state.applied_version,
+                backlog=len(state.outbox),
+                dropped=state.outbox.dropped,
+                waiting_for=state.waiting_for,
             )
             await self._say(socket, beat)
             await asyncio.sleep(self._settings.heartbeat_s)
 
     async def _say(self, socket: ClientConnection, message: LinkMessage) -> None:
-        await socket.send(message.model_dump_json())
+        await socket.send(message.model_dump_json(exclude_none=True))
 
     def _acknowledged(self) -> int:
         return self._state.outbox.next_sequence - len(self._state.outbox)

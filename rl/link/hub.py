@@ -274,4 +274,5 @@ def _describe(record: ActorRecord, now_s: float) -> dict[str, Any]:
         "lag": record.lag,
         "backlog": heartbeat.backlog if heartbeat else 0,
         "dropped": heartbeat.dropped if heartbeat else 0,
+        "waiting_for": heartbeat.waiting_for if heartbeat else None,
     }

@@ -118,6 +118,8 @@ class Heartbeat(LinkMessage):
     """Transitions that are not acknowledged yet."""
     dropped: int
     """Transitions that the actor had to throw away since its start."""
+    waiting_for: str | None = None
+    """What keeps the actor from going on, such as a fault of its robot; left out when nothing does."""
 
 
 class Report(LinkMessage):

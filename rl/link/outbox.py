@@ -70,6 +70,11 @@ class Outbox:
             self._items.append((transition, self._next_follows_gap))
             self._next_follows_gap = False
 
+    def tear(self) -> None:
+        """What is put next does not continue what was put last: its trajectory ends there, as at a truncation."""
+        with self._room:
+            self._next_follows_gap = True
+
     def take(self, max_count: int) -> Chunk | None:
         """The next chunk to send, or None when there is nothing to send or too much is under way."""
         with self._room:

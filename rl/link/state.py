@@ -47,6 +47,8 @@ class LinkState:
     sequence_limit: int = NOTHING_STORED
     env_steps: int = 0
     is_finished: bool = False
+    waiting_for: str | None = None
+    """What keeps the actor from going on."""
     connections: int = 0
     last_problem: str = ""
     failure: RlError | None = None

@@ -19,6 +19,7 @@ ACTOR = {
     "lag": 5,
     "backlog": 0,
     "dropped": 0,
+    "waiting_for": None,
 }
 
 
@@ -53,6 +54,15 @@ def test_trouble_is_shown():
         view.show(status(LEARNING, is_connected=False, dropped=3))
     assert "away" in out.getvalue()
     assert "dropped 3" in out.getvalue()
+
+
+def test_d7_what_an_actor_waits_for_is_shown():
+    out = io.StringIO()
+    reason = "reach: the robot is stopped: a person pressed stop"
+    with make_view(Console(file=out, force_terminal=True, width=110), "title") as view:
+        view.show(status(LEARNING, waiting_for=reason))
+    assert "actor-0 waits until the robot is recovered" in out.getvalue()
+    assert reason in summary_line(status(LEARNING, waiting_for=reason))
 
 
 def test_a_pipe_gets_lines():
