@@ -102,7 +102,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         super().reset(seed=seed)
         seeds = (None, None) if seed is None else self.np_random.integers(2**31, size=2).tolist()
         seed_of, options_of = dict(zip(ARMS, seeds, strict=True)), split_options(options or {})
-        self._each(lambda arm: [core.require_resettable() for core in _cores(self.arms[arm])])
+        self._ask(ManipulationEnv.require_resettable)
         starts = self._each(lambda arm: self.arms[arm].reset(seed=seed_of[arm], options=options_of[arm]))
         observations, infos = zip(*starts, strict=True)
         outcome = self.judge(*(Outcome(0.0, bool(info["success"]), False) for info in infos))
@@ -118,7 +118,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         if not self._is_running:
             raise ResetNeeded("reset() must be called before the first step(), and after an arm has failed")
         given = self._split(action)
-        self._each(lambda arm: [core.require_steppable() for core in _cores(self.arms[arm])])
+        self._ask(ManipulationEnv.require_steppable)
         steps = self._each(lambda arm: self.arms[arm].step(given[arm]))
         observations, rewards, terminations, truncations, infos = zip(*steps, strict=True)
         judged = zip(rewards, infos, terminations, strict=True)
@@ -144,6 +144,15 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
             if self._threads is not None:
                 stack.callback(self._threads.shutdown)
                 self._threads = None
+
+    def _ask(self, require: Callable[[ManipulationEnv], None]) -> None:
+        """Require something of both arms, before either of them moves."""
+
+        def ask(arm: str) -> None:
+            for core in _cores(self.arms[arm]):
+                require(core)
+
+        self._each(ask)
 
     def _each(self, act: Callable[[str], ResultT]) -> list[ResultT]:
         """`act` of each arm's name; when it raises, both arms hold and no episode runs any more."""

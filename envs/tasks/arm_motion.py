@@ -11,6 +11,9 @@ from robotkit import MotionFailed, Workcell, spatial
 from robotkit.schema import CellState, PoseCommand, WorkspaceBox
 from robotkit.workspace import clip_pose
 
+_WAYS = 5
+"""How often a motion may be begun."""
+
 
 @dataclass(frozen=True)
 class ArmMotion:
@@ -33,17 +36,28 @@ class ArmMotion:
     def run(self, workcell: Workcell, goal: np.ndarray) -> CellState:
         """Move from the measured pose to `goal` (7,), on a straight line and the shortest arc, and come to rest there.
 
-        A start outside the box is brought into it first, in steps like all others. Returns the state on arrival, whose
-        `accepted` is `goal`.
+        A start outside the box is brought into it first, in steps like all others. When something else replaces the
+        target on the way (a hold, another client), the rest of the way begins where the arm is then. Returns the state
+        on arrival, whose `accepted` is `goal`.
 
         Raises:
-            MotionFailed: the tool did not come to rest at the goal in time; it goes on pushing towards it.
+            MotionFailed: the tool did not come to rest at the goal in time (it goes on pushing towards it), or the
+                target was replaced again and again.
         """
         goal = clip_pose(goal, self.workspace)
         state = workcell.get_state()
-        for target in self.targets(state.robot.tcp_pose_in_base, goal):
-            state = workcell.step(PoseCommand.trusted(kind="pose", tcp_pose_in_base=target), None, self.period_s)
-        return self._come_to_rest(workcell, state, goal)
+        for _ in range(_WAYS):
+            epoch = state.robot.target_epoch
+            for target in self.targets(state.robot.tcp_pose_in_base, goal):
+                state = workcell.step(PoseCommand.trusted(kind="pose", tcp_pose_in_base=target), None, self.period_s)
+                if state.robot.target_epoch != epoch:
+                    break
+            else:
+                return self._come_to_rest(workcell, state, goal)
+        raise MotionFailed(
+            f"the tool did not reach {np.round(goal, 4).tolist()}: something else replaced its target {_WAYS} times on "
+            "the way (a hold, or another client). See who commands the cell, then reset again"
+        )
 
     def targets(self, start: np.ndarray, goal: np.ndarray) -> list[np.ndarray]:
         """Poses (7,) on the way, `goal` the last of them; those outside the box are each nearer to it than the last.

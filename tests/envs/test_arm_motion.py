@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from envs.tasks.arm_motion import ArmMotion
 from envs.tasks.reach_pose import REACH_POSE
-from robotkit import spatial
+from robotkit import MotionFailed, make_workcell, spatial
 from robotkit.workspace import distance_outside, is_inside
 
 UNIT = arrays(np.float64, 3, elements=st.floats(-1.0, 1.0))
@@ -50,3 +53,66 @@ def test_a_way_that_starts_outside_leads_in_by_small_steps_and_stays_inside(offs
         assert now_rad <= was_rad + 1e-6
         assert now_m + now_rad < was_m + was_rad or was_m + was_rad < 1e-9
         was_m, was_rad = now_m, now_rad
+
+
+def reaching(cell):
+    return ArmMotion(REACH_POSE.workspace, 0.1, timeout_s=1.0), cell.get_state().robot.tcp_pose_in_base
+
+
+def beside(pose):
+    return spatial.integrate_delta(pose, np.array((0.0, 0.15, 0.0)), np.zeros(3))
+
+
+def steps_of(cell) -> list:
+    """What the cell's `step` is called with from now on."""
+    commands, step = [], cell.step
+
+    def note(command=None, gripper=None, period_s=0.0):
+        commands.append(command)
+        return step(command, gripper, period_s)
+
+    cell.step = note
+    return commands
+
+
+def test_m24_every_waiting_step_carries_the_goal():
+    """Else a watchdog takes the waiting for silence, and holds the arm short of its goal."""
+    with make_workcell("fake", **{"robot.time_constant_s": 0.4}) as cell:
+        motion, start = reaching(cell)
+        goal = beside(start)
+        motion = replace(motion, timeout_s=3.0, tolerance_m=0.002)
+        commands = steps_of(cell)
+        motion.run(cell, goal)
+    way = motion.targets(start, goal)
+    assert len(commands) > len(way) + 3, "it had to wait"
+    assert all(np.allclose(command.tcp_pose_in_base, goal) for command in commands[len(way) :])
+
+
+def test_r1_a_motion_that_somebody_interrupts_goes_on_from_where_the_arm_is_then():
+    with make_workcell("fake") as cell:
+        motion, start = reaching(cell)
+        goal = beside(start)
+        commands, advance = steps_of(cell), cell.clock.advance
+
+        def interrupt(period_s):
+            advance(period_s)
+            if len(commands) == 5:
+                cell.clock.advance = advance
+                cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad)
+
+        cell.clock.advance = interrupt
+        state = motion.run(cell, goal)
+    assert spatial.distance_between(state.robot.tcp_pose_in_base, goal) <= motion.tolerance_m
+    jumps = [spatial.distance_between(a.tcp_pose_in_base, b.tcp_pose_in_base) for a, b in pairwise(commands)]
+    assert jumps[4] > 0.04, "from the old way to the new one"
+    assert np.allclose(commands[5].tcp_pose_in_base, commands[0].tcp_pose_in_base, atol=1e-3)
+    assert max(jumps[:4] + jumps[5:]) <= motion.speed_m_s * 0.1 + 1e-9
+
+
+def test_r1_a_motion_that_is_interrupted_again_and_again_says_so():
+    with make_workcell("fake") as cell:
+        motion, start = reaching(cell)
+        advance = cell.clock.advance
+        cell.clock.advance = lambda period_s: (advance(period_s), cell.robot.hold())
+        with pytest.raises(MotionFailed, match="something else replaced its target 5 times"):
+            motion.run(cell, beside(start))

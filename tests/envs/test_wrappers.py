@@ -38,6 +38,16 @@ def test_rewards_add_up_and_nothing_is_stepped_beyond_the_end():
     assert np.array_equal(env.unwrapped.taken, [*chunk(3), *chunk(2)])
 
 
+def test_m23_nothing_is_stepped_beyond_a_truncation():
+    for wrap in (lambda env: ActionRepeat(env, 3), lambda env: ChunkingWrapper(env, obs_horizon=1, act_exec_horizon=3)):
+        env = wrap(ScriptedEnv(length=4, terminates=False))
+        env.reset()
+        action = chunk(3) if isinstance(env, ChunkingWrapper) else np.zeros(2)
+        assert env.step(action)[2:4] == (False, False)
+        assert env.step(action)[2:4] == (False, True)
+        assert len(env.unwrapped.taken) == 4
+
+
 def test_history_is_oldest_first_and_begins_with_the_first_observation():
     env = ChunkingWrapper(ScriptedEnv(), obs_horizon=3, act_exec_horizon=2)
     seen = [env.reset()[0], *(env.step(chunk(2))[0] for _ in range(3)), env.reset()[0]]
