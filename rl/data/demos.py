@@ -148,14 +148,18 @@ def _replay_seeds(path: str | os.PathLike[str], seeds: np.random.Generator, most
 def run_episode(
     env: gym.Env, policy_fn: Callable[[Any], np.ndarray], seed: int | None
 ) -> tuple[list[dict[str, Any]], bool]:
-    """One episode as transitions, and whether it succeeded (True when the environment does not say)."""
+    """One episode as transitions, and whether it is a success (True when the environment does not say).
+
+    An episode with a step that does not follow from its action (`info["is_torn"]`) shows nothing, and is none.
+    """
     observation, _ = env.reset(seed=seed)
     transitions: list[dict[str, Any]] = []
-    ended = False
+    ended = is_torn = False
     while not ended:
         action = np.asarray(policy_fn(observation), dtype=env.action_space.dtype)
         next_observation, reward, terminated, truncated, info = env.step(action)
         ended = bool(terminated or truncated)
+        is_torn = is_torn or bool(info.get("is_torn"))
         transitions.append({
             "observations": observation,
             "actions": np.asarray(info.get("intervene_action", action), dtype=env.action_space.dtype),
@@ -165,7 +169,7 @@ def run_episode(
             "dones": np.float32(ended),
         })  # fmt: skip
         observation = next_observation
-    return transitions, bool(np.all(info.get("success", True)))
+    return transitions, not is_torn and bool(np.all(info.get("success", True)))
 
 
 def load_demos(

@@ -56,6 +56,20 @@ def test_recorded_episodes_are_the_successful_ones(tmp_path):
     assert batch["is_intervention"].all()
 
 
+class Torn(Walk):
+    """The third step of its first success does not follow from its action alone."""
+
+    def step(self, action):
+        *result, info = super().step(action)
+        return *result, {**info, "is_torn": (self.episode, self.step_number) == (1, 3)}
+
+
+def test_r11_an_episode_with_a_torn_step_is_no_demonstration(tmp_path):
+    record_demos(tmp_path / "demos", Torn(), policy, 2, seed=0)
+    with TransitionJournal(tmp_path / "demos", read_only=True) as journal:
+        assert [block.transitions["observations"][0, 0] for block in journal.blocks()] == [3, 5]
+
+
 def test_a_finished_file_stays_one_file_while_it_is_read_and_can_be_continued(tmp_path):
     record_demos(tmp_path / "demos", Walk(), policy, 1, seed=0)
     with TransitionJournal(tmp_path / "demos", read_only=True) as journal:
