@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from robotkit import BaseRobotServer, DeviceFault
-from robotkit.devices.soundness import require_sound
+from robotkit.devices.soundness import require_pose
 from robotkit.errors import error_from_code
 from robotkit.schema import PoseCommand, RobotState
 
@@ -32,10 +34,11 @@ def require_ready(state: RobotState, robot: BaseRobotServer) -> None:
             "robot_stopped" if stop is None else stop.code,
             f"the robot is stopped{why}. Call recover() when it is safe to move again",
         )
-    require_sound(
-        state.tcp_pose_in_base,
-        state.tcp_twist_in_base,
-        state.wrench_in_tcp,
-        state.joint_positions_rad,
-        state.joint_velocities_rad_s,
-    )
+    require_pose(state.tcp_pose_in_base)
+    for name in ("tcp_twist_in_base", "wrench_in_tcp", "joint_positions_rad", "joint_velocities_rad_s"):
+        numbers = getattr(state, name).tolist()
+        # A sum is finite only when its terms are.
+        if not math.isfinite(sum(numbers)):
+            raise DeviceFault(
+                f"the arm measures numbers that are not finite: {name} is {numbers}. Look at its controller"
+            )

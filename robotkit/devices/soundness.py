@@ -1,4 +1,4 @@
-"""`require_sound`: a measurement that is none (zeros, NaN) is a fault of the device, not a place where the arm is."""
+"""`require_pose`: a pose that is none (zeros, NaN) is a fault of the device, not a place where the arm is."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ import numpy as np
 from robotkit.errors import DeviceFault
 
 
-def require_sound(
-    tcp_pose_in_base: np.ndarray,
-    tcp_twist_in_base: np.ndarray,
-    wrench_in_tcp: np.ndarray,
-    joint_positions_rad: np.ndarray,
-    joint_velocities_rad_s: np.ndarray,
-) -> None:
-    """Raise unless every number is finite and the orientation is a quaternion of length 1 (up to 1e-3).
+def require_pose(tcp_pose_in_base: np.ndarray) -> None:
+    """Raise unless a measured pose (7,) is finite and its orientation a quaternion of length 1 (up to 1e-3).
 
     Raises:
-        DeviceFault: names what was measured; fields as in `RobotState`.
+        DeviceFault: names what was measured.
     """
     # A sum is finite only when its terms are, and it is one call instead of seven.
     pose = tcp_pose_in_base.tolist()
@@ -29,15 +23,3 @@ def require_sound(
             f"the arm measures no pose of its tool: tcp_pose_in_base is {pose}, and must be three finite numbers in m "
             "and a quaternion (x y z w) of length 1. Look at its controller, then recover() or reconnect"
         )
-    others = {
-        "twist": tcp_twist_in_base,
-        "wrench": wrench_in_tcp,
-        "joint positions": joint_positions_rad,
-        "joint velocities": joint_velocities_rad_s,
-    }
-    for name, numbers in others.items():
-        if not math.isfinite(sum(numbers.tolist())):
-            raise DeviceFault(
-                f"the arm measures {name} that are not finite: {numbers.tolist()}. Look at its controller, then "
-                "recover() or reconnect"
-            )

@@ -11,7 +11,7 @@ import numpy as np
 from robotkit.devices.context import CellContext
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.robot import BaseRobotServer
-from robotkit.devices.soundness import require_sound
+from robotkit.devices.soundness import require_pose
 from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, RobotkitError, Unsupported
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
 
@@ -281,13 +281,7 @@ class StatefulRobotServer(BaseRobotServer):
         self._notice_fault()
         try:
             measured = self._measure()
-            require_sound(
-                measured.tcp_pose_in_base,
-                measured.tcp_twist_in_base,
-                measured.wrench_in_tcp,
-                measured.joint_positions_rad,
-                measured.joint_velocities_rad_s,
-            )
+            require_pose(measured.tcp_pose_in_base)
             self._newest = measured
         except (DeviceError, RemoteError) as error:
             if not self.machine.is_connected:

@@ -161,3 +161,16 @@ def test_r1_a_state_that_is_none_is_a_device_fault_with_a_sentence(name, broken)
         body._measure = measure
         cell.robot.recover()
         assert env.step(zero(env))[4]["is_torn"]
+
+
+def test_r1_numbers_that_are_not_finite_are_a_device_fault_too():
+    for name in ("tcp_twist_in_base", "wrench_in_tcp", "joint_positions_rad", "joint_velocities_rad_s"):
+        with make_workcell("fake", limits={}) as cell:
+            env = env_in(cell, "FrankaReachPose-v0")
+            env.reset(seed=0)
+            body = innermost(cell.robot)
+            measure = body._measure
+            broken = np.full_like(getattr(measure(), name), np.nan)
+            body._measure = lambda measure=measure, name=name, broken=broken: measure()._replace(**{name: broken})
+            with pytest.raises(rk.DeviceFault, match=name):
+                env.step(zero(env))

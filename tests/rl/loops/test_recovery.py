@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -29,9 +30,12 @@ from rl.utils.seeds import Seeds
 from robotkit import make_workcell
 from tests.envs.test_serl_task import innermost
 from tests.rl.link.conftest import settings
-from tests.support.waiting import wait_until
+from tests.support.waiting import wait_until as wait_until_within
 
 ACTING = ActingPlan(0, EvaluationPlan(0, 1, 0))
+
+PATIENCE_S = 60.0
+wait_until = partial(wait_until_within, deadline_s=PATIENCE_S)
 
 
 class Steady:
@@ -77,11 +81,11 @@ class Running:
         """Let the actor take so many more steps, and wait until they are stored."""
         wanted = self.hub.env_steps + count
         self.hub.grant(wanted)
-        assert self.hub.wait_for_data(wanted, 30.0), self.failure
+        assert self.hub.wait_for_data(wanted, PATIENCE_S), self.failure
 
     def end(self) -> None:
         self.stop.set()
-        self.thread.join(30.0)
+        self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
 
 
@@ -209,7 +213,7 @@ def test_d7_a_signal_ends_a_waiting_actor(cell, tmp_path):
         run.hub.grant(100)
         wait_until(lambda: run.waits_for is not None)
         run.stop.set()
-        wait_until(lambda: not run.thread.is_alive(), 5.0)
+        wait_until(lambda: not run.thread.is_alive())
         assert run.failure is None
 
 
@@ -220,7 +224,7 @@ def test_d7_a_training_that_ends_does_not_wait_for_its_robot(cell, tmp_path):
         run.hub.grant(100)
         wait_until(lambda: run.waits_for is not None)
         run.hub.finish()
-        wait_until(lambda: not run.thread.is_alive(), 10.0)
+        wait_until(lambda: not run.thread.is_alive())
         assert run.failure is None
 
 
@@ -236,18 +240,18 @@ def test_d7_a_robot_that_is_stopped_at_the_start_is_waited_for(cell, tmp_path):
 @pytest.mark.parametrize("loop", [run_actor, run_evaluator])
 def test_d7_an_evaluation_that_was_interrupted_is_repeated(cell, tmp_path, loop):
     plan = ActingPlan(0, EvaluationPlan(40, 1, 0))
+    body = innermost(cell.robot)
+    follow, count = body._follow, iter(range(1000))
+    # An actor evaluates after an episode of 40 steps, an evaluator at once.
+    in_evaluation = 50 if loop is run_actor else 10
+
+    def stop_once(command):
+        if next(count) == in_evaluation:
+            cell.robot.stop_for("a person pressed stop", "operator")
+        return follow(command)
+
+    body._follow = stop_once
     with running(environment(cell), tmp_path, plan, loop) as run:
-        if loop is run_actor:
-            run.let_step(39)
-        body = innermost(cell.robot)
-        follow, count = body._follow, iter(range(1000))
-
-        def stop_once(command):
-            if next(count) == 10:
-                cell.robot.stop_for("a person pressed stop", "operator")
-            return follow(command)
-
-        body._follow = stop_once
         run.hub.grant(40)
         wait_until(lambda: run.waits_for is not None)
         assert "evaluation" not in [report.topic for _, report in run.hub.take_reports()]
@@ -284,7 +288,7 @@ class Misbuilt(gym.Env):
 def test_d7_what_no_waiting_can_mend_ends_the_actor_with_its_sentence(tmp_path, error):
     with running(SaysWhatFailed(Misbuilt(error), "arm"), tmp_path) as run:
         run.hub.grant(10)
-        run.thread.join(30.0)
+        run.thread.join(PATIENCE_S)
         assert isinstance(run.failure, EnvironmentFailed)
         assert not isinstance(run.failure, EnvironmentInterrupted)
         assert error.message in str(run.failure)
