@@ -13,7 +13,7 @@ from envs.actions import ActionMap
 from envs.images import fit_image
 from envs.readiness import require_ready
 from envs.tasks.task import Outcome, Task
-from robotkit import InvalidConfiguration, Workcell
+from robotkit import InvalidConfiguration, TargetReplaced, Workcell
 from robotkit.schema import CellState
 
 Observation = dict[str, Any]
@@ -108,10 +108,14 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         """
         start_s = self._now_s()
         self.require_steppable()
-        command, gripper = self.action_map(action)
-        period_s, epoch = self.task.control_period_s, self._epoch
-        self._is_whole = False
-        state = self.workcell.step(command, gripper, period_s)
+        period_s = self.task.control_period_s
+        try:
+            state = self._command(action, period_s)
+        except TargetReplaced:  # between the last state and this command: the action counts from where the arm is now
+            self._is_whole = False
+            self.require_steppable()
+            state = self._command(action, period_s)
+        epoch = self._epoch
         self._require(state)
         self.action_map.follow(state)
         outcome = self.task.evaluate(state)
@@ -123,6 +127,11 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         info["is_torn"] = self._is_torn or state.robot.target_epoch != epoch or overrun_s > _TORN_PERIODS * period_s
         self._is_torn = False
         return observation, outcome.reward, outcome.is_terminated, False, info
+
+    def _command(self, action: np.ndarray, period_s: float) -> CellState:
+        command, gripper = self.action_map(action)
+        self._is_whole = False
+        return self.workcell.step(command, gripper, period_s, self._epoch)
 
     def require_resettable(self) -> None:
         """Connect the cell if it is not yet, and raise unless a reset may move it.

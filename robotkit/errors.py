@@ -16,6 +16,7 @@ RobotkitError
 │   ├── ControlHeld               another client commands this cell
 │   ├── Busy                      too many commands wait, or a blocking motion runs
 │   ├── CommandExpired            its deadline passed before it could start
+│   ├── TargetReplaced            it was made for a target that the arm has not any more
 │   └── Unsupported               this body cannot do that
 ├── DeviceError               the device cannot do its work
 │   ├── NotConnected              connect() first
@@ -135,6 +136,12 @@ class CommandExpired(CommandRejected):
     """The command's deadline passed before it could start; it was not carried out."""
 
     code = "command_expired"
+
+
+class TargetReplaced(CommandRejected):
+    """The command counts from a target that a hold, a stop, another client or a reset has replaced since."""
+
+    code = "target_replaced"
 
 
 class Unsupported(CommandRejected):

@@ -13,7 +13,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
-from robotkit.errors import DeviceError, InvalidCommand, RemoteError, Unsupported
+from robotkit.errors import DeviceError, InvalidCommand, RemoteError, TargetReplaced, Unsupported
 from robotkit.schema import (
     CellSpec,
     CellState,
@@ -99,18 +99,34 @@ class Workcell:
         return self._measure(None)
 
     def step(
-        self, command: RobotCommand | None = None, gripper: GripperCommand | None = None, period_s: float = 0.0
+        self,
+        command: RobotCommand | None = None,
+        gripper: GripperCommand | None = None,
+        period_s: float = 0.0,
+        target_epoch: int | None = None,
     ) -> CellState:
         """Send commands, let `period_s` pass, measure. In a remote cell this is one round trip.
 
         Everything is checked before anything is sent: after an error neither the arm nor the gripper has a new target.
 
+        Args:
+            command: for the arm.
+            gripper: for the gripper.
+            period_s: how long to wait, or to simulate, between sending and measuring.
+            target_epoch: of the state from which the command was made; None does not ask.
+
         Raises:
+            TargetReplaced: the arm's target is not that of `target_epoch` any more; nothing was sent.
             CommandRejected: nothing was sent and no time has passed.
             DeviceError: a device cannot take its command; nothing was sent.
         """
         if not (math.isfinite(period_s) and period_s >= 0.0):
             raise InvalidCommand(f"period_s must be a finite number of seconds from 0, got {period_s!r}")
+        if target_epoch is not None and target_epoch != self.robot.target_epoch:
+            raise TargetReplaced(
+                f"the arm's target was replaced since epoch {target_epoch} (a hold, a stop, a recovery, another "
+                "client, a reset): make a new command from a fresh state"
+            )
         accepted = self.send(command, gripper)
         overrun_s = 0.0
         if period_s > 0.0:
@@ -136,7 +152,7 @@ class Workcell:
 
     def handle(self, request: StepRequest) -> CellState:
         """`step` for a request that came over the wire."""
-        return self.step(request.command, request.gripper, request.period_s)
+        return self.step(request.command, request.gripper, request.period_s, request.target_epoch)
 
     def reset(self, seed: int | None = None, object_poses_in_base: Mapping[str, np.ndarray] | None = None) -> CellState:
         """Bring the cell to its start: the world if it has one, else the arm to its reset configuration.

@@ -52,10 +52,11 @@ class RemoteWorkcell(Workcell):
     """A workcell whose step is one round trip."""
 
     def __init__(self, session: Session, spec: CellSpec) -> None:
+        self._robot = robot = RemoteRobot(session, spec.robot)
         super().__init__(
             name=spec.name,
             clock=RemoteClock(session, spec.clock == "lockstep"),
-            robot=RemoteRobot(session, spec.robot),
+            robot=robot,
             gripper=RemoteGripper(session, spec.gripper) if spec.gripper else None,
             cameras={name: RemoteCamera(session, name, camera) for name, camera in spec.cameras.items()},
             trackers={name: RemotePoseTracker(session, name) for name in spec.trackers},
@@ -78,26 +79,34 @@ class RemoteWorkcell(Workcell):
 
     def get_state(self) -> CellState:
         """Measure everything but the cameras, in one round trip."""
-        return self._connected().read("/v1/state", CellState)
+        return self._seen(self._connected().read("/v1/state", CellState))
 
     def step(
-        self, command: RobotCommand | None = None, gripper: GripperCommand | None = None, period_s: float = 0.0
+        self,
+        command: RobotCommand | None = None,
+        gripper: GripperCommand | None = None,
+        period_s: float = 0.0,
+        target_epoch: int | None = None,
     ) -> CellState:
         """Send commands, let `period_s` pass on the server's own ticks, measure, in one round trip."""
         session = self._connected()
-        request = StepRequest.trusted(command=command, gripper=gripper, period_s=period_s)
-        return self._steps.step(request, session.timeout_s + period_s)
+        request = StepRequest.trusted(command=command, gripper=gripper, period_s=period_s, target_epoch=target_epoch)
+        return self._seen(self._steps.step(request, session.timeout_s + period_s))
 
     def reset(self, seed: int | None = None, object_poses_in_base: Mapping[str, np.ndarray] | None = None) -> CellState:
         """Bring the server's cell to its start and wait for it."""
         session = self._connected()
         poses = {name: np.asarray(pose) for name, pose in (object_poses_in_base or {}).items()}
         request = ResetRequest.trusted(seed=seed, object_poses_in_base=poses)
-        return parse(CellState, session.move("/v1/reset", request).content)
+        return self._seen(parse(CellState, session.move("/v1/reset", request).content))
 
     def stream(self, rate_hz: float = 100.0, max_age_s: float = 0.2) -> RemoteStream:
         """A websocket to the same server under the same control, for loops faster than round trips."""
         return RemoteStream(self.session, rate_hz, max_age_s)
+
+    def _seen(self, state: CellState) -> CellState:
+        self._robot.newest_epoch = state.robot.target_epoch
+        return state
 
     def _connected(self) -> Session:
         self.robot.require_connected()

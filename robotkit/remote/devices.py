@@ -62,11 +62,18 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
     def __init__(self, session: Session, spec: RobotSpec) -> None:
         super().__init__(session, "robot")
         self.spec = spec
+        self.newest_epoch: int | None = None
+        """That of the newest state of the whole cell; None before there is one."""
+
+    @property
+    def target_epoch(self) -> int:
+        """That of the newest state which this client has got; whoever commands passes it to `step`, where it counts."""
+        return self.get_state().target_epoch if self.newest_epoch is None else self.newest_epoch
 
     def disconnect(self) -> None:
         """Give control back: the arm holds, and another client may command."""
         if self._connected:
-            self._connected = False
+            self._connected, self.newest_epoch = False, None
             # A server that is gone has already left its arm holding.
             with suppress(RemoteError):
                 self._session.post("/v1/control/release")

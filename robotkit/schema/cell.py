@@ -59,6 +59,8 @@ class StepRequest(Message):
     gripper: GripperCommand | None = None
     period_s: float = Field(0.0, ge=0.0, le=10.0)
     """How long to wait (or to simulate) between sending and measuring."""
+    target_epoch: int | None = Field(None, ge=0)
+    """Epoch of the state that the command was made from; the command is refused when the arm has another by now."""
 
 
 class ResetRequest(Message):

@@ -117,3 +117,23 @@ def test_r11_a_step_says_how_much_longer_it_took():
         assert cell.step(period_s=0.1).overrun_s == pytest.approx(2.9, abs=0.01)
     with rk.make_workcell("fake") as cell:
         assert cell.step(period_s=0.1).overrun_s == 0.0
+
+
+@pytest.mark.parametrize("replaced_by", ["hold", "stop", "reset"])
+def test_r1_a_command_made_for_a_target_that_was_replaced_moves_nothing(replaced_by):
+    with rk.make_workcell("fake") as cell:
+        cell.reset(seed=0)
+        state = cell.step(nudged(cell), period_s=0.1)
+        epoch = state.robot.target_epoch
+        assert cell.step(nudged(cell), period_s=0.1, target_epoch=epoch).robot.target_epoch == epoch
+        if replaced_by == "hold":
+            cell.robot.hold()
+        elif replaced_by == "stop":
+            cell.robot.stop()
+            cell.robot.recover()
+        else:
+            cell.reset(seed=0)
+        before = cell.get_state()
+        with pytest.raises(rk.TargetReplaced, match="fresh state"):
+            cell.step(nudged(cell), CLOSED, 0.1, epoch)
+        require_nothing_moves(cell, before)
