@@ -85,8 +85,7 @@ class Rig:
         """Where the joints are, also while the sensor is silent."""
         if self.fake is None:
             return self.body.get_state().joint_positions_rad.copy()
-        with self.fake.machine.lock:
-            return self.fake._joints_at(self.clock.now_s())[0].copy()
+        return self.fake._joints_at(self.clock.now_s())[0].copy()
 
     def tool(self) -> np.ndarray:
         """Where the tool is, (7,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 import numpy as np
@@ -53,6 +54,7 @@ class FakeRobot(StatefulRobotServer):
         super().__init__(config, context, spec)
         self._options = config
         self._compliance = ComplianceParams()
+        self._lock = threading.RLock()  # of the motion alone: a state can be read while a command is under way
         self._motion: Motion = Tracking(home, home, 0.0, config.time_constant_s)
         self._pending: deque[tuple[float, RobotCommand]] = deque()
         self._wrench_in_tcp = np.zeros(6)
@@ -84,9 +86,8 @@ class FakeRobot(StatefulRobotServer):
         """Nothing to close."""
 
     def _measure(self) -> Measurement:
-        with self.machine.lock:
-            now_s = self._now_s() if self._frozen_s is None else self._frozen_s
-            joints, velocities = self._joints_at(now_s)
+        now_s = self._now_s() if self._frozen_s is None else self._frozen_s
+        joints, velocities = self._joints_at(now_s)
         jacobian = kinematics.jacobian(joints)
         return Measurement(
             now_s, kinematics.tcp_pose(joints), jacobian @ velocities, self._wrench_in_tcp, joints, velocities, jacobian
@@ -94,8 +95,9 @@ class FakeRobot(StatefulRobotServer):
 
     def _follow(self, command: RobotCommand) -> RobotCommand:
         """Follow `command` from now on (after `latency_s`)."""
-        self._pending.append((self._now_s() + self._options.latency_s, command))
-        self._joints_at(self._now_s())
+        with self._lock:
+            self._pending.append((self._now_s() + self._options.latency_s, command))
+            self._joints_at(self._now_s())
         return command
 
     def _hold(self) -> None:
@@ -106,7 +108,7 @@ class FakeRobot(StatefulRobotServer):
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         """Move along a smooth joint path; in lock-step the clock is advanced until the arm has arrived."""
-        with travel.moving():
+        with travel.moving(), self._lock:
             start = self._hold_at(self._now_s())
             duration_s = max(_TICK_S, float(np.abs(goal_rad - start).max()) / self._options.joint_speed_rad_s)
             self._motion = Path(start, goal_rad, self._now_s(), duration_s)
@@ -125,9 +127,9 @@ class FakeRobot(StatefulRobotServer):
         """The lag does not depend on it."""
 
     def _find_fault(self) -> ArmFault | None:
-        if self._fault_due_s is None or self._now_s() < self._fault_due_s or not self.is_connected:
-            return None
-        with self.machine.lock:
+        with self._lock:
+            if self._fault_due_s is None or self._now_s() < self._fault_due_s or not self.is_connected:
+                return None
             self._hold_at(self._fault_due_s)
             self._fault_due_s = None
         return self.machine.fault_of(("fault_after_s",))
@@ -137,11 +139,12 @@ class FakeRobot(StatefulRobotServer):
 
     def _joints_at(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Positions and velocities at `time_s`, after the commands that were due by then."""
-        while self._pending and self._pending[0][0] <= time_s:
-            due_s, command = self._pending.popleft()
-            start = self._motion.at(due_s)[0]
-            self._motion = Tracking(start, self._goal(command, start), due_s, self._options.time_constant_s)
-        return self._motion.at(time_s)
+        with self._lock:
+            while self._pending and self._pending[0][0] <= time_s:
+                due_s, command = self._pending.popleft()
+                start = self._motion.at(due_s)[0]
+                self._motion = Tracking(start, self._goal(command, start), due_s, self._options.time_constant_s)
+            return self._motion.at(time_s)
 
     @staticmethod
     def _goal(command: RobotCommand, near: np.ndarray) -> np.ndarray:
@@ -151,14 +154,16 @@ class FakeRobot(StatefulRobotServer):
 
     def _hold_at(self, time_s: float) -> np.ndarray:
         """Drop what is pending and stay where the arm is; returns the joints (n,)."""
-        joints = self._joints_at(time_s)[0]
-        self._pending.clear()
-        self._motion = Tracking(joints, joints, time_s, self._options.time_constant_s)
-        return joints
+        with self._lock:
+            joints = self._joints_at(time_s)[0]
+            self._pending.clear()
+            self._motion = Tracking(joints, joints, time_s, self._options.time_constant_s)
+            return joints
 
     def _snap_home(self) -> None:
         with self.machine.lock:
             home = self.spec.reset_joint_positions_rad
-            self._pending.clear()
-            self._motion = Tracking(home, home, self._now_s(), self._options.time_constant_s)
+            with self._lock:
+                self._pending.clear()
+                self._motion = Tracking(home, home, self._now_s(), self._options.time_constant_s)
             self.forget_target()
