@@ -191,11 +191,13 @@ class ArmMachine:
         if travel is not None:
             travel.end(record.cause)
 
-    def failed(self, fault: ArmFault) -> None:
-        """The device reports a fault; the first one stays until recovery."""
-        if self.fault is None:
-            self._interrupt(fault.error.message)
-            self.fault = fault
+    def failed(self, fault: ArmFault) -> bool:
+        """The device reports a fault; the first one stays until recovery. True when this is the first."""
+        if self.fault is not None:
+            return False
+        self._interrupt(fault.error.message)
+        self.fault = fault
+        return True
 
     def recovered(self, stops_seen: int) -> None:
         """The arm holds after a recovery that began when `stops_seen` stops had come.

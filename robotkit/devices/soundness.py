@@ -1,12 +1,43 @@
-"""`require_pose`: a pose that is none (zeros, NaN) is a fault of the device, not a place where the arm is."""
+"""Measurements that are none (zeros for a pose, NaN) are a fault of the device, not a state of the arm."""
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
 from robotkit.errors import DeviceFault
+
+
+class _Measured(Protocol):
+    @property
+    def tcp_twist_in_base(self) -> np.ndarray: ...
+    @property
+    def wrench_in_tcp(self) -> np.ndarray: ...
+    @property
+    def joint_positions_rad(self) -> np.ndarray: ...
+    @property
+    def joint_velocities_rad_s(self) -> np.ndarray: ...
+
+
+def require_finite(measured: _Measured) -> None:
+    """Raise unless twist, wrench, joint positions and velocities are finite numbers.
+
+    Raises:
+        DeviceFault: names the first that is not.
+    """
+    twist, wrench = measured.tcp_twist_in_base.tolist(), measured.wrench_in_tcp.tolist()
+    joints, velocities = measured.joint_positions_rad.tolist(), measured.joint_velocities_rad_s.tolist()
+    if math.isfinite(sum(twist) + sum(wrench) + sum(joints) + sum(velocities)):
+        return
+    names = ("tcp_twist_in_base", "wrench_in_tcp", "joint_positions_rad", "joint_velocities_rad_s")
+    for name, values in zip(names, (twist, wrench, joints, velocities), strict=True):
+        if not all(map(math.isfinite, values)):
+            raise DeviceFault(
+                f"the arm measures what is no number: {name} is {values}. Look at its sensors and its controller, then "
+                "recover() or reconnect"
+            )
 
 
 def require_pose(tcp_pose_in_base: np.ndarray) -> None:

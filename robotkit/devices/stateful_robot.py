@@ -11,7 +11,7 @@ import numpy as np
 from robotkit.devices.context import CellContext
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.robot import BaseRobotServer
-from robotkit.devices.soundness import require_pose
+from robotkit.devices.soundness import require_finite, require_pose
 from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, RobotkitError, Unsupported
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
 
@@ -282,6 +282,7 @@ class StatefulRobotServer(BaseRobotServer):
         try:
             measured = self._measure()
             require_pose(measured.tcp_pose_in_base)
+            require_finite(measured)
             self._newest = measured
         except (DeviceError, RemoteError) as error:
             if not self.machine.is_connected:
@@ -297,9 +298,10 @@ class StatefulRobotServer(BaseRobotServer):
             self._latch(fault)
 
     def _latch(self, fault: ArmFault) -> None:
-        with self.machine.lock:
-            if self.machine.is_connected:
-                self.machine.failed(fault)
+        """Refuse commands until recovery, and bring to rest what still moves: a fault may only be one of measuring."""
+        with self.machine.hurried():
+            if self.machine.is_connected and self.machine.failed(fault):
+                self._halt_quietly()
 
     def _repeat_halt(self) -> None:
         """A stop that did not wait for this call has halted the arm before it; halt it again."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 import robotkit as rk
 from robotkit.clock import Clock
-from robotkit.devices import AdaptedRobot, StatefulRobotServer
+from robotkit.devices import AdaptedRobot, CellContext, StatefulRobotServer
 from robotkit.drivers.fake import FakeRobot
 from robotkit.drivers.fake.kinematics import tcp_pose
-from robotkit.safety import SafeRobot, make_safe
+from robotkit.drivers.franka import FrankaRobot
+from robotkit.safety import make_safe
+from servers import ServerSettings, create_app
+from servers.runner import BackgroundServer
+from tests.support.franky_sim import shared_simulator
+from tests.support.franky_sim.cells import robot_options
+from tests.support.franky_sim.clock import SimulatedTime
 
 TICK_S = 0.01
 """How often the watch goes round on a real clock."""
@@ -38,6 +44,25 @@ class WallClock(Clock):
             self.inner.advance(TICK_S)
             self.watch()
             self.observe()
+
+
+class PacedClock(Clock):
+    """Time that passes only in `advance`, which lets a simulator compute as long."""
+
+    def __init__(self, simulated: Clock) -> None:
+        self._simulated = simulated
+        self._now_s = 0.0
+
+    @property
+    def is_lockstep(self) -> bool:
+        return False
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def advance(self, period_s: float) -> None:
+        self._simulated.advance(period_s)
+        self._now_s += period_s
 
 
 class Plugin(rk.BaseRobotServer):
@@ -75,10 +100,14 @@ class Rig:
     """The arm inside the safety layer."""
     clock: WallClock
     fake: FakeRobot | None
-    """Where faults and silence can be injected."""
+    """Where silence and forces can be injected."""
+    limits: rk.SafetyLimits = field(default_factory=lambda: LIMITS)
+    break_arm: Callable[[str], object] | None = None
+    """Let the device report a fault."""
+    close: Callable[[], None] = lambda: None
 
     @property
-    def robot(self) -> SafeRobot:
+    def robot(self) -> rk.BaseRobotServer:
         return self.cell.robot
 
     def joints(self) -> np.ndarray:
@@ -111,6 +140,12 @@ LIMITS = rk.SafetyLimits(
 )  # fmt: skip
 
 
+FRANKA_BOX = rk.WorkspaceBox(
+    position_min_m=(0.2, -0.25, 0.25), position_max_m=(0.6, 0.25, 0.75), reference_quaternion_xyzw=(1, 0, 0, 0),
+    rotation_vector_min_rad=(-0.8,) * 3, rotation_vector_max_rad=(0.8,) * 3,
+)  # fmt: skip
+
+
 def fake_rig(*, is_plugin: bool = False) -> Rig:
     config = rk.WorkcellConfig(
         name="rig", clock="lockstep", world=rk.PluginRef(type="fake"),
@@ -127,13 +162,35 @@ def mujoco_rig(controller: str) -> Rig:
     return _rig(cell, cell.robot.inner, None)
 
 
-def _rig(cell: rk.Workcell, body: StatefulRobotServer, fake: FakeRobot | None) -> Rig:
+def remote_rig() -> Rig:
+    """The fake cell of `fake_rig` behind a real server on a real socket."""
+    served = fake_rig()
+    server = BackgroundServer(create_app(served.cell, ServerSettings(port=0))).start()
+    return replace(served, cell=rk.make_workcell("remote", url=server.url), close=server.stop)
+
+
+def franka_rig() -> Rig:
+    """The Franka driver against the protocol simulator, whose time passes with the rig's."""
+    simulator = shared_simulator()
+    clock = PacedClock(SimulatedTime(simulator))
+    limits = LIMITS.model_copy(update={"workspace": FRANKA_BOX, "state_max_age_s": None})
+    body = FrankaRobot(FrankaRobot.Config(**robot_options(simulator.host)), CellContext(clock=clock))
+    cell = rk.Workcell(name="franka-rig", clock=clock, robot=body)
+    return replace(
+        _rig(cell, body, None, limits), limits=limits, break_arm=lambda name: simulator.inject(reflex="joint_reflex")
+    )
+
+
+def _rig(
+    cell: rk.Workcell, body: StatefulRobotServer, fake: FakeRobot | None, limits: rk.SafetyLimits | None = None
+) -> Rig:
+    limits = limits or LIMITS
     clock = WallClock(cell.clock)
-    robot = make_safe(body, LIMITS, clock)
+    robot = make_safe(body, limits, clock)
     clock.watch = robot._watch_once
     robot._watch = None  # the clock lets it go round, in place of the thread
-    rigged = replace(cell, robot=robot, clock=clock, limits=LIMITS)
-    return Rig(rigged, body, clock, fake)
+    rigged = replace(cell, robot=robot, clock=clock, limits=limits)
+    return Rig(rigged, body, clock, fake, break_arm=None if fake is None else fake.inject_fault)
 
 
 RIGS: dict[str, Callable[[], Rig]] = {
@@ -141,4 +198,6 @@ RIGS: dict[str, Callable[[], Rig]] = {
     "plugin": lambda: fake_rig(is_plugin=True),
     "mujoco": lambda: mujoco_rig("opspace"),
     "mujoco-impedance": lambda: mujoco_rig("impedance"),
+    "remote": remote_rig,
+    "franka": franka_rig,
 }

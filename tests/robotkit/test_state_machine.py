@@ -223,6 +223,29 @@ def test_a_measurement_that_fails_is_a_fault_with_the_last_state(monkeypatch):
     assert arm.get_state().mode == "holding"
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_sensor_that_measures_no_number_is_a_fault_and_the_arm_is_brought_to_rest(broken):
+    cell = rk.make_workcell("fake", **{"robot.time_constant_s": 1.0})
+    with cell:
+        pose = cell.robot.get_state().tcp_pose_in_base.copy()
+        pose[0] += 0.1
+        cell.robot.send(rk.PoseCommand(tcp_pose_in_base=pose))
+        cell.clock.advance(0.1)
+        body = cell.robot.inner
+        body.inject_wrench(np.array([0, 0, broken, 0, 0, 0]))
+        state = cell.get_state()
+        assert (state.robot.mode, state.robot.faults) == ("fault", ("device_fault",))
+        assert rk.CellState.model_validate_json(state.model_dump_json()) == state, "readable over a network too"
+        with pytest.raises(rk.DeviceFault, match="wrench_in_tcp"):
+            cell.robot.send(rk.PoseCommand(tcp_pose_in_base=pose))
+        body.inject_wrench(np.zeros(6))
+        cell.robot.recover()
+        before = cell.robot.get_state().joint_positions_rad
+        cell.clock.advance(1.0)
+        np.testing.assert_allclose(cell.robot.get_state().joint_positions_rad, before, atol=1e-9)
+        assert before[0] < 0.52, "it did not go on to its target while it was in the fault"
+
+
 def test_a_connection_that_fails_leaves_the_arm_disconnected(monkeypatch):
     arm = FakeRobot(FakeRobot.Config(), CellContext(clock=ManualClock()))
 
