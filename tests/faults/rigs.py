@@ -12,7 +12,6 @@ from robotkit.clock import Clock
 from robotkit.devices import AdaptedRobot, CellContext, StatefulRobotServer
 from robotkit.drivers.fake import FakeRobot
 from robotkit.drivers.fake.kinematics import tcp_pose
-from robotkit.drivers.franka import FrankaRobot
 from robotkit.safety import make_safe
 from servers import ServerSettings, create_app
 from servers.runner import BackgroundServer
@@ -171,6 +170,8 @@ def remote_rig() -> Rig:
 
 def franka_rig() -> Rig:
     """The Franka driver against the protocol simulator, whose time passes with the rig's."""
+    from robotkit.drivers.franka import FrankaRobot  # a native library, for the tests that ask for it alone
+
     simulator = shared_simulator()
     clock = PacedClock(SimulatedTime(simulator))
     limits = LIMITS.model_copy(update={"workspace": FRANKA_BOX, "state_max_age_s": None})
