@@ -160,7 +160,7 @@ def _check_size(size: int) -> None:
 
 def protocol_of(value: bytes | str) -> int:
     """The version that a client names; 0, which nobody speaks, for what is none."""
-    return int(value) if len(value) < 10 and value.isdigit() else 0
+    return int(value) if len(value) < 10 and value.isascii() and value.isdigit() else 0
 
 
 def _seconds(name: str, value: bytes) -> float:

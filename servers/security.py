@@ -59,7 +59,7 @@ class Guard:
         if self._is_loopback and _host_name(host) not in LOOPBACK_HOSTS:
             raise Unauthorized(f"this server only answers to localhost, not to {host!r}")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             raise Unauthorized(f"a page from {origin!r} may not use this robot")
         allowed = self._tokens.scope_of(_given_token(scope, headers))
         if allowed is None and _asks_for_page(scope, headers):
@@ -80,6 +80,13 @@ def _acts(scope: Scope) -> bool:
 def _asks_for_page(scope: Scope, headers: Headers) -> bool:
     is_page = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PAGE_PATHS
     return is_page and "text/html" in headers.get("accept", "")
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str | None:

@@ -64,7 +64,7 @@ class PoseRequest(Message):
     def _normalise(cls, arr: Any) -> Any:
         require_numbers(arr, depth=1)
         numbers = np.array(arr, dtype=np.float64)
-        length = np.linalg.norm(numbers[3:])
+        length = math.hypot(*numbers[3:].tolist())
         return np.concatenate((numbers[:3], numbers[3:] / length)) if _SHORTEST_QUATERNION <= length < 1.0 else arr
 
 

@@ -168,14 +168,18 @@ class StepChannel:
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""
-        while (event := await self._socket.receive())["type"] != "websocket.disconnect":
+        error = None
+        while error is None and (event := await self._socket.receive())["type"] != "websocket.disconnect":
             if self._requests.qsize() >= QUEUE_LENGTH:
                 error = Busy(f"{QUEUE_LENGTH} steps of this connection wait; send one after the answer to the other")
+            else:
+                self._requests.put_nowait(text_of(event))
+        # First: to a client that is gone as well nothing can be said.
+        await self._context.lanes.stop.run(self._context.drop, self._caller)
+        if error is not None:
+            with suppress(WebSocketDisconnect):
                 await self._socket.send_text(error_text(error))
                 await self._socket.close(_POLICY_VIOLATION)
-                break
-            self._requests.put_nowait(text_of(event))
-        await self._context.lanes.stop.run(self._context.drop, self._caller)
         self._requests.put_nowait(None)
 
     def _leave(self) -> None:

@@ -153,7 +153,7 @@ class Turns:
         self._queue.append(command)
         try:
             while self._queue[0] is not command:
-                self._changed.wait(command.deadline_s - self._now_s())
+                self._changed.wait(min(command.deadline_s - self._now_s(), threading.TIMEOUT_MAX))
                 self._refuse(command)
         except BaseException:
             self._queue.remove(command)

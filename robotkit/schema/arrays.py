@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -65,7 +66,7 @@ class Array:
         if not np.isfinite(array).all():
             raise ValueError(f"every number must be finite, got {array.tolist()}")
         if self.unit_quaternion:
-            norm = float(np.linalg.norm(array[-4:]))
+            norm = math.hypot(*array[-4:].tolist())
             if abs(norm - 1.0) > 1e-3:
                 raise ValueError(f"the quaternion (xyzw) must have length 1, got length {norm:.4g}")
             # Dividing again would change the last bit of what another process has normalised already.

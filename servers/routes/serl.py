@@ -38,6 +38,10 @@ from servers.serl import (
 
 router = APIRouter(tags=["serl"])
 text = HTMLResponse
+_TEXT: dict[str, Any] = {
+    "response_class": Response,  # not `text`: refusals are JSON
+    "responses": {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+}
 _PARAMETERS = TypeAdapter(dict[str, Number])
 
 
@@ -135,7 +139,7 @@ def getstate(context: ContextDep) -> Response:
     )
 
 
-@router.post("/startimp")
+@router.post("/startimp", **_TEXT)
 def startimp(context: ContextDep) -> Response:
     """The impedance law always runs here; this only says whether the arm would follow it."""
     state = _state(context)
@@ -146,14 +150,14 @@ def startimp(context: ContextDep) -> Response:
     return text("Started impedance")
 
 
-@router.post("/stopimp")
+@router.post("/stopimp", **_TEXT)
 def stopimp(context: ContextDep, client: ClientDep) -> Response:
     """Hold the measured pose, also in the middle of a joint reset; unlike `/v1/robot/stop` nothing is latched."""
     context.hold_now(client)
     return text("Stopped impedance")
 
 
-@router.post("/jointreset")
+@router.post("/jointreset", **_TEXT)
 def jointreset(context: ContextDep, client: ClientDep) -> Response:
     """Move to the reset configuration; answers on arrival."""
     with context.commanding(client, is_motion=True) as cell:
@@ -161,14 +165,14 @@ def jointreset(context: ContextDep, client: ClientDep) -> Response:
     return text("Reset Joint")
 
 
-@router.post("/clearerr")
+@router.post("/clearerr", **_TEXT)
 def clearerr(context: ContextDep) -> Response:
     """Accepted and counted (see `/v1/health`); it clears nothing."""
     context.serl_clear_requests += 1
     return text("Clear")
 
 
-@router.post("/pose", openapi_extra=request_body(PoseRequest, examples.SERL_POSE))
+@router.post("/pose", openapi_extra=request_body(PoseRequest, examples.SERL_POSE), **_TEXT)
 async def pose(request: Request) -> Response:
     """Set a new tool pose."""
     await act(request, _send_pose, PoseRequest)
@@ -179,7 +183,7 @@ def _send_pose(cell: Workcell, body: PoseRequest) -> None:
     cell.robot.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=body.arr))
 
 
-@router.post("/update_param", openapi_extra=request_body(dict[str, Number], examples.SERL_PARAM))
+@router.post("/update_param", openapi_extra=request_body(dict[str, Number], examples.SERL_PARAM), **_TEXT)
 async def update_param(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Change single parameters of the impedance law, under SERL's names; the others stay."""
     changes = parse(_PARAMETERS, await request.body())
@@ -189,14 +193,14 @@ async def update_param(request: Request, context: ContextDep, client: ClientDep)
     return text("Updated compliance parameters")
 
 
-@router.post("/set_load", openapi_extra=request_body(LoadRequest, examples.SERL_LOAD))
+@router.post("/set_load", openapi_extra=request_body(LoadRequest, examples.SERL_LOAD), **_TEXT)
 async def set_load(request: Request) -> Response:
     """Check that the arm carries the load that the cell file says."""
     await act(request, lambda cell, body: check_load(body, cell.robot.config), LoadRequest)
     return text("Set Load")
 
 
-@router.post("/activate_gripper")
+@router.post("/activate_gripper", **_TEXT)
 def activate_gripper(context: ContextDep, client: ClientDep) -> Response:
     """Make the gripper ready."""
     with context.commanding(client):
@@ -204,7 +208,7 @@ def activate_gripper(context: ContextDep, client: ClientDep) -> Response:
     return text("Activated")
 
 
-@router.post("/reset_gripper")
+@router.post("/reset_gripper", **_TEXT)
 def reset_gripper(context: ContextDep, client: ClientDep) -> Response:
     """Reset and activate the gripper."""
     with context.commanding(client):
@@ -212,7 +216,7 @@ def reset_gripper(context: ContextDep, client: ClientDep) -> Response:
     return text("Reset")
 
 
-@router.post("/open_gripper")
+@router.post("/open_gripper", **_TEXT)
 def open_gripper(context: ContextDep, client: ClientDep) -> Response:
     """Start to open."""
     with context.commanding(client):
@@ -220,7 +224,7 @@ def open_gripper(context: ContextDep, client: ClientDep) -> Response:
     return text("Opened")
 
 
-@router.post("/close_gripper")
+@router.post("/close_gripper", **_TEXT)
 def close_gripper(context: ContextDep, client: ClientDep) -> Response:
     """Start to close."""
     with context.commanding(client):
@@ -228,13 +232,13 @@ def close_gripper(context: ContextDep, client: ClientDep) -> Response:
     return text("Closed")
 
 
-@router.post("/close_gripper_slow")
+@router.post("/close_gripper_slow", **_TEXT)
 def close_gripper_slow(context: ContextDep, client: ClientDep) -> Response:
     """Start to close, at the speed that the cell file gives the gripper; there is no slower one."""
     return close_gripper(context, client)
 
 
-@router.post("/move_gripper", openapi_extra=request_body(GripperRequest, examples.SERL_GRIPPER))
+@router.post("/move_gripper", openapi_extra=request_body(GripperRequest, examples.SERL_GRIPPER), **_TEXT)
 async def move_gripper(request: Request) -> Response:
     """Start to move to a position in SERL's unit."""
     await act(request, _move_gripper, GripperRequest)

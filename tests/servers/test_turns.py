@@ -256,3 +256,14 @@ def test_of_a_client_that_gives_up_control_nothing_acts_any_more(turns: Turns) -
         other.may_end.set()
         assert other.ended() is None
     assert len(ended) == 1
+
+
+@pytest.mark.parametrize("deadline_s", [1e12, 1e300])
+def test_f5_a_deadline_later_than_any_clock_can_wait_for_is_one(turns: Turns, deadline_s: float) -> None:
+    with acting(turns) as first:
+        second = _Client(turns, Caller(deadline_s))
+        _waiting(turns, 2)
+        first.may_end.set()
+        second.may_end.set()
+        assert second.ended() is None
+        assert second.acts.is_set()
