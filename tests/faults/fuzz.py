@@ -16,7 +16,11 @@ _JOINT = {"kind": "joint", "joint_positions_rad": HOME_JOINTS}
 _GRIPPER = {"position": 1.0}
 
 BODIES: dict[str, tuple[Any, ...]] = {
-    "/v1/step": ({"command": _POSE, "gripper": _GRIPPER, "period_s": 0.0}, {"command": _JOINT}, {"period_s": 0.0}),
+    "/v1/step": (
+        {"command": _POSE, "gripper": _GRIPPER, "period_s": 0.0},
+        {"command": _JOINT, "target_epoch": None},
+        {"period_s": 0.0},
+    ),
     "/v1/reset": ({"seed": 0}, {"seed": None, "object_poses_in_base": {"block": [0.5, 0.1, 0.02, 0, 0, 0, 1]}}),
     "/v1/clock/advance": ({"period_s": 0.0},),
     "/v1/robot/command": (_POSE, _JOINT),
@@ -34,7 +38,7 @@ BODIES: dict[str, tuple[Any, ...]] = {
 """By route, bodies that ask a fake arm at its start for nothing but what it does."""
 MESSAGES: dict[str, tuple[Any, ...]] = {
     "/v1/steps": ({"command": _POSE, "gripper": _GRIPPER, "period_s": 0.0, "seq": 7, "deadline_s": None},
-                  {"command": _JOINT, "seq": 1}),
+                  {"target_epoch": 1, "command": _JOINT, "seq": 1}),
     "/v1/stream": ({"type": "command", "command": _POSE, "gripper": _GRIPPER, "deadline_s": None},
                    {"type": "command", "command": _JOINT}, {"type": "ack", "seq": 1}),
 }  # fmt: skip

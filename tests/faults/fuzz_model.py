@@ -126,7 +126,12 @@ _COMMAND = either(
     "kind", pose=fields({"tcp_pose_in_base": pose}), joint=fields({"joint_positions_rad": vector(JOINTS)})
 )
 _GRIPPER = fields({"position": number(0.0, 1.0)})
-_STEP = {"command": optional(_COMMAND), "gripper": optional(_GRIPPER), "period_s": number(0.0, 10.0)}
+_STEP = {
+    "command": optional(_COMMAND),
+    "gripper": optional(_GRIPPER),
+    "period_s": number(0.0, 10.0),
+    "target_epoch": optional(integer(0)),
+}
 _DEADLINE = {"deadline_s": optional(number())}
 _CLIPS = {
     "translational_clip_min_m": vector(3, number(-0.5, 0.0)),
