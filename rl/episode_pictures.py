@@ -92,7 +92,9 @@ def draw_evaluation(episodes: Sequence[Episode], picture: Path, title: str) -> N
     _bars(top[1], [episode.length for episode in episodes], successes, "steps")
     if "success_rate" in summary:
         rate, low, high = (100 * summary[name] for name in ("success_rate", "success_low", "success_high"))
-        top[2].errorbar([0], [rate], [[rate - low], [high - rate]], fmt="o", capsize=6, color=_COLORS[True])
+        # At 0 and 100 % the interval ends there, up to rounding.
+        whiskers = [[max(0.0, rate - low)], [max(0.0, high - rate)]]
+        top[2].errorbar([0], [rate], whiskers, fmt="o", capsize=6, color=_COLORS[True])
         top[2].set(ylim=(-3, 103), xlim=(-1, 1), xticks=(), ylabel="success in %")
         top[2].set_title(f"{rate:.0f} %, 95 % between {low:.0f} and {high:.0f} %", fontsize=9)
     _save(figure, picture, title)

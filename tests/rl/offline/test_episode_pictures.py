@@ -106,3 +106,11 @@ def test_a_replay_shows_both_paths_and_their_difference(tmp_path: Path, figures:
     for axes, column in ((above, 1), (side, 2)):
         for line, path in zip((axes.lines[0], axes.lines[2]), (then, then + 1), strict=True):
             np.testing.assert_array_equal(line.get_xydata(), path[:, [0, column]])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 11, 20, 50])
+@pytest.mark.parametrize("is_success", [True, False])
+def test_an_evaluation_in_which_all_episodes_end_alike_is_drawn(tmp_path, count, is_success):
+    """There the interval ends at the rate itself, up to rounding on either side."""
+    draw_evaluation([Episode(1.0, 1, is_success, 1 if is_success else None)] * count, tmp_path / "eval.png", "x")
+    assert (tmp_path / "eval.png").stat().st_size > 0
