@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer
 from robotkit.devices.stateful_robot import Measurement, StatefulRobotServer
-from robotkit.errors import DeviceError, RemoteError
+from robotkit.errors import DeviceError, DeviceFault, RemoteError
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState
 
 _REPEAT_S = 0.02
 """How often an arm that does not say "stopped" is told to stop while its joint motion does not return."""
+_RETURN_S = 1.0
+"""How long a recovery waits for a joint motion that was stopped to return."""
 
 
 class AdaptedRobot(StatefulRobotServer):
@@ -30,10 +33,11 @@ class AdaptedRobot(StatefulRobotServer):
 
     def hold(self) -> None:
         """Hold; a joint motion of such an arm can only be ended by a stop, which then stays latched."""
-        if self.machine.activity == "travelling":
-            self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", "hold()")
-        else:
-            super().hold()
+        with self.machine.lock:  # no motion begins between the question and the hold
+            if self.machine.activity == "travelling":
+                self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", "hold()")
+            else:
+                super().hold()
 
     @property
     def compliance(self) -> ComplianceParams | None:
@@ -56,6 +60,9 @@ class AdaptedRobot(StatefulRobotServer):
             return self._reported(self.inner.get_state())
         except DeviceError as error:
             return self.machine.fault_of((error.code,), error)
+        except BaseException:
+            self.inner.disconnect()
+            raise
 
     def _close(self) -> None:
         self.inner.disconnect()
@@ -107,6 +114,15 @@ class AdaptedRobot(StatefulRobotServer):
                 self._motions -= 1
 
     def _clear_faults(self) -> None:
+        """A joint motion that has not returned yet would go on after the recovery."""
+        deadline_s = time.monotonic() + _RETURN_S
+        while self._motions:
+            if time.monotonic() > deadline_s:
+                raise DeviceFault(
+                    f"the joint motion of arm {self.spec.name!r} has not returned although it was stopped; wait until "
+                    "the arm stands, then call recover() again"
+                )
+            time.sleep(_REPEAT_S)
         self.inner.recover()
 
     def _set_compliance(self, params: ComplianceParams) -> None:
@@ -120,11 +136,15 @@ class AdaptedRobot(StatefulRobotServer):
         return None
 
     def _keep_stopping(self) -> None:
-        pause = threading.Event()
-        while self._motions and self.machine.stop is not None and not pause.wait(_REPEAT_S):
+        while self._motions and self._is_over:
+            time.sleep(_REPEAT_S)
             with self.machine.lock:  # a recovery must not be followed by a stop that belongs before it
-                if self.machine.stop is not None and not self._says_stopped():
+                if self._motions and self._is_over and not self._says_stopped():
                     self.inner.stop()
+
+    @property
+    def _is_over(self) -> bool:
+        return self.machine.mode in ("stopped", "fault")
 
     def _says_stopped(self) -> bool:
         try:

@@ -49,7 +49,7 @@ class Travel:
     def __init__(self, machine: ArmMachine) -> None:
         self._machine = machine
         self._ended = threading.Event()
-        self._why = ""
+        self._why: str  # once it has ended
 
     @property
     def is_over(self) -> bool:
@@ -172,7 +172,7 @@ class ArmMachine:
 
     def end_travel(self, travel: Travel) -> bool:
         """The motion is over, however it ended; True when nothing else had ended it."""
-        if travel is not self._travel or travel.is_over:
+        if travel.is_over:
             return False
         self._interrupt("the motion is over")
         return True

@@ -12,7 +12,7 @@ from robotkit.devices.context import CellContext
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.robot import BaseRobotServer
 from robotkit.devices.soundness import require_finite, require_pose
-from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, RobotkitError, Unsupported
+from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, Unsupported
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
 
 
@@ -202,7 +202,11 @@ class StatefulRobotServer(BaseRobotServer):
         with self.machine.lock:
             if self.machine.mode not in ("stopped", "fault"):
                 self.machine.held("hold()")
-                self._hold()
+                try:
+                    self._hold()
+                except BaseException:
+                    self.machine.tracking()  # it may still follow its target, so a watchdog must not take it for held
+                    raise
                 self._repeat_halt()
 
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
@@ -210,7 +214,6 @@ class StatefulRobotServer(BaseRobotServer):
         goal_rad = np.array(positions_rad, dtype=np.float64)
         self._notice_fault()
         with self.machine.lock:
-            self.machine.require_ready()
             self._require_in_range(goal_rad)
             travel = self.machine.begin_travel()
         try:
@@ -221,7 +224,7 @@ class StatefulRobotServer(BaseRobotServer):
                     self._notice_fault()
                     if self.machine.mode == "holding":
                         self._hold()
-                        self._repeat_halt()
+                self._repeat_halt()
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law, also while moving; what the arm refuses changes nothing."""
@@ -229,6 +232,7 @@ class StatefulRobotServer(BaseRobotServer):
         with self.machine.lock:
             self._set_compliance(params)
             self._compliance = params
+            self._repeat_halt()
 
     @property
     def compliance(self) -> ComplianceParams | None:
@@ -265,10 +269,10 @@ class StatefulRobotServer(BaseRobotServer):
             with self.machine.lock:
                 self.machine.require_no_stop_since(seen)
                 self.require_connected()
-                self._start()
                 try:
+                    self._start()
                     self.machine.recovered(seen)
-                except RobotkitError:
+                except BaseException:
                     self._halt()
                     raise
 
@@ -305,7 +309,7 @@ class StatefulRobotServer(BaseRobotServer):
 
     def _repeat_halt(self) -> None:
         """A stop that did not wait for this call has halted the arm before it; halt it again."""
-        if self.machine.stop is not None:
+        if self.machine.stop is not None and self.machine.is_connected:
             self._halt()
 
     def _halt_quietly(self) -> None:

@@ -58,7 +58,7 @@ class Monitor:
         with self._lock:
             margin_m = self._limits.measured_margin_m
             self._tool_m, self._tool_rad, self._links_m = _Leash(margin_m), _Leash(_ANGLE_MARGIN_RAD), _Leash(margin_m)
-            self._fast_stamp_s, self._times_fast = -math.inf, 0
+            self._fast_stamp_s, self._times_fast = math.nan, 0
 
     def check(self, state: RobotState, *, watches_links: bool) -> Trip | None:
         """What is wrong with this measurement; None when nothing is. The links cost some 0.1 ms."""

@@ -75,9 +75,12 @@ class SafeRobot(BaseRobotServer):
 
     def connect(self) -> None:
         """Connect the arm and watch over it."""
+        is_new = not self.inner.is_connected
+        if is_new:
+            self._stamp_s = -math.inf
         self.inner.connect()
-        self._due_s, self._stamp_s = None, -math.inf
-        self._fit()
+        if is_new:
+            self._fit()
         if self._watch is not None:
             self._watch.start()
 
@@ -108,8 +111,8 @@ class SafeRobot(BaseRobotServer):
     def check(self, command: RobotCommand) -> None:
         """Raise what `send` would raise now."""
         with self.machine.lock:
-            self.inner.check(command)
             self._check(command, self._clock.now_s())
+            self.inner.check(command)
 
     def send(self, command: RobotCommand) -> RobotCommand:
         """Pass a command on that keeps every limit.
@@ -144,7 +147,6 @@ class SafeRobot(BaseRobotServer):
                 self._require_ready(self._clock.now_s())
                 if self._body is not None:
                     self._body.check_path(self._measure().joint_positions_rad, goal_rad)
-                self._due_s = None
             self.inner.move_to_joint_positions(goal_rad)
         except CommandRejected as error:
             self._tell("refused", f"a joint motion: {error.message}", "client")
@@ -175,10 +177,9 @@ class SafeRobot(BaseRobotServer):
 
     def recover(self) -> None:
         """Recover the arm; it then holds."""
-        self.inner.recover()
         if self._monitor is not None:
-            self._monitor.rearm()
-        self._due_s = None
+            self._monitor.rearm()  # first: the watch measures as soon as the arm has recovered
+        self.inner.recover()
         self._tell("recover", "the arm holds", "client")
 
     def hold(self) -> None:
@@ -252,19 +253,19 @@ class SafeRobot(BaseRobotServer):
         """What the thread does on each round: measure and judge, then hold when nobody commands any more."""
         try:
             self._judge(watches_links=True)
-        except RobotkitError as error:
+        except Exception as error:  # also a driver's own fault: nobody knows what the arm does
             if self.machine.stop is None:
-                self.stop_for(error.message, MONITOR)
+                self.stop_for(str(error) or repr(error), MONITOR)
+            if not isinstance(error, RobotkitError):
+                raise
         with self.machine.lock:
-            if self._due_s is None or self._clock.now_s() < self._due_s:
-                return
-            self._due_s = None
-            if self.machine.mode != "tracking":
+            is_silent = self._due_s is not None and self._clock.now_s() >= self._due_s
+            if not is_silent or self.machine.mode != "tracking":
                 return
             try:
                 self.inner.hold()
-            except RobotkitError as error:
-                self.stop_for(f"the arm did not hold when its client fell silent: {error.message}", WATCHDOG)
+            except Exception as error:  # whatever it is, the arm does not stand
+                self.stop_for(f"the arm did not hold when its client fell silent: {error}", WATCHDOG)
                 return
         self._tell("hold", f"no command came for {self.limits.watchdog_s} s", WATCHDOG)
 

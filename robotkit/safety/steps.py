@@ -46,9 +46,10 @@ class StepLimit:
         """True when the time of a pose target matters; that of a joint target always does."""
         bounds_poses = (limits.max_translation_step_m, limits.max_rotation_step_rad, self._translation, self._rotation)
         self._bounds_poses = any(bound is not None for bound in bounds_poses)
-        self._distance_m = self._angle_rad = 0.0
-        self._steps_rad = np.zeros(spec.joint_count)
-        self._epoch = -1
+        self._distance_m: float  # of the target that was checked last
+        self._angle_rad: float
+        self._steps_rad: np.ndarray
+        self._epoch: int
         self._last_pose: list[float] | None = None
         self._last_joints_rad: np.ndarray | None = None
 

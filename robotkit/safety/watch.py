@@ -19,21 +19,22 @@ class Watch:
         self._pause_s = _LONGEST_PAUSE_S if timeout_s is None else min(_LONGEST_PAUSE_S, timeout_s / 4)
         self.rounds = 0
         """How often it has been called."""
-        self._quit = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._running: tuple[threading.Thread, threading.Event] | None = None
 
     def start(self) -> None:
         """Begin; again after a `stop`, too."""
-        if self._thread is None:
-            self._quit = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._quit,), name="robotkit-watchdog", daemon=True)
-            self._thread.start()
+        if self._running is None:
+            quit_ = threading.Event()
+            thread = threading.Thread(target=self._run, args=(quit_,), name="robotkit-watchdog", daemon=True)
+            self._running = thread, quit_
+            thread.start()
 
     def stop(self) -> None:
         """End, and wait for the work that is under way."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._quit.set()
+        running, self._running = self._running, None
+        if running is not None:
+            thread, quit_ = running
+            quit_.set()
             if thread is not threading.current_thread():
                 thread.join()
 

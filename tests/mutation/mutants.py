@@ -48,8 +48,8 @@ def mutants_of(root: Path, path: str) -> Iterator[Mutant]:
         ]
         for occurrence, (node, start) in enumerate(positions):
             code = mutate_code(source, operator, occurrence)
-            if code is None or not _is_real(code, parsed):
-                continue
+            if code is None or not _is_real(code, parsed) or node.parent.type == "parameters":
+                continue  # the star in `def f(*, x)` is no operator
             change = _change(source, code)
             definition = ASTQuery(node).get_definition_name() or "module"
             text = f"{path} {definition} {name} {change}"

@@ -9,7 +9,12 @@ TESTS = {
         "tests/robotkit/test_safety*.py", "tests/robotkit/test_body_bounds.py", "tests/robotkit/test_segments.py",
         "tests/robotkit/test_cell_steps.py", "tests/faults",
     ),
-    "robotkit/devices": ("tests/faults/test_interleavings.py", "tests/robotkit", "tests/contracts", "tests/faults"),
+    "robotkit/devices": (
+        "tests/robotkit/test_machine.py", "tests/robotkit/test_stateful_robot.py",
+        "tests/robotkit/test_contract_defaults.py", "tests/faults/test_*order.py",
+        "tests/robotkit/test_safety*.py", "tests/robotkit/test_fake.py", "tests/robotkit/test_workcell.py",
+        "tests/faults", "tests/contracts",
+    ),
     "robotkit/drivers": ("tests/drivers", "tests/contracts", "tests/robotkit/test_fake.py"),
     "robotkit/remote": ("tests/remote", "tests/contracts"),
     "robotkit/schema": ("tests/robotkit", "tests/contracts"),

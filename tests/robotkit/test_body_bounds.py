@@ -296,3 +296,70 @@ def test_it_is_cheap_enough_for_every_command():
     walls = tuple(TABLE.model_copy(update={"name": name, "point_in_base_m": np.array((0, 0, -9.0))}) for name in "abc")
     bounds = BodyBounds(chain, None, walls, 0.01, 0.0)
     assert fastest_s(lambda: bounds.depth(np.zeros(7))) < 1200e-6
+
+
+def test_links_that_touch_are_refused_also_without_clearance():
+    """The third link is folded back onto the first one."""
+    folded = np.array((0.0, np.pi / 2, np.pi / 2 - 0.01))
+    touching = BodyBounds(planar_arm(3, ignored_pairs=(("post", "link 2"), ("post", "link 3"))), None, (), 0.0, 0.0)
+    apart_m = 0.3 - 0.1
+    bent = np.array((0.0, np.pi / 2, np.pi / 2))
+    assert touching.depth(bent).distance_m == 0.0
+    near = BodyBounds(planar_arm(3, ignored_pairs=(("post", "link 2"), ("post", "link 3"))), None, (), 0.25, 0.0)
+    assert near.depth(bent).distance_m == pytest.approx(0.25 - apart_m)
+    with pytest.raises(rk.OutsideWorkspace, match=r"'link 1' and 'link 3' would be 0\.200 m apart .* least 0\.250 m"):
+        near.check_joints(bent)
+    touching.check_joints(folded)
+    onto = np.array((0.0, 2.9, 2.9))
+    with pytest.raises(rk.OutsideWorkspace, match=r"'link 1' and 'link 3' would be -0\.\d+ m apart .* least 0\.000 m"):
+        touching.check_joints(onto)
+
+
+def test_a_link_beyond_or_before_a_plane_is_named_with_its_distance():
+    wall = Plane(name="wall", point_in_base_m=(0.62, 0, 0), normal_in_base=(-1, 0, 0), clearance_m=0.1)
+    bounds = BodyBounds(planar_arm(2), None, (TABLE.model_copy(update={"point_in_base_m": np.array((0, 0, -9.0))}),
+                                              wall), None, 0.0)  # fmt: skip
+    with pytest.raises(rk.OutsideWorkspace, match=r"link 'link 2' would be 0\.030 m beyond plane 'wall' .* 0\.100 m"):
+        bounds.check_joints(np.zeros(2))
+    far = wall.model_copy(update={"point_in_base_m": np.array((0.70, 0, 0))})
+    with pytest.raises(rk.OutsideWorkspace, match=r"link 'link 2' would be 0\.050 m before plane 'wall'"):
+        BodyBounds(planar_arm(2), None, (far,), None, 0.0).check_joints(np.zeros(2))
+    tool = planar_arm(2).model_copy(update={"tcp_in_last_link": np.array((0.5, 0, 0, 0, 0, 0, 1.0))})
+    with pytest.raises(rk.OutsideWorkspace, match=r"the tool centre point would be 0\.180 m beyond plane 'wall'"):
+        BodyBounds(tool, None, (wall,), None, 0.0).check_joints(np.zeros(2))
+
+
+def test_without_a_word_a_path_may_turn_the_tool_out_by_a_radian():
+    """From 1.5 rad on one side to 1.5 on the other by the far side: pi - 1.6 rad out of the box in the middle."""
+    chain = fake_chain.chain(6)
+    half_turn = np.pi - 1.6
+    for margin, is_accepted in ((1.0, False), (half_turn + 0.01, True), (half_turn - 0.01, False)):
+        bounds = BodyBounds(chain, BOX, (), None, 0.0, path_margin_rad=margin)
+        assert accepts(bounds, at(yaw=1.5), at(yaw=2 * np.pi - 1.5)) is is_accepted
+    wide = BOX.model_copy(update={"rotation_vector_max_rad": np.array((0.8, 0.8, 2.2)),
+                                  "rotation_vector_min_rad": np.array((-0.8, -0.8, -2.2))})  # fmt: skip
+    assert accepts(BodyBounds(chain, wide, (), None, 0.0), at(yaw=1.5), at(yaw=2 * np.pi - 1.5))
+    assert not accepts(BodyBounds(chain, BOX, (), None, 0.0), at(yaw=1.5), at(yaw=2 * np.pi - 1.5))
+
+
+def test_a_long_path_is_looked_at_to_its_end():
+    """Several hundred samples; only the last tenth of the path is beyond the wall, and its end is before it again."""
+    wall = Plane(name="wall", point_in_base_m=(0.34, 0, 0), normal_in_base=(-1, 0, 0))
+    bounds = BodyBounds(planar_arm(1), None, (wall,), None, 0.0)
+    for turns in (1, 2, 3):
+        start, goal = np.array((-0.5 - 2 * np.pi * turns,)), np.array((0.5 - 2 * np.pi * turns,))
+        assert not accepts(bounds, start, goal)
+        assert not accepts(bounds, np.array((-6.0 - np.pi,)), np.array((0.5 + 2 * np.pi * turns,)))
+    assert accepts(bounds, np.array((0.6,)), np.array((5.6,)))
+
+
+def test_the_share_of_the_path_is_that_of_the_first_bad_sample():
+    """The link's end comes within its radius of the wall at -0.259 rad."""
+    wall = Plane(name="wall", point_in_base_m=(0.34, 0, 0), normal_in_base=(-1, 0, 0))
+    with pytest.raises(rk.OutsideWorkspace, match=r"after 3[78]% of the joint path"):
+        BodyBounds(planar_arm(1), None, (wall,), None, 0.0).check_path(np.array((-1.0,)), np.array((1.0,)))
+
+
+@pytest.mark.parametrize("change", [0.5e-6, 2e-6])
+def test_a_micrometre_nearer_is_no_way_back(change):
+    assert accepts(gantry(), at(x=1.0), at(x=1.0 - change)) is (change > 1e-6)

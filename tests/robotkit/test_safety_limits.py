@@ -128,3 +128,119 @@ def test_the_cells_joint_range_narrows_the_arms_and_never_widens_it():
         arm.move_to_joint_positions(target)
     with pytest.raises(rk.InvalidConfiguration, match="7"):
         safe_arm(rk.SafetyLimits(joint_position_min_rad=[0.0]))
+
+
+@pytest.mark.parametrize("limits", [{"max_rotation_step_rad": 0.1}, {"max_tcp_rotation_speed_rad_s": 0.1}])
+def test_m8_a_quaternion_and_its_negative_are_the_same_orientation(limits):
+    arm, body, _ = safe_arm(rk.SafetyLimits(**limits, speed_window_s=0.5))
+    pose = shifted(arm, 0.01, 0.02).tcp_pose_in_base.copy()
+    for _ in range(3):
+        pose[3:] *= -1.0
+        arm.send(rk.PoseCommand(tcp_pose_in_base=pose))
+    assert len(body.sent) == 3
+    pose = shifted(arm, 0.0, 0.3).tcp_pose_in_base.copy()
+    pose[3:] *= -1.0
+    with pytest.raises(rk.StepTooLarge):
+        arm.send(rk.PoseCommand(tcp_pose_in_base=pose))
+
+
+@pytest.mark.parametrize("bad", [np.full(7, np.nan), np.full(7, np.inf), np.zeros(6), np.zeros((1, 7))])
+def test_joint_positions_that_nobody_validated_are_checked(bad):
+    arm, body, _ = safe_arm(rk.SafetyLimits())
+    with pytest.raises(rk.InvalidCommand, match="7 finite joint positions"):
+        arm.send(rk.JointCommand.trusted(kind="joint", joint_positions_rad=bad))
+    assert body.sent == []
+
+
+@pytest.mark.parametrize("bad", ["north", [True] * 7, ["1"] * 7, [10**400] * 7, [[0.0], [0.0, 1.0]], None, [1j] * 7])
+def test_a_joint_motion_to_no_numbers_is_refused(bad):
+    arm, body, _ = safe_arm(rk.SafetyLimits())
+    with pytest.raises(rk.InvalidCommand):
+        arm.move_to_joint_positions(bad)
+    assert body.machine.activity == "holding"
+
+
+def test_a_joint_motion_to_whole_numbers_is_one():
+    arm, _, _ = safe_arm(rk.SafetyLimits())
+    arm.move_to_joint_positions([0, 0, 0, 3, 0, 0, 0])
+    np.testing.assert_allclose(arm.get_state().joint_positions_rad, [0, 0, 0, 3, 0, 0, 0], atol=1e-9)
+
+
+@pytest.mark.parametrize("length", [0.999999, 1.000001])
+def test_a_quaternion_has_length_one(length):
+    arm, _, _ = safe_arm(rk.SafetyLimits())
+    pose = shifted(arm).tcp_pose_in_base.copy()
+    pose[3:] *= length
+    with pytest.raises(rk.InvalidCommand, match="length 1"):
+        arm.send(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose))
+    pose[3:] *= 1.0 + 1e-8 / length
+    pose[3:] /= np.linalg.norm(pose[3:]) * (1.0 + 4e-7)
+    arm.send(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose))
+
+
+def test_a_joint_may_go_to_the_ends_of_its_range():
+    arm, body, clock = safe_arm(rk.SafetyLimits(joint_position_min_rad=[0.45, *[-0.1] * 2, *[-9.0] * 4],
+                                                joint_position_max_rad=[0.55, *[0.4] * 2, *[9.0] * 4]))  # fmt: skip
+    for value in (0.45, 0.55):
+        target = arm.spec.reset_joint_positions_rad.copy()
+        target[0] = value
+        clock.advance(5.0)
+        arm.send(rk.JointCommand(joint_positions_rad=target))
+    for value in (0.4499, 0.5501):
+        target[0] = value
+        with pytest.raises(rk.JointLimitExceeded, match=r"joint 0 .* from 0\.4500 to 0\.5500 rad"):
+            arm.send(rk.JointCommand(joint_positions_rad=target))
+    assert len(body.sent) == 2
+
+
+@pytest.mark.parametrize(("limits", "command", "words"), [
+    ({"max_translation_step_m": 0.05}, {"dx": 0.06}, r"0\.0600 m from .* at most 0\.05 m .*max_translation_step_m"),
+    ({"max_rotation_step_rad": 0.05}, {"turn": 0.06}, r"0\.0600 rad from .* at most 0\.05 rad .*max_rotation_step_rad"),
+    ({"max_tcp_speed_m_s": 0.2}, {"dx": 0.11}, r"0\.1100 m from .* at most 0\.1000 m .* at 0\.2 m/s"),
+    ({"max_tcp_rotation_speed_rad_s": 0.2}, {"turn": 0.11}, r"0\.1100 rad .* 0\.1000 rad .* at 0\.2 rad/s"),
+])  # fmt: skip
+def test_a_refused_step_says_how_far_it_is_and_how_far_it_may_be(limits, command, words):
+    arm, _, _ = safe_arm(rk.SafetyLimits(**limits))
+    with pytest.raises(rk.StepTooLarge, match=words):
+        arm.send(shifted(arm, **command))
+
+
+def test_a_refused_joint_step_names_the_joint_that_is_farthest_beyond():
+    arm, _, _ = safe_arm(rk.SafetyLimits(max_joint_speed_rad_s=1.0, speed_window_s=0.1, max_joint_step_rad=0.2))
+    joints = arm.get_state().joint_positions_rad
+    with pytest.raises(rk.StepTooLarge, match=r"joint 2 is 0\.1500 rad .* at most 0\.1000 rad .* at 1 rad/s"):
+        arm.send(rk.JointCommand(joint_positions_rad=joints + np.array((0.11, 0, -0.15, 0.12, 0, 0, 0))))
+    with pytest.raises(rk.StepTooLarge, match=r"is 0\.2100 rad .* at most 0\.2 rad .*max_joint_step_rad"):
+        arm.send(rk.JointCommand(joint_positions_rad=joints + np.array((0.11, 0, -0.21, 0.12, 0, 0, 0))))
+
+
+def test_a_distance_counts_in_all_directions():
+    arm, _, _ = safe_arm(rk.SafetyLimits(max_translation_step_m=0.05))
+    pose = arm.get_state().tcp_pose_in_base
+    for way in ((0.03, 0.03, 0.0), (0.0, -0.04, 0.04), (0.03, -0.03, -0.03)):
+        length_m = np.linalg.norm(way)
+        for share, is_accepted in ((0.0499 / length_m, True), (0.0501 / length_m, False)):
+            target = pose.copy()
+            target[:3] += share * np.array(way)
+            arm.hold()
+            if is_accepted:
+                arm.send(rk.PoseCommand(tcp_pose_in_base=target))
+            else:
+                with pytest.raises(rk.StepTooLarge):
+                    arm.send(rk.PoseCommand(tcp_pose_in_base=target))
+
+
+@pytest.mark.parametrize("turn", [np.pi - 1e-3, np.pi])
+def test_a_limit_of_more_than_half_a_turn_bounds_no_turn(turn):
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_rotation_step_rad=4.0))
+    arm.send(shifted(arm, 0.0, turn))
+    assert len(body.sent) == 1
+
+
+def test_a_step_of_exactly_the_limit_is_accepted():
+    arm, _, _ = safe_arm(rk.SafetyLimits(max_joint_step_rad=0.25))
+    step = np.array((0, 0, 0, 0, 0, 0.25, 0))
+    arm.send(rk.JointCommand(joint_positions_rad=arm.spec.reset_joint_positions_rad + step))
+    arm.hold()
+    with pytest.raises(rk.StepTooLarge):
+        arm.send(rk.JointCommand(joint_positions_rad=arm.get_state().joint_positions_rad + step * (1.0 + 1e-8)))

@@ -1,0 +1,132 @@
+"""Laws of what the safety layer keeps over a stop, a recovery and a new connection, and what it forgets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.drivers.fake import ManualClock
+from robotkit.safety import make_safe
+from tests.support.recording_arm import RecordingArm, fail_with
+from tests.support.safe_arm import FreeClock
+from tests.support.watched_arm import BOX, build, kinds, moved, pose_command, watched
+
+
+def test_m5_a_stop_that_fails_is_told_and_latched():
+    arm, body = build(ManualClock())
+    heard = kinds(arm)
+    body.on["halt"] = fail_with(rk.DeviceFault("not now"))
+    with pytest.raises(rk.DeviceFault):
+        arm.stop()
+    assert heard == ["stop"]
+    with pytest.raises(rk.RobotStopped):
+        arm.send(pose_command())
+    assert body.calls == ["halt"]
+
+
+def test_a_recovery_that_fails_is_not_told():
+    arm, body = build(ManualClock())
+    arm.stop()
+    heard = kinds(arm)
+    body.on["clear"] = fail_with(rk.DeviceFault("not now"))
+    with pytest.raises(rk.DeviceFault):
+        arm.recover()
+    assert heard == []
+    body.on.clear()
+    arm.recover()
+    assert heard == ["recover"]
+
+
+def test_an_arm_outside_its_box_recovers_although_the_watch_measures_at_once():
+    arm, body = build(ManualClock(), workspace=BOX.model_copy(update={"position_max_m": np.array((0.4, 0.2, 0.5))}))
+    assert arm.get_state().mode == "holding", "it was there when watching began"
+    body._measure = moved(body, 0.1)
+    assert arm.get_state().mode == "stopped"
+    recovered = body.machine.recovered
+
+    def recover_and_watch(seen: int) -> None:
+        recovered(seen)
+        arm._watch_once()
+
+    body.machine.recovered = recover_and_watch
+    arm.recover()
+    assert arm.get_state().mode == "holding"
+    body._measure = moved(body, 0.2)
+    assert arm.get_state().mode == "stopped"
+
+
+def test_a_world_that_was_reset_put_the_arm_where_it_is():
+    arm, body = build(ManualClock(), workspace=BOX)
+    arm.get_state()
+    body._measure = moved(body, 0.3)
+    arm.forget_target()
+    assert arm.get_state().mode == "holding"
+
+
+def test_m1_connecting_twice_changes_nothing():
+    arm, body, clock = watched(workspace=BOX)
+    arm.get_state()
+    arm.send(pose_command(0.01))
+    arm.connect()
+    body._measure = moved(body, 0.25)
+    arm.get_state()
+    assert body.machine.mode == "stopped", "the leash is that of the first connection"
+    arm.recover()
+    arm.send(pose_command(0.1))
+    arm.connect()
+    clock.advance(0.3)
+    arm._watch_once()
+    assert body.calls[-1] == "hold"
+
+
+def test_m1_a_new_connection_begins_anew():
+    arm, body, _ = watched(workspace=BOX, state_max_age_s=100.0)
+    arm.get_state()
+    arm.disconnect()
+    body._measure = moved(body, 0.3)
+    arm.connect()
+    assert arm.get_state().mode == "holding", "a person moved it meanwhile"
+    arm.disconnect()
+    arm.connect()
+    body._measure = fail_with(rk.StaleState("nothing yet"))
+    with pytest.raises(rk.StaleState):
+        arm.send(pose_command())
+    assert "follow" not in body.calls, "nothing has been measured over this connection"
+
+
+def test_steps_of_a_new_connection_count_from_the_arm():
+    arm, body = build(ManualClock(), max_translation_step_m=0.05)
+    arm.send(pose_command(0.05))
+    arm.send(pose_command(0.1))
+    arm.disconnect()
+    arm.connect()
+    with pytest.raises(rk.StepTooLarge):
+        arm.send(pose_command(0.1))
+    arm.send(pose_command(0.05))
+    assert body.calls.count("follow") == 3
+
+
+def test_a_fault_is_told_once_each_time_also_over_a_connection():
+    arm, body = build(ManualClock())
+    heard = kinds(arm)
+    for _ in range(2):
+        body.fault = body.machine.fault_of(("torn",))
+        arm.get_state()
+        arm.get_state()
+        body.fault = None
+        arm.disconnect()
+        arm.connect()
+        arm.get_state()
+    assert heard == ["fault", "fault"]
+
+
+def test_the_watch_ends_before_the_arm_is_closed_and_takes_no_goodbye_for_a_fault():
+    body = RecordingArm()
+    arm = make_safe(body, rk.SafetyLimits(watchdog_s=0.2), FreeClock())
+    arm.connect()
+    watches = []
+    body.on["halt"] = lambda: watches.append(arm._watch._running is not None)
+    arm.disconnect()
+    assert watches == [False]
+    assert body.machine.stop is None

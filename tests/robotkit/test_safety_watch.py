@@ -1,0 +1,79 @@
+"""Laws of the thread that watches: how often, how long, and that nothing ends it but its end."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from robotkit.safety.watch import Watch
+from tests.support.waiting import wait_until
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "pause_s"), [(None, 0.01), (1.0, 0.01), (0.04, 0.01), (0.02, 0.005), (0.004, 0.001)]
+)
+def test_it_looks_every_10_ms_and_four_times_within_a_shorter_timeout(timeout_s, pause_s):
+    assert Watch(lambda: None, timeout_s)._pause_s == pytest.approx(pause_s)
+
+
+def test_it_counts_its_rounds_also_those_that_fail(caplog):
+    calls = []
+    watch = Watch(lambda: calls.append(1 / (len(calls) - 1)), 0.004)
+    assert watch.rounds == 0
+    watch.start()
+    try:
+        wait_until(lambda: watch.rounds >= 4)
+    finally:
+        watch.stop()
+    assert watch.rounds >= len(calls)
+    assert "it goes on" in caplog.text
+
+
+def test_a_second_start_is_no_second_thread_and_a_new_one_follows_a_stop():
+    threads = set()
+    watch = Watch(lambda: threads.add(threading.current_thread()), None)
+    watch.start()
+    wait_until(lambda: bool(threads))
+    watch.start()
+    rounds = watch.rounds
+    wait_until(lambda: watch.rounds > rounds + 2)
+    assert len(threads) == 1
+    watch.stop()
+    (first,) = threads
+    assert not first.is_alive(), "a stop waits for the work"
+    watch.stop()
+    watch.start()
+    wait_until(lambda: len(threads) == 2)
+    watch.stop()
+    assert not any(thread.is_alive() for thread in threads)
+    assert all(thread.daemon for thread in threads), "it keeps no program from ending"
+
+
+def test_its_own_work_may_end_it():
+    watch = Watch(lambda: watch.stop(), None)
+    watch.start()
+    wait_until(lambda: watch.rounds == 1)
+    assert watch._running is None
+
+
+def test_a_start_beside_a_stop_of_the_watch_itself_leaves_one_watch():
+    """The first thread is still in its work when the second begins; it ends all the same."""
+    inside, go_on, threads = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        threads.append(threading.current_thread())
+        if len(threads) == 1:
+            watch.stop()
+            watch.start()
+            inside.set()
+            go_on.wait(20.0)
+
+    watch = Watch(work, None)
+    watch.start()
+    assert inside.wait(20.0)
+    wait_until(lambda: len(threads) > 2)
+    go_on.set()
+    threads[0].join(20.0)
+    assert not threads[0].is_alive()
+    watch.stop()
