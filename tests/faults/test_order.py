@@ -158,6 +158,7 @@ def test_m7_a_hold_reaches_no_arm_that_is_stopped_or_in_a_fault(arm):
     assert arm.get_state().mode == "stopped"
     arm.recover()
     arm.fault = arm.machine.fault_of(("torn",))
+    arm.get_state()
     arm.calls.clear()
     arm.hold()
     assert arm.calls == []
@@ -258,7 +259,7 @@ def test_a_fault_that_is_found_at_the_end_of_a_joint_motion_is_no_hold(arm):
 
     arm.on["underway"] = tear
     arm.move_to_joint_positions(arm.joints_rad)
-    assert arm.calls == ["travel"]
+    assert arm.calls == ["travel", "halt"]
     assert arm.get_state().faults == ("torn",)
 
 
@@ -267,7 +268,7 @@ ENDINGS = {
     "hold": (lambda arm: arm.hold(), r"hold\(\)", ["travel", "hold"]),
     "reset": (lambda arm: arm.forget_target(), "the world was reset", ["travel"]),
     "disconnect": (lambda arm: arm.disconnect(), r"disconnect\(\)", ["travel", "halt", "close"]),
-    "fault": (lambda arm: arm._latch(arm.machine.fault_of(("torn",))), "torn", ["travel"]),
+    "fault": (lambda arm: arm._latch(arm.machine.fault_of(("torn",))), "torn", ["travel", "halt"]),
 }
 
 

@@ -71,6 +71,7 @@ def test_the_watchdog_has_nothing_to_do_with_an_arm_that_follows_nothing(until):
     arm.send(pose_command())
     if until == "fault":
         body.fault = body.machine.fault_of(("torn",))
+        arm.get_state()
     else:
         {"stop": arm.stop, "hold": arm.hold, "reset": arm.forget_target}[until]()
     calls = list(body.calls)

@@ -133,15 +133,15 @@ def test_a_fault_that_nobody_has_read_yet_refuses_the_first_command(arm, call):
         calls = {"send": arm.send, "check": arm.check, "move": lambda _: arm.reset()}
         with pytest.raises(rk.DeviceFault, match="torn"):
             calls[call](joint_command(arm))
-    assert arm.calls == []
+    assert arm.calls == ["halt"], "what may still move is brought to rest"
     arm.recover()
-    assert arm.calls == ["clear", "start"]
+    assert arm.calls == ["halt", "clear", "start"]
 
 
 def test_a_fault_that_nobody_has_read_yet_is_recovered_from(arm):
     arm.fault = arm.machine.fault_of(("torn",))
     arm.recover()
-    assert arm.calls == ["clear", "start"]
+    assert arm.calls == ["halt", "clear", "start"]
     assert arm.get_state().mode == "holding"
 
 
@@ -355,3 +355,14 @@ def test_a_body_that_does_not_say_how_it_starts_begins_to_hold():
     arm = Plain()
     arm.connect()
     assert arm.calls == ["open", "hold"]
+
+
+def test_a_fault_that_is_read_again_halts_the_arm_no_more_and_one_that_cannot_be_halted_is_a_fault_all_the_same(arm):
+    def fail() -> None:
+        raise rk.DeviceFault("not now")
+
+    arm.on["halt"] = fail
+    arm.fault = arm.machine.fault_of(("torn",))
+    for _ in range(3):
+        assert arm.get_state().mode == "fault"
+    assert arm.calls == ["halt"]
