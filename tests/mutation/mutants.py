@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.ast.ast_query import ASTQuery
@@ -48,14 +49,23 @@ def mutants_of(root: Path, path: str) -> Iterator[Mutant]:
         ]
         for occurrence, (node, start) in enumerate(positions):
             code = mutate_code(source, operator, occurrence)
-            if code is None or not _is_real(code, parsed) or node.parent.type == "parameters":
-                continue  # the star in `def f(*, x)` is no operator
+            if code is None or not _is_real(code, parsed) or _is_for_the_reader(node):
+                continue
             change = _change(source, code)
             definition = ASTQuery(node).get_definition_name() or "module"
             text = f"{path} {definition} {name} {change}"
             seen[text] += 1
             digest = hashlib.sha256(f"{text} {seen[text]}".encode()).hexdigest()[:8]
             yield Mutant(f"{path} {definition} {digest}", path, start[0], name, code, change)
+
+
+def _is_for_the_reader(node: Any) -> bool:
+    """The star in `def f(*, x)` is no operator, and whether a dataclass is frozen is what the type checker asks."""
+    if node.parent is not None and node.parent.type == "parameters":
+        return True
+    while node is not None and node.type != "decorator":
+        node = node.parent
+    return node is not None and node.get_code().strip().startswith("@dataclass")
 
 
 def _is_real(code: str, parsed: str) -> bool:

@@ -11,6 +11,7 @@ TESTS = {
     ),
     "robotkit/devices": (
         "tests/robotkit/test_machine.py", "tests/robotkit/test_stateful_robot.py",
+        "tests/robotkit/test_soundness.py", "tests/robotkit/test_state_machine.py",
         "tests/robotkit/test_contract_defaults.py", "tests/faults/test_*order.py",
         "tests/robotkit/test_safety*.py", "tests/robotkit/test_fake.py", "tests/robotkit/test_workcell.py",
         "tests/faults", "tests/contracts",

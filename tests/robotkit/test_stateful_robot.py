@@ -100,6 +100,17 @@ def test_every_target_that_was_not_sent_begins_an_epoch(arm):
     assert epochs(arm.get_state) > 0
 
 
+def test_the_epoch_of_a_joint_motion_begins_with_it(arm):
+    epochs = [arm.machine.epoch]
+    arm.on["travel"] = lambda: epochs.append(arm.machine.epoch)
+    arm.reset()
+    assert epochs[0] < epochs[1] < arm.machine.epoch
+
+
+def test_an_arm_that_does_not_count_its_cycles_served_them_all(arm):
+    assert arm.get_state().control_success_rate == 1.0
+
+
 def test_the_modes_of_an_arm(arm):
     modes = []
     arm.on["underway"] = lambda: modes.append(arm.get_state().mode)
