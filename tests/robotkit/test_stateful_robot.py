@@ -61,6 +61,15 @@ def test_every_call_but_a_stop_needs_a_connection(call):
     assert arm.calls == []
 
 
+def test_a_recovery_of_an_arm_that_is_not_connected_touches_no_device():
+    arm = RecordingArm()
+    arm.stop()
+    with pytest.raises(rk.NotConnected):
+        arm.recover()
+    assert arm.calls == []
+    assert arm.machine.stop is not None
+
+
 def test_a_stop_before_the_connection_is_kept_and_starts_nothing():
     arm = RecordingArm()
     arm.stop_for("a reason", "anna")
