@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -22,6 +23,13 @@ from tests.support.waiting import is_fine, wait_for_error, wait_until
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[FrankaSimulator]:
+    """In real time; a busy machine is no fault."""
+    with FrankaSimulator(is_lenient=True) as built:
+        yield built
+
+
+@pytest.fixture(scope="module")
+def strict_simulator() -> Iterator[FrankaSimulator]:
     """In real time, enforcing the communication constraints as the control box does."""
     with FrankaSimulator() as built:
         yield built
@@ -29,6 +37,12 @@ def simulator() -> Iterator[FrankaSimulator]:
 
 @pytest.fixture
 def arm(simulator: FrankaSimulator) -> Iterator[FrankaRobot]:
+    with connected(simulator) as robot:
+        yield robot
+
+
+@contextmanager
+def connected(simulator: FrankaSimulator) -> Iterator[FrankaRobot]:
     with rk.make_robot("franka", **robot_options(simulator.host)) as robot:
         if robot.get_state().mode == "fault":
             robot.recover()
@@ -45,13 +59,22 @@ def here(arm: FrankaRobot) -> rk.PoseCommand:
     [
         ({"reflex": "cartesian_reflex"}, "cartesian_reflex"),
         ({"reflex": "controller_torque_discontinuity"}, "controller_torque_discontinuity"),
-        ({"drop_packets": 100}, "communication_constraints_violation"),
     ],
 )
 def test_a_reflex_is_named_latched_and_recovered_by_one_call(arm, simulator, fault, name):
+    require_latched_and_recovered(arm, simulator, fault, name)
+
+
+def test_lost_packets_are_a_fault_too(strict_simulator):
+    with connected(strict_simulator) as arm:
+        name = "communication_constraints_violation"
+        require_latched_and_recovered(arm, strict_simulator, {"drop_packets": 100}, name)
+
+
+def require_latched_and_recovered(arm, simulator, fault, name):
     command = here(arm)
     simulator.inject(**fault)
-    assert wait_until(lambda: arm.get_state().mode == "fault") < 1.0
+    wait_until(lambda: arm.get_state().mode == "fault")
     assert arm.get_state().faults == (name,)
     start = arm.get_state().joint_positions_rad
     with pytest.raises(rk.DeviceFault, match=name):
@@ -81,11 +104,17 @@ def test_a_reflex_ends_a_joint_motion(arm, simulator):
     arm.reset()
     goal = arm.get_state().joint_positions_rad.copy()
     goal[0] += 0.8
-    timer = threading.Timer(0.6, lambda: simulator.inject(reflex="joint_reflex"))
-    timer.start()
+    start = arm.get_state().joint_positions_rad[0]
+
+    def break_it():
+        wait_until(lambda: arm.get_state().joint_positions_rad[0] > start + 0.1, deadline_s=30.0)
+        simulator.inject(reflex="joint_reflex")
+
+    breaker = threading.Thread(target=break_it)
+    breaker.start()
     with pytest.raises(rk.DeviceFault, match="joint_reflex"):
         arm.move_to_joint_positions(goal)
-    timer.join()
+    breaker.join()
     assert arm.get_state().faults == ("joint_reflex",)
     arm.recover()
 
@@ -117,9 +146,9 @@ while True:
 """
 
 
-def test_a_driver_that_freezes_for_80_ms_is_told_and_recovers(simulator):
+def test_a_driver_that_freezes_for_80_ms_is_told_and_recovers(strict_simulator):
     driver = subprocess.Popen(
-        [sys.executable, "-c", _DRIVER, simulator.host], stdout=subprocess.PIPE, text=True, env=os.environ
+        [sys.executable, "-c", _DRIVER, strict_simulator.host], stdout=subprocess.PIPE, text=True, env=os.environ
     )
     with driver:
         assert driver.stdout is not None
@@ -129,7 +158,7 @@ def test_a_driver_that_freezes_for_80_ms_is_told_and_recovers(simulator):
         time.sleep(0.08)
         driver.send_signal(signal.SIGCONT)
         assert driver.stdout.readline() == "communication_constraints_violation\n"
-        assert driver.stdout.readline() in ("holding\n", "moving\n")
+        assert driver.stdout.readline() in ("holding\n", "tracking\n")
     assert driver.returncode == 0
 
 
