@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer
 from robotkit.devices.stateful_robot import Measurement, StatefulRobotServer
-from robotkit.errors import DeviceError, DeviceFault, RemoteError
+from robotkit.errors import CommandRejected, DeviceError, DeviceFault, RemoteError
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState
 
 _REPEAT_S = 0.02
@@ -99,9 +100,11 @@ class AdaptedRobot(StatefulRobotServer):
         self.inner.hold()
 
     def _halt(self) -> None:
-        self.inner.stop()
-        if self._motions:
-            threading.Thread(target=self._keep_stopping, name="robotkit-keep-stopping", daemon=True).start()
+        try:
+            self.inner.stop()
+        finally:
+            if self._motions:
+                threading.Thread(target=self._keep_stopping, name="robotkit-keep-stopping", daemon=True).start()
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         with travel.moving():
@@ -140,7 +143,8 @@ class AdaptedRobot(StatefulRobotServer):
             time.sleep(_REPEAT_S)
             with self.machine.lock:  # a recovery must not be followed by a stop that belongs before it
                 if self._motions and self._is_over and not self._says_stopped():
-                    self.inner.stop()
+                    with suppress(CommandRejected, DeviceError, RemoteError):  # told again in the next round
+                        self.inner.stop()
 
     @property
     def _is_over(self) -> bool:

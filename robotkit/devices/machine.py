@@ -48,17 +48,21 @@ class Travel:
 
     def __init__(self, machine: ArmMachine) -> None:
         self._machine = machine
-        self._ended = threading.Event()
+        self._changed = (
+            threading.Condition()
+        )  # its lock is re-entrant: a signal handler may end what the thread waits for
+        self._is_over = False
         self._why: str  # once it has ended
 
     @property
     def is_over(self) -> bool:
         """True when the motion has lost its right to move."""
-        return self._ended.is_set()
+        return self._is_over
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the motion has lost its right to move; False when `timeout_s` passed before."""
-        return self._ended.wait(timeout_s)
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_over, timeout_s)
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -73,14 +77,15 @@ class Travel:
 
     def require(self) -> None:
         """Raise `MotionFailed` when the motion has lost its right to move."""
-        if self._ended.is_set():
+        if self._is_over:
             raise MotionFailed(f"the joint motion was interrupted before it arrived: {self._why}")
 
     def end(self, why: str) -> None:
         """Take the right away; the first reason counts."""
-        if not self._ended.is_set():
-            self._why = why
-            self._ended.set()
+        with self._changed:
+            if not self._is_over:
+                self._why, self._is_over = why, True
+                self._changed.notify_all()
 
 
 class ArmMachine:
@@ -104,7 +109,9 @@ class ArmMachine:
         self._name = name
         self._now_s = now_s
         self._travel: Travel | None = None
-        self._latching = threading.Lock()  # held for an instant only, never while the device is called
+        self._newest_stop: StopRecord | None = None
+        # Held for an instant only, never while the device is called; re-entrant for stops from signal handlers.
+        self._latching = threading.RLock()
 
     @contextmanager
     def hurried(self) -> Iterator[None]:
@@ -183,6 +190,7 @@ class ArmMachine:
         The first cause of a stop is kept: what stops a stopped arm once more did not stop it.
         """
         with self._latching:
+            self._newest_stop = record
             self.stops += 1
             self.epoch += 1
             if self.stop is None:
@@ -207,7 +215,11 @@ class ArmMachine:
         """
         with self._latching:
             self.require_no_stop_since(stops_seen)
-            self.stop = self.fault = None
+            self.stop = None
+            if self.stops != stops_seen:  # a signal handler stopped between the two lines above
+                self.stop = self._newest_stop
+            self.require_no_stop_since(stops_seen)
+            self.fault = None
         self._interrupt("recover()")
 
     def require_no_stop_since(self, stops_seen: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -130,8 +132,8 @@ class StatefulRobotServer(BaseRobotServer):
                 with self.machine.lock:
                     self.machine.connected(fault)
                     if self.machine.mode == "holding":
-                        self._start()
-                        self._repeat_halt()
+                        with self._outlived_by_a_stop():
+                            self._start()
             except BaseException:
                 self.disconnect()
                 raise
@@ -190,9 +192,11 @@ class StatefulRobotServer(BaseRobotServer):
         machine = self.machine
         with machine.lock:
             self.check(command)
-            accepted = self._follow(command)
-            machine.tracking()
-            self._repeat_halt()
+            try:
+                accepted = self._follow(command)
+                machine.tracking()
+            finally:
+                self._repeat_halt()
             return accepted
 
     def hold(self) -> None:
@@ -203,11 +207,11 @@ class StatefulRobotServer(BaseRobotServer):
             if self.machine.mode not in ("stopped", "fault"):
                 self.machine.held("hold()")
                 try:
-                    self._hold()
+                    with self._outlived_by_a_stop():
+                        self._hold()
                 except BaseException:
                     self.machine.tracking()  # it may still follow its target, so a watchdog must not take it for held
                     raise
-                self._repeat_halt()
 
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
         """Move along a joint path, wait until the arm has arrived and stands, then hold it there."""
@@ -223,16 +227,18 @@ class StatefulRobotServer(BaseRobotServer):
                 if self.machine.end_travel(travel):
                     self._notice_fault()
                     if self.machine.mode == "holding":
-                        self._hold()
-                self._repeat_halt()
+                        with self._outlived_by_a_stop():
+                            self._hold()
+                else:
+                    self._repeat_halt()
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law, also while moving; what the arm refuses changes nothing."""
         self.require_connected()
         with self.machine.lock:
-            self._set_compliance(params)
+            with self._outlived_by_a_stop():
+                self._set_compliance(params)
             self._compliance = params
-            self._repeat_halt()
 
     @property
     def compliance(self) -> ComplianceParams | None:
@@ -262,13 +268,17 @@ class StatefulRobotServer(BaseRobotServer):
         with self._opening:
             self._notice_fault()
             seen = self.machine.stops
-            if self.machine.mode not in ("stopped", "fault"):
-                self.hold()
-                return
-            self._clear_faults()
+            was_down = self.machine.mode in ("stopped", "fault")
+            if was_down:
+                self._clear_faults()
             with self.machine.lock:
                 self.machine.require_no_stop_since(seen)
                 self.require_connected()
+                if not was_down:
+                    self.hold()
+                    self.machine.require_no_stop_since(seen)
+                    self.machine.require_ready()
+                    return
                 try:
                     self._start()
                     self.machine.recovered(seen)
@@ -306,6 +316,14 @@ class StatefulRobotServer(BaseRobotServer):
         with self.machine.hurried():
             if self.machine.is_connected and self.machine.failed(fault):
                 self._halt_quietly()
+
+    @contextmanager
+    def _outlived_by_a_stop(self) -> Iterator[None]:
+        """Whatever is done to the device inside, a stop that did not wait for it counts after it."""
+        try:
+            yield
+        finally:
+            self._repeat_halt()
 
     def _repeat_halt(self) -> None:
         """A stop that did not wait for this call has halted the arm before it; halt it again."""

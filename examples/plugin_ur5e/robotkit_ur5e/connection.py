@@ -61,7 +61,7 @@ class StandIn:
 
     def __init__(self, joints_rad: np.ndarray, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may stop the arm in the middle of a call
         self._joints_rad, self._behind_rad = joints_rad, np.zeros_like(joints_rad)
         self._follower: Follower | None = None
         self._periods = self._periods_now()

@@ -25,7 +25,7 @@ class Follower:
     def __init__(
         self, joints_rad: np.ndarray, joint_speed_rad_s: float, tcp_speed_m_s: float, tcp_speed_rad_s: float
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may stop the arm in the middle of a call
         self._setpoint_rad = joints_rad
         self._pose: np.ndarray | None = None
         self._goal_rad = joints_rad

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 
 import numpy as np
 from pydantic import Field
@@ -56,7 +55,7 @@ class FakeRobot(StatefulRobotServer):
         self._compliance = ComplianceParams()
         self._lock = threading.RLock()  # of the motion alone: a state can be read while a command is under way
         self._motion: Motion = Tracking(home, home, 0.0, config.time_constant_s)
-        self._pending: deque[tuple[float, RobotCommand]] = deque()
+        self._pending: tuple[tuple[float, RobotCommand], ...] = ()
         self._wrench_in_tcp = np.zeros(6)
         self._fault_due_s: float | None = None
         self._frozen_s: float | None = None
@@ -96,7 +95,7 @@ class FakeRobot(StatefulRobotServer):
     def _follow(self, command: RobotCommand) -> RobotCommand:
         """Follow `command` from now on (after `latency_s`)."""
         with self._lock:
-            self._pending.append((self._now_s() + self._options.latency_s, command))
+            self._pending = (*self._pending, (self._now_s() + self._options.latency_s, command))
             self._joints_at(self._now_s())
         return command
 
@@ -140,10 +139,12 @@ class FakeRobot(StatefulRobotServer):
     def _joints_at(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Positions and velocities at `time_s`, after the commands that were due by then."""
         with self._lock:
-            while self._pending and self._pending[0][0] <= time_s:
-                due_s, command = self._pending.popleft()
+            while (pending := self._pending) and pending[0][0] <= time_s:
+                due_s, command = pending[0]
                 start = self._motion.at(due_s)[0]
-                self._motion = Tracking(start, self._goal(command, start), due_s, self._options.time_constant_s)
+                motion = Tracking(start, self._goal(command, start), due_s, self._options.time_constant_s)
+                if pending is self._pending:  # else a stop from a signal handler has dropped it meanwhile
+                    self._motion, self._pending = motion, pending[1:]
             return self._motion.at(time_s)
 
     @staticmethod
@@ -156,7 +157,7 @@ class FakeRobot(StatefulRobotServer):
         """Drop what is pending and stay where the arm is; returns the joints (n,)."""
         with self._lock:
             joints = self._joints_at(time_s)[0]
-            self._pending.clear()
+            self._pending = ()
             self._motion = Tracking(joints, joints, time_s, self._options.time_constant_s)
             return joints
 
@@ -164,6 +165,6 @@ class FakeRobot(StatefulRobotServer):
         with self.machine.lock:
             home = self.spec.reset_joint_positions_rad
             with self._lock:
-                self._pending.clear()
+                self._pending = ()
                 self._motion = Tracking(home, home, self._now_s(), self._options.time_constant_s)
             self.forget_target()
