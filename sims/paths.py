@@ -11,10 +11,14 @@ PATH_SPEED_SHARE = 0.5
 PATH_TICK_S = 0.02
 
 
-def path_duration_s(start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
-    """Time for the slowest joint; a minimum-jerk path peaks at 1.875 times its mean speed."""
+def path_duration_s(start_rad: np.ndarray, goal_rad: np.ndarray, rate_max_hz: float) -> float:
+    """Time for the slowest joint, at no moment faster than `rate_max_hz` paths in a second.
+
+    A minimum-jerk path peaks at 1.875 times its mean speed.
+    """
     speed_rad_s = PATH_SPEED_SHARE * np.array(VELOCITY_MAX_RAD_S)
-    return max(float((1.875 * np.abs(goal_rad - start_rad) / speed_rad_s).max()), PATH_TICK_S)
+    slowest_s = float((1.875 * np.abs(goal_rad - start_rad) / speed_rad_s).max())
+    return max(slowest_s, 1.875 / rate_max_hz, PATH_TICK_S)
 
 
 def minimum_jerk(fraction: float) -> float:

@@ -24,7 +24,7 @@ class AdaptedRobot(StatefulRobotServer):
     """Gives any `BaseRobotServer` a stop that sticks, a state in every mode and a refusal instead of a queue.
 
     The arm's own latch, if it has one, is not relied on: a joint motion that was about to begin when the stop came is
-    told to stop until it has returned.
+    told to stop until it has returned. Its joint motions run at its own speed: the contract has no other.
     """
 
     def __init__(self, inner: BaseRobotServer) -> None:

@@ -9,6 +9,7 @@ A stop is kept until `recover()`, also over a fault, a reset and a new connectio
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,11 +47,12 @@ class ArmFault:
 class Travel:
     """One blocking joint motion: the right to move, until something takes it away."""
 
-    def __init__(self, machine: ArmMachine) -> None:
+    def __init__(self, machine: ArmMachine, rate_max_hz: float = math.inf) -> None:
+        self.rate_max_hz = rate_max_hz
+        """How much of the straight joint path may be done in a second, as a share, at any moment."""
         self._machine = machine
-        self._changed = (
-            threading.Condition()
-        )  # its lock is re-entrant: a signal handler may end what the thread waits for
+        # Re-entrant: a signal handler may end what its own thread waits for.
+        self._changed = threading.Condition()
         self._is_over = False
         self._why: str  # once it has ended
 
@@ -170,11 +172,11 @@ class ArmMachine:
         """The target is where the arm stands."""
         self._interrupt(why)
 
-    def begin_travel(self) -> Travel:
-        """A blocking joint motion begins."""
+    def begin_travel(self, rate_max_hz: float) -> Travel:
+        """A blocking joint motion begins; see `Travel.rate_max_hz`."""
         self.require_ready()
         self._interrupt("another joint motion began")
-        self.activity, self._travel = "travelling", Travel(self)
+        self.activity, self._travel = "travelling", Travel(self, rate_max_hz)
         return self._travel
 
     def end_travel(self, travel: Travel) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ class StatefulRobotServer(BaseRobotServer):
         """Move to `goal_rad` (n,) and return when the arm stands there.
 
         Whatever makes the device move is called inside `with travel.moving():`; `travel.wait(s)` is the pause between.
+        The path is straight in the joints, and no faster at any moment than `travel.rate_max_hz`.
 
         Raises:
             MotionFailed: it did not arrive.
@@ -213,13 +215,18 @@ class StatefulRobotServer(BaseRobotServer):
                     self.machine.tracking()  # it may still follow its target, so a watchdog must not take it for held
                     raise
 
-    def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
-        """Move along a joint path, wait until the arm has arrived and stands, then hold it there."""
+    def move_to_joint_positions(self, positions_rad: np.ndarray, rate_max_hz: float = math.inf) -> None:
+        """Move along a joint path, wait until the arm has arrived and stands, then hold it there.
+
+        Args:
+            positions_rad: target, shape (joint_count,).
+            rate_max_hz: how much of the path may be done in a second, as a share.
+        """
         goal_rad = np.array(positions_rad, dtype=np.float64)
         self._notice_fault()
         with self.machine.lock:
             self._require_in_range(goal_rad)
-            travel = self.machine.begin_travel()
+            travel = self.machine.begin_travel(rate_max_hz)
         try:
             self._travel(goal_rad, travel)
         finally:

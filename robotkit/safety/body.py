@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -67,6 +68,7 @@ class BodyBounds:
         self._box, self._test = box, None if box is None else BoxBounds(box)
         self._planes = planes
         self._normals = np.array([plane.normal_in_base for plane in planes]).reshape(-1, 3).T
+        self._half_spaces = [(plane, plane.normal_in_base.tolist()) for plane in planes]
         self._heights_m = np.array(
             [plane.point_in_base_m @ plane.normal_in_base + plane.clearance_m for plane in planes]
         )
@@ -82,6 +84,26 @@ class BodyBounds:
         self._needs_links = bool(self._pairs) or bool(planes and len(self._moving))
         self._margins = np.zeros(2 + len(self._bodies) * len(planes) + len(pairs))
         self._margins[:2] = path_margin_m, path_margin_rad
+
+    def check_tool(self, position_m: list[float], measured_m: Callable[[], np.ndarray]) -> None:
+        """Refuse a target of the tool centre point (3 floats) beyond a plane, unless it leads back.
+
+        Args:
+            position_m: the target.
+            measured_m: tells where the tool is, (3,); a target nearer to the allowed side leads back.
+
+        Raises:
+            OutsideWorkspace: names the plane, and by how much.
+        """
+        x, y, z = position_m
+        for (plane, (nx, ny, nz)), height_m in zip(self._half_spaces, self._heights_m.tolist(), strict=True):
+            beyond_m = height_m - (nx * x + ny * y + nz * z)
+            if beyond_m <= _TOLERANCE or beyond_m < height_m - float(plane.normal_in_base @ measured_m()) - _TOLERANCE:
+                continue
+            raise OutsideWorkspace(
+                f"the tool target is {beyond_m:.3f} m beyond where plane {plane.name!r} lets it be (allowed: at least "
+                f"{plane.clearance_m:.3f} m before it); {_REMEDY}"
+            )
 
     def check_joints(self, positions_rad: np.ndarray) -> None:
         """Refuse a configuration, (n,), in which the tool or a link would be out of bounds.

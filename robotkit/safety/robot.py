@@ -10,6 +10,7 @@ import numpy as np
 from robotkit.clock import Clock
 from robotkit.devices import AdaptedRobot, BaseRobotServer, StatefulRobotServer
 from robotkit.errors import CommandRejected, InvalidCommand, OutsideWorkspace, RobotkitError, StaleState
+from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
 from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
@@ -92,6 +93,7 @@ class SafeRobot(BaseRobotServer):
             self._body = BodyBounds(
                 chain, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
             )
+        self._steps.kinematics = None if chain is None else ForwardKinematics(chain)
         self._monitor = Monitor(self.spec, limits) if limits.watches else None
 
     def disconnect(self) -> None:
@@ -139,15 +141,17 @@ class SafeRobot(BaseRobotServer):
             raise
 
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
-        """Pass a joint motion on whose whole path keeps the limits; it watches over itself."""
+        """Pass a joint motion on whose whole path keeps the limits, at a speed that keeps them too."""
         try:
             goal_rad = joint_array(positions_rad)
             with self.machine.lock:
                 self._validator.joints(goal_rad)
                 self._require_ready(self._clock.now_s())
+                start_rad = self._measure().joint_positions_rad
                 if self._body is not None:
-                    self._body.check_path(self._measure().joint_positions_rad, goal_rad)
-            self.inner.move_to_joint_positions(goal_rad)
+                    self._body.check_path(start_rad, goal_rad)
+                rate_max_hz = self._steps.path_rate_max_hz(start_rad, goal_rad)
+            self.inner.move_to_joint_positions(goal_rad, rate_max_hz)
         except CommandRejected as error:
             self._tell("refused", f"a joint motion: {error.message}", "client")
             raise
@@ -177,9 +181,11 @@ class SafeRobot(BaseRobotServer):
 
     def recover(self) -> None:
         """Recover the arm; it then holds."""
-        if self._monitor is not None:
-            self._monitor.rearm()  # first: the watch measures as soon as the arm has recovered
+        # Before: nothing is judged while the arm is stopped, and what is judged afterwards counts from where it is then.
+        self._rearm()
         self.inner.recover()
+        if self.inner.spec is not self.spec:
+            self._fit()
         self._tell("recover", "the arm holds", "client")
 
     def hold(self) -> None:
@@ -188,9 +194,12 @@ class SafeRobot(BaseRobotServer):
 
     def forget_target(self) -> None:
         """Pass on that the arm was put somewhere else."""
+        self._rearm()
+        self.inner.forget_target()
+
+    def _rearm(self) -> None:
         if self._monitor is not None:
             self._monitor.rearm()
-        self.inner.forget_target()
 
     def _judge(self, *, watches_links: bool) -> RobotState:
         """Measure, and stop the arm if what is measured says so; where the links are costs most, so the thread asks."""
@@ -222,6 +231,8 @@ class SafeRobot(BaseRobotServer):
             self._require_ready(now_s)
             if self._box is not None and not self._box.contains(pose) and not self._is_way_back(command):
                 raise OutsideWorkspace(f"{self._box.describe(pose)}; bring the target inside the workspace box")
+            if self._body is not None and self.limits.planes:
+                self._body.check_tool(pose[:3], lambda: self._measure().tcp_pose_in_base[:3])
             self._steps.check_pose(pose, now_s)
             return pose
         joints_rad = command.joint_positions_rad
@@ -234,15 +245,21 @@ class SafeRobot(BaseRobotServer):
 
     def _require_ready(self, now_s: float) -> None:
         self.machine.require_ready()
-        if self._max_age_s is not None and not now_s - self._stamp_s <= self._max_age_s:
+        if self._max_age_s is not None and not abs(now_s - self._stamp_s) <= self._max_age_s:
             self._require_fresh(self._measure())
 
     def _require_fresh(self, state: RobotState) -> None:
         age_s = self._clock.now_s() - state.stamp_s
-        if not age_s <= (self._max_age_s or math.inf):
+        allowed_s = self._max_age_s or math.inf
+        if not age_s <= allowed_s:
             raise StaleState(
                 f"arm {self.spec.name!r} has measured nothing for {age_s:.3f} s; at most {self._max_age_s} s is "
                 "allowed (limits.state_max_age_s). Check its cable and its controller, then recover() or reconnect"
+            )
+        if age_s < -allowed_s:
+            raise StaleState(
+                f"arm {self.spec.name!r} stamps its measurement {-age_s:.3f} s in the future, so its age cannot be told "
+                f"(limits.state_max_age_s = {self._max_age_s}). Its driver must stamp on the cell's clock; reconnect"
             )
 
     def _is_way_back(self, command: RobotCommand) -> bool:

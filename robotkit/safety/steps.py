@@ -9,11 +9,15 @@ import numpy as np
 
 from robotkit.devices import ArmMachine
 from robotkit.errors import StepTooLarge
+from robotkit.kinematics import ForwardKinematics
 from robotkit.quaternions import angle_between
 from robotkit.safety.budget import SpeedBudget
 from robotkit.schema import RobotSpec, RobotState, SafetyLimits
 
 _ROUNDING = 1.0 + 1e-9
+_TINY = 1e-9
+"""Metres or rad: no way at all."""
+_PATH_SAMPLES = 33
 
 
 class StepLimit:
@@ -46,6 +50,8 @@ class StepLimit:
         """True when the time of a pose target matters; that of a joint target always does."""
         bounds_poses = (limits.max_translation_step_m, limits.max_rotation_step_rad, self._translation, self._rotation)
         self._bounds_poses = any(bound is not None for bound in bounds_poses)
+        self.kinematics: ForwardKinematics | None = None
+        """Where joint targets bring the tool, so that they count as its motion; None for an arm that does not tell."""
         self._distance_m: float  # of the target that was checked last
         self._angle_rad: float
         self._steps_rad: np.ndarray
@@ -71,24 +77,16 @@ class StepLimit:
         if not abs(qx * qx0 + qy * qy0 + qz * qz0 + qw * qw0) >= self._min_half_cosine:
             angle_rad = angle_between(last[3:], pose[3:])
             raise _too_large("the tool target", angle_rad, self._max_rotation_rad, "rad", "max_rotation_step_rad")
-        budget = self._translation
-        if budget is not None and not budget.allows(distance_m, now_s):
-            left_m = budget.left(now_s)
-            raise _too_fast("the tool target", distance_m, left_m, "m", budget.speed, "max_tcp_speed_m_s")
-        budget = self._rotation
-        if budget is not None:
-            self._angle_rad = angle_rad = angle_between(last[3:], pose[3:])
-            if not budget.allows(angle_rad, now_s):
-                left_rad, limit = budget.left(now_s), "max_tcp_rotation_speed_rad_s"
-                raise _too_fast("the tool target", angle_rad, left_rad, "rad", budget.speed, limit)
+        self._check_tool_speed(last, pose, now_s)
 
     def check_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
-        """Check a joint target.
+        """Check a joint target, and where it brings the tool when the arm tells its kinematics.
 
         Raises:
             StepTooLarge: says how far it is and how far it may be.
         """
-        self._steps_rad = steps_rad = np.abs(positions_rad - self._joints_before())
+        before_rad = self._joints_before()
+        self._steps_rad = steps_rad = np.abs(positions_rad - before_rad)
         step_rad = float(steps_rad.max())
         if not step_rad <= self._max_joint_rad * _ROUNDING:
             raise _too_large("a joint target", step_rad, self._max_joint_rad, "rad", "max_joint_step_rad")
@@ -99,19 +97,55 @@ class StepLimit:
                 f"the target of joint {joint}", steps_rad[joint], np.asarray(left_rad)[joint], "rad",
                 np.asarray(self._joints.speed)[joint], "max_joint_speed_rad_s and the arm's own highest speed"
             )  # fmt: skip
+        if self.kinematics is not None and self.counts_time:
+            last, pose = self.kinematics.tcp_poses(np.array((before_rad, positions_rad))).tolist()
+            self._distance_m = math.dist(last[:3], pose[:3])
+            self._check_tool_speed(last, pose, now_s)
+
+    def path_rate_max_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
+        """How much of the straight joint path may be done in a second, as a share, so that every speed limit is kept.
+
+        The tool's speed is that of the Jacobian at evenly spaced samples of the path.
+        """
+        way_rad = goal_rad - start_rad
+        rates = [*(self._joints.speed / np.maximum(np.abs(way_rad), _TINY)).tolist()]
+        if self.kinematics is not None and self.counts_time:
+            shares = np.linspace(0.0, 1.0, _PATH_SAMPLES)
+            twists = np.array([self.kinematics.jacobian(start_rad + share * way_rad) @ way_rad for share in shares])
+            for budget, part in ((self._translation, twists[:, :3]), (self._rotation, twists[:, 3:])):
+                if budget is not None:
+                    rates.append(float(budget.speed / max(float(np.linalg.norm(part, axis=1).max()), _TINY)))
+        return min(rates)
 
     def accepted_pose(self, pose: list[float], now_s: float) -> None:
         """The target that was checked last was accepted: count the next one from it."""
-        if self._translation is not None:
-            self._translation.spend(self._distance_m, now_s)
-        if self._rotation is not None:
-            self._rotation.spend(self._angle_rad, now_s)
+        self._spend_tool_speed(now_s)
         self._last_pose, self._last_joints_rad, self._epoch = pose, None, self._machine.epoch
 
     def accepted_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
         """The target that was checked last was accepted: count the next one from it."""
         self._joints.spend(self._steps_rad, now_s)
+        if self.kinematics is not None:
+            self._spend_tool_speed(now_s)
         self._last_pose, self._last_joints_rad, self._epoch = None, positions_rad, self._machine.epoch
+
+    def _check_tool_speed(self, last: list[float], pose: list[float], now_s: float) -> None:
+        budget, distance_m = self._translation, self._distance_m
+        if budget is not None and not budget.allows(distance_m, now_s):
+            left_m = budget.left(now_s)
+            raise _too_fast("the tool target", distance_m, left_m, "m", budget.speed, "max_tcp_speed_m_s")
+        budget = self._rotation
+        if budget is not None:
+            self._angle_rad = angle_rad = angle_between(last[3:], pose[3:])
+            if not budget.allows(angle_rad, now_s):
+                left_rad, limit = budget.left(now_s), "max_tcp_rotation_speed_rad_s"
+                raise _too_fast("the tool target", angle_rad, left_rad, "rad", budget.speed, limit)
+
+    def _spend_tool_speed(self, now_s: float) -> None:
+        if self._translation is not None:
+            self._translation.spend(self._distance_m, now_s)
+        if self._rotation is not None:
+            self._rotation.spend(self._angle_rad, now_s)
 
     def _pose_before(self) -> list[float]:
         if self._last_pose is None or self._epoch != self._machine.epoch:

@@ -80,7 +80,10 @@ class SafetyLimits(Message):
     max_rotation_step_rad: float | None = Field(None, gt=0.0)
     max_joint_step_rad: float | None = Field(None, gt=0.0)
     max_tcp_speed_m_s: float | None = Field(None, gt=0.0)
-    """Mean speed of the pose targets: in any interval they move at most speed * (interval + `speed_window_s`)."""
+    """Mean speed of the tool's targets: in any interval they move at most speed * (interval + `speed_window_s`).
+
+    Joint targets count by where they bring the tool, on an arm that tells its kinematics.
+    """
     max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0)
     max_joint_speed_rad_s: float | None = Field(None, gt=0.0)
     """The same for each joint; the arm's own highest speeds count in any case."""

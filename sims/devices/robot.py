@@ -120,7 +120,7 @@ class MujocoRobot(StatefulRobotServer):
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         """Run along a minimum-jerk joint path; in lock-step this lets the world's time pass."""
         resets, start_rad = self.world.resets, self._measure().joint_positions_rad
-        duration_s = path_duration_s(start_rad, goal_rad)
+        duration_s = path_duration_s(start_rad, goal_rad, travel.rate_max_hz)
         elapsed_s = 0.0
         while not (elapsed_s >= duration_s and self._has_settled(goal_rad)):
             if elapsed_s > duration_s + SETTLE_TIMEOUT_S:

@@ -1,4 +1,4 @@
-"""A stop from a signal handler runs in the thread that it interrupts: it sticks at any line of any call, and returns."""
+"""A stop from a signal handler sticks at any line of the call that it interrupts, and returns."""
 
 from __future__ import annotations
 

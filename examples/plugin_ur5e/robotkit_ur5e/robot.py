@@ -126,7 +126,8 @@ class Ur5eRobot(StatefulRobotServer):
         """Servo along a smooth path, then wait until the arm has settled."""
         with travel.moving():
             start = self._connection.read().joints_rad
-        steps = 1 + int(1.5 * np.abs(goal_rad - start).max() / self._options.joint_speed_rad_s / _STEP_S)
+        speed_rad_s, way_rad = self._options.joint_speed_rad_s, float(np.abs(goal_rad - start).max())
+        steps = 1 + int(1.5 * max(way_rad / speed_rad_s, 1.0 / travel.rate_max_hz) / _STEP_S)
         for share in np.linspace(0.0, 1.0, steps + 1)[1:]:
             with travel.moving():
                 self._follower.follow_joints(start + (goal_rad - start) * share * share * (3.0 - 2.0 * share))

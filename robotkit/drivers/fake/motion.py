@@ -23,6 +23,10 @@ class Tracking:
         return self.goal + error, -error / self.time_constant_s
 
 
+PATH_PEAK = 1.5
+"""Highest speed of a `Path`, in mean speeds."""
+
+
 @dataclass(frozen=True)
 class Path:
     """A joint path from rest to rest in `duration_s`: the smooth step 3 s^2 - 2 s^3."""

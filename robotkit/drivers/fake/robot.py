@@ -10,7 +10,7 @@ from pydantic import Field
 from robotkit.devices import ArmFault, CellContext, Measurement, StatefulRobotServer, Travel
 from robotkit.drivers.fake import kinematics
 from robotkit.drivers.fake.chain import chain
-from robotkit.drivers.fake.motion import Motion, Path, Tracking
+from robotkit.drivers.fake.motion import PATH_PEAK, Motion, Path, Tracking
 from robotkit.drivers.fake.world import fake_world
 from robotkit.schema import ComplianceParams, PluginConfig, PoseCommand, RobotCommand, RobotSpec
 
@@ -109,7 +109,8 @@ class FakeRobot(StatefulRobotServer):
         """Move along a smooth joint path; in lock-step the clock is advanced until the arm has arrived."""
         with travel.moving(), self._lock:
             start = self._hold_at(self._now_s())
-            duration_s = max(_TICK_S, float(np.abs(goal_rad - start).max()) / self._options.joint_speed_rad_s)
+            way = float(np.abs(goal_rad - start).max())
+            duration_s = max(_TICK_S, way / self._options.joint_speed_rad_s, PATH_PEAK / travel.rate_max_hz)
             self._motion = Path(start, goal_rad, self._now_s(), duration_s)
             end_s = self._now_s() + duration_s
         while not travel.is_over and self._now_s() < end_s:

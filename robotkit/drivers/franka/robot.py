@@ -11,7 +11,7 @@ import numpy as np
 
 from robotkit.devices import ArmFault, CellContext, Measurement, StatefulRobotServer, Travel
 from robotkit.drivers.franka import impedance
-from robotkit.drivers.franka.config import FrankaRobotConfig, robot_spec
+from robotkit.drivers.franka.config import FrankaRobotConfig, joint_limits, robot_spec
 from robotkit.drivers.franka.faults import Fault
 from robotkit.drivers.franka.link import FrankaLink
 from robotkit.drivers.franka.settling import wait_until_settled
@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 _REST_S = 3.0
 """A braked arm stands within this time: franky's own brake gives up after 2 s."""
 _NAP_S = 0.005
+_DYNAMICS_MIN = 1e-3
+"""The smallest share of the arm's dynamics that a joint motion is given."""
 
 
 class FrankaRobot(StatefulRobotServer):
@@ -140,7 +142,7 @@ class FrankaRobot(StatefulRobotServer):
         try:
             self._raise_fault(travel)
             with travel.moving():
-                factor = self._options.joint_relative_dynamics
+                factor = self._dynamics_factor(goal_rad, travel.rate_max_hz)
                 link.start(franky.JointMotion(franky.JointState(goal_rad), relative_dynamics_factor=factor))
             while link.is_in_control and not travel.wait(_NAP_S):
                 pass
@@ -149,6 +151,13 @@ class FrankaRobot(StatefulRobotServer):
         finally:
             if travel.is_over:
                 self._end_interrupted(link)
+
+    def _dynamics_factor(self, goal_rad: np.ndarray, rate_max_hz: float) -> float:
+        """The configured share of the arm's dynamics, or less where the path would be done too fast with it."""
+        shares = np.abs(goal_rad - self._require_link().read().q) / joint_limits(self._options)[2]
+        slowest = float(shares.max())
+        allowed = rate_max_hz * slowest if slowest > 0.0 else 1.0
+        return min(self._options.joint_relative_dynamics, max(allowed, _DYNAMICS_MIN))
 
     def _clear_faults(self) -> None:
         link = self._require_link()

@@ -1,0 +1,137 @@
+"""Ways around a limit that are closed: another kind of command, a pose beyond a plane, a stamp from the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.schema.kinematics import Plane
+from tests.support.safe_arm import FreeClock, safe_arm, shifted
+
+TABLE = Plane(name="table", point_in_base_m=(0.0, 0.0, 0.1), normal_in_base=(0.0, 0.0, 1.0), clearance_m=0.05)
+
+
+def joints(arm, **shifts):
+    target = arm.get_state().joint_positions_rad.copy()
+    for index, shift in shifts.items():
+        target[int(index[1:])] += shift
+    return rk.JointCommand(joint_positions_rad=target)
+
+
+def pose_at_height(arm, z_m):
+    pose = arm.get_state().tcp_pose_in_base.copy()
+    pose[2] = z_m
+    return rk.PoseCommand(tcp_pose_in_base=pose)
+
+
+def test_b8_a_joint_target_counts_as_motion_of_the_tool():
+    arm, body, clock = safe_arm(rk.SafetyLimits(max_tcp_speed_m_s=0.1, speed_window_s=0.25))
+    with pytest.raises(rk.StepTooLarge, match="max_tcp_speed_m_s"):
+        arm.send(joints(arm, j0=0.03))
+    first, second = joints(arm, j0=0.02), joints(arm, j0=0.04)
+    arm.send(first)
+    with pytest.raises(rk.StepTooLarge, match="max_tcp_speed_m_s"):
+        arm.send(second)
+    clock.advance(0.25)
+    arm.send(second)
+    assert len(body.sent) == 2
+
+
+def test_b8_a_joint_target_counts_as_a_turn_of_the_tool():
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_tcp_rotation_speed_rad_s=0.4, speed_window_s=0.25))
+    with pytest.raises(rk.StepTooLarge, match="max_tcp_rotation_speed_rad_s"):
+        arm.send(joints(arm, j5=0.11))
+    arm.send(joints(arm, j5=0.09))
+    assert len(body.sent) == 1
+
+
+def test_b8_poses_and_joint_targets_by_turns_share_one_budget():
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_tcp_speed_m_s=0.1, speed_window_s=0.25), time_constant_s=1e-6)
+    arm.send(shifted(arm, 0.012))
+    arm.send(joints(arm, j1=0.012))
+    for command in (shifted(arm, 0.012), joints(arm, j1=0.024)):
+        with pytest.raises(rk.StepTooLarge, match="max_tcp_speed_m_s"):
+            arm.send(command)
+    assert len(body.sent) == 2
+
+
+def test_b8_a_pose_beyond_a_plane_is_refused_before_anything_moves():
+    arm, body, _ = safe_arm(rk.SafetyLimits(planes=(TABLE,)))
+    with pytest.raises(rk.OutsideWorkspace, match=r"0\.300 m beyond where plane 'table' lets it be"):
+        arm.send(pose_at_height(arm, -0.15))
+    with pytest.raises(rk.OutsideWorkspace, match=r"at least 0\.050 m before it"):
+        arm.check(pose_at_height(arm, 0.149))
+    assert body.sent == []
+    arm.send(pose_at_height(arm, 0.15))
+    assert len(body.sent) == 1
+
+
+def test_b8_a_tool_beyond_a_plane_is_led_back_and_no_farther():
+    arm, body, clock = safe_arm(rk.SafetyLimits(planes=(TABLE,), measured_margin_m=0.1))
+    body.send(pose_at_height(arm, 0.1))
+    clock.advance(1.0)
+    assert arm.get_state().mode == "tracking"
+    for z_m in (0.1, 0.09):
+        with pytest.raises(rk.OutsideWorkspace, match="table"):
+            arm.send(pose_at_height(arm, z_m))
+    arm.send(pose_at_height(arm, 0.12))
+    assert body.sent[-1].tcp_pose_in_base[2] == 0.12
+
+
+@pytest.mark.parametrize("ahead_s", [0.3, 1e6])
+def test_b6_a_measurement_from_the_future_moves_nothing(ahead_s):
+    arm, body, clock = safe_arm(rk.SafetyLimits(state_max_age_s=0.2), FreeClock())
+    command, measure = shifted(arm, 0.01), body._measure
+    arm.disconnect()
+    body._measure = lambda: measure()._replace(stamp_s=clock.now_s() + ahead_s)
+    arm.connect()
+    with pytest.raises(rk.StaleState, match="in the future"):
+        arm.get_state()
+    with pytest.raises((rk.StaleState, rk.RobotStopped), match="in the future"):
+        arm.send(command)
+    arm.disconnect()
+    assert body.sent == []
+
+
+def test_an_arm_that_was_moved_while_it_stood_is_not_stopped_by_its_recovery():
+    """The monitor takes the place where the arm is after a recovery as its own, before it judges anything."""
+    box = rk.WorkspaceBox(position_min_m=(0.3, -0.2, 0.1), position_max_m=(0.7, 0.2, 0.5))
+    arm, body, _ = safe_arm(rk.SafetyLimits(workspace=box))
+    arm.get_state()
+    arm.stop()
+    moved = body._motion.goal + np.array((0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0))
+    recover = body.recover
+
+    def recover_and_look():
+        recover()
+        assert arm.get_state().mode == "holding"
+
+    body._motion = type(body._motion)(moved, moved, 0.0, 0.05)
+    body.recover = recover_and_look
+    arm.recover()
+    assert arm.get_state().mode == "holding"
+
+
+def test_b8_a_joint_motion_keeps_the_speed_limits_and_ends_without_a_stop():
+    limits = rk.SafetyLimits(max_tcp_speed_m_s=0.1, max_tcp_rotation_speed_rad_s=0.3, max_joint_speed_rad_s=0.2)
+    for way in ((0.2, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.3, -0.2, 0.4, 0.0), (0.0,) * 6 + (0.5,)):
+        arm, body, clock = safe_arm(limits)
+        speeds, advance = [], clock.advance
+
+        def advance_and_look(period_s, body=body, speeds=speeds, advance=advance):
+            advance(period_s)
+            measured = body._measure()
+            tool = measured.tcp_twist_in_base
+            speeds.append(
+                (np.linalg.norm(tool[:3]), np.linalg.norm(tool[3:]), np.abs(measured.joint_velocities_rad_s).max())
+            )
+
+        clock.advance = advance_and_look
+        goal = body.spec.reset_joint_positions_rad + np.array(way)
+        arm.move_to_joint_positions(goal)
+        state = arm.get_state()
+        assert state.mode == "holding"
+        np.testing.assert_allclose(state.joint_positions_rad, goal, atol=1e-6)
+        shares = np.array(speeds).max(axis=0) / (0.1, 0.3, 0.2)
+        assert 0.95 < shares.max() < 1.001, "as fast as the limits allow, and no faster"
