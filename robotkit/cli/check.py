@@ -59,6 +59,8 @@ class Check:
             subject = "configuration" if isinstance(error, ConfigurationError) else "connection"
             fix = "start robotkit-serve there" if is_url(self.cell) else "correct the workcell file"
             return [failed(subject, error.message, fix)]
+        if cell.gripper is not None:
+            cell.gripper.activates_on_connect = False
         with _Connected(cell) as connected:
             findings = [
                 *limit_findings(cell),

@@ -15,7 +15,7 @@ from robotkit.cli import software_checks
 from robotkit.cli.finding import Finding, failed, not_applicable, passed
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker
 from robotkit.drivers.fake import FakeWorld
-from robotkit.errors import RobotkitError
+from robotkit.errors import DeviceFault, RobotkitError
 from robotkit.schema import Frame
 from robotkit.workcell import Workcell
 
@@ -63,7 +63,12 @@ def _guarded(subject: str, check: Callable[[], Finding]) -> Finding:
 
 
 def _gripper(cell: Workcell, gripper: BaseGripperServer) -> Finding:
-    now_s, state = cell.clock.now_s(), gripper.get_state()
+    now_s = cell.clock.now_s()
+    try:
+        state = gripper.get_state()
+    except DeviceFault as error:
+        fix = "keep clear of the fingers: connecting the cell activates a gripper that is not ready"
+        return failed("gripper", error.message, fix)
     age_s = max(0.0, now_s - state.stamp_s)
     found = f"{state.width_m * 1e3:.1f} mm open, measured {age_s:.2f} s ago"
     if age_s > _AGE_MAX_S:

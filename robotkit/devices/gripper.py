@@ -15,6 +15,8 @@ class BaseGripperServer(Device):
     """
 
     spec: GripperSpec
+    activates_on_connect: bool = True
+    """False before `connect()`: it moves no finger, and a gripper that is not ready waits for `activate()`."""
 
     @abstractmethod
     def get_state(self) -> GripperState:

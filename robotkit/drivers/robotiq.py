@@ -33,6 +33,7 @@ class RobotiqGripper(BaseGripperServer):
         super().__init__(config, context)
         self._options = config
         self.spec = GripperSpec(name="robotiq", width_max_m=config.width_max_m)
+        self.activates_on_connect = config.activate_on_connect
         self._line = RobotiqLine(config, context.clock.now_s)
         self._poller: Poller[Reading] = Poller(
             self._line,
@@ -61,7 +62,7 @@ class RobotiqGripper(BaseGripperServer):
         self._line.forget()
         self._told = 0
         self._poller.start(wait_s=2.0 * self._options.timeout_s + 1.0)
-        if not self._options.activate_on_connect:
+        if not self.activates_on_connect:
             return
         try:
             self.activate()

@@ -181,7 +181,7 @@ class SafeRobot(BaseRobotServer):
 
     def recover(self) -> None:
         """Recover the arm; it then holds."""
-        # Before: nothing is judged while the arm is stopped, and what is judged afterwards counts from where it is then.
+        # Before: nothing is judged while the arm is stopped, and what is judged then counts from where it is by then.
         self._rearm()
         self.inner.recover()
         if self.inner.spec is not self.spec:
@@ -258,8 +258,8 @@ class SafeRobot(BaseRobotServer):
             )
         if age_s < -allowed_s:
             raise StaleState(
-                f"arm {self.spec.name!r} stamps its measurement {-age_s:.3f} s in the future, so its age cannot be told "
-                f"(limits.state_max_age_s = {self._max_age_s}). Its driver must stamp on the cell's clock; reconnect"
+                f"arm {self.spec.name!r} stamps its measurement {-age_s:.3f} s in the future, so its age cannot be "
+                f"told (limits.state_max_age_s = {self._max_age_s}). Its driver must stamp on the cell's clock"
             )
 
     def _is_way_back(self, command: RobotCommand) -> bool:

@@ -12,7 +12,9 @@ import robotkit as rk
 from robotkit.cli import check, main, sensor_checks
 from robotkit.cli.finding import Finding
 from robotkit.drivers.fake import FakeCamera, FakeGripper, FakePoseTracker, FakeRobot, FakeRobotConfig
+from robotkit.registry import grippers
 from tests.serving import served
+from tests.support.robotiq_emulator import RobotiqEmulator
 
 LIMITS = rk.SafetyLimits(
     workspace=rk.WorkspaceBox(position_min_m=(0.2, -0.4, 0.0), position_max_m=(0.8, 0.4, 0.6)),
@@ -97,6 +99,16 @@ def test_a_real_arm_without_a_limit_fails(monkeypatch, cell, missing, subject):
     findings = examine(monkeypatch, cell)
     assert failures(findings) == {subject}
     assert f"limits.{missing}" in findings[subject].fix
+
+
+def test_a_gripper_that_connecting_would_activate_moves_no_finger(monkeypatch, cell):
+    with RobotiqEmulator() as emulator:
+        cell.gripper = grippers.make("robotiq", **emulator.options)
+        findings = examine(monkeypatch, cell)
+        assert emulator.model.writes == 0
+    assert failures(findings) == {"gripper"}
+    assert "not activated" in findings["gripper"].found
+    assert "fingers" in findings["gripper"].fix
 
 
 def test_a_real_arm_that_is_said_to_be_unlimited_passes_with_a_word(monkeypatch, cell):
