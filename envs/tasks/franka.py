@@ -70,7 +70,8 @@ class FrankaTask(Task):
         actions = pose_delta_config(self.config)
         longest_m = max(actions.longest_step_m, self.config.reset_speed_m_s * self.config.control_period_s)
         longest_rad = max(actions.longest_step_rad, self.config.reset_speed_rad_s * self.config.control_period_s)
-        require_fit(type(self).__name__, workcell, self.config.workspace, longest_m, longest_rad)
+        period_s = self.config.control_period_s
+        require_fit(type(self).__name__, workcell, self.config.workspace, longest_m, longest_rad, period_s)
 
     def reset(self, workcell: Workcell, np_random: np.random.Generator, options: Mapping[str, Any]) -> CellState:
         """Put the world to its start where that can be done, bring the tool to its start, make the arm compliant.

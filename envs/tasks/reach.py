@@ -63,7 +63,8 @@ class Reach(Task):
             rotation_vector_min_rad=(0.0, 0.0, 0.0),
             rotation_vector_max_rad=(0.0, 0.0, 0.0),
         )
-        require_fit(type(self).__name__, workcell, box, math.sqrt(3.0) * POSITION_SCALE_M, 0.0)
+        longest_m = math.sqrt(3.0) * POSITION_SCALE_M
+        require_fit(type(self).__name__, workcell, box, longest_m, 0.0, self.control_period_s)
 
     def reset(self, workcell: Workcell, np_random: np.random.Generator, options: Mapping[str, Any]) -> CellState:
         """Bring the cell to its start; the goal is `options["goal_pos"]` (3,) in metres, or drawn from the box."""

@@ -101,3 +101,15 @@ def test_a_goal_may_be_given_and_a_wrong_one_is_refused(env):
 def test_a_cell_that_would_refuse_the_targets_is_refused_at_once():
     with pytest.raises(InvalidConfiguration, match=r"Reach asks for .* in cell"):
         gymnasium.make(ID, cell="mujoco-pick-cube", cell_overrides={"limits.workspace.position_max_m": [0.5, 0.3, 0.4]})
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "text"),
+    [
+        ("max_tcp_speed_m_s", 0.1, r"up to .* m/s \(allowed: 0\.1 m/s\)"),
+        ("planes", [{"name": "shelf", "point_in_base_m": [0, 0, 0.5], "normal_in_base": [0, 0, 1]}], "plane 'shelf'"),
+    ],
+)
+def test_b8_a_cell_too_slow_for_the_targets_or_with_a_plane_in_their_way_is_refused_at_once(limit, value, text):
+    with pytest.raises(InvalidConfiguration, match=text):
+        gymnasium.make(ID, cell="mujoco-pick-cube", cell_overrides={f"limits.{limit}": value})
