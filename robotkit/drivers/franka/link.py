@@ -27,7 +27,8 @@ class FrankaLink:
     """What the driver asks of franky.
 
     While a motion runs, `read` returns the newest packet at once; otherwise it waits for the next (1 ms). libfranka
-    forbids two reads, or a read and a start, at the same time; the lock puts them in a row.
+    forbids two reads, or a read and a start, at the same time; the lock puts them in a row. A signal handler may brake
+    in the middle of a call of its own thread: there it comes between two calls of libfranka.
 
     Raises:
         ConnectionFailed: nobody answers at `config.host`.
@@ -36,7 +37,7 @@ class FrankaLink:
     def __init__(self, config: FrankaRobotConfig) -> None:
         self._config = config
         self._name = f"the Franka arm at {config.host}"
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._arm: Any = None
         self._has_motion = False
         self.open()

@@ -33,17 +33,15 @@ class SmoothTarget:
         self._time_constant_s = time_constant_s
         self._publish = publish
         self._now_s = now_s
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._is_closed = False
         self._pose = self._goal = np.zeros(7)
         self._last_s = 0.0
-        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread, once the controller runs."""
-        self._thread = threading.Thread(target=self._run, name="franka-target", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="franka-target", daemon=True).start()
 
     def jump(self, pose: np.ndarray) -> None:
         """Track `pose` (7,) from now on, without a transition."""
@@ -67,13 +65,9 @@ class SmoothTarget:
             self._publish(self._pose)
 
     def close(self) -> None:
-        """End the thread."""
+        """Publish nothing any more; the thread ends by itself, and is not waited for: it may wait for the caller."""
         with self._lock:
             self._is_closed = True
-            self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def _wake_up(self) -> None:
         if not self._wake.is_set():
