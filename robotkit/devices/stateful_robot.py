@@ -333,9 +333,12 @@ class StatefulRobotServer(BaseRobotServer):
             self._repeat_halt()
 
     def _repeat_halt(self) -> None:
-        """A stop that did not wait for this call has halted the arm before it; halt it again."""
-        if self.machine.stop is not None and self.machine.is_connected:
+        """A stop or a fault that did not wait for this call has halted the arm before it; halt it again."""
+        machine = self.machine
+        if machine.stop is not None and machine.is_connected:
             self._halt()
+        elif machine.fault is not None and machine.is_connected:
+            self._halt_quietly()
 
     def _halt_quietly(self) -> None:
         try:

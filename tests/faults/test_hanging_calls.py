@@ -95,6 +95,33 @@ def test_a_stop_that_overtook_a_hanging_call_halts_the_arm_again(name, fails):
     np.testing.assert_allclose(arm.get_state().joint_positions_rad, home, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["send", "compliance"])
+def test_a_fault_that_overtook_a_hanging_call_halts_the_arm_again(name):
+    arm = Hanging(Hanging.Config(), CellContext(clock=ManualClock()))
+    arm.connect()
+    home = arm.spec.reset_joint_positions_rad
+    arm.hangs_in = name
+
+    def call():
+        if name == "send":
+            arm.send(rk.JointCommand(joint_positions_rad=home + 0.05))
+        else:
+            arm.set_compliance(rk.ComplianceParams())
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    assert arm.is_inside.wait(_STUCK_S)
+    arm._latch(arm.machine.fault_of(("torn",)))
+    halts = arm.halts
+    arm.may_go_on.set()
+    thread.join(_STUCK_S)
+    assert arm.halts > halts
+    arm.context.clock.advance(1.0)
+    state = arm.get_state()
+    assert state.mode == "fault"
+    np.testing.assert_allclose(state.joint_positions_rad, home, atol=1e-9)
+
+
 def test_a_stop_that_the_device_refuses_once_is_repeated_until_its_joint_motion_has_ended():
     class Deaf(NaiveRobot):
         refusals = 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from robotkit.cli import check, main, sensor_checks
+from robotkit.cli import arm_checks, check, main, sensor_checks
 from robotkit.cli.finding import Finding
 from robotkit.drivers.fake import FakeCamera, FakeGripper, FakePoseTracker, FakeRobot, FakeRobotConfig
 from robotkit.registry import grippers
@@ -50,6 +50,12 @@ class RecordedRobot(FakeRobot):
 
 def device(kind: type, name: str, clock: rk.Clock, **options: object):
     return kind(kind.Config(**options), rk.CellContext(name=name, clock=clock))
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a round trip takes is the machine's affair; its line has a test of its own."""
+    monkeypatch.setattr(arm_checks, "_ROUND_TRIP_MAX_S", 10.0)
 
 
 @pytest.fixture
@@ -163,6 +169,11 @@ def test_a_state_that_is_wrong_fails_its_line(monkeypatch, cell, field, value, s
     measured = cell.robot.get_state
     cell.robot.get_state = lambda: measured().model_copy(update={field: value})
     assert subject in failures(examine(monkeypatch, cell))
+
+
+def test_a_slow_round_trip_fails(monkeypatch, cell):
+    monkeypatch.setattr(arm_checks, "_ROUND_TRIP_MAX_S", 0.0)
+    assert "round trip" in failures(examine(monkeypatch, cell))
 
 
 def test_an_arm_that_stops_measuring_fails(monkeypatch, cell):
