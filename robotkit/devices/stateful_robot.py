@@ -94,6 +94,10 @@ class StatefulRobotServer(BaseRobotServer):
         """Quick: let control begin where the arm stands, after a connection or a recovery."""
         self._hold()
 
+    def _forget_target(self) -> None:
+        """Quick: follow no target from before a reset of the world."""
+        self._hold()
+
     def _set_compliance(self, params: ComplianceParams) -> None:
         """Quick: change the impedance law, also while moving; an arm that stands keeps it for its next motion.
 
@@ -294,9 +298,12 @@ class StatefulRobotServer(BaseRobotServer):
                     raise
 
     def forget_target(self) -> None:
-        """The world was put back to its start: a joint motion ends, and a new target epoch begins."""
+        """The world was put back to its start: a joint motion ends, the arm stands, and a new target epoch begins."""
         with self.machine.lock:
             self.machine.held("the world was reset")
+            if self.machine.is_connected and self.machine.mode == "holding":
+                with self._outlived_by_a_stop():
+                    self._forget_target()
 
     def _newest_measurement(self) -> Measurement:
         self._notice_fault()

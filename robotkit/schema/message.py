@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,17 @@ class Message(BaseModel):
         _SET(message, "__pydantic_extra__", None)
         _SET(message, "__pydantic_private__", None)
         return message
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; other than pydantic's, one with changed fields is validated like any message.
+
+        Raises:
+            ValidationError: the result is no valid message.
+        """
+        if not update:
+            return super().model_copy(deep=deep)
+        given = {name: self.__dict__[name] for name in self.model_fields_set}
+        return type(self).model_validate({**given, **update})
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

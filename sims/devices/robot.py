@@ -110,6 +110,9 @@ class MujocoRobot(StatefulRobotServer):
     def _halt(self) -> None:
         self._hold()
 
+    def _forget_target(self) -> None:
+        """The start of the world has its own target for the arm."""
+
     def _set_compliance(self, params: ComplianceParams) -> None:
         if not self._has_compliance:
             raise Unsupported('the controller "opspace" has no compliance; build the cell with the override '

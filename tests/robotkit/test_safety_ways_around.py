@@ -94,6 +94,18 @@ def test_b6_a_measurement_from_the_future_moves_nothing(ahead_s):
     assert body.sent == []
 
 
+def test_an_arm_that_is_told_to_forget_its_target_stands():
+    arm, _, clock = safe_arm(rk.SafetyLimits(), time_constant_s=5.0)
+    arm.send(shifted(arm, 0.3))
+    clock.advance(1.0)
+    arm.forget_target()
+    before = arm.get_state()
+    clock.advance(60.0)
+    after = arm.get_state()
+    assert (before.mode, after.mode) == ("holding", "holding")
+    np.testing.assert_allclose(after.tcp_pose_in_base, before.tcp_pose_in_base, atol=1e-9)
+
+
 def test_an_arm_that_was_moved_while_it_stood_is_not_stopped_by_its_recovery():
     """The monitor takes the place where the arm is after a recovery as its own, before it judges anything."""
     box = rk.WorkspaceBox(position_min_m=(0.3, -0.2, 0.1), position_max_m=(0.7, 0.2, 0.5))

@@ -89,3 +89,24 @@ def test_a_trusted_message_equals_a_validated_one():
     trusted = rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=np.array(POSE, dtype=float))
     assert trusted == rk.PoseCommand(tcp_pose_in_base=POSE)
     assert trusted.model_dump_json() == rk.PoseCommand(tcp_pose_in_base=POSE).model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("message", "update"),
+    [
+        (rk.ComplianceParams(), {"translational_clip_min_m": (0.01, 0.01, 0.01)}),
+        (rk.ComplianceParams(), {"translational_stiffness_n_m": float("nan")}),
+        (rk.SafetyLimits(), {"max_tcp_speed_m_s": -1.0}),
+        (rk.SafetyLimits(), {"max_speed": 1.0}),
+    ],
+)
+def test_p1_a_copy_with_other_values_is_checked_like_any_message(message, update):
+    with pytest.raises(ValidationError):
+        message.model_copy(update=update)
+    assert message.model_copy(update={}) == message
+    assert message.model_copy() == message
+
+
+def test_a_copy_keeps_what_was_not_set_unset():
+    copied = rk.SafetyLimits(max_force_n=3.0).model_copy(update={"watchdog_s": 0.2})
+    assert copied.model_dump(exclude_unset=True) == {"max_force_n": 3.0, "watchdog_s": 0.2}
