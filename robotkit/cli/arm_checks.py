@@ -10,6 +10,7 @@ import numpy as np
 
 from robotkit import spatial
 from robotkit.cli.finding import Finding, failed, not_applicable, passed
+from robotkit.devices import BaseRobotServer
 from robotkit.errors import RobotkitError
 from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
@@ -18,6 +19,10 @@ _SUCCESS_RATE_MIN = 0.9
 _ROUND_TRIP_MAX_S = 0.05
 _STATE_AGE_MAX_S = 0.2
 """Of a cell that sets no `limits.state_max_age_s`."""
+_AUTHOR = "robotkit check"
+_FIRST_CYCLES_S = 0.3
+"""An arm counts the cycles before its control began as not served."""
+_NOT_STARTED = "control was not started, because the payload is wrong"
 _STILL_M_S, _STILL_RAD_S = 0.005, 0.02
 _SPREAD_FORCE_N, _SPREAD_TORQUE_NM = 2.0, 0.5
 """Largest standard deviation of a wrench at rest; more is vibration, or something that touches the tool."""
@@ -39,17 +44,36 @@ class _Reading:
 
 
 def arm_findings(cell: Workcell, watch_s: float, force_max_n: float, torque_max_nm: float) -> Iterator[Finding]:
-    """Mode, payload, control cycles, round trips and stamps of the connected arm."""
+    """Mode, payload, control cycles, round trips and stamps of the connected arm.
+
+    Control of an arm that `keep_from_control` keeps from it starts only when its payload is right: under impedance
+    control an arm sinks by what its load is heavier than it was told.
+    """
     try:
         readings = list(_readings(cell, watch_s))
+        payload = _payload(cell, [reading.state for reading in readings], force_max_n, torque_max_nm)
+        if _is_kept(readings[-1].state) and payload.status != "failed":
+            cell.robot.recover()
+            list(_readings(cell, _FIRST_CYCLES_S))
+            readings = list(_readings(cell, watch_s))
     except RobotkitError as error:
         yield failed("arm", error.message, "repair this first; nothing else of the arm was examined")
         return
-    yield _mode(readings[-1].state)
-    yield _payload(cell, [reading.state for reading in readings], force_max_n, torque_max_nm)
-    yield _control_cycles(readings)
+    is_controlled = not _is_kept(readings[-1].state)
+    yield _mode(readings[-1].state) if is_controlled else not_applicable("mode", _NOT_STARTED)
+    yield payload
+    yield _control_cycles(readings) if is_controlled else not_applicable("control cycles", _NOT_STARTED)
     yield _round_trips(readings)
     yield _stamps(cell, readings)
+
+
+def keep_from_control(robot: BaseRobotServer) -> None:
+    """Before `connect()`: leave the arm to its own controller, until `arm_findings` has judged its payload."""
+    robot.stop_for("the arm is read before its control starts", _AUTHOR)
+
+
+def _is_kept(state: RobotState) -> bool:
+    return state.mode == "stopped" and state.stop is not None and state.stop.author == _AUTHOR
 
 
 def _readings(cell: Workcell, watch_s: float) -> Iterator[_Reading]:

@@ -24,6 +24,7 @@ def test_a_franka_cell_is_examined_and_does_not_move(monkeypatch):
         found = {finding.subject: finding for finding in check.Check("franka").examine()}
         with cell:
             after = cell.robot.get_state()
+    assert "arm" not in found, found["arm"]
     for subject in ("workspace", "tool speed", "watchdog", "connection", "mode", "payload", "gripper", "tracker block"):
         assert found[subject].status == "passed", found[subject]
     assert {"control cycles", "round trip", "state stamps", "camera front"} <= set(found)

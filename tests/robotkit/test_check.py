@@ -90,7 +90,7 @@ def test_a_sound_cell_passes_and_nothing_was_commanded(monkeypatch, cell):
     assert not failures(findings)
     assert {"mode", "payload", "control cycles", "round trip", "state stamps", "clock"} <= set(findings)
     assert {"gripper", "camera front", "tracker block", "workspace", "tool speed", "watchdog"} <= set(findings)
-    assert cell.robot.commands == []
+    assert cell.robot.commands == ["recover"], "control starts where the arm stands"
     assert not any(device.is_connected for device in cell.devices())
     with cell:
         np.testing.assert_array_equal(cell.robot.get_state().joint_positions_rad, before)
@@ -140,6 +140,24 @@ def test_a_wrong_load_fails_and_the_remedy_says_by_how_much(monkeypatch, cell):
     assert failures(findings) == {"payload"}
     assert "4.90 N" in findings["payload"].found or "4.91 N" in findings["payload"].found
     assert "0.50 kg heavier" in findings["payload"].fix
+
+
+def test_control_of_an_arm_with_a_wrong_load_is_not_started(monkeypatch, cell):
+    """Under impedance control it would sink by what the load is heavier than the arm was told."""
+    cell.robot.inject_wrench(np.array([0.0, 0.0, 30.0, 0.0, 0.0, 0.0]))
+    modes, measure = set(), cell.robot.get_state
+
+    def recorded() -> rk.RobotState:
+        state = measure()
+        modes.add(state.mode)
+        return state
+
+    monkeypatch.setattr(cell.robot, "get_state", recorded)
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == {"payload"}
+    assert findings["control cycles"].status == findings["mode"].status == "not applicable"
+    assert modes == {"stopped"}
+    assert cell.robot.commands == []
 
 
 def test_a_wrench_that_swings_fails(monkeypatch, cell):
