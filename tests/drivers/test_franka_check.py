@@ -16,7 +16,7 @@ from tests.support.franky_sim.cells import franka_cell
 def test_a_franka_cell_is_examined_and_does_not_move(monkeypatch):
     with FrankaSimulator(is_lockstep=True) as simulator:
         config = franka_cell(simulator.host)
-        limits = config.limits.model_copy(update={"max_tcp_speed_m_s": 1.0, "watchdog_s": 5.0})
+        limits = config.limits.model_copy(update={"max_tcp_speed_m_s": 1.0, "watchdog_s": 5.0, "state_max_age_s": 5.0})
         cell = rk.make_workcell(config.model_copy(update={"limits": limits}))
         monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
         with cell:
