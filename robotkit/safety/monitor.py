@@ -15,6 +15,9 @@ from robotkit.workspace import BoxBounds, distance_outside
 FORCE_CODE = "force_limit_exceeded"
 _TIMES_TOO_FAST = 2
 """So many measurements in a row: a single one may be noise of a derivative."""
+_EXCESS_S = 0.02
+"""How much farther than at the allowed speed the arm may have gone: so many seconds of it. An arm that follows its
+targets with a lag starts each step fast, and faster when a command comes late."""
 _ANGLE_MARGIN_RAD = 0.1
 
 
@@ -58,7 +61,7 @@ class Monitor:
         with self._lock:
             margin_m = self._limits.measured_margin_m
             self._tool_m, self._tool_rad, self._links_m = _Leash(margin_m), _Leash(_ANGLE_MARGIN_RAD), _Leash(margin_m)
-            self._fast_stamp_s, self._times_fast = math.nan, 0
+            self._fast_stamp_s, self._times_fast, self._excess_s = math.nan, 0, 0.0
 
     def check(self, state: RobotState, *, watches_links: bool) -> Trip | None:
         """What is wrong with this measurement; None when nothing is. The links cost some 0.1 ms."""
@@ -90,7 +93,8 @@ class Monitor:
         )
 
     def _check_speed(self, state: RobotState) -> Trip | None:
-        if state.stamp_s == self._fast_stamp_s:
+        elapsed_s = state.stamp_s - self._fast_stamp_s
+        if elapsed_s == 0.0:
             return None
         self._fast_stamp_s = state.stamp_s
         vx, vy, vz, wx, wy, wz = state.tcp_twist_in_base.tolist()
@@ -99,13 +103,16 @@ class Monitor:
         joint_rad_s = 0.0
         if math.isfinite(self._max_joint_rad_s):
             joint_rad_s = float(np.abs(state.joint_velocities_rad_s).max())
-        is_slow = (
-            speed_m_s <= self._max_speed_m_s
-            and turn_rad_s <= self._max_turn_rad_s
-            and joint_rad_s <= self._max_joint_rad_s
-        )
-        self._times_fast = 0 if is_slow else self._times_fast + 1
-        if self._times_fast < _TIMES_TOO_FAST:
+        # A NaN makes the sum one, and is too fast.
+        shares = speed_m_s / self._max_speed_m_s, turn_rad_s / self._max_turn_rad_s, joint_rad_s / self._max_joint_rad_s
+        share = max(shares) if math.isfinite(sum(shares)) else math.inf
+        if share <= 1.0:
+            self._times_fast, self._excess_s = 0, 0.0
+            return None
+        self._times_fast += 1
+        # Without a measurement before, it is not known for how long.
+        self._excess_s += (share - 1.0) * (elapsed_s if elapsed_s > 0.0 else _EXCESS_S)
+        if self._times_fast < _TIMES_TOO_FAST or self._excess_s < _EXCESS_S:
             return None
         return Trip(
             f"the arm was measured at {speed_m_s:.3f} m/s, {turn_rad_s:.3f} rad/s at the tool and {joint_rad_s:.3f} "

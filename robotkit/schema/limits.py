@@ -99,7 +99,8 @@ class SafetyLimits(Message):
     measured_margin_m: float = Field(0.02, ge=0.0)
     """How far outside the workspace box or beyond a plane the arm may be measured before it is stopped."""
     measured_speed_factor: float = Field(2.0, ge=1.0)
-    """The arm is stopped when it is measured faster than this times a speed limit, twice in a row."""
+    """The arm is stopped when it is measured faster than this times a speed limit, twice in a row, and has gone farther
+    than at that speed by what it would have gone in 20 ms."""
     watchdog_s: float | None = Field(None, gt=0.0)
     """Without a command for this long the arm holds where it was measured.
 

@@ -156,6 +156,36 @@ def test_b8_a_speed_that_is_measured_twice_stops_the_arm():
     assert "1.5 times its speed limits" in state.stop.cause
 
 
+@pytest.mark.parametrize("speed_m_s", [0.05, 0.25])
+@pytest.mark.parametrize("window_s", [0.2, 0.5])
+def test_b8_late_ticks_of_a_policy_at_the_limit_do_not_stop_an_arm_that_lags(speed_m_s, window_s):
+    """Its steps begin at 2.8 times the limit: by a lag of 0.05 s and 10 commands in a second."""
+    limits = rk.SafetyLimits(max_tcp_speed_m_s=speed_m_s, speed_window_s=window_s)
+    arm, body, clock = safe_arm(limits, time_constant_s=0.05)
+    lateness_s, fastest = [0.0, 0.0, 0.08, 0.0, 0.0, 0.05, 0.0, 0.0], 0.0
+    start = arm.get_state().tcp_pose_in_base
+    for tick, command in enumerate(targets(start, [0.1 * speed_m_s] * 20)):
+        while clock.now_s() < 0.1 * tick + lateness_s[tick % len(lateness_s)] - 1e-9:
+            clock.advance(0.01)
+            fastest = max(fastest, float(np.linalg.norm(arm.get_state().tcp_twist_in_base)))
+        arm.send(command)
+    assert arm.get_state().mode == "tracking"
+    assert fastest > 2.5 * speed_m_s, "so fast that two measurements alone would have stopped it"
+    assert len(body.sent) == 20
+
+
+def test_b8_an_arm_that_goes_on_a_little_too_fast_is_stopped():
+    arm, body, clock = safe_arm(rk.SafetyLimits(max_tcp_speed_m_s=0.1), time_constant_s=1e6)
+    goal = body._motion.goal + np.array((0.22 * 1e6, 0, 0, 0, 0, 0, 0))
+    body._motion = type(body._motion)(body._motion.goal, goal, 0.0, 1e6)
+    rounds = 0
+    while arm.get_state().mode != "stopped":
+        clock.advance(0.01)
+        rounds += 1
+        assert rounds < 25, "10 % above twice the limit, for 0.2 s"
+    assert rounds > 15
+
+
 def test_a_plane_bounds_the_links_of_an_arm():
     table = rk.Plane(name="table", point_in_base_m=(0, 0, 0), normal_in_base=(0, 0, 1), clearance_m=0.25)
     arm, body, _ = safe_arm(rk.SafetyLimits(planes=(table,)), FreeClock())
