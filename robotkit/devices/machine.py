@@ -172,7 +172,7 @@ class ArmMachine:
         """The target is where the arm stands."""
         self._interrupt(why)
 
-    def begin_travel(self, rate_max_hz: float) -> Travel:
+    def begin_travel(self, rate_max_hz: float = math.inf) -> Travel:
         """A blocking joint motion begins; see `Travel.rate_max_hz`."""
         self.require_ready()
         self._interrupt("another joint motion began")

@@ -116,7 +116,7 @@ def test_a_way_back_into_the_box_is_measured_from_the_arm():
     arm.send(pose_command(0.25))
     with pytest.raises(rk.OutsideWorkspace, match="bring the target inside"):
         arm.send(pose_command(0.31))
-    assert body.calls == ["follow"]
+    assert body.calls == ["hold", "follow"], "it stands where it was when it forgot its target"
 
 
 def test_a_joint_motion_is_checked_before_it_begins_and_told_when_refused():

@@ -71,16 +71,20 @@ def test_a_speed_counts_from_the_factor_times_its_limit_and_from_the_second_meas
     watched = Watched(**limit, measured_speed_factor=2.0)
     for _ in range(4):
         assert watched.sees(**{field: fastest}) is None
-    too_fast = {field: 1.001 * fastest}
+    too_fast = {field: 3.0 * fastest}
     assert watched.sees(**too_fast) is None
     assert watched.sees(**too_fast, again=True) is None, "the same measurement"
     trip = watched.sees(**too_fast)
     assert trip.code == "robot_stopped"
     assert "2 times its speed limits" in trip.cause
+    watched.monitor.rearm()
+    trips = [watched.sees(**{field: 1.01 * fastest}) for _ in range(210)]
+    assert trips[190] is None
+    assert trips[-1] is not None, "1 % too fast, and the way of 20 ms too far"
 
 
 def test_speeds_that_are_too_high_count_in_a_row_only():
-    watched, fast = Watched(max_tcp_speed_m_s=1.0, measured_speed_factor=2.0), np.array((3.0, 0, 0, 0, 0, 0))
+    watched, fast = Watched(max_tcp_speed_m_s=1.0, measured_speed_factor=2.0), np.array((6.0, 0, 0, 0, 0, 0))
     for _ in range(3):
         assert watched.sees(tcp_twist_in_base=fast) is None
         assert watched.sees() is None
