@@ -54,7 +54,7 @@ def test_every_call_reaches_the_arm_once(arm):
     ):
         call()
     assert arm.inner.calls == [
-        "send", "hold", "set_compliance", "forget_target", "move", "hold", "stop", "recover", "disconnect",
+        "send", "hold", "set_compliance", "hold", "forget_target", "move", "hold", "stop", "recover", "disconnect",
     ]  # fmt: skip
     assert arm.compliance is law
     arm.connect()
@@ -326,8 +326,8 @@ def test_a_joint_motion_of_a_plain_arm_that_was_ended_begins_no_more(arm):
     """The stop comes when the motion has its right to move, and the arm has not been told of it."""
     begin = arm.machine.begin_travel
 
-    def begin_and_stop():
-        travel = begin()
+    def begin_and_stop(rate_max_hz):
+        travel = begin(rate_max_hz)
         arm.stop()
         return travel
 

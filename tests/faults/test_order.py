@@ -266,9 +266,9 @@ def test_a_fault_that_is_found_at_the_end_of_a_joint_motion_is_no_hold(arm):
 ENDINGS = {
     "stop": (lambda arm: arm.stop_for("the door is open", "anna"), "the door is open", ["travel", "halt", "halt"]),
     "hold": (lambda arm: arm.hold(), r"hold\(\)", ["travel", "hold"]),
-    "reset": (lambda arm: arm.forget_target(), "the world was reset", ["travel"]),
+    "reset": (lambda arm: arm.forget_target(), "the world was reset", ["travel", "hold"]),
     "disconnect": (lambda arm: arm.disconnect(), r"disconnect\(\)", ["travel", "halt", "close"]),
-    "fault": (lambda arm: arm._latch(arm.machine.fault_of(("torn",))), "torn", ["travel", "halt"]),
+    "fault": (lambda arm: arm._latch(arm.machine.fault_of(("torn",))), "torn", ["travel", "halt", "halt"]),
 }
 
 
@@ -285,8 +285,8 @@ def test_a_joint_motion_that_was_ended_begins_no_more(arm):
     """The stop comes when the motion has its right to move, and has not begun to."""
     begin = arm.machine.begin_travel
 
-    def begin_and_stop():
-        travel = begin()
+    def begin_and_stop(rate_max_hz):
+        travel = begin(rate_max_hz)
         arm.stop()
         return travel
 
