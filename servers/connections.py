@@ -8,12 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
-from robotkit.errors import Busy, InvalidCommand, RobotkitError
-from robotkit.schema.wire import ErrorReply
+from robotkit.errors import Busy
 
 PER_ADDRESS = 256
 SOCKETS_PER_ADDRESS = 64
@@ -23,10 +18,7 @@ ONLY_STOP = "robotkit.only_stop"
 """Key of the request's state that says so."""
 CONNECTION = "robotkit.connection"
 """Key of the request's state under which its connection stands."""
-HEADER_TIME_S = 10.0
-"""From a new connection, or from the first byte of a request, to the end of its headers."""
-MAX_HEADER_BYTES = 65536
-_FILES_RESERVE = 128
+_FILES_RESERVE = 256
 _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 2), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2))
 """A machine that vanished without a word is noticed after four seconds."""
 
@@ -36,6 +28,8 @@ class Connection(Protocol):
 
     address: str
     transport: Any
+    is_socket: bool
+    """True for a websocket."""
 
     @property
     def is_idle(self) -> bool:
@@ -98,115 +92,7 @@ class Connections:
 
     def sockets(self, address: str) -> int:
         """How many websockets an address has."""
-        return sum(isinstance(one, BoundedSocketProtocol) for one in self._by_address.get(address, ()))
-
-
-class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, with limits of count, time and size, and one request at a time on each connection.
-
-    Behind a request that runs no other is read: over a connection that is not read, nobody notices that the client is
-    gone.
-    """
-
-    address = ""
-
-    def connection_made(self, transport: Any) -> None:
-        """Take the connection in, close another for it, or keep it for a stop."""
-        super().connection_made(transport)
-        self._registry = registry_of(self)
-        self.address = self.client[0] if self.client else ""
-        self._only_stop = self._in_headers = False
-        self._header_bytes = 0
-        self._header_timer = self.loop.call_later(HEADER_TIME_S, transport.abort)
-        _notice_vanished_peers(transport)
-        if not self._registry.add(self):
-            self._only_stop = True
-            if self._registry.excess(self.address) > STOP_RESERVE:
-                transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection; the client that commands over it is gone."""
-        self._registry.remove(self)
-        self._header_timer.cancel()
-        super().connection_lost(exc)
-        self._registry.on_lost(self)
-
-    @property
-    def is_idle(self) -> bool:
-        """True when no request runs."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def data_received(self, data: bytes) -> None:
-        """Parse; headers that never end are refused."""
-        super().data_received(data)
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_timer.cancelled():
-                self._header_timer = self.loop.call_later(HEADER_TIME_S, self.transport.abort)
-            if self._header_bytes > MAX_HEADER_BYTES:
-                self.refuse(431, InvalidCommand(f"the headers have more than {MAX_HEADER_BYTES} bytes"))
-
-    def on_message_begin(self) -> None:
-        """Begin a request, unless another runs."""
-        if not self.is_idle:
-            raise httptools.HttpParserError("one request at a time on each connection")
-        self._in_headers, self._header_bytes = True, 0
-        super().on_message_begin()
-        state: dict[str, Any] = self.scope["state"]
-        state[CONNECTION] = self
-        if self._only_stop:
-            state[ONLY_STOP] = True
-
-    def on_headers_complete(self) -> None:
-        """Hand the request to the app."""
-        self._in_headers = False
-        self._header_timer.cancel()
-        super().on_headers_complete()
-
-    def on_response_complete(self) -> None:
-        """Be idle from now on."""
-        self._registry.used(self)
-        super().on_response_complete()
-
-    def handle_websocket_upgrade(self) -> None:
-        """Become a websocket, unless this address has enough of them."""
-        if self._only_stop or self._registry.sockets(self.address) >= SOCKETS_PER_ADDRESS:
-            self.refuse(503, too_many(self.address))
-            return
-        self._registry.remove(self)
-        self._header_timer.cancel()
-        super().handle_websocket_upgrade()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer in the form of every other refusal."""
-        self.refuse(400, InvalidCommand(msg))
-
-    def refuse(self, status: int, error: RobotkitError) -> None:
-        """Answer and close, without the app."""
-        body = ErrorReply(code=error.code, message=error.message).model_dump_json().encode()
-        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
-        self.transport.close()
-
-
-class BoundedSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own, counted."""
-
-    address = ""
-    is_idle = False
-    """When it closes, the robot holds."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Count the websocket."""
-        super().connection_made(transport)
-        self._registry = registry_of(self)
-        self.address = self.client[0] if self.client else ""
-        self._registry.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        self._registry.remove(self)
-        super().connection_lost(exc)
+        return sum(one.is_socket for one in self._by_address.get(address, ()))
 
 
 def too_many(address: str) -> Busy:
@@ -215,13 +101,6 @@ def too_many(address: str) -> Busy:
         f"{address or 'this address'} has as many connections as one may have ({PER_ADDRESS}, of them "
         f"{SOCKETS_PER_ADDRESS} websockets); close some. A stop is served all the same"
     )
-
-
-def registry_of(protocol: HttpToolsProtocol | WebSocketsSansIOProtocol) -> Connections:
-    """The connections of the server that `protocol` belongs to."""
-    app: Any = protocol.config.app
-    registry: Connections = app.state.connections
-    return registry
 
 
 def _close_longest_idle(among: Mapping[Connection, None], new: Connection) -> bool:
@@ -233,7 +112,8 @@ def _close_longest_idle(among: Mapping[Connection, None], new: Connection) -> bo
     return False
 
 
-def _notice_vanished_peers(transport: Any) -> None:
+def notice_vanished_peers(transport: Any) -> None:
+    """Let the system ask whether the other machine is still there."""
     peer: socket.socket | None = transport.get_extra_info("socket")
     if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

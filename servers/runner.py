@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import socket
@@ -15,9 +16,9 @@ from fastapi import FastAPI
 
 from robotkit.errors import ConnectionFailed, InvalidConfiguration
 from servers.app import STOP_WAIT_S
-from servers.connections import BoundedHttpProtocol, BoundedSocketProtocol
 from servers.context import ServerContext
 from servers.gate import MAX_BODY_BYTES
+from servers.protocols import BoundedHttpProtocol, BoundedSocketProtocol, TlsEntrance
 from servers.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class CellServer(uvicorn.Server):
                 app,
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
+                # uvloop reads before a handshake can begin, see `TlsEntrance`.
+                loop="auto" if settings.tls_cert is None else "asyncio",
                 log_level="warning",
                 access_log=False,
                 http=BoundedHttpProtocol,
@@ -92,6 +95,7 @@ class CellServer(uvicorn.Server):
                 ws_ping_interval=_PING_S,
                 ws_ping_timeout=_PING_S,
                 ws_max_size=MAX_BODY_BYTES,
+                backlog=_BACKLOG,
                 timeout_keep_alive=_IDLE_CONNECTION_S,
                 timeout_graceful_shutdown=_GRACE_S,
             )
@@ -107,6 +111,13 @@ class CellServer(uvicorn.Server):
             timer.daemon = True
             timer.start()
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let connections in, each of them counted from its first moment."""
+        if self.config.ssl is not None:
+            context, self.config.ssl = self.config.ssl, None
+            self.config.http_protocol_class = functools.partial(TlsEntrance, context)  # type: ignore[assignment]
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the arm, then let requests finish, then disconnect."""

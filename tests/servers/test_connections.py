@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER
-from servers import ServerSettings, connections, create_app, gate
+from servers import ServerSettings, connections, create_app, gate, protocols
 from servers.connections import SOCKETS_PER_ADDRESS, Connections
 from servers.gate import MAX_BODY_BYTES
 from servers.runner import BackgroundServer
@@ -132,14 +132,14 @@ def test_f10_a_slow_body_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("begun", [b"", b"POST /v1/step HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_f11_a_request_that_never_comes_is_given_up(url: str, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEADER_TIME_S", 0.2)
+    monkeypatch.setattr(protocols, "HEADER_TIME_S", 0.2)
     with opened(url) as peer:
         peer.sendall(begun)
         assert _answer(peer) == ""
 
 
 def test_f11_the_second_request_of_a_connection_is_given_up_as_well(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEADER_TIME_S", 0.2)
+    monkeypatch.setattr(protocols, "HEADER_TIME_S", 0.2)
     with opened(url) as peer:
         peer.sendall(_head("/v1/clock", method="GET"))
         assert peer.recv(4096).startswith(b"HTTP/1.1 200")
@@ -151,7 +151,7 @@ def test_f11_headers_that_never_end_are_refused(url: str) -> None:
     with opened(url) as peer:
         peer.sendall(b"GET /v1/clock HTTP/1.1\r\n")
         line = b"X: " + b"x" * 8000 + b"\r\n"
-        for _ in range(connections.MAX_HEADER_BYTES // len(line) + 1):
+        for _ in range(protocols.MAX_HEADER_BYTES // len(line) + 1):
             peer.sendall(line)
         assert " 431 " in _answer(peer).splitlines()[0]
 
@@ -212,7 +212,7 @@ def test_f11_when_no_connection_is_idle_a_stop_is_served_and_nothing_else(
 
 
 def test_f11_websockets_are_fewer_than_connections(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "SOCKETS_PER_ADDRESS", 2)
+    monkeypatch.setattr(protocols, "SOCKETS_PER_ADDRESS", 2)
     assert SOCKETS_PER_ADDRESS < connections.PER_ADDRESS
     address = url.replace("http", "ws") + "/v1/steps"
     with connect(address, proxy=None), connect(address, proxy=None):
