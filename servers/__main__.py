@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from robotkit.factory import make_workcell
 from robotkit.workcell import Workcell
 from servers.app import create_app
 from servers.audit import default_path
-from servers.runner import CellServer, bind, url_of
+from servers.runner import CellServer, bind, end_within, url_of
 from servers.settings import ServerSettings
 
 _SWITCH_INTERVAL_S = 0.0005
@@ -62,11 +61,11 @@ def main() -> None:
     """Parse the command line and serve until a signal comes."""
     make_output_printable()
     # Also while devices are still being connected, a signal ends in an orderly exit.
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     config = tyro.cli(Serve, prog="robotkit-serve")
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            serve(config)
+        serve(config)
     except RobotkitError as error:
         sys.exit(f"robotkit-serve: {error.message}")
 
@@ -142,6 +141,8 @@ def _secret(given: str | None, variable: str) -> str | None:
 
 
 def _leave(number: int, frame: object) -> NoReturn:
+    # Libraries that are being loaded or compiled have been seen to swallow what a signal raises.
+    end_within(_EXIT_S)
     sys.exit(0)
 
 

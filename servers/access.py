@@ -34,12 +34,15 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True)
 class Client:
-    """Who sent a request. Two are the same when their keys are; the key is a secret, the name is what people read."""
+    """Who sent a request; the name is what people read, the key a secret.
+
+    Two are the same when their keys and scopes are: without keys, programs and people of one machine differ in those.
+    """
 
     key: str = field(repr=False)
     name: str = field(compare=False)
     address: str = field(compare=False, default="")
-    scope: Scope = field(compare=False, default=Scope.OPERATE)
+    scope: Scope = Scope.OPERATE
 
     def __str__(self) -> str:
         return self.name

@@ -9,7 +9,7 @@ import queue
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,8 @@ _QUEUE_MAX = 10_000
 _REPEAT_S = 1.0
 _CLOSE_WAIT_S = 2.0
 _KEYS_MAX = 256
+_MESSAGE_MAX = 1000
+"""Characters of a sentence, which may quote what was asked: so much of it is kept while the disk is slow."""
 _MODE = 0o640
 
 
@@ -73,7 +75,7 @@ class AuditLog:
                 self._thread = threading.Thread(target=self._run, name="robotkit-audit", daemon=True)
                 self._thread.start()
         try:
-            self._queue.put_nowait((datetime.now(UTC), event))
+            self._queue.put_nowait((datetime.now(UTC), replace(event, message=event.message[:_MESSAGE_MAX])))
         except queue.Full:
             self.lost += 1
 

@@ -113,14 +113,6 @@ class ServerContext:
         with self.commanding(client, deadline_s=deadline_s) as cell:
             return cell.handle(request)
 
-    def gripper(self) -> BaseGripperServer:
-        """The cell's gripper.
-
-        Raises:
-            Unsupported: it has none.
-        """
-        return gripper_of(self.workcell)
-
     def set_compliance(self, client: Client, params: ComplianceParams) -> None:
         """Change the fields of the impedance law that `params` was given; the arm keeps the others."""
         given = {name: getattr(params, name) for name in params.model_fields_set}

@@ -42,7 +42,10 @@ class RequestGate:
             await self._app(scope, receive, send)
             return
         try:
-            if scope.get("state", {}).get(ONLY_STOP) and scope["path"] != STOP_PATH:
+            if scope["path"] == STOP_PATH:
+                await self._stop(scope, receive, send)
+                return
+            if scope.get("state", {}).get(ONLY_STOP):
                 raise _Refused(too_many(scope["client"][0] if scope["client"] else ""), 503)
             request = _Request(scope)
             body = await request.read(receive) if request.has_body else b""
@@ -58,6 +61,18 @@ class RequestGate:
                 await self._watched(request, body, scope, receive, send)
             else:
                 await self._app(scope, receive, send)
+
+    async def _stop(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A stop needs neither body nor deadline: nothing that comes with it delays it, or has it refused."""
+        lengths = [value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+
+        async def say_goodbye(message: Message) -> None:
+            if lengths not in ([], [b"0"]) and message["type"] == "http.response.start":
+                # What was not read must not be taken for the next request.
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, say_goodbye)
 
     async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         caller = Caller(request.deadline_s, request.protocol, scope.get("state", {}).get(CONNECTION))

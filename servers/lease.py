@@ -35,6 +35,8 @@ class ControlLease:
         self._holder: Client | None = None
         self._taken_s = self._renewed_s = 0.0
         self._running = 0
+        self._is_given_up = False
+        """True: the commands that still run are the last ones."""
 
     @property
     def holder(self) -> Client | None:
@@ -65,7 +67,7 @@ class ControlLease:
             is_new = previous != client or not was_held
             if is_new:
                 self._taken_s = self._now_s()
-            self._holder = client
+            self._holder, self._is_given_up = client, False
             self._running += 1
         try:
             if is_new:
@@ -75,13 +77,18 @@ class ControlLease:
             with self._lock:
                 self._running -= 1
                 self._renewed_s = self._now_s()
+                if self._is_given_up and not self._running:
+                    self._holder = None
 
     def release(self, client: Client) -> bool:
-        """Give the lease up; True when `client` had it and none of its commands is still running."""
+        """Give the lease up, once the commands of `client` that still run have ended; True when `client` had it."""
         with self._lock:
-            if self._holder != client or not self._is_held() or self._running:
+            if self._holder != client or not self._is_held():
                 return False
-            self._holder = None
+            if self._running:
+                self._is_given_up = True
+            else:
+                self._holder = None
             return True
 
     def _is_held(self) -> bool:

@@ -215,16 +215,16 @@ class TlsEntrance(asyncio.Protocol):
         self._received = b""
         self.address = ""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """Take the connection in, and begin the handshake."""
-        self.transport: Any = transport
+        self.transport = transport
         self.address = (transport.get_extra_info("peername") or ("",))[0]
         self._connections.add(self)  # type: ignore[arg-type]
         # What comes from now on belongs to the handshake, which reads again (uvloop does not keep to this).
         self.transport.pause_reading()
         notice_vanished_peers(transport)
         if not self._registry.add(self) and self._registry.excess(self.address) > STOP_RESERVE:
-            self.transport.abort()
+            transport.abort()
         self._handshake = asyncio.get_running_loop().create_task(self._secure())
 
     def data_received(self, data: bytes) -> None:
@@ -246,7 +246,7 @@ class TlsEntrance(asyncio.Protocol):
                 )
         finally:
             self._registry.remove(self)
-            self._connections.discard(self)  # type: ignore[arg-type]
+            self._connections.discard(self)
             if secured is None:
                 self.transport.abort()
         if secured is not None:

@@ -107,10 +107,10 @@ class CellServer(uvicorn.Server):
         """Let no command start from now on, and shut down."""
         self._context.turns.is_closed = True
         if self._exit_s is not None and not self.should_exit:
-            timer = threading.Timer(self._exit_s, _leave_at_once)
-            timer.daemon = True
-            timer.start()
+            end_within(self._exit_s)
         super().handle_exit(sig, frame)
+        # A second Ctrl+C would otherwise leave the devices connected.
+        self.force_exit = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Let connections in, each of them counted from its first moment."""
@@ -124,6 +124,13 @@ class CellServer(uvicorn.Server):
         # First: a motion that a request waits for would otherwise go on for as long as the grace lasts.
         await self._context.lanes.shutdown.within(STOP_WAIT_S, self._context.stop_for_good)
         await super().shutdown(sockets)
+
+
+def end_within(limit_s: float) -> None:
+    """Let this process end by itself; when it has not done so in `limit_s` seconds, end it."""
+    timer = threading.Timer(limit_s, _leave_at_once)
+    timer.daemon = True
+    timer.start()
 
 
 def _leave_at_once() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from robotkit.schema import CellState
 from robotkit.workcell import Workcell
@@ -76,17 +77,17 @@ class Stop(Peer):
         """Stop the robot, before anything else is asked or understood, and say so."""
         with closing(self.session()) as session:
             session.stop()
-        Console().print(f"The robot behind {self.url} is stopped. It moves again after recover().")
+        Console().print(Text(f"The robot behind {self.url} is stopped. It moves again after recover()."))
         return 0
 
 
 def state_table(name: str, state: CellState) -> Table:
     """The measurements of a cell, a row for each."""
     robot = state.robot
-    table = Table("measurement", "value", "unit", title=name, title_justify="left")
-    table.add_row("mode", robot.mode + (f" ({', '.join(robot.faults)})" if robot.faults else ""), "")
+    table = Table("measurement", "value", "unit", title=Text(name), title_justify="left")
+    table.add_row("mode", Text(robot.mode + (f" ({', '.join(robot.faults)})" if robot.faults else "")), "")
     if robot.stop is not None:
-        table.add_row("stop", f"{robot.stop.cause} (by {robot.stop.author})", "")
+        table.add_row("stop", Text(f"{robot.stop.cause} (by {robot.stop.author})"), "")
     table.add_row("stamp", f"{robot.stamp_s:.3f}", "s")
     table.add_row("tcp position in base", _text(robot.tcp_pose_in_base[:3]), "m")
     table.add_row("tcp orientation in base", _text(robot.tcp_pose_in_base[3:]), "quaternion x y z w")
@@ -96,9 +97,9 @@ def state_table(name: str, state: CellState) -> Table:
     if state.gripper is not None:
         table.add_row("gripper", f"{state.gripper.position:.3f}", "0 closed, 1 open")
     for tracker, pose in state.poses.items():
-        table.add_row(tracker, _text(pose.pose_in_base), "m, quaternion x y z w")
+        table.add_row(Text(tracker), _text(pose.pose_in_base), "m, quaternion x y z w")
     for device, report in state.errors.items():
-        table.add_row(device, report.message, report.code)
+        table.add_row(Text(device), Text(report.message), Text(report.code))
     return table
 
 

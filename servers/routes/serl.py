@@ -8,6 +8,7 @@ stop nor a fault; a load is compared with the one that the cell file sets.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,9 @@ def _json(**fields: Any) -> Response:
     return Response(body + "\n", media_type="application/json")
 
 
-def _state(context: ServerContext) -> RobotState:
-    return context.workcell.robot.get_state()
+async def _measured(context: ServerContext, fields: Callable[[RobotState], dict[str, Any]]) -> Response:
+    """Answer what `fields` takes from one measurement, beside whatever the cell is doing."""
+    return await context.lanes.reads.run(lambda: _json(**fields(context.workcell.robot.get_state())))
 
 
 def _exerted_wrench(state: RobotState) -> np.ndarray:
@@ -68,105 +70,113 @@ def _gripper_position(context: ServerContext) -> float:
 
 
 @router.post("/getpos")
-def getpos(context: ContextDep) -> Response:
+async def getpos(context: ContextDep) -> Response:
     """Tool pose: position, quaternion xyzw."""
-    return _json(pose=_state(context).tcp_pose_in_base)
+    return await _measured(context, lambda state: {"pose": state.tcp_pose_in_base})
 
 
 @router.post("/getpos_euler")
-def getpos_euler(context: ContextDep) -> Response:
+async def getpos_euler(context: ContextDep) -> Response:
     """Tool pose: position, Euler angles about the fixed axes x, y, z."""
-    pose = _state(context).tcp_pose_in_base
-    return _json(pose=np.concatenate([pose[:3], Rotation.from_quat(pose[3:]).as_euler("xyz")]))
+    return await _measured(context, lambda state: {"pose": _euler(state.tcp_pose_in_base)})
+
+
+def _euler(pose: np.ndarray) -> np.ndarray:
+    return np.concatenate([pose[:3], Rotation.from_quat(pose[3:]).as_euler("xyz")])
 
 
 @router.post("/getvel")
-def getvel(context: ContextDep) -> Response:
+async def getvel(context: ContextDep) -> Response:
     """Tool twist in the base frame."""
-    return _json(vel=_state(context).tcp_twist_in_base)
+    return await _measured(context, lambda state: {"vel": state.tcp_twist_in_base})
 
 
 @router.post("/getforce")
-def getforce(context: ContextDep) -> Response:
+async def getforce(context: ContextDep) -> Response:
     """Force of the tool on the environment, in the tool frame."""
-    return _json(force=_exerted_wrench(_state(context))[:3])
+    return await _measured(context, lambda state: {"force": _exerted_wrench(state)[:3]})
 
 
 @router.post("/gettorque")
-def gettorque(context: ContextDep) -> Response:
+async def gettorque(context: ContextDep) -> Response:
     """Torque of the tool on the environment, in the tool frame."""
-    return _json(torque=_exerted_wrench(_state(context))[3:])
+    return await _measured(context, lambda state: {"torque": _exerted_wrench(state)[3:]})
 
 
 @router.post("/getq")
-def getq(context: ContextDep) -> Response:
+async def getq(context: ContextDep) -> Response:
     """Joint positions."""
-    return _json(q=_state(context).joint_positions_rad)
+    return await _measured(context, lambda state: {"q": state.joint_positions_rad})
 
 
 @router.post("/getdq")
-def getdq(context: ContextDep) -> Response:
+async def getdq(context: ContextDep) -> Response:
     """Joint velocities."""
-    return _json(dq=_state(context).joint_velocities_rad_s)
+    return await _measured(context, lambda state: {"dq": state.joint_velocities_rad_s})
 
 
 @router.post("/getjacobian")
-def getjacobian(context: ContextDep) -> Response:
+async def getjacobian(context: ContextDep) -> Response:
     """Jacobian in the base frame."""
-    return _json(jacobian=_state(context).jacobian_in_base)
+    return await _measured(context, lambda state: {"jacobian": state.jacobian_in_base})
 
 
 @router.post("/get_gripper")
-def get_gripper(context: ContextDep) -> Response:
+async def get_gripper(context: ContextDep) -> Response:
     """Gripper position in the unit of the cell's `serl_gripper`."""
-    context.gripper()
-    return _json(gripper=_gripper_position(context))
+    gripper_of(context.workcell)
+    return await context.lanes.reads.run(lambda: _json(gripper=_gripper_position(context)))
 
 
 @router.post("/getstate")
-def getstate(context: ContextDep) -> Response:
+async def getstate(context: ContextDep) -> Response:
     """Everything at once, from one measurement."""
-    state = _state(context)
-    return _json(
-        pose=state.tcp_pose_in_base,
-        vel=state.tcp_twist_in_base,
-        force=_exerted_wrench(state)[:3],
-        torque=_exerted_wrench(state)[3:],
-        q=state.joint_positions_rad,
-        dq=state.joint_velocities_rad_s,
-        jacobian=state.jacobian_in_base,
-        gripper_pos=_gripper_position(context),
-    )
+    return await _measured(context, lambda state: _everything(state) | {"gripper_pos": _gripper_position(context)})
+
+
+def _everything(state: RobotState) -> dict[str, Any]:
+    return {
+        "pose": state.tcp_pose_in_base,
+        "vel": state.tcp_twist_in_base,
+        "force": _exerted_wrench(state)[:3],
+        "torque": _exerted_wrench(state)[3:],
+        "q": state.joint_positions_rad,
+        "dq": state.joint_velocities_rad_s,
+        "jacobian": state.jacobian_in_base,
+    }
 
 
 @router.post("/startimp", **_TEXT)
-def startimp(context: ContextDep) -> Response:
+async def startimp(context: ContextDep) -> Response:
     """The impedance law always runs here; this only says whether the arm would follow it."""
-    state = _state(context)
+    await context.lanes.reads.run(_require_following, context)
+    return text("Started impedance")
+
+
+def _require_following(context: ServerContext) -> None:
+    state = context.workcell.robot.get_state()
     if state.mode == "stopped":
         raise RobotStopped("a stop is latched; when the cell is clear, a person recovers it on the operator's page")
     if state.mode == "fault":
         raise DeviceFault(f"the arm is in a fault ({', '.join(state.faults)}); a person recovers it")
-    return text("Started impedance")
 
 
 @router.post("/stopimp", **_TEXT)
-def stopimp(context: ContextDep, client: ClientDep) -> Response:
+async def stopimp(context: ContextDep, client: ClientDep) -> Response:
     """Hold the measured pose, also in the middle of a joint reset; unlike `/v1/robot/stop` nothing is latched."""
-    context.hold_now(client)
+    await context.lanes.stop.run(context.hold_now, client)
     return text("Stopped impedance")
 
 
 @router.post("/jointreset", **_TEXT)
-def jointreset(context: ContextDep, client: ClientDep) -> Response:
+async def jointreset(request: Request) -> Response:
     """Move to the reset configuration; answers on arrival."""
-    with context.commanding(client, is_motion=True) as cell:
-        cell.robot.reset()
+    await act(request, lambda cell: cell.robot.reset(), is_motion=True)
     return text("Reset Joint")
 
 
 @router.post("/clearerr", **_TEXT)
-def clearerr(context: ContextDep) -> Response:
+async def clearerr(context: ContextDep) -> Response:
     """Accepted and counted (see `/v1/health`); it clears nothing."""
     context.serl_clear_requests += 1
     return text("Clear")
@@ -201,41 +211,37 @@ async def set_load(request: Request) -> Response:
 
 
 @router.post("/activate_gripper", **_TEXT)
-def activate_gripper(context: ContextDep, client: ClientDep) -> Response:
+async def activate_gripper(request: Request) -> Response:
     """Make the gripper ready."""
-    with context.commanding(client):
-        context.gripper().activate()
+    await act(request, lambda cell: gripper_of(cell).activate())
     return text("Activated")
 
 
 @router.post("/reset_gripper", **_TEXT)
-def reset_gripper(context: ContextDep, client: ClientDep) -> Response:
+async def reset_gripper(request: Request) -> Response:
     """Reset and activate the gripper."""
-    with context.commanding(client):
-        context.gripper().reset()
+    await act(request, lambda cell: gripper_of(cell).reset())
     return text("Reset")
 
 
 @router.post("/open_gripper", **_TEXT)
-def open_gripper(context: ContextDep, client: ClientDep) -> Response:
+async def open_gripper(request: Request) -> Response:
     """Start to open."""
-    with context.commanding(client):
-        context.gripper().open()
+    await act(request, lambda cell: gripper_of(cell).open())
     return text("Opened")
 
 
 @router.post("/close_gripper", **_TEXT)
-def close_gripper(context: ContextDep, client: ClientDep) -> Response:
+async def close_gripper(request: Request) -> Response:
     """Start to close."""
-    with context.commanding(client):
-        context.gripper().close()
+    await act(request, lambda cell: gripper_of(cell).close())
     return text("Closed")
 
 
 @router.post("/close_gripper_slow", **_TEXT)
-def close_gripper_slow(context: ContextDep, client: ClientDep) -> Response:
+async def close_gripper_slow(request: Request) -> Response:
     """Start to close, at the speed that the cell file gives the gripper; there is no slower one."""
-    return close_gripper(context, client)
+    return await close_gripper(request)
 
 
 @router.post("/move_gripper", openapi_extra=request_body(GripperRequest, examples.SERL_GRIPPER), **_TEXT)

@@ -163,6 +163,14 @@ def test_stop_stops(capsys):
             cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad)
 
 
+@pytest.mark.parametrize("name", ["[/red] anna", "[bold] anna", "anna [robot.load]"])
+def test_b9_what_a_client_calls_itself_is_shown_as_it_is(name):
+    cell = rk.make_workcell("fake")
+    with cell:
+        cell.robot.stop_for("somebody came near", name)
+        assert f"(by {name})" in text_of(state_table("x", cell.get_state()))
+
+
 def test_errors_are_one_sentence_on_stderr(capsys):
     with contextlib.closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # taken, and nobody listens there

@@ -141,6 +141,14 @@ def test_a_flood_of_refusals_is_counted_and_other_events_are_all_there(path: Pat
     assert sum(line["event"] == "stop" for line in written) == 2
 
 
+def test_f11_what_a_stranger_writes_into_a_header_fills_neither_disk_nor_memory(path: Path) -> None:
+    with served(rk.make_workcell("fake"), ServerSettings(audit=path)) as url:
+        assert httpx.get(f"{url}/v1/state", headers={"Host": "x" * 50000}, trust_env=False).status_code == 401
+    refused = next(line for line in lines(path) if line["event"] == "unauthorized")
+    assert "xxx" in refused["message"]
+    assert len(refused["message"]) <= 1000
+
+
 def test_r6_a_full_disk_ends_nothing_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     settings = ServerSettings(audit=Path("/dev/full"))
     with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:

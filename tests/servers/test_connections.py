@@ -75,7 +75,7 @@ def _answer(peer: socket.socket) -> str:
         received += part
 
 
-@pytest.mark.parametrize("path", ["/v1/step", "/v1/robot/command", "/update_param", "/v1/robot/stop", "/nothing"])
+@pytest.mark.parametrize("path", ["/v1/step", "/v1/robot/command", "/update_param", "/nothing"])
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, 10**8, 10**18])
 def test_f10_a_body_above_the_limit_is_refused_before_it_is_read(url: str, path: str, size: int) -> None:
     with opened(url) as peer:
@@ -84,6 +84,31 @@ def test_f10_a_body_above_the_limit_is_refused_before_it_is_read(url: str, path:
     assert " 413 " in answer.splitlines()[0]
     assert '"code":"invalid_command"' in answer
     assert str(MAX_BODY_BYTES) in answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Content-Length: 10", f"Content-Length: {10**9}", "Transfer-Encoding: chunked",
+        "X-Robotkit-Deadline: soon", "X-Robotkit-Deadline: 0", "X-Robotkit-Heartbeat: soon",
+        "X-Robotkit-Heartbeat: -1", "X-Robotkit-Protocol: 99", "Content-Encoding: gzip", "Expect: 100-continue",
+    ],
+)  # fmt: skip
+def test_b1_nothing_that_comes_with_a_stop_delays_it_or_has_it_refused(url: str, cell: rk.Workcell, line: str) -> None:
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/robot/stop", line))
+        assert peer.recv(4096).startswith(b"HTTP/1.1 204")
+    assert cell.robot.get_state().mode == "stopped"
+    cell.robot.recover()
+
+
+def test_b1_the_body_of_a_stop_is_not_taken_for_the_next_request(url: str, cell: rk.Workcell) -> None:
+    hidden = _head("/v1/robot/recover", "Content-Length: 0")
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/robot/stop", f"Content-Length: {len(hidden)}"))
+        assert _answer(peer).count("HTTP/1.1") == 1
+    assert cell.robot.get_state().mode == "stopped"
+    cell.robot.recover()
 
 
 def test_f10_a_body_without_a_length_is_refused_once_it_is_above_the_limit(url: str) -> None:

@@ -107,6 +107,20 @@ def test_b2_reads_that_hang_leave_stop_and_recovery_free(
         assert http.post("/v1/robot/recover", timeout=PATIENCE_S).status_code == 204
 
 
+def test_b2_serl_reads_that_hang_leave_its_hold_free(
+    url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        httpx.Client(base_url=url, trust_env=False) as http,
+        hanging(cell, monkeypatch, "get_state") as (entered, may_go_on),
+        flooding(url, 60, "POST", "/getstate", None, may_go_on),
+    ):
+        for _ in range(16):
+            assert entered.acquire(timeout=PATIENCE_S)
+        assert http.post("/stopimp", timeout=PATIENCE_S).status_code == 200
+        assert http.post("/v1/robot/stop", timeout=PATIENCE_S).status_code == 204
+
+
 def test_b2_recoveries_that_hang_leave_stop_free(url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         httpx.Client(base_url=url, trust_env=False) as http,

@@ -70,8 +70,25 @@ def test_a_command_that_lasts_keeps_control(lease: ControlLease, time: _Time) ->
         time.now_s += 60.0
         with pytest.raises(rk.ControlHeld):
             _command(lease, B)
-        assert not lease.release(A)
+        assert lease.holder == A
     time.now_s += 0.5
+    assert lease.holder == A
+
+
+def test_b9_control_that_is_given_up_during_a_command_ends_with_it(lease: ControlLease) -> None:
+    with lease.control(A):
+        assert lease.release(A)
+        with pytest.raises(rk.ControlHeld):
+            _command(lease, B)
+    assert lease.holder is None
+    _command(lease, B)
+    assert lease.holder == B
+
+
+def test_b9_a_command_after_giving_control_up_takes_it_again(lease: ControlLease) -> None:
+    with lease.control(A):
+        assert lease.release(A)
+        _command(lease, A)
     assert lease.holder == A
 
 

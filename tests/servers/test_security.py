@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -135,7 +136,16 @@ def test_the_client_raises_unauthorized(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil.example"]
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1:1",
+        "http://localhost.evil.example",
+        "http://[",
+        "http://[v1.x]",
+        "",
+    ],
 )
 def test_a_foreign_page_is_refused(http: httpx.Client, origin: str) -> None:
     reply = http.post("/v1/robot/stop", headers={**_bearer(TOKEN), "Origin": origin})
@@ -247,6 +257,28 @@ def test_b9_a_program_recovers_from_its_own_stop_unless_another_stopped_too(scop
         assert scoped.post("/v1/robot/stop", headers=stopper).status_code == 204
     assert scoped.post("/v1/robot/recover", headers=_as(COMMAND)).status_code == 403
     assert scoped.post("/v1/robot/recover", headers=_as(COMMAND, key="another program")).status_code == 403
+
+
+def test_b9_without_keys_a_program_does_not_undo_the_stop_of_a_person_on_the_same_machine(scoped: httpx.Client) -> None:
+    assert scoped.post("/v1/robot/stop", headers=_bearer(OPERATE)).status_code == 204
+    assert scoped.post("/v1/robot/recover", headers=_bearer(COMMAND)).status_code == 403
+    assert scoped.post("/v1/robot/recover", headers=_bearer(OPERATE)).status_code == 204
+    assert scoped.post("/v1/robot/stop", headers=_bearer(COMMAND)).status_code == 204
+    assert scoped.post("/v1/robot/recover", headers=_bearer(COMMAND)).status_code == 204
+
+
+@pytest.mark.parametrize("commander", [_bearer(COMMAND), _as(COMMAND, "one key")])
+def test_b9_a_reader_that_leaves_takes_control_from_nobody(commander: dict[str, str]) -> None:
+    settings = replace(SCOPED, lease_timeout_s=60.0)
+    with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        assert http.post("/v1/step", json={}, headers=commander).status_code == 200
+        address, reader = url.replace("http", "ws") + "/v1/steps", commander | _bearer(READ)
+        with connect(address, proxy=None, additional_headers=reader) as socket:
+            socket.send("{}")
+            assert json.loads(socket.recv())["code"] == "forbidden"
+        # A second one finds that the first has left.
+        with connect(address, proxy=None, additional_headers=reader):
+            assert http.get("/v1/health", headers=reader).json()["controlled_by"] is not None
 
 
 def test_b9_a_stop_during_a_recovery_is_not_forgotten() -> None:

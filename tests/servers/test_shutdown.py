@@ -138,3 +138,58 @@ def test_f9_a_body_that_hangs_does_not_keep_the_process(tmp_path: Path, names: t
             pass
         sent_s, gone_s, _ = _terminate(process)
     assert gone_s - sent_s < 6.0 + MARGIN_S
+
+
+SWALLOW = """
+import sys, time
+from robotkit.drivers.fake.robot import FakeRobot
+from servers import __main__ as program
+
+def connect(self):
+    print("connecting", flush=True)
+    end_s = time.monotonic() + 60.0
+    while time.monotonic() < end_s:
+        try:
+            time.sleep(60.0)
+        except BaseException as error:
+            print("swallowed", type(error).__name__, flush=True)
+
+FakeRobot.connect = connect
+program._EXIT_S = 0.5
+sys.argv = ["robotkit-serve", "--cell", "fake", "--port", "0"]
+program.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_u4_a_signal_that_a_driver_swallows_while_it_connects_ends_the_process_all_the_same(
+    number: signal.Signals,
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWALLOW], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("connecting"):
+            pass
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+        assert "swallowed" in output
+        assert process.returncode == 1
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+def test_u4_a_second_signal_leaves_nothing_connected_and_prints_no_traceback(
+    tmp_path: Path, numbers: tuple[signal.Signals, ...]
+) -> None:
+    with logging_server(tmp_path, PASS_ON, ("stop_for", "disconnect")) as (url, process):
+        assert httpx.get(f"{url}/v1/clock", trust_env=False).status_code == 200
+        for number in numbers:
+            process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    assert output.index("stop_for") < output.index("disconnect")

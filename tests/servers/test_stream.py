@@ -170,6 +170,17 @@ def test_f5_an_odd_query_is_answered_before_the_stream_closes(url: str, query: s
             socket.recv()
 
 
+@pytest.mark.parametrize("version", ["\xb2", "-2", "1" * 400, "two"])
+def test_f5_an_odd_version_reads_and_is_told_why_it_does_not_command(url: str, version: str) -> None:
+    headers = {"X-Robotkit-Protocol": version, "X-Robotkit-Client": "odd"}
+    address = url.replace("http", "ws")
+    with connect(f"{address}/v1/stream", proxy=None, additional_headers=headers) as socket:
+        assert json.loads(socket.recv())["type"] == "state"
+    with connect(f"{address}/v1/steps", proxy=None, additional_headers=headers) as socket:
+        socket.send("{}")
+        assert json.loads(socket.recv())["code"] == "protocol_error"
+
+
 def test_f11_all_streams_together_have_a_rate(url: str) -> None:
     with ExitStack() as stack:
         for _ in range(4):
