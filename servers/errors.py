@@ -40,6 +40,8 @@ MESSAGE_MAX = 4000
 """Characters of an answer's sentence, which quotes what was asked."""
 _ERRORS_MAX = 8
 """Fields that one refusal names; a body of 64 KiB can have thousands that are wrong."""
+_ERRORS_LISTED = 100
+"""With more it names none: to list thousands keeps every other thread waiting for milliseconds."""
 
 STATUS: Mapping[type[RobotkitError], int] = {
     InvalidCommand: 422,
@@ -93,6 +95,8 @@ def parse(adapter: TypeAdapter[T], content: bytes | str) -> T:
     try:
         return adapter.validate_json(content)
     except ValidationError as error:
+        if error.error_count() > _ERRORS_LISTED:
+            raise InvalidCommand(f"{error.error_count()} fields do not validate") from None
         raise describe_errors(error.errors(include_url=False, include_context=False)) from error
     except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
         # A validator of ours that meets what no JSON number should be, such as an integer of 400 digits.

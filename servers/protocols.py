@@ -29,6 +29,7 @@ from servers.connections import (
 HEADER_TIME_S = 10.0
 """From a new connection, or from the first byte of a request, to the end of its headers."""
 MAX_HEADER_BYTES = 65536
+MAX_HEADERS = 200
 EXTRA_FRAMES_PER_S = 100
 """Pings, pongs and pieces of a message that one websocket may send in a second."""
 _PIECE_BYTES = 1024
@@ -85,12 +86,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Begin a request, unless another runs."""
         if not self.is_idle:
             raise httptools.HttpParserError("one request at a time on each connection")
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers, self._header_bytes, self._header_count = True, 0, 0
         super().on_message_begin()
         state: dict[str, Any] = self.scope["state"]
         state[CONNECTION] = self
         if self._only_stop:
             state[ONLY_STOP] = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, unless there are too many."""
+        self._header_count += 1
+        if self._header_count > MAX_HEADERS:
+            raise httptools.HttpParserError(f"a request has no more than {MAX_HEADERS} headers")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Hand the request to the app."""

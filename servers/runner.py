@@ -85,7 +85,8 @@ class CellServer(uvicorn.Server):
                 ssl_keyfile=settings.tls_key,
                 # uvloop reads before a handshake can begin, see `TlsEntrance`.
                 loop="auto" if settings.tls_cert is None else "asyncio",
-                log_level="warning",
+                # Its warnings are about requests that are none: whoever sends them would fill the log.
+                log_level="error",
                 access_log=False,
                 http=BoundedHttpProtocol,
                 ws=BoundedSocketProtocol,

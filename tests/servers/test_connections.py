@@ -138,6 +138,20 @@ def test_f10_a_refusal_names_few_of_many_faults(url: str) -> None:
     assert len(reply.text) < 4000
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/step", {str(index): 0 for index in range(5000)}),
+        ("/v1/reset", {"object_poses_in_base": {str(index): [1] for index in range(5000)}}),
+        ("/update_param", {str(index): True for index in range(5000)}),
+    ],
+)
+def test_f10_of_thousands_of_faults_only_the_number_is_told(url: str, path: str, body: dict[str, object]) -> None:
+    reply = httpx.post(url + path, json=body, trust_env=False)
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
+    assert reply.json()["message"] == "5000 fields do not validate"
+
+
 @pytest.mark.parametrize("path", ["/v1/steps", "/v1/stream?rate_hz=1"])
 def test_f10_a_message_above_the_limit_closes_the_websocket(url: str, path: str) -> None:
     with connect(url.replace("http", "ws") + path, proxy=None, compression=None) as peer:
@@ -179,6 +193,15 @@ def test_f11_headers_that_never_end_are_refused(url: str) -> None:
         for _ in range(protocols.MAX_HEADER_BYTES // len(line) + 1):
             peer.sendall(line)
         assert " 431 " in _answer(peer).splitlines()[0]
+
+
+def test_f11_thousands_of_tiny_headers_are_refused(url: str) -> None:
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/clock", *["a:b"] * protocols.MAX_HEADERS, method="GET"))
+        assert " 400 " in _answer(peer).splitlines()[0]
+    with opened(url) as peer:
+        peer.sendall(_head("/v1/clock", *["a:b"] * (protocols.MAX_HEADERS - 1), method="GET"))
+        assert peer.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_what_is_no_http_is_refused_in_our_form(url: str) -> None:

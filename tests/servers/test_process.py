@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 import robotkit as rk
@@ -107,6 +108,50 @@ def test_an_arm_that_cannot_be_stopped_does_not_keep_the_server_from_closing(cap
         pass
     assert not cell.is_connected
     assert "unplugged" in caplog.text
+
+
+COUNT = """
+import gc, sys
+from robotkit.drivers.fake.robot import FakeRobot
+from servers.__main__ import main
+
+def stop_for(self, *why):
+    print("frozen", gc.get_freeze_count(), flush=True)
+
+FakeRobot.stop_for = stop_for
+sys.argv = ["robotkit-serve", "--cell", "fake", "--port", "0"]
+main()
+"""
+
+
+def test_b1_no_collection_looks_through_what_was_loaded_at_the_start() -> None:
+    process = subprocess.Popen([sys.executable, "-c", COUNT], stdout=subprocess.PIPE, text=True)
+    try:
+        url = wait_for_url(process)
+        assert httpx.post(f"{url}/v1/robot/stop", trust_env=False, timeout=60).status_code == 204
+        process.terminate()
+        output, _ = process.communicate(timeout=120)
+        counts = [int(line.split()[1]) for line in output.splitlines() if line.startswith("frozen")]
+        assert counts[0] > 10_000
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_stranger_who_sends_what_is_no_request_writes_nothing_into_the_log(lab: str) -> None:
+    with server_process("--cell", lab) as (url, process):
+        address = httpx.URL(url)
+        for content in (
+            b"\x16\x03\x01 hello\r\n\r\n",
+            b"GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        ):
+            with socket.create_connection((address.host, address.port), timeout=60) as peer:
+                peer.sendall(content)
+                assert peer.recv(4096).startswith(b"HTTP/1.1 4")
+        process.terminate()
+        output, _ = process.communicate(timeout=120)
+    assert "Invalid" not in output
+    assert "pgrade" not in output
 
 
 def test_the_announcement_names_the_address_and_the_page(lab: str) -> None:

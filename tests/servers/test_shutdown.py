@@ -173,7 +173,7 @@ def test_u4_a_signal_that_a_driver_swallows_while_it_connects_ends_the_process_a
         while not process.stdout.readline().startswith("connecting"):
             pass
         process.send_signal(number)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
         assert "swallowed" in output
         assert process.returncode == 1
     finally:
@@ -189,7 +189,7 @@ def test_u4_a_second_signal_leaves_nothing_connected_and_prints_no_traceback(
         assert httpx.get(f"{url}/v1/clock", trust_env=False).status_code == 200
         for number in numbers:
             process.send_signal(number)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "Traceback" not in output
     assert output.index("stop_for") < output.index("disconnect")
