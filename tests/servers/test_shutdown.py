@@ -146,10 +146,10 @@ from robotkit.drivers.fake.robot import FakeRobot
 from servers import __main__ as program
 
 def connect(self):
-    print("connecting", flush=True)
     end_s = time.monotonic() + 60.0
     while time.monotonic() < end_s:
         try:
+            print("connecting", flush=True)
             time.sleep(60.0)
         except BaseException as error:
             print("swallowed", type(error).__name__, flush=True)
