@@ -60,12 +60,12 @@ def mutants_of(root: Path, path: str) -> Iterator[Mutant]:
 
 
 def _is_for_the_reader(node: Any) -> bool:
-    """The star in `def f(*, x)` is no operator, and whether a dataclass is frozen is what the type checker asks."""
+    """The star in `def f(*, x)` is no operator; assertions and frozen dataclasses speak to the type checker."""
     if node.parent is not None and node.parent.type == "parameters":
         return True
-    while node is not None and node.type != "decorator":
+    while node is not None and node.type not in ("decorator", "assert_stmt"):
         node = node.parent
-    return node is not None and node.get_code().strip().startswith("@dataclass")
+    return node is not None and node.get_code().strip().startswith(("@dataclass", "assert"))
 
 
 def _is_real(code: str, parsed: str) -> bool:

@@ -363,3 +363,14 @@ def test_the_share_of_the_path_is_that_of_the_first_bad_sample():
 @pytest.mark.parametrize("change", [0.5e-6, 2e-6])
 def test_a_micrometre_nearer_is_no_way_back(change):
     assert accepts(gantry(), at(x=1.0), at(x=1.0 - change)) is (change > 1e-6)
+
+
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_the_first_sample_of_a_path_counts_and_the_last(way):
+    """The link is beyond the wall between -0.02 and 0.02 rad: just after the start, and for less than two samples."""
+    wall = Plane(name="wall", point_in_base_m=(0.3 * np.cos(0.02) + 0.05, 0, 0), normal_in_base=(-1, 0, 0))
+    bounds = BodyBounds(planar_arm(1), None, (wall,), None, 0.0)
+    near, far = np.array((-0.021 * way,)), np.array((0.5 * way,))
+    assert bounds.depth(near).distance_m == bounds.depth(far).distance_m == 0.0
+    assert not accepts(bounds, near, far)
+    assert not accepts(bounds, far, near)

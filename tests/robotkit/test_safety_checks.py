@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ import robotkit as rk
 from robotkit.devices import AdaptedRobot
 from robotkit.drivers.fake import ManualClock
 from robotkit.safety import make_safe
-from tests.support.recording_arm import PlainArm, fail_with, joint_command
+from tests.support.recording_arm import InThread, PlainArm, RecordingArm, fail_with, joint_command
 from tests.support.watched_arm import BOX, build, kinds, moved, pose_command
 
 CHECKED = {
@@ -45,7 +47,7 @@ def test_check_and_send_refuse_the_same_and_nothing_reaches_the_arm(what):
 @pytest.mark.parametrize("what", ["kind", "no number", "too short", "joint range"])
 def test_what_no_arm_could_do_is_said_to_be_so_also_of_an_arm_that_is_stopped(what):
     error, limits, command = CHECKED[what]
-    arm, _ = build(ManualClock(), **limits)
+    arm, _ = build(ManualClock(), **limits, workspace=BOX, max_translation_step_m=0.05, max_joint_step_rad=0.05)
     arm.stop()
     for call in (arm.check, arm.send):
         with pytest.raises(error) as raised:
@@ -149,3 +151,36 @@ def test_a_law_outside_the_bounds_reaches_no_arm_and_is_told():
         arm.set_compliance(rk.ComplianceParams())
     assert heard == ["refused"]
     assert body.calls == []
+
+
+def test_a_question_of_somebody_else_does_not_change_what_a_command_costs():
+    arm, body = build(ManualClock(), max_tcp_speed_m_s=0.2, speed_window_s=0.5)
+    questions = []
+
+    def ask_meanwhile() -> None:
+        asked = threading.Event()
+        questions.append(InThread(lambda: (arm.check(pose_command(0.05)), asked.set())))
+        asked.wait(0.1)
+
+    body.on["follow"] = ask_meanwhile
+    arm.send(pose_command(0.06))
+    assert questions[0].join() is None
+    body.on.clear()
+    with pytest.raises(rk.StepTooLarge, match=r"at most 0\.0400 m is allowed now"):
+        arm.send(pose_command(0.11))
+
+
+def test_an_arm_that_somebody_else_has_connected_is_inside_the_same_limits():
+    body = RecordingArm()
+    body.connect()
+    arm = make_safe(body, rk.SafetyLimits(workspace=BOX, state_max_age_s=0.1), ManualClock())
+    with pytest.raises(rk.OutsideWorkspace):
+        arm.send(pose_command(0.3))
+    with pytest.raises(rk.OutsideWorkspace):
+        arm.send(joint_command(arm, 0.3))
+    body._measure = moved(body, 0.3)
+    arm.send(pose_command())
+    arm.connect()
+    assert arm.get_state().mode == "tracking"
+    body._measure = moved(body, 0.35)
+    assert arm.get_state().mode == "stopped"

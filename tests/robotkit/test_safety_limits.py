@@ -215,7 +215,8 @@ def test_a_refused_joint_step_names_the_joint_that_is_farthest_beyond():
 
 
 def test_a_distance_counts_in_all_directions():
-    arm, _, _ = safe_arm(rk.SafetyLimits(max_translation_step_m=0.05))
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_translation_step_m=0.05))
+    body.move_to_joint_positions(body.spec.reset_joint_positions_rad + np.array((-0.1, 0.2, 0.1, 0, 0, 0, 0)))
     pose = arm.get_state().tcp_pose_in_base
     for way in ((0.03, 0.03, 0.0), (0.0, -0.04, 0.04), (0.03, -0.03, -0.03)):
         length_m = np.linalg.norm(way)

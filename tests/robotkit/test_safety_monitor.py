@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 import robotkit as rk
 from robotkit.safety.monitor import Monitor
 from robotkit.spatial import integrate_delta
-from tests.support.recording_arm import RecordingArm
+from tests.support.recording_arm import InThread, RecordingArm
 
 SPEC = RecordingArm().spec
 BOX = rk.WorkspaceBox(
@@ -106,6 +108,28 @@ def test_joint_speeds_are_free_where_only_the_tool_is_bounded():
     watched = Watched(max_tcp_speed_m_s=1.0)
     for _ in range(3):
         assert watched.sees(joint_velocities_rad_s=np.full(7, 99.0)) is None
+    fast = np.array((3.0, 0, 0, 0, 0, 0))
+    watched.sees(tcp_twist_in_base=fast)
+    assert "3.000 m/s, 0.000 rad/s at the tool and 0.000 rad/s at a joint" in watched.sees(tcp_twist_in_base=fast).cause
+
+
+def test_watching_does_not_begin_anew_in_the_middle_of_a_measurement():
+    watched = Watched(workspace=BOX)
+    rearms, leashes, check = [], [], watched.monitor._check_tool
+
+    def rearm_beside(state):
+        rearmed = threading.Event()
+        rearms.append(InThread(lambda: (watched.monitor.rearm(), rearmed.set())))
+        rearmed.wait(0.1)
+        leashes.append(watched.monitor._tool_m)
+        return check(state)
+
+    before = watched.monitor._tool_m
+    watched.monitor._check_tool = rearm_beside
+    watched.at(0.5)
+    rearms[0].join()
+    assert leashes == [before]
+    assert watched.monitor._tool_m is not before
 
 
 def test_the_tool_may_be_outside_its_box_by_the_margin():
