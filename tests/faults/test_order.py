@@ -205,6 +205,21 @@ def test_an_arm_that_cannot_start_is_closed_again(error):
     assert arm.get_state().mode == "holding"
 
 
+def test_nothing_is_sent_before_the_control_of_a_new_connection_has_started():
+    arm, senders = RecordingArm(), []
+
+    def send_beside() -> None:
+        sent = threading.Event()
+        senders.append(InThread(lambda: (arm.send(joint_command(arm)), sent.set())))
+        sent.wait(0.1)
+        arm.calls.append("started")
+
+    arm.on["start"] = send_beside
+    arm.connect()
+    assert senders[0].join() is None
+    assert arm.calls == ["open", "start", "started", "follow"]
+
+
 def test_an_arm_that_does_not_open_is_not_connected():
     arm = RecordingArm()
     arm.on["open"] = fail_with(rk.ConnectionFailed("nobody there"))

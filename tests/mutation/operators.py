@@ -33,6 +33,8 @@ def _is_deletable(line: Any) -> bool:
     if line.type != "simple_stmt" or _function_of(line) is None:
         return False
     first = line.children[0]
+    if first.type == "expr_stmt" and first.children[1].type == "annassign" and "=" not in first.children[1].children:
+        return False  # it declares a type, and does nothing
     return first.type not in _NOT_DELETED and getattr(first, "value", None) not in ("pass", "...")
 
 

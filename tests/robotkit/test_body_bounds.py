@@ -374,3 +374,11 @@ def test_the_first_sample_of_a_path_counts_and_the_last(way):
     assert bounds.depth(near).distance_m == bounds.depth(far).distance_m == 0.0
     assert not accepts(bounds, near, far)
     assert not accepts(bounds, far, near)
+
+
+@pytest.mark.parametrize(("where", "words"), [
+    ({"x": 0.9}, r"x = 0\.9000"), ({"y": -0.5}, r"y = -0\.5000"), ({"z": 0.7}, r"z = 0\.7000"),
+])  # fmt: skip
+def test_the_axis_on_which_the_tool_is_outside_is_named(where, words):
+    with pytest.raises(rk.OutsideWorkspace, match=words):
+        gantry().check_joints(at(**where))

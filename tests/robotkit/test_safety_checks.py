@@ -60,6 +60,11 @@ def test_what_no_arm_could_do_is_said_to_be_so_also_of_an_arm_that_is_stopped(wh
             call(pose_command(9.0))
         with pytest.raises(rk.RobotStopped):
             call(joint_command(arm, 1.0))
+    for goal, asked in ((np.zeros(6), rk.InvalidCommand), (np.full(7, 7.0), rk.JointLimitExceeded),
+                        (arm.spec.reset_joint_positions_rad + 0.3, rk.RobotStopped)):  # fmt: skip
+        with pytest.raises(asked) as raised:
+            arm.move_to_joint_positions(goal)
+        assert type(raised.value) is asked
 
 
 def test_it_is_the_arm_that_it_wraps():
