@@ -61,6 +61,14 @@ def test_every_call_reaches_the_arm_once(arm):
     assert arm.inner.calls[-1] == "connect"
 
 
+def test_a_world_that_was_reset_begins_an_epoch_and_ends_what_was_followed(arm):
+    arm.send(joint_command(arm))
+    epoch = arm.target_epoch
+    arm.forget_target()
+    assert arm.target_epoch > epoch
+    assert arm.machine.mode == "holding"
+
+
 def test_m4_a_plain_arm_that_does_not_recover_stays_stopped(arm):
     arm.stop()
     arm.inner.on["recover"] = fail_with(rk.DeviceFault("the fault persists"))

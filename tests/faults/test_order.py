@@ -150,6 +150,24 @@ def test_a_stop_while_the_arm_recovers_wins(arm, hasty, primitive):
     assert arm.get_state().mode == "holding"
 
 
+def test_nothing_comes_between_while_control_starts_after_a_recovery(arm, monkeypatch):
+    monkeypatch.setattr(machine_module, "STOP_WAIT_S", 20.0)
+    arm.stop()
+    arm.calls.clear()
+    leavers = []
+
+    def disconnect_beside() -> None:
+        gone = threading.Event()
+        leavers.append(InThread(lambda: (arm.disconnect(), gone.set())))
+        gone.wait(0.1)
+        arm.calls.append("started")
+
+    arm.on["start"] = disconnect_beside
+    arm.recover()
+    assert leavers[0].join() is None
+    assert arm.calls == ["clear", "start", "started", "halt", "close"]
+
+
 def test_m7_a_hold_reaches_no_arm_that_is_stopped_or_in_a_fault(arm):
     arm.stop()
     arm.calls.clear()

@@ -86,12 +86,14 @@ def _neighbours(block: Any) -> list[tuple[Any, Any]]:
 
 
 def _has_effect(line: Any) -> bool:
-    """True for what others can see: not for an assignment to a local name, nor for what leaves the block."""
+    """True for what others can see: not for an assignment to local names, nor for what leaves the block."""
     if not _is_deletable(line):
         return False
     first = line.children[0]
     if first.type == "expr_stmt":
-        return bool(first.children[0].type != "name")
+        target = first.children[0]
+        names = target.children if target.type == "testlist_star_expr" else [target]
+        return any(name.type not in ("name", "operator") for name in names)
     return first.type in ("atom_expr", "power", "await")
 
 

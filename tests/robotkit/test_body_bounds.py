@@ -382,3 +382,7 @@ def test_the_first_sample_of_a_path_counts_and_the_last(way):
 def test_the_axis_on_which_the_tool_is_outside_is_named(where, words):
     with pytest.raises(rk.OutsideWorkspace, match=words):
         gantry().check_joints(at(**where))
+
+
+def test_on_the_way_back_the_arm_may_come_nearer_to_what_it_is_not_beyond():
+    assert accepts(gantry(planes=(TABLE,)), at(x=1.0, z=0.3), at(x=0.95, z=0.2))

@@ -64,6 +64,7 @@ def test_what_an_arm_does_without_a_word_of_its_own():
     np.testing.assert_array_equal(arm.goals, [arm.spec.reset_joint_positions_rad])
     arm.forget_target()
     assert arm.compliance is None
+    assert arm.target_epoch == arm.body.target_epoch == arm.body.machine.epoch > 0
     arm.check(joint_command(arm))
     arm.is_connected = False
     with pytest.raises(rk.NotConnected, match="Bare is not connected"):

@@ -105,6 +105,21 @@ def test_the_first_reason_for_which_a_joint_motion_ends_counts():
     assert not machine.end_travel(travel)
 
 
+def test_whoever_sees_that_a_motion_has_ended_can_read_why():
+    machine = ArmMachine("arm", lambda: 0.0)
+    machine.connected(None)
+    travel, read = machine.begin_travel(), []
+
+    class Ended(threading.Event):
+        def set(self) -> None:
+            read.append(travel._why)
+            super().set()
+
+    travel._ended = Ended()
+    travel.end("a reason")
+    assert read == ["a reason"]
+
+
 def test_nothing_takes_the_right_to_move_away_while_the_motion_begins():
     machine = ArmMachine("arm", lambda: 0.0)
     machine.connected(None)

@@ -158,6 +158,15 @@ def test_a_law_outside_the_bounds_reaches_no_arm_and_is_told():
     assert body.calls == []
 
 
+def test_joint_targets_count_from_the_last_one_and_not_from_the_arm():
+    arm, body = build(ManualClock(), max_joint_step_rad=0.05, max_joint_speed_rad_s=9.0)
+    for turn_rad in (0.05, 0.1, 0.15):
+        arm.send(joint_command(arm, turn_rad))
+    with pytest.raises(rk.StepTooLarge):
+        arm.send(joint_command(arm, 0.05))
+    assert body.calls == ["follow"] * 3
+
+
 def test_a_question_of_somebody_else_does_not_change_what_a_command_costs():
     arm, body = build(ManualClock(), max_tcp_speed_m_s=0.2, speed_window_s=0.5)
     questions = []
