@@ -9,6 +9,7 @@ import pytest
 import robotkit as rk
 from robotkit.devices import ArmMachine
 from robotkit.devices import machine as machine_module
+from robotkit.devices.machine import Travel
 from tests.support.recording_arm import InThread
 
 
@@ -110,12 +111,13 @@ def test_whoever_sees_that_a_motion_has_ended_can_read_why():
     machine.connected(None)
     travel, read = machine.begin_travel(), []
 
-    class Ended(threading.Event):
-        def set(self) -> None:
-            read.append(travel._why)
-            super().set()
+    class Watched(Travel):
+        def __setattr__(self, name, value):
+            if name == "_is_over":
+                read.append(self._why)
+            super().__setattr__(name, value)
 
-    travel._ended = Ended()
+    travel.__class__ = Watched
     travel.end("a reason")
     assert read == ["a reason"]
 

@@ -108,9 +108,9 @@ def test_joint_speeds_are_free_where_only_the_tool_is_bounded():
     watched = Watched(max_tcp_speed_m_s=1.0)
     for _ in range(3):
         assert watched.sees(joint_velocities_rad_s=np.full(7, 99.0)) is None
-    fast = np.array((3.0, 0, 0, 0, 0, 0))
+    fast = np.array((6.0, 0, 0, 0, 0, 0))
     watched.sees(tcp_twist_in_base=fast)
-    assert "3.000 m/s, 0.000 rad/s at the tool and 0.000 rad/s at a joint" in watched.sees(tcp_twist_in_base=fast).cause
+    assert "6.000 m/s, 0.000 rad/s at the tool and 0.000 rad/s at a joint" in watched.sees(tcp_twist_in_base=fast).cause
 
 
 def test_watching_does_not_begin_anew_in_the_middle_of_a_measurement():
