@@ -145,15 +145,20 @@ class StatefulRobotServer(BaseRobotServer):
                 raise
 
     def disconnect(self) -> None:
-        """Bring the arm to rest and close the connection; a latched stop stays latched."""
-        with self.machine.hurried():
-            was_connected = self.machine.is_connected
+        """Bring the arm to rest and close the connection, also when a halt fails; a latched stop stays latched."""
+        was_connected = False
+        try:
+            with self.machine.hurried():
+                was_connected = self.machine.is_connected
+                try:
+                    if was_connected:
+                        self._halt_quietly()
+                finally:
+                    self.machine.disconnected()
+        finally:
             if was_connected:
-                self._halt_quietly()
-            self.machine.disconnected()
-        if was_connected:
-            with self._opening:
-                self._close()
+                with self._opening:
+                    self._close()
 
     def get_state(self) -> RobotState:
         """The newest measurement, in every mode; after a fault of the connection the last one, with its old stamp.

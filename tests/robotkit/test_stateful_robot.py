@@ -33,6 +33,14 @@ def test_a_connected_arm_holds_and_was_started_once():
         arm.get_state()
 
 
+def test_an_arm_whose_halt_fails_in_a_way_that_nobody_foresaw_is_closed_all_the_same(arm):
+    arm.on["halt"] = lambda: [][1]
+    with pytest.raises(IndexError):
+        arm.disconnect()
+    assert arm.calls == ["halt", "close"]
+    assert not arm.is_connected
+
+
 def test_two_who_connect_at_the_same_time_open_the_device_once():
     arm = RecordingArm()
     inside, go_on = threading.Event(), threading.Event()
