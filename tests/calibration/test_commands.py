@@ -54,6 +54,11 @@ def tracker_in(file: Path) -> dict[str, object]:
     return tomllib.loads(file.read_text())["trackers"]["block"]
 
 
+def recorded_hand_eye(file: Path) -> list[str]:
+    """The command that solves the samples beside the cell file."""
+    return ["calibrate", "hand-eye", str(file), "--camera", "front", "--samples", str(file.parent / "samples.json")]
+
+
 def files_beside(file: Path) -> set[str]:
     return {path.name for path in file.parent.iterdir()}
 
@@ -61,15 +66,7 @@ def files_beside(file: Path) -> set[str]:
 @pytest.mark.parametrize("mount", ["base", "tcp"])
 def test_recorded_samples_end_in_the_cell_file_and_in_a_picture(file, mount, capsys):
     save_recording(file.parent / "samples.json", recording(RIGS[mount], 14, 0))
-    arguments = [
-        "calibrate",
-        "hand-eye",
-        str(file),
-        "--camera",
-        "front",
-        "--samples",
-        str(file.parent / "samples.json"),
-    ]
+    arguments = recorded_hand_eye(file)
     assert main(arguments) == 0
     tracker = tracker_in(file)
     pose = np.array(tracker[f"camera_pose_in_{mount}"])
@@ -200,15 +197,7 @@ def test_what_a_person_edits_meanwhile_stays(file, monkeypatch):
         return solve(taken)
 
     monkeypatch.setattr(calibrate_hand_eye, "calibrate_hand_eye", edit_and_solve)
-    arguments = [
-        "calibrate",
-        "hand-eye",
-        str(file),
-        "--camera",
-        "front",
-        "--samples",
-        str(file.parent / "samples.json"),
-    ]
+    arguments = recorded_hand_eye(file)
     assert main(arguments) == 0
     assert "# edited meanwhile" in file.read_text()
     assert tracker_in(file)["camera_mount"] == "base"
@@ -217,15 +206,7 @@ def test_what_a_person_edits_meanwhile_stays(file, monkeypatch):
 def test_a_camera_without_a_tracker_can_only_be_printed(file, capsys):
     file.write_text(CELL[: CELL.index("[trackers.block]")])
     save_recording(file.parent / "samples.json", recording(RIGS["tcp"], 14, 0))
-    arguments = [
-        "calibrate",
-        "hand-eye",
-        str(file),
-        "--camera",
-        "front",
-        "--samples",
-        str(file.parent / "samples.json"),
-    ]
+    arguments = recorded_hand_eye(file)
     assert main(arguments) == 2
     assert "no tracker" in capsys.readouterr().err
     before = file.read_text()

@@ -13,6 +13,7 @@ from robotkit import spatial
 from robotkit.calibration.boards import Board, TagBoard
 from robotkit.calibration.recording import HandEyeRecording, HandEyeSample, Mount
 from robotkit.drivers.fake import FakeRobot
+from robotkit.drivers.fake.device import FakeDevice
 from tests.support import tag_picture
 
 TAG = TagBoard("tag36h11", tag_picture.TAG_ID, tag_picture.SIZE_M)
@@ -111,7 +112,7 @@ class GuidedRobot(FakeRobot):
         raise AssertionError("the arm was commanded")
 
 
-class RigCamera(rk.BaseCamera):
+class RigCamera(FakeDevice, rk.BaseCamera):
     """Takes the picture that the rig's camera would take of the arm as it is now."""
 
     def __init__(self, rig: Rig, robot: GuidedRobot, clock: rk.Clock) -> None:
@@ -121,17 +122,6 @@ class RigCamera(rk.BaseCamera):
         )
         self._rig, self._robot = rig, robot
         self._generator = np.random.default_rng(7)
-        self._connected = False
-
-    @property
-    def is_connected(self) -> bool:
-        return self._connected
-
-    def connect(self) -> None:
-        self._connected = True
-
-    def disconnect(self) -> None:
-        self._connected = False
 
     def read(self) -> rk.Frame:
         self.require_connected()
