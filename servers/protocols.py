@@ -149,7 +149,7 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
         self._registry = registry_of(self.config)
         self.address = self.client[0] if self.client else ""
         self._unread = b""
-        self._is_reading = False
+        self._is_reading = self._is_paused = False
         self._extra_frames, self._counted_s = 0, self.loop.time()
         self._registry.add(self)
 
@@ -172,10 +172,11 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             self._unread = b""
         elif self._unread:
-            self._is_reading = True
+            self._is_reading = self._is_paused = True
             self.transport.pause_reading()
             self.loop.call_soon(self._read_piece)
-        elif not self.read_paused:
+        elif self._is_paused and not self.read_paused:
+            self._is_paused = False
             self.transport.resume_reading()
 
     def handle_ping(self) -> None:

@@ -14,11 +14,12 @@ from servers.context import ContextDep, ServerContext, get_context
 from servers.errors import parse
 from servers.routes import examples
 from servers.routes.actions import act, measure
+from servers.routes.direct import DirectRoute
 from servers.routes.replies import answers, reply, request_body
 
 _STEP = TypeAdapter(StepRequest)
 
-router = APIRouter(prefix="/v1", tags=["cell"])
+router = APIRouter(prefix="/v1", tags=["cell"], route_class=DirectRoute)
 
 
 @router.post(
