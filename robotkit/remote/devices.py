@@ -147,12 +147,12 @@ class RemoteCamera(RemoteDevice, BaseCamera):
 
     def read(self) -> Frame:
         """The newest frame."""
-        response = self.session().get(f"/v1/cameras/{self.context.name}/frame", format="raw")
+        answer = self.session().get(f"/v1/cameras/{self.context.name}/frame", format="raw")
         try:
-            shape = tuple(int(size) for size in response.headers[SHAPE_HEADER].split(","))
-            stamp_s = float(response.headers[STAMP_HEADER])
-            has_depth = response.headers[DEPTH_HEADER] == "float32"
-            rgb, depth_m = _pixels(response.content, shape, has_depth)
+            shape = tuple(int(size) for size in answer.headers[SHAPE_HEADER.lower()].split(","))
+            stamp_s = float(answer.headers[STAMP_HEADER.lower()])
+            has_depth = answer.headers[DEPTH_HEADER.lower()] == "float32"
+            rgb, depth_m = _pixels(answer.content, shape, has_depth)
         except (KeyError, ValueError) as error:
             raise ProtocolError(f"the server's image does not fit its headers: {error}") from error
         return Frame.trusted(stamp_s=stamp_s, rgb=rgb, depth_m=depth_m)

@@ -5,24 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import httpx
 from pydantic import ValidationError
 
-from robotkit.errors import (
-    ConnectionFailed,
-    InvalidConfiguration,
-    ProtocolError,
-    RemoteTimeout,
-    RobotkitError,
-    error_from_code,
-)
+from robotkit.errors import ConnectionFailed, InvalidConfiguration, ProtocolError, RobotkitError, error_from_code
 from robotkit.remote.address import parse_url
 from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.identity import program_name
 from robotkit.remote.tls import tls_context
+from robotkit.remote.transport import Answer, Header, Transport
 from robotkit.schema import Message
 from robotkit.schema.wire import (
     CLIENT_HEADER,
@@ -39,7 +32,7 @@ MessageT = TypeVar("MessageT", bound=Message)
 HEARTBEAT_S = 1.0
 """A client that is silent for this long while a motion of its own runs counts as gone."""
 
-_JSON = {"Content-Type": "application/json"}
+_JSON: Header = (b"Content-Type", b"application/json")
 
 
 class Session:
@@ -61,8 +54,8 @@ class Session:
         motion_timeout_s: float = 120.0,
         ca_file: str | None = None,
     ) -> None:
-        self._base_url = parse_url(url)
-        self.url = str(self._base_url).rstrip("/")
+        address = parse_url(url)
+        self.url = str(address).rstrip("/")
         self.timeout_s = timeout_s
         self.motion_timeout_s = motion_timeout_s
         self.headers = {
@@ -74,13 +67,12 @@ class Session:
             if not (token.isascii() and token.isprintable()):
                 raise InvalidConfiguration("a token is made of printable ASCII characters; this one cannot be sent")
             self.headers["Authorization"] = f"Bearer {token}"
-        # No proxy from the environment: a command to a robot takes the direct way or none.
-        self.tls = tls_context(self._base_url.scheme, ca_file)
-        self._transport = self._new_transport()
-        self._urls: dict[tuple[Any, ...], httpx.URL] = {}
+        self._own_headers = _raw(self.headers)
+        self.tls = tls_context(address.scheme, ca_file)
+        self._transport = Transport(address, self.tls)
         self.handshake = Handshake(self)
 
-    def get(self, path: str, **query: str) -> httpx.Response:
+    def get(self, path: str, **query: str) -> Answer:
         """Read something. A connection that the server dropped meanwhile is replaced once.
 
         Raises:
@@ -103,7 +95,7 @@ class Session:
         body: Message | None = None,
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """Do something, once: a command whose fate is unknown is never sent again.
 
         Raises:
@@ -111,7 +103,7 @@ class Session:
             ConnectionFailed: nobody answers; it is unknown whether the command was carried out.
             RemoteTimeout: no answer in time; likewise.
         """
-        content = body.model_dump_json() if body is not None else None
+        content = body.model_dump_json().encode() if body is not None else None
         return self._request("POST", path, timeout_s or self.timeout_s, content, headers)
 
     def command(
@@ -120,7 +112,7 @@ class Session:
         body: Message | None = None,
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """`post` for a command: it does not start after `timeout_s` from now, when nobody waits for it any more.
 
         Raises:
@@ -132,7 +124,7 @@ class Session:
         with self.handshake.doubted():
             return self.post(path, body, timeout_s, {DEADLINE_HEADER: f"{deadline_s:.4f}", **(headers or {})})
 
-    def move(self, path: str, body: Message | None = None) -> httpx.Response:
+    def move(self, path: str, body: Message | None = None) -> Answer:
         """`command` for what answers when a motion has arrived; the motion ends when this process does, or hangs.
 
         Raises:
@@ -158,11 +150,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        transport, self._transport = self._transport, self._new_transport()
-        transport.close()
-
-    def _new_transport(self) -> httpx.HTTPTransport:
-        return httpx.HTTPTransport(trust_env=False, verify=self.tls or True)
+        self._transport.close()
 
     def _beat(self) -> None:
         # One that is lost is made up for by the next; the motion's own answer says what is wrong with the server.
@@ -174,36 +162,19 @@ class Session:
         method: str,
         path: str,
         timeout_s: float,
-        content: str | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        # The transport alone: httpx's client above it (cookies, redirects, authentication) costs half as much again.
-        request = httpx.Request(
-            method,
-            self._url(path, query or {}),
-            headers={**self.headers, **(_JSON if content is not None else {}), **(headers or {})},
-            content=content,
-            extensions={"timeout": httpx.Timeout(timeout_s).as_dict()},
-        )
-        try:
-            response = self._transport.handle_request(request)
-            response.read()
-        except httpx.TimeoutException as error:
-            raise RemoteTimeout(f"{self.url} did not answer {method} {path} within {timeout_s:g} s") from error
-        except httpx.TransportError as error:
-            raise ConnectionFailed(
-                f"no robot server at {self.url} ({error or type(error).__name__}); is robotkit-serve running there?"
-            ) from error
-        if response.is_error:
-            raise remote_error(response.status_code, response.content)
-        return response
+    ) -> Answer:
+        sent = [*self._own_headers, *([_JSON] if content is not None else []), *_raw(headers or {})]
+        answer = self._transport.request(method, path, sent, timeout_s, content, query)
+        if answer.status >= 400:
+            raise remote_error(answer.status, answer.content)
+        return answer
 
-    def _url(self, path: str, query: Mapping[str, str]) -> httpx.URL:
-        key = (path, *query.items())
-        if key not in self._urls:
-            self._urls[key] = self._base_url.copy_with(path=path, params=query or None)
-        return self._urls[key]
+
+def _raw(headers: Mapping[str, str]) -> list[Header]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def parse(reply: type[MessageT], content: bytes | str) -> MessageT:
