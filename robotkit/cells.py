@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from robotkit.entries import Entry, load_entry
 from robotkit.errors import InvalidConfiguration, UnknownPlugin
 from robotkit.schema import WorkcellConfig
 from robotkit.validation import describe
@@ -31,15 +31,19 @@ def find_workcell(name: str) -> WorkcellBuilder:
 
     Raises:
         UnknownPlugin: there is none; the message suggests the nearest.
+        MissingExtra: a package that it needs is not installed.
+        InvalidConfiguration: it cannot be imported, or is not in its module.
     """
-    if name in _BUILTIN_CELLS:
-        module, _, attribute = _BUILTIN_CELLS[name].partition(":")
-        builder: WorkcellBuilder = getattr(importlib.import_module(module), attribute)
+    points = (point for point in entry_points(group="robotkit.workcells") if point.name == name)
+    entry: Entry | None = _BUILTIN_CELLS.get(name) or next(points, None)
+    if entry is not None:
+        builder: WorkcellBuilder = load_entry("workcell", name, entry)
+        if not callable(builder):
+            raise InvalidConfiguration(
+                f"workcell {name!r} is registered as {builder!r}; name a function that returns a WorkcellConfig or a "
+                "Workcell"
+            )
         return builder
-    for point in entry_points(group="robotkit.workcells"):
-        if point.name == name:
-            loaded: WorkcellBuilder = point.load()
-            return loaded
     names = workcell_names()
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -64,6 +64,10 @@ def _build_named(name: str, overrides: Mapping[str, Any]) -> Workcell:
         raise InvalidConfiguration(
             f"cell {name!r} comes built, so {', '.join(others)} cannot be overridden. It takes: {signature(builder)}"
         )
+    if not isinstance(built, Workcell):
+        raise InvalidConfiguration(
+            f"cell {name!r} was built as {built!r}; its builder has to return a WorkcellConfig or a Workcell"
+        )
     return built
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
@@ -20,25 +19,12 @@ from robotkit.devices import (
     CellContext,
     Device,
 )
-from robotkit.errors import ConfigurationError, DuplicatePlugin, InvalidConfiguration, MissingExtra, UnknownPlugin
+from robotkit.entries import Entry, load_entry, target_of
+from robotkit.errors import DuplicatePlugin, InvalidConfiguration, UnknownPlugin
 from robotkit.schema import PluginConfig
 from robotkit.validation import describe
 
 DeviceT = TypeVar("DeviceT", bound=Device)
-Entry = type | str | EntryPoint
-
-EXTRA_OF_MODULE: Mapping[str, str] = {
-    "franky": "franka",
-    "pymodbus": "robotiq",
-    "pyrealsense2": "realsense",
-    "cv2": "vision",
-    "tomlkit": "calibration",
-    "pyspacemouse": "spacemouse",
-    "evdev": "gamepad",
-    "mujoco_menagerie": "menagerie",
-    "wandb": "wandb",
-}
-"""The extra of robotkit that installs an optional module."""
 
 
 class Registry(Generic[DeviceT]):
@@ -85,7 +71,7 @@ class Registry(Generic[DeviceT]):
             near = difflib.get_close_matches(name, self._entries, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UnknownPlugin(f"no {self.kind} is named {name!r}.{hint} Known: {', '.join(self.names()) or 'none'}")
-        cls = self._load(name, self._entries[name])
+        cls = load_entry(self.kind, name, self._entries[name])
         if not (isinstance(cls, type) and issubclass(cls, self.contract)):
             raise InvalidConfiguration(
                 f"{self.kind} {name!r} is registered as {cls!r}, which is not a subclass of {self.contract.__name__}"
@@ -112,8 +98,8 @@ class Registry(Generic[DeviceT]):
     def _add(self, name: str, entry: Entry) -> None:
         present = self._entries.get(name)
         if present is not None and present is not entry:
-            raise DuplicatePlugin(f"a {self.kind} named {name!r} is registered already ({_target(present)}); "
-                                  f"choose another name for {_target(entry)}")  # fmt: skip
+            raise DuplicatePlugin(f"a {self.kind} named {name!r} is registered already ({target_of(present)}); "
+                                  f"choose another name for {target_of(entry)}")  # fmt: skip
         self._entries[name] = entry
 
     def _scan(self) -> None:
@@ -122,44 +108,8 @@ class Registry(Generic[DeviceT]):
         self._scanned = True
         for point in entry_points(group=f"robotkit.{self.kind}s"):
             present = self._entries.get(point.name)
-            if present is None or _target(present) != point.value:
+            if present is None or target_of(present) != point.value:
                 self._add(point.name, point)
-
-    def _load(self, name: str, entry: Entry) -> Any:
-        if isinstance(entry, type):
-            return entry
-        try:
-            if isinstance(entry, EntryPoint):
-                return entry.load()
-            module, _, attribute = entry.partition(":")
-            return getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            raise self._not_loadable(name, entry, error) from error
-        except ConfigurationError:  # the plugin says itself what it lacks
-            raise
-        except Exception as error:  # a plugin is somebody else's code: whatever it raises is translated here, once
-            raise InvalidConfiguration(
-                f"{self.kind} {name!r} ({_target(entry)}) cannot be loaded: {type(error).__name__}: {error}"
-            ) from error
-
-    def _not_loadable(self, name: str, entry: Entry, error: ModuleNotFoundError) -> ConfigurationError:
-        missing = error.name or ""
-        if (_target(entry).partition(":")[0] + ".").startswith(missing + "."):
-            return InvalidConfiguration(
-                f"{self.kind} {name!r} is registered as {_target(entry)}, but there is no module {missing!r}; "
-                "install the package that brings it, or correct its entry point"
-            )
-        module = missing.partition(".")[0]
-        wanted = f"'robotkit[{EXTRA_OF_MODULE[module]}]'" if module in EXTRA_OF_MODULE else module
-        return MissingExtra(
-            f"{self.kind} {name!r} needs the package {module!r}, which is not installed. Try: pip install {wanted}"
-        )
-
-
-def _target(entry: Entry) -> str:
-    if isinstance(entry, EntryPoint):
-        return entry.value
-    return entry if isinstance(entry, str) else f"{entry.__module__}:{entry.__qualname__}"
 
 
 worlds: Registry[BaseWorld] = Registry("world", BaseWorld, {"fake": "robotkit.drivers.fake:FakeWorld"})

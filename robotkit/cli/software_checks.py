@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from robotkit.cli.finding import Finding
-from robotkit.registry import EXTRA_OF_MODULE
+from robotkit.entries import EXTRA_OF_MODULE
 
 _GL_BACKENDS = ("egl", "glfw", "osmesa")
 _TIMEOUT_S = 60.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 from robotkit.devices.device import Device
+from robotkit.errors import InvalidCommand
 from robotkit.schema import GripperSpec, GripperState
 
 
@@ -33,8 +35,22 @@ class BaseGripperServer(Device):
         """Start to move the fingers to `position` (0 closed, 1 open) and return at once; the newest command wins.
 
         Raises:
-            InvalidCommand: not a finite number in [0, 1].
+            InvalidCommand: what `require_position` says.
         """
+
+    def require_position(self, position: float) -> None:
+        """For `move`: refuse what the fingers cannot be asked for.
+
+        Raises:
+            InvalidCommand: not a number in [0, 1], or none of `spec.positions`; says which are allowed.
+        """
+        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
+            raise InvalidCommand(f"gripper position {position!r} is not in [0, 1]; 0 is closed, 1 is open")
+        if self.spec.nearest_position(position) != position:
+            raise InvalidCommand(
+                f"gripper {self.spec.name!r} cannot go to position {position!r}; it takes: "
+                f"{', '.join(f'{own:g}' for own in self.spec.positions or ())} (0 is closed, 1 is open)"
+            )
 
     def open(self) -> None:
         """Start to open fully."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 
 from robotkit.devices import BaseGripperServer, CellContext
@@ -11,7 +10,7 @@ from robotkit.drivers.polling import Poller
 from robotkit.drivers.robotiq_config import RobotiqConfig
 from robotkit.drivers.robotiq_line import BUSY, Reading, RobotiqLine
 from robotkit.drivers.robotiq_registers import CLOSED, FIRST_REAL_FAULT, OPEN, fault_text
-from robotkit.errors import DeviceFault, InvalidCommand
+from robotkit.errors import DeviceFault
 from robotkit.schema import GripperSpec, GripperState
 
 __all__ = ["RobotiqConfig", "RobotiqGripper"]
@@ -120,8 +119,7 @@ class RobotiqGripper(BaseGripperServer):
             DeviceFault: the gripper is in a fault or not activated.
         """
         self.require_connected()
-        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
-            raise InvalidCommand(f"gripper position {position!r} is not in [0, 1]; 0 is closed, 1 is open")
+        self.require_position(position)
         self._raise_fault(self._poller.newest())
         self._line.go_to(self._raw(position))
 

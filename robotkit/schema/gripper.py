@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
 
 from robotkit.schema.message import Message
+
+Opening = Annotated[float, Field(ge=0.0, le=1.0)]
+"""0 closed, 1 open."""
 
 
 class GripperSpec(Message):
@@ -13,6 +18,19 @@ class GripperSpec(Message):
     name: str
     width_max_m: float
     """Distance between the fingers when open."""
+    positions: Annotated[tuple[Opening, ...], Field(min_length=1)] | None = None
+    """The only openings that it can be asked for: (0, 1) of a gripper that is open or closed. None: any opening."""
+
+    @model_validator(mode="after")
+    def _positions_ascend(self) -> Self:
+        positions = self.positions
+        if positions is not None and list(positions) != sorted(set(positions)):
+            raise ValueError(f"positions must ascend, each once, from 0 (closed) to 1 (open), got {list(positions)}")
+        return self
+
+    def nearest_position(self, position: float) -> float:
+        """The opening nearest to `position` that the gripper can be asked for."""
+        return position if self.positions is None else min(self.positions, key=lambda own: abs(own - position))
 
 
 class GripperState(Message):
@@ -34,5 +52,4 @@ class GripperState(Message):
 class GripperCommand(Message):
     """Move the fingers to this opening."""
 
-    position: float = Field(ge=0.0, le=1.0)
-    """0 closed, 1 open."""
+    position: Opening

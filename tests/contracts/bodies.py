@@ -28,6 +28,13 @@ def fake_lockstep() -> Iterator[rk.Workcell]:
 
 
 @contextmanager
+def fake_on_off() -> Iterator[rk.Workcell]:
+    """A gripper that is open or closed."""
+    with rk.make_workcell("fake", **{"gripper.positions": [0.0, 1.0]}) as cell:
+        yield cell
+
+
+@contextmanager
 def fake_realtime() -> Iterator[rk.Workcell]:
     with rk.make_workcell("fake", clock="real") as cell:
         yield cell
@@ -64,6 +71,7 @@ def franka() -> Iterator[rk.Workcell]:
 
 BODIES: dict[str, Body] = {
     "fake-lockstep": fake_lockstep,
+    "fake-on-off": fake_on_off,
     "fake-realtime": fake_realtime,
     "franka": franka,
     "mujoco-lockstep": mujoco_lockstep,

@@ -42,10 +42,11 @@ def test_state_survives_the_wire(cell):
 def test_step_sends_waits_and_measures(cell):
     before = cell.get_state()
     command = moves.nudged(cell)
-    state = cell.step(command, rk.GripperCommand(position=0.5), 0.1)
+    half = cell.gripper.spec.nearest_position(0.5)
+    state = cell.step(command, rk.GripperCommand(position=half), 0.1)
     assert state.accepted is not None
     np.testing.assert_allclose(state.accepted.tcp_pose_in_base, command.tcp_pose_in_base, atol=1e-9)
-    assert state.gripper.target_position == pytest.approx(0.5, abs=0.01)
+    assert state.gripper.target_position == pytest.approx(half, abs=0.01)
     passed_s = state.robot.stamp_s - before.robot.stamp_s
     if cell.clock.is_lockstep:
         assert passed_s == pytest.approx(0.1, abs=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 import robotkit as rk
@@ -54,6 +56,18 @@ def test_a_bad_position_is_refused_and_changes_nothing(cell, position):
     with pytest.raises(rk.InvalidCommand):
         cell.gripper.move(position)
     assert cell.gripper.get_state().target_position == pytest.approx(1.0, abs=0.01)
+
+
+def test_f12_openings_of_its_spec_are_taken_and_others_refused(cell):
+    positions = cell.gripper.spec.positions
+    for position in (0.0, 0.37, 1.0) if positions is None else positions:
+        cell.gripper.move(position)
+        assert cell.gripper.get_state().target_position == pytest.approx(position, abs=0.01)
+    if positions is not None:
+        for low, high in pairwise(positions):
+            with pytest.raises(rk.InvalidCommand, match=f"it takes: .*{high:g}"):
+                cell.gripper.move((low + high) / 2)
+        assert cell.gripper.get_state().target_position == pytest.approx(positions[-1], abs=0.01)
 
 
 def test_reset_opens(cell):

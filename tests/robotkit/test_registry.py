@@ -45,6 +45,7 @@ def plugin_package(tmp_path, monkeypatch):
     (tmp_path / "noise_cell.py").write_text(
         textwrap.dedent("""
         from robotkit import PluginRef, WorkcellConfig
+        NONE = None
         def config(seed: int = 3):
             camera = PluginRef(type="noise", options={"seed": seed})
             return WorkcellConfig(name="noise", robot=PluginRef(type="fake"), cameras={"front": camera})
@@ -55,7 +56,8 @@ def plugin_package(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: noise\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[robotkit.cameras]\nnoise = noise_camera:NoiseCamera\nbroken = no_such_module_at_all:Camera\n"
-        "[robotkit.workcells]\nnoise-cell = noise_cell:config\n"
+        "[robotkit.workcells]\nnoise-cell = noise_cell:config\nno-cell = noise_cell:no_such_attribute\n"
+        "no-function = noise_cell:PluginRef\nno-module = no_such_module_at_all:config\nno-builder = noise_cell:NONE\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -84,6 +86,21 @@ def test_an_installed_package_brings_workcells(plugin_package, monkeypatch):
 def test_an_entry_point_without_its_module_says_so(plugin_package, cameras):
     with pytest.raises(rk.InvalidConfiguration, match="no_such_module_at_all"):
         cameras.get("broken")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no-cell", "noise_cell:no_such_attribute.*cannot be loaded: AttributeError"),
+        ("no-module", "there is no module 'no_such_module_at_all'"),
+        ("no-builder", "registered as None; name a function"),
+        ("no-function", "was built as PluginRef"),
+    ],
+)
+def test_f12_a_workcell_that_cannot_be_built_says_so_in_a_sentence(plugin_package, name, words):
+    overrides = {"type": "fake"} if name == "no-function" else {}
+    with pytest.raises(rk.InvalidConfiguration, match=f"'{name}'.*{words}"):
+        rk.make_workcell(name, **overrides)
 
 
 def test_a_plugin_takes_fifteen_lines():

@@ -110,3 +110,10 @@ def test_p1_a_copy_with_other_values_is_checked_like_any_message(message, update
 def test_a_copy_keeps_what_was_not_set_unset():
     copied = rk.SafetyLimits(max_force_n=3.0).model_copy(update={"watchdog_s": 0.2})
     assert copied.model_dump(exclude_unset=True) == {"max_force_n": 3.0, "watchdog_s": 0.2}
+
+
+@pytest.mark.parametrize("positions", [(), (0.0, 1.5), (1.0, 0.0), (0.0, 0.0, 1.0), (-0.1, 1.0), (True, False)])
+def test_f12_positions_of_a_gripper_ascend_within_its_range(positions):
+    with pytest.raises(ValidationError):
+        rk.GripperSpec(name="claw", width_max_m=0.1, positions=positions)
+    assert rk.GripperSpec(name="claw", width_max_m=0.1, positions=(0.0, 0.3, 1.0)).nearest_position(0.2) == 0.3

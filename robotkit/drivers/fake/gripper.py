@@ -9,7 +9,6 @@ from pydantic import Field
 from robotkit.devices import BaseGripperServer, CellContext
 from robotkit.drivers.fake.device import FakeDevice
 from robotkit.drivers.fake.world import fake_world
-from robotkit.errors import InvalidCommand
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
 
 
@@ -22,6 +21,8 @@ class FakeGripperConfig(PluginConfig):
     """Time from open to closed."""
     object_width_m: float | None = Field(None, gt=0.0)
     """Width of something that stands between the fingers; None closes on air."""
+    positions: tuple[float, ...] | None = None
+    """As in `GripperSpec`: [0, 1] for a gripper that is open or closed."""
 
 
 class FakeGripper(FakeDevice, BaseGripperServer):
@@ -31,7 +32,7 @@ class FakeGripper(FakeDevice, BaseGripperServer):
 
     def __init__(self, config: FakeGripperConfig, context: CellContext) -> None:
         super().__init__(config, context)
-        self.spec = GripperSpec(name="fake", width_max_m=config.width_max_m)
+        self.spec = GripperSpec(name="fake", width_max_m=config.width_max_m, positions=config.positions)
         self._stroke_s = config.stroke_s
         self._object_width_m = config.object_width_m
         self._start = self._target = 1.0
@@ -57,8 +58,7 @@ class FakeGripper(FakeDevice, BaseGripperServer):
     def move(self, position: float) -> None:
         """Start to move; an object between the fingers stops them."""
         self.require_connected()
-        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
-            raise InvalidCommand(f"gripper position {position!r} is not in [0, 1]; 0 is closed, 1 is open")
+        self.require_position(position)
         self._start = self._position()[0]
         self._start_s = self.context.clock.now_s()
         self._target = float(position)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from robotkit.drivers.franka.faults import translated
 from robotkit.drivers.franka.hand_commands import HandCommands, Wish
 from robotkit.drivers.franka.opening import opened_within
 from robotkit.drivers.polling import Poller, Source
-from robotkit.errors import DeviceFault, InvalidCommand
+from robotkit.errors import DeviceFault
 from robotkit.schema import GripperSpec, GripperState
 
 _OPEN_S = 3.0
@@ -109,8 +108,7 @@ class FrankaHand(BaseGripperServer):
             DeviceFault: the hand was not homed since power-up, and would ignore the command.
         """
         self.require_connected()
-        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
-            raise InvalidCommand(f"gripper position {position!r} is not in [0, 1]; 0 is closed, 1 is open")
+        self.require_position(position)
         if not (self._poller.newest().is_homed or self._commands.is_homing):
             raise DeviceFault(
                 "the Franka hand was not homed since power-up and ignores moves; call activate() or reset(), with "
