@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from robotkit.devices import BaseGripperServer, CellContext
-from robotkit.errors import InvalidCommand
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
 from sims.devices.base import WorldDevice
 from sims.models.robotiq_2f85 import FINGER_CLOSED_RAD, FINGER_JOINT, PAD_THICKNESS_M, WIDTH_MAX_M
@@ -78,12 +77,11 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
         """Start to move the fingers and return at once; the newest command wins.
 
         Raises:
-            InvalidCommand: not a finite number in [0, 1].
+            InvalidCommand: not a number in [0, 1].
             NotConnected: before `connect()`.
         """
         self.require_connected()
-        if not 0.0 <= position <= 1.0:
-            raise InvalidCommand(f"a gripper position lies in [0, 1] (0 closed, 1 open), got {position!r}")
+        self.require_position(position)
         ctrl = (1.0 - position) * CTRL_CLOSED
         with self.world.lock:
             if ctrl != self._ctrl.item():

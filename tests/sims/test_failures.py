@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from sims.warning_log import keep_warnings_out_of_files
 from tests.support.waiting import wait_until
 
 NEVER_HOLD = {"limits.watchdog_s": None}
@@ -21,8 +22,11 @@ WORST = rk.ComplianceParams(
 
 
 @pytest.fixture(autouse=True)
-def _log_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to MUJOCO_LOG.TXT
+def _no_file_is_written(tmp_path, monkeypatch):
+    """By itself MuJoCo appends its warnings to MUJOCO_LOG.TXT."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(params=["lockstep", "real"])
@@ -179,6 +183,25 @@ def test_p8_every_warning_of_mujoco_is_a_fault(kind):
             cell.clock.advance(0.002)
         cell.reset()
         cell.clock.advance(0.1)
+
+
+def test_p8_a_warning_of_mujoco_is_in_the_log_whoever_simulates(cell, caplog):
+    """Also one of the thread in which a world follows the wall's time, while compiled code runs without the lock."""
+    with cell.world.lock:
+        break_velocity(cell.world)
+    wait_for_fault(cell)
+    assert "Nan, Inf or huge value in QVEL at DOF 2" in caplog.text
+
+
+def test_p8_whoever_hears_mujocos_warnings_already_goes_on_to():
+    own: list[str] = []
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(own.append)
+    try:
+        keep_warnings_out_of_files(mujoco)
+        assert mujoco.get_mju_user_warning() == own.append
+    finally:
+        mujoco.set_mju_user_warning(before)
 
 
 def shake(cell: rk.Workcell, steps: int) -> None:

@@ -1,0 +1,22 @@
+"""MuJoCo's warnings go to the program's log, in place of a file in whatever folder it runs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+_LOG = logging.getLogger(__name__)
+
+
+def keep_warnings_out_of_files(mujoco: Any) -> None:
+    """Log each warning; one about the numbers of a world is also counted in it, and a fault (`Soundness`).
+
+    By itself MuJoCo appends them to MUJOCO_LOG.TXT in the working folder, and prints them. Whoever has set a handler
+    before keeps it.
+    """
+    if mujoco.get_mju_user_warning() is None:
+        mujoco.set_mju_user_warning(_log)
+
+
+def _log(text: str) -> None:
+    _LOG.warning("MuJoCo: %s", text)
