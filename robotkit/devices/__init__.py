@@ -1,18 +1,20 @@
 """The contracts: what every body of a device, real, simulated or remote, must do."""
 
 from robotkit.devices.adapter import AdaptedRobot
+from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.camera import BaseCamera
 from robotkit.devices.context import CellContext
 from robotkit.devices.device import Device
 from robotkit.devices.gripper import BaseGripperServer
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.robot import BaseRobotServer
-from robotkit.devices.stateful_robot import Measurement, StatefulRobotServer
+from robotkit.devices.stateful_robot import StatefulRobotServer
 from robotkit.devices.teleop import BaseTeleop
 from robotkit.devices.tracker import BasePoseTracker
 from robotkit.devices.world import BaseWorld
 
 __all__ = [
-    "AdaptedRobot", "ArmFault", "ArmMachine", "BaseCamera", "BaseGripperServer", "BasePoseTracker", "BaseRobotServer",
-    "BaseTeleop", "BaseWorld", "CellContext", "Device", "Measurement", "StatefulRobotServer", "Travel",
+    "AdaptedRobot", "ArmBody", "ArmFault", "ArmMachine", "BaseCamera", "BaseGripperServer", "BasePoseTracker",
+    "BaseRobotServer", "BaseTeleop", "BaseWorld", "CellContext", "Device", "Measurement", "StatefulRobotServer",
+    "Travel",
 ]  # fmt: skip

@@ -8,9 +8,10 @@ from contextlib import suppress
 
 import numpy as np
 
+from robotkit.devices.body import Measurement
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer
-from robotkit.devices.stateful_robot import Measurement, StatefulRobotServer
+from robotkit.devices.stateful_robot import StatefulRobotServer
 from robotkit.errors import CommandRejected, DeviceError, DeviceFault, RemoteError
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState
 

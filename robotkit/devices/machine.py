@@ -108,6 +108,8 @@ class ArmMachine:
         """See `RobotState.target_epoch`."""
         self.stops = 0
         """How often a stop came; whoever recovers finds out with it that another one came meanwhile."""
+        self.disconnections = 0
+        """How often `disconnect()` came; whoever connects finds out with it that one came meanwhile."""
         self._name = name
         self._now_s = now_s
         self._travel: Travel | None = None
@@ -154,13 +156,20 @@ class ArmMachine:
                 "hold() the arm first"
             )
 
-    def connected(self, fault: ArmFault | None) -> None:
-        """The device is open, and stands; a stop from before stays."""
+    def connected(self, fault: ArmFault | None, disconnections_seen: int) -> None:
+        """The device is open, and stands; a stop from before stays.
+
+        Raises:
+            NotConnected: a disconnection came after the first `disconnections_seen`.
+        """
+        if self.disconnections != disconnections_seen:
+            raise NotConnected(f"disconnect() came while arm {self._name!r} was being connected; call connect() again")
         self._interrupt("the arm was connected again")
         self.is_connected, self.fault = True, fault
 
     def disconnected(self) -> None:
-        """The device is closed."""
+        """The device is about to be closed."""
+        self.disconnections += 1
         self._interrupt("disconnect()")
         self.is_connected, self.fault = False, None
 

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import math
 import threading
-from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 
+from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.context import CellContext
-from robotkit.devices.machine import ArmFault, ArmMachine, Travel
-from robotkit.devices.robot import BaseRobotServer
+from robotkit.devices.machine import ArmFault, ArmMachine
 from robotkit.devices.soundness import require_finite, require_pose
 from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, Unsupported
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
 
 
-class Measurement(NamedTuple):
-    """What a body measures; fields as in `RobotState`."""
-
-    stamp_s: float
-    tcp_pose_in_base: np.ndarray
-    tcp_twist_in_base: np.ndarray
-    wrench_in_tcp: np.ndarray
-    joint_positions_rad: np.ndarray
-    joint_velocities_rad_s: np.ndarray
-    jacobian_in_base: np.ndarray
-    control_success_rate: float = 1.0
-
-
-class StatefulRobotServer(BaseRobotServer):
+class StatefulRobotServer(ArmBody):
     """Base of arms: stop, recover, hold, faults, joint motions and their interleavings are decided here, once.
 
-    A body implements the methods below that begin with an underscore. Those marked *quick* run with the machine's lock
-    held and must not wait for the device; `_open`, `_close`, `_clear_faults` and `_travel` may wait.
+    A body implements what `ArmBody` lists.
     """
 
     def __init__(self, config: PluginConfig, context: CellContext, spec: RobotSpec) -> None:
@@ -44,78 +28,9 @@ class StatefulRobotServer(BaseRobotServer):
         self.spec = spec
         self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
         self._opening = threading.RLock()
+        self._is_open = False  # the device; changed with `_opening` held
         self._newest: Measurement | None = None
         self._compliance: ComplianceParams | None = None
-
-    @abstractmethod
-    def _open(self) -> ArmFault | None:
-        """Connect without moving anything; return the fault that the device is in, if it is in one.
-
-        Raises:
-            ConnectionFailed: the device does not answer; nothing is left open.
-        """
-
-    @abstractmethod
-    def _close(self) -> None:
-        """Bring the arm to rest and close the connection; never raises because of a device that is gone."""
-
-    @abstractmethod
-    def _measure(self) -> Measurement:
-        """Return the newest measurement.
-
-        Raises:
-            RobotkitError: the device cannot measure: a fault, which stays until recovery.
-        """
-
-    @abstractmethod
-    def _follow(self, command: RobotCommand) -> RobotCommand:
-        """Quick: make `command` the target and return it as it was accepted."""
-
-    @abstractmethod
-    def _hold(self) -> None:
-        """Quick: make the measured configuration the target, whatever moves; control may have to start for it."""
-
-    @abstractmethod
-    def _halt(self) -> None:
-        """Quick: bring the arm to rest as fast as it can; called from any thread, in any mode while connected."""
-
-    @abstractmethod
-    def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
-        """Move to `goal_rad` (n,) and return when the arm stands there.
-
-        Whatever makes the device move is called inside `with travel.moving():`; `travel.wait(s)` is the pause between.
-        The path is straight in the joints, and no faster at any moment than `travel.rate_max_hz`.
-
-        Raises:
-            MotionFailed: it did not arrive.
-        """
-
-    def _start(self) -> None:
-        """Quick: let control begin where the arm stands, after a connection or a recovery."""
-        self._hold()
-
-    def _forget_target(self) -> None:
-        """Quick: follow no target from before a reset of the world."""
-        self._hold()
-
-    def _set_compliance(self, params: ComplianceParams) -> None:
-        """Quick: change the impedance law, also while moving; an arm that stands keeps it for its next motion.
-
-        Raises:
-            Unsupported: this arm has none.
-        """
-        raise Unsupported(f"arm {self.spec.name!r} has no impedance law to change")
-
-    def _clear_faults(self) -> None:
-        """Wait for rest, connect again if need be, clear the device's faults; must not move the arm.
-
-        Raises:
-            DeviceFault: the fault persists.
-        """
-
-    def _find_fault(self) -> ArmFault | None:
-        """Cheap, without lock: the fault that has ended control since the last call; None when all is well."""
-        return None
 
     @property
     def is_connected(self) -> bool:
@@ -128,15 +43,23 @@ class StatefulRobotServer(BaseRobotServer):
         return self.machine.epoch
 
     def connect(self) -> None:
-        """Connect; the arm holds where it is. One that is in a fault is connected and waits for `recover()`."""
+        """Connect; the arm holds where it is. One that is in a fault is connected and waits for `recover()`.
+
+        Raises:
+            ConnectionFailed: the device does not answer.
+            NotConnected: `disconnect()` came meanwhile; nothing is left open, and control has not begun.
+        """
         with self._opening:
             if self.machine.is_connected:
                 return
+            seen = self.machine.disconnections
+            self._close_what_is_open()  # a disconnection that waits for `_opening` has left it to this call
             self._newest = None
             fault = self._open()
+            self._is_open = True
             try:
                 with self.machine.lock:
-                    self.machine.connected(fault)
+                    self.machine.connected(fault, seen)
                     if self.machine.mode == "holding":
                         with self._outlived_by_a_stop():
                             self._start()
@@ -145,7 +68,10 @@ class StatefulRobotServer(BaseRobotServer):
                 raise
 
     def disconnect(self) -> None:
-        """Bring the arm to rest and close the connection, also when a halt fails; a latched stop stays latched."""
+        """Bring the arm to rest and close the connection, also when a halt fails; a latched stop stays latched.
+
+        It waits for no `connect()` that is under way: that one gives up, and closes what it has opened.
+        """
         was_connected = False
         try:
             with self.machine.hurried():
@@ -156,9 +82,10 @@ class StatefulRobotServer(BaseRobotServer):
                 finally:
                     self.machine.disconnected()
         finally:
-            if was_connected:
+            if was_connected or self._is_open:
                 with self._opening:
-                    self._close()
+                    if not self.machine.is_connected:
+                        self._close_what_is_open()
 
     def get_state(self) -> RobotState:
         """The newest measurement, in every mode; after a fault of the connection the last one, with its old stamp.
@@ -212,9 +139,9 @@ class StatefulRobotServer(BaseRobotServer):
 
     def hold(self) -> None:
         """Make the measured configuration the target; ends a joint motion. A stopped or faulted arm stands already."""
-        self.require_connected()
         self._notice_fault()
         with self.machine.lock:
+            self.require_connected()
             if self.machine.mode not in ("stopped", "fault"):
                 self.machine.held("hold()")
                 try:
@@ -250,8 +177,8 @@ class StatefulRobotServer(BaseRobotServer):
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law, also while moving; what the arm refuses changes nothing."""
-        self.require_connected()
         with self.machine.lock:
+            self.require_connected()
             with self._outlived_by_a_stop():
                 self._set_compliance(params)
             self._compliance = params
@@ -270,7 +197,7 @@ class StatefulRobotServer(BaseRobotServer):
         machine = self.machine
         machine.note_stop(StopRecord(cause=cause, author=author, since_s=self.context.clock.now_s(), code=code))
         with machine.hurried():
-            if machine.is_connected:
+            if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
                 self._halt()
 
     def recover(self) -> None:
@@ -280,8 +207,8 @@ class StatefulRobotServer(BaseRobotServer):
             DeviceFault: the fault persists; the arm stays as it was.
             RobotStopped: another stop came meanwhile.
         """
-        self.require_connected()
         with self._opening:
+            self.require_connected()
             self._notice_fault()
             seen = self.machine.stops
             was_down = self.machine.mode in ("stopped", "fault")
@@ -309,6 +236,11 @@ class StatefulRobotServer(BaseRobotServer):
             if self.machine.is_connected and self.machine.mode == "holding":
                 with self._outlived_by_a_stop():
                     self._forget_target()
+
+    def _close_what_is_open(self) -> None:
+        is_open, self._is_open = self._is_open, False
+        if is_open:
+            self._close()
 
     def _newest_measurement(self) -> Measurement:
         self._notice_fault()

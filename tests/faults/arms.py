@@ -12,7 +12,9 @@ from robotkit.devices import AdaptedRobot, CellContext, StatefulRobotServer
 from robotkit.drivers.fake import FakeRobot, ManualClock, kinematics
 from tests.faults.scheduler import ScheduledLock, Scheduler
 
-_QUICK = ("_follow", "_hold", "_halt", "_start", "_clear_faults", "_measure", "_set_compliance")
+_PRIMITIVES = (
+    "_open", "_close", "_follow", "_hold", "_halt", "_start", "_clear_faults", "_measure", "_set_compliance",
+)  # fmt: skip
 
 
 class NaiveRobot(rk.BaseRobotServer):
@@ -89,10 +91,11 @@ class Arm:
         return self.robot.get_state().joint_positions_rad
 
 
-def _watch(robot: StatefulRobotServer, scheduler: Scheduler) -> None:
+def put_under(robot: StatefulRobotServer, scheduler: Scheduler) -> None:
+    """Let `scheduler` decide who goes on wherever this arm waits for a lock or calls its device."""
     robot.machine.lock = ScheduledLock(scheduler)
     robot._opening = ScheduledLock(scheduler)
-    for name in _QUICK:
+    for name in _PRIMITIVES:
         setattr(robot, name, _with_point(getattr(robot, name), scheduler))
 
 
@@ -110,8 +113,8 @@ def fake_arm() -> Arm:
     robot.connect()
     advance = clock.advance
 
-    def put_under(scheduler: Scheduler) -> None:
-        _watch(robot, scheduler)
+    def put_this_under(scheduler: Scheduler) -> None:
+        put_under(robot, scheduler)
 
         def advance_with_point(period_s: float) -> None:
             scheduler.point()
@@ -119,7 +122,7 @@ def fake_arm() -> Arm:
 
         clock.advance = advance_with_point
 
-    return Arm(robot, lambda: advance(1.0), put_under)
+    return Arm(robot, lambda: advance(1.0), put_this_under)
 
 
 def naive_arm() -> Arm:
@@ -127,11 +130,11 @@ def naive_arm() -> Arm:
     robot = AdaptedRobot(inner)
     robot.connect()
 
-    def put_under(scheduler: Scheduler) -> None:
-        _watch(robot, scheduler)
+    def put_this_under(scheduler: Scheduler) -> None:
+        put_under(robot, scheduler)
         inner.point = scheduler.point
 
-    return Arm(robot, lambda: inner.context.clock.advance(1.0), put_under)
+    return Arm(robot, lambda: inner.context.clock.advance(1.0), put_this_under)
 
 
 ARMS: dict[str, Callable[[], Arm]] = {"fake": fake_arm, "adapted": naive_arm}

@@ -183,6 +183,19 @@ def test_m7_a_hold_reaches_no_arm_that_is_stopped_or_in_a_fault(arm):
     assert arm.get_state().mode == "fault"
 
 
+@pytest.mark.parametrize("end", ["stop", "fault", "disconnect"])
+def test_m7_a_reset_of_the_world_reaches_no_arm_that_is_stopped_in_a_fault_or_closed(arm, end):
+    if end == "fault":
+        arm._latch(arm.machine.fault_of(("torn",)))
+    else:
+        getattr(arm, end)()
+    epoch = arm.machine.epoch
+    arm.calls.clear()
+    arm.forget_target()
+    assert arm.calls == []
+    assert arm.machine.epoch > epoch, "what was commanded before says nothing all the same"
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=["typed", "raw"])
 def test_an_arm_that_does_not_hold_is_not_said_to_hold(arm, error):
     arm.send(joint_command(arm))
@@ -236,6 +249,38 @@ def test_nothing_is_sent_before_the_control_of_a_new_connection_has_started():
     arm.connect()
     assert senders[0].join() is None
     assert arm.calls == ["open", "start", "started", "follow"]
+
+
+def test_a_disconnection_while_the_arm_is_connected_wins_and_waits_for_no_device_that_does_not_answer():
+    arm = RecordingArm()
+    arm.on["open"] = lambda: InThread(arm.disconnect).join()
+    with pytest.raises(rk.NotConnected, match="while arm 'fake' was being connected"):
+        arm.connect()
+    assert not arm.is_connected
+    assert arm.calls == ["open", "close"], "control has not begun"
+    arm.on.clear()
+    arm.connect()
+    assert arm.get_state().mode == "holding"
+
+
+def test_an_arm_that_is_connected_again_before_it_was_closed_is_closed_first(arm):
+    """The disconnection has halted the arm and waits for its turn to close it; the connection is faster."""
+    beside = []
+    arm.on["halt"] = lambda: (beside.append(InThread(lambda: waiting_connection(arm))), wait_until(has_turn.is_set))
+    has_turn, halted = threading.Event(), threading.Event()
+
+    def waiting_connection(arm) -> None:
+        with arm._opening:
+            has_turn.set()
+            assert halted.wait(20.0)
+            arm.connect()
+
+    disconnected = arm.machine.disconnected
+    arm.machine.disconnected = lambda: (disconnected(), halted.set())
+    arm.disconnect()
+    assert beside[0].join() is None
+    assert arm.calls == ["halt", "close", "open", "start"]
+    assert arm.get_state().mode == "holding"
 
 
 def test_an_arm_that_does_not_open_is_not_connected():

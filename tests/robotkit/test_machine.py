@@ -38,7 +38,7 @@ def test_a_stop_waits_for_a_twentieth_of_a_second_and_not_for_ever():
 
 def test_a_motion_that_waited_for_the_lock_asks_once_more_whether_it_may_move():
     machine, moved = ArmMachine("arm", lambda: 0.0), []
-    machine.connected(None)
+    machine.connected(None, machine.disconnections)
     travel = machine.begin_travel()
 
     def move() -> None:
@@ -55,7 +55,7 @@ def test_a_motion_that_waited_for_the_lock_asks_once_more_whether_it_may_move():
 
 def test_a_stop_that_comes_when_the_recovery_has_asked_for_the_last_time_is_not_lost():
     machine = ArmMachine("arm", lambda: 0.0)
-    machine.connected(None)
+    machine.connected(None, machine.disconnections)
     record = rk.StopRecord(cause="a reason", author="anna", since_s=0.0)
     machine.note_stop(record)
     require, stops = machine.require_no_stop_since, []
@@ -82,7 +82,7 @@ def test_a_new_machine_is_not_connected_and_neither_stopped_nor_in_a_fault():
 
 def test_a_second_joint_motion_does_not_end_the_first_one():
     machine = ArmMachine("arm", lambda: 0.0)
-    machine.connected(None)
+    machine.connected(None, machine.disconnections)
     travel, epoch = machine.begin_travel(), machine.epoch
     with pytest.raises(rk.CommandRejected):
         machine.begin_travel()
@@ -92,7 +92,7 @@ def test_a_second_joint_motion_does_not_end_the_first_one():
 
 def test_the_first_reason_for_which_a_joint_motion_ends_counts():
     machine = ArmMachine("arm", lambda: 0.0)
-    machine.connected(None)
+    machine.connected(None, machine.disconnections)
     travel = machine.begin_travel()
     assert not travel.is_over
     assert not travel.wait(0.0)
@@ -108,7 +108,7 @@ def test_the_first_reason_for_which_a_joint_motion_ends_counts():
 
 def test_whoever_sees_that_a_motion_has_ended_can_read_why():
     machine = ArmMachine("arm", lambda: 0.0)
-    machine.connected(None)
+    machine.connected(None, machine.disconnections)
     travel, read = machine.begin_travel(), []
 
     class Watched(Travel):
@@ -124,7 +124,7 @@ def test_whoever_sees_that_a_motion_has_ended_can_read_why():
 
 def test_nothing_takes_the_right_to_move_away_while_the_motion_begins():
     machine = ArmMachine("arm", lambda: 0.0)
-    machine.connected(None)
+    machine.connected(None, machine.disconnections)
     travel = machine.begin_travel()
     with travel.moving():
         assert InThread(lambda: machine.lock.acquire(timeout=0.01) and pytest.fail("it was free")).join() is None
