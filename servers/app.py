@@ -17,7 +17,7 @@ from servers.events import Event
 from servers.gate import RequestGate
 from servers.openapi import add_document
 from servers.routes import ROUTERS
-from servers.security import Guard
+from servers.security import TOO_MANY_TOKENS, Guard
 from servers.settings import ServerSettings
 
 STOP_WAIT_S = 1.0
@@ -56,7 +56,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        responses={status: {"model": ErrorReply} for status in sorted(set(STATUS.values()))},
+        responses={status: {"model": ErrorReply} for status in sorted({*STATUS.values(), TOO_MANY_TOKENS})},
     )
     app.state.context = context
     app.state.connections = Connections(on_lost=context.connection_lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
@@ -12,6 +13,7 @@ from servers import access
 from servers.errors import error_response
 from servers.events import Event, EventHub
 from servers.settings import LOOPBACK_HOSTS, ServerSettings
+from servers.wrong_tokens import MOST, WITHIN_S, WrongTokens
 
 PAGE_PATHS = frozenset({"/", "/dashboard"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -23,6 +25,8 @@ _POSTS_OF_READERS = frozenset(
     }
 )  # fmt: skip
 """Whoever may read may stop; SERL reads by POST, and its `startimp` starts nothing."""
+TOO_MANY_TOKENS = 429
+_FLOOD = f"more than {MOST} wrong tokens came from this address within {WITHIN_S:g} s"
 
 
 class Guard:
@@ -32,6 +36,9 @@ class Guard:
     the page's own `Host`; both are refused, so that visiting a web site cannot move a robot.
 
     A browser gets the operator's page without a token: the page holds nothing of the cell, and asks for the token.
+
+    An address that sends wrong tokens without end is answered 429, and what it sends is noted no more; a right token of
+    the same address is none of these.
     """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, events: EventHub) -> None:
@@ -39,21 +46,31 @@ class Guard:
         self._events = events
         self._is_loopback = settings.is_loopback
         self._tokens = access.TokenTable(settings.tokens)
+        self._wrong_tokens = WrongTokens(self._tell_of_flood)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401 or 403."""
+        """Pass the request on, or answer 401, 403 or 429."""
         if scope["type"] in ("http", "websocket"):
+            address = (scope.get("client") or ("unknown",))[0]
             try:
-                scope[access.SCOPE_KEY] = self._admit(scope)
+                scope[access.SCOPE_KEY] = self._admit(scope, address)
             except RobotkitError as refusal:
-                address = (scope.get("client") or ("unknown",))[0]
                 self._events.tell(Event("unauthorized", refusal.message, address=address, code=refusal.code))
                 # For a websocket this answers the handshake itself, so that the client sees status and reason.
                 await error_response(refusal)(scope, receive, send)
                 return
+            except _Flood as flood:
+                response = error_response(Unauthorized(f"{_FLOOD}; send the right one, or none"), TOO_MANY_TOKENS)
+                response.headers["Retry-After"] = str(math.ceil(flood.wait_s))
+                await response(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> access.Scope:
+    def _tell_of_flood(self, address: str) -> None:
+        message = f"{_FLOOD}; until they are fewer they are answered {TOO_MANY_TOKENS} and noted no more"
+        self._events.tell(Event("unauthorized", message, address=address, code=Unauthorized.code))
+
+    def _admit(self, scope: Scope, address: str) -> access.Scope:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self._is_loopback and _host_name(host) not in LOOPBACK_HOSTS:
@@ -61,16 +78,27 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and _place(origin) != host:
             raise Unauthorized(f"a page from {origin!r} may not use this robot")
-        allowed = self._tokens.scope_of(_given_token(scope, headers))
+        token = _given_token(scope, headers)
+        allowed = self._tokens.scope_of(token)
         if allowed is None and _asks_for_page(scope, headers):
             return access.Scope.READ
         if allowed is None:
+            wait_s = self._wrong_tokens.add(address) if token else 0.0
+            if wait_s:
+                raise _Flood(wait_s)
             raise Unauthorized(
                 "the token is missing or wrong: send `Authorization: Bearer <token>` (client: token=, ROBOTKIT_TOKEN)"
             )
         if allowed < access.Scope.COMMAND and scope["type"] == "http" and _acts(scope):
             raise Forbidden("this token is for reading and for stopping; a command needs another")
         return allowed
+
+
+class _Flood(Exception):
+    """Too many wrong tokens; the next had better come `wait_s` seconds later."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
 
 
 def _acts(scope: Scope) -> bool:
