@@ -8,40 +8,30 @@ import os
 import queue
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from robotkit.errors import InvalidConfiguration
 from servers.events import Event
+from servers.repeats import REPEAT_S, Line, Repeats
 
 _log = logging.getLogger(__name__)
 
 _QUEUE_MAX = 10_000
-_REPEAT_S = 1.0
 _CLOSE_WAIT_S = 2.0
-_KEYS_MAX = 256
 _MESSAGE_MAX = 1000
 """Characters of a sentence, which may quote what was asked: so much of it is kept while the disk is slow."""
 _MODE = 0o640
 
 
-class _Repeats(NamedTuple):
-    """A refusal, and how often its like came after the line that was written last."""
-
-    written: datetime
-    event: Event
-    times: int
-
-
 class AuditLog:
     """An observer of `EventHub` that writes in a thread of its own: a slow or full disk delays no command and no stop.
 
-    Refusals of one kind and client within a second become one line that counts them ("repeated"). Each line is written
-    by one call to a file that is opened for appending only, and anew each time, so that it can be rotated. What cannot
-    be written is counted in `lost`, and said once.
+    What may come without end becomes one line a second that says for how many it stands ("repeated"), see `Repeats`.
+    Each line is written by one call to a file that is opened for appending only, and anew each time, so that it can be
+    rotated. What cannot be written is counted in `lost`, and said once.
 
     Args:
         path: the file; it is created when it does not exist.
@@ -59,7 +49,7 @@ class AuditLog:
         self._queue: queue.Queue[tuple[datetime, Event] | None] = queue.Queue(_QUEUE_MAX)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._repeats: dict[tuple[str, ...], _Repeats] = {}
+        self._repeats = Repeats()
         self._is_torn = self._has_failed = False
         try:
             os.close(self._open())
@@ -95,42 +85,26 @@ class AuditLog:
     def _run(self) -> None:
         while True:
             try:
-                item = self._queue.get(timeout=_REPEAT_S)
+                item = self._queue.get(timeout=REPEAT_S)
             except queue.Empty:
-                self._flush_repeats()
+                self._write(self._repeats.flush())
                 continue
             if item is None:
-                self._flush_repeats()
+                self._write(self._repeats.flush())
                 return
-            self._handle(*item)
+            self._write(self._repeats.add(*item))
 
-    def _handle(self, when: datetime, event: Event) -> None:
-        if event.kind not in ("refused", "unauthorized"):
-            self._write(when, event, 0)
-            return
-        key = (event.kind, event.author, event.address, event.code)
-        last = self._repeats.get(key)
-        if last is not None and (when - last.written).total_seconds() < _REPEAT_S:
-            self._repeats[key] = _Repeats(last.written, event, last.times + 1)
-            return
-        if len(self._repeats) >= _KEYS_MAX:
-            self._flush_repeats()
-        self._repeats[key] = _Repeats(when, event, 0)
-        self._write(when, event, last.times if last is not None else 0)
+    def _write(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._write_line(line)
 
-    def _flush_repeats(self) -> None:
-        repeats, self._repeats = self._repeats, {}
-        for last in repeats.values():
-            if last.times:
-                self._write(datetime.now(UTC), last.event, last.times)
-
-    def _write(self, when: datetime, event: Event, repeated: int) -> None:
-        fields = {key: value for key, value in asdict(event).items() if value and key != "kind"}
-        stamp = when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": stamp, "event": event.kind, "cell": self._cell} | fields
-        if repeated:
-            line["repeated"] = repeated
-        data = json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    def _write_line(self, line: Line) -> None:
+        fields = {key: value for key, value in asdict(line.event).items() if value and key != "kind"}
+        stamp = line.when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        content = {"time": stamp, "event": line.event.kind, "cell": self._cell} | fields
+        if line.times > 1:
+            content["repeated"] = line.times
+        data = json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
             self._append(data)
         except OSError as error:
