@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends
+from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
@@ -20,7 +21,7 @@ from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
 from servers.audit import AuditLog
-from servers.errors import validated
+from servers.errors import parse, validated
 from servers.events import Event, EventHub, EventKind
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
@@ -31,6 +32,8 @@ from servers.stops import StopOwners
 from servers.turns import CURRENT_CALLER, Caller, Turns
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class ServerContext:
@@ -85,7 +88,7 @@ class ServerContext:
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
         """
-        try:
+        with self._refusals_told(client):
             client.require(Scope.COMMAND, "a command")
             caller = CURRENT_CALLER.get(None) or Caller()
             if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
@@ -100,6 +103,20 @@ class ServerContext:
                 self._note(caller.connection, client)
                 with self.metrics.command_s.time():
                     yield self.workcell
+
+    def parse_command(self, client: Client, adapter: TypeAdapter[T], content: bytes | str) -> T:
+        """What `client` sent to command the cell, validated.
+
+        Raises:
+            InvalidCommand: it does not validate.
+        """
+        with self._refusals_told(client):
+            return parse(adapter, content)
+
+    @contextmanager
+    def _refusals_told(self, client: Client) -> Iterator[None]:
+        try:
+            yield
         except (CommandRejected, Forbidden) as error:
             self.tell("refused", client, error.message, error.code)
             raise
@@ -142,9 +159,10 @@ class ServerContext:
             Forbidden: the client's token does not allow to command.
             ControlHeld: another client commands this cell.
         """
-        client.require(Scope.COMMAND, "a hold")
-        with self.lease.control(client):
-            self.workcell.robot.hold()
+        with self._refusals_told(client):
+            client.require(Scope.COMMAND, "a hold")
+            with self.lease.control(client):
+                self.workcell.robot.hold()
 
     def drop(self, caller: Caller) -> None:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""

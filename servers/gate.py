@@ -13,6 +13,7 @@ from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADE
 from servers.connections import CONNECTION, ONLY_STOP, too_many
 from servers.context import ServerContext
 from servers.errors import error_response
+from servers.events import Event
 from servers.turns import CURRENT_CALLER, Caller
 
 MAX_BODY_BYTES = 65536
@@ -50,6 +51,10 @@ class RequestGate:
             request = _Request(scope)
             body = await request.read(receive) if request.has_body else b""
         except _Refused as refused:
+            if scope["method"] == "POST":
+                address = scope["client"][0] if scope["client"] else ""
+                error = refused.error
+                self._context.events.tell(Event("refused", error.message, address=address, code=error.code))
             response = error_response(refused.error, refused.status)
             # What was not read must not be taken for the next request.
             response.headers["Connection"] = "close"

@@ -16,7 +16,7 @@ from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.access import Client
 from servers.context import ServerContext
-from servers.errors import MESSAGE_MAX, parse, reported
+from servers.errors import MESSAGE_MAX, reported
 from servers.gate import protocol_of
 from servers.turns import CURRENT_CALLER, QUEUE_LENGTH, Caller
 
@@ -81,7 +81,7 @@ class StateStream:
             if event["type"] == "websocket.disconnect":
                 return
             try:
-                message = parse(_UP, text_of(event))
+                message = self._context.parse_command(self._client, _UP, text_of(event))
             except RobotkitError as error:
                 await self._report(error)
                 continue
@@ -188,7 +188,7 @@ class StepChannel:
 
     def _answer(self, body: str | bytes) -> str:
         try:
-            request = parse(_STEP, body)
+            request = self._context.parse_command(self._client, _STEP, body)
             state = self._context.step(self._client, request, request.deadline_s)
             return f'{{"type":"state","seq":{request.seq},"state":{state.model_dump_json()}}}'
         except Exception as error:

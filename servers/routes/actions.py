@@ -14,7 +14,6 @@ from robotkit.schema import Message
 from robotkit.workcell import Workcell
 from servers.access import Client, client_of
 from servers.context import ServerContext, get_context
-from servers.errors import parse
 from servers.routes.replies import done, reply
 
 Action = Callable[..., Message | None]
@@ -46,7 +45,7 @@ async def measure(context: ServerContext, read: Callable[[Workcell], Message]) -
 def _act(
     context: ServerContext, client: Client, action: Action, body: Any, content: bytes | None, is_motion: bool
 ) -> Response:
-    given = () if content is None else (parse(_adapter(body), content),)
+    given = () if content is None else (context.parse_command(client, _adapter(body), content),)
     with context.commanding(client, is_motion) as cell:
         answer = action(cell, *given)
     return done() if answer is None else reply(answer)

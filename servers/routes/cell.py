@@ -11,7 +11,6 @@ from robotkit.schema.wire import ClockAdvanceRequest, ClockState
 from robotkit.workcell import Workcell
 from servers.access import Client, client_of
 from servers.context import ContextDep, ServerContext, get_context
-from servers.errors import parse
 from servers.routes import examples
 from servers.routes.actions import act, measure
 from servers.routes.direct import DirectRoute
@@ -34,7 +33,7 @@ async def step(request: Request) -> Response:
 
 
 def _step(context: ServerContext, client: Client, body: bytes) -> Response:
-    return reply(context.step(client, parse(_STEP, body)))
+    return reply(context.step(client, context.parse_command(client, _STEP, body)))
 
 
 @router.get("/cell", **answers(CellSpec, "Enough for a client to build its twin."))

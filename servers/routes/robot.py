@@ -9,9 +9,8 @@ from pydantic import TypeAdapter
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotState
 from robotkit.schema.wire import JointMoveRequest
 from robotkit.workcell import Workcell
-from servers.access import ClientDep
-from servers.context import ContextDep
-from servers.errors import parse
+from servers.access import Client, ClientDep
+from servers.context import ContextDep, ServerContext
 from servers.routes import examples
 from servers.routes.actions import act, measure
 from servers.routes.replies import DONE, answers, done, request_body
@@ -51,8 +50,12 @@ def _move_to_joint_positions(cell: Workcell, request: JointMoveRequest) -> None:
 async def set_compliance(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Change the impedance law, also while moving; fields that are left out stay as they are."""
     content = await request.body()
-    await context.lanes.commands.run(lambda: context.set_compliance(client, parse(_COMPLIANCE, content)))
+    await context.lanes.commands.run(_set_compliance, context, client, content)
     return done()
+
+
+def _set_compliance(context: ServerContext, client: Client, content: bytes) -> None:
+    context.set_compliance(client, context.parse_command(client, _COMPLIANCE, content))
 
 
 @router.post("/hold", **DONE)

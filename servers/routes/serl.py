@@ -22,7 +22,6 @@ from robotkit.schema import PoseCommand, RobotState
 from robotkit.workcell import Workcell
 from servers.access import ClientDep
 from servers.context import ContextDep, ServerContext, gripper_of
-from servers.errors import parse
 from servers.routes import examples
 from servers.routes.actions import act
 from servers.routes.replies import request_body
@@ -196,7 +195,7 @@ def _send_pose(cell: Workcell, body: PoseRequest) -> None:
 @router.post("/update_param", openapi_extra=request_body(dict[str, Number], examples.SERL_PARAM), **_TEXT)
 async def update_param(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Change single parameters of the impedance law, under SERL's names; the others stay."""
-    changes = parse(_PARAMETERS, await request.body())
+    changes = context.parse_command(client, _PARAMETERS, await request.body())
     await context.lanes.commands.run(
         context.change_compliance, client, lambda present: compliance_from_serl(present, changes)
     )
