@@ -48,7 +48,8 @@ class Repeats:
                 # A stop that comes now repeats none before it.
                 lines += self._end("stop")
             return [*lines, Line(when, event, 1)]
-        key = (event.kind, event.author, event.address, event.code, event.message if event.kind == "stop" else "")
+        cause = event.message if event.kind == "stop" else ""
+        key: tuple[str, ...] = (event.kind, event.author, event.address, event.code, cause)
         if key not in self._sorts and len(self._sorts) >= SORTS_MAX:
             key, event = (event.kind, _MANY), replace(event, author=_MANY, address="")
         sort = self._sorts.get(key)

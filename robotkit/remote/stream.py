@@ -48,7 +48,6 @@ class RemoteStream:
         self._command: StreamCommand | None = None
         self._error: RobotkitError | None = None
         self._opened = ExitStack()
-        self._threads: tuple[threading.Thread, ...] = ()
         self.received = 0
         """States that arrived since `connect()`."""
 
@@ -67,11 +66,11 @@ class RemoteStream:
             path = f"/v1/stream?rate_hz={self._rate_hz:g}&window={_WINDOW}"
             self._socket = open_socket(self._session, path, opened)
             self._opened = opened.pop_all()
-        self._threads = tuple(
+        self._receiver, self._sender = (
             threading.Thread(target=work, args=(self._socket,), daemon=True) for work in (self._receive, self._send)
         )
-        for thread in self._threads:
-            thread.start()
+        self._receiver.start()
+        self._sender.start()
 
     def disconnect(self) -> None:
         """Close the stream; if it commanded, the robot holds at once."""
@@ -80,8 +79,8 @@ class RemoteStream:
             self._changed.notify_all()
         if socket is not None:
             self._opened.close()
-            for thread in self._threads:
-                thread.join()
+            self._receiver.join()
+            self._sender.join()
 
     def latest(self) -> CellState:
         """The newest state; waits for the first one.
@@ -107,10 +106,13 @@ class RemoteStream:
 
         Raises:
             RobotkitError: what the server reported since the last call; this command is then not sent.
+            ConnectionFailed: the stream is broken.
             NotConnected: before `connect()`.
         """
         with self._changed:
             self._raise_errors()
+        if not self._receiver.is_alive():
+            raise ConnectionFailed(f"the stream to {self._session.url} is broken; call disconnect() and connect()")
         deadline_s = self._session.handshake.deadline_s(self._session.timeout_s)
         message = StreamCommand.trusted(type="command", command=command, gripper=gripper, deadline_s=deadline_s)
         with self._changed:

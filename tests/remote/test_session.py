@@ -5,18 +5,23 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 import robotkit as rk
 from robotkit.cli.remote import Stop
 from robotkit.remote import Session
-from robotkit.schema.wire import ClockState
+from robotkit.remote.heartbeat import kept_up
+from robotkit.remote.session import HEARTBEAT_S
+from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ClockAdvanceRequest, ClockState, ProtocolInfo
 from servers import ServerSettings, create_app
 from servers.runner import BackgroundServer
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 34\r\n\r\n{"now_s":1.5,"is_lockstep":false} '
+
+
+DONE = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 @contextmanager
@@ -72,7 +77,89 @@ def test_a_command_is_never_sent_twice() -> None:
         assert len(received) == 1
 
 
-DONE = b"HTTP/1.1 204 No Content\r\n\r\n"
+def _headers(request: bytes) -> dict[str, str]:
+    lines = request.decode().split("\r\n\r\n")[0].split("\r\n")[1:]
+    return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+
+def _protocol(now_s: float) -> bytes:
+    info = ProtocolInfo(oldest=PROTOCOL_OLDEST, newest=PROTOCOL_NEWEST, now_s=now_s)
+    return _reply(200, info.model_dump_json().encode())
+
+
+def test_b4_a_command_says_until_when_it_may_start_and_who_sends_it() -> None:
+    with scripted([_protocol(7000.0), OK]) as (url, received), opened(url, 2.5) as session:
+        session.ask("/v1/clock/advance", ClockAdvanceRequest(period_s=1.0), ClockState)
+        headers = _headers(received[1])
+        assert float(headers["x-robotkit-deadline"]) == pytest.approx(7002.5, abs=1.0)
+        assert headers["content-type"] == "application/json"
+        assert headers["x-robotkit-protocol"] == str(PROTOCOL_NEWEST)
+        assert "x-robotkit-heartbeat" not in headers
+        assert "authorization" not in headers
+
+
+def test_b10_a_motion_promises_a_heartbeat_and_waits_for_longer() -> None:
+    with scripted([_protocol(7000.0), DONE]) as (url, received), opened(url, 2.5) as session:
+        session.move("/v1/robot/reset")
+        headers = _headers(received[1])
+        assert float(headers["x-robotkit-heartbeat"]) == HEARTBEAT_S == 1.0
+        assert float(headers["x-robotkit-deadline"]) == pytest.approx(7002.5, abs=1.0)
+        assert "content-type" not in headers
+
+
+def test_a_motion_has_a_time_out_of_its_own() -> None:
+    with (
+        scripted([_protocol(0.0), b"", b""]) as (url, _),
+        closing(Session(url, timeout_s=20.0, motion_timeout_s=0.05)) as session,
+        pytest.raises(rk.RemoteTimeout, match=r"/v1/robot/reset within 0\.05 s"),
+    ):
+        session.move("/v1/robot/reset")
+
+
+@pytest.mark.parametrize("answer", [None, _reply(409, b'{"code":"command_expired","message":"late"}')])
+def test_b4_after_a_command_of_unknown_fate_the_server_is_asked_for_its_time_again(answer: bytes | None) -> None:
+    after = [_protocol(1.0), DONE]
+    connections = [[_protocol(0.0), answer], after] if answer is None else [[_protocol(0.0), answer, *after]]
+    with scripted(*connections) as (url, received), opened(url) as session:
+        with pytest.raises((rk.ConnectionFailed, rk.CommandExpired)):
+            session.command("/v1/gripper/open")
+        session.command("/v1/gripper/open")
+    assert [request.split()[1] for request in received] == [b"/v1/protocol", b"/v1/gripper/open"] * 2
+
+
+def test_a_question_is_asked_in_the_address() -> None:
+    with scripted([OK, OK, OK]) as (url, received), opened(url) as session:
+        session.get("/v1/cameras/a/frame", format="raw")
+        session.get("/v1/cameras/a/frame", format="png")
+        session.get("/v1/cameras/a/frame")
+    assert [request.split()[1] for request in received] == [
+        b"/v1/cameras/a/frame?format=raw", b"/v1/cameras/a/frame?format=png", b"/v1/cameras/a/frame",
+    ]  # fmt: skip
+
+
+def test_a_lost_heartbeat_is_no_error() -> None:
+    with scripted([None]) as (url, received), opened(url) as session:
+        session._beat()
+        assert received[0].startswith(b"POST /v1/control/heartbeat ")
+
+
+def test_kept_up_work_is_done_again_and_again_and_ends_with_its_block() -> None:
+    done = threading.Semaphore(0)
+    before = threading.active_count()
+    with kept_up(done.release, 0.001):
+        for _ in range(3):
+            assert done.acquire(timeout=20.0)
+    assert threading.active_count() == before
+    with pytest.raises(ZeroDivisionError), kept_up(done.release, 60.0):
+        raise ZeroDivisionError
+    assert threading.active_count() == before
+
+
+def test_kept_up_work_waits_for_a_period_first() -> None:
+    done: list[int] = []
+    with kept_up(lambda: done.append(1), 60.0):
+        pass
+    assert not done
 
 
 def test_b2_the_stop_command_posts_stop_first_and_asks_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,6 +228,8 @@ def test_r7_what_is_no_address_is_refused_in_a_sentence(url: str) -> None:
         ("HTTP://Robot:5000/", "http://robot:5000"),
         ("https://robot.lab", "https://robot.lab"),
         ("http://1.2.3.4:5000", "http://1.2.3.4:5000"),
+        ("http://robot_1.lab-2.:1", "http://robot_1.lab-2.:1"),
+        ("http://a:65535", "http://a:65535"),
     ],
 )
 def test_r7_addresses_have_one_form(given: str, url: str) -> None:

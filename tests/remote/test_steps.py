@@ -6,40 +6,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http import HTTPStatus
+from contextlib import closing
 
 import pytest
-from websockets.http11 import Request, Response
 from websockets.sync.client import connect
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 import robotkit as rk
 from robotkit.remote import Session
 from robotkit.remote.steps import RemoteSteps
-from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ProtocolInfo, StreamState
+from robotkit.schema.wire import StreamState
 from tests.serving import served
-
-
-def _greet(peer: ServerConnection, request: Request) -> Response | None:
-    """Answer the handshake, which is a web request."""
-    if request.path != "/v1/protocol":
-        return None
-    info = ProtocolInfo(oldest=PROTOCOL_OLDEST, newest=PROTOCOL_NEWEST, now_s=time.monotonic())
-    return peer.respond(HTTPStatus.OK, info.model_dump_json())
-
-
-@contextmanager
-def scripted(handler: object) -> Iterator[Session]:
-    with serve(handler, "127.0.0.1", 0, process_request=_greet) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with closing(Session(f"http://127.0.0.1:{server.socket.getsockname()[1]}", timeout_s=2.0)) as session:
-                yield session
-        finally:
-            server.shutdown()
-            thread.join()
+from tests.support.scripted_socket import scripted
 
 
 @pytest.fixture(scope="module")
