@@ -14,7 +14,15 @@ from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
-from robotkit.errors import CommandRejected, DeviceError, Forbidden, ProtocolError, RobotkitError, Unsupported
+from robotkit.errors import (
+    CommandRejected,
+    DeviceError,
+    Forbidden,
+    InvalidCommand,
+    ProtocolError,
+    RobotkitError,
+    Unsupported,
+)
 from robotkit.safety import SafeRobot, SafetyEvent
 from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
@@ -88,7 +96,7 @@ class ServerContext:
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
         """
-        with self._refusals_told(client):
+        try:
             client.require(Scope.COMMAND, "a command")
             caller = CURRENT_CALLER.get(None) or Caller()
             if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
@@ -103,6 +111,9 @@ class ServerContext:
                 self._note(caller.connection, client)
                 with self.metrics.command_s.time():
                     yield self.workcell
+        except (CommandRejected, Forbidden) as error:
+            self._tell_refused(client, error)
+            raise
 
     def parse_command(self, client: Client, adapter: TypeAdapter[T], content: bytes | str) -> T:
         """What `client` sent to command the cell, validated.
@@ -110,16 +121,14 @@ class ServerContext:
         Raises:
             InvalidCommand: it does not validate.
         """
-        with self._refusals_told(client):
-            return parse(adapter, content)
-
-    @contextmanager
-    def _refusals_told(self, client: Client) -> Iterator[None]:
         try:
-            yield
-        except (CommandRejected, Forbidden) as error:
-            self.tell("refused", client, error.message, error.code)
+            return parse(adapter, content)
+        except InvalidCommand as error:
+            self._tell_refused(client, error)
             raise
+
+    def _tell_refused(self, client: Client, error: RobotkitError) -> None:
+        self.tell("refused", client, error.message, error.code)
 
     def step(self, client: Client, request: StepRequest, deadline_s: float | None = None) -> CellState:
         """Carry out a control step.
@@ -159,10 +168,13 @@ class ServerContext:
             Forbidden: the client's token does not allow to command.
             ControlHeld: another client commands this cell.
         """
-        with self._refusals_told(client):
+        try:
             client.require(Scope.COMMAND, "a hold")
             with self.lease.control(client):
                 self.workcell.robot.hold()
+        except (CommandRejected, Forbidden) as error:
+            self._tell_refused(client, error)
+            raise
 
     def drop(self, caller: Caller) -> None:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""
