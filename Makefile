@@ -23,10 +23,8 @@ install: $(STAMP)  ## create .venv and install robotkit into it
 demo: $(STAMP)     ## a simulated Franka arm learns to pick up a cube, in three processes
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: check        ## style, types and the default tests; vendor libraries in processes of their own (5: no test fits ARGS)
-	@$(BIN)/python -m pytest --vendor none $(ARGS) || test $$? = 5
-	@$(BIN)/python -m pytest --vendor others $(ARGS) || test $$? = 5
-	@$(BIN)/python -m pytest --vendor franka $(ARGS) || test $$? = 5
+test: check        ## style, types and the default tests; vendor libraries in processes of their own
+	@$(BIN)/python -m tests $(ARGS)
 
 test-slow: $(STAMP)  ## the long tests alone
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)

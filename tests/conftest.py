@@ -31,8 +31,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of one group of vendor libraries.
 
-    `make test` runs the groups one after the other, each in a process of its own: a native library that crashes then
-    takes nobody else's results with it, and the crash tells which group it belongs to.
+    `make test` runs each group in a process of its own (`tests.groups`): a native library that crashes then takes
+    nobody else's results with it, and the crash tells which group it belongs to.
     """
     wanted = config.getoption("--vendor")
     if wanted == "all":
