@@ -157,7 +157,7 @@ class BackgroundServer:
         """Return when requests are answered.
 
         Raises:
-            ConnectionFailed: the server did not come up; the log says why.
+            ConnectionFailed: the server did not come up, and listens no more; the log says why.
         """
         self._thread.start()
         deadline = threading.Event()
@@ -167,12 +167,16 @@ class BackgroundServer:
             if not self._thread.is_alive():
                 break
             deadline.wait(0.005)
+        self._server.should_exit = True
+        if not self._thread.is_alive():
+            self._socket.close()
         raise ConnectionFailed(f"the server at {self.url} did not start; its log says why")
 
     def stop(self) -> None:
         """Shut down gracefully: the arm holds, the devices are disconnected."""
         self._server.should_exit = True
         self._thread.join()
+        self._socket.close()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -107,3 +107,40 @@ def test_a_server_that_goes_away_is_named() -> None:
     with pytest.raises(rk.ConnectionFailed, match=url):
         cell.get_state()
     cell.disconnect()
+
+
+def test_a_step_and_a_reset_say_to_the_server_what_they_were_told(
+    url: str, served_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pose = np.array([0.4, 0.1, 0.02, 0.0, 0.0, 0.0, 1.0])
+    with rk.make_workcell("remote", url=url) as cell:
+        state = cell.reset(seed=5, object_poses_in_base={"block": pose})
+        assert state.poses["block"].pose_in_base.tolist() == pose.tolist()
+        assert cell.robot.target_epoch == state.robot.target_epoch == served_cell.robot.target_epoch
+        requests: list[rk.StepRequest] = []
+        handle = served_cell.handle
+        monkeypatch.setattr(served_cell, "handle", lambda request: (requests.append(request), handle(request))[1])
+        command = rk.PoseCommand(tcp_pose_in_base=state.robot.tcp_pose_in_base)
+        stepped = cell.step(command, rk.GripperCommand(position=0.5), 0.25, state.robot.target_epoch)
+        assert cell.robot.newest_epoch == stepped.robot.target_epoch
+        (request,) = requests
+        assert (request.command, request.gripper) == (command, rk.GripperCommand(position=0.5))
+        assert (request.period_s, request.target_epoch) == (0.25, state.robot.target_epoch)
+        served_cell.robot.stop()
+        served_cell.robot.recover()
+        assert cell.get_state().robot.target_epoch == cell.robot.newest_epoch > stepped.robot.target_epoch
+
+
+def test_disconnecting_closes_the_connection_over_which_it_stepped(url: str) -> None:
+    cell = rk.make_workcell("remote", url=url)
+    with cell:
+        cell.step()
+        socket = cell._steps._socket
+    assert socket.close_code is not None
+    with cell:
+        cell.step()
+
+
+def test_a_stream_has_the_rate_and_the_patience_that_were_asked_for(remote: rk.Workcell) -> None:
+    stream = remote.stream(rate_hz=7.5, max_age_s=0.5)
+    assert (stream._rate_hz, stream._max_age_s, stream._session) == (7.5, 0.5, remote.session)

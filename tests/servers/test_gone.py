@@ -15,12 +15,14 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER, HEARTBEAT_HEADER
 from servers import ServerSettings, create_app
 from servers.runner import BackgroundServer
+from servers.turns import QUEUE_LENGTH
 from tests.support.waiting import wait_until
 
 HELD_WITHIN_S = 0.2
@@ -145,6 +147,30 @@ def test_f9_a_long_step_ends_when_its_client_is_gone(
     asked_s = time.monotonic()
     assert http.post("/v1/step", json={"period_s": 0.0}).status_code == 200
     assert time.monotonic() - asked_s < 5.0
+
+
+def test_b10_who_sends_more_steps_than_may_wait_is_told_so_held_and_closed(
+    url: str, http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts, woken, steps = threading.Event(), threading.Event(), []
+    hold, held = cell.robot.hold, []
+    monkeypatch.setattr(cell.robot, "hold", lambda: (held.append(woken.is_set()), hold()))
+    monkeypatch.setattr(cell.clock, "wake", woken.set)
+    monkeypatch.setattr(cell.clock, "advance", lambda _: (steps.append(1), acts.set(), woken.wait(20.0)))
+    with connect(url.replace("http", "ws") + "/v1/steps", additional_headers={CLIENT_HEADER: "tester"}) as peer:
+        peer.send('{"seq": 1, "period_s": 1.0}')
+        assert acts.wait(20.0)
+        for seq in range(QUEUE_LENGTH + 1):
+            peer.send(f'{{"seq": {seq + 2}, "period_s": 1.0}}')
+        answer = json.loads(peer.recv(20.0))
+        assert (answer["type"], answer["code"]) == ("error", "busy")
+        assert f"{QUEUE_LENGTH} steps" in answer["message"]
+        with pytest.raises(ConnectionClosed) as closed:
+            peer.recv(20.0)
+        assert closed.value.rcvd.code == 1008
+    wait_until(lambda: _holder(http) is None)
+    assert held[0] is False  # before the step was woken
+    assert len(steps) == 1
 
 
 def test_f9_queued_commands_of_a_client_that_is_gone_never_start(

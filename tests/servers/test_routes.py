@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 from collections.abc import Iterator
+from hashlib import sha256
 
 import httpx
 import numpy as np
@@ -76,6 +79,8 @@ def test_images_arrive_with_shape_and_stamp(http: httpx.Client, app_cell: rk.Wor
     png = http.get(f"/v1/cameras/{camera}/frame", params={"format": "png"})
     assert png.headers["content-type"] == "image/png"
     assert np.array_equal(imread(io.BytesIO(png.content)), frame.rgb)
+    assert raw.headers["X-Robotkit-Depth"] == "none"
+    assert raw.headers["Cache-Control"] == png.headers["Cache-Control"] == "no-store"
     jpeg = http.get(f"/v1/cameras/{camera}/frame", params={"format": "jpeg"})
     assert imread(io.BytesIO(jpeg.content)).shape == frame.rgb.shape
 
@@ -89,6 +94,26 @@ def test_health_says_who_commands_and_what_is_wrong(http: httpx.Client) -> None:
     assert "recover" in health["problems"][0]
 
 
+def test_health_names_the_faults_of_the_arm_and_how_long_it_has_stood(
+    http: httpx.Client, app_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert http.get("/v1/health").json()["problems"] == []
+    http.post("/v1/robot/stop")
+    state = app_cell.robot.get_state()
+    monkeypatch.setattr(app_cell.clock, "now_s", lambda: state.stop.since_s + 2.5)
+    health = http.get("/v1/health").json()
+    assert health["stopped_for_s"] == pytest.approx(2.5)
+    assert health["stop"]["author"] == "tester"
+    assert health["cell"] == app_cell.name
+    assert health["clock"] == "lockstep"
+    assert 0.0 < health["uptime_s"] < 3600.0
+    faulty = state.model_copy(update={"mode": "fault", "faults": ("a reflex", "another")})
+    monkeypatch.setattr(app_cell.robot, "get_state", lambda: faulty)
+    health = http.get("/v1/health").json()
+    assert (health["status"], health["robot_mode"]) == ("fault", "fault")
+    assert health["problems"] == ["a reflex", "another"]
+
+
 @pytest.mark.parametrize("path", ["/", "/dashboard"])
 def test_the_operators_page_needs_nothing_from_elsewhere(http: httpx.Client, path: str) -> None:
     page = http.get(path)
@@ -96,7 +121,16 @@ def test_the_operators_page_needs_nothing_from_elsewhere(http: httpx.Client, pat
     assert "STOP" in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text
-    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        content = re.search(f"<{tag}>(.*?)</{tag}>", page.text, re.DOTALL)[1]
+        assert f"{tag}-src 'sha256-{base64.b64encode(sha256(content.encode()).digest()).decode()}'" in policy
+    for name, value in (
+        ("Referrer-Policy", "no-referrer"), ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"),
+    ):  # fmt: skip
+        assert page.headers[name] == value
 
 
 def test_every_request_body_in_the_document_has_an_example_that_works(http: httpx.Client) -> None:

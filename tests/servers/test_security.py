@@ -16,6 +16,7 @@ import robotkit as rk
 from servers import ServerSettings, wrong_tokens
 from servers.__main__ import Serve, settings_of
 from servers.access import Client, Scope
+from servers.context import ServerContext
 from servers.routes import ROUTERS
 from servers.stops import StopOwners
 from tests.serving import served
@@ -78,6 +79,24 @@ def test_p18_every_token_that_is_taken_opens() -> None:
             httpx.Client(base_url=url, trust_env=False) as client,
         ):
             assert client.get("/v1/state", headers=_bearer(token)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"port": -1}, "port"), ({"port": 65536}, "port"), ({"stream_rate_max_hz": 0.0}, "stream_rate_max_hz"),
+        ({"lease_timeout_s": 0.0}, "lease_timeout_s"), ({"lease_timeout_s": -1.0}, "lease_timeout_s"),
+        ({"token": "1234567"}, "8 characters"),
+    ],
+)  # fmt: skip
+def test_a_number_out_of_range_is_refused(options: dict[str, object], name: str) -> None:
+    with pytest.raises(rk.InvalidConfiguration, match=name):
+        ServerSettings(**options)
+
+
+def test_numbers_at_the_ends_of_their_ranges_are_taken() -> None:
+    for options in ({"port": 0}, {"port": 65535}, {"lease_timeout_s": 1e-9}, {"token": "12345678"}):
+        assert ServerSettings(**options)
 
 
 def test_one_token_for_two_scopes_is_refused() -> None:
@@ -311,6 +330,21 @@ def test_b9_any_number_of_stops_leaves_one_to_be_recovered_by_an_operator() -> N
         pass
     with owners.recovery(program):
         pass
+
+
+def test_b9_a_stop_that_the_arm_did_not_take_belongs_to_whoever_asked_all_the_same() -> None:
+    def unplugged(*why: str) -> None:
+        raise rk.NotConnected("unplugged")
+
+    cell = rk.make_workcell("fake")
+    context = ServerContext(cell, SCOPED)
+    person, program = Client("q", "person"), Client("p", "program", scope=Scope.COMMAND)
+    with cell, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cell.robot, "stop_for", unplugged)
+        with pytest.raises(rk.NotConnected):
+            context.stop(person)
+        with pytest.raises(rk.Forbidden, match="person"):
+            context.recover(program)
 
 
 @pytest.mark.parametrize("source", ["flags", "environment"])

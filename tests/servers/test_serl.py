@@ -271,6 +271,46 @@ def test_f1_a_load_is_the_one_of_the_cell_file_or_refused() -> None:
             check_load(request, config)
 
 
+@pytest.mark.parametrize(("length", "status"), [(1.0, 200), (0.8, 200), (0.708, 200), (0.706, 422), (1.1, 422)])
+def test_a_quaternion_on_the_way_between_two_is_made_one_and_another_is_refused(
+    serl: httpx.Client, cell: rk.Workcell, length: float, status: int
+) -> None:
+    pose = np.array(serl.post("/getpos").json()["pose"])
+    body = {"arr": [*pose[:3], *(pose[3:] * length)]}
+    sent = cell.robot.machine.epoch, cell.robot.get_state().mode
+    assert serl.post("/pose", json=body).status_code == status
+    if status == 422:
+        assert (cell.robot.machine.epoch, cell.robot.get_state().mode) == sent
+
+
+FIELDS = {
+    "translational_stiffness": ("translational_stiffness_n_m", 1234.0),
+    "translational_damping": ("translational_damping_ns_m", 12.0),
+    "translational_Ki": ("translational_ki", 1.5),
+    "rotational_stiffness": ("rotational_stiffness_nm", 123.0),
+    "rotational_damping": ("rotational_damping_nms_rad", 1.2),
+    "rotational_Ki": ("rotational_ki", 2.5),
+    "nullspace_stiffness": ("nullspace_stiffness_nm_rad", 0.3),
+    "joint1_nullspace_stiffness": ("joint1_nullspace_factor", 77.0),
+    "translational_clip_y": ("translational_clip_max_m", [None, 0.0011, None]),
+    "translational_clip_neg_z": ("translational_clip_min_m", [None, None, -0.0011]),
+    "rotational_clip_x": ("rotational_clip_max", [0.011, None, None]),
+    "rotational_clip_neg_y": ("rotational_clip_min", [None, -0.011, None]),
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_each_of_serls_parameters_changes_one_of_ours_and_no_other(name: str) -> None:
+    before = rk.ComplianceParams()
+    field, value = FIELDS[name]
+    sent = abs(next(one for one in value if one is not None)) if isinstance(value, list) else value
+    old = getattr(before, field)
+    new = [old[i] if one is None else one for i, one in enumerate(value)] if isinstance(value, list) else value
+    assert compliance_from_serl(before, {name: sent}) == before.model_copy(
+        update={field: np.array(new) if isinstance(value, list) else new}
+    )
+
+
 def test_parameters_that_are_not_named_stay() -> None:
     first = compliance_from_serl(rk.ComplianceParams(), {"translational_stiffness": 900})
     second = compliance_from_serl(first, {"rotational_Ki": 1.5, "joint1_nullspace_stiffness": 50})
