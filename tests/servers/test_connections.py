@@ -186,6 +186,22 @@ def test_f11_the_second_request_of_a_connection_is_given_up_as_well(url: str, mo
         assert _answer(peer) == ""
 
 
+def test_f11_a_request_may_take_longer_than_its_headers_and_so_may_the_next(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "HEADER_TIME_S", 0.05)
+    body = b'{"period_s": 0.1}'
+    with opened(url) as peer:
+        for _ in range(2):
+            peer.sendall(_head("/v1/step", f"Content-Length: {len(body)}", f"{CLIENT_HEADER}: slow") + body)
+            assert peer.recv(65536).startswith(b"HTTP/1.1 200")
+        peer.sendall(_head("/v1/control/release", f"{CLIENT_HEADER}: slow"))
+        assert peer.recv(4096).startswith(b"HTTP/1.1 204")
+    with connect(url.replace("http", "ws") + "/v1/steps", proxy=None) as socket:
+        socket.send('{"period_s": 0.1}')
+        assert '"state"' in socket.recv(20.0)
+
+
 def test_f11_headers_that_never_end_are_refused(url: str) -> None:
     with opened(url) as peer:
         peer.sendall(b"GET /v1/clock HTTP/1.1\r\n")
@@ -256,6 +272,26 @@ def test_f11_when_no_connection_is_idle_a_stop_is_served_and_nothing_else(
         with pytest.raises(InvalidStatus), connect(url.replace("http", "ws") + "/v1/steps", proxy=None):
             pass
         may_go_on.set()
+    cell.robot.recover()
+
+
+def test_f11_beyond_the_reserve_for_stops_a_connection_is_closed_at_once(
+    url: str, few: int, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "STOP_RESERVE", 2)
+    entered, may_go_on = threading.Semaphore(0), threading.Event()
+    stop = cell.robot.stop_for
+    monkeypatch.setattr(cell.robot, "stop_for", lambda *why: (entered.release(), may_go_on.wait(20.0), stop(*why)))
+    with ExitStack() as stack:
+        peers = []
+        for _ in range(few + 2):
+            peers.append(stack.enter_context(opened(url)))
+            peers[-1].sendall(_head("/v1/robot/stop"))
+            assert entered.acquire(timeout=20.0)
+        assert _answer(stack.enter_context(opened(url))) == ""
+        may_go_on.set()
+        for peer in peers:
+            assert peer.recv(4096).startswith(b"HTTP/1.1 204")
     cell.robot.recover()
 
 
