@@ -122,7 +122,7 @@ class FrankaHand(BaseGripperServer):
         self.require_connected()
         if not (self._poller.newest().is_homed or self._commands.is_homing):
             self._wanted_m = None
-            self._commands.submit(Wish("home", franky.Gripper.homing, is_homing=True))
+            self._commands.submit(Wish("home", lambda hand: hand.homing(), is_homing=True))
 
     def reset(self) -> None:
         """Stop what is under way and open; a hand that was not homed since power-up is homed first."""

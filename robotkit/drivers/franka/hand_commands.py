@@ -51,7 +51,7 @@ class _Call:
         hand, self._hand = self._hand, None  # the connection closes with the last reference to it
         try:
             self.wish.carry_out(hand)
-        except franky.Exception as error:
+        except Exception as error:  # also what is none of libfranka's errors: a call without an end is waited for
             self.error = error.with_traceback(None)
         del hand
         self._ended(self)
@@ -184,7 +184,7 @@ class HandCommands:
             return call.done.wait(_HOMING_S)
         call.is_stopped = True
         for _ in range(_STOPS):
-            stop = _Call(Wish("stop", franky.Gripper.stop), hand, lambda _: None)
+            stop = _Call(Wish("stop", lambda hand: hand.stop()), hand, lambda _: None)
             if not stop.done.wait(_STOP_S):
                 self._unanswered += 1
                 return False
@@ -211,10 +211,10 @@ class HandCommands:
                 return
             if isinstance(call.error, franky.NetworkException):
                 self._fail(call.wish, "the connection was lost while it was under way")
-            elif call.wish.is_homing:
-                self._fail(call.wish, str(call.error).splitlines()[0].rstrip("."))
-            else:
+            elif isinstance(call.error, franky.CommandException) and not call.wish.is_homing:
                 _LOG.info("the Franka hand ended the command to %s: %s", call.wish.what, call.error)
+            else:
+                self._fail(call.wish, (str(call.error) or repr(call.error)).splitlines()[0].rstrip("."))
 
     def _fail(self, wish: Wish, why: str) -> None:
         self._homing = self._wish = None

@@ -1,0 +1,358 @@
+"""In which order the Franka driver tells its arm what, and what it makes of each packet: no protocol runs below."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import franky
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit.drivers.franka import link as links
+from robotkit.drivers.franka import robot as robots
+from robotkit.spatial import integrate_delta
+from tests.support.franka_bench import STANDING_M, Bench
+from tests.support.waiting import wait_until
+
+_TOOL_M, _ASIDE_M = np.array((0.0, 0.0, 0.1)), np.array((0.0, 0.004, 0.0))
+_TOOL = {"tcp_in_nominal_end_effector": [*_TOOL_M, 0.0, 0.0, 0.0, 1.0]}
+_CONFIGURED = ["set_collision_behavior", "set_load", "set_ee"]
+_STRONG = rk.ComplianceParams(translational_stiffness_n_m=2500.0)
+_TIGHT = rk.ComplianceParams(translational_clip_min_m=[-0.004] * 3, translational_clip_max_m=[0.004] * 3)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    built = Bench(monkeypatch)
+    yield built
+    built.robot.disconnect()
+
+
+@pytest.fixture
+def connected(bench):
+    bench.robot.connect()
+    return bench
+
+
+def tracked_m(bench: Bench, number: int = -1) -> np.ndarray:
+    """Where the tool is to be, by the tracking motion of that number."""
+    motions = [m for m in bench.arm.motions if isinstance(m, franky.CartesianImpedanceTrackingMotion)]
+    return motions[number].get_reference().target.translation
+
+
+def beside(bench: Bench, side: float = 1.0) -> rk.PoseCommand:
+    """A target to the side, so near that the leash reaches it."""
+    pose = bench.robot.get_state().tcp_pose_in_base
+    return rk.PoseCommand(tcp_pose_in_base=integrate_delta(pose, side * _ASIDE_M, np.zeros(3)))
+
+
+def test_a1_the_tool_is_set_before_the_first_target_which_is_where_the_tool_then_is(monkeypatch):
+    bench = Bench(monkeypatch, **_TOOL)
+    with bench.robot:
+        assert bench.arm.told() == [*_CONFIGURED, "move"]
+        np.testing.assert_allclose(tracked_m(bench), STANDING_M + _TOOL_M)
+        np.testing.assert_allclose(bench.robot.get_state().tcp_pose_in_base[:3], STANDING_M + _TOOL_M)
+        assert bench.robot.spec.kinematics.tcp_in_last_link[2] == pytest.approx(0.107 + 0.1, abs=1e-6)
+
+
+def test_a_second_connect_changes_nothing_and_a_disconnect_brakes_before_it_lets_go(connected):
+    arm = connected.arm
+    connected.robot.connect()
+    assert connected.opened == 1
+    connected.robot.disconnect()
+    assert isinstance(arm.motions[-1], franky.TorqueStopMotion)
+    assert not connected.robot.is_connected
+    with pytest.raises(rk.NotConnected):
+        connected.robot.get_state()
+    connected.robot.connect()
+    assert connected.opened == 2
+    assert arm.told()[-4:] == [*_CONFIGURED, "move"]
+
+
+def test_an_arm_that_does_not_take_the_last_brake_is_let_go_and_logged(connected, caplog, monkeypatch):
+    monkeypatch.setattr(robots, "_REST_S", 0.0)
+    connected.arm.brakes_slowly = True
+    link = connected.robot._require_link()
+    with caplog.at_level(logging.WARNING):
+        connected.robot.disconnect()
+    assert "did not take the last stop" in caplog.text
+    with pytest.raises(rk.NotConnected):
+        link.read()
+
+
+@pytest.mark.parametrize("name", ["state", "set_collision_behavior", "set_ee"])
+def test_a_connection_that_fails_leaves_nothing_open(bench, name, monkeypatch):
+    closed = []
+    close = links.FrankaLink.close
+    monkeypatch.setattr(links.FrankaLink, "close", lambda link: (closed.append(link), close(link))[1])
+    bench.arm.troubles[name] = franky.CommandException("refused")
+    with pytest.raises(rk.DeviceFault, match="refused"):
+        bench.robot.connect()
+    assert not bench.robot.is_connected
+    assert len(closed) == 2, "once to open it, once to let it go"
+    assert bench.arm.motions == []
+
+
+def test_an_arm_in_a_fault_is_told_nothing_until_it_is_recovered(bench):
+    arm = bench.arm
+    arm.break_down("joint_reflex")
+    bench.robot.connect()
+    assert arm.told() == []
+    state = bench.robot.get_state()
+    assert (state.mode, state.faults) == ("fault", ("joint_reflex",))
+    with pytest.raises(rk.DeviceFault, match="joint_reflex"):
+        bench.robot.send(beside(bench))
+    bench.robot.recover()
+    assert arm.told() == ["recover_from_errors", *_CONFIGURED, "move"]
+    assert bench.opened == 1
+    assert bench.robot.get_state().mode == "holding"
+
+
+def test_a_lost_connection_is_opened_anew_by_a_recovery_and_the_tool_is_set_again(monkeypatch):
+    bench = Bench(monkeypatch, **_TOOL)
+    arm, robot = bench.arm, bench.robot
+    with robot:
+        stamp_s = robot.get_state().stamp_s
+        arm.is_in_control = False
+        arm.troubles["poll_motion"] = arm.troubles["state"] = franky.NetworkException("UDP receive: Timeout")
+        bench.now_s += 1.0
+        state = robot.get_state()
+        assert (state.mode, state.faults, state.stamp_s) == ("fault", ("connection_failed",), stamp_s)
+        arm.troubles.clear()
+        assert robot.get_state().stamp_s == stamp_s, "it is not asked any more until it is connected anew"
+        arm.fields["NE_T_EE"] = franky.Affine()
+        robot.recover()
+        assert bench.opened == 2
+        assert arm.told()[-5:] == ["poll_motion", *_CONFIGURED, "move"]
+        np.testing.assert_allclose(tracked_m(bench), STANDING_M + _TOOL_M)
+        assert robot.get_state().stamp_s == bench.now_s
+
+
+def test_a_fault_that_recovery_does_not_clear_starts_nothing(connected, monkeypatch):
+    monkeypatch.setattr(links, "_RECOVERY_S", 0.0)
+    connected.arm.break_down("cartesian_reflex")
+    connected.arm.heals_after = None
+    count = len(connected.arm.motions)
+    with pytest.raises(rk.DeviceFault, match="cartesian_reflex"):
+        connected.robot.recover()
+    assert len(connected.arm.motions) == count
+    assert connected.robot.get_state().faults == ("cartesian_reflex",)
+
+
+def test_a_packet_is_told_with_the_signs_and_units_of_the_contract(connected):
+    arm = connected.arm
+    arm.jacobian = np.arange(42.0).reshape(6, 7) / 42.0
+    arm.fields |= {"dq": np.arange(7.0) / 10.0, "K_F_ext_hat_K": np.arange(6.0)}
+    state = connected.robot.get_state()
+    np.testing.assert_allclose(state.tcp_pose_in_base, [*STANDING_M, 0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(state.tcp_twist_in_base, arm.jacobian @ arm.fields["dq"])
+    np.testing.assert_array_equal(state.wrench_in_tcp, -np.arange(6.0))
+    np.testing.assert_array_equal(state.joint_positions_rad, arm.fields["q"])
+    np.testing.assert_array_equal(state.joint_velocities_rad_s, arm.fields["dq"])
+    np.testing.assert_array_equal(state.jacobian_in_base, arm.jacobian)
+    assert state.control_success_rate == 0.9
+    connected.robot.stop()
+    assert connected.robot.get_state().control_success_rate == 1.0, "nothing is lost while nothing is sent"
+
+
+@pytest.mark.parametrize("field", ["q", "dq"])
+def test_what_is_no_number_is_a_fault_of_the_arm(connected, field):
+    wrong = connected.arm.fields[field].copy()
+    wrong[3] = np.nan
+    connected.robot.get_state()
+    connected.arm.fields[field] = wrong
+    assert connected.robot.get_state().mode == "fault"
+    assert isinstance(connected.arm.motions[-1], franky.TorqueStopMotion)
+    with pytest.raises(rk.DeviceFault, match="no number; restart the control box"):
+        connected.robot.send(rk.PoseCommand(tcp_pose_in_base=[*STANDING_M, 0, 0, 0, 1]))
+
+
+def test_m9_a_packet_is_as_old_as_when_it_was_first_seen(connected):
+    connected.robot.get_state()
+    connected.arm.tick_s = 0.0
+    stamp_s = connected.robot.get_state().stamp_s
+    connected.now_s += 3.0
+    assert connected.robot.get_state().stamp_s == stamp_s
+    connected.arm.tick_s = 0.001
+    assert connected.robot.get_state().stamp_s == connected.now_s
+
+
+def test_b7_a_fault_at_rest_is_seen_in_the_packets_and_one_that_ended_control_in_the_motion(connected):
+    connected.robot.stop()
+    connected.arm.fields["robot_mode"] = franky.RobotMode.UserStopped
+    assert connected.robot.get_state().faults == ("user_stopped",)
+    connected.arm.fields["robot_mode"] = franky.RobotMode.Idle
+    connected.robot.recover()
+    connected.arm.break_down("cartesian_reflex")
+    with pytest.raises(rk.DeviceFault, match="cartesian_reflex"):
+        connected.robot.send(rk.PoseCommand(tcp_pose_in_base=[*STANDING_M, 0, 0, 0, 1]))
+
+
+def test_control_that_ends_without_a_reason_is_a_fault_too(connected):
+    connected.arm.is_in_control = False
+    state = connected.robot.get_state()
+    assert (state.mode, state.faults) == ("fault", ("motion_ended",))
+    connected.robot.recover()
+    assert connected.robot.get_state().faults == ()
+
+
+def test_a_stop_brakes_and_the_motion_that_ran_gets_no_target_after_it(connected):
+    robot, arm = connected.robot, connected.arm
+    robot.send(beside(connected))
+    target = robot._tracking._target
+    robot.stop()
+    arm.motions[0].set_reference(franky.CartesianReference(target=franky.Affine()))
+    target._step()
+    np.testing.assert_array_equal(tracked_m(connected), np.zeros(3))
+    assert [type(motion) for motion in arm.motions[1:]] == [franky.TorqueStopMotion]
+    assert robot._tracking is None
+
+
+def test_a_hold_tracks_where_the_arm_is_measured(connected):
+    robot = connected.robot
+    robot.send(beside(connected))
+    np.testing.assert_allclose(tracked_m(connected), STANDING_M + _ASIDE_M)
+    robot.hold()
+    np.testing.assert_allclose(tracked_m(connected), STANDING_M)
+    assert len(connected.arm.motions) == 1
+
+
+def test_m10_the_gains_change_in_the_motion_that_runs_and_clips_in_one_that_takes_over(connected):
+    robot, arm = connected.robot, connected.arm
+    robot.send(beside(connected))
+    robot.set_compliance(_STRONG)
+    assert len(arm.motions) == 1
+    assert arm.motions[0].get_gains().stiffness[0, 0] == 2500.0
+    robot.set_compliance(_TIGHT)
+    first, second = arm.motions
+    np.testing.assert_allclose(second.get_reference().target.translation, first.get_reference().target.translation)
+    np.testing.assert_allclose(second.params.translational_error_clip, 0.004)
+    robot.send(beside(connected, -1.0))
+    np.testing.assert_allclose(second.get_reference().target.translation, STANDING_M - _ASIDE_M)
+    np.testing.assert_allclose(first.get_reference().target.translation, STANDING_M + _ASIDE_M)
+
+
+def test_a_law_that_is_set_while_nothing_runs_is_that_of_the_next_motion(connected, caplog):
+    robot, arm = connected.robot, connected.arm
+    robot.stop()
+    count = len(arm.motions)
+    with caplog.at_level(logging.WARNING):
+        robot.set_compliance(rk.ComplianceParams(translational_ki=0.1, translational_stiffness_n_m=1234.0))
+    assert "integral gains have no effect" in caplog.text
+    assert len(arm.motions) == count
+    robot.recover()
+    assert arm.motions[-1].get_gains().stiffness[0, 0] == 1234.0
+
+
+def goal_of(bench: Bench, way_rad: float) -> np.ndarray:
+    goal_rad = bench.arm.fields["q"].copy()
+    goal_rad[0] += way_rad
+    return goal_rad
+
+
+@pytest.mark.parametrize(
+    ("share", "rate_max_hz", "way_rad", "factor"),
+    [
+        (0.2, np.inf, 0.5, 0.2),
+        (0.2, 1.0, 0.262, 0.1),  # 0.262 rad in a second are a tenth of 2.62 rad/s
+        (0.2, 2.0, 0.262, 0.2),
+        (1.0, 1e-6, 0.262, 1e-3),
+        (0.3, 1.0, 0.0, 0.3),
+    ],
+)
+def test_a_joint_motion_is_as_fast_as_configured_and_no_faster_than_allowed(
+    monkeypatch, share, rate_max_hz, way_rad, factor
+):
+    bench = Bench(monkeypatch, joint_relative_dynamics=share)
+    with bench.robot:
+        goal_rad = goal_of(bench, way_rad)
+        bench.robot.move_to_joint_positions(goal_rad, rate_max_hz)
+        start, brake, motion, hold = bench.arm.motions
+        assert isinstance(brake, franky.TorqueStopMotion)
+        np.testing.assert_array_equal(motion.target.position, goal_rad)
+        assert motion.relative_dynamics_factor.velocity == pytest.approx(factor)
+        assert type(hold) is type(start)
+        assert bench.robot.get_state().mode == "holding"
+
+
+class Motion:
+    """A joint motion that has begun, in a thread of its own; the arm travels slowly."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.error: rk.RobotkitError | None = None
+        bench.arm.travels_slowly = True
+        goal_rad = goal_of(bench, 0.5)
+        self._thread = threading.Thread(target=self._run, args=(bench.robot, goal_rad))
+        self._thread.start()
+        wait_until(lambda: isinstance(bench.arm.motions[-1], franky.JointMotion))
+
+    def _run(self, robot: rk.BaseRobotServer, goal_rad: np.ndarray) -> None:
+        try:
+            robot.move_to_joint_positions(goal_rad)
+        except rk.RobotkitError as error:
+            self.error = error
+
+    def end(self) -> rk.RobotkitError | None:
+        """How it ended."""
+        self._thread.join(10.0)
+        assert not self._thread.is_alive()
+        return self.error
+
+
+def test_a_joint_motion_that_a_stop_ends_is_braked_and_control_does_not_begin(connected):
+    motion = Motion(connected)
+    connected.robot.stop()
+    assert isinstance(motion.end(), rk.MotionFailed)
+    assert isinstance(connected.arm.motions[-1], franky.JointStopMotion)
+    assert connected.robot._tracking is None
+
+
+def test_a_hold_in_a_joint_motion_brakes_it_and_control_begins_when_the_arm_stands(connected):
+    robot, arm = connected.robot, connected.arm
+    motion = Motion(connected)
+    arm.brakes_slowly = True
+    robot.hold()
+    assert isinstance(arm.motions[-1], franky.JointStopMotion)
+    robot.send(beside(connected))
+    assert isinstance(motion.end(), rk.MotionFailed)
+    assert isinstance(arm.motions[-1], franky.JointStopMotion), "it still brakes"
+    arm.is_in_control = arm.brakes_slowly = False
+    wait_until(lambda: isinstance(arm.motions[-1], franky.CartesianImpedanceTrackingMotion))
+    wait_until(lambda: np.allclose(tracked_m(connected), STANDING_M + _ASIDE_M))
+    assert robot.get_state().mode == "tracking"
+
+
+def test_a_hold_forgets_what_was_sent_while_the_arm_braked(connected):
+    robot, arm = connected.robot, connected.arm
+    motion = Motion(connected)
+    arm.brakes_slowly = True
+    robot.hold()
+    robot.send(beside(connected))
+    robot.hold()
+    motion.end()
+    arm.is_in_control = arm.brakes_slowly = False
+    wait_until(lambda: robot._tracking is not None)
+    np.testing.assert_allclose(tracked_m(connected), STANDING_M)
+
+
+def test_a_reflex_in_a_joint_motion_is_what_the_caller_is_told(connected):
+    motion = Motion(connected)
+    connected.arm.break_down("joint_reflex")
+    error = motion.end()
+    assert isinstance(error, rk.DeviceFault)
+    assert "joint_reflex" in error.message
+    assert connected.robot.get_state().faults == ("joint_reflex",)
+    assert isinstance(connected.arm.motions[-1], franky.JointMotion), "nothing is started after it"
+
+
+def test_an_arm_that_does_not_come_to_rest_after_a_hold_is_a_fault(connected, monkeypatch):
+    monkeypatch.setattr(robots, "_REST_S", 0.01)
+    motion = Motion(connected)
+    connected.arm.brakes_slowly = True
+    connected.robot.hold()
+    motion.end()
+    wait_until(lambda: connected.robot.get_state().mode == "fault")
+    with pytest.raises(rk.DeviceFault, match="not come to rest"):
+        connected.robot.send(rk.PoseCommand(tcp_pose_in_base=[*STANDING_M, 0, 0, 0, 1]))
