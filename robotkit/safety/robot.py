@@ -19,19 +19,19 @@ from robotkit.safety.monitor import Monitor
 from robotkit.safety.steps import StepLimit
 from robotkit.safety.validator import CommandValidator, joint_array
 from robotkit.safety.watch import Watch
+from robotkit.safety.watchdog import Watchdog
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLimits
 from robotkit.workspace import BoxBounds, leads_back
 
 MONITOR = "safety monitor"
-WATCHDOG = "watchdog"
 
 
 class SafeRobot(BaseRobotServer):
     """Checks commands before the arm sees them, and measurements before the client does.
 
     Commands are checked and sent under the lock of the arm's state machine, so that no stop falls between. On a clock
-    that runs by itself a thread measures too: it holds the arm when its client falls silent, and stops it when the
-    monitor says so. In lock-step the same is judged whenever somebody measures.
+    that runs by itself a thread measures too, and stops the arm when the monitor says so; another holds it when its
+    client falls silent. In lock-step the same is judged whenever somebody measures.
     """
 
     def __init__(self, inner: StatefulRobotServer, limits: SafetyLimits, clock: Clock) -> None:
@@ -47,13 +47,14 @@ class SafeRobot(BaseRobotServer):
         self._fit()
         self._max_age_s = limits.state_max_age_s
         self._stamp_s = -math.inf
-        self._silence_s = None if clock.is_lockstep else limits.watchdog_s
-        self._counts_time = self._steps.counts_time or self._max_age_s is not None or self._silence_s is not None
-        self._due_s: float | None = None
+        silence_s = None if clock.is_lockstep else limits.watchdog_s
+        self._watchdog = Watchdog(inner, clock, silence_s, limits.state_max_age_s, self.stop_for, self._tell)
+        self._counts_time = self._steps.counts_time or self._max_age_s is not None or silence_s is not None
         self._is_in_fault = False
         self._events = Events()
         needs_watch = not clock.is_lockstep and (limits.watchdog_s is not None or limits.watches)
-        self._watch = Watch(self._watch_once, limits.watchdog_s) if needs_watch else None
+        works = {"robotkit-monitor": self._measure_once, "robotkit-watchdog": self._watchdog.look}
+        self._watch = Watch(works, limits.watchdog_s) if needs_watch else None
 
     @property
     def is_connected(self) -> bool:
@@ -133,8 +134,7 @@ class SafeRobot(BaseRobotServer):
                     self._steps.accepted_pose(target, now_s)
                 else:
                     self._steps.accepted_joints(target, now_s)
-                if self._silence_s is not None:
-                    self._due_s = now_s + self._silence_s
+                self._watchdog.commanded(now_s)
                 return accepted
         except CommandRejected as error:
             self._tell("refused", f"a {command.kind} command: {error.message}", "client")
@@ -266,25 +266,15 @@ class SafeRobot(BaseRobotServer):
         assert command.kind == "pose" and self.limits.workspace is not None  # noqa: PT018
         return leads_back(self._measure().tcp_pose_in_base, command.tcp_pose_in_base, self.limits.workspace)
 
-    def _watch_once(self) -> None:
-        """What the thread does on each round: measure and judge, then hold when nobody commands any more."""
+    def _measure_once(self) -> None:
+        """What the monitor's thread does on each round."""
         try:
-            self._judge(watches_links=True)
+            self._watchdog.measured(lambda: self._judge(watches_links=True))
         except Exception as error:  # also a driver's own fault: nobody knows what the arm does
-            if self.machine.stop is None:
+            if self.inner.is_connected and self.machine.stop is None:
                 self.stop_for(str(error) or repr(error), MONITOR)
             if not isinstance(error, RobotkitError):
                 raise
-        with self.machine.lock:
-            is_silent = self._due_s is not None and self._clock.now_s() >= self._due_s
-            if not is_silent or self.machine.mode != "tracking":
-                return
-            try:
-                self.inner.hold()
-            except Exception as error:  # whatever it is, the arm does not stand
-                self.stop_for(f"the arm did not hold when its client fell silent: {error}", WATCHDOG)
-                return
-        self._tell("hold", f"no command came for {self.limits.watchdog_s} s", WATCHDOG)
 
     def _tell(self, kind: EventKind, message: str, author: str) -> None:
         self._events.tell(SafetyEvent(kind, message, author, self._clock.now_s()))

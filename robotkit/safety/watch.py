@@ -1,47 +1,64 @@
-"""`Watch`: the thread that watches over an arm."""
+"""`Watch`: the threads that watch over an arm."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 0.01
 """How late a silence or a force is noticed at most; twenty times below the 0.2 s in which an orphaned arm must hold."""
+_END_S = 1.0
+"""How long an end waits for work that is under way."""
 
 
 class Watch:
-    """Calls `work` every 10 ms, or four times in `timeout_s` where that is shorter, from `start` to `stop`."""
+    """Calls each of `works` every 10 ms, or four times in `timeout_s` where that is shorter, from `start` to `stop`.
 
-    def __init__(self, work: Callable[[], None], timeout_s: float | None) -> None:
-        self._work = work
+    Each has a thread of its own, by the name under which it is given: one that hangs keeps no other from its rounds.
+    """
+
+    def __init__(self, works: Mapping[str, Callable[[], None]], timeout_s: float | None) -> None:
+        self._works = works
         self._pause_s = _LONGEST_PAUSE_S if timeout_s is None else min(_LONGEST_PAUSE_S, timeout_s / 4)
-        self.rounds = 0
-        """How often it has been called."""
-        self._running: tuple[threading.Thread, threading.Event] | None = None
+        self._rounds = dict.fromkeys(works, 0)
+        self._lock = threading.Lock()
+        self._running: tuple[list[threading.Thread], threading.Event] | None = None
+
+    @property
+    def rounds(self) -> int:
+        """How often each of them has been called at least."""
+        return min(self._rounds.values())
 
     def start(self) -> None:
         """Begin; again after a `stop`, too."""
-        if self._running is None:
-            quit_ = threading.Event()
-            thread = threading.Thread(target=self._run, args=(quit_,), name="robotkit-watchdog", daemon=True)
-            self._running = thread, quit_
-            thread.start()
+        with self._lock:
+            if self._running is None:
+                quit_ = threading.Event()
+                threads = [
+                    threading.Thread(target=self._run, args=(name, quit_), name=name, daemon=True)
+                    for name in self._works
+                ]
+                self._running = threads, quit_
+                for thread in threads:
+                    thread.start()
 
     def stop(self) -> None:
-        """End, and wait for the work that is under way."""
-        running, self._running = self._running, None
+        """End, and wait for the work that is under way, but not for what hangs."""
+        with self._lock:
+            running, self._running = self._running, None
         if running is not None:
-            thread, quit_ = running
+            threads, quit_ = running
             quit_.set()
-            if thread is not threading.current_thread():
-                thread.join()
+            for thread in threads:
+                if thread is not threading.current_thread():
+                    thread.join(_END_S)
 
-    def _run(self, quit_: threading.Event) -> None:
+    def _run(self, name: str, quit_: threading.Event) -> None:
         while not quit_.wait(self._pause_s):
             try:
-                self._work()
+                self._works[name]()
             except Exception:  # a watch that ends unseen would be worse than any fault of a driver
                 _LOG.exception("the watch over the arm failed; it goes on")
-            self.rounds += 1
+            self._rounds[name] += 1

@@ -18,6 +18,7 @@ from servers.runner import BackgroundServer
 from tests.support.franky_sim import shared_simulator
 from tests.support.franky_sim.cells import robot_options
 from tests.support.franky_sim.clock import SimulatedTime
+from tests.support.watched_arm import watch_once
 
 TICK_S = 0.01
 """How often the watch goes round on a real clock."""
@@ -188,8 +189,8 @@ def _rig(
     limits = limits or LIMITS
     clock = WallClock(cell.clock)
     robot = make_safe(body, limits, clock)
-    clock.watch = robot._watch_once
-    robot._watch = None  # the clock lets it go round, in place of the thread
+    clock.watch = lambda: watch_once(robot)
+    robot._watch = None  # the clock lets it go round, in place of the threads
     rigged = replace(cell, robot=robot, clock=clock, limits=limits)
     return Rig(rigged, body, clock, fake, break_arm=None if fake is None else fake.inject_fault)
 

@@ -10,7 +10,7 @@ from robotkit.drivers.fake import ManualClock
 from robotkit.safety import make_safe
 from tests.support.recording_arm import RecordingArm, fail_with
 from tests.support.safe_arm import FreeClock
-from tests.support.watched_arm import BOX, build, kinds, moved, pose_command, watched
+from tests.support.watched_arm import BOX, build, kinds, moved, pose_command, watch_once, watched
 
 
 def test_m5_a_stop_that_fails_is_told_and_latched():
@@ -47,7 +47,7 @@ def test_an_arm_outside_its_box_recovers_although_the_watch_measures_at_once():
 
     def recover_and_watch(seen: int) -> None:
         recovered(seen)
-        arm._watch_once()
+        watch_once(arm)
 
     body.machine.recovered = recover_and_watch
     arm.recover()
@@ -76,7 +76,7 @@ def test_m1_connecting_twice_changes_nothing():
     arm.send(pose_command(0.1))
     arm.connect()
     clock.advance(0.3)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls[-1] == "hold"
 
 

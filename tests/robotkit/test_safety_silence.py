@@ -10,7 +10,7 @@ from robotkit.drivers.fake import ManualClock
 from robotkit.safety import make_safe
 from tests.support.recording_arm import Broken, RecordingArm, fail_with
 from tests.support.safe_arm import FreeClock
-from tests.support.watched_arm import build, kinds, pose_command, watched
+from tests.support.watched_arm import build, kinds, pose_command, watch_once, watched
 
 
 @pytest.mark.parametrize("error", [rk.DeviceFault("does not hold"), Broken("a fault of the driver")])
@@ -20,7 +20,7 @@ def test_whatever_a_hold_of_the_watchdog_raises_the_arm_is_stopped(error):
     arm.send(pose_command())
     body.on["hold"] = fail_with(error)
     clock.advance(0.21)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls == ["follow", "hold", "halt"]
     assert arm.get_state().stop.author == "watchdog"
     assert str(error) in arm.get_state().stop.cause
@@ -32,12 +32,12 @@ def test_an_arm_that_cannot_be_measured_is_stopped_whatever_its_driver_raises():
     arm.send(pose_command())
     body._find_fault = fail_with(Broken("a fault of the driver"))
     with pytest.raises(Broken):
-        arm._watch_once()
+        watch_once(arm)
     assert body.calls == ["follow", "halt"]
     assert body.machine.stop.cause == "a fault of the driver"
     assert body.machine.stop.author == "safety monitor"
     with pytest.raises(Broken):
-        arm._watch_once()
+        watch_once(arm)
     assert body.calls == ["follow", "halt"], "once"
 
 
@@ -45,7 +45,7 @@ def test_an_error_without_words_is_a_cause_too():
     arm, body, _ = watched()
     body._find_fault = fail_with(Broken())
     with pytest.raises(Broken):
-        arm._watch_once()
+        watch_once(arm)
     assert body.machine.stop.cause == "Broken()"
 
 
@@ -54,13 +54,13 @@ def test_the_watchdog_holds_at_its_time_and_not_before():
     heard = kinds(arm)
     arm.send(pose_command())
     clock.advance(0.1875)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls == ["follow"]
     clock.advance(0.0625)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls == ["follow", "hold"]
     clock.advance(5.0)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls == ["follow", "hold"]
     assert heard == ["hold"]
 
@@ -76,16 +76,16 @@ def test_the_watchdog_has_nothing_to_do_with_an_arm_that_follows_nothing(until):
         {"stop": arm.stop, "hold": arm.hold, "reset": arm.forget_target}[until]()
     calls = list(body.calls)
     clock.advance(1.0)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls == calls
     if until in ("stop", "fault"):
         arm.recover()
     arm.send(pose_command())
     clock.advance(0.1)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls[-1] == "follow", "the silence of before does not count"
     clock.advance(0.1)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls[-1] == "hold"
 
 
@@ -112,7 +112,7 @@ def test_m2_refused_by_the_arm_is_no_sign_of_life_either():
     with pytest.raises(rk.DeviceFault):
         arm.send(pose_command())
     clock.advance(0.06)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls[-1] == "hold"
 
 
@@ -125,7 +125,7 @@ def test_in_lockstep_whoever_measures_judges_the_links_and_beside_a_watch_only_t
     arm._monitor._links_m.allows(0.0)
     arm._watch = object()
     assert arm.get_state().mode == "holding"
-    arm._watch_once()
+    watch_once(arm)
     assert body.machine.mode == "stopped"
 
 
@@ -145,7 +145,7 @@ def test_in_lockstep_no_silence_counts():
     arm, body = build(ManualClock(), watchdog_s=0.2)
     arm.send(pose_command())
     arm._clock.advance(9.0)
-    arm._watch_once()
+    watch_once(arm)
     assert body.calls == ["follow"]
 
 
@@ -164,7 +164,7 @@ def test_each_event_says_what_who_and_when():
     arm.recover()
     arm.send(pose_command())
     clock.advance(1.0)
-    arm._watch_once()
+    watch_once(arm)
     told = [(event.kind, event.author, event.stamp_s) for event in events]
     assert told == [
         ("refused", "client", 1.0), ("stop", "anna", 1.0), ("recover", "client", 2.0), ("fault", "device", 2.0),
@@ -182,7 +182,7 @@ def test_an_arm_that_is_stopped_is_not_stopped_by_each_measurement():
     measure = body._measure
     body._measure = lambda: measure()._replace(wrench_in_tcp=np.full(6, 9.0))
     for _ in range(3):
-        arm._watch_once()
+        watch_once(arm)
         arm.get_state()
     assert body.calls == ["halt"]
     assert heard == ["stop"]

@@ -1,4 +1,4 @@
-"""Laws of the thread that watches: how often, how long, and that nothing ends it but its end."""
+"""Laws of the threads that watch: how often, how long, and that nothing ends or delays one but its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from robotkit.safety import watch as watch_module
 from robotkit.safety.watch import Watch
 from tests.support.waiting import wait_until
 
@@ -14,12 +15,12 @@ from tests.support.waiting import wait_until
     ("timeout_s", "pause_s"), [(None, 0.01), (1.0, 0.01), (0.04, 0.01), (0.02, 0.005), (0.004, 0.001)]
 )
 def test_it_looks_every_10_ms_and_four_times_within_a_shorter_timeout(timeout_s, pause_s):
-    assert Watch(lambda: None, timeout_s)._pause_s == pytest.approx(pause_s)
+    assert Watch({"looks": lambda: None}, timeout_s)._pause_s == pytest.approx(pause_s)
 
 
 def test_it_counts_its_rounds_also_those_that_fail(caplog):
     calls = []
-    watch = Watch(lambda: calls.append(1 / (len(calls) - 1)), 0.004)
+    watch = Watch({"fails": lambda: calls.append(1 / (len(calls) - 1))}, 0.004)
     assert watch.rounds == 0
     watch.start()
     try:
@@ -32,7 +33,7 @@ def test_it_counts_its_rounds_also_those_that_fail(caplog):
 
 def test_a_second_start_is_no_second_thread_and_a_new_one_follows_a_stop():
     threads = set()
-    watch = Watch(lambda: threads.add(threading.current_thread()), None)
+    watch = Watch({"looks": lambda: threads.add(threading.current_thread())}, None)
     watch.start()
     wait_until(lambda: bool(threads))
     watch.start()
@@ -51,7 +52,7 @@ def test_a_second_start_is_no_second_thread_and_a_new_one_follows_a_stop():
 
 
 def test_its_own_work_may_end_it():
-    watch = Watch(lambda: watch.stop(), None)
+    watch = Watch({"ends": lambda: watch.stop()}, None)
     watch.start()
     wait_until(lambda: watch.rounds == 1)
     assert watch._running is None
@@ -69,7 +70,7 @@ def test_a_start_beside_a_stop_of_the_watch_itself_leaves_one_watch():
             inside.set()
             go_on.wait(20.0)
 
-    watch = Watch(work, None)
+    watch = Watch({"looks": work}, None)
     watch.start()
     assert inside.wait(20.0)
     wait_until(lambda: len(threads) > 2)
@@ -77,3 +78,21 @@ def test_a_start_beside_a_stop_of_the_watch_itself_leaves_one_watch():
     threads[0].join(20.0)
     assert not threads[0].is_alive()
     watch.stop()
+
+
+def test_work_that_hangs_keeps_no_other_from_its_rounds_nor_the_watch_from_its_end(monkeypatch):
+    monkeypatch.setattr(watch_module, "_END_S", 0.0)
+    go_on, looked = threading.Event(), threading.Semaphore(0)
+    watch = Watch({"hangs": lambda: go_on.wait(20.0), "looks": looked.release}, None)
+    watch.start()
+    threads, _ = watch._running
+    for _ in range(3):
+        assert looked.acquire(timeout=20.0)
+    assert watch.rounds == 0
+    watch.stop()
+    assert threads[0].is_alive()
+    go_on.set()
+    for thread in threads:
+        thread.join(20.0)
+        assert not thread.is_alive()
+    assert [thread.name for thread in threads] == ["hangs", "looks"]

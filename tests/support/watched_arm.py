@@ -38,6 +38,12 @@ def watched(**limits) -> tuple[SafeRobot, RecordingArm, FreeClock]:
     return *build(clock, **{"watchdog_s": 0.2, **limits}), clock
 
 
+def watch_once(arm: SafeRobot) -> None:
+    """A round of each thread of the watch, in this one."""
+    arm._measure_once()
+    arm._watchdog.look()
+
+
 def kinds(arm: SafeRobot) -> list[str]:
     heard: list[str] = []
     arm.subscribe(lambda event: heard.append(event.kind))

@@ -1,0 +1,99 @@
+"""`Watchdog`: what happens to an arm whose client falls silent, or whose driver does not come back from measuring."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from robotkit.clock import Clock
+from robotkit.devices import StatefulRobotServer
+from robotkit.safety.events import EventKind
+
+WATCHDOG = "watchdog"
+_HOLD_S = 0.2
+"""How long a hold may take; then the arm is stopped, which waits for no call that hangs."""
+
+
+class Watchdog:
+    """Looks at the time alone, and calls the arm in other threads: a driver that hangs keeps it from nothing.
+
+    Args:
+        arm: told to hold.
+        clock: of the cell.
+        silence_s: the arm holds when no command has come for so long; None never.
+        measuring_s: the arm is stopped when a measurement has not returned for so long; None never.
+        stop: told a cause and `WATCHDOG`.
+        tell: told of a hold.
+    """
+
+    def __init__(
+        self,
+        arm: StatefulRobotServer,
+        clock: Clock,
+        silence_s: float | None,
+        measuring_s: float | None,
+        stop: Callable[[str, str], None],
+        tell: Callable[[EventKind, str, str], None],
+    ) -> None:
+        self._arm, self._machine, self._clock = arm, arm.machine, clock
+        self.silence_s = silence_s
+        self._measuring_s = measuring_s
+        self._stop, self._tell = stop, tell
+        self._due_s: float | None = None
+        self._asked_s: float | None = None
+        self._overdue_s: float | None = None
+
+    def commanded(self, now_s: float) -> None:
+        """A command was accepted at `now_s`."""
+        if self.silence_s is not None:
+            self._due_s = now_s + self.silence_s
+
+    def measured(self, measure: Callable[[], object]) -> None:
+        """Call `measure`; it is missed when it does not return."""
+        self._asked_s = self._clock.now_s()
+        try:
+            measure()
+        finally:
+            self._asked_s = None
+
+    def look(self) -> None:
+        """One round."""
+        if self._machine.is_connected and self._machine.stop is None:
+            self._miss_a_measurement()
+            self._miss_a_client()
+
+    def _miss_a_measurement(self) -> None:
+        asked_s, allowed_s = self._asked_s, self._measuring_s
+        if asked_s is None or allowed_s is None or self._machine.mode == "fault":
+            return
+        waiting_s = self._clock.now_s() - asked_s
+        if waiting_s <= allowed_s:
+            return
+        was_overdue, self._overdue_s = self._overdue_s == asked_s, asked_s
+        if was_overdue:  # in two rounds, else the whole process was suspended
+            self._stop(f"the arm was asked for a measurement {waiting_s:.3f} s ago and has not answered", WATCHDOG)
+
+    def _miss_a_client(self) -> None:
+        if not self._is_silent():
+            return
+        trouble: list[Exception] = []
+        holder = threading.Thread(target=self._hold, args=(trouble,), name="robotkit-hold", daemon=True)
+        holder.start()
+        holder.join(_HOLD_S)
+        if holder.is_alive() or trouble:
+            why = trouble[0] if trouble else f"its driver has been busy for {_HOLD_S:g} s"
+            self._stop(f"the arm did not hold when its client fell silent: {why}", WATCHDOG)
+
+    def _is_silent(self) -> bool:
+        return self._due_s is not None and self._clock.now_s() >= self._due_s and self._machine.mode == "tracking"
+
+    def _hold(self, trouble: list[Exception]) -> None:
+        with self._machine.lock:
+            if not self._is_silent():  # a command was under way
+                return
+            try:
+                self._arm.hold()
+            except Exception as error:  # whatever it is, the arm does not stand
+                trouble.append(error)
+                return
+        self._tell("hold", f"no command came for {self.silence_s} s", WATCHDOG)

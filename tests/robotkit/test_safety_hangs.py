@@ -1,0 +1,224 @@
+"""Laws of a driver that hangs in a call: the arm holds or is stopped all the same, and may be disconnected."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import robotkit as rk
+from robotkit.safety import make_safe
+from robotkit.safety import watch as watch_module
+from robotkit.safety import watchdog as watchdog_module
+from tests.support.recording_arm import InThread, PlainArm, RecordingArm, fail_with
+from tests.support.safe_arm import FreeClock
+from tests.support.waiting import wait_until
+from tests.support.watched_arm import kinds, pose_command, watch_once, watched
+
+
+class Hang:
+    """What a primitive does that does not come back until it is let."""
+
+    def __init__(self) -> None:
+        self.is_inside, self.may_go_on = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.is_inside.set()
+        assert self.may_go_on.wait(20.0)
+
+
+@pytest.fixture
+def hang() -> Iterator[Hang]:
+    hang = Hang()
+    yield hang
+    hang.may_go_on.set()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """A hold is given no time at all, and a stop neither."""
+    monkeypatch.setattr(watchdog_module, "_HOLD_S", 0.0)
+    monkeypatch.setattr("robotkit.devices.machine.STOP_WAIT_S", 0.0)
+
+
+def hanging_monitor(arm, body, hang: Hang) -> InThread:
+    """The monitor's thread, in a measurement that does not return."""
+    body.on["measure"] = hang
+    monitor = InThread(arm._measure_once)
+    assert hang.is_inside.wait(20.0)
+    return monitor
+
+
+def test_p3_a_measurement_that_hangs_keeps_no_watchdog_from_holding_the_arm(hang):
+    arm, body, clock = watched()
+    heard = kinds(arm)
+    arm.send(pose_command())
+    monitor = hanging_monitor(arm, body, hang)
+    clock.advance(0.19)
+    arm._watchdog.look()
+    assert body.calls == ["follow"]
+    clock.advance(0.02)
+    arm._watchdog.look()
+    assert body.calls == ["follow", "hold"]
+    assert heard == ["hold"]
+    assert not hang.may_go_on.is_set()
+    hang.may_go_on.set()
+    assert monitor.join() is None
+    assert body.machine.mode == "holding"
+
+
+def test_so_it_is_with_the_threads_of_the_watch(hang, monkeypatch):
+    monkeypatch.setattr(watch_module, "_END_S", 0.0)
+    body, clock = RecordingArm(), FreeClock()
+    object.__setattr__(body.context, "clock", clock)
+    arm = make_safe(body, rk.SafetyLimits(watchdog_s=0.2), clock)
+    arm.connect()
+    arm.send(pose_command())
+    body.on["measure"] = hang
+    assert hang.is_inside.wait(20.0)
+    clock.advance(0.3)
+    wait_until(lambda: "hold" in body.calls)
+    arm.disconnect()
+    assert body.calls == ["open", "start", "follow", "hold", "halt", "close"]
+    hang.may_go_on.set()
+    wait_until(lambda: "robotkit-monitor" not in {thread.name for thread in threading.enumerate()})
+    assert body.machine.stop is None, "the end of a connection is no fault"
+
+
+def test_p3_b6_an_arm_whose_measurement_does_not_return_is_stopped(hang):
+    arm, body, clock = watched(state_max_age_s=0.1, watchdog_s=None)
+    arm.get_state()
+    arm.send(pose_command())
+    monitor = hanging_monitor(arm, body, hang)
+    clock.advance(0.1)
+    arm._watchdog.look()
+    arm._watchdog.look()
+    assert body.calls == ["follow"]
+    clock.advance(0.01)
+    arm._watchdog.look()
+    assert body.calls == ["follow"], "a process that was suspended goes on, and has its measurement by the next round"
+    arm._watchdog.look()
+    assert body.calls == ["follow", "halt"]
+    assert body.machine.stop.author == "watchdog"
+    assert "asked for a measurement 0.110 s ago" in body.machine.stop.cause
+    arm._watchdog.look()
+    assert body.calls == ["follow", "halt"], "once"
+    hang.may_go_on.set()
+    assert monitor.join() is None
+
+
+@pytest.mark.parametrize("end", ["fault", "disconnect"])
+def test_an_arm_that_is_in_a_fault_or_closed_is_not_stopped_because_a_measurement_does_not_return(hang, end):
+    arm, body, clock = watched(state_max_age_s=0.1, watchdog_s=None)
+    monitor = hanging_monitor(arm, body, hang)
+    if end == "fault":
+        body._latch(body.machine.fault_of(("torn",)))
+    else:
+        arm.disconnect()
+    clock.advance(0.2)
+    for _ in range(3):
+        arm._watchdog.look()
+    assert body.machine.stop is None
+    hang.may_go_on.set()
+    assert monitor.join() is None
+
+
+def test_no_thread_is_begun_while_nobody_is_silent(monkeypatch):
+    arm, body, clock = watched()
+    monkeypatch.setattr(watchdog_module.threading, "Thread", fail_with(AssertionError("a thread was begun")))
+    arm._watchdog.look()
+    arm.send(pose_command())
+    clock.advance(0.19)
+    arm._watchdog.look()
+    assert body.calls == ["follow"]
+
+
+def test_a_measurement_that_returns_late_is_not_missed(hang):
+    arm, body, clock = watched(state_max_age_s=0.1, watchdog_s=None)
+    monitor = hanging_monitor(arm, body, hang)
+    clock.advance(0.2)
+    arm._watchdog.look()
+    hang.may_go_on.set()
+    assert monitor.join() is None
+    body.on.clear()
+    arm._watchdog.look()
+    watch_once(arm)
+    monitor = hanging_monitor(arm, body, again := Hang())
+    clock.advance(0.2)
+    arm._watchdog.look()
+    again.may_go_on.set()
+    assert monitor.join() is None
+    assert body.machine.stop is None
+
+
+@pytest.mark.parametrize("primitive", ["follow", "hold"])
+def test_an_arm_that_cannot_hold_because_a_call_to_it_hangs_is_stopped(hang, hasty, primitive):
+    arm, body, clock = watched()
+    arm.send(pose_command())
+    body.on[primitive] = hang
+    sender = InThread(lambda: arm.send(pose_command())) if primitive == "follow" else None
+    if sender is not None:
+        assert hang.is_inside.wait(20.0)
+    clock.advance(0.3)
+    arm._watchdog.look()
+    wait_until(lambda: "halt" in body.calls)
+    assert not hang.may_go_on.is_set()
+    assert "did not hold when its client fell silent: its driver has been busy" in body.machine.stop.cause
+    hang.may_go_on.set()
+    if sender is not None:
+        assert sender.join() is None
+    wait_until(lambda: body.calls[-1] == "halt" and body.calls.count("halt") == 2)
+    assert body.machine.mode == "stopped"
+
+
+def test_a_plain_arm_whose_own_hold_hangs_is_told_to_stop(hang, hasty):
+    inner, clock = PlainArm(), FreeClock()
+    arm = make_safe(inner, rk.SafetyLimits(watchdog_s=0.2), clock)
+    arm._watch = None
+    arm.connect()
+    arm.send(pose_command())
+    inner.on["hold"] = hang
+    clock.advance(0.3)
+    arm._watchdog.look()
+    assert "stop" in inner.calls
+    (holder,) = (thread for thread in threading.enumerate() if thread.name == "robotkit-hold")
+    assert holder.daemon, "it keeps no program from ending"
+    hang.may_go_on.set()
+    wait_until(lambda: inner.calls[-1] == "stop")
+
+
+def test_a_command_that_comes_while_the_watchdog_waits_for_its_turn_is_a_sign_of_life():
+    arm, body, clock = watched()
+    arm.send(pose_command())
+    clock.advance(0.3)
+    arm._watchdog._machine.lock.acquire()
+    watch = InThread(arm._watchdog.look)
+    wait_until(lambda: "robotkit-hold" in {thread.name for thread in threading.enumerate()})
+    arm.send(pose_command())
+    arm._watchdog._machine.lock.release()
+    assert watch.join() is None
+    assert body.calls == ["follow", "follow"]
+    assert arm.get_state().mode == "tracking"
+
+
+def test_an_arm_that_is_not_connected_is_neither_measured_nor_held_nor_stopped():
+    arm, body, clock = watched(state_max_age_s=0.1)
+    arm.send(pose_command())
+    arm.disconnect()
+    body.calls.clear()
+    clock.advance(9.0)
+    watch_once(arm)
+    assert body.calls == []
+    assert body.machine.stop is None
+
+
+def test_a_disconnection_that_overtakes_a_measurement_is_no_fault(hang):
+    arm, body, _ = watched()
+    body._find_fault = lambda: (hang(), fail_with(rk.NotConnected("closed"))())
+    monitor = InThread(arm._measure_once)
+    assert hang.is_inside.wait(20.0)
+    arm.disconnect()
+    hang.may_go_on.set()
+    assert monitor.join() is None
+    assert body.machine.stop is None
