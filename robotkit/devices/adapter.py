@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from inspect import signature
 
 import numpy as np
 
@@ -25,13 +26,15 @@ class AdaptedRobot(StatefulRobotServer):
     """Gives any `BaseRobotServer` a stop that sticks, a state in every mode and a refusal instead of a queue.
 
     The arm's own latch, if it has one, is not relied on: a joint motion that was about to begin when the stop came is
-    told to stop until it has returned. Its joint motions run at its own speed: the contract has no other.
+    told to stop until it has returned. Its joint motions run at its own speed, unless its `move_to_joint_positions`
+    takes `rate_max_hz` too, as that of the state machine does.
     """
 
     def __init__(self, inner: BaseRobotServer) -> None:
         super().__init__(inner.config, inner.context, inner.spec)
         self.inner = inner
         self._motions = 0
+        self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
 
     def hold(self) -> None:
         """Hold; a joint motion of such an arm can only be ended by a stop, which then stays latched."""
@@ -111,7 +114,8 @@ class AdaptedRobot(StatefulRobotServer):
         with travel.moving():
             self._motions += 1
         try:
-            self.inner.move_to_joint_positions(goal_rad)
+            options = {"rate_max_hz": travel.rate_max_hz} if self.bounds_joint_motions else {}
+            self.inner.move_to_joint_positions(goal_rad, **options)
             travel.require()
         finally:
             with self.machine.lock:

@@ -57,6 +57,10 @@ class BaseRobotServer(Device):
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
         """Move along a time-parameterised joint path and return when the arm has arrived and settled.
 
+        An arm may take a second argument, `rate_max_hz`: how much of the straight joint path may be done in a second at
+        any moment, as a share. It is then told what the speed limits of its cell allow. The joint motions of one that
+        cannot be told are refused where they might be faster than that.
+
         Args:
             positions_rad: target, shape (joint_count,).
 

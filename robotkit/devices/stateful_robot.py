@@ -23,6 +23,9 @@ class StatefulRobotServer(ArmBody):
     A body implements what `ArmBody` lists.
     """
 
+    bounds_joint_motions = True
+    """False of an arm whose joint motions run at its own speed, whatever `rate_max_hz` says."""
+
     def __init__(self, config: PluginConfig, context: CellContext, spec: RobotSpec) -> None:
         super().__init__(config, context)
         self.spec = spec

@@ -9,7 +9,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import AdaptedRobot, BaseRobotServer, StatefulRobotServer
-from robotkit.errors import CommandRejected, InvalidCommand, OutsideWorkspace, RobotkitError, StaleState
+from robotkit.errors import CommandRejected, InvalidCommand, OutsideWorkspace, RobotkitError, StaleState, Unsupported
 from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
 from robotkit.safety.compliance import compliance_excess
@@ -141,7 +141,11 @@ class SafeRobot(BaseRobotServer):
             raise
 
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
-        """Pass a joint motion on whose whole path keeps the limits, at a speed that keeps them too."""
+        """Pass a joint motion on whose whole path keeps the limits, at a speed that keeps them too.
+
+        Raises:
+            Unsupported: the arm cannot be told that speed, and its own may be higher.
+        """
         try:
             goal_rad = joint_array(positions_rad)
             with self.machine.lock:
@@ -150,7 +154,7 @@ class SafeRobot(BaseRobotServer):
                 start_rad = self._measure().joint_positions_rad
                 if self._body is not None:
                     self._body.check_path(start_rad, goal_rad)
-                rate_max_hz = self._steps.path_rate_max_hz(start_rad, goal_rad)
+                rate_max_hz = self._path_rate_max_hz(start_rad, goal_rad)
             self.inner.move_to_joint_positions(goal_rad, rate_max_hz)
         except CommandRejected as error:
             self._tell("refused", f"a joint motion: {error.message}", "client")
@@ -196,6 +200,17 @@ class SafeRobot(BaseRobotServer):
         """Pass on that the arm was put somewhere else."""
         self._rearm()
         self.inner.forget_target()
+
+    def _path_rate_max_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
+        allowed_hz = self._steps.path_rate_max_hz(start_rad, goal_rad)
+        own_hz = self._steps.own_path_rate_hz(start_rad, goal_rad)
+        if allowed_hz < own_hz and not self.inner.bounds_joint_motions:
+            raise Unsupported(
+                f"arm {self.spec.name!r} does joint motions at its own speed, this one in as little as "
+                f"{1.0 / own_hz:.2f} s; the speed limits of the cell allow {1.0 / allowed_hz:.2f} s. Go there with "
+                "commands, or let its move_to_joint_positions take rate_max_hz (docs/new_robot.md)"
+            )
+        return allowed_hz
 
     def _rearm(self) -> None:
         if self._monitor is not None:

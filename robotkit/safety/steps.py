@@ -44,6 +44,7 @@ class StepLimit:
         window_s = limits.speed_window_s
         self._translation = _budget(limits.max_tcp_speed_m_s, window_s)
         self._rotation = _budget(limits.max_tcp_rotation_speed_rad_s, window_s)
+        self._own_speed_rad_s = spec.joint_velocity_max_rad_s
         joint_speed = np.minimum(spec.joint_velocity_max_rad_s, _or_infinite(limits.max_joint_speed_rad_s))
         self._joints = SpeedBudget(joint_speed, window_s)
         self.counts_time = self._translation is not None or self._rotation is not None
@@ -116,6 +117,11 @@ class StepLimit:
                 if budget is not None:
                     rates.append(float(budget.speed / max(float(np.linalg.norm(part, axis=1).max()), _TINY)))
         return min(rates)
+
+    def own_path_rate_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
+        """How much of the straight joint path is done in a second by a joint at the arm's own highest speed."""
+        way_rad = np.abs(goal_rad - start_rad)
+        return float((self._own_speed_rad_s / np.maximum(way_rad, _TINY)).min())
 
     def accepted_pose(self, pose: list[float], now_s: float) -> None:
         """The target that was checked last was accepted: count the next one from it."""

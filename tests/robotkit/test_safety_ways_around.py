@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.safety import make_safe
 from robotkit.schema.kinematics import Plane
+from tests.support.recording_arm import PlainArm
 from tests.support.safe_arm import FreeClock, safe_arm, shifted
 
 TABLE = Plane(name="table", point_in_base_m=(0.0, 0.0, 0.1), normal_in_base=(0.0, 0.0, 1.0), clearance_m=0.05)
@@ -85,11 +89,11 @@ def test_b6_a_measurement_from_the_future_moves_nothing(ahead_s):
     command, measure = shifted(arm, 0.01), body._measure
     arm.disconnect()
     body._measure = lambda: measure()._replace(stamp_s=clock.now_s() + ahead_s)
+    arm._watch = None  # it would stop the arm before or after the next line
     arm.connect()
-    with pytest.raises(rk.StaleState, match="in the future"):
-        arm.get_state()
-    with pytest.raises((rk.StaleState, rk.RobotStopped), match="in the future"):
-        arm.send(command)
+    for call in (arm.get_state, lambda: arm.send(command)):
+        with pytest.raises(rk.StaleState, match="in the future"):
+            call()
     arm.disconnect()
     assert body.sent == []
 
@@ -147,3 +151,50 @@ def test_b8_a_joint_motion_keeps_the_speed_limits_and_ends_without_a_stop():
         np.testing.assert_allclose(state.joint_positions_rad, goal, atol=1e-6)
         shares = np.array(speeds).max(axis=0) / (0.1, 0.3, 0.2)
         assert 0.95 < shares.max() < 1.001, "as fast as the limits allow, and no faster"
+
+
+class Telling(PlainArm):
+    """A plain arm that can be told how fast."""
+
+    rate_max_hz = math.nan
+
+    def move_to_joint_positions(self, positions_rad, rate_max_hz=math.inf):
+        self.rate_max_hz = rate_max_hz
+        super().move_to_joint_positions(positions_rad)
+
+
+def plain_cell(inner, **limits):
+    """A plain arm, whose joints may do 10 rad/s by themselves, behind the safety layer; and its goal, 0.5 rad away."""
+    arm = make_safe(inner, rk.SafetyLimits(**limits), inner.context.clock)
+    arm.connect()
+    inner.calls.clear()
+    return arm, inner.joints_rad - np.array((0.5, 0, 0, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("limit", ["max_joint_speed_rad_s", "max_tcp_speed_m_s"])
+def test_b8_a_joint_motion_of_an_arm_that_cannot_be_told_a_speed_is_refused(limit):
+    inner = PlainArm()
+    arm, goal = plain_cell(inner, **{limit: 1.0})
+    for move in (lambda: arm.move_to_joint_positions(goal), arm.reset):
+        with pytest.raises(rk.Unsupported, match=r"at its own speed.*rate_max_hz"):
+            move()
+    assert inner.calls == []
+    assert arm.get_state().mode == "holding"
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_joint_speed_rad_s": 10.0}, {"max_joint_speed_rad_s": 20.0}])
+def test_b8_an_arm_that_cannot_be_told_a_speed_moves_where_its_own_is_allowed(limits):
+    inner = PlainArm()
+    arm, goal = plain_cell(inner, **limits)
+    arm.move_to_joint_positions(goal)
+    assert inner.calls[0] == "move"
+
+
+def test_b8_a_plain_arm_that_can_be_told_a_speed_is_told_that_of_the_limits():
+    inner = Telling()
+    arm, goal = plain_cell(inner, max_joint_speed_rad_s=1.0)
+    arm.move_to_joint_positions(goal)
+    assert inner.rate_max_hz == pytest.approx(2.0)
+    arm, goal = plain_cell(inner)
+    arm.move_to_joint_positions(goal)
+    assert inner.rate_max_hz == pytest.approx(20.0)
