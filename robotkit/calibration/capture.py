@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 Ask = Callable[[int], bool]
 """Waits for a person; told how many samples there are; False ends the capture."""
 
-_FRESH_FRAME_S = 2.0
+_FRESH_FRAME_S, _FRESH_STATE_S = 2.0, 0.5
 _STILL_M, _STILL_RAD = 0.0005, np.deg2rad(0.1)
 """How far the tool may move while a sample is taken."""
 _PERIOD_S = 0.005
@@ -60,6 +60,15 @@ def fresh_frame(cell: Workcell, camera: BaseCamera) -> Frame:
         time.sleep(_PERIOD_S)
 
 
+def _measured_pose(cell: Workcell) -> np.ndarray:
+    """Where the tool is now; an arm that stands still for its own controller may have lost its connection unseen."""
+    now_s, state = cell.clock.now_s(), cell.robot.get_state()
+    age_s = now_s - state.stamp_s
+    if not cell.clock.is_lockstep and age_s > _FRESH_STATE_S:
+        raise StaleState(f"the arm has measured nothing for {age_s:.1f} s; check its cable and its controller")
+    return state.tcp_pose_in_base
+
+
 def find_board(frame: Frame, board: Board) -> Sighting | None:
     """The board in a frame."""
     return board.find(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY))
@@ -67,9 +76,9 @@ def find_board(frame: Frame, board: Board) -> Sighting | None:
 
 def take_sample(cell: Workcell, camera: BaseCamera, board: Board) -> HandEyeSample | str:
     """One sample of a hand-eye calibration, or a sentence that says why there is none."""
-    before = cell.robot.get_state().tcp_pose_in_base
+    before = _measured_pose(cell)
     frame = fresh_frame(cell, camera)
-    after = cell.robot.get_state().tcp_pose_in_base
+    after = _measured_pose(cell)
     moved_m, moved_rad = spatial.distance_between(before, after), spatial.angle_between(before[3:], after[3:])
     if moved_m > _STILL_M or moved_rad > _STILL_RAD:
         return (

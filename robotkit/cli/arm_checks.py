@@ -10,16 +10,16 @@ import numpy as np
 
 from robotkit import spatial
 from robotkit.cli.finding import Finding, failed, not_applicable, passed
-from robotkit.devices import BaseRobotServer
 from robotkit.errors import RobotkitError
 from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
 
+CHECK = "robotkit check"
+"""Who keeps the arm from control until it has been read."""
 _SUCCESS_RATE_MIN = 0.9
 _ROUND_TRIP_MAX_S = 0.05
 _STATE_AGE_MAX_S = 0.2
 """Of a cell that sets no `limits.state_max_age_s`."""
-_AUTHOR = "robotkit check"
 _FIRST_CYCLES_S = 0.3
 """An arm counts the cycles before its control began as not served."""
 _NOT_STARTED = "control was not started, because the payload is wrong"
@@ -46,8 +46,8 @@ class _Reading:
 def arm_findings(cell: Workcell, watch_s: float, force_max_n: float, torque_max_nm: float) -> Iterator[Finding]:
     """Mode, payload, control cycles, round trips and stamps of the connected arm.
 
-    Control of an arm that `keep_from_control` keeps from it starts only when its payload is right: under impedance
-    control an arm sinks by what its load is heavier than it was told.
+    Control of an arm that `CHECK` keeps from it (`keep_from_control`) starts only when its payload is right: under
+    impedance control an arm sinks by what its load is heavier than it was told.
     """
     try:
         readings = list(_readings(cell, watch_s))
@@ -67,13 +67,8 @@ def arm_findings(cell: Workcell, watch_s: float, force_max_n: float, torque_max_
     yield _stamps(cell, readings)
 
 
-def keep_from_control(robot: BaseRobotServer) -> None:
-    """Before `connect()`: leave the arm to its own controller, until `arm_findings` has judged its payload."""
-    robot.stop_for("the arm is read before its control starts", _AUTHOR)
-
-
 def _is_kept(state: RobotState) -> bool:
-    return state.mode == "stopped" and state.stop is not None and state.stop.author == _AUTHOR
+    return state.mode == "stopped" and state.stop is not None and state.stop.author == CHECK
 
 
 def _readings(cell: Workcell, watch_s: float) -> Iterator[_Reading]:

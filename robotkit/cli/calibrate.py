@@ -75,10 +75,11 @@ class CameraCalibration(Calibration):
 class HandEyeCalibration(Calibration):
     """Measure where a camera is mounted, from at least eight pictures of a board and the arm's poses.
 
-    Nothing is commanded: a person guides the arm by hand, or steers it from another program, lets it rest, and presses
-    Enter for each sample. With --mount tcp the board lies still and the camera moves; with --mount base the camera
-    stands still and the board is held by the hand. Turn the hand by 20 degrees or more about two axes between samples.
-    The result goes into the trackers that look through this camera.
+    Nothing is commanded, and control of the arm does not start: a person guides it by hand, or steers it from another
+    program through the server that --url names, lets it rest, and presses Enter for each sample. With --mount tcp the
+    board lies still and the camera moves; with --mount base the camera stands still and the board is held by the hand.
+    Turn the hand by 20 degrees or more about two axes between samples. The result goes into the trackers that look
+    through this camera.
     """
 
     mount: Literal["base", "tcp"] = "base"

@@ -21,6 +21,7 @@ from robotkit.cli.calibration_session import (
     say,
     show_table,
 )
+from robotkit.cli.reading import keep_from_control
 from robotkit.errors import InvalidConfiguration
 
 
@@ -67,6 +68,7 @@ def _capture(options: HandEyeCalibration, file: CellFile, board: Board) -> HandE
     kept_in = options.save_samples or beside_cell(options, "samples.json")
     require_writable(kept_in)
     cell = options.open_cell()
+    keep_from_control(cell.robot, "robotkit calibrate hand-eye")
     with connected(cell, options.camera, with_robot=True) as camera:
         intrinsics = camera.spec.intrinsics
         if intrinsics is None:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import tyro
 from rich.console import Console
 
-from robotkit.cli.arm_checks import arm_findings, keep_from_control
+from robotkit.cli.arm_checks import CHECK, arm_findings
 from robotkit.cli.cell_argument import is_url, open_cell, require_cell
 from robotkit.cli.finding import Finding, failed, findings_table, passed
 from robotkit.cli.limit_checks import limit_findings
+from robotkit.cli.reading import keep_from_control
 from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
 from robotkit.devices import Device
 from robotkit.errors import ConfigurationError, InvalidConfiguration, RobotkitError
-from robotkit.remote.devices import RemoteRobot
 from robotkit.workcell import Workcell
 
 
@@ -64,8 +64,7 @@ class Check:
             return [failed(subject, error.message, fix)]
         if cell.gripper is not None:
             cell.gripper.activates_on_connect = False
-        if not isinstance(cell.robot, RemoteRobot):  # a server has started its control already
-            keep_from_control(cell.robot)
+        keep_from_control(cell.robot, CHECK)
         with _Connected(cell) as connected:
             findings = [
                 *limit_findings(cell),

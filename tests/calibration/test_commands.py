@@ -105,6 +105,7 @@ def test_samples_are_taken_when_a_person_presses_enter_and_nothing_is_commanded(
     pose = np.array(tracker_in(file)[f"camera_pose_in_{mount}"])
     assert spatial.distance_between(pose, rig.camera) < 1e-3
     assert len(load_recording(kept).samples) == 16
+    assert cell.robot.starts == 0, "a person who guides the arm by hand does not work against its control"
     assert not cell.robot.is_connected
     assert not cell.cameras["front"].is_connected
 
@@ -175,6 +176,21 @@ def test_r8_samples_that_determine_nothing_leave_the_file_as_it_is(file, capsys)
     arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--samples", str(file.parent / "few.json")]
     assert main(arguments) == 2
     assert (file.read_text(), files_beside(file)) == (CELL, {"lab.toml", "few.json"})
+
+
+def test_a_pose_of_an_arm_that_measures_nothing_any_more_is_no_sample(file, monkeypatch, capsys):
+    cell, keys = rig_cell(RIGS["base"]), iter(["", "q"])
+    measure = cell.robot.get_state
+    monkeypatch.setattr(
+        cell.robot, "get_state", lambda: measure().model_copy(update={"stamp_s": measure().stamp_s - 9})
+    )
+    monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
+    monkeypatch.setattr(builtins, "input", lambda prompt: next(keys))
+    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
+    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 2
+    printed = capsys.readouterr()
+    assert "has measured nothing for 9.0 s" in " ".join(printed.out.split())
+    assert "at least 8 samples" in printed.err
 
 
 def test_samples_of_a_person_are_never_lost(file, monkeypatch, capsys):

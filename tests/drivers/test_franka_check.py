@@ -1,14 +1,15 @@
-"""`robotkit check` on the Franka driver, through libfranka's protocol: it passes, and the arm stays where it is."""
+"""`robotkit check` and `calibrate` on the Franka driver, through libfranka's protocol: they read, and nothing moves."""
 
 from __future__ import annotations
 
+import builtins
 import json
 from pathlib import Path
 
 import numpy as np
 
 import robotkit as rk
-from robotkit.cli import check, main
+from robotkit.cli import calibrate, check, main
 from tests.support.franky_sim import FrankaSimulator
 from tests.support.franky_sim.cells import franka_cell
 
@@ -38,3 +39,22 @@ def test_a_real_arm_without_limits_fails_before_anything_is_connected(tmp_path: 
     (line,) = json.loads(capsys.readouterr().out)
     assert (line["subject"], line["status"]) == ("configuration", "failed")
     assert all(f"limits.{name}" in line["found"] for name in ("workspace", "max_tcp_speed_m_s", "watchdog_s"))
+
+
+def test_a_hand_eye_calibration_reads_a_franka_arm_and_starts_no_control_of_it(monkeypatch, tmp_path: Path, capsys):
+    path = tmp_path / "lab.toml"
+    path.write_text('name = "lab"\n[robot]\ntype = "fake"\n[cameras.front]\ntype = "fake"\n')
+    with FrankaSimulator(is_lockstep=True) as simulator:
+        cell = rk.make_workcell(franka_cell(simulator.host))
+        seen = []
+
+        def press(prompt: str) -> str:
+            state = cell.robot.get_state()
+            seen.append((cell.robot.inner._link.is_in_control, state.mode, state.faults))
+            return "" if len(seen) < 3 else "q"
+
+        monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
+        monkeypatch.setattr(builtins, "input", press)
+        assert main(["calibrate", "hand-eye", str(path), "--camera", "front", "--print-only"]) == 2
+    assert seen == [(False, "stopped", ())] * 3
+    assert "the board is not in sight" in " ".join(capsys.readouterr().out.split()), "the arm's pose was read"

@@ -98,12 +98,18 @@ class GuidedRobot(FakeRobot):
     """An arm that a hand holds where it wants; every command is an error of the test."""
 
     guided_pose = RIGS["base"].tcp_pose_that_shows(tag_picture.tag_pose_in_camera(0, 0, 0.3, 0, 0))
+    starts = 0
+    """How often its control began."""
     drift_m = 0.0
     """How far it slides between two readings."""
 
     def get_state(self) -> rk.RobotState:
         self.guided_pose = spatial.integrate_delta(self.guided_pose, np.array((self.drift_m, 0, 0)), np.zeros(3))
         return super().get_state().model_copy(update={"tcp_pose_in_base": self.guided_pose})
+
+    def _start(self) -> None:
+        self.starts += 1
+        super()._start()
 
     def send(self, command: rk.RobotCommand) -> rk.RobotCommand:
         raise AssertionError("the arm was commanded")
