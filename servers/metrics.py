@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from prometheus_client import (
@@ -18,19 +18,28 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from robotkit.errors import RobotkitError
+from robotkit.workcell import Workcell
+from servers.audit import AuditLog
 from servers.events import Event
-
-if TYPE_CHECKING:
-    from servers.context import ServerContext
+from servers.lease import ControlLease
 
 _MODES = ("holding", "tracking", "travelling", "stopped", "fault")
 _COMMAND_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 
 
+class MeasuredServer(Protocol):
+    """What the metrics are read from."""
+
+    workcell: Workcell
+    lease: ControlLease
+    audit: AuditLog | None
+    serl_clear_requests: int
+
+
 class Metrics:
     """An observer of `EventHub`, and a reader of the cell whenever it is asked."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: MeasuredServer) -> None:
         self._registry = CollectorRegistry()
         self._events = Counter("robotkit_events", "What the audit log counts.", ["event"], registry=self._registry)
         self._refusals = Counter("robotkit_refusals", "Refused commands.", ["code"], registry=self._registry)
@@ -58,7 +67,7 @@ class Metrics:
 class _CellCollector(Collector):
     """Measures the cell at each scrape; what cannot be measured is left out, and `robotkit_up` is 0."""
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: MeasuredServer) -> None:
         self._context = context
 
     def describe(self) -> list[Metric]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from robotkit.clock import Clock
 from robotkit.errors import DeviceFault
-
-if TYPE_CHECKING:
-    from sims.world import MujocoWorld
 
 WAKE_PERIOD_S = 0.01
 """One wake for several physics steps: shorter ones starve behind a busy interpreter (measured down to 0.35 of real
@@ -19,10 +17,42 @@ GIVE_UP_S = 0.5
 """A world that is this late (a suspended machine) goes on from now instead of catching up."""
 
 
+class TimedWorld(Protocol):
+    """What makes time pass in a world."""
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held by whoever touches the world."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the physics stands still; None while it does not."""
+
+    @property
+    def record(self) -> Any:
+        """The world's numbers (`sims.physics.WORLD`)."""
+
+    @property
+    def dt_s(self) -> float:
+        """Length of a physics step."""
+
+    def now_s(self) -> float:
+        """Time of the cell."""
+
+    def advance(self, period_s: float) -> None:
+        """Simulate `period_s`."""
+
+    def simulate(self, steps: int) -> None:
+        """Run that many physics steps; the lock is held."""
+
+    def fail(self, problem: str) -> None:
+        """Freeze the world in its last sound state; the lock is held."""
+
+
 class LockstepClock(Clock):
     """Time passes only in `advance`, which runs the physics for exactly that long."""
 
-    def __init__(self, world: MujocoWorld) -> None:
+    def __init__(self, world: TimedWorld) -> None:
         self._world = world
 
     @property
@@ -42,7 +72,7 @@ class LockstepClock(Clock):
 class RealTimeThread:
     """Makes the world's time follow `time.monotonic`, whatever the load does to its wake-ups."""
 
-    def __init__(self, world: MujocoWorld) -> None:
+    def __init__(self, world: TimedWorld) -> None:
         self._world = world
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mujoco-physics", daemon=True)
@@ -74,7 +104,7 @@ class RealTimeThread:
                 self._set_now(time.monotonic())
                 return
             try:
-                world.simulate(int(late_s / world.model.opt.timestep))
+                world.simulate(int(late_s / world.dt_s))
             except DeviceFault:
                 return
             except Exception as error:  # whatever ends the physics is reported by every device of the world

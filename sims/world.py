@@ -57,7 +57,8 @@ class MujocoWorld(BaseWorld):
         """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
         self.problem: str | None = None
         """What is wrong with the numbers of this world; they are not simulated further before `restart` or `reset`."""
-        self._dt_s = config.physics_dt_s
+        self.dt_s = config.physics_dt_s
+        """Length of a physics step."""
         self._is_pretty = config.render == "pretty"
         self._owed_s = 0.0
         self._thread: RealTimeThread | None = None
@@ -138,8 +139,8 @@ class MujocoWorld(BaseWorld):
             raise Unsupported('this world follows the wall clock; only a cell with clock = "lockstep" can be stepped')
         with self.lock:
             self._owed_s += period_s
-            steps = int(self._owed_s / self._dt_s + 1e-6)
-            self._owed_s = max(0.0, self._owed_s - steps * self._dt_s)
+            steps = int(self._owed_s / self.dt_s + 1e-6)
+            self._owed_s = max(0.0, self._owed_s - steps * self.dt_s)
             resets = self.resets
         for done in range(0, steps, STEPS_AT_ONCE):
             if done:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.support.source_imports import Graph, find_cycle, import_graph
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
@@ -23,96 +23,53 @@ HEAVY = ("torch", "mujoco", "scipy", "fastapi", "httpx", "numba", "rich", "tyro"
 MAX_LINES = 400
 
 
-def sources(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+ALL_SOURCES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-ALL_SOURCES = [path for package in ALLOWED for path in sources(package)]
-
-
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def is_type_checking(node: ast.If) -> bool:
-    test = node.test
-    return getattr(test, "id", None) == "TYPE_CHECKING" or getattr(test, "attr", None) == "TYPE_CHECKING"
-
-
-def imports(nodes: list[ast.stmt], *, at_import_only: bool) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Import statements, without those for the type checker; optionally without those inside functions."""
-    for node in nodes:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-            continue
-        if isinstance(node, ast.If) and is_type_checking(node):
-            yield from imports(node.orelse, at_import_only=at_import_only)
-            continue
-        if at_import_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for _, value in ast.iter_fields(node):
-            if isinstance(value, list):
-                children = [
-                    child for child in value if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
-                ]
-                yield from imports(children, at_import_only=at_import_only)
-
-
-@cache
-def targets(path: Path, at_import_only: bool) -> tuple[str, ...]:
-    """Dotted names that a file imports; `from a import b` gives a.b when that is a module, else a."""
-    found: list[str] = []
-    for node in imports(ast.parse(path.read_text()).body, at_import_only=at_import_only):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-            continue
-        base = node.module or ""
-        if node.level:
-            package = name_of(path).split(".")
-            package = package if path.name == "__init__.py" else package[:-1]
-            base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
-        modules = [f"{base}.{alias.name}" for alias in node.names]
-        found += [module if is_module(module) else base for module in modules]
-    return tuple(found)
-
-
-def is_module(name: str) -> bool:
-    path = ROOT.joinpath(*name.split("."))
-    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return import_graph(ROOT, list(ALLOWED))
 
 
 @pytest.mark.parametrize("package", ALLOWED)
-def test_arrows_between_packages_point_down(package):
+def test_arrows_between_packages_point_down(graph, package):
+    forbidden = ALLOWED.keys() - ALLOWED[package]
     wrong = [
-        f"{path.relative_to(ROOT)} imports {target}"
-        for path in sources(package)
-        for target in targets(path, False)
-        if target.partition(".")[0] in set(ALLOWED) - ALLOWED[package]
+        f"{name} imports {target}"
+        for name in graph
+        if package_of(name) == package
+        for target in graph[name]
+        if package_of(target) in forbidden
     ]
     assert not wrong
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_no_import_cycle_inside_a_package(package):
-    """A module and the packages around it may know each other only in one direction at import time."""
-    graph = {
-        name_of(path): {target for target in targets(path, True) if target.startswith(package + ".")}
-        for path in sources(package)
-    }
-    for name, needed in graph.items():
-        needed.discard(name)
-    finished: set[str] = set()
+def package_of(name: str) -> str:
+    return name.partition(".")[0]
 
-    def walk(name: str, trail: tuple[str, ...]) -> None:
-        assert name not in trail, "import cycle: " + " -> ".join([*trail[trail.index(name) :], name])
-        if name not in finished:
-            for target in sorted(graph.get(name, ())):
-                walk(target, (*trail, name))
-            finished.add(name)
 
-    for name in graph:
-        walk(name, ())
+def test_no_two_files_import_each_other(graph):
+    assert not find_cycle(graph)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import shop.door",
+        "from shop import door",
+        "from . import door",
+        "from .door import knock",
+        "def late():\n    from shop.door import knock",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from shop.door import knock",
+        "try:\n    import shop.door\nexcept ImportError:\n    pass",
+    ],
+)
+def test_a_cycle_is_found_wherever_its_import_stands(tmp_path, statement):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    (tmp_path / "shop" / "door.py").write_text("import shop.window\nknock = 1\n")
+    (tmp_path / "shop" / "window.py").write_text(statement)
+    assert find_cycle(import_graph(tmp_path, ["shop"])) == ["shop.door", "shop.window", "shop.door"]
 
 
 @pytest.mark.parametrize("path", ALL_SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -4,7 +4,7 @@ from robotkit.devices.adapter import AdaptedRobot
 from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.camera import BaseCamera
 from robotkit.devices.context import CellContext
-from robotkit.devices.device import Device
+from robotkit.devices.device import Device, DeviceContext
 from robotkit.devices.gripper import BaseGripperServer
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.robot import BaseRobotServer
@@ -15,6 +15,6 @@ from robotkit.devices.world import BaseWorld
 
 __all__ = [
     "AdaptedRobot", "ArmBody", "ArmFault", "ArmMachine", "BaseCamera", "BaseGripperServer", "BasePoseTracker",
-    "BaseRobotServer", "BaseTeleop", "BaseWorld", "CellContext", "Device", "Measurement", "StatefulRobotServer",
-    "Travel",
+    "BaseRobotServer", "BaseTeleop", "BaseWorld", "CellContext", "Device", "DeviceContext", "Measurement",
+    "StatefulRobotServer", "Travel",
 ]  # fmt: skip

@@ -1,27 +1,39 @@
-"""`Device`: the life cycle that every device shares."""
+"""`Device`: the life cycle that every device shares, and `DeviceContext`, its name and its clock."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import ClassVar, Self
 
-from robotkit.devices.context import CellContext
+from robotkit.clock import Clock, RealClock
 from robotkit.errors import NotConnected
 from robotkit.schema import PluginConfig
+
+
+@dataclass(frozen=True)
+class DeviceContext:
+    """The name and the time of a device; the default is a lone device on the wall's clock."""
+
+    name: str = "device"
+    """The device's name in its cell ("front" for `[cameras.front]`)."""
+    clock: Clock = field(default_factory=RealClock)
+    is_lockstep: bool = False
+    """For a world, which is built before its cell's clock: True when it has to provide that clock."""
 
 
 class Device(ABC):
     """Something that is connected, used and disconnected.
 
     A plugin subclasses one of the contracts, gives itself a `Config` and takes `(config, context)`. Constructors touch
-    no hardware: that is `connect()`'s.
+    no hardware: that is `connect()`'s. A workcell hands them a `CellContext`, which also has the devices built before.
     """
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
     """The options of this plugin. A workcell file is checked against it before anything moves."""
 
-    def __init__(self, config: PluginConfig, context: CellContext) -> None:
+    def __init__(self, config: PluginConfig, context: DeviceContext) -> None:
         self.config = config
         self.context = context
 

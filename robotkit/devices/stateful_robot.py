@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from robotkit.devices.body import ArmBody, Measurement
-from robotkit.devices.context import CellContext
+from robotkit.devices.device import DeviceContext
 from robotkit.devices.machine import ArmFault, ArmMachine
 from robotkit.devices.soundness import require_finite, require_pose
 from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, Unsupported
@@ -26,7 +26,7 @@ class StatefulRobotServer(ArmBody):
     bounds_joint_motions = True
     """False of an arm whose joint motions run at its own speed, whatever `rate_max_hz` says."""
 
-    def __init__(self, config: PluginConfig, context: CellContext, spec: RobotSpec) -> None:
+    def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
         super().__init__(config, context)
         self.spec = spec
         self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())

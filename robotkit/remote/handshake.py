@@ -5,18 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from robotkit.errors import CommandExpired, ProtocolError, RemoteError
 from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ProtocolInfo
-
-if TYPE_CHECKING:
-    from robotkit.remote.session import Session
 
 _TIME_HOLDS_S = 300.0
 """Two machines' clocks drift apart by some 0.1 ms a second at most: by 30 ms until they are compared again."""
 
 _ADVICE = "it can be read and stopped, but not commanded. Install the same robotkit on both sides"
+
+
+class ReadsServer(Protocol):
+    """A connection to a server that can be asked."""
+
+    url: str
+
+    def read(self, path: str, reply: type[ProtocolInfo]) -> ProtocolInfo:
+        """GET `path` and parse the answer."""
 
 
 class Handshake:
@@ -27,7 +33,7 @@ class Handshake:
         now_s: monotonic seconds of this machine.
     """
 
-    def __init__(self, session: Session, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, session: ReadsServer, now_s: Callable[[], float] = time.monotonic) -> None:
         self._session = session
         self._now_s = now_s
         self._offset_s = 0.0
