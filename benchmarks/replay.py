@@ -16,7 +16,7 @@ from rl.data.journal import TransitionJournal
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.mixture import MixedBatches
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import map_leaves
+from rl.utils.tree import map_leaves
 
 STATE = gym.spaces.Box(-np.inf, np.inf, (10,), np.float32)
 PIXELS = gym.spaces.Dict({

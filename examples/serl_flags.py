@@ -11,7 +11,7 @@ import tyro
 
 from examples.serl_envs import env_id, judge_with
 from rl.__main__ import main as run_command
-from rl.roles import CHECKPOINTS
+from rl.utils.run_directory import CHECKPOINTS
 
 Words = list[str]
 

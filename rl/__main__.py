@@ -18,8 +18,8 @@ from rich.console import Console
 from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError, RlError
 from rl.presets import make_preset
-from rl.processes import USER_ERROR, ChildFailed, StopSignal
-from rl.utils.run_directory import asked_directory, claim_run
+from rl.utils.run_directory import CONFIG, asked_directory, claim_run
+from rl.utils.subprocesses import USER_ERROR, ChildFailed, StopSignal
 
 DATA_NAMES = ("import-demos", "convert", "export-lerobot", "import-lerobot")
 OFFLINE_NAMES = ("train-bc", "train-classifier", "record-success", "record-demos")
@@ -195,7 +195,7 @@ def _origin(arguments: list[str], *, continues: bool) -> Origin:
     scan.add_argument("--preset")
     found, rest = scan.parse_known_args(arguments)
     out, resumes = asked_directory(arguments)
-    stored = out / "config.json" if out else None
+    stored = out / CONFIG if out else None
     if found.config is not None:
         return Origin(load_config(found.config), rest)
     if stored is not None and (resumes or continues) and stored.exists():

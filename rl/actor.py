@@ -12,16 +12,15 @@ import gymnasium as gym
 import numpy as np
 
 from rl.common.evaluation import ENV_SUCCESS, evaluate
+from rl.data.schema import GRASP_PENALTY, IS_INTERVENTION
 from rl.errors import EnvironmentInterrupted
-from rl.learner import Stop
 from rl.link.client import LearnerLink
 from rl.recovery import Recovery
 from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
-IS_INTERVENTION, GRASP_PENALTY = EXTRAS = ("is_intervention", "grasp_penalty")
-"""What every transition carries besides: whether a human acted, and the price of moving the gripper."""
 _PATIENCE_S = 0.2  # the longest wait after which the actor looks whether it was told to stop
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl.actor import GRASP_PENALTY
 from rl.agents.continuous.cached_features import frame_encoding
 from rl.agents.continuous.drq import DrQAgent, make_drq_policy
 from rl.agents.continuous.drq_config import DrqConfig
@@ -25,7 +24,7 @@ from rl.common.typing import Observations
 from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import FIELDS, SCALAR, Field
+from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
 from rl.errors import ConfigError
 from rl.goals import Batches, GoalBatches, load_goals
 from rl.link.messages import AgentSpec, build_space

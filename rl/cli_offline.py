@@ -9,8 +9,8 @@ import tyro
 from rich.console import Console
 
 from rl.errors import DataError
-from rl.processes import StopSignal
 from rl.utils.run_directory import asked_directory
+from rl.utils.subprocesses import StopSignal
 
 if TYPE_CHECKING:
     from rl.offline.settings import SettingsFile

@@ -15,9 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from rl.common.evaluation import Episode, summarize
 from rl.data.demos import episode_info
 from rl.data.journal import Block, TransitionJournal
-from rl.data.schema import Batch, leaves
 from rl.offline.pictures import side_by_side
 from rl.tool_position import ToolPosition
+from rl.utils.tree import Batch, leaves
 
 _COLORS = {True: "tab:blue", False: "tab:red", None: "tab:gray"}
 _WORDS = {True: "success", False: "no success", None: "success unknown"}

@@ -8,8 +8,9 @@ import numpy as np
 
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
-from rl.data.schema import FIELDS, Batch, map_leaves
+from rl.data.schema import FIELDS, IS_INTERVENTION
 from rl.data.sink import TransitionSink
+from rl.utils.tree import Batch, map_leaves
 
 
 class Feed:
@@ -75,7 +76,7 @@ class Feed:
             return
         kept = {name: value for name, value in batch.items() if name in self._kept}
         self._replay.extend(kept)
-        by_human = np.flatnonzero(batch.get("is_intervention", np.zeros(0)))
+        by_human = np.flatnonzero(batch.get(IS_INTERVENTION, np.zeros(0)))
         self.interventions += len(by_human)
         if self._demos is not None and len(by_human):
             self._demos.extend(map_leaves(lambda array: array[by_human], kept))

@@ -19,6 +19,7 @@ from rl.schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.logger import Logger
 from rl.utils.rng_state import rng_state
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +47,6 @@ class Batches(Iterator[Batch], Protocol):
 
     def state_dict(self) -> Any:
         """Where the stream stands."""
-        ...
-
-
-class Stop(Protocol):
-    """Whether somebody wants the loop to end."""
-
-    def is_set(self) -> bool:
-        """True when the loop should end after this step."""
-        ...
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for that for some seconds at most."""
         ...
 
 

@@ -21,9 +21,9 @@ from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
 from rl.offline.bc import is_bc_run, load_bc_policy
 from rl.roles import load_policy
+from rl.utils.run_directory import EVALUATION
 from rl.utils.seeds import Seeds
 
-PICTURE = "eval.png"
 _FRAMES_PER_S = 25
 
 
@@ -69,8 +69,8 @@ def run_eval(
         write_video(best_episode(found), video)
         console.print(f"video    {video}", highlight=False, soft_wrap=True)
     if directory := config.out or (checkpoint and checkpoint.parent):
-        draw_evaluation(found, directory / PICTURE, f"{config.env}, checkpoint after {updates} updates")
-        console.print(f"picture  {directory / PICTURE}", highlight=False, soft_wrap=True)
+        draw_evaluation(found, directory / EVALUATION, f"{config.env}, checkpoint after {updates} updates")
+        console.print(f"picture  {directory / EVALUATION}", highlight=False, soft_wrap=True)
     return summary
 
 

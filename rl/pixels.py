@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from PIL import Image
 
 from rl.errors import ConfigError
+from rl.utils.images import fit_square
 
 STATE = "state"
 """Name of the vector that holds everything but images."""
@@ -171,12 +171,3 @@ def _image_space(space: gym.Space, size: int | None) -> gym.spaces.Box:
 def _newest(space: gym.Space, frames: int) -> gym.spaces.Box:
     assert isinstance(space, gym.spaces.Box)
     return gym.spaces.Box(space.low[-frames:], space.high[-frames:], dtype=np.uint8)
-
-
-def fit_square(image: np.ndarray, size: int | None) -> np.ndarray:
-    """Scale (height, width, channels) with a box filter, which does not alias where images shrink."""
-    if size is None or image.shape[:2] == (size, size):
-        return image
-    channels = image[:, :, 0] if image.shape[2] == 1 else image
-    scaled = Image.fromarray(channels).resize((size, size), Image.Resampling.BOX)
-    return np.asarray(scaled).reshape(size, size, image.shape[2])

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from rl.errors import EnvironmentInterrupted
-from rl.learner import Stop
 from rl.link.client import LearnerLink
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 

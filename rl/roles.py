@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from rl.actor import EXTRAS, ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.agent_kinds import KINDS, Buffer, extra_fields
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_policy import SacPolicy
@@ -23,11 +23,11 @@ from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
-from rl.data.schema import TransitionSchema
+from rl.data.schema import EXTRAS, TransitionSchema
 from rl.environments import make_env
 from rl.errors import CheckpointNotFound, ConfigError
 from rl.feed import Feed
-from rl.learner import LearnerLoop, Progress, Rhythm, Stop
+from rl.learner import LearnerLoop, Progress, Rhythm
 from rl.link.client import LearnerLink
 from rl.link.frames import largest_chunk
 from rl.link.hub import Hub
@@ -41,19 +41,14 @@ from rl.utils.logger import make_logger
 from rl.utils.orders import Orders
 from rl.utils.performance import tune_backends
 from rl.utils.rng_state import set_rng_state
-from rl.utils.run_directory import claim_run, hold_run
+from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, LEARNER_URL, SPEC, claim_run, hold_run
 from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 5488
 _LAST_WORDS_S = 120.0
-
-CHECKPOINTS = "checkpoints"
-CONFIG = "config.json"
-JOURNAL = "transitions.sqlite"
-SPEC = "spec.json"
-LEARNER_URL = "learner.url"
 
 
 def run_learner_role(config: TrainConfig, stop: Stop) -> None:

@@ -15,12 +15,11 @@ from rich.console import Console
 
 from rl.config import TOKEN_VARIABLE, TrainConfig, save_config
 from rl.errors import ConfigError
-from rl.learner import Stop
 from rl.link.server import bind, is_loopback
 from rl.live_view import View, make_view
-from rl.processes import Child
-from rl.roles import CHECKPOINTS, CONFIG
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS
+from rl.utils.subprocesses import Child, Stop
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
     if secret := config.link.secret():
         os.environ[TOKEN_VARIABLE] = secret  # how the processes get it: it is in no file and in no list of processes
     learner, others = _children(config)
-    console.print(f"{config.env} into {out}; logs in {out}/logs", highlight=False)
+    console.print(f"{config.env} into {out}; logs in {out}/{LOGS}", highlight=False)
     try:
         with make_view(console, f"{config.env} · {config.preset}") as view:
             for child in (learner, *others):
@@ -84,7 +83,7 @@ def _children(config: TrainConfig) -> tuple[Child, list[Child]]:
 
 
 def _child(out: Path, name: str, arguments: tuple[str, ...], threads: int = 1) -> Child:
-    return Child(name, arguments, out / "logs" / f"{name}.log", _RESTARTS, threads)
+    return Child(name, arguments, out / LOGS / f"{name}.log", _RESTARTS, threads)
 
 
 def _supervise(config: TrainConfig, learner: Child, others: list[Child], view: View, stop: Stop) -> None:

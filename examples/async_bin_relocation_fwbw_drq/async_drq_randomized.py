@@ -21,7 +21,7 @@ from examples.serl_flags import RealFlags, checkpoint_of, command_of, learning, 
 from rl.__main__ import main as run_command
 from rl.__main__ import parse_train_options
 from rl.errors import RlError
-from rl.processes import StopSignal
+from rl.utils.subprocesses import StopSignal
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rl.common.encoding import EncodingWrapper
 from rl.errors import ConfigError
-from rl.utils.flax_params import load_flax_params
+from rl.nn.flax_params import load_flax_params
 from rl.utils.weights import read_weights
 from rl.vision.pooling import PooledEncoder
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from rl.errors import ConfigError
-from rl.networks.initializers import xavier_uniform
-from rl.networks.layers import Dense, LayerNorm
-from rl.networks.mlp import Train
+from rl.nn.dropout import Train
+from rl.nn.initializers import xavier_uniform
+from rl.nn.layers import Dense, LayerNorm
 from rl.vision.layers import from_batch, to_batch
 from rl.vision.pooling import PooledEncoder
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from torch import Tensor
 
-Batch: TypeAlias = Mapping[str, Any]
-"""Transitions: observations (B, D), actions (B, A), next_observations (B, D), rewards (B,), masks (B,), all float32.
+from rl.utils.tree import Batch
 
-With cameras, observations are mappings of `state` (B, T, D) and uint8 images (B, T, height, width, channels).
-
-A mask is 0 after a terminated step and 1 otherwise (a time limit is 1): it switches bootstrapping.
-"""
+__all__ = ["Arrays", "Batch", "Metrics", "NetworkNames", "Observations"]
 
 Metrics: TypeAlias = dict[str, Tensor]
 """Scalar tensors by name; they stay on the device until somebody logs them."""

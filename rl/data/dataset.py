@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rl.data.draws import UniformDraws
-from rl.data.schema import Batch, FlatBatch, leaves, nest
 from rl.errors import ConfigError, DataError, SchemaMismatch
+from rl.utils.tree import Batch, FlatBatch, leaves, nest
 
 
 class Dataset:

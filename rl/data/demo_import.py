@@ -12,8 +12,9 @@ import gymnasium as gym
 import numpy as np
 
 from rl.data.demos import DemoSummary, DemoWriter, summarize_demos
-from rl.data.schema import SCALAR, TransitionSchema, stack
+from rl.data.schema import SCALAR, TransitionSchema
 from rl.errors import DataError, SchemaMismatch
+from rl.utils.tree import stack
 
 STATE = "state"
 """The observation that a learner without cameras takes out of many."""

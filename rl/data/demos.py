@@ -14,10 +14,10 @@ import numpy as np
 
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
-from rl.data.schema import Batch, stack
 from rl.data.sink import TransitionSink
 from rl.data.spaces import describe_spaces, differences
 from rl.errors import DataError
+from rl.utils.tree import Batch, stack
 
 _RECORDER = "demonstrator"
 

@@ -22,8 +22,9 @@ import numpy as np
 
 from rl.data.codec import decode, encode
 from rl.data.frame_table import TABLE, FrameTable, is_images
-from rl.data.schema import Batch, Field, FlatBatch, leaves, len_of, nest
+from rl.data.schema import Field
 from rl.errors import JournalError, SchemaMismatch, SequenceGap
+from rl.utils.tree import Batch, FlatBatch, leaves, len_of, nest
 
 FORMAT_VERSION = 2
 

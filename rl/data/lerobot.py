@@ -24,6 +24,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rl.data.schema import GRASP_PENALTY
 from rl.errors import DataError, MissingExtra
 
 VERSION = "v3.0"
@@ -41,7 +42,7 @@ CLOSING = "robotkit/closing.parquet"
 ACTION, REWARD, DONE, SUCCESS = "action", "next.reward", "next.done", "next.success"
 TERMINATED, TRUNCATED = "next.terminated", "next.truncated"
 EXTRA = "complementary_info."
-EXTRA_NAMES = {"grasp_penalty": "discrete_penalty"}
+EXTRA_NAMES = {GRASP_PENALTY: "discrete_penalty"}
 """Our extra fields that LeRobot has another name for."""
 
 _OBSERVATION, _IMAGES = "observation.", "observation.images."

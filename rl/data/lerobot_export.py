@@ -18,9 +18,9 @@ from rl.data.journal import TransitionJournal
 from rl.data.lerobot import Column
 from rl.data.lerobot_stats import Statistics
 from rl.data.lerobot_video import encode_video, to_png, video_facts
-from rl.data.schema import Batch
 from rl.data.spaces import space_of
 from rl.errors import ConfigError, DataError
+from rl.utils.tree import Batch
 
 _BYTES_IN_A_FILE = 100 << 20
 

@@ -21,9 +21,9 @@ from rl.data import lerobot
 from rl.data.demo_import import STATE, ImportedEpisode, Spaces, write_demos
 from rl.data.demos import DemoSummary
 from rl.data.lerobot_video import decode_video, from_image
-from rl.data.schema import Batch, map_leaves
 from rl.data.spaces import space_of
 from rl.errors import DataError
+from rl.utils.tree import Batch, map_leaves
 
 _READABLE = ("v3.0", "v2.1")
 _NO_NUMBERS = ("string", "image", "video")

@@ -12,8 +12,9 @@ import numpy as np
 from rl.data.draws import UniformDraws
 from rl.data.frames import FrameEncoding, FrameStore
 from rl.data.rows import RowStore
-from rl.data.schema import Batch, Field, FlatBatch, TransitionSchema, map_leaves, nest
+from rl.data.schema import Field, TransitionSchema
 from rl.errors import ConfigError, DataError
+from rl.utils.tree import Batch, FlatBatch, map_leaves, nest
 
 
 class MemoryEfficientReplayBuffer:

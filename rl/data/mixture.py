@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rl.data.schema import Batch, leaves, nest
 from rl.errors import CheckpointError, ConfigError, SchemaMismatch
+from rl.utils.tree import Batch, leaves, nest
 
 
 class Source(Protocol):

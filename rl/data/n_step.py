@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rl.data.schema import Batch, FlatBatch, Path, leaves, len_of, nest
 from rl.errors import ConfigError
+from rl.utils.tree import Batch, FlatBatch, Path, leaves, len_of, nest
 
 _REWARDS: Path = ("rewards",)
 _MASKS: Path = ("masks",)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rl.data.schema import Batch, Path, leaves, nest
 from rl.data.shares import Shares
+from rl.utils.tree import Batch, Path, leaves, nest
 
 _ALIGNMENT = 8  # bytes of the widest number
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from rl.data.schema import Batch, map_leaves
 from rl.errors import DataError
+from rl.utils.tree import Batch, map_leaves
 
 
 class Batches(Protocol):

@@ -11,8 +11,9 @@ import numpy as np
 
 from rl.data.draws import UniformDraws
 from rl.data.rows import RowStore
-from rl.data.schema import Batch, Field, FlatBatch, TransitionSchema, len_of, map_leaves, nest
+from rl.data.schema import Field, TransitionSchema
 from rl.errors import ConfigError
+from rl.utils.tree import Batch, FlatBatch, len_of, map_leaves, nest
 
 
 class ReplayBuffer:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rl.data.schema import Field, FlatBatch, Path
+from rl.data.schema import Field
+from rl.utils.tree import FlatBatch, Path
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ A transition has `observations`, `actions`, `next_observations`, `rewards`, `mas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError, SchemaMismatch
-
-Path = tuple[str, ...]
-"""Where an array sits in a nested dict: ("observations", "images", "wrist")."""
-
-FlatBatch = dict[Path, np.ndarray]
-"""Arrays by path, each with the same leading axis."""
-
-Batch = dict[str, Any]
-"""Nested dict of arrays with the same leading axis."""
+from rl.utils.tree import FlatBatch, Path, leaves, len_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +30,9 @@ class Field:
 
 FIELDS = frozenset({"observations", "actions", "next_observations", "rewards", "masks", "dones"})
 """What every transition has."""
+
+IS_INTERVENTION, GRASP_PENALTY = EXTRAS = ("is_intervention", "grasp_penalty")
+"""What an actor adds to every transition: whether a human acted, and the price of moving the gripper."""
 
 SCALAR = Field((), np.dtype(np.float32))
 """A reward, a mask, an end mark or a declared extra."""
@@ -108,46 +103,6 @@ def space_fields(space: gym.Space, path: Path) -> dict[Path, Field]:
         )
     dtype = np.dtype(np.float32) if np.issubdtype(space.dtype, np.floating) else np.dtype(space.dtype)
     return {path: Field(tuple(space.shape), dtype)}
-
-
-def leaves(tree: Mapping[str, Any], prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """The leaves of a nested dict with their paths, in its order."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, (*prefix, name))
-        else:
-            yield (*prefix, name), value
-
-
-def nest(flat: Mapping[Path, Any]) -> Batch:
-    """Put leaves back into a nested dict: the inverse of `leaves`."""
-    tree: Batch = {}
-    for path, value in flat.items():
-        node = tree
-        for name in path[:-1]:
-            node = node.setdefault(name, {})
-        node[path[-1]] = value
-    return tree
-
-
-def map_leaves(function: Any, tree: Mapping[str, Any]) -> Batch:
-    """Apply a function to every leaf of a nested dict."""
-    return {
-        name: map_leaves(function, value) if isinstance(value, Mapping) else function(value)
-        for name, value in tree.items()
-    }
-
-
-def stack(transitions: list[Mapping[str, Any]]) -> Batch:
-    """Single transitions to one batch, in order; they must share their fields."""
-    flats = [dict(leaves(transition)) for transition in transitions]
-    return nest({path: np.stack([flat[path] for flat in flats]) for path in flats[0]})
-
-
-def len_of(flat: Mapping[Path, np.ndarray]) -> int:
-    """Length of the leading axis of a flat batch (of its first array)."""
-    first = next(iter(flat.values()))
-    return len(first) if first.ndim else 0
 
 
 def _check_array(path: Path, array: np.ndarray, field: Field, length: int) -> None:

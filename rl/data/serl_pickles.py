@@ -26,11 +26,11 @@ import numpy as np
 
 from rl.data.demo_import import FIELDS, STATE, ImportedEpisode, Spaces, write_demos
 from rl.data.demos import DemoSummary
-from rl.data.schema import leaves
+from rl.data.schema import GRASP_PENALTY
 from rl.errors import DataError
 from rl.utils.safe_unpickler import read_pickles
+from rl.utils.tree import leaves
 
-GRASP_PENALTY = "grasp_penalty"
 _SUCCESS_NAMES = ("succeed", "success")
 _REAL_ROBOT_STATE = 19
 """gripper_pose (1), tcp_force (3), tcp_pose (6), tcp_torque (3), tcp_vel (6): alphabetical, as SERL stores it."""

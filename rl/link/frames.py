@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from rl.data.codec import decode, encode
-from rl.data.schema import Batch, TransitionSchema, leaves, len_of
+from rl.data.schema import TransitionSchema
 from rl.errors import CodecError, LinkProtocolError
 from rl.utils.train_utils import concat_batches
+from rl.utils.tree import Batch, leaves, len_of
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Largest message either way: chunks of transitions stay below the half, weights may be of 50 MB."""

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from rl.data.schema import stack
 from rl.errors import ConfigError, LinkProtocolError
 from rl.link.frames import Chunk
+from rl.utils.tree import stack
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from rl.networks.distributions import (
     MultivariateNormalDiag,
     TanhMultivariateNormalDiag,
 )
-from rl.networks.initializers import uniform, xavier_uniform
-from rl.networks.layers import Dense, InferredModule
-from rl.networks.mlp import Train
+from rl.nn.dropout import Train
+from rl.nn.initializers import uniform, xavier_uniform
+from rl.nn.layers import Dense, InferredModule
 
 
 class Stackable(Protocol):

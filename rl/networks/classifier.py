@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from rl.common.encoding import EncodingWrapper, stack_frames
 from rl.errors import SchemaMismatch
-from rl.networks.layers import Dense
-from rl.networks.mlp import Train
+from rl.nn.dropout import Train
+from rl.nn.layers import Dense
 from rl.vision.resnet_v1 import trunk_features
 
 

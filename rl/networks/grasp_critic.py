@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from rl.networks.actor_critic_nets import encode
-from rl.networks.initializers import uniform, xavier_uniform
-from rl.networks.layers import Dense
-from rl.networks.mlp import Train
+from rl.nn.dropout import Train
+from rl.nn.initializers import uniform, xavier_uniform
+from rl.nn.layers import Dense
 
 
 class GraspCritic(nn.Module):

@@ -2,73 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import ClassVar, Self, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from rl.errors import ConfigError
-from rl.networks.initializers import xavier_uniform
-from rl.networks.layers import Dense, LayerNorm
-
-Activation: TypeAlias = Callable[[Tensor], Tensor]
-
-ACTIVATIONS: dict[str, Activation] = {
-    "elu": F.elu,
-    "gelu": partial(F.gelu, approximate="tanh"),
-    "leaky_relu": F.leaky_relu,
-    "relu": F.relu,
-    "sigmoid": torch.sigmoid,
-    "silu": F.silu,
-    "softplus": F.softplus,
-    "swish": F.silu,
-    "tanh": torch.tanh,
-}
-
-
-def activation(name_or_function: str | Activation) -> Activation:
-    """The function of that name as in `flax.linen` (gelu is the tanh form), or the function itself.
-
-    Raises:
-        ConfigError: no activation has that name.
-    """
-    if callable(name_or_function):
-        return name_or_function
-    if name_or_function not in ACTIVATIONS:
-        raise ConfigError(f"no activation is named {name_or_function!r}. Known: {', '.join(sorted(ACTIVATIONS))}")
-    return ACTIVATIONS[name_or_function]
-
-
-class KeepMasks:
-    """Dropout masks from outside, so that a loss is a pure function; each layer with dropout takes the next one.
-
-    Args:
-        masks: true where a feature is kept, in the order in which the layers run; each broadcasts with its features.
-    """
-
-    def __init__(self, masks: Sequence[Tensor]) -> None:
-        self._left = list(masks)
-
-    def take(self) -> Tensor:
-        """The mask of the next layer."""
-        return self._left.pop(0)
-
-
-Train: TypeAlias = bool | KeepMasks
-"""Whether dropout is active: with masks of its own, or with given ones."""
-
-
-def dropout(x: Tensor, rate: float | None, train: Train) -> Tensor:
-    """Zero a share `rate` of the features while training, scaling the rest; the identity otherwise."""
-    if not train or not rate:
-        return x
-    if isinstance(train, KeepMasks):
-        # Products with numbers run in vector registers; a choice between two tensors does not on a CPU.
-        return x * train.take().view(torch.uint8) * (1 / (1 - rate))
-    return F.dropout(x, rate, training=True)
+from rl.nn.activations import Activation, activation
+from rl.nn.dropout import Train, dropout
+from rl.nn.initializers import xavier_uniform
+from rl.nn.layers import Dense, LayerNorm
 
 
 class MLP(nn.Module):

@@ -13,8 +13,8 @@ from torch.nn.functional import relu
 from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
 from rl.errors import CheckpointError, ConfigError
-from rl.networks.layers import Dense, LayerNorm, materialise
-from rl.networks.mlp import Train, dropout
+from rl.nn.dropout import Train, dropout
+from rl.nn.layers import Dense, LayerNorm, materialise
 from rl.utils.checkpoint import Checkpoints
 
 DROPOUT = 0.1

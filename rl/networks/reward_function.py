@@ -17,7 +17,7 @@ from torch import Tensor
 from rl.common.encoders import EncoderConfig
 from rl.errors import CheckpointError, DataError
 from rl.networks.reward_classifier import BinaryClassifier, make_classifier
-from rl.pixels import fit_square
+from rl.utils.images import fit_square
 from rl.utils.weights import read_weights
 
 WEIGHTS = "classifier.safetensors"

@@ -18,11 +18,10 @@ from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.encoders import EncoderConfig
 from rl.common.typing import Batch, Observations
 from rl.config import TrainConfig, save_config
-from rl.data.schema import map_leaves
 from rl.environments import make_env
 from rl.errors import ConfigError
 from rl.offline.demos import read_demos, split_episodes
-from rl.offline.epochs import CHECKPOINTS, METRICS, Course, EpochsConfig, Stop, run_epochs, say_how_to_go_on
+from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.pictures import draw_curves
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.offline.settings import SettingsFile
@@ -30,10 +29,11 @@ from rl.pixels import STATE, ImagesConfig
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import Team, joined_team, local_device
 from rl.utils.performance import tune_backends
-from rl.utils.run_directory import claim_run
+from rl.utils.run_directory import BC_SETTINGS, CHECKPOINTS, CONFIG, CURVE, METRICS, claim_run
 from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import Stop
+from rl.utils.tree import map_leaves
 
-CURVE = "curve.png"
 _CHUNK = 1024  # held-out rows that are judged at once
 
 _ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
@@ -102,7 +102,7 @@ class TrainBcOptions:
         )  # fmt: skip
 
 
-SETTINGS = SettingsFile(TrainBcOptions, "bc.json")
+SETTINGS = SettingsFile(TrainBcOptions, BC_SETTINGS)
 
 
 def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
@@ -120,7 +120,7 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
     with joined_team(device) as team:
         if team.leads:
             claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
-            save_config(options.as_run(), options.out / "config.json")
+            save_config(options.as_run(), options.out / CONFIG)
             SETTINGS.write(options.out, options)
         team.wait()
         return _train(options, device, team, stop, console)

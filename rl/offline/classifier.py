@@ -14,7 +14,7 @@ from rl.errors import ConfigError
 from rl.networks.reward_classifier import LEARNING_RATE, make_classifier
 from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
 from rl.offline.classifier_learner import ClassifierLearner
-from rl.offline.epochs import METRICS, Course, EpochsConfig, Stop, run_epochs, say_how_to_go_on
+from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
 from rl.offline.pictures import draw_confusion, draw_curves, draw_montage
 from rl.offline.rows import Rows, balanced_loader
@@ -22,10 +22,10 @@ from rl.offline.settings import SettingsFile
 from rl.offline.verdicts import Verdicts, choose_threshold
 from rl.utils.distributed import Team, joined_team, local_device
 from rl.utils.performance import Precision, tune_backends
-from rl.utils.run_directory import claim_run
+from rl.utils.run_directory import CLASSIFIER_SETTINGS, CONFUSION, CURVE, METRICS, WORST, claim_run
 from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import Stop
 
-CONFUSION, WORST, CURVE = "confusion.png", "worst.png", "curve.png"
 _SHOWN = 24  # frames of the picture of the worst errors
 _CHUNK = 512  # frames that are judged at once
 
@@ -88,7 +88,7 @@ class TrainClassifierOptions:
             )
 
 
-SETTINGS = SettingsFile(TrainClassifierOptions, "settings.json")
+SETTINGS = SettingsFile(TrainClassifierOptions, CLASSIFIER_SETTINGS)
 
 
 def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Console) -> ClassifierFacts | None:

@@ -14,8 +14,8 @@ from rl.agents.continuous.augmentation import crop, draw_corners
 from rl.common.optimizers import OptimizerConfig
 from rl.common.trained import Trained
 from rl.common.typing import Batch, Metrics
-from rl.networks.mlp import KeepMasks
 from rl.networks.reward_classifier import DROPOUT, BinaryClassifier
+from rl.nn.dropout import KeepMasks
 from rl.offline.frame_sets import FrameSet
 from rl.utils.distributed import Team
 from rl.utils.performance import Precision

@@ -11,8 +11,8 @@ import numpy as np
 
 from rl.common.typing import Batch
 from rl.data.demos import load_demos, summarize_demos
-from rl.data.schema import leaves, nest
 from rl.errors import DataError
+from rl.utils.tree import leaves, nest
 
 
 class _Collector:

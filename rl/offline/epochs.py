@@ -19,18 +19,9 @@ from rl.offline.rows import EpochOrder, on_device
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import Team
 from rl.utils.logger import make_logger
+from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds
-
-CHECKPOINTS = "checkpoints"
-METRICS = "metrics.jsonl"
-
-
-class Stop(Protocol):
-    """Tells that somebody asked for the end."""
-
-    def is_set(self) -> bool:
-        """Whether somebody did."""
-        ...
+from rl.utils.subprocesses import Stop
 
 
 class Learner(Protocol):

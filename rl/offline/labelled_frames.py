@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from rl.data.journal import Block, TransitionJournal
-from rl.data.schema import stack
 from rl.errors import DataError
+from rl.utils.tree import stack
 
 _FACTS = {"content": "labelled frames"}
 _RECORDER = "recorder"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from rl.pixels import fit_square
+from rl.utils.images import fit_square
 
 
 def draw_curves(metrics: Path, picture: Path, panels: Mapping[str, Sequence[str]]) -> None:

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from rl.common.typing import Batch
-from rl.data.schema import leaves, map_leaves
 from rl.errors import DataError, SchemaMismatch
 from rl.utils.distributed import ALONE, Team
 from rl.utils.seeds import Seeds
+from rl.utils.tree import leaves, map_leaves
 
 
 class EpochOrder(Protocol):

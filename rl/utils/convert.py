@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 from rl.agents.continuous.sac import SACAgent
 from rl.config import TrainConfig, save_config
 from rl.errors import CheckpointError
-from rl.networks.layers import materialise
-from rl.roles import CHECKPOINTS
+from rl.nn.flax_params import flatten, flax_parameters, load_flax_params
+from rl.nn.layers import materialise
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.flax_files import Tree, check_complete, checkpoint_file, read_flax_file, step_of
-from rl.utils.flax_params import flatten, flax_parameters, load_flax_params
+from rl.utils.run_directory import CHECKPOINTS, CONFIG
 from rl.vision.resnet_v1 import resnetv1_configs
 
 _TRUNK = "resnetv1-10-frozen"
@@ -147,7 +147,7 @@ def convert_agent(
     updates = int(step if step is not None else np.asarray(state.get("step", 0)))
     Checkpoints(out / CHECKPOINTS).save(updates, {"agent": agent.state_dict(), "updates": updates})
     found = replace(config, agent="sac", sac=sac, out=out)
-    save_config(found, out / "config.json")
+    save_config(found, out / CONFIG)
     return ConvertedAgent(out, updates, *dims, found)
 
 

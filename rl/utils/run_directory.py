@@ -1,4 +1,4 @@
-"""The directory of one run: claimed once, continued only on request, and used by one learner at a time."""
+"""The directory of one run: its files, and that it is claimed once, continued on request, and used by one learner."""
 
 from __future__ import annotations
 
@@ -16,6 +16,23 @@ from typing import Any
 from rl.errors import CheckpointError, CheckpointNotFound, RunExists
 
 logger = logging.getLogger(__name__)
+
+CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.jsonl"
+LOGS = "logs"
+JOURNAL = "transitions.sqlite"
+"""Every transition that the learner received."""
+SPEC = "spec.json"
+"""What the first actor told of its environment."""
+LEARNER_URL = "learner.url"
+"""Where the learner listens."""
+BC_SETTINGS = "bc.json"
+CLASSIFIER_SETTINGS = "settings.json"
+CURVE, CONFUSION, WORST = "curve.png", "confusion.png", "worst.png"
+"""Pictures of a training from files: metrics over epochs, the confusion matrix, the frames misjudged the worst."""
+EVALUATION = "eval.png"
+"""Picture of the episodes that measured a checkpoint."""
 
 _MARKER = "run.json"
 _LOCK = "run.lock"

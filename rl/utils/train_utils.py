@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rl.data.schema import Batch, leaves, nest
 from rl.errors import SchemaMismatch
+from rl.utils.tree import Batch, leaves, nest
 
 
 def concat_batches(first: Mapping[str, Any], second: Mapping[str, Any], axis: int = 0) -> Batch:

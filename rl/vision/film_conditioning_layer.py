@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Generator, Tensor, nn
 
-from rl.networks.layers import Dense
+from rl.nn.layers import Dense
 
 
 def _zeros(weight: Tensor, generator: Generator | None) -> None:

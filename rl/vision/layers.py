@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from rl.errors import ConfigError, SchemaMismatch
-from rl.networks.initializers import KernelInit, lecun_normal
-from rl.networks.layers import InferredModule, unshaped
-from rl.networks.products import affine
-from rl.utils.flax_params import CONV_LEAVES, NORM_LEAVES, FlaxLeaf
+from rl.nn.flax_params import CONV_LEAVES, NORM_LEAVES, FlaxLeaf
+from rl.nn.initializers import KernelInit, lecun_normal
+from rl.nn.layers import InferredModule, unshaped
+from rl.nn.products import affine
 
 Padding: TypeAlias = str | int | Sequence[tuple[int, int]]
 """Flax's paddings: "SAME" or "VALID", one number for all sides, or (before, after) for height and width."""

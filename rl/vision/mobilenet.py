@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rl.errors import ConfigError
-from rl.networks.mlp import Train
+from rl.nn.dropout import Train
 from rl.utils.weights import read_weights
 from rl.vision.layers import ImageNetNormalise, from_batch, to_batch
 from rl.vision.pooling import PooledEncoder

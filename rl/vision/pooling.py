@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rl.errors import ConfigError
-from rl.networks.layers import Dense, LayerNorm
-from rl.networks.mlp import Train, dropout
+from rl.nn.dropout import Train, dropout
+from rl.nn.layers import Dense, LayerNorm
 from rl.vision.spatial import SpatialLearnedEmbeddings, SpatialSoftmax, channel_major
 
 EMBEDDING_DROPOUT = 0.1

@@ -8,9 +8,9 @@ from typing import ClassVar, TypeAlias
 from torch import Generator, Tensor, nn
 
 from rl.errors import ConfigError
-from rl.networks.initializers import kaiming_normal
-from rl.networks.layers import LayerNorm
-from rl.networks.mlp import Activation
+from rl.nn.activations import Activation
+from rl.nn.initializers import kaiming_normal
+from rl.nn.layers import LayerNorm
 from rl.vision.layers import Conv, MyGroupNorm, Padding
 
 Norm: TypeAlias = "ChannelNorm | MyGroupNorm"

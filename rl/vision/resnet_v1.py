@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from rl.errors import SchemaMismatch
-from rl.networks.layers import Dense
-from rl.networks.mlp import Activation, Train, activation
+from rl.nn.activations import Activation, activation
+from rl.nn.dropout import Train
+from rl.nn.layers import Dense
 from rl.vision.film_conditioning_layer import FilmConditioning
 from rl.vision.layers import ImageNetNormalise, MyGroupNorm, check_rgb, from_batch, halving_max_pool, to_batch
 from rl.vision.pooling import PooledEncoder

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from rl.networks.mlp import Train
+from rl.nn.dropout import Train
 from rl.vision.layers import Conv, Padding, from_batch, to_batch
 from rl.vision.pooling import PooledEncoder
 

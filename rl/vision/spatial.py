@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from rl.networks.initializers import KernelInit, lecun_normal
-from rl.networks.layers import InferredModule, unshaped
-from rl.utils.flax_params import CONV_LEAVES, FlaxLeaf
+from rl.nn.flax_params import CONV_LEAVES, FlaxLeaf
+from rl.nn.initializers import KernelInit, lecun_normal
+from rl.nn.layers import InferredModule, unshaped
 from rl.vision.layers import from_batch, to_batch
 
 

@@ -17,8 +17,9 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, load_config, save_config
 from rl.environments import make_env
 from rl.link.messages import AgentSpec
-from rl.roles import CHECKPOINTS, load_policy, make_agent
+from rl.roles import load_policy, make_agent
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds
 from tests.end_to_end.runs import end, start
 from tests.serving import served

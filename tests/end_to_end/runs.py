@@ -15,8 +15,8 @@ import httpx
 import numpy as np
 
 from rl.data.journal import TransitionJournal
-from rl.roles import CHECKPOINTS, JOURNAL
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.run_directory import CHECKPOINTS, JOURNAL
 
 ROOT = Path(__file__).parents[2]
 ENV = "tests.support.tiny_env:FollowTarget-v0"

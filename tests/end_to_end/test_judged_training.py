@@ -9,7 +9,7 @@ import pytest
 
 from rl.__main__ import main
 from rl.data.journal import TransitionJournal
-from rl.roles import JOURNAL
+from rl.utils.run_directory import JOURNAL
 from tests.end_to_end.runs import end, free_port, start
 from tests.end_to_end.test_pixel_training import TINY
 from tests.rl.loops.test_judged import store_untrained

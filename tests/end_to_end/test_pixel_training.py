@@ -9,7 +9,7 @@ import pytest
 
 from rl.__main__ import main
 from rl.data.journal import TransitionJournal
-from rl.roles import JOURNAL
+from rl.utils.run_directory import JOURNAL
 
 from .runs import end, free_port, last_state, start, wait_for_status
 

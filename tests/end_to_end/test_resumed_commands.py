@@ -16,12 +16,12 @@ import torch
 from rl.__main__ import main
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.data.schema import leaves
 from rl.environments import make_env
 from rl.errors import RlError
 from rl.offline.labelled_frames import FrameWriter
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import hold_run
+from rl.utils.tree import leaves
 from tests.support.sighted_env import SIDE
 
 from .runs import ENV, SMALL, assert_episodes_join, end, free_port, last_state, start, stored_by_actor, wait_for_status
@@ -32,7 +32,7 @@ LAMP = "tests.support.sighted_env:Lamp-v0"
 @pytest.fixture(autouse=True)
 def _as_it_was(monkeypatch: pytest.MonkeyPatch):
     threads = torch.get_num_threads()
-    monkeypatch.setattr("rl.processes.StopSignal.listen", lambda self: self)
+    monkeypatch.setattr("rl.utils.subprocesses.StopSignal.listen", lambda self: self)
     yield
     torch.set_num_threads(threads)
 

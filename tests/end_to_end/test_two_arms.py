@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rl.data.journal import TransitionJournal
-from rl.roles import JOURNAL
+from rl.utils.run_directory import JOURNAL
 
 from .runs import end, last_state, start
 

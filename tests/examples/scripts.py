@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rl.data.journal import TransitionJournal
-from rl.roles import JOURNAL
+from rl.utils.run_directory import JOURNAL
 from tests.end_to_end.runs import ROOT
 
 EXAMPLES = ROOT / "examples"

@@ -16,14 +16,14 @@ from rl.agents.continuous.bc import BCAgent, BcConfig, make_bc_module
 from rl.agents.continuous.drq import DrQAgent, DrqConfig, make_drq_modules, shape_pixel_modules
 from rl.agents.continuous.sac_losses import SacNoise
 from rl.agents.continuous.vice import VICEAgent, ViceConfig, ViceNoise
+from rl.agents.launcher import make_drq_agent
 from rl.common.encoders import EncoderConfig
 from rl.common.encoding import EncodingWrapper
 from rl.common.optimizers import OptimizerConfig
 from rl.networks.classifier import BinaryClassifier
-from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
-from rl.utils.flax_params import load_flax_params, to_flax_params
-from rl.utils.launcher import make_drq_agent
+from rl.nn.flax_params import load_flax_params, to_flax_params
+from rl.nn.layers import materialise
 from rl.vision.pooling import PooledEncoder
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs
 from rl.vision.small_encoders import SmallEncoder

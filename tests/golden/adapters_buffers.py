@@ -9,7 +9,7 @@ import numpy as np
 
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import leaves, nest
+from rl.utils.tree import leaves, nest
 from tests.golden.serl import Fixture, adapter
 
 CAPACITY = 12

@@ -18,9 +18,9 @@ from rl.networks.actor_critic_nets import (
 )
 from rl.networks.distributions import TanhMultivariateNormalDiag
 from rl.networks.lagrange import LagrangeMultiplier
-from rl.networks.layers import materialise
 from rl.networks.mlp import MLP, MLPResNet, MLPResNetBlock
-from rl.utils.flax_params import load_flax_params, to_flax_params
+from rl.nn.flax_params import load_flax_params, to_flax_params
+from rl.nn.layers import materialise
 from tests.golden.serl import NAMES, Fixture, adapter, compare
 
 NAMES |= {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rl.agents.continuous.sac import SACAgent, SacConfig, SacNoise
 from rl.common.optimizers import OptimizerConfig
-from rl.utils.flax_params import flax_parameters, load_flax_params, to_flax_params
+from rl.nn.flax_params import flax_parameters, load_flax_params, to_flax_params
 from tests.golden.serl import Fixture, adapter
 
 

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from rl.common.encoding import EncodingWrapper, GCEncodingWrapper, LCEncodingWrapper
 from rl.networks import classifier, reward_classifier
 from rl.networks.mlp import MLP
-from rl.utils.flax_params import load_flax_params, to_flax_params
+from rl.nn.flax_params import load_flax_params, to_flax_params
 from rl.vision import resnet_v1, spatial
 from rl.vision.film_conditioning_layer import FilmConditioning
 from rl.vision.mobilenet import MobileNetEncoder

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from rl.agents import launcher
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_config import SacConfig
-from rl.utils import launcher
-from rl.utils.flax_params import to_flax_params
+from rl.nn.flax_params import to_flax_params
 from tests.golden.serl import directory
 
 

@@ -18,9 +18,10 @@ from rl.common.optimizers import OptimizerConfig
 from rl.common.trained import Trained
 from rl.common.typing import Batch, Metrics, Observations
 from rl.networks.actor_critic_nets import Policy
-from rl.networks.layers import materialise
-from rl.networks.mlp import MLP, KeepMasks
+from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
+from rl.nn.dropout import KeepMasks
+from rl.nn.layers import materialise
 from rl.utils.distributed import Team
 from rl.utils.performance import Precision
 from rl.vision.pooling import EMBEDDING_DROPOUT

@@ -21,8 +21,8 @@ from rl.common.encoding import EncodingWrapper, Observation
 from rl.common.typing import Batch, Metrics, NetworkNames, Observations
 from rl.networks.actor_critic_nets import Critic, Policy
 from rl.networks.lagrange import GeqLagrangeMultiplier
-from rl.networks.layers import init_parameters
 from rl.networks.mlp import MLP
+from rl.nn.layers import init_parameters
 from rl.vision.draws import draw_kept
 from rl.vision.pooling import EMBEDDING_DROPOUT
 

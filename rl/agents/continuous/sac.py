@@ -15,16 +15,16 @@ from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss, critic_
 from rl.agents.continuous.sac_policy import SacPolicy, make_input_layer, make_policy, make_policy_module
 from rl.common.common import TrainState
 from rl.common.typing import Arrays, Batch, Metrics, NetworkNames, Observations
-from rl.data.schema import map_leaves
 from rl.errors import DataError
 from rl.networks.actor_critic_nets import Critic, ensemblize
 from rl.networks.lagrange import GeqLagrangeMultiplier
-from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
+from rl.nn.layers import materialise
 from rl.utils.distributed import Team
 from rl.utils.performance import autocast
 from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
+from rl.utils.tree import map_leaves
 
 __all__ = ["SACAgent", "SacConfig", "SacNoise", "SacPolicy", "make_policy"]
 
@@ -36,7 +36,7 @@ Gradients: TypeAlias = dict[str, list[Tensor]]
 """Gradients of each loss for the parameters that its optimizer covers."""
 
 
-def batch_rows(batch: Batch, start: int, stop: int) -> Batch:
+def batch_rows(batch: Mapping[str, Any], start: int, stop: int) -> Batch:
     """These rows of every field of a batch."""
     return map_leaves(lambda field: field[start:stop], batch)
 

@@ -25,8 +25,9 @@ from rl.agents.continuous.sac_losses import SacNoise
 from rl.common.common import parameters_of
 from rl.common.encoding import EncodingWrapper
 from rl.common.typing import Batch, Metrics, NetworkNames, Observations
+from rl.data.schema import GRASP_PENALTY
 from rl.errors import ConfigError, DataError
-from rl.networks.layers import materialise
+from rl.nn.layers import materialise
 
 
 def _hybrid(config: SacConfig) -> HybridConfig:
@@ -126,7 +127,7 @@ class SACAgentHybrid(SACAgent):
         Raises:
             DataError: the batch has no such field, or actions of another length.
         """
-        if "grasp_penalty" not in batch:
+        if GRASP_PENALTY not in batch:
             raise DataError(
                 "the batch has no field 'grasp_penalty', what the grippers' moves cost: "
                 "make the buffer with extras={'grasp_penalty': SCALAR}"

@@ -13,6 +13,7 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.agents.continuous.sac_losses import SacNoise, actor_loss, critic_loss
 from rl.common.typing import Batch, Metrics
+from rl.data.schema import GRASP_PENALTY
 
 
 def double_dqn_target(
@@ -32,7 +33,7 @@ def grasp_critic_loss(
     """Mean squared error of the values of what the grippers did; its reward includes `grasp_penalty` (B,), <= 0."""
     hybrid = cast(HybridConfig, config)
     actions, next_observations = batch["actions"], batch["next_observations"]
-    rewards = batch["rewards"] + hybrid.reward_bias + batch["grasp_penalty"]
+    rewards = batch["rewards"] + hybrid.reward_bias + batch[GRASP_PENALTY]
     with torch.no_grad():
         next_online = modules["grasp_critic"](next_observations).float()
         next_slow = targets["grasp_critic"](batch.get("target_next_observations", next_observations)).float()

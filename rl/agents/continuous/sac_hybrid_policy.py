@@ -17,8 +17,8 @@ from rl.common.typing import Observations
 from rl.networks.actor_critic_nets import Policy
 from rl.networks.distributions import ActionDistribution
 from rl.networks.grasp_critic import GraspCritic
-from rl.networks.layers import init_parameters
 from rl.networks.mlp import MLP
+from rl.nn.layers import init_parameters
 
 
 def make_grasp_critic_module(choices: int, config: HybridConfig, encoder: EncodingWrapper | None = None) -> GraspCritic:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rl.agents.continuous.sac_config import SacConfig
 from rl.common.typing import Batch, Metrics
 from rl.networks.actor_critic_nets import call_frozen, call_members
-from rl.networks.mlp import KeepMasks
+from rl.nn.dropout import KeepMasks
 
 Masks: TypeAlias = tuple[Tensor, ...]
 """Dropout masks, true where a feature is kept."""

@@ -16,9 +16,9 @@ from rl.common.typing import Arrays, Observations
 from rl.errors import CheckpointError
 from rl.networks.actor_critic_nets import Policy
 from rl.networks.distributions import ActionDistribution
-from rl.networks.layers import materialise
 from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
+from rl.nn.layers import materialise
 
 _FAR = 10.0
 """Standard deviations beyond which a standardised observation is cut off."""

@@ -16,10 +16,10 @@ from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_losses import SacNoise
 from rl.common.typing import Batch, Metrics
 from rl.data.packing import Packing
-from rl.data.schema import map_leaves
 from rl.data.shares import Shares
 from rl.utils.distributed import Team
 from rl.utils.orders import Orders
+from rl.utils.tree import map_leaves
 
 
 class TeamAgent:

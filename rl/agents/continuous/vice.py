@@ -22,8 +22,8 @@ from rl.common.encoding import EncodingWrapper
 from rl.common.typing import Batch, Metrics, Observations
 from rl.errors import DataError
 from rl.networks.classifier import BinaryClassifier
-from rl.networks.layers import init_parameters
 from rl.networks.mlp import MLP
+from rl.nn.layers import init_parameters
 from rl.vision.pooling import EMBEDDING_DROPOUT
 from rl.vision.resnet_v1 import resnetv1_configs
 

@@ -14,7 +14,7 @@ from rl.agents.continuous.sac_losses import Masks
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.typing import Metrics
 from rl.networks.classifier import BinaryClassifier
-from rl.networks.mlp import KeepMasks
+from rl.nn.dropout import KeepMasks
 
 Maps = Mapping[str, Tensor]
 """Feature maps (N, height, width, channels) of each camera."""

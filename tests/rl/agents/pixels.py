@@ -8,7 +8,7 @@ from rl.agents.continuous.drq import DrQAgent, DrqConfig, make_drq_modules, shap
 from rl.common.encoders import EncoderConfig, pretrained_heads
 from rl.common.encoding import EncodingWrapper
 from rl.common.optimizers import OptimizerConfig
-from rl.networks.layers import init_parameters
+from rl.nn.layers import init_parameters
 from rl.vision.resnet_v1 import resnetv1_configs
 from rl.vision.small_encoders import SmallEncoder
 

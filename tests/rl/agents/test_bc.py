@@ -9,7 +9,7 @@ import torch
 from rl.agents.continuous.bc import BCAgent, BcConfig, make_bc_module
 from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
-from rl.networks.layers import materialise
+from rl.nn.layers import materialise
 from tests.rl.agents.pixels import (
     ACTION,
     CAMERAS,

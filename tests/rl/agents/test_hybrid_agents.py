@@ -9,7 +9,7 @@ from rl.agents.continuous.sac_hybrid_dual import DualArmConfig, SACAgentHybridDu
 from rl.agents.continuous.sac_hybrid_policy import make_hybrid_policy
 from rl.agents.continuous.sac_hybrid_single import SACAgentHybridSingleArm
 from rl.errors import CheckpointError, ConfigError, DataError
-from rl.utils.flax_params import to_flax_params
+from rl.nn.flax_params import to_flax_params
 from tests.rl.agents.hybrids import ACTION, OBSERVATION, changed, make_agent, make_batch, make_config
 from tests.rl.agents.pixels import assert_same, moved, parameters
 

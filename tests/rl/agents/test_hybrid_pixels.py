@@ -9,7 +9,7 @@ from rl.agents.continuous.sac_hybrid import shaped_hybrid_modules
 from rl.agents.continuous.sac_hybrid_policy import make_hybrid_pixel_policy
 from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm
 from rl.common.encoders import EncoderConfig
-from rl.networks.layers import init_parameters
+from rl.nn.layers import init_parameters
 from tests.rl.agents import pixels
 from tests.rl.agents.hybrids import ACTION, PIXEL_AGENTS, make_config
 from tests.rl.agents.pixels import CAMERAS, FROZEN, TRAINED, assert_same, moved, observation, parameters, tiny_encoder

@@ -13,7 +13,7 @@ from rl.agents.continuous.vice_loss import input_gradients, smoothed_labels
 from rl.common.encoders import frozen_trunk
 from rl.common.optimizers import OptimizerConfig
 from rl.errors import ConfigError, DataError
-from rl.networks.layers import init_parameters, materialise
+from rl.nn.layers import init_parameters, materialise
 from tests.rl.agents.pixels import (
     ACTION,
     CAMERAS,

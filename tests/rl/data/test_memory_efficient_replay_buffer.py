@@ -10,8 +10,8 @@ from rl.data.frames import FrameEncoding
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.n_step import NStep
 from rl.data.schema import Field
-from rl.data.schema import stack as stack_transitions
 from rl.errors import CheckpointError, ConfigError, DataError, EmptyBuffer, SchemaMismatch
+from rl.utils.tree import stack as stack_transitions
 from tests.rl.data.transitions import ACTIONS, assert_same, row
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl.data.n_step import NStep
-from rl.data.schema import stack
 from rl.errors import ConfigError
+from rl.utils.tree import stack
 from tests.rl.data.transitions import assert_same, numbered, row
 
 DISCOUNT = 0.9

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import SCALAR, Field, map_leaves
+from rl.data.schema import SCALAR, Field
 from rl.errors import CheckpointError, ConfigError, DataError, EmptyBuffer, SchemaMismatch
+from rl.utils.tree import map_leaves
 from tests.rl.data.transitions import ACTIONS, IMAGES, OBSERVATIONS, assert_same, numbered, numbered_images, row
 
 

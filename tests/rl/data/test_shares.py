@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rl.data.mixture import interleave
 from rl.data.packing import Packing
-from rl.data.schema import leaves
 from rl.data.shares import Shares
+from rl.utils.tree import leaves
 
 SHARES = st.builds(Shares, st.integers(1, 4), st.integers(1, 5))
 ROWS = st.integers(1, 6)

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from rl.errors import ConfigError
-from rl.processes import USER_ERROR
 from rl.utils.distributed import joined_team
+from rl.utils.subprocesses import USER_ERROR
 from tests.end_to_end.runs import ROOT, SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
 from tests.rl.loops.test_crew import LAUNCHER
 from tests.rl.loops.test_exact_resume import assert_same

@@ -15,15 +15,16 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.data.schema import stack
 from rl.environments import make_env
 from rl.learner import Progress
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec
-from rl.processes import StopSignal
-from rl.roles import CHECKPOINTS, JOURNAL, learn
+from rl.roles import learn
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.run_directory import CHECKPOINTS, JOURNAL
 from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import StopSignal
+from rl.utils.tree import stack
 
 ENV = "tests.support.tiny_env:FollowTarget-v0"
 

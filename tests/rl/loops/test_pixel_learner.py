@@ -26,8 +26,8 @@ from rl.errors import CheckpointError, ConfigError
 from rl.feed import Feed
 from rl.link.messages import AgentSpec, build_space
 from rl.link.messages import spec_of as space_spec
-from rl.roles import JOURNAL
-from rl.utils.flax_params import to_flax_params
+from rl.nn.flax_params import to_flax_params
+from rl.utils.run_directory import JOURNAL
 from tests.rl.loops.test_exact_resume import assert_same, collect, trained
 
 ENV = "tests.support.tiny_pixels:FollowLight-v0"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from rl.actor import EXTRAS, ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import SCALAR
+from rl.data.schema import EXTRAS, SCALAR
 from rl.environments import SaysWhatFailed, adapt
 from rl.errors import EnvironmentFailed, EnvironmentInterrupted
 from rl.feed import Feed

@@ -9,7 +9,7 @@ from rl.errors import CheckpointError, CheckpointNotFound, SchemaMismatch
 from rl.networks import classifier as vice
 from rl.networks.mlp import MLP
 from rl.networks.reward_classifier import create_classifier, load_classifier_func, save_classifier
-from rl.utils.flax_params import to_flax_params
+from rl.nn.flax_params import to_flax_params
 from rl.utils.weights import read_weights
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs
 

@@ -9,11 +9,11 @@ import torch
 from rl.errors import ConfigError
 from rl.networks.actor_critic_nets import Critic, Policy, call_frozen, call_members, ensemblize
 from rl.networks.distributions import MultivariateNormalDiag, TanhMultivariateNormalDiag
-from rl.networks.initializers import kaiming_normal, lecun_normal, uniform, xavier_uniform
 from rl.networks.lagrange import GeqLagrangeMultiplier, LagrangeMultiplier, LeqLagrangeMultiplier
-from rl.networks.layers import init_parameters, materialise
 from rl.networks.mlp import MLP, Scalar
-from rl.utils.flax_params import load_flax_params, to_flax_params
+from rl.nn.flax_params import load_flax_params, to_flax_params
+from rl.nn.initializers import kaiming_normal, lecun_normal, uniform, xavier_uniform
+from rl.nn.layers import init_parameters, materialise
 
 OBSERVATIONS = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 ACTIONS = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rl.networks import products
-from rl.networks.products import affine
+from rl.nn import products
+from rl.nn.products import affine
 
 LARGE = [((64, 300), 256), ((8, 8, 300), 256), ((2, 4096), 513)]
 SMALL = [((3,), 2), ((5, 3), 2)]

@@ -12,8 +12,8 @@ from rl.agents.continuous.bc import BcConfig
 from rl.agents.continuous.sac import SACAgent, SacConfig, batch_rows
 from rl.common.optimizers import OptimizerConfig
 from rl.offline.bc import TrainBcOptions, train_bc
-from rl.processes import StopSignal
 from rl.utils.distributed import Team, joined_team
+from rl.utils.subprocesses import StopSignal
 
 ENV = "tests.support.tiny_env:FollowTarget-v0"
 ROWS = 24

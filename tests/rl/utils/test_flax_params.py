@@ -8,7 +8,7 @@ from torch import nn
 from rl.agents.continuous.sac import SACAgent, SacConfig
 from rl.errors import CheckpointError
 from rl.networks.mlp import MLP
-from rl.utils.flax_params import flatten, load_flax_params, to_flax_params
+from rl.nn.flax_params import flatten, load_flax_params, to_flax_params
 from tests.rl.utils.foreign import nested
 
 SMALL = SacConfig(critic_ensemble_size=3, hidden_dims=(8, 8))

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from rl.agents import launcher
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.errors import CheckpointError, ConfigError, SchemaMismatch
-from rl.utils import launcher
-from rl.utils.flax_params import to_flax_params
+from rl.nn.flax_params import to_flax_params
 
 SIDE, STATE, ACTION = 32, 5, 3
 

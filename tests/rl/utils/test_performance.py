@@ -11,7 +11,7 @@ from rl.agents.continuous.sac import SACAgent, SacConfig
 from rl.common.common import gradients_of, parameters_of
 from rl.common.encoders import EncoderConfig, make_encoder
 from rl.common.optimizers import OptimizerConfig
-from rl.networks.layers import materialise
+from rl.nn.layers import materialise
 from rl.utils.performance import LossScale, autocast, tune_backends
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rl.errors import ConfigError, SchemaMismatch
-from rl.networks.layers import materialise
+from rl.nn.layers import materialise
 from rl.vision.mobilenet import MobileNetEncoder, mobilenet_features
 from rl.vision.resnet_v1 import BottleneckResNetBlock, PreTrainedResNetEncoder, ResNetEncoder, resnetv1_configs
 from rl.vision.small_encoders import SmallEncoder

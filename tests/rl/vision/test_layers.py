@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.errors import ConfigError, SchemaMismatch
-from rl.networks.layers import materialise
+from rl.nn.layers import materialise
 from rl.vision.layers import Conv, ImageNetNormalise, MyGroupNorm, halving_max_pool, same_padding
 
 sizes = st.integers(1, 40)

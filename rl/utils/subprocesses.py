@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 PARENT_VARIABLE = "RL_PARENT_PID"
 
@@ -19,6 +20,18 @@ USER_ERROR = 2
 """Exit status of a process whose user has to change something: another start would end the same way."""
 
 _PARENT_LOOK_S = 1.0
+
+
+class Stop(Protocol):
+    """Whether somebody wants the loop to end."""
+
+    def is_set(self) -> bool:
+        """True when the loop should end after this step."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for that for some seconds at most."""
+        ...
 
 
 class StopSignal:

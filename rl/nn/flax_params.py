@@ -127,7 +127,7 @@ def flax_parameters(module: nn.Module) -> dict[str, FlaxParameter]:
     seen: set[int] = set()
     for entry in (entry for scope, root in roots.items() for entry in _walk(root, scope)):
         if is_lazy(entry.parameter):
-            raise CheckpointError(f"{entry.path} has no shape yet: call rl.networks.layers.materialise first")
+            raise CheckpointError(f"{entry.path} has no shape yet: call rl.nn.layers.materialise first")
         if id(entry.parameter) in seen:
             continue
         if entry.path in found:

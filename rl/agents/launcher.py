@@ -25,7 +25,7 @@ from rl.common.encoders import EncoderConfig
 from rl.common.typing import Observations
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import SCALAR
+from rl.data.schema import GRASP_PENALTY, SCALAR
 from rl.errors import ConfigError
 
 IMAGE_KEYS = ("image",)
@@ -212,7 +212,7 @@ def make_replay_buffer(
         ConfigError: another type.
     """
     spaces = env.observation_space, env.action_space
-    extras = {"grasp_penalty": SCALAR} if include_grasp_penalty else None
+    extras = {GRASP_PENALTY: SCALAR} if include_grasp_penalty else None
     match type:
         case "replay_buffer":
             return ReplayBuffer(*spaces, capacity, seed=seed, extras=extras)

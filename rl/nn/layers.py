@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from rl.networks.initializers import KernelInit, lecun_normal
-from rl.networks.products import affine
-from rl.utils.flax_params import DENSE_LEAVES, NORM_LEAVES, FlaxLeaf
+from rl.nn.flax_params import DENSE_LEAVES, NORM_LEAVES, FlaxLeaf
+from rl.nn.initializers import KernelInit, lecun_normal
+from rl.nn.products import affine
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
