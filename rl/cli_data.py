@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rl.agent_kinds import KINDS
-from rl.data.demo_import import Spaces
 from rl.data.demos import DemoSummary
-from rl.data.lerobot_export import LeRobotOptions, export_lerobot
-from rl.data.lerobot_import import import_lerobot
-from rl.data.serl_pickles import SerlOptions, import_serl
 from rl.environments import make_env
 from rl.errors import ConfigError
+from rl.interop.convert import ConvertedTrunk, convert
+from rl.interop.demo_import import Spaces
+from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
+from rl.interop.lerobot_import import import_lerobot
+from rl.interop.serl_pickles import SerlOptions, import_serl
 from rl.presets import make_preset
-from rl.utils.convert import ConvertedTrunk, convert
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Helpers around torch and around foreign checkpoints."""
+"""Helpers around torch, processes, run directories and trees of arrays."""

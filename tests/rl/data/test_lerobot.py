@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from rl.__main__ import main
-from rl.data import lerobot
-from rl.data.demo_import import Spaces
 from rl.data.demos import DemoSummary, DemoWriter, load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
-from rl.data.lerobot_export import LeRobotOptions, export_lerobot
-from rl.data.lerobot_import import import_lerobot
-from rl.data.lerobot_stats import Statistics, summarize
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.spaces import describe_space, space_of
 from rl.errors import ConfigError, DataError, MissingExtra
+from rl.interop import lerobot
+from rl.interop.demo_import import Spaces
+from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
+from rl.interop.lerobot_import import import_lerobot
+from rl.interop.lerobot_stats import Statistics, summarize
 
 BOX = gym.spaces.Box
 ACTIONS = BOX(-1, 1, (2,), np.float32)
@@ -255,7 +255,7 @@ def test_episodes_may_share_a_video(tmp_path: Path):
 
 
 def join_videos(root: Path) -> None:
-    from rl.data.lerobot_video import decode_video, encode_video
+    from rl.interop.lerobot_video import decode_video, encode_video
 
     (file,) = root.glob("meta/episodes/*/*.parquet")
     rows = pq.read_table(file).to_pylist()

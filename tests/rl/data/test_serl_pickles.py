@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from rl.__main__ import main
-from rl.data.demo_import import Spaces
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import SCALAR
-from rl.data.serl_pickles import SerlOptions, import_serl, pickles_in
 from rl.errors import DataError
+from rl.interop.demo_import import Spaces
+from rl.interop.serl_pickles import SerlOptions, import_serl, pickles_in
 
 BOX = gym.spaces.Box
 ACTIONS = BOX(-1, 1, (2,), np.float32)

@@ -15,11 +15,11 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.config import TrainConfig, load_config
 from rl.errors import CheckpointError
+from rl.interop.convert import ConvertedAgent, ConvertedTrunk, convert
+from rl.interop.flax_files import checkpoint_file, read_flax_file
 from rl.nn.flax_params import flatten, to_flax_params
 from rl.nn.layers import materialise
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.convert import ConvertedAgent, ConvertedTrunk, convert
-from rl.utils.flax_files import checkpoint_file, read_flax_file
 from tests.golden.serl import Fixture, fixtures
 from tests.rl.utils.foreign import flax_bytes, jax_pickle, nested, train_state
 

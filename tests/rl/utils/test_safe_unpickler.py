@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from rl.errors import DataError
-from rl.utils import safe_unpickler
-from rl.utils.safe_unpickler import read_pickles
+from rl.interop import safe_unpickler
+from rl.interop.safe_unpickler import read_pickles
 from tests.rl.utils.foreign import JAX_ARRAY, jax_pickle
 
 

@@ -1,4 +1,4 @@
-"""Demonstrations out: a file of ours as a LeRobotDataset, see `rl.data.lerobot`."""
+"""Demonstrations out: a file of ours as a LeRobotDataset, see `rl.interop.lerobot`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rl.data import lerobot
-from rl.data.demo_import import FIELDS
 from rl.data.demos import episode_info
 from rl.data.journal import TransitionJournal
-from rl.data.lerobot import Column
-from rl.data.lerobot_stats import Statistics
-from rl.data.lerobot_video import encode_video, to_png, video_facts
 from rl.data.spaces import space_of
 from rl.errors import ConfigError, DataError
+from rl.interop import lerobot
+from rl.interop.demo_import import FIELDS
+from rl.interop.lerobot import Column
+from rl.interop.lerobot_stats import Statistics
+from rl.interop.lerobot_video import encode_video, to_png, video_facts
 from rl.utils.tree import Batch
 
 _BYTES_IN_A_FILE = 100 << 20

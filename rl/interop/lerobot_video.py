@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from rl.data.lerobot import load_package
 from rl.errors import DataError
+from rl.interop.lerobot import load_package
 
 CODEC, PIXELS, QUALITY = "libx264", "yuv420p", "23"
 _KEY_FRAMES = "2"  # LeRobot reads single frames at random: every second one can be decoded by itself

@@ -24,11 +24,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rl.data.demo_import import FIELDS, STATE, ImportedEpisode, Spaces, write_demos
 from rl.data.demos import DemoSummary
 from rl.data.schema import GRASP_PENALTY
 from rl.errors import DataError
-from rl.utils.safe_unpickler import read_pickles
+from rl.interop.demo_import import FIELDS, STATE, ImportedEpisode, Spaces, write_demos
+from rl.interop.safe_unpickler import read_pickles
 from rl.utils.tree import leaves
 
 _SUCCESS_NAMES = ("succeed", "success")

@@ -1,4 +1,4 @@
-"""Demonstrations in: a LeRobotDataset, of version 3.0 or 2.1, as a file of ours, see `rl.data.lerobot`.
+"""Demonstrations in: a LeRobotDataset, of version 3.0 or 2.1, as a file of ours, see `rl.interop.lerobot`.
 
 Datasets of others say neither why an episode ended nor what was seen after its last action. So an episode whose last
 step is a success (`next.success`, else a positive last reward) terminated, and there the missing observation does not
@@ -17,12 +17,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl.data import lerobot
-from rl.data.demo_import import STATE, ImportedEpisode, Spaces, write_demos
 from rl.data.demos import DemoSummary
-from rl.data.lerobot_video import decode_video, from_image
 from rl.data.spaces import space_of
 from rl.errors import DataError
+from rl.interop import lerobot
+from rl.interop.demo_import import STATE, ImportedEpisode, Spaces, write_demos
+from rl.interop.lerobot_video import decode_video, from_image
 from rl.utils.tree import Batch, map_leaves
 
 _READABLE = ("v3.0", "v2.1")

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 
 from rl.errors import CheckpointError, DataError
-from rl.utils.safe_unpickler import read_pickles
+from rl.interop.safe_unpickler import read_pickles
 
 Tree = dict[str, Any]
 """Nested dicts of arrays."""

@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from rl.agents.continuous.sac import SACAgent
 from rl.config import TrainConfig, save_config
 from rl.errors import CheckpointError
+from rl.interop.flax_files import Tree, check_complete, checkpoint_file, read_flax_file, step_of
 from rl.nn.flax_params import flatten, flax_parameters, load_flax_params
 from rl.nn.layers import materialise
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.flax_files import Tree, check_complete, checkpoint_file, read_flax_file, step_of
 from rl.utils.run_directory import CHECKPOINTS, CONFIG
 from rl.vision.resnet_v1 import resnetv1_configs
 
