@@ -28,7 +28,7 @@ from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
 from rl.errors import ConfigError
 from rl.goals import Batches, GoalBatches, load_goals
 from rl.link.messages import AgentSpec, build_space
-from rl.pixels import STATE
+from rl.wrappers.pixel_observation import STATE
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def extra_fields(buffer: Buffer) -> set[str]:
 
 
 def cameras_of(spec: AgentSpec) -> tuple[str, ...]:
-    """The names of an observation's images, as `rl.pixels` sorts them.
+    """The names of an observation's images, as `rl.wrappers.pixel_observation` sorts them.
 
     Raises:
         ConfigError: there are none.

@@ -16,7 +16,6 @@ from rich.progress import Progress
 
 from rl.agent_kinds import KINDS
 from rl.data.demos import DemoSummary
-from rl.environments import make_env
 from rl.errors import ConfigError
 from rl.interop.convert import ConvertedTrunk, convert
 from rl.interop.demo_import import Spaces
@@ -24,6 +23,7 @@ from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
 from rl.interop.lerobot_import import import_lerobot
 from rl.interop.serl_pickles import SerlOptions, import_serl
 from rl.presets import make_preset
+from rl.wrappers.make_env import make_env
 
 
 @dataclass(frozen=True)

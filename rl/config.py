@@ -15,9 +15,9 @@ from rl.agents.continuous.sac_hybrid_dual import DualArmConfig
 from rl.agents.continuous.sac_hybrid_single import SingleArmConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoders import EncoderConfig
-from rl.environments import Adaptation
 from rl.errors import ConfigError
-from rl.pixels import ImagesConfig
+from rl.wrappers.make_env import Adaptation
+from rl.wrappers.pixel_observation import ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
 

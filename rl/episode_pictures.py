@@ -16,8 +16,8 @@ from rl.common.evaluation import Episode, summarize
 from rl.data.demos import episode_info
 from rl.data.journal import Block, TransitionJournal
 from rl.offline.pictures import side_by_side
-from rl.tool_position import ToolPosition
 from rl.utils.tree import Batch, leaves
+from rl.wrappers.tcp_position import ToolPosition
 
 _COLORS = {True: "tab:blue", False: "tab:red", None: "tab:gray"}
 _WORDS = {True: "success", False: "no success", None: "success unknown"}

@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
-from rl.environments import make_env
 from rl.episode_pictures import draw_evaluation
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
@@ -23,6 +22,7 @@ from rl.offline.bc import is_bc_run, load_bc_policy
 from rl.roles import load_policy
 from rl.utils.run_directory import EVALUATION
 from rl.utils.seeds import Seeds
+from rl.wrappers.make_env import make_env
 
 _FRAMES_PER_S = 25
 

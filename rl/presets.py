@@ -13,7 +13,7 @@ from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig
 from rl.errors import ConfigError
-from rl.pixels import ImagesConfig
+from rl.wrappers.pixel_observation import ImagesConfig
 
 
 def default() -> TrainConfig:

@@ -18,12 +18,12 @@ from rich.table import Table
 
 from rl.common.evaluation import Episode, best_episode
 from rl.data.journal import TransitionJournal
-from rl.environments import Adaptation, adapt, open_env
 from rl.episode_pictures import draw_replay
 from rl.errors import ConfigError, DataError
 from rl.measure import write_video
-from rl.tool_position import ToolPosition, find_tool_position
 from rl.utils.tree import Batch, leaves, map_leaves
+from rl.wrappers.make_env import Adaptation, adapt, open_env
+from rl.wrappers.tcp_position import ToolPosition, find_tool_position
 
 _ADAPTATION = TypeAdapter(Adaptation)
 

@@ -24,7 +24,6 @@ from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
 from rl.data.schema import EXTRAS, TransitionSchema
-from rl.environments import make_env
 from rl.errors import CheckpointNotFound, ConfigError
 from rl.feed import Feed
 from rl.learner import LearnerLoop, Progress, Rhythm
@@ -44,6 +43,7 @@ from rl.utils.rng_state import set_rng_state
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, LEARNER_URL, SPEC, claim_run, hold_run
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
+from rl.wrappers.make_env import make_env
 
 logger = logging.getLogger(__name__)
 

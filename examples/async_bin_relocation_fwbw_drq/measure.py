@@ -10,10 +10,10 @@ from pathlib import Path
 from examples.async_bin_relocation_fwbw_drq.two_learners import TakesTurns, Turn, TwoPolicies
 from rl.common.evaluation import Episode, run_episodes
 from rl.config import TrainConfig
-from rl.environments import make_env
 from rl.link.messages import AgentSpec
 from rl.roles import load_policy
 from rl.utils.seeds import Seeds
+from rl.wrappers.make_env import make_env
 
 WAYS = ("forward", "backward")
 

@@ -14,12 +14,12 @@ from rl.actor import ActingPlan, EvaluationPlan, Policy, run_actor
 from rl.agent_kinds import KINDS
 from rl.config import TrainConfig
 from rl.data.schema import EXTRAS
-from rl.environments import make_env
 from rl.link.client import LearnerLink
 from rl.link.messages import AgentSpec
 from rl.roles import make_hello, make_link
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
+from rl.wrappers.make_env import make_env
 
 Weights = Mapping[int, dict[str, np.ndarray]]
 

@@ -10,8 +10,8 @@ import gymnasium as gym
 
 from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
 from rl.data.demos import DemoSummary, record_demos
-from rl.environments import Adaptation, adapt
 from rl.record_demos import Operated
+from rl.wrappers.make_env import Adaptation, adapt
 
 
 def collect(

@@ -15,9 +15,7 @@ from rl.data.demos import DemoSummary, DemoWriter, summarize_demos
 from rl.data.schema import SCALAR, TransitionSchema
 from rl.errors import DataError, SchemaMismatch
 from rl.utils.tree import stack
-
-STATE = "state"
-"""The observation that a learner without cameras takes out of many."""
+from rl.wrappers.pixel_observation import STATE
 
 FIELDS = ("observations", "actions", "next_observations", "rewards", "masks", "dones")
 """What every transition has; whatever else it has is an extra number."""

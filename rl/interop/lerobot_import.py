@@ -21,9 +21,10 @@ from rl.data.demos import DemoSummary
 from rl.data.spaces import space_of
 from rl.errors import DataError
 from rl.interop import lerobot
-from rl.interop.demo_import import STATE, ImportedEpisode, Spaces, write_demos
+from rl.interop.demo_import import ImportedEpisode, Spaces, write_demos
 from rl.interop.lerobot_video import decode_video, from_image
 from rl.utils.tree import Batch, map_leaves
+from rl.wrappers.pixel_observation import STATE
 
 _READABLE = ("v3.0", "v2.1")
 _NO_NUMBERS = ("string", "image", "video")

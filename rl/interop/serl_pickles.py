@@ -27,9 +27,10 @@ import numpy as np
 from rl.data.demos import DemoSummary
 from rl.data.schema import GRASP_PENALTY
 from rl.errors import DataError
-from rl.interop.demo_import import FIELDS, STATE, ImportedEpisode, Spaces, write_demos
+from rl.interop.demo_import import FIELDS, ImportedEpisode, Spaces, write_demos
 from rl.interop.safe_unpickler import read_pickles
 from rl.utils.tree import leaves
+from rl.wrappers.pixel_observation import STATE
 
 _SUCCESS_NAMES = ("succeed", "success")
 _REAL_ROBOT_STATE = 19

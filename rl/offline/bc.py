@@ -18,14 +18,12 @@ from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.encoders import EncoderConfig
 from rl.common.typing import Batch, Observations
 from rl.config import TrainConfig, save_config
-from rl.environments import make_env
 from rl.errors import ConfigError
 from rl.offline.demos import read_demos, split_episodes
 from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.pictures import draw_curves
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.offline.settings import SettingsFile
-from rl.pixels import STATE, ImagesConfig
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import Team, joined_team, local_device
 from rl.utils.performance import tune_backends
@@ -33,6 +31,8 @@ from rl.utils.run_directory import BC_SETTINGS, CHECKPOINTS, CONFIG, CURVE, METR
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.utils.tree import map_leaves
+from rl.wrappers.make_env import make_env
+from rl.wrappers.pixel_observation import STATE, ImagesConfig
 
 _CHUNK = 1024  # held-out rows that are judged at once
 

@@ -13,15 +13,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from rl.environments import open_env
 from rl.errors import ConfigError, DataError
 from rl.offline.labelled_frames import Frame, FrameWriter, spread_frames
 from rl.offline.pictures import draw_montages, side_by_side
 from rl.operators import Operator, ZeroAction, load_factory
-from rl.pixels import STATE, PixelObservation
 from rl.utils.held_key import HeldKey
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
+from rl.wrappers.make_env import open_env
+from rl.wrappers.pixel_observation import STATE, PixelObservation
 
 POSITIVES, NEGATIVES, PICTURE = "positives.sqlite", "negatives.sqlite", "frames.png"
 _SHOWN = 18  # frames of each kind in the picture

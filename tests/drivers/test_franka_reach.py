@@ -15,12 +15,12 @@ import robotkit as rk
 from rl.__main__ import main
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, load_config, save_config
-from rl.environments import make_env
 from rl.link.messages import AgentSpec
 from rl.roles import load_policy, make_agent
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds
+from rl.wrappers.make_env import make_env
 from tests.end_to_end.runs import end, start
 from tests.serving import served
 from tests.support.franky_sim import shared_simulator

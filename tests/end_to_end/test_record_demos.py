@@ -9,10 +9,10 @@ from rich.console import Console
 
 from rl.data.demos import summarize_demos
 from rl.data.journal import TransitionJournal
-from rl.environments import open_env
 from rl.errors import ConfigError, DataError
 from rl.record_demos import RecordDemosOptions, run_record_demos
 from rl.replay import ReplayOptions, run_replay
+from rl.wrappers.make_env import open_env
 
 PEG = "envs:PandaPegInsertion-v0"
 QUIET = Console(quiet=True)

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from examples.demo.demonstrations import collect
-from rl.environments import Adaptation, adapt, make_env
 from rl.errors import ConfigError, DataError
 from rl.replay import ReplayOptions, read_episodes, replay_episode, run_replay
+from rl.wrappers.make_env import Adaptation, adapt, make_env
 
 ENV = "envs:PandaPickCube-v0"
 ADAPTATION = Adaptation(frame_stack=3)

@@ -16,12 +16,12 @@ import torch
 from rl.__main__ import main
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.environments import make_env
 from rl.errors import RlError
 from rl.offline.labelled_frames import FrameWriter
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import hold_run
 from rl.utils.tree import leaves
+from rl.wrappers.make_env import make_env
 from tests.support.sighted_env import SIDE
 
 from .runs import ENV, SMALL, assert_episodes_join, end, free_port, last_state, start, stored_by_actor, wait_for_status

@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl.environments import Adaptation, RepeatAction, SaysWhatFailed, adapt, make_env
 from rl.errors import ConfigError, EnvironmentFailed
+from rl.wrappers.make_env import Adaptation, RepeatAction, SaysWhatFailed, adapt, make_env
 from robotkit import RobotStopped
 from tests.support.tiny_env import EPISODE_STEPS, FollowTarget
 

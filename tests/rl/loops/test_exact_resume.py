@@ -15,7 +15,6 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.environments import make_env
 from rl.learner import Progress
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec
@@ -25,6 +24,7 @@ from rl.utils.run_directory import CHECKPOINTS, JOURNAL
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import StopSignal
 from rl.utils.tree import stack
+from rl.wrappers.make_env import make_env
 
 ENV = "tests.support.tiny_env:FollowTarget-v0"
 

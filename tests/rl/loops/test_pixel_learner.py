@@ -21,13 +21,13 @@ from rl.common.encoding import MAP
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.environments import make_env
 from rl.errors import CheckpointError, ConfigError
 from rl.feed import Feed
 from rl.link.messages import AgentSpec, build_space
 from rl.link.messages import spec_of as space_spec
 from rl.nn.flax_params import to_flax_params
 from rl.utils.run_directory import JOURNAL
+from rl.wrappers.make_env import make_env
 from tests.rl.loops.test_exact_resume import assert_same, collect, trained
 
 ENV = "tests.support.tiny_pixels:FollowLight-v0"

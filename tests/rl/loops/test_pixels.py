@@ -6,9 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl.environments import Adaptation, adapt
 from rl.errors import ConfigError
-from rl.pixels import ImagesConfig
+from rl.wrappers.make_env import Adaptation, adapt
+from rl.wrappers.pixel_observation import ImagesConfig
 from tests.support.tiny_pixels import SIDE, FollowLight
 
 

@@ -17,7 +17,6 @@ from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import EXTRAS, SCALAR
-from rl.environments import SaysWhatFailed, adapt
 from rl.errors import EnvironmentFailed, EnvironmentInterrupted
 from rl.feed import Feed
 from rl.link.client import LearnerLink
@@ -27,6 +26,7 @@ from rl.link.messages import AgentSpec, Hello
 from rl.link.server import LinkServer
 from rl.recovery import Recovery
 from rl.utils.seeds import Seeds
+from rl.wrappers.make_env import SaysWhatFailed, adapt
 from robotkit import make_workcell
 from tests.envs.test_serl_task import innermost
 from tests.rl.link.conftest import settings

@@ -17,11 +17,11 @@ from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
-from rl.environments import make_env
 from rl.errors import ConfigError, DataError, JournalError
 from rl.goals import GoalBatches, load_goals
 from rl.link.messages import AgentSpec, build_space
 from rl.offline.labelled_frames import FrameWriter
+from rl.wrappers.make_env import make_env
 from tests.rl.loops.test_exact_resume import assert_same, collect, trained
 
 ENV = "tests.support.tiny_pixels:FollowLight-v0"

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from rl.common.evaluation import Episode
 from rl.data.demos import DemoWriter, record_demos
-from rl.environments import Adaptation, adapt, make_env, open_env
 from rl.episode_pictures import draw_demos, draw_evaluation, draw_replay
-from rl.tool_position import find_tool_position
+from rl.wrappers.make_env import Adaptation, adapt, make_env, open_env
+from rl.wrappers.tcp_position import find_tool_position
 
 TINY, PIXELS = "tests.support.tiny_env:FollowTarget-v0", "tests.support.tiny_pixels:FollowLight-v0"
 BLUE, RED = to_rgba("tab:blue"), to_rgba("tab:red")

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from rl.data.demos import record_demos
-from rl.environments import make_env
 from rl.errors import ConfigError
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import ALONE, Team, local_device
+from rl.wrappers.make_env import make_env
 from tests.rl.offline import team_script
 
 ROOT = Path(__file__).parents[3]

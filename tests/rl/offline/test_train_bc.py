@@ -11,11 +11,11 @@ from rl.agents.continuous.bc import BcConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import load_config
 from rl.data.demos import record_demos
-from rl.environments import make_env
 from rl.errors import CheckpointNotFound, ConfigError, DataError, RunExists
 from rl.measure import run_eval
 from rl.offline.bc import TrainBcOptions, train_bc
 from rl.utils.checkpoint import Checkpoints
+from rl.wrappers.make_env import make_env
 
 ENV = "tests.support.tiny_env:FollowTarget-v0"
 SILENT = Console(quiet=True)

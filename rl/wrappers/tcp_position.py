@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl.pixels import STATE, is_camera, leaf_spaces
+from rl.wrappers.pixel_observation import STATE, is_camera, leaf_spaces
 
 _NAMES = ("tcp_pos", "tcp_pose")
 """Names of such a part of an observation, as SERL has them; the first three numbers are metres."""

@@ -11,8 +11,8 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
-from rl.judged import judged
-from rl.pixels import ImagesConfig, has_images, see
+from rl.wrappers.classifier_reward import judged
+from rl.wrappers.pixel_observation import ImagesConfig, has_images, see
 
 _MENDABLE = frozenset({
     "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
@@ -105,7 +105,7 @@ class Adaptation:
     frame_stack: int = 1
     """Newest observations that are handed over together, oldest first; the first one of an episode is repeated."""
     sees_images: bool = False
-    """Whether the agent gets images and state apart, as `rl.pixels.see` gives them, instead of one vector."""
+    """Whether the agent gets images and state apart, as `see` gives them, instead of one vector."""
     cameras: tuple[str, ...] | None = None
     """Cameras that it sees; all by default."""
     images: ImagesConfig = field(default_factory=ImagesConfig)

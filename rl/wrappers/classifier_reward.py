@@ -11,7 +11,7 @@ import numpy as np
 from rl.common.evaluation import ENV_SUCCESS
 from rl.errors import ConfigError
 from rl.networks.reward_function import RewardClassifier, load_reward_classifier
-from rl.pixels import PixelObservation
+from rl.wrappers.pixel_observation import PixelObservation
 
 
 class JudgedByClassifier(gym.Wrapper):
