@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def train(arguments: list[str]) -> None:
     """Start everything on this machine."""
-    from rl.train import run_train
+    from rl.training.supervisor import run_train
 
     config = _with_directory(parse_train_options("train", arguments))
     config.require_demos()
@@ -116,7 +116,7 @@ def train(arguments: list[str]) -> None:
 
 def learner(arguments: list[str]) -> None:
     """The learner's process."""
-    from rl.roles import run_learner_role
+    from rl.training.processes import run_learner_role
 
     stop = StopSignal().listen()
     config = _with_directory(parse_train_options("learner", arguments))
@@ -127,7 +127,7 @@ def learner(arguments: list[str]) -> None:
 
 def actor(arguments: list[str]) -> None:
     """An actor's process."""
-    from rl.roles import run_actor_role
+    from rl.training.processes import run_actor_role
 
     stop = StopSignal().listen()
     options = _parse(ActorOptions, "actor", arguments, ActorOptions)
@@ -136,7 +136,7 @@ def actor(arguments: list[str]) -> None:
 
 def watch(arguments: list[str]) -> None:
     """The evaluator's process."""
-    from rl.roles import run_watch_role
+    from rl.training.processes import run_watch_role
 
     stop = StopSignal().listen()
     run_watch_role(parse_train_options("watch", arguments), stop)

@@ -14,7 +14,6 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from rl.agent_kinds import KINDS
 from rl.data.demos import DemoSummary
 from rl.errors import ConfigError
 from rl.interop.convert import ConvertedTrunk, convert
@@ -23,6 +22,7 @@ from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
 from rl.interop.lerobot_import import import_lerobot
 from rl.interop.serl_pickles import SerlOptions, import_serl
 from rl.presets import make_preset
+from rl.training.agent_factory import KINDS
 from rl.wrappers.make_env import make_env
 
 

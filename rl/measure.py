@@ -19,7 +19,7 @@ from rl.episode_pictures import draw_evaluation
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
 from rl.offline.bc import is_bc_run, load_bc_policy
-from rl.roles import load_policy
+from rl.training.processes import load_policy
 from rl.utils.run_directory import EVALUATION
 from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import make_env

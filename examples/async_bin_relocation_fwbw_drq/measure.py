@@ -11,7 +11,7 @@ from examples.async_bin_relocation_fwbw_drq.two_learners import TakesTurns, Turn
 from rl.common.evaluation import Episode, run_episodes
 from rl.config import TrainConfig
 from rl.link.messages import AgentSpec
-from rl.roles import load_policy
+from rl.training.processes import load_policy
 from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import make_env
 

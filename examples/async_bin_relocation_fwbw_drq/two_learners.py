@@ -10,13 +10,13 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 
-from rl.actor import ActingPlan, EvaluationPlan, Policy, run_actor
-from rl.agent_kinds import KINDS
 from rl.config import TrainConfig
 from rl.data.schema import EXTRAS
 from rl.link.client import LearnerLink
 from rl.link.messages import AgentSpec
-from rl.roles import make_hello, make_link
+from rl.training.actor import ActingPlan, EvaluationPlan, Policy, run_actor
+from rl.training.agent_factory import KINDS
+from rl.training.processes import make_hello, make_link
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import make_env

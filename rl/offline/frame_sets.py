@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rl.data.labelled_frames import EpisodeFrames, read_frames
 from rl.errors import DataError
-from rl.offline.labelled_frames import EpisodeFrames, read_frames
 
 
 @dataclass(frozen=True)

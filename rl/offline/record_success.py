@@ -13,8 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from rl.data.labelled_frames import Frame, FrameWriter, spread_frames
 from rl.errors import ConfigError, DataError
-from rl.offline.labelled_frames import Frame, FrameWriter, spread_frames
 from rl.offline.pictures import draw_montages, side_by_side
 from rl.operators import Operator, ZeroAction, load_factory
 from rl.utils.held_key import HeldKey

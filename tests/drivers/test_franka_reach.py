@@ -16,7 +16,7 @@ from rl.__main__ import main
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, load_config, save_config
 from rl.link.messages import AgentSpec
-from rl.roles import load_policy, make_agent
+from rl.training.processes import load_policy, make_agent
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds

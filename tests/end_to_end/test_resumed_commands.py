@@ -16,8 +16,8 @@ import torch
 from rl.__main__ import main
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
+from rl.data.labelled_frames import FrameWriter
 from rl.errors import RlError
-from rl.offline.labelled_frames import FrameWriter
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import hold_run
 from rl.utils.tree import leaves

@@ -16,7 +16,7 @@ from rl.data.journal import TransitionJournal
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import FIELDS
-from rl.feed import Feed
+from rl.training.replay_loader import Feed
 from rl.utils.tree import leaves, stack
 from tests.rl.data.transitions import ACTIONS, assert_same, row
 

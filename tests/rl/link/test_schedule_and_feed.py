@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
-from rl.feed import Feed
-from rl.schedule import Schedule
+from rl.training.replay_loader import Feed
+from rl.training.update_schedule import Schedule
 
 from .conftest import transition
 

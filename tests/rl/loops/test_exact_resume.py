@@ -15,10 +15,10 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.learner import Progress
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec
-from rl.roles import learn
+from rl.training.learner import Progress
+from rl.training.processes import learn
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS, JOURNAL
 from rl.utils.seeds import Seeds

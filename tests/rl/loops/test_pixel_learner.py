@@ -13,7 +13,6 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from rl.agent_kinds import KINDS, extra_fields
 from rl.agents.continuous.drq import DrQAgent
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.common.encoders import EncoderConfig, frozen_trunk
@@ -22,10 +21,11 @@ from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
 from rl.errors import CheckpointError, ConfigError
-from rl.feed import Feed
 from rl.link.messages import AgentSpec, build_space
 from rl.link.messages import spec_of as space_spec
 from rl.nn.flax_params import to_flax_params
+from rl.training.agent_factory import KINDS, extra_fields
+from rl.training.replay_loader import Feed
 from rl.utils.run_directory import JOURNAL
 from rl.wrappers.make_env import make_env
 from tests.rl.loops.test_exact_resume import assert_same, collect, trained

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import EXTRAS, SCALAR
 from rl.errors import EnvironmentFailed, EnvironmentInterrupted
-from rl.feed import Feed
 from rl.link.client import LearnerLink
 from rl.link.frames import Weights
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec, Hello
 from rl.link.server import LinkServer
-from rl.recovery import Recovery
+from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.training.recovery import Recovery
+from rl.training.replay_loader import Feed
 from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import SaysWhatFailed, adapt
 from robotkit import make_workcell

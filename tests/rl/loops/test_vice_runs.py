@@ -17,10 +17,10 @@ from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
+from rl.data.labelled_frames import FrameWriter
 from rl.errors import ConfigError, DataError, JournalError
-from rl.goals import GoalBatches, load_goals
 from rl.link.messages import AgentSpec, build_space
-from rl.offline.labelled_frames import FrameWriter
+from rl.training.goals import GoalBatches, load_goals
 from rl.wrappers.make_env import make_env
 from tests.rl.loops.test_exact_resume import assert_same, collect, trained
 

@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 
 from rl.common.encoders import EncoderConfig
+from rl.data.labelled_frames import FrameWriter
 from rl.errors import CheckpointError, ConfigError, DataError
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import load_reward_classifier, sample_of
 from rl.offline.classifier import TrainClassifierOptions, train_classifier
 from rl.offline.frame_sets import load_split
-from rl.offline.labelled_frames import FrameWriter
 from rl.utils.checkpoint import Checkpoints
 from tests.rl.offline.test_train_bc import StopAfter
 

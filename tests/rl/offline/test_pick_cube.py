@@ -5,8 +5,8 @@ import json
 import numpy as np
 
 from rl.__main__ import main
+from rl.data.labelled_frames import read_frames
 from rl.networks.reward_function import load_reward_classifier
-from rl.offline.labelled_frames import read_frames
 
 STATE, VISION = "envs:PandaPickCube-v0", "envs:PandaPickCubeVision-v0"
 EXPERT = "envs.experts.sighted:pick_cube"

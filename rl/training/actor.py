@@ -15,7 +15,7 @@ from rl.common.evaluation import ENV_SUCCESS, evaluate
 from rl.data.schema import GRASP_PENALTY, IS_INTERVENTION
 from rl.errors import EnvironmentInterrupted
 from rl.link.client import LearnerLink
-from rl.recovery import Recovery
+from rl.training.recovery import Recovery
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from rl.common.typing import Batch, Metrics
-from rl.feed import Feed
 from rl.link.frames import Weights
 from rl.link.hub import Hub
 from rl.link.messages import Report
-from rl.schedule import Schedule
+from rl.training.replay_loader import Feed
+from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.logger import Logger
 from rl.utils.rng_state import rng_state

@@ -11,9 +11,9 @@ import numpy as np
 
 from rl.agents.continuous.vice import SUCCESSES
 from rl.data.draws import UniformDraws
+from rl.data.labelled_frames import EpisodeFrames, read_frames
 from rl.data.mixture import Source
 from rl.errors import DataError
-from rl.offline.labelled_frames import EpisodeFrames, read_frames
 from rl.utils.images import fit_square
 from rl.utils.tree import Batch
 

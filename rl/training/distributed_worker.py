@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from rl.agent_kinds import KINDS
 from rl.agents.continuous.team import TeamAgent
 from rl.config import TrainConfig
 from rl.link.messages import AgentSpec
+from rl.training.agent_factory import KINDS
 from rl.utils.orders import Orders
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rl.config import TOKEN_VARIABLE, TrainConfig, save_config
 from rl.errors import ConfigError
 from rl.link.server import bind, is_loopback
-from rl.live_view import View, make_view
+from rl.training.live_view import View, make_view
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS
 from rl.utils.subprocesses import Child, Stop

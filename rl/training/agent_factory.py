@@ -26,8 +26,8 @@ from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
 from rl.errors import ConfigError
-from rl.goals import Batches, GoalBatches, load_goals
 from rl.link.messages import AgentSpec, build_space
+from rl.training.goals import Batches, GoalBatches, load_goals
 from rl.wrappers.pixel_observation import STATE
 
 logger = logging.getLogger(__name__)

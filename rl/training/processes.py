@@ -11,13 +11,10 @@ from typing import Any, Literal
 
 import torch
 
-from rl.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
-from rl.agent_kinds import KINDS, Buffer, extra_fields
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.agents.continuous.team import TeamAgent
 from rl.config import TrainConfig, save_config
-from rl.crew import Assignment, follow
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
@@ -25,15 +22,18 @@ from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
 from rl.data.schema import EXTRAS, TransitionSchema
 from rl.errors import CheckpointNotFound, ConfigError
-from rl.feed import Feed
-from rl.learner import LearnerLoop, Progress, Rhythm
 from rl.link.client import LearnerLink
 from rl.link.frames import largest_chunk
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec, Hello, build_space
 from rl.link.server import LinkServer
 from rl.link.state import ClientSettings
-from rl.schedule import Schedule
+from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.training.agent_factory import KINDS, Buffer, extra_fields
+from rl.training.distributed_worker import Assignment, follow
+from rl.training.learner import LearnerLoop, Progress, Rhythm
+from rl.training.replay_loader import Feed
+from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import joined_team, local_device
 from rl.utils.logger import make_logger
