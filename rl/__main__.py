@@ -144,7 +144,7 @@ def watch(arguments: list[str]) -> None:
 
 def evaluate(arguments: list[str]) -> None:
     """Measure a checkpoint."""
-    from rl.measure import run_eval
+    from rl.evaluation.evaluate import run_eval
 
     options = _parse(EvalOptions, "eval", arguments, EvalOptions)
     run_eval(options.config, options.checkpoint, options.episodes, options.video, Console())
@@ -152,7 +152,7 @@ def evaluate(arguments: list[str]) -> None:
 
 def replay(arguments: list[str]) -> None:
     """Replay recorded episodes."""
-    from rl.replay import ReplayOptions, run_replay
+    from rl.evaluation.replay import ReplayOptions, run_replay
 
     run_replay(tyro.cli(ReplayOptions, prog="python -m rl replay", args=arguments), Console())
 

@@ -87,7 +87,7 @@ def import_demos(asked: ImportDemos, console: Console) -> None:
 
 def report(summary: DemoSummary, path: Path, console: Console) -> None:
     """Print what a demonstration file holds, and draw it beside it."""
-    from rl.episode_pictures import draw_demos
+    from rl.plots.episode_pictures import draw_demos
 
     console.print(
         f"{path}: {summary.episodes} episodes, {summary.successes} of them successful, {summary.transitions} "

@@ -38,8 +38,8 @@ def train_classifier(arguments: list[str]) -> None:
 
 def record_success(arguments: list[str]) -> None:
     """Record labelled frames."""
-    from rl.offline.record_success import RecordSuccessOptions
-    from rl.offline.record_success import record_success as run
+    from rl.recording.record_success import RecordSuccessOptions
+    from rl.recording.record_success import record_success as run
 
     options = tyro.cli(RecordSuccessOptions, prog="python -m rl record-success", args=arguments)
     run(options, StopSignal().listen(), Console())
@@ -47,7 +47,7 @@ def record_success(arguments: list[str]) -> None:
 
 def record_demos(arguments: list[str]) -> None:
     """Record demonstrations."""
-    from rl.record_demos import RecordDemosOptions, run_record_demos
+    from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 
     options = tyro.cli(RecordDemosOptions, prog="python -m rl record-demos", args=arguments)
     try:

@@ -15,7 +15,7 @@ from examples.demo.curve import draw_curve
 from examples.demo.demonstrations import collect
 from examples.demo.robot_server import RobotServer
 from rl.config import load_config
-from rl.measure import run_eval
+from rl.evaluation.evaluate import run_eval
 from rl.presets import make_preset
 
 ENV = "envs:PandaPickCube-v0"

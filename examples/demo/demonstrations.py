@@ -10,7 +10,7 @@ import gymnasium as gym
 
 from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
 from rl.data.demos import DemoSummary, record_demos
-from rl.record_demos import Operated
+from rl.recording.record_demos import Operated
 from rl.wrappers.make_env import Adaptation, adapt
 
 

@@ -18,9 +18,9 @@ from envs.experts.sighted import SightedPickCube
 from examples.demo.curve import draw_curve
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
-from rl.measure import run_eval
+from rl.evaluation.evaluate import run_eval
 from rl.presets import make_preset
-from rl.record_demos import Operated
+from rl.recording.record_demos import Operated
 from rl.wrappers.make_env import adapt
 
 PRESET = "drq-demo"

@@ -21,9 +21,9 @@ from rl.config import TrainConfig, save_config
 from rl.errors import ConfigError
 from rl.offline.demos import read_demos, split_episodes
 from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
-from rl.offline.pictures import draw_curves
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.offline.settings import SettingsFile
+from rl.plots.pictures import draw_curves
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import Team, joined_team, local_device
 from rl.utils.performance import tune_backends

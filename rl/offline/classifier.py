@@ -16,10 +16,10 @@ from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_
 from rl.offline.classifier_learner import ClassifierLearner
 from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
-from rl.offline.pictures import draw_confusion, draw_curves, draw_montage
 from rl.offline.rows import Rows, balanced_loader
 from rl.offline.settings import SettingsFile
 from rl.offline.verdicts import Verdicts, choose_threshold
+from rl.plots.pictures import draw_confusion, draw_curves, draw_montage
 from rl.utils.distributed import Team, joined_team, local_device
 from rl.utils.performance import Precision, tune_backends
 from rl.utils.run_directory import CLASSIFIER_SETTINGS, CONFUSION, CURVE, METRICS, WORST, claim_run

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rl.__main__ import main
 from rl.data.journal import TransitionJournal
-from rl.record_demos import RecordDemosOptions, run_record_demos
+from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 from rl.utils.run_directory import JOURNAL
 
 from .runs import SMALL, end, last_state, start

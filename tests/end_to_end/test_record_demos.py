@@ -10,8 +10,8 @@ from rich.console import Console
 from rl.data.demos import summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.errors import ConfigError, DataError
-from rl.record_demos import RecordDemosOptions, run_record_demos
-from rl.replay import ReplayOptions, run_replay
+from rl.evaluation.replay import ReplayOptions, run_replay
+from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 from rl.wrappers.make_env import open_env
 
 PEG = "envs:PandaPegInsertion-v0"

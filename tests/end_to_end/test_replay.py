@@ -9,7 +9,7 @@ from rich.console import Console
 
 from examples.demo.demonstrations import collect
 from rl.errors import ConfigError, DataError
-from rl.replay import ReplayOptions, read_episodes, replay_episode, run_replay
+from rl.evaluation.replay import ReplayOptions, read_episodes, replay_episode, run_replay
 from rl.wrappers.make_env import Adaptation, adapt, make_env
 
 ENV = "envs:PandaPickCube-v0"

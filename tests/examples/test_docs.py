@@ -13,12 +13,12 @@ import tyro
 from rl.__main__ import ActorOptions, EvalOptions, main, parse_train_options
 from rl.cli_data import DATA_COMMANDS
 from rl.config import TrainConfig
+from rl.evaluation.replay import ReplayOptions
 from rl.offline.bc import TrainBcOptions
 from rl.offline.classifier import TrainClassifierOptions
-from rl.offline.record_success import RecordSuccessOptions
 from rl.presets import make_preset
-from rl.record_demos import RecordDemosOptions
-from rl.replay import ReplayOptions
+from rl.recording.record_demos import RecordDemosOptions
+from rl.recording.record_success import RecordSuccessOptions
 from robotkit.cli import Command
 from servers.__main__ import Serve
 from tests.end_to_end.runs import ROOT

@@ -20,7 +20,7 @@ from examples.serl_envs import TASKS, env_id
 from rl.__main__ import parse_train_options
 from rl.offline.bc import TrainBcOptions
 from rl.offline.classifier import TrainClassifierOptions
-from rl.record_demos import RecordDemosOptions
+from rl.recording.record_demos import RecordDemosOptions
 
 from .scripts import EXAMPLES, words_of
 

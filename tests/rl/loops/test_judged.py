@@ -14,10 +14,10 @@ from rl.common.encoders import EncoderConfig
 from rl.common.evaluation import ENV_SUCCESS, Episode, run_episodes, summarize
 from rl.config import TrainConfig
 from rl.errors import CheckpointError, ConfigError
+from rl.evaluation.replay import ReplayOptions, run_replay
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sample_of, save_reward_classifier
-from rl.record_demos import RecordDemosOptions, run_record_demos
-from rl.replay import ReplayOptions, run_replay
+from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 from rl.wrappers.classifier_reward import JudgedByClassifier
 from rl.wrappers.make_env import Adaptation, adapt
 from tests.support.sighted_env import Lamp

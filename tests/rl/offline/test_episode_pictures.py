@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from rl.common.evaluation import Episode
 from rl.data.demos import DemoWriter, record_demos
-from rl.episode_pictures import draw_demos, draw_evaluation, draw_replay
+from rl.plots.episode_pictures import draw_demos, draw_evaluation, draw_replay
 from rl.wrappers.make_env import Adaptation, adapt, make_env, open_env
 from rl.wrappers.tcp_position import find_tool_position
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rl.data.journal import TransitionJournal
 from rl.data.labelled_frames import FrameWriter, read_frames, spread_frames
 from rl.errors import ConfigError, DataError, JournalError, SchemaMismatch
-from rl.offline.record_success import NEGATIVES, PICTURE, POSITIVES, RecordSuccessOptions, record_success
-from rl.utils.held_key import HeldKey
+from rl.recording.held_key import HeldKey
+from rl.recording.record_success import NEGATIVES, PICTURE, POSITIVES, RecordSuccessOptions, record_success
 from tests.rl.offline.test_train_bc import StopAfter
 from tests.support.sighted_env import EPISODE_STEPS, SIDE
 

@@ -12,7 +12,7 @@ from rl.common.optimizers import OptimizerConfig
 from rl.config import load_config
 from rl.data.demos import record_demos
 from rl.errors import CheckpointNotFound, ConfigError, DataError, RunExists
-from rl.measure import run_eval
+from rl.evaluation.evaluate import run_eval
 from rl.offline.bc import TrainBcOptions, train_bc
 from rl.utils.checkpoint import Checkpoints
 from rl.wrappers.make_env import make_env

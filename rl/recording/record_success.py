@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.data.labelled_frames import Frame, FrameWriter, spread_frames
 from rl.errors import ConfigError, DataError
-from rl.offline.pictures import draw_montages, side_by_side
-from rl.operators import Operator, ZeroAction, load_factory
-from rl.utils.held_key import HeldKey
+from rl.plots.pictures import draw_montages, side_by_side
+from rl.recording.held_key import HeldKey
+from rl.recording.operators import Operator, ZeroAction, load_factory
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import open_env

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from rl.common.evaluation import Episode, summarize
 from rl.data.demos import episode_info
 from rl.data.journal import Block, TransitionJournal
-from rl.offline.pictures import side_by_side
+from rl.plots.pictures import side_by_side
 from rl.utils.tree import Batch, leaves
 from rl.wrappers.tcp_position import ToolPosition
 

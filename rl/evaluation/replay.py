@@ -18,9 +18,9 @@ from rich.table import Table
 
 from rl.common.evaluation import Episode, best_episode
 from rl.data.journal import TransitionJournal
-from rl.episode_pictures import draw_replay
 from rl.errors import ConfigError, DataError
-from rl.measure import write_video
+from rl.evaluation.evaluate import write_video
+from rl.plots.episode_pictures import draw_replay
 from rl.utils.tree import Batch, leaves, map_leaves
 from rl.wrappers.make_env import Adaptation, adapt, open_env
 from rl.wrappers.tcp_position import ToolPosition, find_tool_position

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.data.demos import DemoSummary, record_demos
-from rl.episode_pictures import draw_demos
 from rl.errors import ConfigError
-from rl.operators import Operated, Operator, ZeroAction, load_factory
+from rl.plots.episode_pictures import draw_demos
+from rl.recording.operators import Operated, Operator, ZeroAction, load_factory
 from rl.wrappers.make_env import Adaptation, adapt, open_env
 from rl.wrappers.pixel_observation import ImagesConfig
 from rl.wrappers.tcp_position import find_tool_position

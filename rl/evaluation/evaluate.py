@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
-from rl.episode_pictures import draw_evaluation
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
 from rl.offline.bc import is_bc_run, load_bc_policy
+from rl.plots.episode_pictures import draw_evaluation
 from rl.training.processes import load_policy
 from rl.utils.run_directory import EVALUATION
 from rl.utils.seeds import Seeds

@@ -1,0 +1,1 @@
+"""Recordings of an environment: demonstrations, and labelled frames for a reward classifier."""
