@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeVar
 import tyro
 
 from examples.serl_envs import env_id, judge_with
-from rl.__main__ import main as run_command
+from rl.cli import main as run_command
 from rl.utils.run_directory import CHECKPOINTS
 
 Words = list[str]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.source_imports import Graph, find_cycle, import_graph
+from tests.support.source_imports import Graph, find_climbs, find_cycle, import_graph, room_of
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
@@ -21,6 +21,23 @@ ALLOWED = {
 }
 HEAVY = ("torch", "mujoco", "scipy", "fastapi", "httpx", "numba", "rich", "tyro", "franky", "pymodbus", "pyrealsense2")
 MAX_LINES = 400
+
+FLOORS_OF_RL = (
+    ("errors",),
+    ("nn", "utils"),
+    ("data", "vision"),
+    ("link", "common"),
+    ("networks",),
+    ("agents", "wrappers"),
+    ("config", "plots"),
+    ("training", "offline", "interop", "recording", "presets"),
+    ("evaluation",),
+    ("cli",),
+    ("__main__",),
+)
+"""Rooms of `rl` from the ground up: each imports from floors below its own only."""
+MAX_FLOORS = 11
+MAX_ROOMS = 20
 
 
 ALL_SOURCES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
@@ -48,6 +65,17 @@ def package_of(name: str) -> str:
     return name.partition(".")[0]
 
 
+def test_no_import_in_rl_climbs(graph):
+    assert not find_climbs(graph, "rl", FLOORS_OF_RL)
+
+
+def test_rl_stays_a_house_that_one_can_know(graph):
+    rooms = {room_of(name) for name in graph if package_of(name) == "rl"} - {""}
+    assert rooms == {room for floor in FLOORS_OF_RL for room in floor}
+    assert len(rooms) <= MAX_ROOMS
+    assert len(FLOORS_OF_RL) <= MAX_FLOORS
+
+
 def test_no_two_files_import_each_other(graph):
     assert not find_cycle(graph)
 
@@ -64,12 +92,21 @@ def test_no_two_files_import_each_other(graph):
         "try:\n    import shop.door\nexcept ImportError:\n    pass",
     ],
 )
-def test_a_cycle_is_found_wherever_its_import_stands(tmp_path, statement):
+def test_an_import_is_found_wherever_it_stands(tmp_path, statement):
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").touch()
     (tmp_path / "shop" / "door.py").write_text("import shop.window\nknock = 1\n")
     (tmp_path / "shop" / "window.py").write_text(statement)
-    assert find_cycle(import_graph(tmp_path, ["shop"])) == ["shop.door", "shop.window", "shop.door"]
+    planted = import_graph(tmp_path, ["shop"])
+    assert find_cycle(planted) == ["shop.door", "shop.window", "shop.door"]
+    assert find_climbs(planted, "shop", [["window"], ["door"]]) == ["shop.window imports shop.door"]
+    assert find_climbs(planted, "shop", [["door"], ["window"]]) == ["shop.door imports shop.window"]
+    assert len(find_climbs(planted, "shop", [["door", "window"]])) == 2
+
+
+def test_a_package_imports_from_its_rooms_and_no_room_from_the_package():
+    planted = {"shop": frozenset({"shop.door"}), "shop.door": frozenset({"shop"})}
+    assert find_climbs(planted, "shop", [["door"]]) == ["shop.door imports shop"]
 
 
 @pytest.mark.parametrize("path", ALL_SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -18,8 +18,8 @@ from examples.async_bin_relocation_fwbw_drq.measure import measure_cycle
 from examples.async_bin_relocation_fwbw_drq.two_learners import run_actor_of_two
 from examples.serl_envs import judge_with
 from examples.serl_flags import RealFlags, checkpoint_of, command_of, learning, parse
-from rl.__main__ import main as run_command
-from rl.__main__ import parse_train_options
+from rl.cli import main as run_command
+from rl.cli.training import parse_train_options
 from rl.errors import RlError
 from rl.utils.subprocesses import StopSignal
 

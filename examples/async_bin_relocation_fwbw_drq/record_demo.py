@@ -10,7 +10,7 @@ import tyro
 
 from envs.tasks.bin_relocation import BACKWARD, FORWARD
 from examples.serl_envs import BIN_BACKWARD, BIN_FORWARD, env_id, judge_with
-from rl.__main__ import main as run_command
+from rl.cli import main as run_command
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import tyro
 
 from examples.serl_envs import env_id, judge_with
 from examples.serl_flags import measuring
-from rl.__main__ import main as run_command
+from rl.cli import main as run_command
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import robotkit as rk
-from rl.__main__ import main
 from rl.agents.continuous.sac_config import SacConfig
+from rl.cli import main
 from rl.config import TrainConfig, load_config, save_config
 from rl.link.messages import AgentSpec
 from rl.training.processes import load_policy, make_agent

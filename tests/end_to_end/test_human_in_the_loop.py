@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from rl.__main__ import main
+from rl.cli import main
 from rl.data.journal import TransitionJournal
 from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 from rl.utils.run_directory import JOURNAL

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl.__main__ import main
+from rl.cli import main
 from rl.data.journal import TransitionJournal
 from rl.utils.run_directory import JOURNAL
 from tests.end_to_end.runs import end, free_port, start

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl.__main__ import main
+from rl.cli import main
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
 from rl.data.labelled_frames import FrameWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.__main__ import main
+from rl.cli import main
 from tests.end_to_end.runs import SMALL
 
 
@@ -22,7 +22,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _own_signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rl.__main__.StopSignal.listen", lambda self: self)
+    monkeypatch.setattr("rl.utils.subprocesses.StopSignal.listen", lambda self: self)
 
 
 def test_a_port_in_use(capsys: pytest.CaptureFixture[str], tmp_path: Path):
@@ -54,8 +54,8 @@ def test_a_directory_that_holds_a_run(capsys: pytest.CaptureFixture[str], tmp_pa
         (("actor", "--env", "Nothing-v0"), "there is no environment 'Nothing-v0'"),
         (("actor", "--env", "no.such.module:Nothing-v0"), "cannot be imported"),
         (("eval", "--video", "film.avi"), "ends in .mp4 or .gif"),
-        (("fly",), "usage: python -m rl"),
-        ((), "usage: python -m rl"),
+        (("fly",), "python -m rl --help"),
+        ((), "python -m rl --help"),
     ],
 )
 def test_what_cannot_work_is_explained(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.__main__ import main
+from rl.cli import main
 
 from .runs import SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
 

@@ -10,15 +10,7 @@ import gymnasium
 import pytest
 import tyro
 
-from rl.__main__ import ActorOptions, EvalOptions, main, parse_train_options
-from rl.cli_data import DATA_COMMANDS
-from rl.config import TrainConfig
-from rl.evaluation.replay import ReplayOptions
-from rl.offline.bc import TrainBcOptions
-from rl.offline.classifier import TrainClassifierOptions
-from rl.presets import make_preset
-from rl.recording.record_demos import RecordDemosOptions
-from rl.recording.record_success import RecordSuccessOptions
+from rl.cli import find_command, main
 from robotkit.cli import Command
 from servers.__main__ import Serve
 from tests.end_to_end.runs import ROOT
@@ -29,14 +21,7 @@ GUIDES = [
     *(ROOT / "docs" / name for name in ("sim_quick_start.md", "control_pc.md", "new_robot.md", "calibration.md")),
     REAL_FRANKA,
 ]
-KINDS = {
-    "record-demos": RecordDemosOptions,
-    "record-success": RecordSuccessOptions,
-    "replay": ReplayOptions,
-    "train-bc": TrainBcOptions,
-    "train-classifier": TrainClassifierOptions,
-}
-WITH_RUN = {"actor": ActorOptions, "eval": EvalOptions}
+READS_A_FILE = ("import-demos", "convert", "export-lerobot", "import-lerobot")
 
 
 def blocks(guide: Path, language: str) -> list[str]:
@@ -67,23 +52,12 @@ def test_a_command_of_the_guides_takes_its_options(command: str, capsys: pytest.
         tyro.cli(Command, args=words)
     else:
         assert words[:2] == ["-m", "rl"]
-        if words[2] in DATA_COMMANDS:
+        if words[2] in READS_A_FILE:
             with pytest.raises(SystemExit):
                 main(words[2:])
             assert re.match(f"error: .*{re.escape(words[3])}", capsys.readouterr().err), "only the file is missing"
         else:
-            takes(words[2], words[3:])
-
-
-def takes(command: str, words: list[str]) -> None:
-    if command in ("train", "learner"):
-        parse_train_options(command, words)
-    elif command in WITH_RUN:
-        config = make_preset(words[words.index("--preset") + 1]) if "--preset" in words else TrainConfig()
-        rest = [word for word in words if word not in ("--preset", config.preset)]
-        tyro.cli(WITH_RUN[command], args=rest, default=WITH_RUN[command](config))
-    else:
-        tyro.cli(KINDS[command], args=words)
+            find_command(words[2]).parse(words[2], words[3:])
 
 
 def test_the_task_of_one_s_own_lab_can_be_made():

@@ -17,7 +17,7 @@ from examples.async_peg_insert_drq.async_drq_randomized import Flags as PegFlags
 from examples.async_sac_state_sim.async_sac_state_sim import Flags as StateFlags
 from examples.bc_policy import bc_policy
 from examples.serl_envs import TASKS, env_id
-from rl.__main__ import parse_train_options
+from rl.cli.training import parse_train_options
 from rl.offline.bc import TrainBcOptions
 from rl.offline.classifier import TrainClassifierOptions
 from rl.recording.record_demos import RecordDemosOptions

@@ -10,14 +10,14 @@ import pytest
 
 from examples.learned_reward.__main__ import ENV, LearnedReward, commands
 from examples.learned_reward.operators import carry, wander
-from tests.examples.test_docs import takes
+from rl.cli import find_command
 
 
 def test_each_command_takes_its_options_and_uses_what_the_one_before_made(tmp_path: Path):
     asked = LearnedReward(tmp_path / "all", steps=30)
     lines = list(commands(asked))
     for name, *words in lines:
-        takes(name, words)
+        find_command(name).parse(name, words)
     assert [line[0] for line in lines] == [*["record-success"] * 5, "train-classifier", "record-demos", "train", "eval"]
     assert all(str(asked.out / "classifier") in line for line in lines[5:8])
 

@@ -63,3 +63,23 @@ def find_cycle(graph: Graph) -> list[str]:
         return []
 
     return next(filter(None, (walk(name, []) for name in graph)), [])
+
+
+def room_of(name: str) -> str:
+    """The part of its package that a module belongs to: `rl.data.codec` to `data`, `rl` itself to none."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def find_climbs(graph: Graph, package: str, floors: Sequence[Sequence[str]]) -> list[str]:
+    """Imports between rooms of a package that do not go to a lower floor; floors are given from the lowest on.
+
+    The package itself, from which users import, stands on all of them.
+    """
+    floor_of = {room: number for number, rooms in enumerate(floors) for room in rooms} | {"": len(floors)}
+    inside = {name: targets for name, targets in graph.items() if name.partition(".")[0] == package}
+    return [
+        f"{name} imports {target}"
+        for name, targets in inside.items()
+        for target in sorted(targets & inside.keys())
+        if room_of(target) != room_of(name) and floor_of[room_of(target)] >= floor_of[room_of(name)]
+    ]

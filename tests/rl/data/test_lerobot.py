@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rl.__main__ import main
+from rl.cli import main
 from rl.data.demos import DemoSummary, DemoWriter, load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl.__main__ import main
+from rl.cli import main
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer

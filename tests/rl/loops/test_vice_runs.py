@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from rl.__main__ import main
 from rl.agents.continuous.vice import SUCCESSES
 from rl.agents.continuous.vice_config import ViceConfig
+from rl.cli import main
 from rl.common.encoders import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import ReplayConfig, TrainConfig
@@ -171,7 +171,7 @@ def test_goals_that_do_not_fit_are_refused(tmp_path: Path, goals: Path):
 def test_vice_without_goals_says_what_to_record(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("rl.__main__.StopSignal.listen", lambda self: self)
+    monkeypatch.setattr("rl.utils.subprocesses.StopSignal.listen", lambda self: self)
     for given, said in (((), "no file of them is given"), (("--goals", "nowhere.sqlite"), "no nowhere.sqlite")):
         with pytest.raises(SystemExit) as ended:
             main([command, "--preset", "vice", *given, "--out", str(tmp_path / "run")])

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from rl.__main__ import main
+from rl.cli import main
 from rl.data.labelled_frames import read_frames
 from rl.networks.reward_function import load_reward_classifier
 

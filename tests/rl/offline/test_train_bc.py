@@ -6,8 +6,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from rl.__main__ import main
 from rl.agents.continuous.bc import BcConfig
+from rl.cli import main
 from rl.common.optimizers import OptimizerConfig
 from rl.config import load_config
 from rl.data.demos import record_demos

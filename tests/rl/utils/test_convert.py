@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from rl.__main__ import main
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_config import SacConfig
+from rl.cli import main
 from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
 from rl.config import TrainConfig, load_config
 from rl.errors import CheckpointError

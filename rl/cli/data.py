@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gymnasium as gym
 import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from rl.cli.command import Command
 from rl.data.demos import DemoSummary
 from rl.errors import ConfigError
 from rl.interop.convert import ConvertedTrunk, convert
@@ -71,8 +72,9 @@ class ImportDemos:
     options: tyro.conf.OmitArgPrefixes[SerlOptions] = field(default_factory=SerlOptions)
 
 
-def import_demos(asked: ImportDemos, console: Console) -> None:
+def import_demos(asked: ImportDemos) -> None:
     """Run `import-demos`."""
+    console = Console()
     with Progress(console=console, transient=True) as progress:
 
         @contextmanager
@@ -124,8 +126,9 @@ class Convert:
     """Activation of the agent's networks; the preset's by default, as in SERL."""
 
 
-def convert_weights(asked: Convert, console: Console) -> None:
+def convert_weights(asked: Convert) -> None:
     """Run `convert`."""
+    console = Console()
     config = make_preset(asked.preset)
     sac = config.sac if asked.activations is None else replace(config.sac, activations=asked.activations)
     config = replace(config, agent="sac", env=asked.env or config.env, cell=asked.cell, sac=sac)
@@ -159,8 +162,9 @@ class ExportLeRobot:
     options: tyro.conf.OmitArgPrefixes[LeRobotOptions] = field(default_factory=LeRobotOptions)
 
 
-def run_export_lerobot(asked: ExportLeRobot, console: Console) -> None:
+def run_export_lerobot(asked: ExportLeRobot) -> None:
     """Run `export-lerobot`."""
+    console = Console()
     episodes = export_lerobot(asked.demos, asked.out, asked.options)
     console.print(f"{asked.out}: {episodes} episodes", highlight=False)
 
@@ -178,26 +182,16 @@ class ImportLeRobot:
     """What the last step of every episode pays, for datasets without rewards, whose every episode is a success."""
 
 
-def run_import_lerobot(asked: ImportLeRobot, console: Console) -> None:
+def run_import_lerobot(asked: ImportLeRobot) -> None:
     """Run `import-lerobot`."""
+    console = Console()
     summary = import_lerobot(asked.dataset, asked.out, asked.target.spaces(), asked.final_reward)
     report(summary, asked.out, console)
 
 
-Asked = TypeVar("Asked")
-
-
-def _command(name: str, kind: type[Asked], run: Callable[[Asked, Console], None]) -> Callable[[list[str]], None]:
-    def command(arguments: list[str]) -> None:
-        run(tyro.cli(kind, prog=f"python -m rl {name}", args=arguments), Console())
-
-    return command
-
-
-DATA_COMMANDS: dict[str, Callable[[list[str]], None]] = {
-    "import-demos": _command("import-demos", ImportDemos, import_demos),
-    "convert": _command("convert", Convert, convert_weights),
-    "export-lerobot": _command("export-lerobot", ExportLeRobot, run_export_lerobot),
-    "import-lerobot": _command("import-lerobot", ImportLeRobot, run_import_lerobot),
-}
-"""By name; each takes the command line after it."""
+IMPORT_DEMOS = Command("pickled demonstrations of SERL or HIL-SERL to a demonstration file", ImportDemos, import_demos)
+CONVERT = Command(
+    "weights of SERL to ours: the public ResNet-10, or a checkpoint of its agent for states", Convert, convert_weights
+)
+EXPORT_LEROBOT = Command("a demonstration file to a LeRobotDataset", ExportLeRobot, run_export_lerobot)
+IMPORT_LEROBOT = Command("a LeRobotDataset to a demonstration file", ImportLeRobot, run_import_lerobot)
