@@ -12,8 +12,7 @@ from typing import Literal, NoReturn
 
 import tyro
 
-from robotkit.console import make_output_printable
-from robotkit.errors import RobotkitError
+from robotkit.console import exit_status, make_output_printable
 from robotkit.factory import make_workcell
 from robotkit.workcell import Workcell
 from servers.app import create_app
@@ -65,10 +64,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     config = tyro.cli(Serve, prog="robotkit-serve")
-    try:
+
+    def run() -> int:
         serve(config)
-    except RobotkitError as error:
-        sys.exit(f"robotkit-serve: {error.message}")
+        return 0
+
+    sys.exit(exit_status("robotkit-serve", run))
 
 
 def serve(config: Serve) -> None:

@@ -174,7 +174,7 @@ def test_a_port_in_use_is_one_sentence_that_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = start("servers", "--cell", "fake", "--port", str(taken.getsockname()[1]))
         output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert output.startswith("robotkit-serve: port")
     assert "in use" in output
     assert "--port" in output

@@ -92,6 +92,6 @@ def test_d5_the_command_line_serves_https(files: dict[str, Path]) -> None:
 def test_d5_the_command_line_tells_what_is_wrong_in_a_sentence(files: dict[str, Path]) -> None:
     process = start("servers", "--cell", "fake", "--tls-cert", str(files["cert"]))
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "robotkit-serve: TLS needs both files" in output
     assert "Traceback" not in output
