@@ -76,6 +76,13 @@ def test_rl_stays_a_house_that_one_can_know(graph):
     assert len(FLOORS_OF_RL) <= MAX_FLOORS
 
 
+def test_tests_of_rl_stand_in_the_room_that_they_test():
+    folders = {
+        path.parent.relative_to(ROOT / "tests" / "rl").as_posix() for path in (ROOT / "tests" / "rl").rglob("*.py")
+    }
+    assert folders - {"."} <= {room for floor in FLOORS_OF_RL for room in floor}
+
+
 def test_no_two_files_import_each_other(graph):
     assert not find_cycle(graph)
 

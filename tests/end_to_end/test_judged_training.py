@@ -12,7 +12,7 @@ from rl.data.journal import TransitionJournal
 from rl.utils.run_directory import JOURNAL
 from tests.end_to_end.runs import end, free_port, start
 from tests.end_to_end.test_pixel_training import TINY
-from tests.rl.loops.test_judged import store_untrained
+from tests.rl.wrappers.test_classifier_reward import store_untrained
 
 ENV = ("--env", "tests.support.sighted_env:Lamp-v0")
 LOOK = ("--frame-stack", "2", "--images.frames", "2", "--images.size", "32")

@@ -22,7 +22,7 @@ from rl.errors import ConfigError, DataError, JournalError
 from rl.link.messages import AgentSpec, build_space
 from rl.training.goals import GoalBatches, load_goals
 from rl.wrappers.make_env import make_env
-from tests.rl.loops.test_exact_resume import assert_same, collect, trained
+from tests.rl.training.test_exact_resume import assert_same, collect, trained
 
 ENV = "tests.support.tiny_pixels:FollowLight-v0"
 CAMERAS = ("front", "wrist")

@@ -21,7 +21,7 @@ from rl.nn.flax_params import flatten, to_flax_params
 from rl.nn.layers import materialise
 from rl.utils.checkpoint import Checkpoints
 from tests.golden.serl import Fixture, fixtures
-from tests.rl.utils.foreign import flax_bytes, jax_pickle, nested, train_state
+from tests.rl.interop.foreign import flax_bytes, jax_pickle, nested, train_state
 
 SMALL = SacConfig(critic_ensemble_size=3, hidden_dims=(8, 6))
 

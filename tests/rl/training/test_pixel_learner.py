@@ -28,7 +28,7 @@ from rl.training.agent_factory import KINDS, extra_fields
 from rl.training.replay_loader import Feed
 from rl.utils.run_directory import JOURNAL
 from rl.wrappers.make_env import make_env
-from tests.rl.loops.test_exact_resume import assert_same, collect, trained
+from tests.rl.training.test_exact_resume import assert_same, collect, trained
 
 ENV = "tests.support.tiny_pixels:FollowLight-v0"
 CAMERAS = ("front", "wrist")

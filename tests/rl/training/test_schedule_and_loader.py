@@ -12,8 +12,7 @@ from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
 from rl.training.replay_loader import Feed
 from rl.training.update_schedule import Schedule
-
-from .conftest import transition
+from tests.rl.link.conftest import transition
 
 schedules = st.builds(
     lambda starts, pace, lead, extra: Schedule(starts + extra, starts, pace, int(pace + 1) + lead),

@@ -14,7 +14,7 @@ import pytest
 from rl.errors import DataError
 from rl.interop import safe_unpickler
 from rl.interop.safe_unpickler import read_pickles
-from tests.rl.utils.foreign import JAX_ARRAY, jax_pickle
+from tests.rl.interop.foreign import JAX_ARRAY, jax_pickle
 
 
 def read(*contents: bytes):

@@ -18,8 +18,8 @@ from rl.errors import ConfigError
 from rl.utils.distributed import joined_team
 from rl.utils.subprocesses import USER_ERROR
 from tests.end_to_end.runs import ROOT, SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
-from tests.rl.loops.test_crew import LAUNCHER
-from tests.rl.loops.test_exact_resume import assert_same
+from tests.rl.training.test_distributed_worker import LAUNCHER
+from tests.rl.training.test_exact_resume import assert_same
 
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 

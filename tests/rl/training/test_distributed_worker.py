@@ -12,8 +12,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from rl.utils.distributed import Team
-from tests.rl.loops import crew_script
-from tests.rl.loops.test_exact_resume import assert_same
+from tests.rl.training import distributed_worker_script
+from tests.rl.training.test_exact_resume import assert_same
 
 ROOT = Path(__file__).parents[3]
 LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -24,10 +24,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Directories of the same work, done by one process and by two."""
     alone, two = (tmp_path_factory.mktemp(name) for name in ("alone", "two"))
     threads = torch.get_num_threads()
-    crew_script.main(alone)
+    distributed_worker_script.main(alone)
     torch.set_num_threads(threads)
     subprocess.run(
-        [sys.executable, *LAUNCHER, "-m", "tests.rl.loops.crew_script", str(two)],
+        [sys.executable, *LAUNCHER, "-m", "tests.rl.training.distributed_worker_script", str(two)],
         check=True,
         cwd=ROOT,
         timeout=250,
@@ -36,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return alone, two
 
 
-@pytest.mark.parametrize("name", crew_script.CASES)
+@pytest.mark.parametrize("name", distributed_worker_script.CASES)
 def test_two_processes_stay_equal_and_learn_what_one_would_from_the_joint_batch(results: tuple[Path, Path], name: str):
     alone, two = results
     first, second = (torch.load(two / f"{name}-{rank}.pt", weights_only=True) for rank in range(2))
@@ -52,7 +52,7 @@ def test_two_processes_stay_equal_and_learn_what_one_would_from_the_joint_batch(
 def test_whoever_joins_takes_everything_over_that_a_resume_would(monkeypatch: pytest.MonkeyPatch, precision: str):
     given: list[torch.Tensor] = []
     monkeypatch.setattr(Team, "follow_first", lambda team, tensors: given.extend(tensors))
-    agent = crew_script.state_agent(0, precision=precision)
+    agent = distributed_worker_script.state_agent(0, precision=precision)
     agent.join(Team(0, 2))
     state = agent.state_dict()
     del state["policy_generator"]

@@ -9,7 +9,7 @@ from rl.agents.continuous.sac import SACAgent, SacConfig
 from rl.errors import CheckpointError
 from rl.networks.mlp import MLP
 from rl.nn.flax_params import flatten, load_flax_params, to_flax_params
-from tests.rl.utils.foreign import nested
+from tests.rl.interop.foreign import nested
 
 SMALL = SacConfig(critic_ensemble_size=3, hidden_dims=(8, 8))
 

@@ -1,4 +1,4 @@
-"""What each process does in `test_crew`: a few updates of every kind of agent; its state in the end is stored."""
+"""What each process does in `test_distributed_worker`: a few updates of every agent; its last state is stored."""
 
 from __future__ import annotations
 
