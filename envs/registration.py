@@ -12,9 +12,7 @@ import gymnasium
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
 from envs.experts.bin_relocation import operator as bin_relocation
-from envs.experts.cable_routing import operator as cable_routing
-from envs.experts.pcb_insertion import operator as pcb_insertion
-from envs.experts.peg_insertion import operator as peg_insertion
+from envs.experts.insertion import cable_routing, pcb_insertion, peg_insertion
 from envs.experts.scripted_human import Expert
 from envs.experts.sighted import pick_cube
 from envs.interventions import Human, add_human
@@ -152,7 +150,7 @@ def register_all() -> None:
     """Make every id of both tables known to `gymnasium.make`; `import envs` does it."""
     tables: tuple[tuple[str, Mapping[str, Entry | DualEntry]], ...] = (
         ("envs.registration:make_env", TABLE),
-        ("envs.dual_registration:make_dual_env", DUAL_TABLE),
+        ("envs.dual.registration:make_dual_env", DUAL_TABLE),
     )
     for maker, table in tables:
         for name, entry in table.items():

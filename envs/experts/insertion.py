@@ -1,4 +1,8 @@
-"""`InsertionExpert`: a script that aligns a held part above its socket, pushes it in, and searches when it is stuck."""
+"""`InsertionExpert`: a script that aligns a held part above its socket, pushes it in, and searches when it is stuck.
+
+`peg_insertion`, `pcb_insertion` and `cable_routing` make it for any environment of their task in a cell with trackers,
+as `python -m rl record-success --operator` takes them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ import gymnasium
 import numpy as np
 
 from envs.core import ManipulationEnv
+from envs.tasks.cable_routing import CABLE
 from envs.tasks.insertion import Insertion, InsertionConfig
+from envs.tasks.pcb_insertion import PCB
+from envs.tasks.peg_insertion import PEG
 from robotkit import InvalidConfiguration
 
 
@@ -45,6 +52,20 @@ class InsertionStrategy:
     """Radius that the search spiral reaches,"""
     search_steps: int = 30
     """after this many steps."""
+
+
+PEG_STRATEGY = InsertionStrategy(depth_m=-PEG.part_in_socket[2])
+PCB_STRATEGY = InsertionStrategy(depth_m=-PCB.part_in_socket[2], hover_m=0.002, aligned_m=0.0008, aligned_rad=0.02)
+CABLE_STRATEGY = InsertionStrategy(
+    depth_m=-CABLE.part_in_socket[2],
+    hover_m=0.008,
+    travel_m=0.05,
+    aligned_m=0.002,
+    aligned_rad=0.06,
+    gain=0.3,
+    is_stiff=False,
+    push=0.3,
+)
 
 
 class InsertionExpert:
@@ -135,3 +156,18 @@ class SightedInsertion:
     def act(self, observation: Mapping[str, Any]) -> np.ndarray:
         """The next action, float32, in [-1, 1]."""
         return self._expert.towards(self._task.part_to_goal(self._workcell.get_state()))
+
+
+def peg_insertion(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
+    """The expert of peg insertion."""
+    return SightedInsertion(env, PEG_STRATEGY)
+
+
+def pcb_insertion(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
+    """The expert of PCB insertion."""
+    return SightedInsertion(env, PCB_STRATEGY)
+
+
+def cable_routing(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
+    """The expert of cable routing."""
+    return SightedInsertion(env, CABLE_STRATEGY)

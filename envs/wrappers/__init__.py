@@ -13,13 +13,15 @@ from envs.wrappers.gripper_close import GripperClose
 from envs.wrappers.gripper_penalty import GripperPenalty
 from envs.wrappers.human_success_key import HumanSuccessKey
 from envs.wrappers.multi_stage_classifier import MultiStageRewardClassifier
-from envs.wrappers.n_way_classifier import NWayRewardClassifier
-from envs.wrappers.quat2euler import Quat2Euler
-from envs.wrappers.quat2r6 import Quat2R6
+from envs.wrappers.pose_encoding import Quat2Euler, Quat2R6
 from envs.wrappers.relative_frame import RelativeFrame
 from envs.wrappers.relative_view import relative_view
 from envs.wrappers.remap import Remap
-from envs.wrappers.reward_classifier import BinaryRewardClassifier, FrontCameraRewardClassifier
+from envs.wrappers.reward_classifier import (
+    BinaryRewardClassifier,
+    FrontCameraRewardClassifier,
+    NWayRewardClassifier,
+)
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
 from envs.wrappers.statistics import EpisodeStatistics
 from envs.wrappers.task_graph_classifier import TaskGraphRewardClassifier

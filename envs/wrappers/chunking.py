@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from envs.wrappers.macro_step import take_steps
+from envs.wrappers.action_repeat import take_steps
 from robotkit import InvalidConfiguration
 
 

@@ -1,7 +1,8 @@
-"""`PoseEncoding`: the base of wrappers that show the tool's orientation in other numbers than a quaternion."""
+"""Wrappers that show the tool's orientation in other numbers than a quaternion: Euler angles, two axes."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -11,7 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
 from envs.wrappers.layout import state_space, with_state
-from robotkit import InvalidConfiguration
+from robotkit import InvalidConfiguration, spatial
 
 
 class PoseEncoding(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
@@ -45,3 +46,31 @@ class PoseEncoding(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructo
         quaternion = pose[3:] / np.linalg.norm(pose[3:])
         encoded = np.concatenate((pose[:3], self.encode(quaternion))).astype(np.float32)
         return {**observation, "state": {**observation["state"], "tcp_pose": encoded}}
+
+
+class Quat2Euler(PoseEncoding):
+    """`tcp_pose` becomes (6,): x, y, z, then roll, pitch, yaw about the fixed axes x, y, z, in that order.
+
+    The angles jump where roll or yaw pass pi, which a gripper that points down does in the base frame: use it outside
+    `RelativeFrame`, where angles start at 0, or take `Quat2R6`. (S20: SERL's conversion had the sign of pitch wrong.)
+    """
+
+    # Rounding to single precision may lift pi above itself.
+    bounds = (math.nextafter(np.float32(math.pi), 4.0) + 1e-6,) * 3
+
+    def encode(self, quaternion: np.ndarray) -> np.ndarray:
+        """Roll, pitch, yaw in rad."""
+        return spatial.euler_xyz_from_quaternion(quaternion)
+
+
+class Quat2R6(PoseEncoding):
+    """`tcp_pose` becomes (9,): x, y, z, then the tool's x axis, then its y axis.
+
+    Continuous everywhere, unlike angles and quaternions. Zhou et al. 2019 (arXiv:1812.07035), section 4.
+    """
+
+    bounds = (1.0 + 1e-6,) * 6
+
+    def encode(self, quaternion: np.ndarray) -> np.ndarray:
+        """Both axes in the base frame, one after the other."""
+        return spatial.matrix_from_quaternion(quaternion)[:, :2].T.ravel()

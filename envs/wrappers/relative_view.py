@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium
 
-from envs.wrappers.quat2euler import Quat2Euler
+from envs.wrappers.pose_encoding import Quat2Euler
 from envs.wrappers.relative_frame import RelativeFrame
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
 

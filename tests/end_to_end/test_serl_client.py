@@ -12,8 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import robotkit as rk
 from envs.core import ManipulationEnv
-from envs.experts.insertion import InsertionExpert
-from envs.experts.peg_insertion import STRATEGY
+from envs.experts.insertion import PEG_STRATEGY, InsertionExpert
 from envs.tasks.franka import franka_actions
 from envs.tasks.insertion import Insertion
 from envs.tasks.peg_insertion import PEG
@@ -34,7 +33,7 @@ Policy = Callable[[np.ndarray], np.ndarray]
 
 def policy(goal: np.ndarray) -> Policy:
     """A script that sees the tool's pose alone, and takes it to `goal` (7,)."""
-    expert = InsertionExpert(PEG, STRATEGY, size=7)
+    expert = InsertionExpert(PEG, PEG_STRATEGY, size=7)
     expert.reset({})
 
     def act(pose: np.ndarray) -> np.ndarray:

@@ -7,15 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs.experts import cable_routing, pcb_insertion, peg_insertion
-from envs.experts.insertion import InsertionExpert, InsertionStrategy, SightedInsertion
-from envs.experts.peg_insertion import STRATEGY
+from envs.experts.insertion import (
+    PEG_STRATEGY,
+    InsertionExpert,
+    InsertionStrategy,
+    SightedInsertion,
+    cable_routing,
+    pcb_insertion,
+    peg_insertion,
+)
 from envs.tasks.peg_insertion import PEG
 from robotkit import InvalidConfiguration
 from tests.envs.cells import made
 from tests.envs.insertion_envs import TASKS, insertion_env, play
 
-OPERATORS = {"peg": peg_insertion.operator, "pcb": pcb_insertion.operator, "cable": cable_routing.operator}
+OPERATORS = {"peg": peg_insertion, "pcb": pcb_insertion, "cable": cable_routing}
 
 
 def episodes(task, seeds, changes=None, **overrides):
@@ -35,13 +41,13 @@ def test_it_succeeds_from_random_starts_and_needs_no_observation_of_the_goal(tas
 
 def test_an_expert_that_sees_the_observed_goal_alone_succeeds_too():
     env = insertion_env(*TASKS["peg"])
-    assert play(env, InsertionExpert(PEG, STRATEGY, size=7), 0)[0]
+    assert play(env, InsertionExpert(PEG, PEG_STRATEGY, size=7), 0)[0]
     env.close()
 
 
 def test_a_script_without_alignment_fails():
     """The task is not solved by pushing down."""
-    careless = InsertionStrategy(depth_m=STRATEGY.depth_m, gain=0.0, aligned_m=1.0, aligned_rad=4.0, search_m=0.0)
+    careless = InsertionStrategy(depth_m=PEG_STRATEGY.depth_m, gain=0.0, aligned_m=1.0, aligned_rad=4.0, search_m=0.0)
     env = insertion_env(*TASKS["peg"])
     assert not play(env, InsertionExpert(PEG, careless, size=7), 1, steps=40)[0]
     env.close()
@@ -49,7 +55,7 @@ def test_a_script_without_alignment_fails():
 
 def test_it_belongs_to_insertion_tasks():
     with made() as env, pytest.raises(InvalidConfiguration, match="insertion task"):
-        SightedInsertion(env, STRATEGY)
+        SightedInsertion(env, PEG_STRATEGY)
 
 
 SHAKEN = {"friction": [0.5, 1.5], "mass": [0.5, 2.0]}

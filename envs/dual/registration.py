@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium
 
-from envs.dual import DualArmEnv
+from envs.dual.env import DualArmEnv
 from envs.interventions import Human
 from envs.registration import DUAL_TABLE, TABLE, build
 from robotkit import InvalidConfiguration, Workcell

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from envs.core import ManipulationEnv, Observation
-from envs.dual_layout import (
+from envs.dual.layout import (
     ARMS,
     Env,
     join_infos,
