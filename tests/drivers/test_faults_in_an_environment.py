@@ -106,4 +106,3 @@ def test_a_modbus_line_that_stops_answering(emulator, tmp_path):
         wait_for_error(lambda: env.step(CLOSE_AND_STAY), rk.StaleState)
         emulator.is_frozen = False
         wait_until(lambda: is_fine(lambda: env.step(CLOSE_AND_STAY), rk.StaleState))
-        env.step(CLOSE_AND_STAY)
