@@ -53,6 +53,15 @@ def test_cases_that_can_be_seen(first, second, distance_m):
     assert segment_distances(np.array(first, float), np.array(second, float)) == pytest.approx(distance_m, abs=1e-9)
 
 
+@pytest.mark.parametrize("angle_rad", [3e-6, 1e-5, 3e-5])
+@pytest.mark.parametrize("length_m", [0.1, 0.3])
+def test_segments_that_are_nearly_parallel_are_as_near_as_where_they_cross(length_m, angle_rad):
+    """Short ones too: what counts as parallel is an angle."""
+    half = np.array((length_m / 2, 0.0, 0.0)), np.array((length_m / 2, angle_rad * length_m / 2, 0.0))
+    first, second = (np.array((-end, end)) for end in half)
+    assert segment_distances(first, second) < 1e-9
+
+
 def test_many_at_once_are_each_by_itself():
     first, second = np.random.default_rng(0).normal(size=(2, 4, 7, 2, 3))
     together = segment_distances(first, second)
