@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, WebSocket
@@ -22,12 +23,13 @@ from rl.link.frames import MAX_FRAME_BYTES
 from rl.link.hub import Hub
 
 
-def create_app(hub: Hub, token: str | None = None) -> FastAPI:
+def create_app(hub: Hub, token: str | None = None, *, is_local: bool = True) -> FastAPI:
     """The link as an ASGI application.
 
     Args:
         hub: what is shared with the learner's loop.
         token: when given, every request must carry it as `Authorization: Bearer …`.
+        is_local: it listens on the loopback interface alone.
     """
 
     @asynccontextmanager
@@ -39,13 +41,15 @@ def create_app(hub: Hub, token: str | None = None) -> FastAPI:
 
     @app.get("/v1/status")
     def status(request: Request) -> dict[str, Any]:
+        if is_foreign_page(request, is_local):
+            raise HTTPException(403, "no web page may use this learner")
         if not is_authorized(request, token):
             raise HTTPException(401, "the token is missing or wrong")
         return hub.status()
 
     @app.websocket("/v1/link")
     async def link(websocket: WebSocket) -> None:
-        if not is_authorized(websocket, token):
+        if is_foreign_page(websocket, is_local) or not is_authorized(websocket, token):
             await websocket.close()  # before accept: the handshake fails with 403
             return
         await websocket.accept()
@@ -58,6 +62,21 @@ def is_authorized(connection: HTTPConnection, token: str | None) -> bool:
     """True when no token is asked for, or the right one came; the comparison takes constant time."""
     given = connection.headers.get("authorization", "")
     return token is None or secrets.compare_digest(given.encode(), f"Bearer {token}".encode())
+
+
+def is_foreign_page(connection: HTTPConnection, is_local: bool) -> bool:
+    """True for what a web page asks, as a browser lets any page ask 127.0.0.1.
+
+    Such a request carries the page's own `Origin`, or, after DNS rebinding, the page's own `Host`.
+
+    Args:
+        connection: a request, or the handshake of a websocket.
+        is_local: the learner listens on the loopback interface alone.
+    """
+    host, origin = connection.headers.get("host", ""), connection.headers.get("origin")
+    if is_local and not is_loopback(_name(f"//{host}")):
+        return True
+    return origin is not None and _place(origin) != host
 
 
 class LinkServer:
@@ -82,7 +101,7 @@ class LinkServer:
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            create_app(hub, token),
+            create_app(hub, token, is_local=is_loopback(host)),
             log_config=None,
             access_log=False,
             ws="websockets-sansio",
@@ -132,3 +151,17 @@ def bind(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}; another learner may run there. "
             "Stop it, or choose another --link.port (0 picks a free one)"
         ) from error
+
+
+def _name(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place(url: str) -> str | None:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
