@@ -13,7 +13,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from rl.errors import JournalError, LinkProtocolError, RlError, SequenceGap
 from rl.link.frames import Chunk
 from rl.link.hub import ActorRecord, Hub
-from rl.link.messages import Hello, LinkMessage, Receipt, Refusal, parse_actor_message
+from rl.link.messages import Hello, LinkMessage, Receipt, Refusal, Welcome, parse_actor_message
 
 REFUSED = 4400
 """Close code after a `Refusal`: coming back with the same words is pointless or needs a fresh start."""
@@ -39,6 +39,7 @@ class Connection:
         self._disk = disk
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(_CHUNKS_AHEAD)
         self._news = asyncio.Event()
+        self._number = 0
 
     async def serve(self) -> None:
         """Talk until one end goes; every refusal is told before the socket is closed."""
@@ -62,9 +63,14 @@ class Connection:
             raise LinkProtocolError("the first word on this connection must be a hello") from error
         if not isinstance(hello, Hello):
             raise LinkProtocolError(f"the first word on this connection must be a hello, not {hello.kind}")
-        record, welcome = await self._on_disk(lambda: self._hub.admit(hello))
+        record, welcome = await self._on_disk(partial(self._admit, hello))
         await self._say(welcome)
         return record
+
+    def _admit(self, hello: Hello) -> tuple[ActorRecord, Welcome]:
+        record, welcome = self._hub.admit(hello)
+        self._number = record.newest
+        return record, welcome
 
     async def _converse(self, record: ActorRecord) -> None:
         tasks = [asyncio.create_task(work) for work in (self._listen(record), self._store(record), self._tell(record))]
@@ -83,6 +89,7 @@ class Connection:
             frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(frame.get("code", 1000))
+            self._hub.require_current(record, self._number)
             self._hub.hear(record)
             if (data := frame.get("bytes")) is not None:
                 await self._chunks.put(Chunk.from_bytes(data))
@@ -97,7 +104,7 @@ class Connection:
             waiting = [await self._chunks.get()]
             while not self._chunks.empty():
                 waiting.append(self._chunks.get_nowait())
-            await self._on_disk(partial(self._hub.store, record, waiting))
+            await self._on_disk(partial(self._hub.store, record, self._number, waiting))
 
     async def _tell(self, record: ActorRecord) -> None:
         loop = asyncio.get_running_loop()
@@ -107,6 +114,7 @@ class Connection:
         try:
             while True:
                 self._news.clear()
+                self._hub.require_current(record, self._number)
                 receipt = self._hub.receipt(record)
                 weights = self._hub.newest_weights()
                 if weights is not None and weights[0] != sent_version:

@@ -37,6 +37,10 @@ class ActorRecord:
     role: str
     last_sequence: int
     connections: int = 0
+    newest: int = 0
+    """Number of its newest connection; older ones say nothing any more."""
+    is_superseded: bool = False
+    """True once a newer attempt of the same actor has come: two programs under one name would mix their episodes."""
     heard_s: float = field(default_factory=time.monotonic)
     """Monotonic time of its last word."""
     heartbeat: Heartbeat | None = None
@@ -158,8 +162,10 @@ class Hub:
     def admit(self, hello: Hello) -> tuple[ActorRecord, Welcome]:
         """Greet an actor.
 
+        A newer attempt of the same actor takes the place of an older one, and a newer connection that of an older one.
+
         Raises:
-            LinkProtocolError: it speaks another protocol.
+            LinkProtocolError: it speaks another protocol, or a newer attempt has taken its place.
             SchemaMismatch: it has another environment, or other spaces.
         """
         if hello.protocol != PROTOCOL:
@@ -170,25 +176,46 @@ class Hub:
             self._agree(hello.spec)
             fresh = ActorRecord(hello.actor, hello.attempt, hello.role, NOTHING_STORED)
             record = self._records.setdefault(fresh.actor_id, fresh)
+            if record is fresh:
+                for other in self._records.values():
+                    other.is_superseded |= other is not record and (other.actor, other.role) == (
+                        record.actor,
+                        record.role,
+                    )
+            record.newest += 1
+            self.require_current(record, record.newest)
             record.last_sequence = self._journal.last_sequence(record.actor_id)
             record.connections += 1
             record.heard_s = time.monotonic()
-            self._changed.notify_all()
-            return record, Welcome(last_sequence=record.last_sequence, env_steps=self._stored)
+            welcome = Welcome(last_sequence=record.last_sequence, env_steps=self._stored)
+        self._notify()
+        return record, welcome
+
+    def require_current(self, record: ActorRecord, number: int) -> None:
+        """Raise `LinkProtocolError` unless connection `number` of this attempt may speak."""
+        if record.is_superseded:
+            raise LinkProtocolError(
+                f"a newer start of actor {record.actor!r} has taken the place of this one; end one of them, or give each "
+                "a --name of its own"
+            )
+        if number != record.newest:
+            raise LinkProtocolError(f"actor {record.actor!r} has connected again; this connection is over")
 
     def depart(self, record: ActorRecord) -> None:
         """One connection of this attempt has ended."""
         record.connections -= 1
         self._notify()
 
-    def store(self, record: ActorRecord, chunks: Sequence[Chunk]) -> None:
-        """Write chunks to disk, in as few transactions as possible; what is stored already is skipped.
+    def store(self, record: ActorRecord, number: int, chunks: Sequence[Chunk]) -> None:
+        """Write chunks of connection `number` to disk, in few transactions; what is stored already is skipped.
 
         Raises:
+            LinkProtocolError: another connection or attempt has taken the place of this one; nothing is stored.
             SchemaMismatch: a field is missing, of another shape, or not finite; nothing after that chunk is stored.
             SequenceGap: transitions before a chunk are missing.
         """
         assert self._schema is not None
+        self.require_current(record, number)
         for chunk in merge(chunks):
             self._schema.flatten(chunk.transitions)
             info = {"follows_gap": True} if chunk.follows_gap else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self, TypeVar
 
 import gymnasium as gym
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from rl.data.spaces import describe_space
 from rl.errors import ConfigError, LinkProtocolError
@@ -16,6 +17,9 @@ PROTOCOL = 1
 
 NOTHING_STORED = -1
 """`last_sequence` of an attempt of which nothing is stored; its first transition has number 0."""
+
+NUMBERS_MAX = 2**26
+"""Of one array of an observation or an action: twenty pictures of 1024 by 1024 pixels. No hello fills the memory."""
 
 _M = TypeVar("_M")
 
@@ -36,17 +40,24 @@ class BoxSpec(LinkMessage):
     """An array space."""
 
     kind: Literal["Box"] = "Box"
-    shape: tuple[int, ...]
+    shape: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=8)]
     dtype: str
     low: Bound
     high: Bound
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> Self:
+        numbers = math.prod(self.shape)
+        if numbers > NUMBERS_MAX:
+            raise ValueError(f"a space of shape {self.shape} has {numbers} numbers; at most {NUMBERS_MAX} are allowed")
+        return self
 
 
 class DictSpec(LinkMessage):
     """A dict space."""
 
     kind: Literal["Dict"] = "Dict"
-    spaces: dict[str, SpaceSpec]
+    spaces: Annotated[dict[str, SpaceSpec], Field(max_length=64)]
 
 
 SpaceSpec = Annotated[BoxSpec | DictSpec, Field(discriminator="kind")]
@@ -129,6 +140,12 @@ class Report(LinkMessage):
     topic: Literal["episode", "evaluation"]
     weights_version: int
     values: dict[str, float]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.topic == "episode" and "return" not in self.values:
+            raise ValueError(f"the report of an episode tells its `return`, got {', '.join(self.values) or 'nothing'}")
+        return self
 
 
 class Welcome(LinkMessage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import threading
@@ -12,11 +13,13 @@ import pytest
 from websockets.sync.client import connect
 
 from rl.data.journal import TransitionJournal
+from rl.errors import LinkProtocolError
 from rl.link.client import LearnerLink
 from rl.link.frames import Chunk, Weights
 from rl.link.hub import Hub
-from rl.link.messages import Receipt, Refusal, Welcome, parse_learner_message
+from rl.link.messages import Heartbeat, Hello, Receipt, Refusal, Welcome, parse_learner_message
 from rl.link.server import LinkServer
+from tests.support.waiting import wait_until
 
 from .conftest import hello, settings, stored, transition
 
@@ -137,8 +140,8 @@ def test_several_actors_share_one_learner(server: LinkServer, journal: Transitio
     assert hub.env_steps == len(journal) == 300
 
 
-def say_hello(socket_) -> Welcome:
-    socket_.send(hello().model_dump_json())
+def say_hello(socket_, greeting: Hello | None = None) -> Welcome:
+    socket_.send((greeting or hello()).model_dump_json())
     welcome = parse_learner_message(socket_.recv())
     assert isinstance(welcome, Welcome)
     return welcome
@@ -169,6 +172,90 @@ def test_duplicates_and_overlaps_are_dropped(server: LinkServer, journal: Transi
             raw.send(chunk(first, count).to_bytes())
         wait_until_acknowledged(raw, 19)
     assert stored(journal) == list(range(20))
+
+
+def is_refused(socket_) -> str:
+    """Waits for the refusal, and says why."""
+    refusal = next_word(socket_, Refusal)
+    assert refusal.code == "link_protocol_error"
+    return refusal.message
+
+
+def test_f16_a_second_connection_of_one_attempt_ends_the_first_and_their_data_do_not_mix(
+    server: LinkServer, journal: TransitionJournal
+):
+    url = f"ws://127.0.0.1:{server.port}/v1/link"
+    with connect(url, proxy=None) as first, connect(url, proxy=None) as second:
+        say_hello(first)
+        first.send(chunk(0, 5).to_bytes())
+        wait_until_acknowledged(first, 4)
+        assert say_hello(second).last_sequence == 4
+        assert "has connected again" in is_refused(first)
+        second.send(chunk(5, 5).to_bytes())
+        wait_until_acknowledged(second, 9)
+    assert stored(journal) == list(range(10))
+
+
+def test_r5_a_newer_start_of_an_actor_ends_the_older_one_for_good(server: LinkServer, journal: TransitionJournal):
+    url = f"ws://127.0.0.1:{server.port}/v1/link"
+    with connect(url, proxy=None) as older, connect(url, proxy=None) as newer, connect(url, proxy=None) as again:
+        say_hello(older)
+        say_hello(newer, hello("second"))
+        assert "a newer start of actor 'arm'" in is_refused(older)
+        newer.send(chunk(0, 3).to_bytes())
+        wait_until_acknowledged(newer, 2)
+        again.send(hello().model_dump_json())
+        assert "a newer start" in is_refused(again)
+        newer.send(chunk(3, 3).to_bytes())
+        wait_until_acknowledged(newer, 5)
+    assert stored(journal, "arm/second") == list(range(6))
+    assert stored(journal, "arm/first") == []
+
+
+def test_r5_actors_of_other_names_and_evaluators_leave_each_other_alone(server: LinkServer):
+    url = f"ws://127.0.0.1:{server.port}/v1/link"
+    evaluator = hello("third").model_copy(update={"role": "evaluator"})
+    with connect(url, proxy=None) as one, connect(url, proxy=None) as two, connect(url, proxy=None) as three:
+        say_hello(one)
+        say_hello(two, hello("second", "other"))
+        say_hello(three, evaluator)
+        for peer in (one, two, three):
+            peer.send(Heartbeat(weights_version=0, backlog=0, dropped=0).model_dump_json())
+        one.send(chunk(0, 1).to_bytes())
+        wait_until_acknowledged(one, 0)
+
+
+def test_r5_a_program_whose_name_another_has_taken_ends_with_a_sentence(server: LinkServer):
+    with (
+        LearnerLink(settings(server.port), hello()) as older,
+        LearnerLink(settings(server.port), hello("second")),
+        pytest.raises(LinkProtocolError, match="a newer start of actor 'arm'"),
+    ):
+        wait_until(lambda: older.is_finished)
+
+
+@pytest.mark.parametrize("shape", [(20_000, 20_000), (2**27,), (-3,), (1,) * 9])
+def test_f16_spaces_that_fill_the_memory_or_make_no_sense_are_refused(server: LinkServer, shape: tuple[int, ...]):
+    greeting = hello().model_dump(mode="json")
+    greeting["spec"]["observation"]["shape"] = shape
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        raw.send(json.dumps(greeting))
+        assert is_refused(raw)
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+
+
+def test_f14_a_report_of_an_episode_without_its_return_ends_its_connection_and_nothing_else(
+    server: LinkServer, hub: Hub
+):
+    report = {"kind": "report", "topic": "episode", "weights_version": 1, "values": {"length": 3.0}}
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        raw.send(json.dumps(report))
+        assert "`return`" in is_refused(raw)
+    assert hub.take_reports() == []
+    with LearnerLink(settings(server.port), hello("second")) as link, pytest.raises(ValueError, match="`return`"):
+        link.report("episode", {"length": 3.0})
 
 
 def test_a_gap_is_refused_and_nothing_is_acknowledged_in_its_place(server: LinkServer, journal: TransitionJournal):
