@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER, HEARTBEAT_HEADER
 from servers import ServerSettings, create_app
+from servers.lanes import Lane
 from servers.runner import BackgroundServer
 from servers.turns import QUEUE_LENGTH
 from tests.support.waiting import wait_until
@@ -98,8 +99,9 @@ def test_b10_a_motion_ends_when_its_client_is_gone(
 
 
 def test_b10_a_client_that_promised_a_heartbeat_and_is_silent_counts_as_gone(
-    url: str, http: httpx.Client, cell: rk.Workcell
+    url: str, http: httpx.Client, app: FastAPI, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(app.state.context.lanes, "commands", Lane(1))
     headers = {CLIENT_HEADER: "tester", HEARTBEAT_HEADER: "0.3"}
     with asking(url, "/v1/robot/joint_move", {"joint_positions_rad": _far(cell)}, **headers) as peer:
         peer.settimeout(20.0)
@@ -130,8 +132,9 @@ def test_b10_the_client_library_keeps_its_heartbeat(url: str, cell: rk.Workcell)
 
 @pytest.mark.parametrize("way", ["/v1/step", "/v1/steps"])
 def test_f9_a_long_step_ends_when_its_client_is_gone(
-    url: str, http: httpx.Client, cell: rk.Workcell, way: str, monkeypatch: pytest.MonkeyPatch
+    url: str, http: httpx.Client, app: FastAPI, cell: rk.Workcell, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(app.state.context.lanes, "commands", Lane(1))  # whoever waits for it waits for the step
     waits, held = threading.Event(), threading.Event()
     advance, hold = cell.clock.advance, cell.robot.hold
     monkeypatch.setattr(cell.clock, "advance", lambda period_s: (waits.set(), advance(period_s)))
@@ -239,6 +242,21 @@ def _command_over(connection: HTTPConnection, cell: rk.Workcell, times: int) -> 
         body = rk.PoseCommand(tcp_pose_in_base=pose).model_dump_json()
         connection.request("POST", "/v1/robot/command", body, {CLIENT_HEADER: "tester"})
         assert connection.getresponse().read()
+
+
+def test_giving_up_control_that_one_does_not_have_changes_nothing(
+    url: str, http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    hold = cell.robot.hold
+    assert http.post("/v1/step", json={}).status_code == 200
+    monkeypatch.setattr(cell.robot, "hold", lambda: (held.append(1), hold()))
+    assert http.post("/v1/control/release", headers={CLIENT_HEADER: "another"}).status_code == 204
+    assert _holder(http) is not None
+    assert not held
+    assert http.post("/v1/control/release").status_code == 204
+    assert _holder(http) is None
+    assert len(held) == 1
 
 
 @pytest.mark.parametrize(("times", "holds"), [(3, True), (1, False)])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER
+from servers import ServerSettings, create_app
+from servers.runner import BackgroundServer
 from tests.serving import served
 from tests.support.waiting import wait_until
 
@@ -68,6 +72,56 @@ def flooding(
             may_end.set()
             for thread in threads:
                 thread.join(60.0)
+
+
+class _Full:
+    """A lane in which nothing is ever carried out."""
+
+    async def run(self, *work: object) -> None:
+        await asyncio.Event().wait()
+
+
+LANE_OF = {
+    ("POST", "/v1/robot/stop"): "stop",
+    ("POST", "/v1/robot/hold"): "stop",
+    ("POST", "/stopimp"): "stop",
+    ("POST", "/v1/control/release"): "stop",
+    ("POST", "/v1/robot/recover"): "recover",
+    ("GET", "/v1/robot/state"): "reads",
+    ("GET", "/v1/gripper/state"): "reads",
+    ("GET", "/v1/trackers/block"): "reads",
+    ("POST", "/getstate"): "reads",
+    ("POST", "/get_gripper"): "reads",
+    ("POST", "/startimp"): "reads",
+    ("GET", "/v1/cameras/wrist/frame"): "images",
+    ("GET", "/v1/health"): "health",
+    ("GET", "/metrics"): "health",
+    ("GET", "/openapi.json"): "health",
+    ("GET", "/v1/protocol"): "",
+    ("POST", "/v1/control/heartbeat"): "",
+    ("POST", "/clearerr"): "",
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app(rk.make_workcell("fake"), ServerSettings(port=0))
+
+
+@pytest.fixture(scope="module")
+def app_url(app: FastAPI) -> Iterator[str]:
+    with BackgroundServer(app) as server:
+        yield server.url
+
+
+@pytest.mark.parametrize(("method", "path"), LANE_OF)
+def test_b2_each_thing_needs_its_own_lane_and_no_other(
+    app: FastAPI, app_url: str, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    lanes = app.state.context.lanes
+    for name in {*vars(lanes)} - {LANE_OF[method, path]}:
+        monkeypatch.setattr(lanes, name, _Full())
+    assert httpx.request(method, app_url + path, trust_env=False, timeout=PATIENCE_S).is_success
 
 
 @pytest.mark.parametrize("path", ["/v1/robot/command", "/pose"])
