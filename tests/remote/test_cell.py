@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.remote import RemoteStream
 from tests.serving import served
 
 
@@ -144,3 +145,5 @@ def test_disconnecting_closes_the_connection_over_which_it_stepped(url: str) -> 
 def test_a_stream_has_the_rate_and_the_patience_that_were_asked_for(remote: rk.Workcell) -> None:
     stream = remote.stream(rate_hz=7.5, max_age_s=0.5)
     assert (stream._rate_hz, stream._max_age_s, stream._session) == (7.5, 0.5, remote.session)
+    one, other = remote.stream(), RemoteStream(remote.session)
+    assert (one._rate_hz, one._max_age_s) == (other._rate_hz, other._max_age_s)

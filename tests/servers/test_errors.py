@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 import robotkit as rk
 from robotkit.errors import RobotkitError
-from servers.errors import STATUS, status_of
+from servers.errors import STATUS, error_response, parse, reported, status_of
+from servers.streaming import error_text
 from tests.serving import served
 
 HOME = [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]
@@ -110,6 +112,36 @@ def test_a_device_that_is_gone_is_unavailable() -> None:
         health = client.get("/v1/health").json()
         assert health["status"] == "fault"
         assert "not_connected" in health["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("count", "named", "more"), [(1, 1, ""), (8, 8, ""), (9, 8, "and 1 more"), (100, 8, "and 92 more")]
+)
+def test_f10_so_many_faults_are_named_and_the_others_counted(count: int, named: int, more: str) -> None:
+    with pytest.raises(rk.InvalidCommand) as refused:
+        parse(TypeAdapter(rk.StepRequest), json.dumps({f"field{index}": 0 for index in range(count)}))
+    parts = refused.value.message.split("; ")
+    assert [part.split(":")[0] for part in parts[:named]] == [f"field{index}" for index in range(named)]
+    assert parts[named:] == ([more] if more else [])
+
+
+def test_f10_of_more_than_a_hundred_faults_the_number_is_told() -> None:
+    with pytest.raises(rk.InvalidCommand, match=r"^101 fields do not validate$"):
+        parse(TypeAdapter(rk.StepRequest), json.dumps({f"field{index}": 0 for index in range(101)}))
+
+
+def test_f10_a_sentence_has_an_end_whatever_it_quotes() -> None:
+    for body in (error_response(rk.InvalidCommand("x" * 10**5)).body, error_text(rk.InvalidCommand("x" * 10**5))):
+        assert json.loads(body)["message"] == "x" * 4000
+
+
+def test_an_error_that_is_none_of_ours_is_logged_and_told_as_the_servers_own(caplog: pytest.LogCaptureFixture) -> None:
+    told = reported(ZeroDivisionError("by zero"))
+    assert (type(told), status_of(told)) == (RobotkitError, 500)
+    assert "ZeroDivisionError: by zero" in told.message
+    assert "by zero" in caplog.text
+    ours = rk.Busy("wait")
+    assert reported(ours) is ours
 
 
 def _tree(cls: type[RobotkitError]) -> list[type[RobotkitError]]:

@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER, HEARTBEAT_HEADER
-from servers import ServerSettings, create_app
+from servers import ServerSettings, create_app, gate
 from servers.lanes import Lane
 from servers.runner import BackgroundServer
 from servers.turns import QUEUE_LENGTH
@@ -128,6 +128,20 @@ def test_b10_the_client_library_keeps_its_heartbeat(url: str, cell: rk.Workcell)
         remote.robot.recover()
         remote.robot.move_to_joint_positions(short)
     assert cell.robot.get_state().joint_positions_rad[-1] == pytest.approx(short[-1], abs=0.01)
+
+
+def test_nobody_is_dropped_who_got_its_answer(
+    url: str, http: httpx.Client, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped: list[object] = []
+    monkeypatch.setattr(app.state.context, "drop", dropped.append)
+    for watched_after_s in (gate._WATCHED_AFTER_S, 0.0):
+        monkeypatch.setattr(gate, "_WATCHED_AFTER_S", watched_after_s)
+        assert http.post("/v1/gripper/open", headers={HEARTBEAT_HEADER: "60"}).status_code == 204
+        # By the end of this one the watch over the other would have begun, and have seen its end.
+        assert http.post("/v1/step", json={"period_s": 0.05}).status_code == 200
+    assert dropped == []
+    wait_until(lambda: not app.state.context.heartbeats._callers)
 
 
 @pytest.mark.parametrize("way", ["/v1/step", "/v1/steps"])

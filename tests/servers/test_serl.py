@@ -95,6 +95,8 @@ def test_forces_have_libfrankas_sign(serl: httpx.Client, cell: rk.Workcell) -> N
     assert state["torque"] == pytest.approx([-0.1, 0.0, 0.3])
     assert serl.post("/getforce").json()["force"] == state["force"]
     assert serl.post("/gettorque").json()["torque"] == state["torque"]
+    cell.robot.inner.inject_wrench(np.zeros(6))
+    assert "-0.0" not in serl.post("/getforce").text
 
 
 def test_json_has_the_bytes_that_serls_server_sends(serl: httpx.Client) -> None:

@@ -181,6 +181,12 @@ def test_f5_an_odd_version_reads_and_is_told_why_it_does_not_command(url: str, v
         assert json.loads(socket.recv())["code"] == "protocol_error"
 
 
+@pytest.mark.parametrize("query", ["", "rate_hz=0.1", "rate_hz=500", "window=0", "window=1000000"])
+def test_numbers_at_the_ends_of_their_ranges_are_taken(url: str, query: str) -> None:
+    with _open(url, query) as socket:
+        assert json.loads(socket.recv())["type"] == "state"
+
+
 def test_f11_all_streams_together_have_a_rate(url: str) -> None:
     with ExitStack() as stack:
         for _ in range(4):

@@ -138,6 +138,22 @@ def test_b4_what_waited_before_the_motion_began_is_refused_when_it_begins(turns:
         assert motion.ended() is None
 
 
+def test_b4_a_command_that_expires_at_the_head_of_the_queue_lets_the_next_one_act() -> None:
+    now_s = _Time()
+    turns = Turns(now_s)
+    with acting(turns) as first:
+        expiring = _Client(turns, Caller(100.5))
+        _waiting(turns, 2)
+        following = _Client(turns, Caller(1e12))
+        _waiting(turns, 3)
+        now_s.now_s += 0.6
+        first.may_end.set()
+        assert isinstance(expiring.ended(), rk.CommandExpired)
+        assert following.acts.wait(20.0)
+        following.may_end.set()
+        assert following.ended() is None
+
+
 def test_f9_what_waits_for_a_caller_that_is_gone_never_acts(turns: Turns) -> None:
     gone = Caller()
     brakes: list[str] = []
@@ -199,6 +215,7 @@ def test_f9_after_shutdown_begins_no_command_starts(turns: Turns) -> None:
         _waiting(turns, 4)
 
         def stop() -> None:
+            assert all(isinstance(client.ended(), rk.RobotStopped) for client in waiting)
             stops.append("stop")
             acts.may_end.set()
 
