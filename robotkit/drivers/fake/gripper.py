@@ -84,4 +84,3 @@ class FakeGripper(FakeDevice, BaseGripperServer):
 
     def _snap_open(self) -> None:
         self._start = self._target = 1.0
-        self._start_s = self.context.clock.now_s()
