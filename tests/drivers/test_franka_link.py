@@ -173,6 +173,34 @@ def test_a_motion_ends_once_and_how_it_ended_is_told_once(bench):
 
 
 @pytest.mark.parametrize(
+    ("shown", "names", "words"),
+    [("joint_reflex", ("joint_reflex",), "collision_torque_nm"), (None, ("device_fault",), "motion aborted by reflex")],
+)
+def test_b7_a_reflex_that_libfranka_does_not_name_is_named_by_the_next_packet(bench, shown, names, words):
+    """It has no name to tell when the end of the motion overtakes the packet with the error."""
+    link, arm = bench.new_link(), bench.arm
+    link.start(franky.CartesianImpedanceTrackingMotion(1.0, 1.0))
+    arm.is_in_control = False
+    arm.troubles["poll_motion"] = franky.ControlException("libfranka: Move command aborted: motion aborted by reflex!")
+    if shown is not None:
+        arm.fields |= {"robot_mode": franky.RobotMode.Reflex, "current_errors": f'["{shown}"]'}
+    fault = link.outcome()
+    assert fault.names == names
+    assert words in fault.error.message
+
+
+def test_an_unnamed_end_of_a_motion_is_told_also_when_no_packet_comes(bench):
+    link, arm = bench.new_link(), bench.arm
+    link.start(franky.CartesianImpedanceTrackingMotion(1.0, 1.0))
+    arm.is_in_control = False
+    arm.troubles |= {
+        "poll_motion": franky.ControlException("motion aborted"),
+        "state": franky.NetworkException("UDP receive: Timeout"),
+    }
+    assert "motion aborted" in link.outcome().error.message
+
+
+@pytest.mark.parametrize(
     ("signal", "brake"),
     [
         (franky.ControlSignalType.Torques, franky.TorqueStopMotion),

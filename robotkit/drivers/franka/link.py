@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -160,8 +161,17 @@ class FrankaLink:
                 with translated(f"controlling {self._name}"):
                     self._arm.poll_motion()
             except RobotkitError as error:
-                return Fault(tuple(error_names(str(error.__cause__))) or (error.code,), error)
+                return self._named(error)
         return None
+
+    def _named(self, error: RobotkitError) -> Fault:
+        """What ended a motion; libfranka names no reflex whose packet it has not seen yet: the next one shows it."""
+        names = tuple(error_names(str(error.__cause__)))
+        if not names and isinstance(error, DeviceFault):
+            with contextlib.suppress(RobotkitError):
+                if shown := self.faults():
+                    return Fault.named(shown)
+        return Fault(names or (error.code,), error)
 
     def faults(self) -> tuple[str, ...]:
         """The controller's names of what is wrong now."""
