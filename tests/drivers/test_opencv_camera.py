@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import ClassVar
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.drivers import opencv_camera
-from robotkit.drivers.frames import FrameConfig, shape_depth, shape_intrinsics, shape_rgb
+from robotkit.drivers.frames import FrameConfig, captured_intrinsics, shape_depth, shape_intrinsics, shape_rgb
 from robotkit.registry import cameras
 from tests.support.tag_picture import write_video
 from tests.support.waiting import is_fine, wait_for_error, wait_until
@@ -60,9 +61,60 @@ def test_intrinsics_follow_the_pixels():
     np.testing.assert_allclose(middle, expected, atol=0.05)
 
 
-def test_a_crop_outside_the_picture_is_refused():
+def test_intrinsics_of_a_delivered_picture_lead_back_to_those_of_the_captured_one():
+    captured = rk.Intrinsics(fx_px=600.0, fy_px=500.0, cx_px=310.0, cy_px=230.0)
+    config = FrameConfig(
+        crop_left_px=100, crop_top_px=60, crop_width_px=400, crop_height_px=300, width_px=128, height_px=90
+    )
+    found = captured_intrinsics(shape_intrinsics(captured, config), config)
+    np.testing.assert_allclose(list(dict(found).values()), list(dict(captured).values()))
+
+
+@pytest.mark.parametrize(
+    ("crop", "is_inside"),
+    [
+        ({"crop_left_px": 60, "crop_width_px": 4}, True),
+        ({"crop_left_px": 60, "crop_width_px": 5}, False),
+        ({"crop_top_px": 40, "crop_height_px": 8}, True),
+        ({"crop_top_px": 40, "crop_height_px": 9}, False),
+        ({"crop_left_px": 63, "crop_top_px": 47}, True),
+        ({"crop_left_px": 64}, False),
+        ({"crop_top_px": 48}, False),
+        ({"crop_left_px": 65}, False),
+        ({"crop_top_px": 49}, False),
+    ],
+)
+def test_a_crop_lies_inside_the_picture(crop, is_inside):
+    if is_inside:
+        cameras.make("opencv", **SIZE, **crop)
+        return
     with pytest.raises(rk.InvalidConfiguration, match="does not lie inside the captured 64x48"):
-        cameras.make("opencv", **SIZE, crop_left_px=60, crop_width_px=10)
+        cameras.make("opencv", **SIZE, **crop)
+
+
+@pytest.mark.parametrize(
+    ("options", "crop", "delivered"),
+    [
+        ({}, (0, 0, 64, 48), (64, 48)),
+        ({"crop_left_px": 4, "crop_top_px": 8}, (4, 8, 60, 40), (60, 40)),
+        ({"crop_left_px": 4, "crop_width_px": 20, "height_px": 10}, (4, 0, 20, 48), (20, 10)),
+        ({"crop_top_px": 4, "crop_height_px": 20, "width_px": 10}, (0, 4, 64, 20), (10, 20)),
+    ],
+)
+def test_what_no_option_names_is_as_large_as_it_can_be(options, crop, delivered):
+    config = FrameConfig(**SIZE, **options)
+    assert (config.crop_px, config.delivered_px) == (crop, delivered)
+    assert shape_rgb(np.zeros((48, 64, 3), np.uint8), config).shape == (*delivered[::-1], 3)
+
+
+def test_a_smaller_picture_is_the_mean_of_its_pixels_and_a_larger_one_lies_between_them():
+    """A mean of all pixels keeps fine stripes grey; a picture that grows has no steps."""
+    stripes = np.where(np.arange(64) % 2, 255, 0).astype(np.uint8)[None, :, None].repeat(48, axis=0).repeat(3, axis=2)
+    small = shape_rgb(stripes, FrameConfig(**SIZE, width_px=16, height_px=48))
+    assert abs(small.astype(int) - 128).max() <= 1
+    edge = np.where(np.arange(64) < 32, 0, 200).astype(np.uint8)[None, :, None].repeat(48, axis=0).repeat(3, axis=2)
+    large = shape_rgb(edge, FrameConfig(**SIZE, width_px=256, height_px=96))
+    assert len(np.unique(large)) > 3
 
 
 def test_a_file_is_played_again_and_again_in_its_colours(video):
@@ -91,8 +143,34 @@ def test_a_frame_is_cut_and_its_intrinsics_with_it(video):
 def test_what_cannot_be_opened_says_what_it_is(video):
     with pytest.raises(rk.ConnectionFailed, match="delivers 64x48, not 640x480"):
         cameras.make("opencv", device=str(video)).connect()
-    with pytest.raises(rk.ConnectionFailed, match=r"no-such-file\.avi"):
+    with pytest.raises(rk.ConnectionFailed, match=r"cannot open '/tmp/no-such-file\.avi'"):
         cameras.make("opencv", device="/tmp/no-such-file.avi").connect()
+
+
+def test_a_file_is_played_at_its_rate_and_a_late_reader_waits_less(video, monkeypatch):
+    now_s, naps_s = 100.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_s
+        naps_s.append(round(seconds, 6))
+        now_s += seconds
+
+    monkeypatch.setattr(opencv_camera, "time", SimpleNamespace(monotonic=lambda: now_s, sleep=sleep))
+    config = opencv_camera.OpenCvCameraConfig(device=str(video), **SIZE, rate_hz=10.0)
+    capture = opencv_camera._Capture(config, rk.RealClock(now_s=lambda: now_s))
+    capture.open()
+    stamps_s = []
+    for late_s in (0.0, 0.0, 0.03, 0.5, 0.0):
+        now_s += late_s
+        stamps_s.append(capture.poll().stamp_s)
+    assert naps_s == [0.0, 0.1, 0.07, 0.0, 0.1]
+    assert stamps_s == pytest.approx([100.0, 100.1, 100.2, 100.7, 100.8])
+    assert capture.poll() is None, "the end of the file"
+    assert naps_s[-1] <= 0.02
+    assert capture.poll() is not None, "its beginning"
+    capture.close()
+    with pytest.raises(rk.DeviceError, match="closed"):
+        capture.poll()
 
 
 class Capture:
@@ -100,6 +178,7 @@ class Capture:
 
     opened = 0
     is_silent = False
+    settings: ClassVar[list[tuple[int, float]]] = []
     picture: ClassVar[np.ndarray] = np.zeros((48, 64, 3), np.uint8)
 
     def __init__(self, device: object) -> None:
@@ -112,6 +191,7 @@ class Capture:
         return {cv2.CAP_PROP_FRAME_WIDTH: 64.0, cv2.CAP_PROP_FRAME_HEIGHT: 48.0}[what]
 
     def set(self, what: int, value: float) -> bool:
+        Capture.settings.append((what, value))
         return True
 
     def read(self) -> tuple[bool, np.ndarray | None]:
@@ -130,6 +210,18 @@ def test_a_camera_that_stops_is_stale_and_is_opened_again(monkeypatch):
         assert "allowed: 0.3 s" in str(error)
         wait_until(lambda: is_fine(camera.read, rk.StaleState))
         assert Capture.opened == 4
+
+
+def test_a_camera_is_asked_for_its_format_first_then_for_size_and_rate_and_for_no_queue(monkeypatch):
+    """A format of its own has sizes and rates of its own."""
+    monkeypatch.setattr(opencv_camera.cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(Capture, "settings", [])
+    config = opencv_camera.OpenCvCameraConfig(**SIZE, pixel_format="MJPG", rate_hz=60.0)
+    opencv_camera._Capture(config, rk.RealClock()).open()
+    assert Capture.settings[0] == (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    assert dict(Capture.settings[1:]) == {
+        cv2.CAP_PROP_FRAME_WIDTH: 64, cv2.CAP_PROP_FRAME_HEIGHT: 48, cv2.CAP_PROP_FPS: 60.0, cv2.CAP_PROP_BUFFERSIZE: 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,16 @@ def test_p4_the_first_target_is_written_though_the_gripper_stands_there(line, li
     assert link.model.outputs[2] == 255 << 8 | 150
 
 
+def test_p4_a_target_that_was_refused_counts_as_not_written_though_the_gripper_stands_there(line, link):
+    link.model.write(0, [0x0900, 255, 0])
+    link.before_write = refuse
+    line.go_to(255)
+    assert line.poll().settled < line.target.number
+    link.before_write = lambda: None
+    assert line.poll().settled == line.target.number
+    assert link.model.outputs[2] == 255 << 8 | 150
+
+
 @pytest.mark.parametrize("trouble", ["power", "fault", "another master"])
 def test_f3_nothing_is_written_to_a_gripper_that_is_not_ready(line, link, trouble):
     """The status that the caller saw was older than the trouble."""

@@ -15,7 +15,8 @@ from evdev import ecodes
 import robotkit as rk
 from robotkit.drivers.teleop import polled_teleop
 from robotkit.drivers.teleop.gamepad import Gamepad, GamepadConfig
-from robotkit.drivers.teleop.keyboard import KEYS, Keyboard
+from robotkit.drivers.teleop.keyboard import Keyboard
+from robotkit.drivers.teleop.operator import OperatorConfig, reading
 from robotkit.drivers.teleop.spacemouse import SpaceMouse, SpaceMouseConfig
 from robotkit.registry import teleops
 from tests.support.fake_hid import FakePad, FakeSpaceMouse
@@ -23,6 +24,8 @@ from tests.support.waiting import is_fine, wait_for_error, wait_until
 
 FULL = 350
 """Counts of a fully deflected puck."""
+MOVES = "wsadrfouikjl"
+"""Keys of the six axes, forwards and backwards."""
 
 
 @pytest.fixture(autouse=True)
@@ -161,6 +164,35 @@ def test_a_gamepad_that_is_not_there_says_what_to_check():
         teleops.make("gamepad", device="/dev/input/no-such-event").connect()
 
 
+@pytest.mark.parametrize(
+    ("yaw_rad", "deflection", "twist"),
+    [
+        (0.0, [0.1, -0.2, 0.3, -0.4, 0.5, -0.6], [0.1, -0.2, 0.3, -0.4, 0.5, -0.6]),
+        (np.pi, [0.1, -0.2, 0.3, -0.4, 0.5, -0.6], [-0.1, 0.2, 0.3, 0.4, -0.5, -0.6]),
+        (np.pi / 2, [0.1, -0.2, 0.3, -0.4, 0.5, -0.6], [0.2, 0.1, 0.3, -0.5, -0.4, -0.6]),
+        (0.0, [0.03, 0.029, -0.03, -0.029, 0.0, 0.0], [0.03, 0.0, -0.03, 0.0, 0.0, 0.0]),
+        (0.0, [1.2, -1.2, 1.0, -1.0, 0.0, 0.0], [1.0, -1.0, 1.0, -1.0, 0.0, 0.0]),
+    ],
+)
+def test_a_deflection_is_turned_to_where_the_operator_looks_without_its_deadband(yaw_rad, deflection, twist):
+    found = reading(OperatorConfig(forward_yaw_rad=yaw_rad), 1.5, np.array(deflection), (False, False))
+    np.testing.assert_allclose(found.twist, twist, atol=1e-12)
+    assert (found.stamp_s, found.buttons, found.is_active) == (1.5, (False, False), True)
+
+
+@pytest.mark.parametrize(("buttons", "is_active"), [((False, True), True), ((False, False), False), ((), False)])
+def test_a_hand_that_only_presses_is_active(buttons, is_active):
+    found = reading(OperatorConfig(), 0.0, np.full(6, 0.01), buttons)
+    assert found.is_active == is_active
+    np.testing.assert_array_equal(found.twist, np.zeros(6))
+
+
+def test_by_default_the_operator_faces_the_robot():
+    """SERL's convention."""
+    found = reading(OperatorConfig(), 0.0, np.array((0.5, 0.0, 0.0, 0.0, 0.0, 0.0)), ())
+    np.testing.assert_array_equal(found.twist, (-0.5, 0.0, 0.0, 0.0, 0.0, 0.0))
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, str]]:
     """The keyboard's end of a terminal, and the path of the other."""
@@ -170,10 +202,11 @@ def terminal() -> Iterator[tuple[int, str]]:
     os.close(keys)
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", MOVES)
 def test_keys_steer_and_let_go(terminal, key):
+    """Forward and back, left and right, up and down, and about these axes."""
     keys, path = terminal
-    axis, sign = KEYS[key]
+    axis, sign = MOVES.index(key) // 2, 1 - 2 * (MOVES.index(key) % 2)
     with teleops.make("keyboard", terminal=path, hold_s=0.05, forward_yaw_rad=0.0, deflection=0.5) as hand:
         os.write(keys, key.encode())
         wait_until(lambda: hand.read().is_active)
