@@ -148,7 +148,7 @@ def test_a1_control_does_not_start_with_a_target_away_from_the_arm(off_m, off_de
     if starts:
         ImpedanceTracking(link, FrankaRobotConfig(host="nowhere"), rk.ComplianceParams())
     else:
-        with pytest.raises(rk.DeviceFault, match="control did not start"):
+        with pytest.raises(rk.DeviceFault, match=r"allowed: 5 mm and 1 degrees\), so control did not start"):
             ImpedanceTracking(link, FrankaRobotConfig(host="nowhere"), rk.ComplianceParams())
     assert len(link.started) == starts
 

@@ -29,6 +29,7 @@ class Box:
         self.holder: str | None = None
         self.changes: list[str] = []
         self.does_nothing = False
+        self.refusal: int | None = None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -64,6 +65,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/api/system/control-token:release":
             box.holder = None
         else:
+            if box.refusal is not None:
+                self._answer({"code": "NotNow"}, box.refusal)
+                return
             box.changes.append(self.path)
             if not box.does_nothing:
                 self._change()
@@ -158,6 +162,31 @@ def test_an_action_without_effect_is_told(box, monkeypatch):
     monkeypatch.setattr(desk, "_ACTION_S", 0.3)
     with pytest.raises(rk.DeviceFault, match="brakes are not unlocked"):
         desk.unlock_brakes(options(host), lambda _: None)
+
+
+@pytest.mark.parametrize(("status", "error"), [(409, rk.DeviceFault), (500, rk.DeviceFault), (403, rk.Unauthorized)])
+def test_what_desk_refuses_is_told_and_control_is_given_back(box, status, error):
+    state, host = box
+    state.refusal = status
+    with pytest.raises(error, match="refuses"):
+        desk.unlock_brakes(options(host), lambda _: None)
+    assert state.changes == []
+    assert state.holder is None
+
+
+@pytest.mark.parametrize(("timeout_s", "is_allowed"), [(0.0, False), (0.01, True), (60.0, True), (60.1, False)])
+def test_p1_a_wait_for_desk_has_a_range(timeout_s, is_allowed):
+    if is_allowed:
+        DeskOptions(host="a", username="b", password="", timeout_s=timeout_s)
+    else:
+        with pytest.raises(ValueError, match="timeout_s"):
+            DeskOptions(host="a", username="b", password="", timeout_s=timeout_s)
+
+
+def test_p1_a_box_and_a_user_have_names():
+    for wrong in ({"host": ""}, {"username": ""}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            DeskOptions(**{"host": "a", "username": "b", "password": ""} | wrong)
 
 
 def test_control_of_another_session_is_not_taken_away(box):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 import franky
 import numpy as np
@@ -14,9 +13,8 @@ from robotkit.drivers.franka import link as links
 from robotkit.drivers.franka import robot as robots
 from robotkit.spatial import integrate_delta
 from tests.support.franka_bench import STANDING_M, Bench
-from tests.support.waiting import wait_until
 
-_TOOL_M, _ASIDE_M = np.array((0.0, 0.0, 0.1)), np.array((0.0, 0.004, 0.0))
+_TOOL_M, ASIDE_M = np.array((0.0, 0.0, 0.1)), np.array((0.0, 0.004, 0.0))
 _TOOL = {"tcp_in_nominal_end_effector": [*_TOOL_M, 0.0, 0.0, 0.0, 1.0]}
 _CONFIGURED = ["set_collision_behavior", "set_load", "set_ee"]
 _STRONG = rk.ComplianceParams(translational_stiffness_n_m=2500.0)
@@ -45,7 +43,7 @@ def tracked_m(bench: Bench, number: int = -1) -> np.ndarray:
 def beside(bench: Bench, side: float = 1.0) -> rk.PoseCommand:
     """A target to the side, so near that the leash reaches it."""
     pose = bench.robot.get_state().tcp_pose_in_base
-    return rk.PoseCommand(tcp_pose_in_base=integrate_delta(pose, side * _ASIDE_M, np.zeros(3)))
+    return rk.PoseCommand(tcp_pose_in_base=integrate_delta(pose, side * ASIDE_M, np.zeros(3)))
 
 
 def test_a1_the_tool_is_set_before_the_first_target_which_is_where_the_tool_then_is(monkeypatch):
@@ -213,7 +211,7 @@ def test_a_stop_brakes_and_the_motion_that_ran_gets_no_target_after_it(connected
 def test_a_hold_tracks_where_the_arm_is_measured(connected):
     robot = connected.robot
     robot.send(beside(connected))
-    np.testing.assert_allclose(tracked_m(connected), STANDING_M + _ASIDE_M)
+    np.testing.assert_allclose(tracked_m(connected), STANDING_M + ASIDE_M)
     robot.hold()
     np.testing.assert_allclose(tracked_m(connected), STANDING_M)
     assert len(connected.arm.motions) == 1
@@ -230,8 +228,8 @@ def test_m10_the_gains_change_in_the_motion_that_runs_and_clips_in_one_that_take
     np.testing.assert_allclose(second.get_reference().target.translation, first.get_reference().target.translation)
     np.testing.assert_allclose(second.params.translational_error_clip, 0.004)
     robot.send(beside(connected, -1.0))
-    np.testing.assert_allclose(second.get_reference().target.translation, STANDING_M - _ASIDE_M)
-    np.testing.assert_allclose(first.get_reference().target.translation, STANDING_M + _ASIDE_M)
+    np.testing.assert_allclose(second.get_reference().target.translation, STANDING_M - ASIDE_M)
+    np.testing.assert_allclose(first.get_reference().target.translation, STANDING_M + ASIDE_M)
 
 
 def test_a_law_that_is_set_while_nothing_runs_is_that_of_the_next_motion(connected, caplog):
@@ -246,113 +244,56 @@ def test_a_law_that_is_set_while_nothing_runs_is_that_of_the_next_motion(connect
     assert arm.motions[-1].get_gains().stiffness[0, 0] == 1234.0
 
 
-def goal_of(bench: Bench, way_rad: float) -> np.ndarray:
-    goal_rad = bench.arm.fields["q"].copy()
-    goal_rad[0] += way_rad
-    return goal_rad
+def test_the_spare_joint_is_drawn_from_the_first_command_on_also_under_new_clips(monkeypatch):
+    posture_rad = [0.5, -0.3, 0.4, -2.0, 0.3, 1.9, 0.2]
+    bench = Bench(monkeypatch, nullspace_posture_rad=posture_rad)
+    with bench.robot as robot:
+        (first,) = bench.arm.motions
+        np.testing.assert_array_equal(first.params.nullspace_tasks[0].target, posture_rad)
+        np.testing.assert_array_equal(first.params.nullspace_tasks[0].stiffness, np.zeros(7))
+        robot.set_compliance(_TIGHT)
+        second = bench.arm.motions[1]
+        np.testing.assert_array_equal(second.params.nullspace_tasks[0].stiffness, np.zeros(7))
+        np.testing.assert_array_equal(second.get_nullspace_gains().posture_stiffness, np.zeros(7))
+        robot.send(beside(bench))
+        np.testing.assert_allclose(second.get_nullspace_gains().posture_stiffness, [20.0] + [0.2] * 6)
 
 
-@pytest.mark.parametrize(
-    ("share", "rate_max_hz", "way_rad", "factor"),
-    [
-        (0.2, np.inf, 0.5, 0.2),
-        (0.2, 1.0, 0.262, 0.1),  # 0.262 rad in a second are a tenth of 2.62 rad/s
-        (0.2, 2.0, 0.262, 0.2),
-        (1.0, 1e-6, 0.262, 1e-3),
-        (0.3, 1.0, 0.0, 0.3),
-    ],
-)
-def test_a_joint_motion_is_as_fast_as_configured_and_no_faster_than_allowed(
-    monkeypatch, share, rate_max_hz, way_rad, factor
-):
-    bench = Bench(monkeypatch, joint_relative_dynamics=share)
-    with bench.robot:
-        goal_rad = goal_of(bench, way_rad)
-        bench.robot.move_to_joint_positions(goal_rad, rate_max_hz)
-        start, brake, motion, hold = bench.arm.motions
-        assert isinstance(brake, franky.TorqueStopMotion)
-        np.testing.assert_array_equal(motion.target.position, goal_rad)
-        assert motion.relative_dynamics_factor.velocity == pytest.approx(factor)
-        assert type(hold) is type(start)
-        assert bench.robot.get_state().mode == "holding"
+def test_without_a_posture_the_spare_joint_stays_where_control_began(connected):
+    task = connected.arm.motions[0].params.nullspace_tasks[0]
+    np.testing.assert_array_equal(task.target, connected.arm.fields["q"])
+    np.testing.assert_allclose(task.stiffness, [20.0] + [0.2] * 6)
 
 
-class Motion:
-    """A joint motion that has begun, in a thread of its own; the arm travels slowly."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.error: rk.RobotkitError | None = None
-        bench.arm.travels_slowly = True
-        goal_rad = goal_of(bench, 0.5)
-        self._thread = threading.Thread(target=self._run, args=(bench.robot, goal_rad))
-        self._thread.start()
-        wait_until(lambda: isinstance(bench.arm.motions[-1], franky.JointMotion))
-
-    def _run(self, robot: rk.BaseRobotServer, goal_rad: np.ndarray) -> None:
-        try:
-            robot.move_to_joint_positions(goal_rad)
-        except rk.RobotkitError as error:
-            self.error = error
-
-    def end(self) -> rk.RobotkitError | None:
-        """How it ended."""
-        self._thread.join(10.0)
-        assert not self._thread.is_alive()
-        return self.error
+def test_b11_a_motion_under_new_clips_begins_with_the_gains_that_are_in_force(connected):
+    """Half a time constant after a change of gains; the arm's own time counts."""
+    arm, robot = connected.arm, connected.robot
+    arm.tick_s = 0.0
+    robot.set_compliance(rk.ComplianceParams(translational_stiffness_n_m=1000.0))
+    arm.time_s += 0.1
+    robot.set_compliance(_TIGHT.model_copy(update={"translational_stiffness_n_m": 5000.0}))
+    in_force = 1000.0 + 1000.0 * np.exp(-0.5)
+    assert arm.motions[-1].params.stiffness[0, 0] == pytest.approx(in_force * 10.0 / 4.0, rel=0.01), (
+        "the force of the old clip of 10 mm"
+    )
 
 
-def test_a_joint_motion_that_a_stop_ends_is_braked_and_control_does_not_begin(connected):
-    motion = Motion(connected)
-    connected.robot.stop()
-    assert isinstance(motion.end(), rk.MotionFailed)
-    assert isinstance(connected.arm.motions[-1], franky.JointStopMotion)
-    assert connected.robot._tracking is None
+def test_the_target_that_is_far_away_is_followed_on_the_leash(monkeypatch):
+    """Each time it is looked at; an arm that does not move is drawn no farther."""
+    wide = {"translational_clip_min_m": [-0.5] * 3, "translational_clip_max_m": [0.5] * 3}
+    bench = Bench(monkeypatch, compliance=wide)
+    with bench.robot as robot:
+        bench.arm.jacobian = np.eye(6, 7)
+        robot.send(rk.PoseCommand(tcp_pose_in_base=[*(STANDING_M + (10 * _TOOL_M)), 0, 0, 0, 1]))
+        tracked = tracked_m(bench)
+        assert 0.0 < tracked[2] - STANDING_M[2] < 0.1
+        bench.arm.fields["dq"] = np.full(7, 10.0)
+        robot._tracking._target._step()
+        np.testing.assert_allclose(tracked_m(bench), STANDING_M, atol=1e-9)
 
 
-def test_a_hold_in_a_joint_motion_brakes_it_and_control_begins_when_the_arm_stands(connected):
-    robot, arm = connected.robot, connected.arm
-    motion = Motion(connected)
-    arm.brakes_slowly = True
-    robot.hold()
-    assert isinstance(arm.motions[-1], franky.JointStopMotion)
-    robot.send(beside(connected))
-    assert isinstance(motion.end(), rk.MotionFailed)
-    assert isinstance(arm.motions[-1], franky.JointStopMotion), "it still brakes"
-    arm.is_in_control = arm.brakes_slowly = False
-    wait_until(lambda: isinstance(arm.motions[-1], franky.CartesianImpedanceTrackingMotion))
-    wait_until(lambda: np.allclose(tracked_m(connected), STANDING_M + _ASIDE_M))
-    assert robot.get_state().mode == "tracking"
-
-
-def test_a_hold_forgets_what_was_sent_while_the_arm_braked(connected):
-    robot, arm = connected.robot, connected.arm
-    motion = Motion(connected)
-    arm.brakes_slowly = True
-    robot.hold()
-    robot.send(beside(connected))
-    robot.hold()
-    motion.end()
-    arm.is_in_control = arm.brakes_slowly = False
-    wait_until(lambda: robot._tracking is not None)
+def test_a_control_that_has_just_ended_costs_the_thread_of_the_target_nothing(connected):
+    connected.arm.troubles["state"] = franky.NetworkException("UDP receive: Timeout")
+    assert connected.robot._tracking._publish(np.array((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)))
     np.testing.assert_allclose(tracked_m(connected), STANDING_M)
-
-
-def test_a_reflex_in_a_joint_motion_is_what_the_caller_is_told(connected):
-    motion = Motion(connected)
-    connected.arm.break_down("joint_reflex")
-    error = motion.end()
-    assert isinstance(error, rk.DeviceFault)
-    assert "joint_reflex" in error.message
-    assert connected.robot.get_state().faults == ("joint_reflex",)
-    assert isinstance(connected.arm.motions[-1], franky.JointMotion), "nothing is started after it"
-
-
-def test_an_arm_that_does_not_come_to_rest_after_a_hold_is_a_fault(connected, monkeypatch):
-    monkeypatch.setattr(robots, "_REST_S", 0.01)
-    motion = Motion(connected)
-    connected.arm.brakes_slowly = True
-    connected.robot.hold()
-    motion.end()
-    wait_until(lambda: connected.robot.get_state().mode == "fault")
-    with pytest.raises(rk.DeviceFault, match="not come to rest"):
-        connected.robot.send(rk.PoseCommand(tcp_pose_in_base=[*STANDING_M, 0, 0, 0, 1]))
+    connected.arm.troubles.clear()
