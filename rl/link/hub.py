@@ -195,8 +195,8 @@ class Hub:
         """Raise `LinkProtocolError` unless connection `number` of this attempt may speak."""
         if record.is_superseded:
             raise LinkProtocolError(
-                f"a newer start of actor {record.actor!r} has taken the place of this one; end one of them, or give each "
-                "a --name of its own"
+                f"a newer start of actor {record.actor!r} has taken the place of this one; end one of them, or give "
+                "each a --name of its own"
             )
         if number != record.newest:
             raise LinkProtocolError(f"actor {record.actor!r} has connected again; this connection is over")

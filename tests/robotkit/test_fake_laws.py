@@ -23,7 +23,7 @@ from robotkit.drivers.fake import (
 )  # fmt: skip
 from robotkit.drivers.fake.motion import PATH_PEAK, Path, Tracking
 from robotkit.kinematics import ForwardKinematics
-from robotkit.spatial import angle_between, integrate_delta
+from robotkit.spatial import angle_between
 
 START_RAD, GOAL_RAD = np.array((0.1, -0.2, 0.3)), np.array((0.4, 0.1, -0.3))
 
