@@ -229,6 +229,22 @@ def test_an_arm_that_does_not_come_to_rest_is_told(bench):
     link.wait_for_rest(0.01)
 
 
+def test_rest_is_waited_for_in_the_arms_own_time_and_not_for_ever_when_that_stands_still(bench, monkeypatch):
+    link, arm = bench.new_link(), bench.arm
+    arm.brakes_slowly, arm.tick_s = True, 0.5
+    link.start(franky.CartesianImpedanceTrackingMotion(1.0, 1.0))
+    began_s = arm.time_s
+    with pytest.raises(rk.DeviceFault, match="come to rest"):
+        link.wait_for_rest(3.0)
+    assert 3.0 < arm.time_s - began_s < 5.0
+    arm.tick_s = 0.0
+    here_s = iter(range(1000))
+    monkeypatch.setattr(links, "time", SimpleNamespace(monotonic=lambda: next(here_s), sleep=lambda seconds: None))
+    with pytest.raises(rk.DeviceFault, match="come to rest"):
+        link.wait_for_rest(3.0)
+    assert next(here_s) > 30
+
+
 def test_faults_are_cleared_when_there_are_some_and_packets_under_way_are_waited_for(bench, monkeypatch):
     link, arm = bench.new_link(), bench.arm
     link.clear_faults()

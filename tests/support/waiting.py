@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(is_true: Callable[[], bool], deadline_s: float = 10.0) -> float:
+def wait_until(is_true: Callable[[], bool], deadline_s: float = 60.0) -> float:
     """Wait until `is_true()`; returns how long it took in seconds."""
     start_s = time.monotonic()
     while not is_true():
@@ -16,7 +16,7 @@ def wait_until(is_true: Callable[[], bool], deadline_s: float = 10.0) -> float:
     return time.monotonic() - start_s
 
 
-def wait_for_error(call: Callable[[], object], error: type[Exception], deadline_s: float = 10.0) -> Exception:
+def wait_for_error(call: Callable[[], object], error: type[Exception], deadline_s: float = 60.0) -> Exception:
     """Call until `error` is raised, and return it; any other error passes through."""
     found: list[Exception] = []
 
