@@ -30,6 +30,14 @@ class Box:
         self.changes: list[str] = []
         self.does_nothing = False
         self.refusal: int | None = None
+        self.polls_until_unlocked = 0
+
+    def brakes_now(self) -> list[str]:
+        """They unlock one after the other."""
+        if "Unlocked" in self.brakes and self.polls_until_unlocked > 0:
+            self.polls_until_unlocked -= 1
+            return ["Unlocked"] * 3 + ["Locked"] * 4
+        return self.brakes
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -48,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
             "/api/system": {},
             "/api/system/control-token": token,
             "/api/system/operating-mode": {"status": box.mode},
-            "/api/arm/joints": [{"brakeStatus": status} for status in box.brakes],
+            "/api/arm/joints": [{"brakeStatus": status} for status in box.brakes_now()],
             "/api/fci": {"status": box.fci},
         }
         self._answer(answers[self.path])
@@ -154,6 +162,13 @@ def test_fci_needs_execution_mode_and_unlocked_brakes(box):
     with pytest.raises(rk.DeviceFault, match="switch it to Execution"):
         desk.activate_fci(options(host), lambda _: None)
     assert state.changes == []
+
+
+def test_brakes_that_take_their_time_are_waited_for(box, monkeypatch):
+    state, host = box
+    monkeypatch.setattr(desk, "_NAP_S", 0.0)
+    state.polls_until_unlocked = 3
+    assert desk.unlock_brakes(options(host), lambda _: None).brakes == "Unlocked"
 
 
 def test_an_action_without_effect_is_told(box, monkeypatch):

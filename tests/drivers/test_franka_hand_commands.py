@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterator
 
 import franky
@@ -10,7 +12,7 @@ import pytest
 import robotkit as rk
 from robotkit.drivers.franka import FrankaHand, hand_commands
 from robotkit.drivers.franka import hand as hands
-from robotkit.drivers.franka.hand_commands import HandCommands, Wish
+from robotkit.drivers.franka.hand_commands import HandCommands, Wish, _Call
 from tests.support.franka_bench import FakeHand
 from tests.support.waiting import is_fine, wait_for_error, wait_until
 
@@ -228,6 +230,28 @@ def test_f3_a_command_that_fails_otherwise_than_the_fingers_do_is_reported(hand,
     assert not hand._commands.is_busy
 
 
+def test_p3_how_a_command_that_was_stopped_ends_is_no_failure_of_the_one_that_stopped_it(hand, fingers):
+    fingers.troubles["grasp"] = RuntimeError("aborted in an odd way")
+    hand.close()
+    begun(fingers)
+    hand.open()
+    wait_until(lambda: fingers.calls[-1][0] == "move")
+    hand.get_state()
+    fingers.end()
+    rest(hand)
+
+
+def test_a_connection_is_let_go_when_its_last_call_has_returned():
+    gate, seen = threading.Event(), []
+    hand = FakeHand()
+    known = weakref.ref(hand)
+    call = _Call(Wish("wait", lambda _: gate.wait(10.0)), hand, lambda _: seen.append(known()))
+    del hand
+    gate.set()
+    assert call.done.wait(10.0)
+    assert seen == [None]
+
+
 def test_m12_a_second_connection_knows_nothing_of_the_first(hand, fingers):
     hand.close()
     begun(fingers)
@@ -241,7 +265,9 @@ def test_m12_a_second_connection_knows_nothing_of_the_first(hand, fingers):
     hand.connect()
     assert rest(hand).target_position == 0.5
     assert fingers.calls == []
-    assert len(fingers.running) == 1
+    hand.open()
+    begun(fingers)
+    assert fingers.calls == [("move", 0.08, 0.05)]
 
 
 @pytest.fixture
