@@ -9,6 +9,7 @@ import pytest
 import robotkit as rk
 from robotkit import spatial
 from robotkit.drivers.fake.world import ManualClock
+from robotkit.drivers.tags import TagDetector
 from robotkit.registry import trackers
 from tests.support import tag_picture
 from tests.support.tag_picture import StillCamera, tag_pose_in_camera, take
@@ -118,6 +119,55 @@ def test_m12_a_second_connection_has_not_seen_the_tag():
     camera.rgb = np.full_like(camera.rgb, 120)
     with tracker, pytest.raises(rk.StaleState):
         tracker.get_pose()
+
+
+def test_a_lens_that_distorts_is_corrected_when_its_coefficients_are_given(monkeypatch):
+    drawn, lens = tag_pose_in_camera(0.05, -0.04, 0.4, 0.4, 0.5), tag_picture.LENS
+    matrix = np.array([[lens.fx_px, 0.0, lens.cx_px], [0.0, lens.fy_px, lens.cy_px], [0.0, 0.0, 1.0]])
+    coefficients = (0.3, -0.2, 0.01, -0.02)
+    rotation = spatial.rotation_vector_between(np.array((0.0, 0.0, 0.0, 1.0)), drawn[3:])
+    square_m = tag_picture.SIZE_M / 2 * np.array([[-1, 1, 0], [1, 1, 0], [1, -1, 0], [-1, -1, 0.0]])
+    corners_px, _ = cv2.projectPoints(square_m, rotation, drawn[:3], matrix, np.array(coefficients))
+    monkeypatch.setattr(TagDetector, "find", lambda detector, grey: corners_px.reshape(4, 2))
+    off_m = []
+    for distortion in (coefficients, ()):
+        with tracker_on(StillCamera(ManualClock()), distortion=distortion) as tracker:
+            found = tracker.get_pose().pose_in_base
+        off_m.append(spatial.distance_between(found, spatial.compose(CAMERA_IN_BASE, drawn)))
+    assert off_m[0] < 1e-9
+    assert off_m[1] > 1e-3
+
+
+def test_a_picture_that_was_looked_at_is_not_looked_at_again(monkeypatch):
+    camera, looks = StillCamera(ManualClock()), []
+    camera.rgb = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    find = TagDetector.find
+    monkeypatch.setattr(TagDetector, "find", lambda detector, grey: (looks.append(grey), find(detector, grey))[1])
+    with tracker_on(camera) as tracker:
+        first = tracker.get_pose()
+        assert tracker.get_pose() is first
+        assert len(looks) == 1
+        camera.context.clock.advance(0.1)
+        assert tracker.get_pose().stamp_s == pytest.approx(0.1)
+        tracker.connect()
+        assert len(looks) == 2, "a second connect changes nothing"
+    assert not tracker.is_connected
+    with pytest.raises(rk.NotConnected):
+        tracker.get_pose()
+
+
+def test_a_pose_may_be_just_as_old_as_allowed():
+    camera = StillCamera(ManualClock())
+    seen = take(tag_pose_in_camera(0.0, 0.0, 0.4, 0.3, 0.0))
+    camera.rgb = seen
+    with tracker_on(camera, max_age_s=0.25) as tracker:
+        tracker.get_pose()
+        camera.rgb = np.full_like(seen, 120)
+        camera.context.clock.advance(0.25)
+        tracker.get_pose()
+        camera.context.clock.advance(0.01)
+        with pytest.raises(rk.StaleState, match="tracker 'block': tag 3 of tag36h11 has to be in sight"):
+            tracker.get_pose()
 
 
 def test_corners_without_a_solution_are_no_pose(monkeypatch):

@@ -230,6 +230,21 @@ def test_f3_a_command_that_fails_otherwise_than_the_fingers_do_is_reported(hand,
     assert not hand._commands.is_busy
 
 
+def test_f3_m11_what_a_cut_took_is_reported_and_not_stopped_over_the_next_connection(hand, fingers):
+    hand.close()
+    begun(fingers)
+    fingers.is_gone = True
+    error = wait_for_error(hand.get_state, rk.DeviceFault)
+    assert "command to close was accepted, but not carried out: the connection was lost while it was" in str(error)
+    fingers.is_gone = False
+    wait_until(lambda: hand._commands._hand is not None)
+    hand.open()
+    begun(fingers, 2)
+    assert [call[0] for call in fingers.calls] == ["grasp", "move"]
+    fingers.end()
+    rest(hand)
+
+
 def test_p3_how_a_command_that_was_stopped_ends_is_no_failure_of_the_one_that_stopped_it(hand, fingers):
     fingers.troubles["grasp"] = RuntimeError("aborted in an odd way")
     hand.close()

@@ -261,6 +261,25 @@ def test_faults_are_cleared_when_there_are_some_and_packets_under_way_are_waited
         link.clear_faults()
 
 
+def test_whatever_libfranka_is_asked_is_asked_with_the_links_lock_held(bench, monkeypatch):
+    """It forbids two readings, or a reading and a start, at the same time."""
+    link, arm, held = bench.new_link(), bench.arm, []
+    tell = arm._tell
+    monkeypatch.setattr(
+        arm, "_tell", lambda name, what: (held.append((name, link._lock._is_owned())), tell(name, what))
+    )
+    link.read()
+    link.measure()
+    link.configure()
+    link.start(franky.CartesianImpedanceTrackingMotion(1.0, 1.0))
+    link.brake()
+    link.outcome()
+    arm.break_down("joint_reflex")
+    link.clear_faults()
+    assert {name for name, _ in held} >= {"state", "move", "set_ee", "poll_motion", "recover_from_errors"}
+    assert all(is_held for _, is_held in held)
+
+
 _CALLS = {
     "state": (lambda link: link.read(), "reading the Franka arm at box"),
     "model": (lambda link: link.measure(), "reading the Franka arm at box"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -200,6 +202,55 @@ def test_a_gap_in_the_history_is_not_bridged():
     with pytest.raises(rk.StaleState, match="gaps"):
         history.tcp_pose_at(0.15)
     assert spatial.distance_between(history.tcp_pose_at(0.3), tcp_pose(0.3)) < 1e-9
+
+
+def history_of(*stamps_s: float, span_s: float = 5.0) -> PoseHistory:
+    """Of an arm whose tool is at x = its stamp, in metres."""
+    states = iter(SimpleNamespace(stamp_s=s, tcp_pose_in_base=pose((s, 0.0, 0.0))) for s in stamps_s)
+    built = PoseHistory(SimpleNamespace(get_state=lambda: next(states)), span_s)
+    for _ in stamps_s:
+        built.poll()
+    return built
+
+
+@pytest.mark.parametrize(("asked_s", "found_m"), [
+    (1.0, 1.0), (1.025, 1.025), (1.075, 1.075), (1.1, 1.1), (1.2, 1.2), (1.0 - 5e-7, 1.0), (1.2 + 5e-7, 1.2),
+    (0.99, None), (1.21, None), (1.0 - 2e-6, None), (1.2 + 2e-6, None),
+])  # fmt: skip
+def test_a_pose_between_two_states_lies_between_theirs(asked_s, found_m):
+    history = history_of(1.0, 1.05, 1.1, 1.2)
+    if found_m is None:
+        with pytest.raises(rk.StaleState, match=r"cover 1\.000 s to 1\.200 s, with gaps of at most 0\.1 s"):
+            history.tcp_pose_at(asked_s)
+    else:
+        assert history.tcp_pose_at(asked_s)[0] == pytest.approx(found_m)
+
+
+@pytest.mark.parametrize(("gap_s", "is_bridged"), [(0.1, True), (0.1005, False)])
+def test_a_gap_of_a_tenth_of_a_second_is_bridged_and_no_longer_one(gap_s, is_bridged):
+    history = history_of(3.0, 3.0 + gap_s)
+    if is_bridged:
+        assert history.tcp_pose_at(3.05)[0] == pytest.approx(3.05)
+    else:
+        with pytest.raises(rk.StaleState, match="gaps"):
+            history.tcp_pose_at(3.05)
+
+
+def test_states_of_the_past_change_nothing_and_a_span_is_kept():
+    history = history_of(1.0, 1.0625, 1.125, 1.0625, 1.0, span_s=0.125)
+    assert history.tcp_pose_at(1.0)[0] == 1.0
+    assert history.tcp_pose_at(1.0625)[0] == 1.0625
+    assert (history.reaches(1.125), history.reaches(1.125 + 2e-6)) == (True, False)
+    longer = history_of(1.0, 1.05, 1.1, 1.15, span_s=0.11)
+    with pytest.raises(rk.StaleState, match=r"cover 1\.050 s to 1\.150 s"):
+        longer.tcp_pose_at(1.02)
+
+
+def test_an_empty_history_reaches_nothing_and_forgets_when_it_is_closed():
+    assert not history_of().reaches(0.0)
+    history = history_of(1.0, 1.05)
+    history.close()
+    assert not history.reaches(1.0)
 
 
 def test_a_world_that_was_reset_replaces_the_pose_of_the_same_moment():
