@@ -47,7 +47,6 @@ class RemoteStream:
         self._state: tuple[float, str] | None = None
         self._command: StreamCommand | None = None
         self._error: RobotkitError | None = None
-        self._opened = ExitStack()
         self.received = 0
         """States that arrived since `connect()`."""
 

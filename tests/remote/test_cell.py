@@ -132,6 +132,11 @@ def test_a_step_and_a_reset_say_to_the_server_what_they_were_told(
         assert cell.get_state().robot.target_epoch == cell.robot.newest_epoch > stepped.robot.target_epoch
 
 
+def test_a_step_of_no_length_lets_no_time_pass(remote: rk.Workcell) -> None:
+    before_s = remote.clock.now_s()
+    assert remote.step().robot.stamp_s == before_s == remote.clock.now_s()
+
+
 def test_disconnecting_closes_the_connection_over_which_it_stepped(url: str) -> None:
     cell = rk.make_workcell("remote", url=url)
     with cell:

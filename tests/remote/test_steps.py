@@ -15,7 +15,7 @@ from websockets.sync.server import ServerConnection
 import robotkit as rk
 from robotkit.remote import Session
 from robotkit.remote.steps import RemoteSteps
-from robotkit.schema.wire import StreamState
+from robotkit.schema.wire import StreamError, StreamState
 from tests.serving import served
 from tests.support.scripted_socket import scripted
 
@@ -174,6 +174,23 @@ def test_m14_steps_take_the_direct_way_whatever_the_environment_says(url: str, m
         assert cell.step(period_s=0.0).robot.mode
         with cell.stream() as stream:
             assert stream.latest().robot.mode
+
+
+def test_b5_no_step_has_the_number_of_an_answer_that_has_none() -> None:
+    numbers: list[int] = []
+
+    def handler(socket: ServerConnection) -> None:
+        for text in socket:
+            numbers.append(_seq(text))
+            socket.send(_state(_seq(text), 1.0))
+
+    with scripted(handler) as session:
+        steps = RemoteSteps(session)
+        for _ in range(3):
+            steps.step(rk.StepRequest(), 20.0)
+        steps.close()
+    assert numbers == [1, 2, 3]
+    assert StreamError(code="busy", message="").seq == 0
 
 
 def test_a_step_whose_connection_breaks_is_not_sent_again() -> None:

@@ -6,6 +6,7 @@ import functools
 import json
 import queue
 import threading
+import time
 from functools import partial
 from typing import Any
 
@@ -241,6 +242,29 @@ def test_disconnecting_ends_a_wait_and_every_thread(session: Session, server: _S
     for use in (stream.latest, lambda: stream.send(gripper=_half_open(0.5))):
         with pytest.raises(rk.NotConnected, match="connect"):
             use()
+
+
+class _Leisurely(RemoteStream):
+    """Takes its time to end."""
+
+    ended = 0
+
+    def _receive(self, socket: object) -> None:
+        super()._receive(socket)
+        time.sleep(0.02)
+        self.ended += 1
+
+    def _send(self, socket: object) -> None:
+        super()._send(socket)
+        time.sleep(0.05)
+        self.ended += 1
+
+
+def test_when_it_is_disconnected_nothing_of_it_goes_on(session: Session, server: _Server) -> None:
+    stream = _Leisurely(session)
+    with stream:
+        server.accepted()
+    assert stream.ended == 2
 
 
 def test_a_server_that_goes_is_told_apart_from_one_that_breaks_off(session: Session, server: _Server) -> None:
