@@ -1,0 +1,107 @@
+"""What learner and actor tell each other is not lost, and counts whom it should: credit, weights, reports, a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+from rl.data.journal import TransitionJournal
+from rl.errors import JournalError
+from rl.link.client import LearnerLink
+from rl.link.dialogue import Dialogue
+from rl.link.frames import Weights
+from rl.link.hub import Hub
+from rl.link.messages import NOTHING_STORED, Report
+from rl.link.outbox import Outbox
+from rl.link.server import LinkServer
+from rl.link.state import LinkState
+
+from .conftest import SPEC, hello, settings, transition
+from .test_exactly_once import chunk, say_hello
+
+
+def test_m17_evaluators_take_no_share_of_what_actors_may_do(journal: TransitionJournal):
+    hub = Hub(journal, SPEC.env)
+    hub.grant(10)
+    actor, _ = hub.admit(hello())
+    hub.admit(hello("second", "judge").model_copy(update={"role": "evaluator"}))
+    assert hub.receipt(actor).sequence_limit == NOTHING_STORED + 10
+    hub.admit(hello("third", "other"))
+    assert hub.receipt(actor).sequence_limit == NOTHING_STORED + 5
+
+
+def test_m18_a_disk_that_takes_no_more_is_told_to_the_learners_loop(
+    server: LinkServer, hub: Hub, journal: TransitionJournal, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object) -> int:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(journal, "append", refuse)
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        raw.send(chunk(0, 5).to_bytes())
+        with pytest.raises(JournalError, match="the disk is full"):
+            hub.wait_for_data(1, 20.0)
+
+
+def test_m18_what_one_actor_sends_wrongly_is_no_trouble_of_the_disk(server: LinkServer, hub: Hub):
+    with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
+        say_hello(raw)
+        raw.send(chunk(7, 5).to_bytes())  # what comes before is missing
+        with pytest.raises(Exception, match="4400"):
+            while True:
+                raw.recv(10.0)
+    assert not hub.wait_for_data(1, 0.0)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_m19_the_last_weights_arrive_although_the_training_is_over(server: LinkServer, hub: Hub, is_late: bool):
+    def end() -> None:
+        hub.publish(Weights(9, {"layer": np.full(4, 9.0, np.float32)}))
+        hub.finish()
+
+    if is_late:
+        end()
+    with LearnerLink(settings(server.port), hello()) as link:
+        if not is_late:
+            end()
+        while not link.is_finished:
+            link.may_step(0.01)
+        weights = link.take_weights()
+        assert weights is not None
+        assert weights.version == 9
+
+
+class Line:
+    """A socket that takes so many messages and then breaks."""
+
+    def __init__(self, most: int) -> None:
+        self.sent: list[str] = []
+        self._most = most
+
+    async def send(self, text: str) -> None:
+        if len(self.sent) == self._most:
+            raise ConnectionError("cut")
+        self.sent.append(text)
+
+
+def test_m20_a_report_that_was_cut_off_is_sent_again():
+    reports = [Report(topic="evaluation", weights_version=n, values={"n": n}) for n in range(3)]
+    state = LinkState(Outbox(10, "wait"), deque(reports))
+    dialogue = Dialogue(settings(1), hello(), state)
+    broken, whole = Line(1), Line(2)
+    for line in (broken, whole):
+        with pytest.raises((ConnectionError, TimeoutError)):
+            asyncio.run(asyncio.wait_for(dialogue._pump(line), 0.05))
+    sent = [Report.model_validate_json(text).weights_version for text in broken.sent + whole.sent]
+    assert sent == [0, 1, 2]
+    assert not state.reports
+
+
+def test_m21_what_was_acknowledged_outlives_a_power_cut(journal: TransitionJournal):
+    assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    assert journal._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
