@@ -100,6 +100,8 @@ register_tracker = trackers.register
 register_teleop = teleops.register
 register_world = worlds.register
 
+__version__ = "0.2.0"
+
 __all__ = [
     "Array",
     "BaseCamera",

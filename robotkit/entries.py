@@ -12,6 +12,10 @@ from robotkit.errors import ConfigurationError, InvalidConfiguration, MissingExt
 Entry = type | str | EntryPoint
 
 EXTRA_OF_MODULE: Mapping[str, str] = {
+    "mujoco": "sim",
+    "numba": "sim",
+    "gymnasium": "sim",
+    "torch": "rl",
     "franky": "franka",
     "pymodbus": "robotiq",
     "pyrealsense2": "realsense",

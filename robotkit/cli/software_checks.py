@@ -39,7 +39,8 @@ def findings() -> Iterator[Finding]:
     yield python()
     yield torch()
     yield simulator()
-    yield graphics()
+    if _version("mujoco") is not None:
+        yield graphics()
     yield from vendor_packages()
 
 
@@ -52,7 +53,7 @@ def torch() -> Finding:
     """Does torch load, and does it see a GPU?"""
     installed = _version("torch")
     if installed is None:
-        return Finding("torch", "warning", "not installed: nothing can be learned here", "pip install torch")
+        return Finding("torch", "warning", "not installed: nothing can be learned here", "pip install 'robotkit[rl]'")
     error, output = probe(_TORCH_PROBE)
     if error:
         return Finding("torch", "warning", f"{installed} does not load: {error}", "pip install --force-reinstall torch")
@@ -65,7 +66,8 @@ def simulator() -> Finding:
     """Does MuJoCo load and compile a model?"""
     installed = _version("mujoco")
     if installed is None:
-        return Finding("MuJoCo", "problem", "not installed", "pip install 'mujoco>=3.3,!=4.0.0'")
+        found = "not installed: nothing can be simulated here"
+        return Finding("MuJoCo", "warning", found, "pip install 'robotkit[sim]'")
     if installed == "4.0.0":
         return Finding("MuJoCo", "problem", "4.0.0 is not supported", "pip install 'mujoco>=3.3,!=4.0.0'")
     error, _ = probe(_MUJOCO_PROBE)
@@ -103,6 +105,8 @@ def graphics() -> Finding:
 def vendor_packages() -> Iterator[Finding]:
     """Which optional packages are here?"""
     for module, extra in EXTRA_OF_MODULE.items():
+        if extra in ("sim", "rl"):  # `simulator` and `torch` look at these
+            continue
         if importlib.util.find_spec(module) is None:
             found = f"{module} is not installed"
             yield Finding(f"extra [{extra}]", "warning", found, f"pip install 'robotkit[{extra}]', if you need it")
