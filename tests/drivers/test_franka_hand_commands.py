@@ -75,17 +75,19 @@ def test_a_position_that_there_is_not_is_refused(hand, fingers, position):
 
 
 def test_the_outcome_is_shown_by_a_packet_that_was_asked_for_after_the_end(hand, fingers):
-    """The packet that was under way when the fingers closed still tells of the grasp before."""
+    """Those before still tell of the grasp before."""
     fingers.is_grasped = True
     hand.close()
     begun(fingers)
     assert not hand.get_state().is_grasping
-    held = hand._poller.newest()
+    fingers.sends.clear()
+    wait_until(lambda: fingers.packets_wait)
     fingers.end()
     wait_until(lambda: not hand._commands.is_busy)
-    assert held.asked_s < hand._commands.ended_s
+    state = hand.get_state()
+    assert (state.is_moving, state.is_grasping) == (True, False)
+    fingers.sends.set()
     assert rest(hand).is_grasping
-    assert hand._poller.newest().asked_s >= hand._commands.ended_s
 
 
 @pytest.mark.parametrize(("width_m", "is_held"), [(0.0, False), (0.0004, False), (0.0006, True), (0.03, True)])
@@ -304,3 +306,15 @@ def test_f3_a_wish_that_a_cut_took_before_it_began_is_reported(commands):
     commands.disconnected()
     assert "home was accepted" in commands.failure
     assert not commands.is_homing
+
+
+def test_f3_a_wish_is_given_over_no_other_connection_than_the_one_that_made_room(commands):
+    calls: list[object] = []
+    wish = Wish("close", calls.append)
+    commands.connected("the new one")
+    commands.submit(wish)
+    assert commands._give(wish, "the old one")
+    assert commands._call is None
+    assert commands._give(wish, "the new one")
+    assert commands._call.done.wait(10.0)
+    assert calls == ["the new one"]

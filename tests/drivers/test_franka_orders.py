@@ -50,7 +50,7 @@ def test_a1_the_tool_is_set_before_the_first_target_which_is_where_the_tool_then
     bench = Bench(monkeypatch, **_TOOL)
     with bench.robot:
         assert bench.arm.told() == [*_CONFIGURED, "move"]
-        np.testing.assert_allclose(tracked_m(bench), STANDING_M + _TOOL_M)
+        np.testing.assert_allclose(bench.arm.began_at_m, [STANDING_M + _TOOL_M])
         np.testing.assert_allclose(bench.robot.get_state().tcp_pose_in_base[:3], STANDING_M + _TOOL_M)
         assert bench.robot.spec.kinematics.tcp_in_last_link[2] == pytest.approx(0.107 + 0.1, abs=1e-6)
 
@@ -225,6 +225,7 @@ def test_m10_the_gains_change_in_the_motion_that_runs_and_clips_in_one_that_take
     assert arm.motions[0].get_gains().stiffness[0, 0] == 2500.0
     robot.set_compliance(_TIGHT)
     first, second = arm.motions
+    np.testing.assert_allclose(arm.began_at_m, [STANDING_M, STANDING_M + ASIDE_M])
     np.testing.assert_allclose(second.get_reference().target.translation, first.get_reference().target.translation)
     np.testing.assert_allclose(second.params.translational_error_clip, 0.004)
     robot.send(beside(connected, -1.0))
@@ -277,19 +278,45 @@ def test_b11_a_motion_under_new_clips_begins_with_the_gains_that_are_in_force(co
         "the force of the old clip of 10 mm"
     )
 
+    robot.set_compliance(
+        _TIGHT.model_copy(
+            update={
+                "translational_stiffness_n_m": 5000.0,
+                "translational_clip_min_m": np.full(3, -0.005),
+                "translational_clip_max_m": np.full(3, 0.005),
+            }
+        )
+    )
+    assert arm.motions[-1].params.stiffness[0, 0] == pytest.approx(in_force * 10.0 / 4.0, rel=0.01), "it goes on there"
 
-def test_the_target_that_is_far_away_is_followed_on_the_leash(monkeypatch):
-    """Each time it is looked at; an arm that does not move is drawn no farther."""
-    wide = {"translational_clip_min_m": [-0.5] * 3, "translational_clip_max_m": [0.5] * 3}
-    bench = Bench(monkeypatch, compliance=wide)
+
+@pytest.mark.parametrize("is_set_while_it_runs", [False, True])
+def test_r4_a_target_that_is_far_away_is_followed_on_the_leash(monkeypatch, is_set_while_it_runs):
+    """Each time it is looked at; an arm that moves fast is drawn no farther."""
+    wide = rk.ComplianceParams(translational_clip_min_m=[-0.5] * 3, translational_clip_max_m=[0.5] * 3)
+    bench = Bench(monkeypatch, compliance=rk.ComplianceParams() if is_set_while_it_runs else wide)
     with bench.robot as robot:
-        bench.arm.jacobian = np.eye(6, 7)
-        robot.send(rk.PoseCommand(tcp_pose_in_base=[*(STANDING_M + (10 * _TOOL_M)), 0, 0, 0, 1]))
+        robot.set_compliance(wide)
+        far = np.array((*(STANDING_M + 10 * _TOOL_M), 0.0, 0.0, 0.0, 1.0))
+        robot.send(rk.PoseCommand(tcp_pose_in_base=far))
         tracked = tracked_m(bench)
         assert 0.0 < tracked[2] - STANDING_M[2] < 0.1
+        assert not robot._tracking._publish(far), "it has to be asked again soon"
         bench.arm.fields["dq"] = np.full(7, 10.0)
         robot._tracking._target._step()
         np.testing.assert_allclose(tracked_m(bench), STANDING_M, atol=1e-9)
+        bench.arm.fields["dq"] = np.zeros(7)
+        assert robot._tracking._publish(beside(bench).tcp_pose_in_base)
+
+
+def test_a_motion_that_the_arm_refuses_leaves_the_target_with_the_one_that_runs(connected):
+    robot, arm = connected.robot, connected.arm
+    arm.troubles["move"] = franky.CommandException("command rejected")
+    with pytest.raises(rk.DeviceFault, match="command rejected"):
+        robot.set_compliance(_TIGHT)
+    arm.troubles.clear()
+    robot.send(beside(connected))
+    np.testing.assert_allclose(tracked_m(connected, 0), STANDING_M + ASIDE_M)
 
 
 def test_a_control_that_has_just_ended_costs_the_thread_of_the_target_nothing(connected):

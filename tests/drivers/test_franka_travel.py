@@ -101,6 +101,20 @@ def test_a_hold_in_a_joint_motion_brakes_it_and_control_begins_when_the_arm_stan
     assert robot.get_state().mode == "tracking"
 
 
+def test_a_stop_after_a_hold_keeps_control_from_beginning_when_the_arm_stands(connected):
+    robot, arm = connected.robot, connected.arm
+    motion = Motion(connected)
+    arm.brakes_slowly = True
+    robot.hold()
+    robot.stop()
+    motion.end()
+    count = len(arm.motions)
+    arm.is_in_control = arm.brakes_slowly = False
+    wait_until(lambda: not any(thread.name == "franka-rest" for thread in threading.enumerate()))
+    assert len(arm.motions) == count
+    assert robot.get_state().mode == "stopped"
+
+
 def test_a_hold_forgets_what_was_sent_while_the_arm_braked(connected):
     robot, arm = connected.robot, connected.arm
     motion = Motion(connected)

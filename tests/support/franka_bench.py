@@ -32,6 +32,8 @@ class FakeArm:
     def __init__(self) -> None:
         self.calls: list[tuple[str, object]] = []
         self.troubles: dict[str, Exception] = {}
+        self.began_at_m: list[np.ndarray | None] = []
+        """What each tracking motion tracked when it was started."""
         self.is_in_control = self.brakes_slowly = self.travels_slowly = self.forgets_tool = False
         self.current_control_signal_type = franky.ControlSignalType.Torques
         self.heals_after: int | None = 0
@@ -98,6 +100,8 @@ class FakeArm:
             if not self.travels_slowly:
                 self.fields["q"] = np.array(motion.target.position)
         else:
+            reference = motion.get_reference()
+            self.began_at_m.append(None if reference is None else reference.target.translation)
             self.is_in_control = True
             self.current_control_signal_type = franky.ControlSignalType.Torques
 
@@ -169,12 +173,17 @@ class FakeHand:
         self.width_m, self.width_max_m, self.is_grasped = 0.04, 0.08, False
         self.running: list[threading.Event] = []
         self.is_deaf = self.answers_late = False
-        self.is_gone = False
+        self.is_gone = self.packets_wait = False
+        self.sends = threading.Event()
+        """Cleared, the next packet is waited for (`packets_wait`) until it is set again."""
+        self.sends.set()
 
     @property
     def state(self) -> SimpleNamespace:
         if self.is_gone:
             raise franky.NetworkException("UDP receive: Timeout")
+        self.packets_wait = not self.sends.is_set()
+        self.sends.wait(60.0)
         threading.Event().wait(0.002)
         return SimpleNamespace(width=self.width_m, max_width=self.width_max_m, is_grasped=self.is_grasped)
 
