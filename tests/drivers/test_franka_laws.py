@@ -193,6 +193,18 @@ def test_b11_no_axis_pushes_harder_or_softer_than_before_and_after(seed):
     np.testing.assert_array_equal(first[2:], in_force[2:])
 
 
+def test_b11_a_force_without_an_error_leaves_the_torque_between_its_bounds():
+    """A clip of 0 takes the force away; under twice the clip half the torque in force is as much as before."""
+    old = rk.ComplianceParams(rotational_clip_min=[-0.05] * 3, rotational_clip_max=[0.05] * 3)
+    new = rk.ComplianceParams(
+        translational_stiffness_n_m=1000.0, translational_clip_min_m=[0.0] * 3, translational_clip_max_m=[0.0] * 3,
+        rotational_stiffness_nm=20.0, rotational_clip_min=[-0.1] * 3, rotational_clip_max=[0.1] * 3,
+    )  # fmt: skip
+    first = first_gains(stiffness_vector(old, is_drawn=True), old, new, is_drawn=True)
+    assert first[0] == 1000.0
+    assert first[1] == pytest.approx(75.0 / 2, rel=0.01)
+
+
 @dataclass
 class Arm:
     """What the filter publishes to, and the arm's clock, which stands still between two steps."""

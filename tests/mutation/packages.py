@@ -16,7 +16,11 @@ TESTS = {
         "tests/robotkit/test_safety*.py", "tests/robotkit/test_fake.py", "tests/robotkit/test_workcell.py",
         "tests/faults", "tests/contracts",
     ),
-    "robotkit/drivers": ("tests/drivers", "tests/contracts", "tests/robotkit/test_fake.py"),
+    "robotkit/drivers": (
+        "tests/robotkit/test_fake*.py", "tests/robotkit/test_kinematics.py", "tests/drivers/test_options.py",
+        "tests/drivers/test_*_steps.py", "tests/drivers/test_franka_l*.py", "tests/drivers/test_franka_orders.py",
+        "tests/drivers", "tests/contracts", "tests/faults/test_interleavings.py",
+    ),
     "robotkit/remote": ("tests/remote", "tests/contracts"),
     "robotkit/schema": ("tests/robotkit", "tests/contracts"),
     "servers": ("tests/servers", "tests/remote"),
