@@ -216,6 +216,25 @@ def test_a_spacemouse_that_comes_back_has_forgotten_its_deflection():
         assert not mouse.read().is_active
 
 
+def test_a_gamepad_is_let_go_when_it_is_disconnected_and_when_it_fails():
+    pad = FakePad()
+    with pad_on(pad) as hand:
+        pad.is_gone = True
+        wait_for_error(hand.read, rk.StaleState)
+        wait_until(lambda: pad.closed == 1)
+        pad.is_gone = False
+        wait_until(lambda: is_fine(hand.read, rk.StaleState))
+    assert (pad.opened, pad.closed) == (2, 2)
+
+
+def test_a_spacemouse_is_let_go_when_it_is_disconnected():
+    puck, closed = FakeSpaceMouse(), []
+    puck.hid.close = lambda: closed.append(True)
+    with mouse_on(puck):
+        assert closed == []
+    assert closed == [True]
+
+
 def test_a_device_without_a_stick_is_no_gamepad():
     with pytest.raises(rk.ConnectionFailed, match="no stick"):
         pad_on(FakePad({})).connect()
