@@ -118,9 +118,11 @@ class _Pad(Source[TeleopReading]):
             self._state[ecodes.EV_ABS, code] = self._deflection(code, self._device.absinfo(code).value)
 
     def _deflection(self, code: int, value: int) -> float:
-        """A stick's [-1, 1], a trigger's [0, 1]."""
+        """A stick's [-1, 1], a trigger's [0, 1]; an axis that tells no range rests."""
         low, high = self._ranges[code]
-        share = (value - low) / (high - low) if high > low else 0.0
+        if high <= low:
+            return 0.0
+        share = (value - low) / (high - low)
         return share if code in self._layout.triggers else 2.0 * share - 1.0
 
 
