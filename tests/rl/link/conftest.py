@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,12 +45,6 @@ def stored(journal: TransitionJournal, actor_id: str = "arm/first") -> list[int]
 
 def settings(port: int, **fields: object) -> ClientSettings:
     return ClientSettings(f"ws://127.0.0.1:{port}/v1/link", **{"linger_s": 0.001, "heartbeat_s": 0.05, **fields})
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[TransitionJournal]:
-    with TransitionJournal(tmp_path / "journal.sqlite") as opened:
-        yield opened
 
 
 @pytest.fixture
