@@ -38,6 +38,31 @@ def test_a_recovery_that_fails_is_not_told():
     assert heard == ["recover"]
 
 
+@pytest.mark.parametrize("trouble", ["fault", "error", "force", "stop"])
+def test_f8_after_a_recovery_the_first_state_and_the_first_command_know_nothing_of_the_trouble(trouble):
+    arm, body, _ = watched(max_force_n=10.0, state_max_age_s=1.0)
+    measure = body._measure
+    if trouble == "fault":
+        body.fault = body.machine.fault_of(("torn",))
+    elif trouble == "error":
+        arm.get_state()
+        body._measure = fail_with(rk.StaleState("no packets"))
+    elif trouble == "force":
+        body._measure = lambda: measure()._replace(wrench_in_tcp=np.full(6, 9.0))
+    else:
+        arm.stop()
+    watch_once(arm)
+    with pytest.raises((rk.DeviceFault, rk.StaleState, rk.RobotStopped)):
+        arm.send(pose_command())
+    body._measure = measure
+    arm.recover()
+    state = arm.get_state()
+    assert (state.mode, state.faults, state.fault_since_s, state.stop) == ("holding", (), None, None)
+    arm.send(pose_command())
+    watch_once(arm)
+    assert arm.get_state().mode == "tracking"
+
+
 def test_an_arm_outside_its_box_recovers_although_the_watch_measures_at_once():
     arm, body = build(ManualClock(), workspace=BOX.model_copy(update={"position_max_m": np.array((0.4, 0.2, 0.5))}))
     assert arm.get_state().mode == "holding", "it was there when watching began"
