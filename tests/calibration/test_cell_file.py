@@ -1,4 +1,4 @@
-"""However a workcell file is written, a calibration finds its place in it and leaves the rest alone."""
+"""D1: however a workcell file is written, a calibration finds its place in it and leaves the rest alone."""
 
 from __future__ import annotations
 

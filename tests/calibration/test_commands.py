@@ -1,4 +1,4 @@
-"""`robotkit calibrate` from the shell: it commands nothing, and writes only what was checked."""
+"""D1: `robotkit calibrate` from the shell: it commands nothing, and writes only what was checked."""
 
 from __future__ import annotations
 

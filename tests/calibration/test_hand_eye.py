@@ -1,4 +1,4 @@
-"""A camera is found where it was mounted, on the base and on the tool; what cannot be determined is refused."""
+"""D1: a camera is found where it was mounted, on the base and on the tool; what cannot be determined is refused."""
 
 from __future__ import annotations
 

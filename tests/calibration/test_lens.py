@@ -1,4 +1,4 @@
-"""A lens is found from pictures of boards; what does not determine it is refused."""
+"""D1: a lens is found from pictures of boards; what does not determine it is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Desk through franky's own client, against a local HTTPS server that answers as Desk's API v1 is used by franky."""
+"""D3: Desk through franky's own client, against an HTTPS server that answers as Desk's API v1 is used by franky."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_p3_a_hand_that_hears_no_command_is_measured_and_said_to_hang(willing, s
     wait_until(lambda: willing.get_state().position > 0.95, deadline_s=60.0)
 
 
-def test_an_unhomed_hand_refuses_moves_and_says_what_to_do(simulator):
+def test_c_an_unhomed_hand_refuses_moves_and_says_what_to_do(simulator):
     simulator.inject(hand_forgets_homing=True)
     with rk.make_gripper("franka_hand", host=simulator.host) as hand:
         before = simulator.inject()["hand_commands"]
@@ -99,7 +99,7 @@ def test_an_unhomed_hand_refuses_moves_and_says_what_to_do(simulator):
         assert hand.get_state().position < 0.02
 
 
-def test_reset_homes_a_hand_that_was_not_and_opens_it(simulator):
+def test_c_reset_homes_a_hand_that_was_not_and_opens_it(simulator):
     simulator.inject(hand_forgets_homing=True)
     with rk.make_gripper("franka_hand", host=simulator.host) as hand:
         hand.reset()
@@ -110,7 +110,7 @@ def test_reset_homes_a_hand_that_was_not_and_opens_it(simulator):
 
 
 @pytest.mark.parametrize(("width_m", "is_held"), [(0.0016, True), (0.03, True), (0.0, False)])
-def test_what_is_held_is_what_the_hand_says(willing, simulator, width_m, is_held):
+def test_c_what_is_held_is_what_the_hand_says(willing, simulator, width_m, is_held):
     """A circuit board is 1.6 mm thick."""
     simulator.inject(object_width_m=width_m)
     assert not willing.get_state().is_grasping

@@ -212,7 +212,7 @@ def test_p1_a_clip_that_lies_on_one_side_of_zero_leaves_no_error():
 
 @pytest.mark.parametrize("name", ["collision_torque_nm", "collision_force_n"])
 @pytest.mark.parametrize("wrong", [-1.0, 0.0, 1000.0])
-def test_collision_thresholds_have_a_sense(name, wrong):
+def test_c_collision_thresholds_have_a_sense(name, wrong):
     fine = FrankaRobotConfig(host="nowhere")
     np.testing.assert_array_equal(fine.collision_torque_nm, [20.0] * 7)
     np.testing.assert_array_equal(fine.collision_force_n, [30.0] * 6)

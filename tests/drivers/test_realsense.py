@@ -167,7 +167,7 @@ def test_p17_a_picture_that_changes_its_size_is_a_fault(monkeypatch, has_depth):
         wait_until(lambda: is_fine(camera.read, rk.DeviceFault))
 
 
-def test_a_frame_is_stamped_when_it_was_exposed(monkeypatch):
+def test_c_a_frame_is_stamped_when_it_was_exposed(monkeypatch):
     late = FakeCamera("0815", latency_s=0.2)
     monkeypatch.setattr(realsense, "rs", FakeBus(late))
     with cameras.make("realsense", **SIZE, max_age_s=60.0) as camera:

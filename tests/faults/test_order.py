@@ -123,7 +123,7 @@ def test_m6_a_stop_goes_ahead_of_a_device_that_hangs_and_once_more_after_it(arm,
 
 
 @pytest.mark.parametrize("primitive", ["open", "start"])
-def test_a_stop_while_the_arm_is_connected_is_not_lost(hasty, primitive):
+def test_c_a_stop_while_the_arm_is_connected_is_not_lost(hasty, primitive):
     arm = RecordingArm()
     inside, go_on = threading.Event(), threading.Event()
     arm.on[primitive] = lambda: (inside.set(), go_on.wait(20.0))

@@ -73,7 +73,7 @@ def test_lockstep_time_is_the_servers(remote: rk.Workcell, served_cell: rk.Workc
     assert remote.clock.now_s() == served_cell.clock.now_s() == pytest.approx(before_s + 0.3)
 
 
-def test_in_real_time_the_clocks_agree() -> None:
+def test_r13_in_real_time_the_clocks_agree() -> None:
     cell = rk.make_workcell("fake", clock="real")
     with served(cell) as url, rk.make_workcell("remote", url=url) as remote:
         assert not remote.clock.is_lockstep

@@ -1,4 +1,4 @@
-"""`robotkit check` finds what keeps a cell from its first motion, and moves nothing."""
+"""D2: `robotkit check` finds what keeps a cell from its first motion, and moves nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: what a person asks about afterwards is in the file, and the file never stands in the cell's way."""
+"""B9, D4: the audit log: what a person asks about afterwards is in the file, which never stands in the cell's way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""D4: what Prometheus reads."""
 
 from __future__ import annotations
 
