@@ -1,4 +1,4 @@
-"""What learner and actor tell each other is not lost, and counts whom it should."""
+"""What learner and actor tell each other is not lost and reaches whom it should: credit, weights, reports, trouble."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from websockets.sync.client import connect
 
 from rl.data.journal import TransitionJournal
-from rl.errors import JournalError, SequenceGap
+from rl.errors import JournalError, LinkProtocolError
 from rl.link.client import LearnerLink
 from rl.link.dialogue import Dialogue
 from rl.link.frames import Weights
@@ -34,6 +34,17 @@ def test_m17_evaluators_take_no_share_of_what_actors_may_do(journal: TransitionJ
     assert hub.receipt(actor).sequence_limit == NOTHING_STORED + 5
 
 
+def test_f16_what_an_older_connection_had_under_way_is_not_stored_any_more(journal: TransitionJournal):
+    hub = Hub(journal, SPEC.env)
+    actor, _ = hub.admit(hello())
+    hub.store(actor, actor.newest, [chunk(0, 2)])
+    hub.admit(hello())
+    with pytest.raises(LinkProtocolError, match="connected again"):
+        hub.store(actor, actor.newest - 1, [chunk(2, 2)])
+    hub.store(actor, actor.newest, [chunk(2, 3)])
+    assert len(journal) == 5
+
+
 def test_m18_a_disk_that_takes_no_more_is_told_to_the_learners_loop(
     server: LinkServer, hub: Hub, journal: TransitionJournal, monkeypatch: pytest.MonkeyPatch
 ):
@@ -52,7 +63,7 @@ def test_m18_what_one_actor_sends_wrongly_is_no_trouble_of_the_disk(server: Link
     with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
         say_hello(raw)
         raw.send(chunk(7, 5).to_bytes())  # what comes before is missing
-        assert next_word(raw, Refusal).code == SequenceGap.code
+        assert next_word(raw, Refusal).code == "sequence_gap"
     assert not hub.wait_for_data(1, 0.0)
 
 
