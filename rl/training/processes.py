@@ -22,6 +22,7 @@ from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
 from rl.data.schema import EXTRAS, TransitionSchema
 from rl.errors import CheckpointNotFound, ConfigError
+from rl.link.address import learner_url
 from rl.link.client import LearnerLink
 from rl.link.frames import largest_chunk
 from rl.link.hub import Hub
@@ -88,8 +89,8 @@ def lead(config: TrainConfig, stop: Stop, orders: Orders | None) -> None:
         progress = Progress(config.steps)
         hub.progress = progress
         with LinkServer(hub, config.link.host, port, config.link.secret()) as server:
-            logger.info("waiting for actors at %s:%d", config.link.host, server.port)
-            (out / LEARNER_URL).write_text(f"http://{config.link.host}:{server.port}\n")
+            logger.info("waiting for actors at %s", learner_url("http", config.link.host, server.port))
+            (out / LEARNER_URL).write_text(learner_url("http", config.link.host, server.port) + "\n")
             spec = _agreed_spec(hub, out / SPEC, stop)
             if spec is not None:
                 learn(config, seeds, hub, spec, progress, stop, orders)
@@ -264,7 +265,7 @@ def make_link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink
     port = DEFAULT_PORT if config.link.port is None else config.link.port
     schema = TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
     settings = ClientSettings(
-        url=f"ws://{config.link.host}:{port}/v1/link",
+        url=learner_url("ws", config.link.host, port) + "/v1/link",
         token=config.link.secret(),
         capacity=config.link.capacity,
         max_chunk=largest_chunk(schema),

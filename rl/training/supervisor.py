@@ -15,6 +15,7 @@ from rich.console import Console
 
 from rl.config import TOKEN_VARIABLE, TrainConfig, save_config
 from rl.errors import ConfigError
+from rl.link.address import learner_url
 from rl.link.server import bind, is_loopback
 from rl.training.live_view import View, make_view
 from rl.utils.checkpoint import Checkpoints
@@ -107,7 +108,10 @@ def fetch_status(config: TrainConfig) -> Mapping[str, Any] | None:
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
     try:
         answer = httpx.get(
-            f"http://{config.link.host}:{config.link.port}/v1/status", headers=headers, timeout=2.0, trust_env=False
+            learner_url("http", config.link.host, config.link.port or 0) + "/v1/status",
+            headers=headers,
+            timeout=2.0,
+            trust_env=False,
         )
         answer.raise_for_status()
     except httpx.HTTPError as error:
