@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from robotkit.safety import watch as watch_module
 from robotkit.safety.watch import Watch
+from tests.support.recording_arm import InThread
 from tests.support.waiting import wait_until
 
 
@@ -96,3 +98,30 @@ def test_work_that_hangs_keeps_no_other_from_its_rounds_nor_the_watch_from_its_e
         thread.join(20.0)
         assert not thread.is_alive()
     assert [thread.name for thread in threads] == ["hangs", "looks"]
+
+
+@pytest.mark.parametrize("other", ["start", "stop"])
+def test_what_comes_beside_a_start_waits_for_its_end(other, monkeypatch):
+    threads: set[threading.Thread] = set()
+    watch = Watch({"looks": lambda: threads.add(threading.current_thread())}, None)
+    beside: list[InThread] = []
+
+    def come_between() -> threading.Event:
+        if not beside:
+            done = threading.Event()
+            beside.append(InThread(lambda: (getattr(watch, other)(), done.set())))
+            done.wait(0.05)  # one that does not wait is through by now
+        return threading.Event()
+
+    between = SimpleNamespace(Event=come_between, Thread=threading.Thread, current_thread=threading.current_thread)
+    monkeypatch.setattr(watch_module, "threading", between)
+    watch.start()
+    monkeypatch.undo()
+    assert beside[0].join() is None
+    if other == "stop":
+        assert watch._running is None
+    else:
+        wait_until(lambda: watch.rounds > 2)
+        watch.stop()
+    assert len(threads) <= 1
+    assert not any(thread.is_alive() for thread in threads)
