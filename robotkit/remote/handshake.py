@@ -36,7 +36,6 @@ class Handshake:
     def __init__(self, session: ReadsServer, now_s: Callable[[], float] = time.monotonic) -> None:
         self._session = session
         self._now_s = now_s
-        self._offset_s = 0.0
         self._made_s: float | None = None
 
     def deadline_s(self, patience_s: float) -> float:

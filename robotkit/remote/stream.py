@@ -45,7 +45,7 @@ class RemoteStream:
         self._changed = threading.Condition()
         self._socket: ClientConnection | None = None
         self._state: tuple[float, str] | None = None
-        self._command: StreamCommand | None = None
+        self._command: StreamCommand | None
         self._error: RobotkitError | None = None
         self.received = 0
         """States that arrived since `connect()`."""

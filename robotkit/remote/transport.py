@@ -80,8 +80,9 @@ class Transport:
         except httpcore.TimeoutException as error:
             raise RemoteTimeout(f"{self._name} did not answer {method} {path} within {timeout_s:g} s") from error
         except _FAILURES as error:
+            why = str(error) or type(error).__name__
             raise ConnectionFailed(
-                f"no robot server at {self._name} ({error or type(error).__name__}); is robotkit-serve running there?"
+                f"no robot server at {self._name} ({why}); is robotkit-serve running there?"
             ) from error
         names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         return Answer(response.status, names, body)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import httpcore
 import pytest
 
 import robotkit as rk
@@ -66,8 +67,22 @@ def test_a_read_survives_one_dropped_connection() -> None:
 
 
 def test_a_read_gives_up_after_the_second() -> None:
-    with scripted([None], [None]) as (url, _), opened(url) as session, pytest.raises(rk.ConnectionFailed):
+    with (
+        scripted([None], [None]) as (url, _),
+        opened(url) as session,
+        pytest.raises(rk.ConnectionFailed, match="disconnected without sending a response"),
+    ):
         session.read("/v1/clock", ClockState)
+
+
+def test_what_broke_without_a_word_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(request: httpcore.Request) -> None:
+        raise httpcore.ReadError
+
+    with opened("http://127.0.0.1:1") as session:
+        monkeypatch.setattr(session._transport._pool, "handle_request", broken)
+        with pytest.raises(rk.ConnectionFailed, match=r"127\.0\.0\.1:1 \(ReadError\)"):
+            session.get("/v1/clock")
 
 
 def test_a_command_is_never_sent_twice() -> None:

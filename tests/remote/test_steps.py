@@ -176,6 +176,43 @@ def test_m14_steps_take_the_direct_way_whatever_the_environment_says(url: str, m
             assert stream.latest().robot.mode
 
 
+def test_b4_a_step_that_cannot_end_in_time_does_not_start() -> None:
+    told: list[float] = []
+
+    def handler(socket: ServerConnection) -> None:
+        for text in socket:
+            told.append(json.loads(text)["deadline_s"])
+            socket.send(_state(_seq(text), 1.0))
+
+    with scripted(handler) as session:
+        steps = RemoteSteps(session)
+        earliest_s = session.handshake.deadline_s(17.0)
+        steps.step(rk.StepRequest(period_s=3.0), 20.0)
+        assert earliest_s <= told[0] <= session.handshake.deadline_s(17.0)
+        steps.close()
+
+
+def test_b5_a_connection_that_cannot_be_closed_in_peace_is_used_no_more() -> None:
+    connections: list[ServerConnection] = []
+
+    def handler(socket: ServerConnection) -> None:
+        connections.append(socket)
+        for text in socket:
+            socket.send(_state(_seq(text), float(len(connections))))
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with scripted(handler) as session:
+        steps = RemoteSteps(session)
+        steps.step(rk.StepRequest(), 20.0)
+        steps._opened.callback(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            steps.close()
+        assert steps.step(rk.StepRequest(), 20.0).robot.stamp_s == 2.0
+        steps.close()
+
+
 def test_b5_no_step_has_the_number_of_an_answer_that_has_none() -> None:
     numbers: list[int] = []
 
