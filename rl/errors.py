@@ -15,7 +15,7 @@ RlError
 │   ├── LinkUnavailable           nobody answers at that address, or not in time
 │   ├── LinkUnauthorized          the token is missing or wrong
 │   └── LinkProtocolError         the other end said something that this end does not understand
-├── TeamError                 the processes that compute one update together cannot go on
+├── ProcessGroupError         the processes that compute one update together cannot go on
 └── CheckpointError           a checkpoint cannot be written or read
     ├── RunExists                 the directory already holds a run
     └── CheckpointNotFound        there is no valid checkpoint to resume from
@@ -116,10 +116,10 @@ class LinkProtocolError(LinkError):
     code = "link_protocol_error"
 
 
-class TeamError(RlError):
+class ProcessGroupError(RlError):
     """The processes that compute one update together cannot go on: one of them ended, or does not answer."""
 
-    code = "team_error"
+    code = "process_group_error"
 
 
 class CheckpointError(RlError):

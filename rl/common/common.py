@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rl.common.optimizers import Adam, OptimizerConfig
-from rl.utils.distributed import ALONE, Team
+from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from rl.utils.performance import LossScale
 
 
@@ -47,7 +47,7 @@ class TrainState:
         scales_losses: whether losses are scaled before their gradients are taken, as float16 needs it; a step whose
             gradients overflow is then left out.
 
-    `team` are the processes that every gradient is averaged over; by default this one alone.
+    `group` holds the processes that every gradient is averaged over; this one alone by default.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TrainState:
         parameters: Mapping[str, Sequence[Tensor]] | None = None,
         scales_losses: bool = False,
     ) -> None:
-        self.team: Team = ALONE
+        self.group: ProcessGroup = SINGLE_PROCESS
         self.modules = modules
         self.targets = copy_as_target(modules)
         self.selective_optimizer_steps = selective_optimizer_steps
@@ -86,8 +86,8 @@ class TrainState:
     @torch.no_grad()
     def apply_gradients(self, grads: Mapping[str, Sequence[Tensor]]) -> None:
         """One step of the optimizers named in `grads`; of all of them when steps are not selective."""
-        if self.team.size > 1:
-            grads = {name: self.team.average(found) for name, found in grads.items()}
+        if self.group.size > 1:
+            grads = {name: self.group.average(found) for name, found in grads.items()}
         if self.loss_scale is not None and not self.loss_scale.unscale(grads):
             return
         stepping = {
@@ -123,10 +123,10 @@ class TrainState:
         if self.loss_scale is not None:
             self.loss_scale.load_state_dict(state["loss_scale"])
 
-    def join(self, team: Team) -> None:
-        """Average gradients over a team from now on, whose first process gives everybody its state."""
+    def join(self, group: ProcessGroup) -> None:
+        """Average gradients over a process group from now on; its main process broadcasts its state."""
         moments = [tensor for o in self.optimizers.values() for tensor in (*o.mu, *o.nu, o.count)]
         scale = [] if self.loss_scale is None else list(self.loss_scale.state_dict().values())
         networks = [*self.modules.state_dict().values(), *self.targets.state_dict().values()]
-        team.follow_first([*networks, *moments, *scale])
-        self.team = team
+        group.broadcast([*networks, *moments, *scale])
+        self.group = group

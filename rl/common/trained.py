@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rl.common.common import gradients_of, parameters_of
 from rl.common.optimizers import Adam, OptimizerConfig
-from rl.utils.distributed import ALONE, Team
+from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from rl.utils.performance import LossScale, Precision, autocast
 
 
@@ -23,14 +23,14 @@ class Trained:
         precision: of the matrix products in `autocast()`.
         device: where it computes.
 
-    `team` are the processes that gradients are averaged over; by default this one alone.
+    `group` holds the processes that gradients are averaged over; this one alone by default.
     """
 
     def __init__(self, module: nn.Module, config: OptimizerConfig, precision: Precision, device: torch.device) -> None:
         self.module = module
         self.optimizer = Adam(parameters_of(module), config)
         self.loss_scale = LossScale(device) if precision == "float16" else None
-        self.team: Team = ALONE
+        self.group: ProcessGroup = SINGLE_PROCESS
         self._precision: Precision = precision
         self._device = device
 
@@ -39,19 +39,19 @@ class Trained:
         return autocast(self._device, self._precision)
 
     def step(self, loss: Tensor) -> None:
-        """Move the parameters down the mean gradient of the team's losses."""
+        """Move the parameters down the mean gradient of the losses of all processes."""
         parameters = self.optimizer.parameters
         scaled = loss if self.loss_scale is None else loss * self.loss_scale.scale
-        grads = self.team.average(gradients_of(scaled, parameters))
+        grads = self.group.average(gradients_of(scaled, parameters))
         with torch.no_grad():
             if self.loss_scale is None or self.loss_scale.unscale({"": grads}):
                 torch._foreach_add_(parameters, self.optimizer.updates(grads))
 
-    def join(self, team: Team) -> None:
-        """Average gradients over a team from now on, whose first process gives everybody its state."""
+    def join(self, group: ProcessGroup) -> None:
+        """Average gradients over a process group from now on; its main process broadcasts its state."""
         optimizer = self.optimizer
-        team.follow_first([*self.module.state_dict().values(), *optimizer.mu, *optimizer.nu, optimizer.count])
-        self.team = team
+        group.broadcast([*self.module.state_dict().values(), *optimizer.mu, *optimizer.nu, optimizer.count])
+        self.group = group
 
     def state_dict(self) -> dict[str, Any]:
         """What a continuation needs, but for the module itself."""

@@ -1,4 +1,4 @@
-"""Packing: a batch of tensors as one run of bytes for each process of a team, which one message can carry."""
+"""Packing: a batch of tensors as one run of bytes for each process, which one message can carry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rl.data.shares import Shares
+from rl.data.batch_sharding import BatchSharding
 from rl.utils.tree import Batch, Path, leaves, nest
 
 _ALIGNMENT = 8  # bytes of the widest number
@@ -19,12 +19,12 @@ _ALIGNMENT = 8  # bytes of the widest number
 
 @dataclass(frozen=True)
 class PackedField:
-    """One field of a part of a batch."""
+    """One field of a shard of a batch."""
 
     path: Path
     dtype: torch.dtype
     shape: tuple[int, ...]
-    """With the rows of the part."""
+    """With the rows of the shard."""
 
     @property
     def size(self) -> int:
@@ -34,39 +34,41 @@ class PackedField:
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the fields of a part lie: wide numbers before narrow ones, so that each is at a multiple of its size."""
+    """Where the fields of a shard lie: wide numbers before narrow ones, so that each is at a multiple of its size."""
 
     fields: tuple[PackedField, ...]
 
     @classmethod
-    def of(cls, batch: Mapping[str, Any], shares: Shares) -> Packing:
-        """For the equal parts of a joint batch like this."""
+    def of(cls, batch: Mapping[str, Any], sharding: BatchSharding) -> Packing:
+        """For the equal shards of a joint batch like this."""
         found = [
-            PackedField(path, rows.dtype, (len(rows) // shares.processes, *rows.shape[1:]))
+            PackedField(path, rows.dtype, (len(rows) // sharding.processes, *rows.shape[1:]))
             for path, rows in leaves(batch)
         ]
         return cls(tuple(sorted(found, key=lambda field: -field.dtype.itemsize)))
 
     @property
     def size(self) -> int:
-        """Bytes of a part."""
+        """Bytes of a shard."""
         return -(-sum(field.size for field in self.fields) // _ALIGNMENT) * _ALIGNMENT
 
-    def pack(self, batch: Mapping[str, Any], shares: Shares) -> Tensor:
-        """Every process's part of a joint batch as bytes (processes, size), on the device of the batch."""
+    def pack(self, batch: Mapping[str, Any], sharding: BatchSharding) -> Tensor:
+        """Every process's shard of a joint batch as bytes (processes, size), on the device of the batch."""
         rows = dict(leaves(batch))
-        packed = torch.empty((shares.processes, self.size), dtype=torch.uint8, device=rows[self.fields[0].path].device)
+        packed = torch.empty(
+            (sharding.processes, self.size), dtype=torch.uint8, device=rows[self.fields[0].path].device
+        )
         start = 0
         for field in self.fields:
-            dealt = shares.deal(rows[field.path])
-            packed[:, start : start + field.size].view(field.dtype).view(dealt.shape).copy_(dealt)
+            split = sharding.split(rows[field.path])
+            packed[:, start : start + field.size].view(field.dtype).view(split.shape).copy_(split)
             start += field.size
         return packed
 
-    def unpack(self, part: Tensor) -> Batch:
-        """The fields of one part, views of its bytes (size,)."""
+    def unpack(self, shard: Tensor) -> Batch:
+        """The fields of one shard, views of its bytes (size,)."""
         sizes = [field.size for field in self.fields]
-        pieces = part[: sum(sizes)].split(sizes)
+        pieces = shard[: sum(sizes)].split(sizes)
         return nest(
             {
                 field.path: piece.view(field.dtype).view(field.shape)

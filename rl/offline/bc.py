@@ -25,7 +25,7 @@ from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.offline.settings import SettingsFile
 from rl.plots.pictures import draw_curves
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.distributed import Team, joined_team, local_device
+from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import tune_backends
 from rl.utils.run_directory import BC_SETTINGS, CHECKPOINTS, CONFIG, CURVE, METRICS, claim_run
 from rl.utils.seeds import Seeds
@@ -117,16 +117,16 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
     torch.set_num_threads(options.threads)
     device = local_device(options.device)
     tune_backends(device)
-    with joined_team(device) as team:
-        if team.leads:
+    with joined_process_group(device) as group:
+        if group.is_main:
             claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
             save_config(options.as_run(), options.out / CONFIG)
             SETTINGS.write(options.out, options)
-        team.wait()
-        return _train(options, device, team, stop, console)
+        group.wait()
+        return _train(options, device, group, stop, console)
 
 
-def _train(options: TrainBcOptions, device: torch.device, team: Team, stop: Stop, console: Console) -> int:
+def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, stop: Stop, console: Console) -> int:
     seeds = Seeds(options.seed)
     with closing(make_env(options.env, options.cell, options.as_run().adaptation())) as env:
         train, held_out = split_episodes(read_demos(options.demos, env), options.held_out, seeds.generator("held out"))
@@ -134,14 +134,19 @@ def _train(options: TrainBcOptions, device: torch.device, team: Team, stop: Stop
     rows = Rows(train)
     agent.fit_inputs(train["observations"])
     loader, order = shuffled_loader(
-        rows, options.batch_size, seeds.integer("order"), team=team, workers=options.workers, pin=device.type == "cuda"
+        rows,
+        options.batch_size,
+        seeds.integer("order"),
+        group=group,
+        workers=options.workers,
+        pin=device.type == "cuda",
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    course = Course(loader, order, lambda: measure(agent, held_out), options.out, team, console)
+    course = Course(loader, order, lambda: measure(agent, held_out), options.out, group, console)
     done = run_epochs(agent, config, course, stop)
-    if team.leads and done < options.epochs:
+    if group.is_main and done < options.epochs:
         say_how_to_go_on("train-bc", options.out, done, options.epochs, console)
-    if team.leads and done:
+    if group.is_main and done:
         panels = {
             "negative log-likelihood": ("train/actor_loss", "held_out/nll"),
             "squared error": ("train/mse", "held_out/mse"),

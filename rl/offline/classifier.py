@@ -20,7 +20,7 @@ from rl.offline.rows import Rows, balanced_loader
 from rl.offline.settings import SettingsFile
 from rl.offline.verdicts import Verdicts, choose_threshold
 from rl.plots.pictures import draw_confusion, draw_curves, draw_montage
-from rl.utils.distributed import Team, joined_team, local_device
+from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import Precision, tune_backends
 from rl.utils.run_directory import CLASSIFIER_SETTINGS, CONFUSION, CURVE, METRICS, WORST, claim_run
 from rl.utils.seeds import Seeds
@@ -100,16 +100,16 @@ def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Conso
     torch.set_num_threads(options.threads)
     device = local_device(options.device)
     tune_backends(device)
-    with joined_team(device) as team:
-        if team.leads:
+    with joined_process_group(device) as group:
+        if group.is_main:
             claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
             SETTINGS.write(options.out, options)
-        team.wait()
-        return _train(options, device, team, stop, console)
+        group.wait()
+        return _train(options, device, group, stop, console)
 
 
 def _train(
-    options: TrainClassifierOptions, device: torch.device, team: Team, stop: Stop, console: Console
+    options: TrainClassifierOptions, device: torch.device, group: ProcessGroup, stop: Stop, console: Console
 ) -> ClassifierFacts | None:
     seeds = Seeds(options.seed)
     split = load_split(
@@ -125,14 +125,14 @@ def _train(
         split.train.labels,
         options.batch_size,
         seeds.integer("order"),
-        team=team,
+        group=group,
         workers=options.workers,
         pin=device.type == "cuda",
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    course = Course(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, team, console)
+    course = Course(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, group, console)
     done = run_epochs(learner, config, course, stop)
-    if not team.leads:
+    if not group.is_main:
         return None
     if done < options.epochs:
         say_how_to_go_on("train-classifier", options.out, done, options.epochs, console)

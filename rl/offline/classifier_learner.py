@@ -17,7 +17,7 @@ from rl.common.typing import Batch, Metrics
 from rl.networks.reward_classifier import DROPOUT, BinaryClassifier
 from rl.nn.dropout import KeepMasks
 from rl.offline.frame_sets import FrameSet
-from rl.utils.distributed import Team
+from rl.utils.distributed import ProcessGroup
 from rl.utils.performance import Precision
 
 
@@ -94,9 +94,9 @@ class ClassifierLearner:
         """Start the stream of crops and dropout anew."""
         self.generator.manual_seed(seed)
 
-    def join(self, team: Team) -> None:
-        """Average gradients over a team from now on, whose first process gives everybody its state."""
-        self._trained.join(team)
+    def join(self, group: ProcessGroup) -> None:
+        """Average gradients over a process group from now on; its main process broadcasts its state."""
+        self._trained.join(group)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a continuation needs."""

@@ -17,7 +17,7 @@ from rl.common.typing import Batch, Metrics
 from rl.errors import CheckpointNotFound, ConfigError
 from rl.offline.rows import EpochOrder, on_device
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.distributed import Team
+from rl.utils.distributed import ProcessGroup
 from rl.utils.logger import make_logger
 from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds
@@ -37,8 +37,8 @@ class Learner(Protocol):
         """Start the stream of everything random in updates anew."""
         ...
 
-    def join(self, team: Team) -> None:
-        """Average gradients over a team, after taking the state of its first process over."""
+    def join(self, group: ProcessGroup) -> None:
+        """Average gradients over a process group, after its main process broadcast its state."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Course:
         order: decides the order of each epoch.
         validate: metrics of what was held out.
         directory: of the run.
-        team: the processes; the first writes.
+        group: the processes; the main one writes.
         console: for the progress bar.
     """
 
@@ -91,7 +91,7 @@ class Course:
     order: EpochOrder
     validate: Callable[[], Mapping[str, Any]]
     directory: Path
-    team: Team
+    group: ProcessGroup
     console: Console
 
 
@@ -104,19 +104,19 @@ def run_epochs(learner: Learner, config: EpochsConfig, course: Course, stop: Sto
     Returns:
         Epochs that are done.
     """
-    team, checkpoints = course.team, Checkpoints(course.directory / CHECKPOINTS, keep=config.keep_checkpoints)
-    done = _restore(learner, checkpoints, team)
-    with Reporter(course, checkpoints, config, done) if team.leads else nullcontext() as reporter:
-        while done < config.epochs and not _agreed(stop, learner.device, team):
+    group, checkpoints = course.group, Checkpoints(course.directory / CHECKPOINTS, keep=config.keep_checkpoints)
+    done = _restore(learner, checkpoints, group)
+    with Reporter(course, checkpoints, config, done) if group.is_main else nullcontext() as reporter:
+        while done < config.epochs and not _agreed(stop, learner.device, group):
             course.order.set_epoch(done)
-            learner.reseed(Seeds(config.seed).integer(f"epoch {done} of process {team.rank}"))
+            learner.reseed(Seeds(config.seed).integer(f"epoch {done} of process {group.rank}"))
             metrics = run_epoch(learner, course.loader)
             done += 1
             if reporter is not None:
                 reporter.report(learner, done, metrics)
-    if team.leads and done not in (0, *checkpoints.steps()):
+    if group.is_main and done not in (0, *checkpoints.steps()):
         save(checkpoints, learner, done)
-    team.wait()
+    group.wait()
     return done
 
 
@@ -145,7 +145,7 @@ def save(checkpoints: Checkpoints, learner: Learner, done: int) -> None:
 
 
 class Reporter:
-    """What the first process of a team does after an epoch: metrics, progress, checkpoints.
+    """What the main process does after an epoch: metrics, progress, checkpoints.
 
     Args:
         course: what the loop works with.
@@ -180,10 +180,10 @@ class Reporter:
             save(self._checkpoints, learner, done)
 
 
-def _restore(learner: Learner, checkpoints: Checkpoints, team: Team) -> int:
+def _restore(learner: Learner, checkpoints: Checkpoints, group: ProcessGroup) -> int:
     """Epochs of the newest checkpoint, whose state every process has afterwards; 0 without one."""
     done = torch.zeros((), dtype=torch.int64, device=learner.device)
-    if team.leads:
+    if group.is_main:
         try:
             _, state = checkpoints.load(map_location=learner.device)
         except CheckpointNotFound:
@@ -191,12 +191,12 @@ def _restore(learner: Learner, checkpoints: Checkpoints, team: Team) -> int:
         else:
             learner.load_state_dict(state["agent"])
             done.fill_(state["epochs"])
-    learner.join(team)
-    team.follow_first([done])
+    learner.join(group)
+    group.broadcast([done])
     return int(done)
 
 
-def _agreed(stop: Stop, device: torch.device, team: Team) -> bool:
+def _agreed(stop: Stop, device: torch.device, group: ProcessGroup) -> bool:
     """Whether any process was asked to stop: they must leave the loop together."""
     wish = torch.tensor(float(stop.is_set()), device=device)
-    return bool(team.average([wish])[0] > 0)
+    return bool(group.average([wish])[0] > 0)

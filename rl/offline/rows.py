@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from rl.common.typing import Batch
 from rl.errors import DataError, SchemaMismatch
-from rl.utils.distributed import ALONE, Team
+from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from rl.utils.seeds import Seeds
 from rl.utils.tree import leaves, map_leaves
 
@@ -66,24 +66,25 @@ class BalancedBatches(Sampler[list[int]]):
 
     Args:
         labels: 0 or 1 for each row.
-        batch_size: rows of a batch, over the whole team; even.
+        batch_size: rows of a batch, over all processes; even.
         seed: of the order.
-        team: each process takes its share of every batch.
+        group: each process takes its shard of every batch.
 
     Raises:
         DataError: one class is missing.
     """
 
-    def __init__(self, labels: np.ndarray, batch_size: int, seed: int, team: Team = ALONE) -> None:
+    def __init__(self, labels: np.ndarray, batch_size: int, seed: int, group: ProcessGroup = SINGLE_PROCESS) -> None:
         self._classes = [np.flatnonzero(labels > 0), np.flatnonzero(labels == 0)]
         if not all(len(rows) for rows in self._classes):
             missing = "positive" if not len(self._classes[0]) else "negative"
             raise DataError(f"there is no {missing} frame to learn from")
-        self._half = team.share_of(batch_size) // 2
+        shard = group.shard_size(batch_size)
+        self._half = shard // 2
         if self._half < 1:
-            raise DataError(f"a balanced batch needs 2 rows or more for each process, not {team.share_of(batch_size)}")
+            raise DataError(f"a balanced batch needs 2 rows or more for each process, not {shard}")
         self._seeds = Seeds(seed)
-        self._team = team
+        self._group = group
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -92,36 +93,36 @@ class BalancedBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         rarer = min(len(rows) for rows in self._classes)
-        return -(-rarer // (self._half * self._team.size))
+        return -(-rarer // (self._half * self._group.size))
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = self._seeds.generator(f"balanced batches of epoch {self._epoch}")
-        joint = len(self) * self._half * self._team.size
-        columns = [_shuffled(rows, joint, generator)[self._team.rank :: self._team.size] for rows in self._classes]
+        joint = len(self) * self._half * self._group.size
+        columns = [_shuffled(rows, joint, generator)[self._group.rank :: self._group.size] for rows in self._classes]
         for start in range(0, len(self) * self._half, self._half):
             yield [int(row) for column in columns for row in column[start : start + self._half]]
 
 
 def shuffled_loader(
-    rows: Rows, batch_size: int, seed: int, *, team: Team = ALONE, workers: int = 0, pin: bool = False
+    rows: Rows, batch_size: int, seed: int, *, group: ProcessGroup = SINGLE_PROCESS, workers: int = 0, pin: bool = False
 ) -> tuple[DataLoader[Batch], EpochOrder]:
-    """Batches of all rows in random order, a share of each batch for every process of the team.
+    """Batches of all rows in random order, a shard of each batch for every process of the group.
 
     Args:
         rows: where they come from.
-        batch_size: rows of a batch, over the whole team.
+        batch_size: rows of a batch, over all processes.
         seed: of the order.
-        team: the processes; rows that do not divide among them are left out.
+        group: the processes; rows that do not divide among them are left out.
         workers: processes that fetch; 0 fetches in this one.
         pin: whether batches are put into pinned memory, for a GPU.
     """
-    if len(rows) < team.size:
-        raise DataError(f"{len(rows)} rows do not suffice for {team.size} processes")
+    if len(rows) < group.size:
+        raise DataError(f"{len(rows)} rows do not suffice for {group.size} processes")
     order: DistributedSampler[Batch] = DistributedSampler(
-        rows, team.size, team.rank, shuffle=True, seed=seed, drop_last=True
+        rows, group.size, group.rank, shuffle=True, seed=seed, drop_last=True
     )
-    share = team.share_of(batch_size)
-    return DataLoader(rows, share, sampler=order, **_options(workers, pin)), order
+    shard = group.shard_size(batch_size)
+    return DataLoader(rows, shard, sampler=order, **_options(workers, pin)), order
 
 
 def balanced_loader(
@@ -130,12 +131,12 @@ def balanced_loader(
     batch_size: int,
     seed: int,
     *,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
     workers: int = 0,
     pin: bool = False,
 ) -> tuple[DataLoader[Batch], EpochOrder]:
     """Batches as `BalancedBatches` draws them; the other arguments are those of `shuffled_loader`."""
-    order = BalancedBatches(labels, batch_size, seed, team)
+    order = BalancedBatches(labels, batch_size, seed, group)
     return DataLoader(rows, batch_sampler=order, **_options(workers, pin)), order
 
 

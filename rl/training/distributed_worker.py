@@ -1,19 +1,19 @@
-"""The other processes of a learner that torchrun started on several: what they are told, and what they do."""
+"""Distributed worker: a process of a learner under torchrun that computes its shard of each update."""
 
 from __future__ import annotations
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from rl.agents.continuous.team import TeamAgent
+from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.config import TrainConfig
 from rl.link.messages import AgentSpec
 from rl.training.agent_factory import KINDS
-from rl.utils.orders import Orders
+from rl.utils.command_channel import CommandChannel
 
 
-class Assignment(BaseModel):
-    """What the first process tells the others before the first update, so that they can make the agent."""
+class WorkerSetup(BaseModel):
+    """The settings that the main process sends to the workers before the first update, to build the agent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,21 +25,21 @@ class Assignment(BaseModel):
         return self.model_dump_json(exclude={"config": {"link": {"token"}}})
 
 
-def follow(orders: Orders, device: torch.device) -> None:
-    """Compute this process's part of each update, until the first process says that it is over.
+def run_worker(channel: CommandChannel, device: torch.device) -> None:
+    """Compute this process's shard of each update until the main process ends the training.
 
-    Its signals are the first process's business: that one ends an update, saves, and then lets the others go.
+    The main process alone handles signals: it finishes an update, saves, and then ends the workers.
 
     Raises:
-        TeamError: another process is gone.
+        ProcessGroupError: another process is gone.
     """
-    order = orders.hear()
-    if order is None:
+    command = channel.receive()
+    if command is None:
         return
-    assignment = Assignment.model_validate_json(order)
-    config = assignment.config
-    # The first process's parameters and noise follow: the seed does not matter.
-    agent = KINDS[config.agent].make_agent(config, assignment.spec, config.seed, str(device))
+    setup = WorkerSetup.model_validate_json(command)
+    config = setup.config
+    # The main process broadcasts its parameters and noise, so the seed does not matter.
+    agent = KINDS[config.agent].make_agent(config, setup.spec, config.seed, str(device))
     if config.compile:
         agent.compile()
-    TeamAgent(agent, orders).follow(config.utd_ratio)
+    DistributedAgent(agent, channel).run_updates(config.utd_ratio)

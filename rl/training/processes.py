@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import torch
 
+from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_policy import SacPolicy
-from rl.agents.continuous.team import TeamAgent
 from rl.config import TrainConfig, save_config
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
@@ -31,14 +31,14 @@ from rl.link.server import LinkServer
 from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.agent_factory import KINDS, Buffer, extra_fields
-from rl.training.distributed_worker import Assignment, follow
+from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.learner import LearnerLoop, Progress, Rhythm
 from rl.training.replay_loader import Feed
 from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.distributed import joined_team, local_device
+from rl.utils.command_channel import CommandChannel
+from rl.utils.distributed import joined_process_group, local_device
 from rl.utils.logger import make_logger
-from rl.utils.orders import Orders
 from rl.utils.performance import tune_backends
 from rl.utils.rng_state import set_rng_state
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, LEARNER_URL, SPEC, claim_run, hold_run
@@ -53,33 +53,33 @@ _LAST_WORDS_S = 120.0
 
 
 def run_learner_role(config: TrainConfig, stop: Stop) -> None:
-    """A process of the learner. There is one, from the first actor to the last checkpoint, or torchrun starts several.
+    """Run one process of the learner, of which torchrun may start several.
 
-    Of several the first does what one would do, and the others compute their part of each update.
+    The main process does all the work of a single one; the workers compute their shards of each update.
 
     Raises:
-        ConfigError: the processes cannot share a batch, or have no device of their own.
+        ConfigError: the batch does not divide among the processes, or a process has no device of its own.
         RunExists, CheckpointNotFound: the directory holds a run, or one that is still going on, or none to resume.
-        TeamError: another process is gone.
+        ProcessGroupError: another process is gone.
     """
     device = local_device(config.device)
     torch.set_num_threads(config.learner_threads)
     tune_backends(device)
-    with joined_team(device) as team, Orders(team) if team.size > 1 else nullcontext() as orders:
-        team.share_of(config.batch_size)
-        if team.size > 1 and config.agent == "vice":
+    with joined_process_group(device) as group, CommandChannel(group) if group.size > 1 else nullcontext() as channel:
+        group.shard_size(config.batch_size)
+        if group.size > 1 and config.agent == "vice":
             raise ConfigError("--agent vice trains in one process: start the learner without torchrun")
-        if orders is not None and not team.leads:
-            follow(orders, device)
+        if channel is not None and not group.is_main:
+            run_worker(channel, device)
             return
         claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
         with hold_run(config.directory()):
             save_config(config, config.directory() / CONFIG)
-            lead(replace(config, device=str(device)), stop, orders)
+            run_main(replace(config, device=str(device)), stop, channel)
 
 
-def lead(config: TrainConfig, stop: Stop, orders: Orders | None) -> None:
-    """What only one process of a learner does: listen to the actors, and train on what they send."""
+def run_main(config: TrainConfig, stop: Stop, channel: CommandChannel | None) -> None:
+    """Run the main process of a learner: serve the actors, and train on their transitions."""
     seeds = Seeds(config.seed)
     seeds.seed_globals()
     out = config.directory()
@@ -93,7 +93,7 @@ def lead(config: TrainConfig, stop: Stop, orders: Orders | None) -> None:
             (out / LEARNER_URL).write_text(learner_url("http", config.link.host, server.port) + "\n")
             spec = _agreed_spec(hub, out / SPEC, stop)
             if spec is not None:
-                learn(config, seeds, hub, spec, progress, stop, orders)
+                learn(config, seeds, hub, spec, progress, stop, channel)
 
 
 def learn(
@@ -103,11 +103,11 @@ def learn(
     spec: AgentSpec,
     progress: Progress,
     stop: Stop,
-    orders: Orders | None = None,
+    channel: CommandChannel | None = None,
 ) -> None:
     """Build the learner's objects, from the newest checkpoint if there is one, and train to the end.
 
-    With `orders` the other processes of a team help with the updates.
+    With `channel`, the workers at its other ends compute their shards of each update.
     """
     out = config.directory()
     agent = make_agent(config, spec, seeds)
@@ -132,7 +132,11 @@ def learn(
             demos=demos if config.replay.interventions else None,
             extras=extra_fields(replay),
         )
-        trained = agent if orders is None else TeamAgent(agent, orders, Assignment(config=config, spec=spec).to_json())
+        trained = (
+            agent
+            if channel is None
+            else DistributedAgent(agent, channel, WorkerSetup(config=config, spec=spec).to_json())
+        )
         loop = LearnerLoop(trained, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
         loop.gather(stop)
         if stop.is_set():

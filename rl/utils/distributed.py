@@ -1,4 +1,4 @@
-"""Several learner processes as one: joined by torchrun, gradients averaged over all of them."""
+"""ProcessGroup: learner processes that torchrun started, with gradients averaged over all of them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from rl.errors import ConfigError, TeamError
+from rl.errors import ConfigError, ProcessGroupError
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes that compute one update together, seen from one of them."""
+class ProcessGroup:
+    """The processes that compute one update together, and the rank of this one."""
 
     rank: int = 0
-    """Number of this process."""
+    """Number of this process; 0 is the main process."""
     size: int = 1
-    """How many there are."""
+    """Number of processes."""
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the run's files."""
         return self.rank == 0
 
-    def share_of(self, rows: int) -> int:
-        """Rows of a batch that each process takes.
+    def shard_size(self, rows: int) -> int:
+        """Rows of a batch that each process computes.
 
         Raises:
             ConfigError: they do not divide.
@@ -43,83 +43,83 @@ class Team:
 
     @torch.compiler.disable
     def average(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The mean of each tensor over the team, which is the gradient of the joint batch when shares are equal."""
+        """The mean of each tensor over the group: the gradient of the joint batch when all shards are equal."""
         if self.size == 1:
             return list(tensors)
         # One message instead of one for each parameter: a small network's time is all latency.
         joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        with among_the_others(self):
+        with collective(self):
             dist.all_reduce(joined)
         parts = joined.div_(self.size).split([tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     @torch.no_grad()
-    def follow_first(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite the tensors of every process with those of the first."""
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite the tensors of every process with those of the main process."""
         if self.size > 1:
-            with among_the_others(self):
+            with collective(self):
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
 
-    def hand_out(self, parts: Tensor | None, received: Tensor) -> Tensor:
-        """Give every process its row of `parts`, which the first process has and the others do not.
+    def scatter(self, shards: Tensor | None, received: Tensor) -> Tensor:
+        """Send every process its row of `shards`, which only the main process has.
 
         Args:
-            parts: (size, N) in the first process, None in the others.
+            shards: (size, N) in the main process, None in the others.
             received: (N,), filled with this process's row.
 
         Returns:
             `received`.
         """
-        with among_the_others(self):
-            dist.scatter(received, None if parts is None else list(parts), src=0)
+        with collective(self):
+            dist.scatter(received, None if shards is None else list(shards), src=0)
         return received
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has called this."""
         if self.size > 1:
-            with among_the_others(self):
+            with collective(self):
                 dist.barrier()
 
 
-ALONE = Team()
+SINGLE_PROCESS = ProcessGroup()
 
 
 @contextmanager
-def among_the_others(team: Team) -> Iterator[None]:
-    """Work that every process of a team takes part in.
+def collective(group: ProcessGroup) -> Iterator[None]:
+    """Surround a collective operation; a failure of another process becomes a `ProcessGroupError`.
 
     Raises:
-        TeamError: another process is gone, or does something else for too long.
+        ProcessGroupError: another process is gone, or takes too long.
     """
     try:
         yield
     except RuntimeError as error:
         # gloo puts its file before the reason, and advice behind it.
         reason = re.sub(r"^\[\S+\] ", "", str(error)).partition(". ")[0]
-        raise TeamError(
-            f"process {team.rank} of {team.size} cannot go on, because another one ended or does not answer; its own "
+        raise ProcessGroupError(
+            f"process {group.rank} of {group.size} cannot go on, because another one ended or does not answer; its own "
             f"message says why. When that is mended, --resume continues from the last checkpoint ({reason})"
         ) from error
 
 
 @contextmanager
-def joined_team(device: torch.device) -> Iterator[Team]:
-    """The team that torchrun started this process for; a team of one without torchrun.
+def joined_process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """The process group that torchrun started this process for; `SINGLE_PROCESS` without torchrun.
 
-    Inside another such block it is the same team.
+    Inside another such block it is the same group.
 
     Args:
         device: where the tensors that are averaged live: decides between gloo and NCCL.
 
     Raises:
-        ConfigError: a device that is not this process's own, or none of those that a team can use.
+        ConfigError: a device that is not this process's own, or a kind that a process group cannot use.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     if dist.is_initialized():
-        yield Team(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
         return
     if device.type == "cuda":
         _take_gpu(device)
@@ -127,7 +127,7 @@ def joined_team(device: torch.device) -> Iterator[Team]:
         raise ConfigError(f"several processes compute on cpu or cuda, not on {device}: leave out torchrun")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Team(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 

@@ -22,7 +22,7 @@ from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
 from rl.nn.dropout import KeepMasks
 from rl.nn.layers import materialise
-from rl.utils.distributed import Team
+from rl.utils.distributed import ProcessGroup
 from rl.utils.performance import Precision
 from rl.vision.pooling import EMBEDDING_DROPOUT
 
@@ -161,9 +161,9 @@ class BCAgent:
         if isinstance(encoder, Standardise):
             encoder.fit(torch.as_tensor(observations, device=self.device))
 
-    def join(self, team: Team) -> None:
-        """Average gradients over a team from now on, whose first process gives everybody its state."""
-        self.trained.join(team)
+    def join(self, group: ProcessGroup) -> None:
+        """Average gradients over a process group from now on; its main process broadcasts its state."""
+        self.trained.join(group)
 
     def reseed(self, seed: int) -> None:
         """Start the stream of crops and dropout anew."""

@@ -21,7 +21,7 @@ from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
 from rl.nn.layers import materialise
-from rl.utils.distributed import Team
+from rl.utils.distributed import ProcessGroup
 from rl.utils.performance import autocast
 from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
 from rl.utils.tree import map_leaves
@@ -299,11 +299,11 @@ class SACAgent:
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
 
-    def join(self, team: Team) -> None:
-        """Average gradients over a team from now on, whose first process gives everybody its state and its noise."""
-        self.state.join(team)
+    def join(self, group: ProcessGroup) -> None:
+        """Average gradients over a process group from now on; its main process broadcasts its state and its noise."""
+        self.state.join(group)
         noise = self.generator.get_state().to(self.device)
-        team.follow_first([noise])
+        group.broadcast([noise])
         self.generator.set_state(noise.cpu())
 
     def compile(self, **kwargs: Any) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from rl.errors import ConfigError, DataError, SchemaMismatch
 from rl.offline.rows import BalancedBatches, Rows, balanced_loader, shuffled_loader
-from rl.utils.distributed import Team
+from rl.utils.distributed import ProcessGroup
 
 LABELS = np.array([1.0] * 10 + [0.0] * 45, np.float32)
 
@@ -43,10 +43,10 @@ def test_workers_fetch_what_the_process_itself_would():
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_a_team_shares_the_batches_of_one_process(size):
+def test_a_process_group_shards_the_batches_of_one_process(size):
     whole = epoch_of(*shuffled_loader(rows(), 6, seed=2), 5)
-    shares = [epoch_of(*shuffled_loader(rows(), 6, seed=2, team=Team(rank, size)), 5) for rank in range(size)]
-    assert [set(batch) for batch in whole] == [set(chain(*parts)) for parts in zip(*shares, strict=True)]
+    shards = [epoch_of(*shuffled_loader(rows(), 6, seed=2, group=ProcessGroup(rank, size)), 5) for rank in range(size)]
+    assert [set(batch) for batch in whole] == [set(chain(*parts)) for parts in zip(*shards, strict=True)]
 
 
 def test_balanced_batches_are_half_positive_and_show_the_rarer_class_once():
@@ -66,10 +66,10 @@ def test_the_last_batch_is_filled_up_without_showing_a_row_three_times():
     assert sorted(counts[:3]) == sorted(counts[3:]) == [1, 1, 2]
 
 
-def test_a_team_shares_balanced_batches():
+def test_a_process_group_shards_balanced_batches():
     whole = list(BalancedBatches(LABELS, 8, seed=1))
-    shares = [list(BalancedBatches(LABELS, 8, seed=1, team=Team(rank, 2))) for rank in range(2)]
-    assert [sorted(batch) for batch in whole] == [sorted(chain(*parts)) for parts in zip(*shares, strict=True)]
+    shards = [list(BalancedBatches(LABELS, 8, seed=1, group=ProcessGroup(rank, 2))) for rank in range(2)]
+    assert [sorted(batch) for batch in whole] == [sorted(chain(*parts)) for parts in zip(*shards, strict=True)]
 
 
 def test_what_cannot_be_drawn_is_refused():
@@ -78,7 +78,7 @@ def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(DataError, match="needs 2 rows or more"):
         BalancedBatches(LABELS, 1, seed=0)
     with pytest.raises(ConfigError, match="does not divide"):
-        shuffled_loader(rows(), 5, seed=0, team=Team(0, 2))
+        shuffled_loader(rows(), 5, seed=0, group=ProcessGroup(0, 2))
     with pytest.raises(DataError, match="no rows"):
         Rows({"a": np.zeros((0, 2))})
     with pytest.raises(SchemaMismatch, match="one length"):

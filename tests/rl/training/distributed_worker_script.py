@@ -1,4 +1,4 @@
-"""What each process does in `test_distributed_worker`: a few updates of every agent; its last state is stored."""
+"""The work of each process in `test_distributed_worker`: a few updates of every agent; its last state is stored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
+from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.agents.continuous.sac import SACAgent, SacConfig
-from rl.agents.continuous.team import TeamAgent
 from rl.common.optimizers import OptimizerConfig
-from rl.utils.distributed import joined_team
-from rl.utils.orders import Orders
+from rl.utils.command_channel import CommandChannel
+from rl.utils.distributed import joined_process_group
 from tests.rl.agents import hybrids, pixels, test_hybrid_pixels
 
 ROWS, UTD, UPDATES = 24, 3, 3
@@ -61,17 +61,17 @@ CASES = {
 def main(out: Path) -> None:
     """Everything, under torchrun or alone."""
     torch.set_num_threads(1)
-    with joined_team(CPU) as team:
+    with joined_process_group(CPU) as group:
         for name, (make_agent, make_batch) in CASES.items():
-            agent, metrics = make_agent(team.rank), []
-            with Orders(team) if team.size > 1 else nullcontext() as orders:
-                if orders is not None and not team.leads:
-                    orders.hear()
-                    TeamAgent(agent, orders).follow(UTD)
+            agent, metrics = make_agent(group.rank), []
+            with CommandChannel(group) if group.size > 1 else nullcontext() as channel:
+                if channel is not None and not group.is_main:
+                    channel.receive()
+                    DistributedAgent(agent, channel).run_updates(UTD)
                 else:
-                    trained = agent if orders is None else TeamAgent(agent, orders)
+                    trained = agent if channel is None else DistributedAgent(agent, channel)
                     metrics = [trained.update_high_utd(make_batch(number), UTD) for number in range(UPDATES)]
-            torch.save({"state": agent.state_dict(), "metrics": metrics}, out / f"{name}-{team.rank}.pt")
+            torch.save({"state": agent.state_dict(), "metrics": metrics}, out / f"{name}-{group.rank}.pt")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from rl.utils.distributed import Team
+from rl.utils.distributed import ProcessGroup
 from tests.rl.training import distributed_worker_script
 from tests.rl.training.test_exact_resume import assert_same
 
@@ -51,9 +51,9 @@ def test_two_processes_stay_equal_and_learn_what_one_would_from_the_joint_batch(
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_whoever_joins_takes_everything_over_that_a_resume_would(monkeypatch: pytest.MonkeyPatch, precision: str):
     given: list[torch.Tensor] = []
-    monkeypatch.setattr(Team, "follow_first", lambda team, tensors: given.extend(tensors))
+    monkeypatch.setattr(ProcessGroup, "broadcast", lambda group, tensors: given.extend(tensors))
     agent = distributed_worker_script.state_agent(0, precision=precision)
-    agent.join(Team(0, 2))
+    agent.join(ProcessGroup(0, 2))
     state = agent.state_dict()
     del state["policy_generator"]
     assert torch.equal(state.pop("update_generator"), given.pop())

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rl.errors import ConfigError
-from rl.utils.distributed import joined_team
+from rl.utils.distributed import joined_process_group
 from rl.utils.subprocesses import USER_ERROR
 from tests.end_to_end.runs import ROOT, SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
 from tests.rl.training.test_distributed_worker import LAUNCHER
@@ -27,7 +27,7 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run of 180 steps by two processes under torchrun, which an actor on its own fed."""
-    out, port = tmp_path_factory.mktemp("crew") / "run", free_port()
+    out, port = tmp_path_factory.mktemp("distributed") / "run", free_port()
     log = out.with_name("log")
     options = (*SMALL, "--steps", "180", "--link.port", str(port))
     learner = logged(log, *LAUNCHER, "-m", "rl", "learner", *options, "--out", out)
@@ -60,9 +60,9 @@ def log_of(out: Path, rank: int) -> Path:
 def two_learners(out: Path, *options: object) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Two processes that go on with a run, with nobody who would end one when the other has ended."""
     port = free_port()
-    team = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     command = ("-m", "rl", "learner", "--out", out, "--resume", *options)
-    learners = [logged(log_of(out, rank), *command, **team, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(2)]
+    learners = [logged(log_of(out, rank), *command, **group, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(2)]
     try:
         yield learners
     finally:
@@ -118,9 +118,9 @@ def test_a_process_that_dies_ends_the_other_one_with_a_sentence(run: Path, tmp_p
         ("mps", 0, "not on mps"),
     ],
 )
-def test_a_device_that_a_team_cannot_share_is_refused(monkeypatch, device: str, gpus: int, answer: str):
+def test_a_device_that_processes_cannot_share_is_refused(monkeypatch, device: str, gpus: int, answer: str):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    with pytest.raises(ConfigError, match=answer), joined_team(torch.device(device)):
+    with pytest.raises(ConfigError, match=answer), joined_process_group(torch.device(device)):
         pass

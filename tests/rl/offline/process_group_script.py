@@ -1,4 +1,4 @@
-"""What each process of a team does in `test_team`: clone, classify and learn, and store the weights it ends with."""
+"""The work of each process in `test_process_group`: clone, classify and learn, and store the last weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rl.agents.continuous.bc import BcConfig
 from rl.agents.continuous.sac import SACAgent, SacConfig, batch_rows
 from rl.common.optimizers import OptimizerConfig
 from rl.offline.bc import TrainBcOptions, train_bc
-from rl.utils.distributed import Team, joined_team
+from rl.utils.distributed import ProcessGroup, joined_process_group
 from rl.utils.subprocesses import StopSignal
 
 ENV = "tests.support.tiny_env:FollowTarget-v0"
@@ -29,18 +29,18 @@ def clone(demos: Path, out: Path) -> None:
     train_bc(options, StopSignal(), Console(quiet=True))
 
 
-def learn(team: Team) -> dict[str, torch.Tensor]:
+def learn(group: ProcessGroup) -> dict[str, torch.Tensor]:
     """A few updates of soft actor-critic, on this process's rows of one joint batch; the rank must not matter."""
     optimizer = OptimizerConfig(1e-2)
     config = SacConfig(
         critic_ensemble_size=3, hidden_dims=(16,),
         actor_optimizer=optimizer, critic_optimizer=optimizer, temperature_optimizer=optimizer,
     )  # fmt: skip
-    agent = SACAgent.create_states(3, 2, config, seed=team.rank)
-    agent.state.join(team)
+    agent = SACAgent.create_states(3, 2, config, seed=group.rank)
+    agent.state.join(group)
     generator = torch.Generator().manual_seed(5)
-    share = ROWS // team.size
-    start, stop = team.rank * share, (team.rank + 1) * share
+    shard = ROWS // group.size
+    start, stop = group.rank * shard, (group.rank + 1) * shard
     joint = SACAgent.create_states(3, 2, config, seed=9)
     for _ in range(4):
         batch = {
@@ -58,9 +58,9 @@ def learn(team: Team) -> dict[str, torch.Tensor]:
 def main(demos: Path, out: Path) -> None:
     """Everything, under torchrun or alone."""
     torch.set_num_threads(1)
-    with joined_team(CPU) as team:
+    with joined_process_group(CPU) as group:
         clone(demos, out / "bc")
-        torch.save(learn(team), out / f"sac-{team.rank}.pt")
+        torch.save(learn(group), out / f"sac-{group.rank}.pt")
 
 
 if __name__ == "__main__":
