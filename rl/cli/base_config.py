@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from rl.cli.command import Start
+from rl.cli.command import BaseConfig
 from rl.config import TrainConfig, load_config
 from rl.presets import make_preset
 from rl.utils.run_directory import CONFIG, asked_directory
@@ -21,24 +21,24 @@ Flat = Annotated[TrainConfig, tyro.conf.arg(name="")]
 
 def on_config(
     wrap: Callable[[TrainConfig], Options], *, continues: bool = False
-) -> Callable[[list[str]], Start[Options]]:
-    """How options that hold a training's configuration start.
+) -> Callable[[list[str]], BaseConfig[Options]]:
+    """The base of options that hold a training's configuration.
 
     Args:
         wrap: puts the configuration into the options.
         continues: whether they take up the run in --out, without --resume.
     """
 
-    def start(arguments: list[str]) -> Start[Options]:
+    def find_base(arguments: list[str]) -> BaseConfig[Options]:
         found = find_config(arguments, continues=continues)
         assert found.options is not None
-        return Start(found.arguments, wrap(found.options))
+        return BaseConfig(found.arguments, wrap(found.options))
 
-    return start
+    return find_base
 
 
-def find_config(arguments: list[str], *, continues: bool = False) -> Start[TrainConfig]:
-    """What --config, --preset or --out of a command line name, and the rest of the line."""
+def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[TrainConfig]:
+    """The configuration that --config, --preset or --out of a command line names, and the rest of the line."""
     scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     scan.add_argument("--config", type=Path)
     scan.add_argument("--preset")
@@ -46,7 +46,7 @@ def find_config(arguments: list[str], *, continues: bool = False) -> Start[Train
     out, resumes = asked_directory(arguments)
     stored = out / CONFIG if out else None
     if found.config is not None:
-        return Start(rest, load_config(found.config))
+        return BaseConfig(rest, load_config(found.config))
     if stored is not None and (resumes or continues) and stored.exists():
-        return Start(rest, load_config(stored))
-    return Start(rest, make_preset(found.preset or "default"))
+        return BaseConfig(rest, load_config(stored))
+    return BaseConfig(rest, make_preset(found.preset or "default"))

@@ -14,8 +14,8 @@ Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
-class Start(Generic[Options]):
-    """What options start from, and the command line that is then parsed."""
+class BaseConfig(Generic[Options]):
+    """The configuration that options start from, and the command line that is then parsed."""
 
     arguments: list[str]
     options: Options | None = None
@@ -31,17 +31,17 @@ class Command(Generic[Options]):
     options: type[Options]
     """A dataclass whose fields are the options."""
     run: Callable[[Options], None]
-    start: Callable[[list[str]], Start[Options]] = Start
-    """Looks into a command line before it is parsed."""
+    find_base: Callable[[list[str]], BaseConfig[Options]] = BaseConfig
+    """Finds the base in a command line before it is parsed."""
 
     def parse(self, name: str, arguments: list[str]) -> Options:
         """The options that a command line asks for; `name` is that of the command."""
-        return parse(self.options, name, self.start(arguments))
+        return parse(self.options, name, self.find_base(arguments))
 
 
-def parse(options: type[Options], name: str, start: Start[Options]) -> Options:
+def parse(options: type[Options], name: str, base: BaseConfig[Options]) -> Options:
     """Parse the command line of the command `name`."""
     program = f"{PROGRAM} {name}"
-    if start.options is None:
-        return tyro.cli(options, prog=program, args=start.arguments)
-    return tyro.cli(options, prog=program, args=start.arguments, default=start.options)
+    if base.options is None:
+        return tyro.cli(options, prog=program, args=base.arguments)
+    return tyro.cli(options, prog=program, args=base.arguments, default=base.options)

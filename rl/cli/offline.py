@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from rl.cli.command import Command, Start
+from rl.cli.command import BaseConfig, Command
 from rl.offline import bc, classifier
 from rl.offline.bc import TrainBcOptions
 from rl.offline.classifier import TrainClassifierOptions
@@ -28,16 +28,16 @@ def train_classifier(options: TrainClassifierOptions) -> None:
     classifier.train_classifier(options, StopSignal().listen(), Console())
 
 
-def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], Start[Options]]:
+def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:
     """With --resume, options start from those that the run in --out began with."""
 
-    def start(arguments: list[str]) -> Start[Options]:
+    def find_base(arguments: list[str]) -> BaseConfig[Options]:
         out, resumes = asked_directory(arguments)
         if out is not None and resumes and settings.is_in(out):
-            return Start(arguments, settings.read(out))
-        return Start(arguments)
+            return BaseConfig(arguments, settings.read(out))
+        return BaseConfig(arguments)
 
-    return start
+    return find_base
 
 
 TRAIN_BC = Command("clone demonstrations", TrainBcOptions, train_bc, _on_settings(bc.SETTINGS))

@@ -20,7 +20,7 @@ from rl.common.typing import Batch, Observations
 from rl.config import TrainConfig, save_config
 from rl.errors import ConfigError
 from rl.offline.demos import read_demos, split_episodes
-from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
+from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.offline.settings import SettingsFile
 from rl.plots.pictures import draw_curves
@@ -142,8 +142,8 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
         pin=device.type == "cuda",
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    course = Course(loader, order, lambda: measure(agent, held_out), options.out, group, console)
-    done = run_epochs(agent, config, course, stop)
+    context = EpochContext(loader, order, lambda: measure(agent, held_out), options.out, group, console)
+    done = run_epochs(agent, config, context, stop)
     if group.is_main and done < options.epochs:
         say_how_to_go_on("train-bc", options.out, done, options.epochs, console)
     if group.is_main and done:

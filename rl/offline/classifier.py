@@ -14,7 +14,7 @@ from rl.errors import ConfigError
 from rl.networks.reward_classifier import LEARNING_RATE, make_classifier
 from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
 from rl.offline.classifier_learner import ClassifierLearner
-from rl.offline.epochs import Course, EpochsConfig, run_epochs, say_how_to_go_on
+from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
 from rl.offline.rows import Rows, balanced_loader
 from rl.offline.settings import SettingsFile
@@ -130,8 +130,8 @@ def _train(
         pin=device.type == "cuda",
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    course = Course(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, group, console)
-    done = run_epochs(learner, config, course, stop)
+    context = EpochContext(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, group, console)
+    done = run_epochs(learner, config, context, stop)
     if not group.is_main:
         return None
     if done < options.epochs:

@@ -75,14 +75,14 @@ class EpochsConfig:
 
 
 @dataclass(frozen=True)
-class Course:
-    """What the loop works with.
+class EpochContext:
+    """The objects and settings that the loop uses.
 
     Args:
         loader: this process's batches of an epoch.
         order: decides the order of each epoch.
-        validate: metrics of what was held out.
-        directory: of the run.
+        validate: computes the metrics of the held-out rows.
+        directory: the run's directory.
         group: the processes; the main one writes.
         console: for the progress bar.
     """
@@ -95,7 +95,7 @@ class Course:
     console: Console
 
 
-def run_epochs(learner: Learner, config: EpochsConfig, course: Course, stop: Stop) -> int:
+def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, stop: Stop) -> int:
     """Train from the newest checkpoint to the last epoch, or until somebody asks for the end.
 
     An epoch depends on its number and on the state before it alone, so a run that was stopped and continued ends where
@@ -104,13 +104,13 @@ def run_epochs(learner: Learner, config: EpochsConfig, course: Course, stop: Sto
     Returns:
         Epochs that are done.
     """
-    group, checkpoints = course.group, Checkpoints(course.directory / CHECKPOINTS, keep=config.keep_checkpoints)
+    group, checkpoints = context.group, Checkpoints(context.directory / CHECKPOINTS, keep=config.keep_checkpoints)
     done = _restore(learner, checkpoints, group)
-    with Reporter(course, checkpoints, config, done) if group.is_main else nullcontext() as reporter:
+    with Reporter(context, checkpoints, config, done) if group.is_main else nullcontext() as reporter:
         while done < config.epochs and not _agreed(stop, learner.device, group):
-            course.order.set_epoch(done)
+            context.order.set_epoch(done)
             learner.reseed(Seeds(config.seed).integer(f"epoch {done} of process {group.rank}"))
-            metrics = run_epoch(learner, course.loader)
+            metrics = run_epoch(learner, context.loader)
             done += 1
             if reporter is not None:
                 reporter.report(learner, done, metrics)
@@ -148,19 +148,19 @@ class Reporter:
     """What the main process does after an epoch: metrics, progress, checkpoints.
 
     Args:
-        course: what the loop works with.
+        context: objects and settings of the loop.
         checkpoints: where they go.
         config: how often.
         done: epochs that are done already.
     """
 
-    def __init__(self, course: Course, checkpoints: Checkpoints, config: EpochsConfig, done: int) -> None:
-        self._course = course
+    def __init__(self, context: EpochContext, checkpoints: Checkpoints, config: EpochsConfig, done: int) -> None:
+        self._context = context
         self._checkpoints = checkpoints
         self._config = config
-        self._logger = make_logger(course.directory, tensorboard=False)
+        self._logger = make_logger(context.directory, tensorboard=False)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=course.console, transient=True)
+        self._bar = Progress(*columns, console=context.console, transient=True)
         self._task = self._bar.add_task("epochs", total=config.epochs, completed=done)
 
     def __enter__(self) -> Reporter:
@@ -173,7 +173,7 @@ class Reporter:
 
     def report(self, learner: Learner, done: int, metrics: Metrics) -> None:
         """After `done` epochs, of which the last had these metrics."""
-        found = self._logger.log(done, {"train": metrics, "held_out": self._course.validate()})
+        found = self._logger.log(done, {"train": metrics, "held_out": self._context.validate()})
         words = "  ".join(f"{name} {value:.4g}" for name, value in found.items() if not name.endswith("/lr"))
         self._bar.update(self._task, completed=done, description=words)
         if done % self._config.checkpoint_every == 0:

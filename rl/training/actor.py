@@ -21,7 +21,7 @@ from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 0.2  # the longest wait after which the actor looks whether it was told to stop
+_POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
 
 
 class Policy(Protocol):
@@ -128,7 +128,7 @@ def run_evaluator(env: gym.Env, policy: Policy, link: LearnerLink, plan: Evaluat
         if plan.number_of(link.env_steps) > done and refresh(policy, link, wait=True, stop=stop):
             done = plan.number_of(link.env_steps)
             recovery.carry(lambda: measure(env, policy, link, plan))
-        stop.wait(_PATIENCE_S)
+        stop.wait(_POLL_TIMEOUT_S)
     if link.is_finished:
         refresh(policy, link)
         recovery.carry(lambda: measure(env, policy, link, plan))
@@ -138,7 +138,7 @@ def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop
     """Give the policy the newest weights, between two steps; True when there were any."""
     weights = link.take_weights()
     while weights is None and wait and not (stop and stop.is_set()) and not link.is_finished:
-        weights = link.wait_for_weights(_PATIENCE_S)
+        weights = link.wait_for_weights(_POLL_TIMEOUT_S)
     if weights is not None:
         policy.load_policy_state_dict(weights.policy)
     return weights is not None
@@ -161,7 +161,7 @@ def _reset(env: gym.Env, seed: int | None) -> Any:
 def _may_step(link: LearnerLink, stop: Stop) -> bool:
     """Wait for the learner's leave; False at the end."""
     while not stop.is_set():
-        if link.may_step(_PATIENCE_S):
+        if link.may_step(_POLL_TIMEOUT_S):
             return True
         if link.is_finished:
             return False

@@ -14,7 +14,7 @@ from rl.common.typing import Batch, Metrics
 from rl.link.frames import Weights
 from rl.link.hub import Hub
 from rl.link.messages import Report
-from rl.training.replay_loader import Feed
+from rl.training.replay_loader import ReplayLoader
 from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.logger import Logger
@@ -23,7 +23,7 @@ from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 0.2  # the longest wait after which the learner looks whether it was told to stop
+_POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
 
 
 class Agent(Protocol):
@@ -51,8 +51,8 @@ class Batches(Iterator[Batch], Protocol):
 
 
 @dataclass(frozen=True)
-class Rhythm:
-    """How often the loop does its side work, in updates."""
+class LoopIntervals:
+    """Intervals of the loop's side work, in updates."""
 
     utd_ratio: int
     publish_every: int
@@ -78,67 +78,67 @@ class Progress:
 
 
 class LearnerLoop:
-    """Everything that the loop uses, built by somebody else.
+    """The loop of updates over objects that are built elsewhere.
 
     Args:
-        agent: what is trained.
-        feed: where transitions come from.
+        agent: the trained agent.
+        loader: fills the replay buffer.
         hub: the actors.
-        schedule: when to update.
-        rhythm: when to do the rest.
-        metrics: where figures go.
-        checkpoints: where the run's state goes.
+        schedule: decides when to update.
+        intervals: when to publish, log and save.
+        metrics: log of the metrics.
+        checkpoints: store of the run's state.
         progress: counters, those of the checkpoint after a resume.
     """
 
     def __init__(
         self,
         agent: Agent,
-        feed: Feed,
+        loader: ReplayLoader,
         hub: Hub,
         schedule: Schedule,
-        rhythm: Rhythm,
+        intervals: LoopIntervals,
         metrics: Logger,
         checkpoints: Checkpoints,
         progress: Progress,
     ) -> None:
-        self._agent, self._feed, self._hub, self._schedule, self._rhythm = agent, feed, hub, schedule, rhythm
+        self._agent, self._loader, self._hub, self._schedule, self._intervals = agent, loader, hub, schedule, intervals
         self._metrics, self._checkpoints, self._progress = metrics, checkpoints, progress
         self._marks: list[tuple[float, int, int]] = []
 
     def gather(self, stop: Stop) -> None:
         """Let the actors act until there is enough to learn from."""
         self._publish()
-        while self._feed.pull() < self._schedule.training_starts and not stop.is_set():
+        while self._loader.poll() < self._schedule.training_starts and not stop.is_set():
             self._wait(self._schedule.training_starts, "the first steps, before which nothing is learned")
             self._drain_reports()
-        self._progress.env_steps = self._feed.env_steps
+        self._progress.env_steps = self._loader.env_steps
 
     def run(self, batches: Batches, stop: Stop) -> None:
         """Update until the schedule is done or somebody stops it; the state is saved in the end."""
-        progress, rhythm = self._progress, self._rhythm
+        progress, intervals = self._progress, self._intervals
         while not stop.is_set() and not self._schedule.is_done(progress.env_steps, progress.updates):
-            progress.env_steps, progress.buffer = self._feed.pull(), self._feed.buffered
+            progress.env_steps, progress.buffer = self._loader.poll(), self._loader.buffered
             self._drain_reports()
             if not self._may_update():
                 continue
-            metrics = self._agent.update_high_utd(next(batches), rhythm.utd_ratio)
+            metrics = self._agent.update_high_utd(next(batches), intervals.utd_ratio)
             progress.updates += 1
-            if progress.updates % rhythm.publish_every == 0:
+            if progress.updates % intervals.publish_every == 0:
                 self._publish()
             self._hub.grant(self._schedule.steps_allowed(progress.updates))
-            if progress.updates % rhythm.log_every == 0:
+            if progress.updates % intervals.log_every == 0:
                 self._log(metrics)
-            if rhythm.checkpoint_every and progress.updates % rhythm.checkpoint_every == 0:
+            if intervals.checkpoint_every and progress.updates % intervals.checkpoint_every == 0:
                 self.save(batches)
         self._publish()
         self.save(batches)
 
     def finish(self, timeout_s: float) -> None:
-        """Tell everybody that the training is over, and take their last words."""
+        """End the training for all actors, and drain their reports until they disconnect."""
         self._hub.finish()
         deadline_s = time.monotonic() + timeout_s
-        while not self._hub.wait_for_departure(_PATIENCE_S) and time.monotonic() < deadline_s:
+        while not self._hub.wait_for_departure(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
             self._drain_reports()
         self._drain_reports()
 
@@ -162,7 +162,7 @@ class LearnerLoop:
         if not self._schedule.may_update(progress.env_steps, progress.updates):
             self._wait(self._schedule.steps_wanted(progress.updates), None)
             return False
-        if self._hub.silence_s() > self._rhythm.silence_s and progress.env_steps < self._schedule.steps:
+        if self._hub.silence_s() > self._intervals.silence_s and progress.env_steps < self._schedule.steps:
             self._wait(progress.env_steps + 1, None)
             return False
         self._say_waiting(None)
@@ -173,10 +173,10 @@ class LearnerLoop:
         silence_s = self._hub.silence_s()
         if silence_s == float("inf"):
             reason = "the first actor"
-        elif silence_s > self._rhythm.silence_s:
-            reason = f"an actor: none was heard for {self._rhythm.silence_s:g} s, and updates pause meanwhile"
+        elif silence_s > self._intervals.silence_s:
+            reason = f"an actor: none was heard for {self._intervals.silence_s:g} s, and updates pause meanwhile"
         self._say_waiting(reason)
-        self._hub.wait_for_data(env_steps, _PATIENCE_S)
+        self._hub.wait_for_data(env_steps, _POLL_TIMEOUT_S)
 
     def _say_waiting(self, reason: str | None) -> None:
         if reason != self._progress.waiting_for:

@@ -32,8 +32,8 @@ from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.agent_factory import KINDS, Buffer, extra_fields
 from rl.training.distributed_worker import WorkerSetup, run_worker
-from rl.training.learner import LearnerLoop, Progress, Rhythm
-from rl.training.replay_loader import Feed
+from rl.training.learner import LearnerLoop, LoopIntervals, Progress
+from rl.training.replay_loader import ReplayLoader
 from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.command_channel import CommandChannel
@@ -49,7 +49,7 @@ from rl.wrappers.make_env import make_env
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 5488
-_LAST_WORDS_S = 120.0
+_DRAIN_TIMEOUT_S = 120.0
 
 
 def run_learner_role(config: TrainConfig, stop: Stop) -> None:
@@ -124,7 +124,7 @@ def learn(
         agent.compile()
     metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        feed = Feed(
+        loader = ReplayLoader(
             journal,
             replay,
             config.replay.n_step,
@@ -137,20 +137,22 @@ def learn(
             if channel is None
             else DistributedAgent(agent, channel, WorkerSetup(config=config, spec=spec).to_json())
         )
-        loop = LearnerLoop(trained, feed, hub, make_schedule(config), _rhythm(config), metrics, checkpoints, progress)
+        loop = LearnerLoop(
+            trained, loader, hub, make_schedule(config), _intervals(config), metrics, checkpoints, progress
+        )
         loop.gather(stop)
         if stop.is_set():
             return
         if state is not None:
             batches.load_state_dict(state["batches"])
             set_rng_state(state["rng"])
-            logger.info("resumed after %d updates with %d transitions", progress.updates, feed.env_steps)
+            logger.info("resumed after %d updates with %d transitions", progress.updates, loader.env_steps)
         elif agent.config.standardises_inputs:
             agent.fit_inputs(next(batches)["observations"])
         with Prefetch(batches, device=config.device) as prefetched:
             loop.run(prefetched, stop)
         if not stop.is_set():
-            loop.finish(_LAST_WORDS_S)
+            loop.finish(_DRAIN_TIMEOUT_S)
 
 
 def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
@@ -204,8 +206,8 @@ def make_schedule(config: TrainConfig) -> Schedule:
     return Schedule(config.steps, config.training_starts, config.env_steps_per_update, config.max_lead)
 
 
-def _rhythm(config: TrainConfig) -> Rhythm:
-    return Rhythm(
+def _intervals(config: TrainConfig) -> LoopIntervals:
+    return LoopIntervals(
         config.utd_ratio, config.publish_every, config.log_every, config.checkpoint_every, config.link.silence_s
     )
 

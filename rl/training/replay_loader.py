@@ -1,4 +1,4 @@
-"""Feed: from the journal into the replay buffer, live and after a restart by the same way."""
+"""ReplayLoader: moves new transitions of the journal into the replay buffer, live and after a restart alike."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rl.data.sink import TransitionSink
 from rl.utils.tree import Batch, map_leaves
 
 
-class Feed:
-    """Reads what is new in a journal, makes n-step transitions of it, and inserts them.
+class ReplayLoader:
+    """Reads new transitions of a journal, makes n-step transitions of them, and inserts those.
 
     Args:
         journal: opened for reading.
-        replay: where the transitions go.
+        replay: the buffer for all transitions.
         n_step: rewards summed before bootstrapping.
         discount: per step.
-        demos: where those transitions go as well in which a human acted; None keeps them with the others alone.
-        extras: names of further numbers that the buffers take.
+        demos: a second buffer for the transitions in which a human acted; None for no such buffer.
+        extras: names of further numbers that the buffers store.
     """
 
     def __init__(
@@ -42,17 +42,17 @@ class Feed:
         self._discount = discount
         self._streams: dict[str, tuple[str, NStep]] = {}  # by the actor's name: its newest attempt
         self.env_steps = 0
-        """Transitions of the journal that were read."""
+        """Transitions read from the journal."""
         self.interventions = 0
-        """Those of them in which a human acted."""
+        """Transitions in which a human acted."""
 
     @property
     def buffered(self) -> int:
         """Transitions in the replay buffer."""
         return len(self._replay)
 
-    def pull(self) -> int:
-        """Take over everything that is new.
+    def poll(self) -> int:
+        """Insert all new transitions.
 
         Returns:
             The number of transitions read since the journal's beginning.

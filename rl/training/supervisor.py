@@ -24,10 +24,10 @@ from rl.utils.subprocesses import Child, Stop
 
 logger = logging.getLogger(__name__)
 
-_LOOK_S = 0.25
+_POLL_PERIOD_S = 0.25
 _RESTARTS = 20
-_LEARNER_PATIENCE_S = 60.0  # a checkpoint of images may take a while
-_CHILD_PATIENCE_S = 15.0
+_LEARNER_STOP_TIMEOUT_S = 60.0  # a checkpoint of images may take a while
+_CHILD_STOP_TIMEOUT_S = 15.0
 
 
 def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
@@ -52,8 +52,8 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
     finally:
         # The learner last: what the actors still have to say can then be stored.
         for child in others:
-            child.stop(_CHILD_PATIENCE_S)
-        learner.stop(_LEARNER_PATIENCE_S)
+            child.stop(_CHILD_STOP_TIMEOUT_S)
+        learner.stop(_LEARNER_STOP_TIMEOUT_S)
     _conclude(config, console, was_stopped=stop.is_set())
 
 
@@ -98,7 +98,7 @@ def _supervise(config: TrainConfig, learner: Child, others: list[Child], view: V
                     f"{child.name} failed and was started again ({child.restarts} of {_RESTARTS}); see {child.log}"
                 )
         view.show(fetch_status(config))
-        stop.wait(_LOOK_S)
+        stop.wait(_POLL_PERIOD_S)
     view.say("stopping: the learner writes a checkpoint …")
 
 

@@ -36,7 +36,7 @@ EVALUATION = "eval.png"
 
 _MARKER = "run.json"
 _LOCK = "run.lock"
-_LOOK_S = 0.2
+_POLL_PERIOD_S = 0.2
 
 
 def asked_directory(arguments: Sequence[str]) -> tuple[Path | None, bool]:
@@ -69,7 +69,7 @@ def hold_run(directory: str | os.PathLike[str], patience_s: float = 60.0) -> Ite
                     f"another process still trains in {directory}: stop it, or choose another directory with --out"
                 )
             logger.info("waiting until another process has left %s", directory)
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_PERIOD_S)
         yield
 
 

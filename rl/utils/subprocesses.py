@@ -19,7 +19,7 @@ PARENT_VARIABLE = "RL_PARENT_PID"
 USER_ERROR = 2
 """Exit status of a process whose user has to change something: another start would end the same way."""
 
-_PARENT_LOOK_S = 1.0
+_PARENT_POLL_PERIOD_S = 1.0
 
 
 class Stop(Protocol):
@@ -67,7 +67,7 @@ class StopSignal:
 
     def _look_for_parent(self) -> None:
         now_s = time.monotonic()
-        if self._parent and now_s - self._looked_s > _PARENT_LOOK_S:
+        if self._parent and now_s - self._looked_s > _PARENT_POLL_PERIOD_S:
             self._looked_s = now_s
             if os.getppid() != self._parent:
                 self._event.set()

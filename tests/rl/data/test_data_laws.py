@@ -16,7 +16,7 @@ from rl.data.journal import TransitionJournal
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import FIELDS
-from rl.training.replay_loader import Feed
+from rl.training.replay_loader import ReplayLoader
 from rl.utils.tree import leaves, stack
 from tests.rl.data.transitions import ACTIONS, assert_same, row
 
@@ -120,19 +120,19 @@ def test_buffers_hold_what_the_actor_saw(events, kind):
     with tempfile.TemporaryDirectory() as folder, TransitionJournal(Path(folder) / "journal") as journal:
         actor = Actor(journal)
         replay, demos = buffers(kind, len(events))
-        feed = Feed(journal, replay, 1, 0.9, demos=demos)
+        loader = ReplayLoader(journal, replay, 1, 0.9, demos=demos)
         half = len(events) // 2
         actor.live(events[:half])
-        feed.pull()
+        loader.poll()
         actor.live(events[half:])
-        assert feed.pull() == len(actor.sent)
+        assert loader.poll() == len(actor.sent)
         by_human = [one for one in actor.sent if one["is_intervention"]]
-        assert feed.interventions == len(by_human)
+        assert loader.interventions == len(by_human)
         assert_holds(replay, actor.sent)
         assert_holds(demos, by_human)
 
         after_restart, demos_again = buffers(kind, len(events))
-        Feed(journal, after_restart, 1, 0.9, demos=demos_again).pull()
+        ReplayLoader(journal, after_restart, 1, 0.9, demos=demos_again).poll()
         assert_holds(after_restart, actor.sent)
         assert_holds(demos_again, by_human)
 
@@ -145,8 +145,8 @@ def test_n_steps_never_cross_an_end_a_gap_or_a_restart(events, n_step):
         actor = Actor(journal)
         actor.live(events)
         replay, demos = buffers("plain", len(events))
-        feed = Feed(journal, replay, n_step, 1.0, demos=demos)
-        feed.pull()
+        loader = ReplayLoader(journal, replay, n_step, 1.0, demos=demos)
+        loader.poll()
         held = replay.sample(len(replay), indices=np.arange(len(replay))) if len(replay) else None
     for index in range(len(replay)):
         one = row(held, index)

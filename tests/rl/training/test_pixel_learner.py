@@ -25,7 +25,7 @@ from rl.link.messages import AgentSpec, build_space
 from rl.link.messages import spec_of as space_spec
 from rl.nn.flax_params import to_flax_params
 from rl.training.agent_factory import KINDS, extra_fields
-from rl.training.replay_loader import Feed
+from rl.training.replay_loader import ReplayLoader
 from rl.utils.run_directory import JOURNAL
 from rl.wrappers.make_env import make_env
 from tests.rl.training.test_exact_resume import assert_same, collect, trained
@@ -105,7 +105,7 @@ def filled_buffer(settings: TrainConfig, out: Path):
     agent = KINDS["drq"].make_agent(settings, spec, 1, "cpu")
     buffer = KINDS["drq"].make_buffer(settings, spec, agent, 150, 2)
     with TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        Feed(journal, buffer, 3, 0.9).pull()
+        ReplayLoader(journal, buffer, 3, 0.9).poll()
     return agent, buffer
 
 

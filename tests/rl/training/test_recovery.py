@@ -24,7 +24,7 @@ from rl.link.messages import AgentSpec, Hello
 from rl.link.server import LinkServer
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.recovery import Recovery
-from rl.training.replay_loader import Feed
+from rl.training.replay_loader import ReplayLoader
 from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import SaysWhatFailed, adapt
 from robotkit import make_workcell
@@ -187,7 +187,7 @@ def assert_torn_once(journal: TransitionJournal) -> None:
         np.testing.assert_array_equal(part["observations"][1:][goes_on], part["next_observations"][:-1][goes_on])
     assert before["masks"][-1] == 1.0, "truncated, not terminated"
     replay = ReplayBuffer(*spaces_of(before), 1000, seed=0, extras=dict.fromkeys(EXTRAS, SCALAR))
-    Feed(journal, replay, 3, 0.9, extras=EXTRAS).pull()
+    ReplayLoader(journal, replay, 3, 0.9, extras=EXTRAS).poll()
     kept = replay.sample(len(replay), indices=np.arange(len(replay)))
     last = len(before["rewards"]) - 1
     np.testing.assert_array_equal(kept["next_observations"][last], before["next_observations"][-1])

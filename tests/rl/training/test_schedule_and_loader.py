@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
-from rl.training.replay_loader import Feed
+from rl.training.replay_loader import ReplayLoader
 from rl.training.update_schedule import Schedule
 from tests.rl.link.conftest import transition
 
@@ -49,6 +52,12 @@ def test_a_free_run_lets_both_sides_go():
 
 
 @pytest.fixture
+def journal(tmp_path: Path) -> Iterator[TransitionJournal]:
+    with TransitionJournal(tmp_path / "journal.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
 def replay() -> ReplayBuffer:
     box = gym.spaces.Box(-np.inf, np.inf, (3,))
     return ReplayBuffer(box, gym.spaces.Box(-1.0, 1.0, (2,)), 100, seed=0)
@@ -66,38 +75,38 @@ def contents(replay: ReplayBuffer) -> list[tuple[float, float]]:
 
 
 def test_one_step_transitions_arrive_as_they_are_and_once(journal: TransitionJournal, replay: ReplayBuffer):
-    feed = Feed(journal, replay, 1, 0.9)
+    loader = ReplayLoader(journal, replay, 1, 0.9)
     journal.append("arm/a", 0, block(0, 1))
-    assert feed.pull() == 2
+    assert loader.poll() == 2
     journal.append("arm/a", 2, block(2))
-    assert (feed.pull(), feed.pull()) == (3, 3)
+    assert (loader.poll(), loader.poll()) == (3, 3)
     assert contents(replay) == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_actors_do_not_mix_in_one_return(journal: TransitionJournal, replay: ReplayBuffer):
-    feed = Feed(journal, replay, 2, 1.0)
+    loader = ReplayLoader(journal, replay, 2, 1.0)
     journal.append("one/a", 0, block(1, 2))
     journal.append("two/a", 0, block(10, 20))
     journal.append("one/a", 2, block(3))
-    feed.pull()
+    loader.poll()
     assert contents(replay) == [(1, 3), (10, 30), (2, 5)]
 
 
 def test_a_torn_trajectory_ends_as_at_a_truncation(journal: TransitionJournal, replay: ReplayBuffer):
     """A new attempt and a gap both tear it: no return may reach across."""
-    feed = Feed(journal, replay, 3, 1.0)
+    loader = ReplayLoader(journal, replay, 3, 1.0)
     journal.append("arm/a", 0, block(1, 2))
     journal.append("arm/b", 0, block(5, 6))
     journal.append("arm/b", 2, block(9), {"follows_gap": True})
-    feed.pull()
+    loader.poll()
     assert contents(replay) == [(1, 3), (2, 2), (5, 11), (6, 6)]
 
 
 def test_a_restart_reads_the_same_replay_from_the_journal(journal: TransitionJournal, replay: ReplayBuffer):
-    feed = Feed(journal, replay, 2, 0.9)
+    loader = ReplayLoader(journal, replay, 2, 0.9)
     for first in range(0, 40, 4):
         journal.append("arm/a", first, block(*range(first, first + 4)))
-        feed.pull()
+        loader.poll()
     again = ReplayBuffer(gym.spaces.Box(-np.inf, np.inf, (3,)), gym.spaces.Box(-1.0, 1.0, (2,)), 100, seed=0)
-    Feed(journal, again, 2, 0.9).pull()
+    ReplayLoader(journal, again, 2, 0.9).poll()
     assert contents(again) == contents(replay)
