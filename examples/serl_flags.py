@@ -55,7 +55,7 @@ class SerlFlags:
     eval_n_trajs: int = 5
     """Episodes in an evaluation."""
     eval_checkpoint_step: int = 0
-    """With --actor: measure the checkpoint after so many updates instead of learning."""
+    """With --actor: evaluate the checkpoint after so many updates instead of learning."""
     learner: bool = False
     """Be the learner."""
     actor: bool = False
@@ -202,7 +202,7 @@ def checkpoint_of(out: Path, updates: int) -> Path:
 
 
 def run(kind: type[SerlFlags], arguments: Sequence[str] | None = None) -> None:
-    """Be the learner or an actor, or measure a checkpoint."""
+    """Be the learner or an actor, or evaluate a checkpoint."""
     flags, rest = parse(kind, arguments)
     if flags.classifiers():
         judge_with(flags.env, flags.classifiers())

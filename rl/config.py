@@ -47,7 +47,7 @@ class ReplayConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How often and where the policy is measured, without exploration noise."""
+    """How often and where the policy is evaluated, without exploration noise."""
 
     every_steps: int = 2000
     """Environment steps between two evaluations; 0 turns them off."""

@@ -14,7 +14,7 @@ from typing import Literal
 
 import torch
 
-from examples.async_bin_relocation_fwbw_drq.measure import measure_cycle
+from examples.async_bin_relocation_fwbw_drq.evaluate_cycle import evaluate_cycle
 from examples.async_bin_relocation_fwbw_drq.two_learners import run_actor_of_two
 from examples.serl_envs import judge_with
 from examples.serl_flags import RealFlags, checkpoint_of, command_of, learning, parse
@@ -70,7 +70,7 @@ class Flags(RealFlags):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Be a learner or the actor, or measure a pair of checkpoints."""
+    """Be a learner or the actor, or evaluate a pair of checkpoints."""
     flags, rest = parse(Flags, arguments)
     if flags.classifiers():
         judge_with(flags.env, flags.classifiers())
@@ -89,7 +89,7 @@ def act(flags: Flags, rest: list[str]) -> None:
     config = parse_train_options("actor", [*learning(flags), *rest])
     if flags.eval_checkpoint_step:
         checkpoints = [checkpoint_of(flags.run_of(way), flags.eval_checkpoint_step) for way in ("fw", "bw")]
-        measure_cycle(config, checkpoints, flags.eval_n_trajs)
+        evaluate_cycle(config, checkpoints, flags.eval_n_trajs)
     else:
         run_actor_of_two(config, (flags.fw_port, flags.bw_port), StopSignal().listen())
 

@@ -77,7 +77,7 @@ def arguments_of(flags: Flags) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Clone, or measure."""
+    """Clone, or evaluate."""
     flags, rest = tyro.cli(Flags, args=arguments, use_underscores=True, return_unknown_args=True)
     if not flags.demo_paths and not flags.eval_checkpoint_step:
         raise SystemExit("say what to clone: --demo_paths FILE ..., which record_demo.sh writes")

@@ -1,4 +1,4 @@
-"""`python -m examples.demo.pixels`: the demonstration from images: record, train, measure, draw."""
+"""`python -m examples.demo.pixels`: the demonstration from images: record, train, evaluate, draw."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "train": "rl.cli.training:TRAIN",
     "learner": "rl.cli.training:LEARNER",
     "actor": "rl.cli.training:ACTOR",
-    "watch": "rl.cli.training:WATCH",
+    "evaluator": "rl.cli.training:EVALUATOR",
     "eval": "rl.cli.evaluation:EVAL",
     "replay": "rl.cli.evaluation:REPLAY",
     "record-demos": "rl.cli.recording:RECORD_DEMOS",
@@ -32,15 +32,21 @@ COMMANDS = {
 }
 """Where each command is; its module is imported when it is asked for."""
 
+RENAMED = {"watch": "evaluator"}
+"""Old names of commands, which still work."""
+
 _DESCRIPTION = """The commands of the learner.
 
 `python -m rl COMMAND --help` lists every option. `--preset NAME` or `--config FILE` choose what the options of `train`,
-`learner`, `actor`, `watch` and `eval` start from. Exit status: 0 done, 2 the request was wrong or cannot be met."""
+`learner`, `actor`, `evaluator` and `eval` start from. Exit status: 0 done, 2 the request was wrong or cannot be met."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: errors of the user's making are one sentence, and exit status 2."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in RENAMED:
+        print(f"`{PROGRAM} {given[0]}` is now `{PROGRAM} {RENAMED[given[0]]}`", file=sys.stderr)  # noqa: T201
+        given[0] = RENAMED[given[0]]
     if not given or given[0] not in COMMANDS:
         tyro.cli(_all_commands(), prog=PROGRAM, description=_DESCRIPTION, args=given)
         raise SystemExit(USER_ERROR)

@@ -145,7 +145,7 @@ def convert_weights(asked: Convert) -> None:
         return
     console.print(
         f"{made.directory}: agent after {made.updates} updates, {made.observation_dim} numbers in, {made.action_dim} "
-        f"out; measure it with: python -m rl eval --out {made.directory}",
+        f"out; evaluate it with: python -m rl eval --out {made.directory}",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""The commands that measure a checkpoint, and that replay what was recorded."""
+"""The commands that evaluate a checkpoint, and that replay recorded episodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rl.evaluation.replay import ReplayOptions, run_replay
 
 @dataclass(frozen=True)
 class EvalOptions:
-    """Measure a checkpoint without exploration noise, and draw its episodes as eval.png of the run.
+    """Evaluate a checkpoint without exploration noise, and draw its episodes as eval.png of the run.
 
     An evaluation that was stopped starts over.
     """
@@ -30,7 +30,7 @@ class EvalOptions:
 
 
 def evaluate(options: EvalOptions) -> None:
-    """Measure a checkpoint."""
+    """Evaluate a checkpoint."""
     run_eval(options.config, options.checkpoint, options.episodes, options.video, Console())
 
 
@@ -39,5 +39,5 @@ def replay(options: ReplayOptions) -> None:
     run_replay(options, Console())
 
 
-EVAL = Command("load a checkpoint and measure it", EvalOptions, evaluate, on_config(EvalOptions, continues=True))
+EVAL = Command("load a checkpoint and evaluate it", EvalOptions, evaluate, on_config(EvalOptions, continues=True))
 REPLAY = Command("take the actions of recorded episodes again, here or in another cell", ReplayOptions, replay)

@@ -39,32 +39,32 @@ def train(config: TrainConfig) -> None:
 def learner(config: TrainConfig) -> None:
     """The learner's process."""
     stop = StopSignal().listen()
-    from rl.training.processes import run_learner_role
+    from rl.training.processes import run_learner_process
 
     config = _with_directory(config)
     config.require_demos()
     config.require_goals()
-    run_learner_role(config, stop)
+    run_learner_process(config, stop)
 
 
 def actor(options: ActorOptions) -> None:
     """An actor's process."""
     stop = StopSignal().listen()
-    from rl.training.processes import run_actor_role
+    from rl.training.processes import run_actor_process
 
-    run_actor_role(options.config, options.name, stop)
+    run_actor_process(options.config, options.name, stop)
 
 
-def watch(config: TrainConfig) -> None:
+def evaluator(config: TrainConfig) -> None:
     """The evaluator's process."""
     stop = StopSignal().listen()
-    from rl.training.processes import run_watch_role
+    from rl.training.processes import run_evaluator_process
 
-    run_watch_role(config, stop)
+    run_evaluator_process(config, stop)
 
 
 def parse_train_options(command: str, arguments: list[str]) -> TrainConfig:
-    """What the options of `train`, `learner` and `watch` ask for."""
+    """What the options of `train`, `learner` and `evaluator` ask for."""
     return parse(TrainConfig, command, find_config(arguments))
 
 
@@ -88,4 +88,9 @@ LEARNER = Command(
     find_config,
 )
 ACTOR = Command("one actor, for a learner that runs elsewhere", ActorOptions, actor, on_config(ActorOptions))
-WATCH = Command("an evaluator that measures a running learner's newest weights", TrainConfig, watch, find_config)
+EVALUATOR = Command(
+    "an evaluator of a running learner's newest weights",
+    TrainConfig,
+    evaluator,
+    find_config,
+)

@@ -1,4 +1,4 @@
-"""Measuring a checkpoint: success rate with its confidence interval, a picture, a video of the best episode."""
+"""Evaluation of a checkpoint: success rate with its confidence interval, a picture, a video of the best episode."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from rl.utils.tree import map_leaves
 from rl.wrappers.make_env import make_env
 from rl.wrappers.pixel_observation import STATE, ImagesConfig
 
-_CHUNK = 1024  # held-out rows that are judged at once
+_CHUNK = 1024  # held-out rows that are evaluated at once
 
 _ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
 
@@ -69,7 +69,7 @@ class TrainBcOptions:
     batch_size: int = 256
     """Transitions of a step, over all processes together."""
     held_out: float = 0.1
-    """Share of the episodes that only measure; 0 trains on all."""
+    """Share of the episodes that are only evaluated; 0 trains on all."""
     seed: int = 0
     """Seed of every random draw."""
     checkpoint_every: int = 20
@@ -142,7 +142,7 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
         pin=device.type == "cuda",
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    context = EpochContext(loader, order, lambda: measure(agent, held_out), options.out, group, console)
+    context = EpochContext(loader, order, lambda: evaluate(agent, held_out), options.out, group, console)
     done = run_epochs(agent, config, context, stop)
     if group.is_main and done < options.epochs:
         say_how_to_go_on("train-bc", options.out, done, options.epochs, console)
@@ -156,7 +156,7 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
             f"{done} epochs of {len(rows)} transitions; curve: {options.out / CURVE}", highlight=False, soft_wrap=True
         )
         console.print(
-            f"measure it with: python -m rl eval --out {options.out} --episodes 20", highlight=False, soft_wrap=True
+            f"evaluate it with: python -m rl eval --out {options.out} --episodes 20", highlight=False, soft_wrap=True
         )
     return done
 
@@ -182,7 +182,7 @@ def zeros(space: gym.Space) -> Observations:
     return np.zeros(space.shape or (), np.float32)
 
 
-def measure(agent: BCAgent, held_out: Batch | None) -> dict[str, torch.Tensor]:
+def evaluate(agent: BCAgent, held_out: Batch | None) -> dict[str, torch.Tensor]:
     """Mean squared error of the mode and negative log-likelihood, over what was held out."""
     if held_out is None:
         return {}

@@ -27,7 +27,7 @@ from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 
 _SHOWN = 24  # frames of the picture of the worst errors
-_CHUNK = 512  # frames that are judged at once
+_CHUNK = 512  # frames that are classified at once
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TrainClassifierOptions:
     crop_padding: int = 4
     """Largest random shift of an image in pixels; 0 trains on the images as they are."""
     held_out: float = 0.3
-    """Share of the episodes that are not trained on: one half of them chooses the threshold, the other measures."""
+    """Share of the episodes that are not trained on: one half of them chooses the threshold, the other tests."""
     most_false_positives: float = 0.01
     """The threshold is the lowest one, from 0.5 on, at which this share of the negatives passes for success."""
     precision: Precision = "float32"
@@ -92,7 +92,7 @@ SETTINGS = SettingsFile(TrainClassifierOptions, CLASSIFIER_SETTINGS)
 
 
 def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Console) -> ClassifierFacts | None:
-    """Train to the last epoch, choose the threshold, measure, and write the classifier with its pictures.
+    """Train to the last epoch, choose the threshold, evaluate, and write the classifier with its pictures.
 
     Returns:
         The facts that were stored; None in processes that write nothing, and when somebody asked for the end.
@@ -130,7 +130,7 @@ def _train(
         pin=device.type == "cuda",
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    context = EpochContext(loader, order, lambda: learner.measure(split.tune, _CHUNK), options.out, group, console)
+    context = EpochContext(loader, order, lambda: learner.evaluate(split.tune, _CHUNK), options.out, group, console)
     done = run_epochs(learner, config, context, stop)
     if not group.is_main:
         return None

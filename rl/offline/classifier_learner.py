@@ -61,7 +61,7 @@ class ClassifierLearner:
         accuracy = ((logits > 0) == (batch["labels"] > 0)).float().mean()
         return {"loss": loss.detach(), "accuracy": accuracy}
 
-    def measure(self, frames: FrameSet, chunk: int) -> Metrics:
+    def evaluate(self, frames: FrameSet, chunk: int) -> Metrics:
         """Balanced cross-entropy and accuracy, so that the commoner class does not hide the rarer."""
         logits = self._logits(frames, chunk)
         labels = torch.from_numpy(frames.labels)

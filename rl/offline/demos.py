@@ -1,4 +1,4 @@
-"""Demonstrations as episodes of observations and actions, and episodes split into what trains and what measures."""
+"""Demonstrations as episodes of observations and actions, and a split of episodes for training and evaluation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_demos(files: tuple[Path, ...], env: gym.Env) -> list[Batch]:
 
 
 def split_episodes(episodes: list[Batch], share: float, generator: np.random.Generator) -> tuple[Batch, Batch | None]:
-    """Join episodes into a part to train on and one to measure with, None when `share` is 0.
+    """Join episodes into a part to train on and one to evaluate on, None when `share` is 0.
 
     Raises:
         DataError: there are too few episodes.

@@ -1,4 +1,4 @@
-"""Labelled frames split by episodes: one part trains, one chooses the threshold, one measures."""
+"""Labelled frames split by episodes: one part trains, one chooses the threshold, one tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of episodes: as they were recorded, measured, or replayed."""
+"""Pictures of recorded, evaluated and replayed episodes."""
 
 from __future__ import annotations
 

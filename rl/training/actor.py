@@ -38,7 +38,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """When and how long the policy is measured."""
+    """When and how long the policy is evaluated."""
 
     every_steps: int
     """Environment steps between two evaluations; 0 for never."""
@@ -112,26 +112,26 @@ def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan,
             seed = None
             if plan.evaluation.number_of(link.env_steps) > evaluations:
                 evaluations = plan.evaluation.number_of(link.env_steps)
-                recovery.carry(lambda: measure(env, policy, link, plan.evaluation))
+                recovery.carry(lambda: evaluate_and_report(env, policy, link, plan.evaluation))
                 # The evaluation seeded the environment: without a new seed every episode after it would come again.
                 seed = seeds.integer(f"episodes after evaluation {evaluations}")
             observation = recovery.carry(partial(_reset, env, seed))
     if plan.evaluation.every_steps and link.is_finished:
         refresh(policy, link)
-        recovery.carry(lambda: measure(env, policy, link, plan.evaluation))
+        recovery.carry(lambda: evaluate_and_report(env, policy, link, plan.evaluation))
 
 
 def run_evaluator(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan, stop: Stop) -> None:
-    """Measure the learner's newest weights whenever it is time, and once more in the end."""
+    """Evaluate the learner's newest weights whenever it is time, and once more in the end."""
     done, recovery = -1, Recovery(link, stop)
     while not link.is_finished and not stop.is_set():
         if plan.number_of(link.env_steps) > done and refresh(policy, link, wait=True, stop=stop):
             done = plan.number_of(link.env_steps)
-            recovery.carry(lambda: measure(env, policy, link, plan))
+            recovery.carry(lambda: evaluate_and_report(env, policy, link, plan))
         stop.wait(_POLL_TIMEOUT_S)
     if link.is_finished:
         refresh(policy, link)
-        recovery.carry(lambda: measure(env, policy, link, plan))
+        recovery.carry(lambda: evaluate_and_report(env, policy, link, plan))
 
 
 def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop | None = None) -> bool:
@@ -144,7 +144,7 @@ def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop
     return weights is not None
 
 
-def measure(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan) -> None:
+def evaluate_and_report(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan) -> None:
     """Evaluate without exploration noise, always from the same starts, and report."""
     env_steps = link.env_steps
     summary = evaluate(

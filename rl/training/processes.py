@@ -1,4 +1,4 @@
-"""What each process of a run does: builds the objects of its role from the configuration, and runs its loop."""
+"""The processes of a run: each builds its objects from the configuration, and runs its loop."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ DEFAULT_PORT = 5488
 _DRAIN_TIMEOUT_S = 120.0
 
 
-def run_learner_role(config: TrainConfig, stop: Stop) -> None:
+def run_learner_process(config: TrainConfig, stop: Stop) -> None:
     """Run one process of the learner, of which torchrun may start several.
 
     The main process does all the work of a single one; the workers compute their shards of each update.
@@ -155,8 +155,8 @@ def learn(
             loop.finish(_DRAIN_TIMEOUT_S)
 
 
-def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
-    """An actor's process."""
+def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
+    """Run an actor's process."""
     torch.set_num_threads(1)
     env = make_env(config.env, config.cell, config.adaptation(), human=config.human)
     spec = AgentSpec.of(config.env, env, EXTRAS)
@@ -172,8 +172,8 @@ def run_actor_role(config: TrainConfig, name: str, stop: Stop) -> None:
             logger.warning("%d transitions were dropped: the learner was away or too slow for too long", link.dropped)
 
 
-def run_watch_role(config: TrainConfig, stop: Stop) -> None:
-    """The evaluator's process: measures the weights of a running learner until the training ends."""
+def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
+    """Run the evaluator's process: it evaluates the weights of a running learner until the training ends."""
     torch.set_num_threads(1)
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env, EXTRAS)

@@ -1,4 +1,4 @@
-"""Training on one machine: learner, actors and evaluator as processes that are started, watched and shown."""
+"""Training on one machine: learner, actors and evaluator as processes that are started, supervised and shown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
                 child.start()
             _supervise(config, learner, others, view, stop)
     finally:
-        # The learner last: what the actors still have to say can then be stored.
+        # The learner last: it stores what the actors still send.
         for child in others:
             child.stop(_CHILD_STOP_TIMEOUT_S)
         learner.stop(_LEARNER_STOP_TIMEOUT_S)
@@ -79,7 +79,7 @@ def _children(config: TrainConfig) -> tuple[Child, list[Child]]:
     learner = _child(out, "learner", ("learner", *common, "--resume"), threads=config.learner_threads)
     others = [_child(out, f"actor-{n}", ("actor", *common, "--name", f"actor-{n}")) for n in range(config.actors)]
     if config.evaluation.every_steps and config.evaluation.where == "process":
-        others.append(_child(out, "evaluator", ("watch", *common)))
+        others.append(_child(out, "evaluator", ("evaluator", *common)))
     return learner, others
 
 

@@ -32,7 +32,7 @@ CLASSIFIER_SETTINGS = "settings.json"
 CURVE, CONFUSION, WORST = "curve.png", "confusion.png", "worst.png"
 """Pictures of a training from files: metrics over epochs, the confusion matrix, the frames misjudged the worst."""
 EVALUATION = "eval.png"
-"""Picture of the episodes that measured a checkpoint."""
+"""Picture of the episodes that evaluated a checkpoint."""
 
 _MARKER = "run.json"
 _LOCK = "run.lock"

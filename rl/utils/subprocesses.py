@@ -154,4 +154,4 @@ class ChildFailed(Exception):
         lines = log.read_text(errors="replace").strip().splitlines()[-5:] if log.exists() else []
         said = "\n  ".join(lines) or "nothing"
         how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
-        super().__init__(f"the {name} {how}; its last words, from {log}:\n  {said}")
+        super().__init__(f"the {name} {how}; its last lines, from {log}:\n  {said}")

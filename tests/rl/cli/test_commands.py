@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rl.cli import COMMANDS, find_command, main
+from rl.cli import COMMANDS, RENAMED, find_command, main
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -14,6 +14,16 @@ def test_a_command_of_the_table_is_there_and_explains_its_options(name: str, cap
         main([name, "--help"])
     assert ended.value.code == 0
     assert f"usage: python -m rl {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_of_a_command_still_works_and_tells_the_new_one(old: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main([old, "--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr()
+    assert f"`python -m rl {old}` is now `python -m rl {RENAMED[old]}`" in told.err
+    assert f"usage: python -m rl {RENAMED[old]}" in told.out
 
 
 def test_the_help_lists_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]):

@@ -1,4 +1,4 @@
-"""Measuring a pair of checkpoints: the object goes there and back."""
+"""Evaluation of a pair of checkpoints: the object goes there and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rl.wrappers.make_env import make_env
 WAYS = ("forward", "backward")
 
 
-def measure_cycle(config: TrainConfig, checkpoints: Sequence[Path], cycles: int) -> list[Episode]:
+def evaluate_cycle(config: TrainConfig, checkpoints: Sequence[Path], cycles: int) -> list[Episode]:
     """Run two episodes for each cycle, without exploration noise, and print what came of them.
 
     Args:
