@@ -176,6 +176,18 @@ def test_p3_what_cannot_be_given_for_long_is_reported_once_and_not_given_later(h
     rest(hand)
 
 
+def test_p3_each_stop_without_an_answer_counts(hand, fingers, monkeypatch):
+    monkeypatch.setattr(hand_commands, "_UNANSWERED_MAX", 2)
+    hand.close()
+    begun(fingers)
+    fingers.is_deaf = True
+    hand.open()
+    wait_for_error(hand.get_state, rk.DeviceFault)
+    with pytest.raises(rk.DeviceFault, match="has not answered"):
+        hand.close()
+    fingers.is_deaf = False
+
+
 def test_an_unhomed_hand_is_homed_first_and_a_homing_is_not_stopped(hand, fingers):
     fingers.width_max_m = 0.005
     wait_until(lambda: not hand._poller.newest().is_homed)

@@ -166,6 +166,14 @@ def test_a_reading_is_as_old_as_its_arrival_or_as_its_stamp(monkeypatch, passed_
             poller.newest()
 
 
+def test_before_it_was_started_there_is_no_reading_and_nothing_to_stop():
+    poller = Poller(Bench(1), "bench", max_age_s=1.0)
+    assert not poller.is_running
+    with pytest.raises(rk.StaleState, match="bench: nothing new"):
+        poller.newest()
+    poller.stop()
+
+
 def test_without_a_reading_its_age_is_that_of_the_connection(monkeypatch):
     bench = Bench(None)
     poller = poller_of(bench, monkeypatch)

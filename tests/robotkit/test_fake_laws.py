@@ -232,6 +232,14 @@ def test_an_object_that_is_wider_than_the_opening_does_not_push_the_fingers_apar
     assert gripper.get_state().position == 1.0
 
 
+@pytest.mark.parametrize("position", [-1e-9, 1.0 + 1e-9, float("nan"), float("inf")])
+def test_a_position_that_there_is_not_is_refused(clock, position):
+    gripper = gripper_of(clock)
+    with pytest.raises(rk.InvalidCommand, match=r"not in \[0, 1\]"):
+        gripper.move(position)
+    assert gripper.get_state().target_position == 1.0
+
+
 def camera_of(clock: ManualClock, **options: object) -> FakeCamera:
     built = FakeCamera(FakeCamera.Config(**options), CellContext(name="front", clock=clock))
     built.connect()
