@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from robotkit.drivers import robotiq_line
 from robotkit.drivers.robotiq_config import RobotiqConfig
 from robotkit.drivers.robotiq_line import RobotiqLine
 from robotkit.drivers.robotiq_modbus import LineBusy
@@ -143,6 +144,19 @@ def test_p5_a_target_does_not_overtake_a_clearing_that_the_controller_has_not_se
     for _ in range(3):
         assert line.poll().inputs.is_ready
     assert link.written == [[0, 0, 255 << 8 | 150]]
+
+
+def test_p5_a_gripper_that_dropped_out_is_activated_again_only_after_it_has_seen_the_clearing(line, link, monkeypatch):
+    """It reports no activation before that too."""
+    monkeypatch.setattr(robotiq_line, "_CLEARED_S", 0.0)
+    link.model.emergency_stop()
+    link.model.sample_s = 1e9
+    line.restart()
+    for _ in range(3):
+        assert line.poll().phase == "clearing"
+    link.model.sample_s = 0.0
+    wait_until(lambda: line.poll().phase == "idle")
+    assert [registers[0] for registers in link.written] == [0, 0x0100]
 
 
 def test_f3_an_expired_target_is_not_written(line, link):
