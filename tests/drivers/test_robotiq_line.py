@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -157,6 +158,18 @@ def test_p5_a_gripper_that_dropped_out_is_activated_again_only_after_it_has_seen
     link.model.sample_s = 0.0
     wait_until(lambda: line.poll().phase == "idle")
     assert [registers[0] for registers in link.written] == [0, 0x0100]
+
+
+def test_p5_the_time_of_a_clearing_begins_anew_when_the_gripper_was_activated_in_between(line, link, monkeypatch):
+    now_s, cleared, activated = 100.0, [0x0000, 0, 3 << 8], [0x3100, 0, 3 << 8]
+    monkeypatch.setattr(robotiq_line, "time", SimpleNamespace(monotonic=lambda: now_s))
+    line.restart()
+    phases = []
+    for status in (cleared, activated, cleared, cleared, cleared):
+        link.read = lambda status=status: status
+        now_s += 0.06
+        phases.append(line.poll().phase)
+    assert phases == ["clearing"] * 4 + ["activating"]
 
 
 def test_f3_an_expired_target_is_not_written(line, link):
