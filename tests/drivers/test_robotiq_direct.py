@@ -16,26 +16,12 @@ from tests.drivers.test_robotiq_line import DirectLink, refuse
 from tests.support.waiting import wait_for_error, wait_until
 
 
-class OpenLink(DirectLink):
-    """Can be opened and closed, and counts both."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened = self.closed = 0
-
-    def open(self) -> None:
-        self.opened += 1
-
-    def close(self) -> None:
-        self.closed += 1
-
-
 @pytest.fixture
 def link():
-    return OpenLink()
+    return DirectLink()
 
 
-def gripper_on(link: OpenLink, **options: object) -> RobotiqGripper:
+def gripper_on(link: DirectLink, **options: object) -> RobotiqGripper:
     built = grippers.make("robotiq", **{"poll_period_s": 0.001, "max_age_s": 30.0, "command_timeout_s": 10.0} | options)
     assert isinstance(built, RobotiqGripper)
     built._line._link = link
@@ -94,7 +80,7 @@ def test_fingers_of_another_range_are_measured_in_it(link):
         assert rest(gripper).position == 0.0
 
 
-def status(link: OpenLink, contact: int, requested: int, position: int, goes_to: bool = True) -> None:
+def status(link: DirectLink, contact: int, requested: int, position: int, goes_to: bool = True) -> None:
     """Show this from now on, of a gripper that is activated."""
     registers = [(0x31 | goes_to << 3 | contact << 6) << 8, requested, position << 8]
     link.read = lambda: registers

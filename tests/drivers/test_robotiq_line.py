@@ -18,12 +18,22 @@ from tests.support.waiting import wait_until
 
 
 class DirectLink:
-    """A gripper without a line between; `before_write` happens when something is about to be written."""
+    """A gripper without a line between; `before_write` happens when something is about to be written.
+
+    Counts how often it is opened and closed.
+    """
 
     def __init__(self) -> None:
         self.model = GripperModel(activation_s=1e-3, speed_mm_s=1e6)
         self.before_write: Callable[[], None] = lambda: None
         self.written: list[list[int]] = []
+        self.opened = self.closed = 0
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def close(self) -> None:
+        self.closed += 1
 
     def write(self, registers: Sequence[int]) -> None:
         self.before_write()
@@ -94,6 +104,18 @@ def test_p4_a_target_that_was_refused_counts_as_not_written_though_the_gripper_s
     link.before_write = lambda: None
     assert line.poll().settled == line.target.number
     assert link.model.outputs[2] == 255 << 8 | 150
+
+
+def test_p4_what_was_written_over_another_connection_counts_as_unknown(line, link):
+    line.go_to(255)
+    line.poll()
+    link.model.write(0, [0x0900, 255, 0])
+    line.close()
+    line.open()
+    line.go_to(255)
+    line.poll()
+    assert link.model.outputs[2] == 255 << 8 | 150
+    assert (link.opened, link.closed) == (1, 1)
 
 
 @pytest.mark.parametrize("trouble", ["power", "fault", "another master"])
