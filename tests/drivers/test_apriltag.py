@@ -180,6 +180,19 @@ def test_corners_without_a_solution_are_no_pose(monkeypatch):
             tracker.get_pose()
 
 
+@pytest.mark.parametrize("count", range(16))
+def test_p1_a_lens_has_as_many_coefficients_as_one_of_opencvs_models(count):
+    """What OpenCV itself refuses is refused before, but for the model of a tilted sensor without its tilt."""
+    distortion = (0.01,) * count
+    try:
+        cv2.undistortPoints(np.zeros((1, 1, 2)), np.eye(3), np.array(distortion))
+    except cv2.error:
+        with pytest.raises(rk.InvalidConfiguration, match=f"{count} coefficients"):
+            trackers.validate("apriltag", OPTIONS | {"distortion": distortion})
+    else:
+        trackers.validate("apriltag", OPTIONS | {"distortion": distortion})
+
+
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [("tag_id", 587, "0 to 586"), ("distortion", (0.1, 0.2, 0.3), "3 coefficients"), ("size_m", 0.0, "size_m")],

@@ -139,6 +139,19 @@ def test_a_fault_that_recovery_does_not_clear_starts_nothing(connected, monkeypa
     assert connected.robot.get_state().faults == ("cartesian_reflex",)
 
 
+def test_b7_a_reflex_while_a_recovery_waits_for_the_last_brake_is_cleared_with_the_stop(connected, monkeypatch):
+    """franky raises it at the next motion unless it was asked for before."""
+    robot, arm = connected.robot, connected.arm
+    arm.brakes_slowly = True
+    robot.stop()
+    monkeypatch.setattr(robot._require_link(), "wait_for_rest", lambda deadline_s: arm.break_down("joint_reflex"))
+    robot.recover()
+    assert arm.told()[-3:] == ["poll_motion", "recover_from_errors", "move"]
+    state = robot.get_state()
+    assert (state.mode, state.faults, state.stop) == ("holding", (), None)
+    arm.brakes_slowly = False
+
+
 def test_a_packet_is_told_with_the_signs_and_units_of_the_contract(connected):
     arm = connected.arm
     arm.jacobian = np.arange(42.0).reshape(6, 7) / 42.0

@@ -246,6 +246,13 @@ def test_states_of_the_past_change_nothing_and_a_span_is_kept():
         longer.tcp_pose_at(1.02)
 
 
+def test_of_a_state_that_comes_twice_the_second_counts_and_the_others_stay():
+    history, moved = history_of(1.0, 1.05), pose((9.0, 0.0, 0.0))
+    history._robot = SimpleNamespace(get_state=lambda: SimpleNamespace(stamp_s=1.05, tcp_pose_in_base=moved))
+    assert history.poll() is None
+    assert (history.tcp_pose_at(1.0)[0], history.tcp_pose_at(1.05)[0]) == (1.0, 9.0)
+
+
 def test_an_empty_history_reaches_nothing_and_forgets_when_it_is_closed():
     assert not history_of().reaches(0.0)
     history = history_of(1.0, 1.05)

@@ -84,13 +84,15 @@ class FakeArm:
         return [name for name, _ in self.calls if name != "state"]
 
     def break_down(self, name: str) -> None:
-        """A reflex ends control."""
+        """A reflex, which ends the motion that runs."""
+        if self.is_in_control:
+            self.troubles["poll_motion"] = franky.ControlException(f'motion aborted by reflex! ["{name}"]')
         self.is_in_control = False
         self.fields |= {"robot_mode": franky.RobotMode.Reflex, "current_errors": f'["{name}"]'}
-        self.troubles["poll_motion"] = franky.ControlException(f'motion aborted by reflex! ["{name}"]')
 
     def move(self, motion: object, asynchronous: bool) -> None:
         assert asynchronous, "the driver's thread would wait for the end of the motion"
+        self._raise_trouble("poll_motion")
         self._tell("move", motion)
         if isinstance(motion, franky.TorqueStopMotion | franky.JointStopMotion):
             self.is_in_control = self.brakes_slowly
@@ -110,7 +112,6 @@ class FakeArm:
 
     def recover_from_errors(self) -> None:
         self._tell("recover_from_errors", None)
-        self.troubles.pop("poll_motion", None)
         self._ill_packets = self.heals_after
 
     def _heal(self) -> None:
@@ -135,8 +136,12 @@ class FakeArm:
 
     def _tell(self, name: str, what: object) -> None:
         self.calls.append((name, what))
+        self._raise_trouble(name)
+
+    def _raise_trouble(self, name: str) -> None:
+        """What ended a motion is raised once, as in franky: to whoever polls, or starts another one, first."""
         if name in self.troubles:
-            raise self.troubles[name]
+            raise self.troubles.pop(name) if name == "poll_motion" else self.troubles[name]
 
 
 class Bench:
