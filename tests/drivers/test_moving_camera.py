@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
@@ -251,6 +253,33 @@ def test_of_a_state_that_comes_twice_the_second_counts_and_the_others_stay():
     history._robot = SimpleNamespace(get_state=lambda: SimpleNamespace(stamp_s=1.05, tcp_pose_in_base=moved))
     assert history.poll() is None
     assert (history.tcp_pose_at(1.0)[0], history.tcp_pose_at(1.05)[0]) == (1.0, 9.0)
+
+
+def test_a_history_is_filled_and_asked_under_its_lock():
+    """One thread fills it, another one asks."""
+
+    class Guarded(deque):
+        def __getattribute__(self, name: str) -> object:
+            assert history._lock.locked()
+            return super().__getattribute__(name)
+
+        def __iter__(self) -> Iterator[object]:
+            assert history._lock.locked()
+            return super().__iter__()
+
+        def __getitem__(self, index: int) -> object:
+            assert history._lock.locked()
+            return super().__getitem__(index)
+
+    history = history_of(1.0, 1.05)
+    history._poses = Guarded(history._poses)
+    state = SimpleNamespace(stamp_s=1.1, tcp_pose_in_base=pose((1.1, 0.0, 0.0)))
+    history._robot = SimpleNamespace(get_state=lambda: state)
+    history.poll()
+    history.poll()
+    assert history.reaches(1.1)
+    assert history.tcp_pose_at(1.075)[0] == pytest.approx(1.075)
+    history.close()
 
 
 def test_an_empty_history_reaches_nothing_and_forgets_when_it_is_closed():

@@ -44,6 +44,12 @@ def test_depth_is_never_mixed():
     assert set(np.unique(small)) == {np.float32(0.5), np.float32(2.0)}
 
 
+@pytest.mark.parametrize(("shape", "dtype"), [((24, 32), np.float32), ((48, 64), np.uint16), ((64, 48), np.float32)])
+def test_p17_a_depth_image_of_another_size_or_kind_is_a_fault(shape, dtype):
+    with pytest.raises(rk.DeviceFault, match="not 64x48 float32; let no other program"):
+        shape_depth(np.zeros(shape, dtype), FrameConfig(**SIZE))
+
+
 def test_intrinsics_follow_the_pixels():
     """A bright square stays where the adjusted intrinsics project its middle to."""
     image = np.zeros((480, 640, 3), np.uint8)

@@ -130,6 +130,39 @@ def test_readers_hear_of_a_fault_before_the_source_is_closed_which_may_take_long
     assert poller._arrived.is_set(), "who waits for the first reading need not wait on"
 
 
+class Watched(Poller[int]):
+    """Keeps what was newest and what was wrong at each change, and when somebody who waits is woken."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.seen: list[tuple[str, int | None, bool]] = []
+        super().__init__(bench, "bench", max_age_s=1.0)
+        self._stop = bench.stopping = Stop(bench)
+        self._arrived = SimpleNamespace(set=lambda: self._see("woken"))
+        self.seen.clear()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in ("_newest", "_error", "_fault") and hasattr(self, "_fault"):
+            self._see(name)
+
+    def _see(self, what: str) -> None:
+        newest = self._newest
+        self.seen.append((what, None if newest is None else newest[1], self._fault is not None))
+
+
+def test_no_reader_sees_an_old_reading_without_its_error_and_none_is_woken_too_early():
+    bench = Bench(1, rk.DeviceFault("it smokes"), 2)
+    poller = Watched(bench)
+    poller._newest = None
+    poller.seen.clear()
+    poller._run()
+    assert poller.seen == [
+        ("_newest", 1, False), ("_error", 1, False), ("_fault", 1, False), ("woken", 1, False),
+        ("_error", 1, False), ("_fault", 1, True), ("woken", 1, True),
+        ("_newest", 2, True), ("_error", 2, True), ("_fault", 2, False), ("woken", 2, False),
+    ]  # fmt: skip
+
+
 def test_a_reading_clears_the_error_and_the_fault_before_it(monkeypatch):
     bench = Bench(rk.DeviceFault("it smokes"), 7)
     poller = poller_of(bench, monkeypatch)

@@ -15,6 +15,7 @@ from evdev import ecodes
 
 import robotkit as rk
 from robotkit.drivers.teleop import keyboard
+from robotkit.drivers.teleop.gamepad import GamepadConfig, _Pad
 from robotkit.drivers.teleop.spacemouse import SpaceMouseConfig, _Puck
 from robotkit.registry import teleops
 from tests.drivers.test_teleop import FULL, mouse_on, pad_on, patience  # noqa: F401  (a fixture for every test)
@@ -68,6 +69,20 @@ def test_p2_a_gap_without_an_end_is_seen_too():
         pad.miss(*EAST)
         pad.send(DROPPED)
         wait_until(lambda: hand.read().is_active)
+
+
+def test_p2_a_gap_lasts_until_its_report_however_often_the_state_is_asked_for_before():
+    pad = FakePad()
+    source = _Pad(GamepadConfig(forward_yaw_rad=0.0), rk.RealClock(), pad.open)
+    source.open()
+    pad.send(DROPPED)
+    assert not source.poll().is_active
+    pad.send(UP)
+    assert not source.poll().twist.any(), "the device's own state says something else"
+    pad.send(UP, REPORT)
+    assert not source.poll().twist.any()
+    pad.happen(*UP)
+    assert source.poll().twist[0] == pytest.approx(1.0)
 
 
 def test_p2_what_is_held_at_the_opening_is_held():
