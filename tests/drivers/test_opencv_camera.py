@@ -13,6 +13,8 @@ import pytest
 import robotkit as rk
 from robotkit.drivers import opencv_camera
 from robotkit.drivers.frames import FrameConfig, captured_intrinsics, shape_depth, shape_intrinsics, shape_rgb
+from robotkit.drivers.polled_camera import PolledCamera
+from robotkit.drivers.polling import Source
 from robotkit.registry import cameras
 from tests.support.tag_picture import write_video
 from tests.support.waiting import is_fine, wait_for_error, wait_until
@@ -254,6 +256,33 @@ def test_p17_a_first_picture_of_another_size_ends_the_connecting(monkeypatch):
     monkeypatch.setattr(Capture, "picture", np.zeros((24, 32, 3), np.uint8))
     with pytest.raises(rk.DeviceFault, match="delivers 32x24x3 uint8 now"):
         cameras.make("opencv", **SIZE).connect()
+
+
+class Late(Source[rk.Frame]):
+    """Its pictures were exposed 0.9 s before they come."""
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def poll(self) -> rk.Frame:
+        time.sleep(0.001)
+        rgb = np.zeros((48, 64, 3), np.uint8)
+        return rk.Frame.trusted(stamp_s=time.monotonic() - 0.9, rgb=rgb, depth_m=None)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize(("max_age_s", "is_fresh"), [(0.5, False), (60.0, True)])
+def test_a_picture_is_as_old_as_its_exposure(max_age_s, is_fresh):
+    config = FrameConfig(**SIZE, max_age_s=max_age_s)
+    camera = PolledCamera(config, rk.CellContext(name="late", clock=rk.RealClock(now_s=time.monotonic)), Late())
+    with camera:
+        if is_fresh:
+            assert camera.read() is not camera.read(), "each reader has its own"
+        else:
+            with pytest.raises(rk.StaleState, match=r"nothing new for (0\.9|[1-9])"):
+                camera.read()
 
 
 @pytest.mark.parametrize(("name", "option"), [("opencv", {"device": -1}), ("opencv", {"device": ""}),
