@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from websockets.sync.client import connect
 
 import robotkit as rk
-from servers import ServerSettings, create_app
+from servers import ServerSettings, audit, create_app
 from servers.audit import AuditLog, default_path
 from servers.events import Event, EventHub
 from servers.runner import BackgroundServer
@@ -271,6 +271,24 @@ def test_a_disk_that_hangs_delays_neither_a_stop_nor_the_end(path: Path, monkeyp
             assert http.get("/v1/health").json()["status"] == "stopped"
     finally:
         release.set()
+
+
+def test_r6_what_a_disk_that_hangs_has_no_room_for_is_counted_and_the_end_is_not_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs, release = threading.Event(), threading.Event()
+    monkeypatch.setattr(audit, "_QUEUE_MAX", 2)
+    monkeypatch.setattr(audit, "_CLOSE_WAIT_S", 0.01)
+    log = AuditLog(path, "lab")
+    monkeypatch.setattr(log, "_append", lambda data: (hangs.set(), release.wait(20.0)))
+    log(Event("hold"))
+    assert hangs.wait(20.0)
+    for _ in range(5):
+        log(Event("hold"))
+    assert log.lost == 3
+    log.close()
+    assert "too slow; its last lines are lost" in caplog.text
+    release.set()
 
 
 def test_an_observer_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:

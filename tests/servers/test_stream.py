@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -111,6 +112,31 @@ def test_the_newest_command_wins(remote: rk.Workcell) -> None:
         _wait_until(lambda: stream.latest().gripper.target_position == 1.0)
 
 
+def test_the_newest_command_that_came_during_another_is_carried_out_after_it(
+    url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[float] = []
+    acts, may_go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(
+        cell.gripper, "move", lambda position: (moved.append(position), acts.set(), may_go_on.wait(20.0))
+    )
+    with _open(url, "rate_hz=100&window=1") as socket:
+        socket.recv()
+        socket.send('{"type":"command","gripper":{"position":0.1}}')
+        assert acts.wait(20.0)
+        for text in (
+            '{"type":"command","gripper":{"position":0.2}}',
+            '{"type":"command","gripper":{"position":0.3}}',
+            "{",
+        ):
+            socket.send(text)
+        assert json.loads(socket.recv())["type"] == "error"  # so that what came before it has arrived
+        assert moved == [0.1]
+        may_go_on.set()
+        _wait_until(lambda: len(moved) == 2)
+    assert moved == [0.1, 0.3]
+
+
 def test_a_refused_command_comes_back_as_its_own_class(remote: rk.Workcell) -> None:
     far = remote.get_state().robot.tcp_pose_in_base.copy()
     far[1] = 0.9
@@ -146,7 +172,7 @@ def test_another_clients_stream_may_read_but_not_command(remote: rk.Workcell, ur
     ],
 )
 def test_a_bad_message_is_answered_and_the_stream_goes_on(url: str, text: str | bytes, hint: str) -> None:
-    with _open(url, "rate_hz=1&window=1") as socket:
+    with _open(url, "rate_hz=100&window=1") as socket:
         socket.recv()
         socket.send(text)
         error = json.loads(socket.recv())
