@@ -62,6 +62,18 @@ def test_p15_every_stick_and_trigger_steers_its_axis_and_rests(name):
                 np.testing.assert_allclose(hand.read().twist, expected, atol=1e-2)
 
 
+@pytest.mark.parametrize("name", PADS)
+def test_p15_a_trigger_that_is_pressed_half_way_steers_half_as_fast(name):
+    axes, _, triggers = PADS[name]
+    for code, sign in zip(triggers, (1, -1), strict=True):
+        pad = FakePad(axes)
+        with pad_on(pad, forward_yaw_rad=0.0) as hand:
+            pad.happen(ecodes.EV_ABS, code, (axes[code].min + axes[code].max) // 2)
+            pad.happen(*EAST)
+            wait_until(lambda hand=hand: any(hand.read().buttons))
+            np.testing.assert_allclose(hand.read().twist, [0, 0, 0.5 * sign, 0, 0, 0], atol=0.1)
+
+
 @pytest.mark.parametrize(
     ("key", "axis", "sign"),
     [(ecodes.BTN_TR2, 2, 1), (ecodes.BTN_TL2, 2, -1), (ecodes.BTN_DPAD_RIGHT, 3, 1), (ecodes.BTN_DPAD_LEFT, 3, -1)],
