@@ -75,17 +75,15 @@ class StatefulRobotServer(ArmBody):
 
         It waits for no `connect()` that is under way: that one gives up, and closes what it has opened.
         """
-        was_connected = False
         try:
             with self.machine.hurried():
-                was_connected = self.machine.is_connected
                 try:
-                    if was_connected:
+                    if self.machine.is_connected:
                         self._halt_quietly()
                 finally:
                     self.machine.disconnected()
         finally:
-            if was_connected or self._is_open:
+            if self._is_open:
                 with self._opening:
                     if not self.machine.is_connected:
                         self._close_what_is_open()
