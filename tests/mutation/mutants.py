@@ -6,7 +6,7 @@ import ast
 import difflib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,13 @@ class Mutant:
     """The lines that differ, as in a patch."""
 
 
-def mutants_of(root: Path, path: str) -> Iterator[Mutant]:
+def mutants_of(root: Path, path: str, definitions: Container[str] | None = None) -> Iterator[Mutant]:
     """Every change to one file that compiles and is no change of a type annotation alone.
 
     Args:
         root: of the repository.
         path: of the file, below `root`.
+        definitions: names of those to change, "module" for what is outside of any; None: all.
     """
     source = (root / path).read_text(encoding="utf-8")
     parsed, seen = ast.dump(ast.parse(source)), Counter[str]()
@@ -48,11 +49,13 @@ def mutants_of(root: Path, path: str) -> Iterator[Mutant]:
             (node, start) for node in ast_nodes(get_ast(source)) for start, _ in operator.mutation_positions(node)
         ]
         for occurrence, (node, start) in enumerate(positions):
+            definition = ASTQuery(node).get_definition_name() or "module"
+            if definitions is not None and definition not in definitions:
+                continue
             code = mutate_code(source, operator, occurrence)
             if code is None or not _is_real(code, parsed) or _is_for_the_reader(node):
                 continue
             change = _change(source, code)
-            definition = ASTQuery(node).get_definition_name() or "module"
             text = f"{path} {definition} {name} {change}"
             seen[text] += 1
             digest = hashlib.sha256(f"{text} {seen[text]}".encode()).hexdigest()[:8]

@@ -74,6 +74,15 @@ def test_a_name_does_not_depend_on_the_rest_of_the_file(repository):
     assert before < after
 
 
+def test_the_mutants_of_one_definition_are_some_of_all(repository):
+    every = {mutant.id for mutant in mutants_of(repository, "lamp.py")}
+    names = {name.split()[1] for name in every}
+    assert len(names) > 1
+    for name in names:
+        some = {mutant.id for mutant in mutants_of(repository, "lamp.py", {name})}
+        assert some == {one for one in every if one.split()[1] == name}
+
+
 def test_a_campaign_tells_the_noticed_from_the_unnoticed_and_goes_on_where_it_was(repository, tmp_path):
     mutants = {mutant.change: mutant for mutant in mutants_of(repository, "lamp.py")}
     campaign = Campaign(repository, tmp_path / "kept", ["test_lamp.py"])
@@ -104,8 +113,11 @@ def test_every_package_has_files_and_tests():
 
 def test_every_listed_survivor_exists_and_has_a_reason():
     reasons = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
-    files = {name.split()[0] for name in reasons}
-    existing = {mutant.id for path in files for mutant in mutants_of(ROOT, path)}
+    definitions: dict[str, set[str]] = {}
+    for name in reasons:
+        path, definition, _ = name.split()
+        definitions.setdefault(path, set()).add(definition)
+    existing = {mutant.id for path, names in definitions.items() for mutant in mutants_of(ROOT, path, names)}
     for name, reason in reasons.items():
         assert name in existing, f"{name} does not exist any more; remove it from survivors.toml"
         assert len(reason.split()) > 3, f"{name} needs a reason"
