@@ -42,5 +42,5 @@ def open_cell(cell: str, token: str | None) -> Workcell:
         RemoteError: the server cannot be used.
     """
     if is_url(cell):
-        return make_workcell("remote", url=cell, token=token or os.environ.get("ROBOTKIT_TOKEN"))
+        return make_workcell("remote", url=cell, token=token or os.environ.get("ROBOTKIT_TOKEN") or None)
     return make_workcell(cell)

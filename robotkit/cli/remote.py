@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import closing
@@ -14,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from robotkit.errors import RobotkitError
 from robotkit.schema import CellState
 from robotkit.workcell import Workcell
 
@@ -47,7 +49,7 @@ class Peer:
         return remote_workcell(self.url, self._token(), self.timeout_s)
 
     def _token(self) -> str | None:
-        return self.token or os.environ.get("ROBOTKIT_TOKEN")
+        return self.token or os.environ.get("ROBOTKIT_TOKEN") or None
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,32 @@ class Stop(Peer):
     """Stop a robot behind a server; it refuses commands until it is recovered."""
 
     def run(self) -> int:
-        """Stop the robot, before anything else is asked or understood, and say so."""
+        """Stop the robot, before anything else is asked or understood; then read whether it is stopped, and say so."""
         with closing(self.session()) as session:
-            session.stop()
+            try:
+                session.stop()
+                is_stopped = _says_stopped(session.get("/v1/robot/state").content)
+            except RobotkitError as error:
+                return _unconfirmed(str(error))
+        if not is_stopped:
+            return _unconfirmed(f"{self.url} took the stop and does not say that the robot is stopped")
         Console().print(Text(f"The robot behind {self.url} is stopped. It moves again after recover()."))
         return 0
+
+
+def _says_stopped(content: bytes) -> bool:
+    """Whether a state, of a server of any version, tells of a latched stop."""
+    try:
+        state = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(state, dict) and (state.get("mode") == "stopped" or bool(state.get("stop")))
+
+
+def _unconfirmed(why: str) -> int:
+    line = Text(f"robotkit: STOP NOT CONFIRMED - USE THE HARDWARE STOP: {why}", style="bold red")
+    Console(stderr=True).print(line, soft_wrap=True)
+    return 1
 
 
 def state_table(name: str, state: CellState) -> Table:

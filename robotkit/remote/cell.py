@@ -9,7 +9,7 @@ import numpy as np
 from robotkit.errors import ProtocolError
 from robotkit.remote.clock import RemoteClock
 from robotkit.remote.devices import RemoteCamera, RemoteGripper, RemotePoseTracker, RemoteRobot
-from robotkit.remote.session import Session, parse
+from robotkit.remote.session import Session
 from robotkit.remote.steps import RemoteSteps
 from robotkit.remote.stream import RemoteStream
 from robotkit.schema import CellSpec, CellState, GripperCommand, ResetRequest, RobotCommand, StepRequest
@@ -98,7 +98,7 @@ class RemoteWorkcell(Workcell):
         session = self._connected()
         poses = {name: np.asarray(pose) for name, pose in (object_poses_in_base or {}).items()}
         request = ResetRequest.trusted(seed=seed, object_poses_in_base=poses)
-        return self._seen(parse(CellState, session.move("/v1/reset", request).content))
+        return self._seen(session.ask_after_motion("/v1/reset", request, CellState))
 
     def stream(self, rate_hz: float = 100.0, max_age_s: float = 0.2) -> RemoteStream:
         """A websocket to the same server under the same control, for loops faster than round trips."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from urllib.parse import quote
 
 import numpy as np
 
@@ -147,7 +148,7 @@ class RemoteCamera(RemoteDevice, BaseCamera):
 
     def read(self) -> Frame:
         """The newest frame."""
-        answer = self.session().get(f"/v1/cameras/{self.context.name}/frame", format="raw")
+        answer = self.session().get(f"/v1/cameras/{quote(self.context.name, safe='')}/frame", format="raw")
         try:
             shape = tuple(int(size) for size in answer.headers[SHAPE_HEADER.lower()].split(","))
             stamp_s = float(answer.headers[STAMP_HEADER.lower()])
@@ -163,7 +164,7 @@ class RemotePoseTracker(RemoteDevice, BasePoseTracker):
 
     def get_pose(self) -> TrackedPose:
         """The newest pose."""
-        return self.session().read(f"/v1/trackers/{self.context.name}", TrackedPose)
+        return self.session().read(f"/v1/trackers/{quote(self.context.name, safe='')}", TrackedPose)
 
 
 def _pixels(content: bytes, shape: tuple[int, ...], has_depth: bool) -> tuple[np.ndarray, np.ndarray | None]:

@@ -39,7 +39,7 @@ class Handshake:
         self._made_s: float | None = None
 
     def deadline_s(self, patience_s: float) -> float:
-        """`patience_s` from now, in monotonic seconds of the server; off by half a round trip at most.
+        """`patience_s` from now, in monotonic seconds of the server; never later, and earlier by a round trip at most.
 
         Raises:
             ProtocolError: server and client speak no common version.
@@ -64,7 +64,6 @@ class Handshake:
 
     def _make(self) -> None:
         self._made_s = None
-        asked_s = self._now_s()
         try:
             info = self._session.read("/v1/protocol", ProtocolInfo)
         except ProtocolError as error:
@@ -77,5 +76,6 @@ class Handshake:
                 f"{self._session.url} speaks version {info.oldest} to {info.newest} of the protocol, this client "
                 f"{PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}: {_ADVICE}"
             )
-        self._offset_s = info.now_s - 0.5 * (asked_s + answered_s)
+        # The server read its clock before its answer arrived: a command starts at no time at which nobody waits for it.
+        self._offset_s = info.now_s - answered_s
         self._made_s = answered_s

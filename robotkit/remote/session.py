@@ -40,7 +40,7 @@ class Session:
 
     Args:
         url: "http://host:port".
-        token: the server's bearer token, when it has one.
+        token: the server's bearer token, when it has one; an empty one is none.
         timeout_s: how long to wait for an answer, beyond the time that the request itself asks for.
         motion_timeout_s: the same for requests that answer when a motion has arrived.
         ca_file: certificates to trust instead of the system's; None: as ROBOTKIT_TLS_CA says.
@@ -63,9 +63,11 @@ class Session:
             NAME_HEADER: program_name(),
             PROTOCOL_HEADER: str(PROTOCOL_NEWEST),
         }
-        if token is not None:
-            if not (token.isascii() and token.isprintable()):
-                raise InvalidConfiguration("a token is made of printable ASCII characters; this one cannot be sent")
+        if token:
+            if not (token.isascii() and token.isprintable()) or token != token.strip():
+                raise InvalidConfiguration(
+                    "a token is made of printable ASCII characters without blanks at its ends; this one cannot be sent"
+                )
             self.headers["Authorization"] = f"Bearer {token}"
         self._own_headers = _raw(self.headers)
         self.tls = tls_context(address.scheme, ca_file)
@@ -89,30 +91,18 @@ class Session:
         """GET `path` and parse the answer."""
         return parse(reply, self.get(path).content)
 
-    def post(
-        self,
-        path: str,
-        body: Message | None = None,
-        timeout_s: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    def post(self, path: str, body: Message | None = None, timeout_s: float | None = None) -> None:
         """Do something, once: a command whose fate is unknown is never sent again.
 
         Raises:
             RobotkitError: whatever the server raised, as the class it left as.
             ConnectionFailed: nobody answers; it is unknown whether the command was carried out.
             RemoteTimeout: no answer in time; likewise.
+            ProtocolError: something answers that does not do what a robot server does.
         """
-        content = body.model_dump_json().encode() if body is not None else None
-        return self._request("POST", path, timeout_s or self.timeout_s, content, headers)
+        _require_done(self._post(path, body, timeout_s or self.timeout_s), self.url)
 
-    def command(
-        self,
-        path: str,
-        body: Message | None = None,
-        timeout_s: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    def command(self, path: str, body: Message | None = None, timeout_s: float | None = None) -> None:
         """`post` for a command: it does not start after `timeout_s` from now, when nobody waits for it any more.
 
         Raises:
@@ -120,18 +110,15 @@ class Session:
             ProtocolError: server and client speak no common version; nothing was sent.
             RobotkitError: as `post` does.
         """
-        deadline_s = self.handshake.deadline_s(self.timeout_s)
-        with self.handshake.doubted():
-            return self.post(path, body, timeout_s, {DEADLINE_HEADER: f"{deadline_s:.4f}", **(headers or {})})
+        _require_done(self._command(path, body, timeout_s), self.url)
 
-    def move(self, path: str, body: Message | None = None) -> Answer:
+    def move(self, path: str, body: Message | None = None) -> None:
         """`command` for what answers when a motion has arrived; the motion ends when this process does, or hangs.
 
         Raises:
             RobotkitError: as `command` does.
         """
-        with kept_up(self._beat, HEARTBEAT_S / 4):
-            return self.command(path, body, self.motion_timeout_s, {HEARTBEAT_HEADER: f"{HEARTBEAT_S:g}"})
+        _require_done(self._move(path, body), self.url)
 
     def stop(self) -> None:
         """Stop the robot; the one action that is sent again when its connection turns out to be closed.
@@ -146,7 +133,11 @@ class Session:
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """`command` with `body`; parse the answer."""
-        return parse(reply, self.command(path, body).content)
+        return parse(reply, self._command(path, body).content)
+
+    def ask_after_motion(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
+        """`move` with `body`; parse the answer."""
+        return parse(reply, self._move(path, body).content)
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
@@ -156,6 +147,28 @@ class Session:
         # One that is lost is made up for by the next; the motion's own answer says what is wrong with the server.
         with suppress(RobotkitError):
             self.post("/v1/control/heartbeat", timeout_s=HEARTBEAT_S)
+
+    def _move(self, path: str, body: Message | None) -> Answer:
+        with kept_up(self._beat, HEARTBEAT_S / 4):
+            return self._command(path, body, self.motion_timeout_s, {HEARTBEAT_HEADER: f"{HEARTBEAT_S:g}"})
+
+    def _command(
+        self,
+        path: str,
+        body: Message | None,
+        timeout_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        deadline_s = self.handshake.deadline_s(self.timeout_s)
+        with self.handshake.doubted():
+            given = {DEADLINE_HEADER: f"{deadline_s:.4f}", **(headers or {})}
+            return self._post(path, body, timeout_s or self.timeout_s, given)
+
+    def _post(
+        self, path: str, body: Message | None, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        content = body.model_dump_json().encode() if body is not None else None
+        return self._request("POST", path, timeout_s, content, headers)
 
     def _request(
         self,
@@ -170,7 +183,19 @@ class Session:
         answer = self._transport.request(method, path, sent, timeout_s, content, query)
         if answer.status >= 400:
             raise remote_error(answer.status, answer.content)
+        if answer.status not in (200, 204):
+            elsewhere = f" and points to {answer.headers['location'][:200]}" if "location" in answer.headers else ""
+            raise ProtocolError(
+                f"not a robot server: {self.url} answered {answer.status}{elsewhere}; correct the address"
+            )
         return answer
+
+
+def _require_done(answer: Answer, url: str) -> None:
+    if answer.status != 204:
+        raise ProtocolError(
+            f"not a robot server: {url} answered {answer.status} with {answer.content[:200]!r} to what has no answer"
+        )
 
 
 def _raw(headers: Mapping[str, str]) -> list[Header]:

@@ -184,6 +184,11 @@ DEPTH_M = np.arange(6, dtype="<f4").reshape(2, 3) / 7
 HEADERS = {SHAPE_HEADER: "2,3,3", STAMP_HEADER: "1.25", DEPTH_HEADER: "float32"}
 
 
+def test_a_name_with_blanks_signs_and_letters_of_any_language_is_one_part_of_the_path(session: _Session) -> None:
+    _opened(RemotePoseTracker(session, "left c\u00fap/2?"), session).get_pose()
+    assert session.asked[-1][1] == "/v1/trackers/left%20c%C3%BAp%2F2%3F"
+
+
 def _camera(session: _Session, headers: dict[str, str], content: bytes) -> RemoteCamera:
     session.answers["frame"] = httpx.Response(200, headers=headers, content=content)
     return _opened(RemoteCamera(session, "wrist", CELL.cameras["wrist"].spec), session)
@@ -258,4 +263,4 @@ def test_in_lockstep_every_look_at_the_clock_asks_and_time_passes_there(far: _Fa
     assert clock.now_s() == pytest.approx(5000.6)
     clock.advance(0.25)
     way, path, body, _ = far.asked[-1]
-    assert (way, path, body.period_s) == ("command", "/v1/clock/advance", 0.25)
+    assert (way, path, body.period_s) == ("ask", "/v1/clock/advance", 0.25)

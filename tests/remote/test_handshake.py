@@ -61,11 +61,14 @@ def handshake(server: _Server) -> Handshake:
 
 
 @pytest.mark.parametrize("round_trip_s", [0.0, 0.2])
-def test_b4_a_deadline_is_in_the_servers_time(server: _Server, handshake: Handshake, round_trip_s: float) -> None:
+def test_b4_a_deadline_is_in_the_servers_time_and_never_later_than_the_patience(
+    server: _Server, handshake: Handshake, round_trip_s: float
+) -> None:
     server.round_trip_s = round_trip_s
-    assert handshake.deadline_s(5.0) == pytest.approx(server.now_s + 50.0 + 5.0)
-    server.now_s += 7.0
-    assert handshake.deadline_s(5.0) == pytest.approx(server.now_s + 50.0 + 5.0)
+    for _ in range(2):
+        latest_s = handshake.deadline_s(5.0) - (server.now_s + 50.0)
+        assert 5.0 - round_trip_s - 1e-9 <= latest_s <= 5.0
+        server.now_s += 7.0
     assert server.asked == 1
 
 

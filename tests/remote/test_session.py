@@ -11,7 +11,6 @@ import httpcore
 import pytest
 
 import robotkit as rk
-from robotkit.cli.remote import Stop
 from robotkit.remote import Session
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.session import HEARTBEAT_S
@@ -56,7 +55,7 @@ def opened(url: str, timeout_s: float = 2.0) -> Iterator[Session]:
         session.close()
 
 
-def _reply(status: int, body: bytes) -> bytes:
+def reply(status: int, body: bytes) -> bytes:
     return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
 
 
@@ -99,7 +98,7 @@ def _headers(request: bytes) -> dict[str, str]:
 
 def _protocol(now_s: float) -> bytes:
     info = ProtocolInfo(oldest=PROTOCOL_OLDEST, newest=PROTOCOL_NEWEST, now_s=now_s)
-    return _reply(200, info.model_dump_json().encode())
+    return reply(200, info.model_dump_json().encode())
 
 
 def test_b4_a_command_says_until_when_it_may_start_and_who_sends_it() -> None:
@@ -131,7 +130,7 @@ def test_a_motion_has_a_time_out_of_its_own() -> None:
         session.move("/v1/robot/reset")
 
 
-@pytest.mark.parametrize("answer", [None, _reply(409, b'{"code":"command_expired","message":"late"}')])
+@pytest.mark.parametrize("answer", [None, reply(409, b'{"code":"command_expired","message":"late"}')])
 def test_b4_after_a_command_of_unknown_fate_the_server_is_asked_for_its_time_again(answer: bytes | None) -> None:
     after = [_protocol(1.0), DONE]
     connections = [[_protocol(0.0), answer], after] if answer is None else [[_protocol(0.0), answer, *after]]
@@ -177,15 +176,6 @@ def test_kept_up_work_waits_for_a_period_first() -> None:
     assert not done
 
 
-def test_b2_the_stop_command_posts_stop_first_and_asks_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    with scripted([DONE]) as (url, received):
-        assert Stop(url=url, token="correct horse").run() == 0
-    assert len(received) == 1
-    assert received[0].startswith(b"POST /v1/robot/stop HTTP/1.1\r\n")
-    assert b"Bearer correct horse" in received[0]
-    assert "stopped" in capsys.readouterr().out
-
-
 def test_b2_only_a_stop_is_sent_again_over_a_new_connection() -> None:
     with scripted([None], [DONE]) as (url, received), opened(url) as session:
         session.stop()
@@ -217,7 +207,7 @@ def test_nobody_there() -> None:
     ],
 )
 def test_answers_become_errors(status: int, body: bytes, error: type[rk.RobotkitError]) -> None:
-    with scripted([_reply(status, body)]) as (url, _), opened(url) as session, pytest.raises(error):
+    with scripted([reply(status, body)]) as (url, _), opened(url) as session, pytest.raises(error):
         session.read("/v1/clock", ClockState)
 
 

@@ -1,0 +1,85 @@
+"""What a server did not confirm is not said to be done; tokens that cannot be sent are refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+import robotkit as rk
+from robotkit.cli.remote import Stop
+from robotkit.remote import Session
+from tests.remote.test_session import DONE, opened, reply, scripted
+
+STOPPED = b'{"mode":"stopped","of":"a version to come"}'
+
+
+def test_b2_the_stop_command_posts_stop_first_and_then_reads_whether_it_is_latched(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with scripted([DONE, reply(200, STOPPED)]) as (url, received):
+        assert Stop(url=url, token="correct horse").run() == 0
+    assert [line.split()[:2] for line in received] == [[b"POST", b"/v1/robot/stop"], [b"GET", b"/v1/robot/state"]]
+    assert b"Bearer correct horse" in received[0]
+    assert "is stopped" in capsys.readouterr().out
+
+
+MOVED = b"HTTP/1.1 %d X\r\nLocation: https://robot/v1/robot/stop\r\nContent-Length: 0\r\n\r\n"
+PAGE = b"<html>Welcome</html>"
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [MOVED % status] for status in (301, 302, 303, 307, 308)
+    ] + [[reply(status, b"")] for status in (200, 202, 299, 304, 401, 404, 500)] + [
+        [reply(200, PAGE)], [DONE, reply(200, PAGE)], [DONE, reply(200, b"[]")], [DONE, reply(500, PAGE)],
+        [DONE, reply(200, b'{"mode":"tracking","stop":null}')], [DONE, MOVED % 301],
+    ],
+)  # fmt: skip
+def test_a_stop_that_nobody_confirms_is_not_said_to_be_one(
+    capsys: pytest.CaptureFixture[str], answers: list[bytes | None]
+) -> None:
+    with scripted(answers) as (url, _):
+        assert Stop(url=url, timeout_s=5.0).run() == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("robotkit: STOP NOT CONFIRMED - USE THE HARDWARE STOP: ")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_redirection_says_where_to() -> None:
+    where = "answered 308 and points to https://robot/v1/robot/stop"
+    with (
+        scripted([MOVED % 308]) as (url, _),
+        opened(url) as session,
+        pytest.raises(rk.ProtocolError, match=where),
+    ):
+        session.stop()
+
+
+@pytest.mark.parametrize("act", [Session.post, Session.command, Session.move])
+@pytest.mark.parametrize("answer", [reply(200, b"{}"), reply(202, b"")])
+def test_an_action_counts_only_when_the_server_says_that_it_is_done(
+    act: Callable[[Session, str], None], answer: bytes
+) -> None:
+    with scripted([answer]) as (url, _), opened(url) as session:
+        session.handshake._made_s, session.handshake._offset_s = time.monotonic(), 0.0
+        with pytest.raises(rk.ProtocolError, match="not a robot server"):
+            act(session, "/v1/robot/hold")
+
+
+@pytest.mark.parametrize("token", ["swordfish ", " swordfish", "sword\nfish", "swordf\u00efsh"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(rk.InvalidConfiguration) as refused:
+        Session("http://127.0.0.1:1", token)
+    assert "sword" not in str(refused.value)
+
+
+def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Authorization" not in Session("http://127.0.0.1:1", "").headers
+    monkeypatch.setenv("ROBOTKIT_TOKEN", "")
+    with scripted([DONE, reply(200, STOPPED)]) as (url, received):
+        assert Stop(url=url).run() == 0
+    assert b"uthorization" not in received[0]
