@@ -232,6 +232,7 @@ def test_a_homing_that_fails_is_reported_and_a_move_that_meets_something_is_not(
         (franky.NetworkException("TCP: gone"), "the connection was lost while it was under way"),
         (RuntimeError("Net Exception"), "Net Exception"),
         (franky.GripperException("busy"), "busy"),
+        (SystemExit("out of order"), "out of order"),
     ],
 )
 def test_f3_a_command_that_fails_otherwise_than_the_fingers_do_is_reported(hand, fingers, trouble, words):

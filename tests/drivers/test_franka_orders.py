@@ -246,6 +246,25 @@ def test_m10_the_gains_change_in_the_motion_that_runs_and_clips_in_one_that_take
     np.testing.assert_allclose(first.get_reference().target.translation, STANDING_M + ASIDE_M)
 
 
+@pytest.mark.parametrize("after", ["retry", "other clips", "gains"])
+def test_a_law_that_the_arm_refused_is_not_taken_for_the_one_in_force(connected, after):
+    robot, arm = connected.robot, connected.arm
+    robot.send(beside(connected))
+    before = robot.compliance
+    arm.troubles["move"] = franky.CommandException("refused once")
+    with pytest.raises(rk.DeviceFault):
+        robot.set_compliance(_TIGHT)
+    assert robot.compliance == before
+    arm.troubles.clear()
+    count = len(arm.motions)
+    wanted = {"retry": _TIGHT, "other clips": before, "gains": _STRONG}[after]
+    robot.set_compliance(wanted)
+    assert len(arm.motions) - count == (after == "retry"), "clips change with a new motion only"
+    in_force = arm.motions[-1 if after == "retry" else 0]
+    np.testing.assert_allclose(in_force.params.translational_error_clip, wanted.translational_clip_max_m)
+    assert in_force.get_gains().stiffness[0, 0] == wanted.translational_stiffness_n_m
+
+
 def test_a_law_that_is_set_while_nothing_runs_is_that_of_the_next_motion(connected, caplog):
     robot, arm = connected.robot, connected.arm
     robot.stop()

@@ -31,7 +31,7 @@ class FakeArm:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, object]] = []
-        self.troubles: dict[str, Exception] = {}
+        self.troubles: dict[str, BaseException] = {}
         self.began_at_m: list[np.ndarray | None] = []
         """What each tracking motion tracked when it was started."""
         self.is_in_control = self.brakes_slowly = self.travels_slowly = self.forgets_tool = False
@@ -174,7 +174,7 @@ class FakeHand:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        self.troubles: dict[str, Exception] = {}
+        self.troubles: dict[str, BaseException] = {}
         self.width_m, self.width_max_m, self.is_grasped = 0.04, 0.08, False
         self.running: list[threading.Event] = []
         self.is_deaf = self.answers_late = False

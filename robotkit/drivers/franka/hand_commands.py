@@ -41,7 +41,7 @@ class _Call:
 
     def __init__(self, wish: Wish, hand: Any, ended: Callable[[_Call], None]) -> None:
         self.wish = wish
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.is_stopped = False
         self.done = threading.Event()
         self._hand, self._ended = hand, ended
@@ -51,7 +51,7 @@ class _Call:
         hand, self._hand = self._hand, None  # the connection closes with the last reference to it
         try:
             self.wish.carry_out(hand)
-        except Exception as error:  # also what is none of libfranka's errors: a call without an end is waited for
+        except BaseException as error:  # also what is none of libfranka's errors: a call without an end is waited for
             self.error = error.with_traceback(None)
         del hand
         self._ended(self)

@@ -51,7 +51,7 @@ class ImpedanceTracking:
         """Make `pose` (7,) the target."""
         if not self._is_drawn:
             self._is_drawn = True
-            self._set_gains()
+            self._set_gains(self._params)
         self._target.approach(pose)
 
     def hold(self) -> None:
@@ -59,18 +59,22 @@ class ImpedanceTracking:
         self._target.jump(pose_of(self._link.read()))
 
     def set_compliance(self, params: ComplianceParams) -> None:
-        """Change gains in the motion that runs; other clips need a new motion, which takes over in the same cycle."""
-        old, self._params = self._params, params
-        self._leash.set_compliance(params)
-        if np.array_equal(impedance.clips(old), impedance.clips(params)):
-            self._set_gains()
+        """Change gains in the motion that runs; other clips need a new motion, which takes over in the same cycle.
+
+        When the arm refuses, the law that is in force is the one before, and so is everything that is known of it.
+        """
+        if np.array_equal(impedance.clips(self._params), impedance.clips(params)):
+            self._set_gains(params)
+            self._leash.set_compliance(params)
+            self._params = params
             return
         time_s, asked = self._time_s(), stiffness_vector(params, is_drawn=self._is_drawn)
-        first = first_gains(self._ramp.in_force(time_s), old, params, is_drawn=self._is_drawn)
+        first = first_gains(self._ramp.in_force(time_s), self._params, params, is_drawn=self._is_drawn)
         motion = self._make_motion(params, first)
         motion.set_reference(self._motion.get_reference())
         self._link.start(motion)
-        self._motion = motion
+        self._motion, self._params = motion, params
+        self._leash.set_compliance(params)
         self._ramp.turn_to(asked, time_s, first)
         self._target.repeat()
 
@@ -84,11 +88,11 @@ class ImpedanceTracking:
             motion.set_nullspace_gains(impedance.nullspace_gains(params))
         return motion
 
-    def _set_gains(self) -> None:
-        self._motion.set_gains(impedance.gains(self._params))
+    def _set_gains(self, params: ComplianceParams) -> None:
+        self._motion.set_gains(impedance.gains(params))
         if self._is_drawn:
-            self._motion.set_nullspace_gains(impedance.nullspace_gains(self._params))
-        self._ramp.turn_to(stiffness_vector(self._params, is_drawn=self._is_drawn), self._time_s())
+            self._motion.set_nullspace_gains(impedance.nullspace_gains(params))
+        self._ramp.turn_to(stiffness_vector(params, is_drawn=self._is_drawn), self._time_s())
 
     def _time_s(self) -> float:
         return self._link.control_time_s() or 0.0
