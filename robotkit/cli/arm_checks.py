@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from robotkit import spatial
-from robotkit.cli.finding import Finding, failed, not_applicable, passed
-from robotkit.errors import RobotkitError
+from robotkit.cli.finding import Finding, failed, not_applicable, passed, said
+from robotkit.cli.reading import Kept
 from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
 
-CHECK = "robotkit check"
-"""Who keeps the arm from control until it has been read."""
 _SUCCESS_RATE_MIN = 0.9
 _ROUND_TRIP_MAX_S = 0.05
 _STATE_AGE_MAX_S = 0.2
@@ -23,6 +21,7 @@ _STATE_AGE_MAX_S = 0.2
 _FIRST_CYCLES_S = 0.3
 """An arm counts the cycles before its control began as not served."""
 _NOT_STARTED = "control was not started, because the payload is wrong"
+_STOPPED = "control was not started, because somebody stopped the arm meanwhile"
 _STILL_M_S, _STILL_RAD_S = 0.005, 0.02
 _SPREAD_FORCE_N, _SPREAD_TORQUE_NM = 2.0, 0.5
 """Largest standard deviation of a wrench at rest; more is vibration, or something that touches the tool."""
@@ -43,32 +42,39 @@ class _Reading:
     """The cell's clock before the reading: a machine that stalls makes no state look older than it is."""
 
 
-def arm_findings(cell: Workcell, watch_s: float, force_max_n: float, torque_max_nm: float) -> Iterator[Finding]:
+def arm_findings(
+    cell: Workcell, kept: Kept | None, watch_s: float, force_max_n: float, torque_max_nm: float
+) -> Iterator[Finding]:
     """Mode, payload, control cycles, round trips and stamps of the connected arm.
 
-    Control of an arm that `CHECK` keeps from it (`keep_from_control`) starts only when its payload is right: under
-    impedance control an arm sinks by what its load is heavier than it was told.
+    Control of an arm that is `kept` from it starts only when its payload is right: under impedance control an arm sinks
+    by what its load is heavier than it was told. It does not start when somebody else has stopped the arm meanwhile.
     """
+    is_controlled = kept is None
     try:
         readings = list(_readings(cell, watch_s))
         payload = _payload(cell, [reading.state for reading in readings], force_max_n, torque_max_nm)
-        if _is_kept(readings[-1].state) and payload.status != "failed":
+        if kept is not None and kept.is_alone and readings[-1].state.mode == "stopped" and payload.status != "failed":
             cell.robot.recover()
             list(_readings(cell, _FIRST_CYCLES_S))
             readings = list(_readings(cell, watch_s))
-    except RobotkitError as error:
-        yield failed("arm", error.message, "repair this first; nothing else of the arm was examined")
+            is_controlled = True
+    except Exception as error:  # a plugin's own errors too
+        yield failed("arm", said(error), "repair this first; nothing else of the arm was examined")
         return
-    is_controlled = not _is_kept(readings[-1].state)
-    yield _mode(readings[-1].state) if is_controlled else not_applicable("mode", _NOT_STARTED)
+    not_started = _NOT_STARTED if kept is None or kept.is_alone else _STOPPED
+    yield (
+        _mode(readings[-1].state) if is_controlled or _is_down(readings, kept) else not_applicable("mode", not_started)
+    )
     yield payload
-    yield _control_cycles(readings) if is_controlled else not_applicable("control cycles", _NOT_STARTED)
+    yield _control_cycles(readings) if is_controlled else not_applicable("control cycles", not_started)
     yield _round_trips(readings)
     yield _stamps(cell, readings)
 
 
-def _is_kept(state: RobotState) -> bool:
-    return state.mode == "stopped" and state.stop is not None and state.stop.author == CHECK
+def _is_down(readings: list[_Reading], kept: Kept | None) -> bool:
+    """Whether something else than the stop of this command keeps the arm from control."""
+    return kept is not None and (not kept.is_alone or readings[-1].state.mode != "stopped")
 
 
 def _readings(cell: Workcell, watch_s: float) -> Iterator[_Reading]:

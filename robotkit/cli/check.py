@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import tyro
 from rich.console import Console
 
-from robotkit.cli.arm_checks import CHECK, arm_findings
+from robotkit.cli.arm_checks import arm_findings
 from robotkit.cli.cell_argument import is_url, open_cell, require_cell
-from robotkit.cli.finding import Finding, failed, findings_table, passed
+from robotkit.cli.finding import Finding, failed, findings_table, passed, said
 from robotkit.cli.limit_checks import limit_findings
 from robotkit.cli.reading import keep_from_control
 from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
@@ -64,13 +64,13 @@ class Check:
             return [failed(subject, error.message, fix)]
         if cell.gripper is not None:
             cell.gripper.activates_on_connect = False
-        keep_from_control(cell.robot, CHECK)
+        kept = keep_from_control(cell.robot, "robotkit check")
         with _Connected(cell) as connected:
             findings = [
                 *limit_findings(cell),
                 *connected.opening,
                 clock_finding(cell, self.watch_s),
-                *arm_findings(cell, self.watch_s, self.residual_force_n, self.residual_torque_nm),
+                *arm_findings(cell, kept, self.watch_s, self.residual_force_n, self.residual_torque_nm),
                 *sensor_findings(cell, self.watch_s),
                 graphics_finding(cell),
             ]
@@ -102,17 +102,17 @@ class _Connected:
             device = self._devices.pop()
             try:
                 device.disconnect()
-            except RobotkitError as failure:
-                found = f"does not disconnect: {failure.message}"
+            except Exception as failure:  # a plugin's own errors too
+                found = f"does not disconnect: {said(failure)}"
                 self.closing.append(failed(_name(device), found, "see what the message asks to check"))
         self._cell.disconnect()
 
     def _connect(self, device: Device) -> None:
         try:
             device.connect()
-        except RobotkitError as error:
+        except Exception as error:  # a plugin's own errors too
             fix = "see what the message asks to check, and run this again"
-            self.opening.append(failed(f"connection of {_name(device)}", error.message, fix))
+            self.opening.append(failed(f"connection of {_name(device)}", said(error), fix))
         else:
             self._devices.append(device)
 

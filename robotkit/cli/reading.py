@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from robotkit.devices import BaseRobotServer
+from robotkit.devices import BaseRobotServer, StatefulRobotServer
 from robotkit.remote.devices import RemoteRobot
+from robotkit.safety import SafeRobot
 
 
-def keep_from_control(robot: BaseRobotServer, reader: str) -> None:
-    """Before `connect()`: latch a stop, so that control does not start; a person may guide the arm meanwhile.
+class Kept:
+    """A stop that a reading command has latched, so that control does not start; nobody else's.
 
-    An arm behind a server is under the server's control already, and stays so.
+    Args:
+        robot: the arm, before it is connected.
+        reader: the command, which becomes the author of the stop.
+    """
+
+    def __init__(self, robot: SafeRobot | StatefulRobotServer, reader: str) -> None:
+        robot.stop_for("the arm is only read", reader)
+        self._machine = robot.machine
+        self._seen = robot.machine.stops
+
+    @property
+    def is_alone(self) -> bool:
+        """True while nobody else has stopped the arm: then whoever latched this stop may recover from it."""
+        return self._machine.stops == self._seen
+
+
+def keep_from_control(robot: BaseRobotServer, reader: str) -> Kept | None:
+    """Before `connect()`: keep the arm from control; a person may guide it meanwhile.
 
     Args:
         robot: the arm.
         reader: the command, which becomes the author of the stop.
+
+    Returns:
+        The stop; None for an arm behind a server, which is under the server's control already, and stays so.
     """
-    if not isinstance(robot, RemoteRobot):
-        robot.stop_for("the arm is only read", reader)
+    if isinstance(robot, RemoteRobot):
+        return None
+    assert isinstance(robot, SafeRobot | StatefulRobotServer), "a workcell's arm has the state machine"
+    return Kept(robot, reader)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from robotkit.cli import software_checks
-from robotkit.cli.finding import Finding, failed, not_applicable, passed
+from robotkit.cli.finding import Finding, failed, not_applicable, passed, said
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker
 from robotkit.drivers.fake import FakeWorld
-from robotkit.errors import DeviceFault, RobotkitError
+from robotkit.errors import DeviceFault
 from robotkit.schema import Frame
 from robotkit.workcell import Workcell
 
@@ -58,8 +58,8 @@ def graphics_finding(cell: Workcell) -> Finding:
 def _guarded(subject: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
-    except RobotkitError as error:
-        return failed(subject, error.message, "see what the message asks to check, and run this again")
+    except Exception as error:  # a plugin's own errors too
+        return failed(subject, said(error), "see what the message asks to check, and run this again")
 
 
 def _gripper(cell: Workcell, gripper: BaseGripperServer) -> Finding:

@@ -14,6 +14,7 @@ from robotkit.cli.finding import Finding
 from robotkit.drivers.fake import FakeCamera, FakeGripper, FakePoseTracker, FakeRobot, FakeRobotConfig
 from robotkit.registry import grippers
 from tests.serving import served
+from tests.support.recording_arm import fail_with
 from tests.support.robotiq_emulator import RobotiqEmulator
 
 LIMITS = rk.SafetyLimits(
@@ -158,6 +159,45 @@ def test_control_of_an_arm_with_a_wrong_load_is_not_started(monkeypatch, cell):
     assert findings["control cycles"].status == findings["mode"].status == "not applicable"
     assert modes == {"stopped"}
     assert cell.robot.commands == []
+
+
+def test_a_stop_of_somebody_else_while_the_arm_is_read_stays(monkeypatch, cell):
+    """The one of the command itself came first, and a stop keeps its first author."""
+    robot, measure, stops = cell.robot, cell.robot._measure, iter([True])
+
+    def stopped_once():
+        if next(stops, False):
+            robot.stop_for("a person pressed STOP", "operator")
+        return measure()
+
+    connect = robot.connect
+    monkeypatch.setattr(robot, "connect", lambda: (connect(), monkeypatch.setattr(robot, "_measure", stopped_once)))
+    findings = examine(monkeypatch, cell)
+    assert findings["mode"].status == "failed"
+    assert findings["control cycles"].found == "control was not started, because somebody stopped the arm meanwhile"
+    assert robot.machine.stop is not None
+    assert robot.commands == ["stop"] * robot.commands.count("stop")
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "subject"),
+    [
+        ("robot", "connect", "connection of robot"), ("robot", "_measure", "arm"), ("robot", "disconnect", "robot"),
+        ("gripper", "get_state", "gripper"), ("gripper", "connect", "connection of gripper"),
+        ("front", "read", "camera front"), ("front", "disconnect", "front"), ("block", "get_pose", "tracker block"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("error", [OSError("no such device"), ValueError("a packet"), KeyError("x")])
+def test_whatever_a_plugin_raises_is_a_line_of_the_table(monkeypatch, cell, part, method, subject, error):
+    devices = {device.context.name: device for device in cell.devices()}
+    monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
+    monkeypatch.setattr(devices[part], method, fail_with(error))
+    findings = check.Check(cell="bench", watch_s=0.02).examine()
+    lines = [finding for finding in findings if (finding.subject, finding.status) == (subject, "failed")]
+    assert any(type(error).__name__ in line.found for line in lines)
+    monkeypatch.undo()
+    for device in cell.devices():
+        device.disconnect()
 
 
 def test_a_wrench_that_swings_fails(monkeypatch, cell):
