@@ -12,7 +12,6 @@ from rl.cli.base_config import Flat, find_config, on_config
 from rl.cli.command import Command, parse
 from rl.config import TrainConfig
 from rl.errors import ConfigError
-from rl.utils.run_directory import claim_run
 from rl.utils.subprocesses import StopSignal
 
 
@@ -32,7 +31,6 @@ def train(config: TrainConfig) -> None:
     config = _with_directory(config)
     config.require_demos()
     config.require_goals()
-    claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
     run_train(config, StopSignal().listen(), Console())
 
 

@@ -27,7 +27,7 @@ from rl.link.client import LearnerLink
 from rl.link.frames import largest_chunk
 from rl.link.hub import Hub
 from rl.link.messages import AgentSpec, Hello, build_space
-from rl.link.server import LinkServer
+from rl.link.server import LinkServer, bind
 from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.agent_factory import KINDS, Buffer, extra_fields
@@ -72,6 +72,7 @@ def run_learner_process(config: TrainConfig, stop: Stop) -> None:
         if channel is not None and not group.is_main:
             run_worker(channel, device)
             return
+        bind(config.link.host, _port(config)).close()  # whoever has it keeps no corrected command from this directory
         claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
         with hold_run(config.directory()):
             save_config(config, config.directory() / CONFIG)
@@ -83,12 +84,11 @@ def run_main(config: TrainConfig, stop: Stop, channel: CommandChannel | None) ->
     seeds = Seeds(config.seed)
     seeds.seed_globals()
     out = config.directory()
-    port = DEFAULT_PORT if config.link.port is None else config.link.port
     with TransitionJournal(out / JOURNAL) as journal:
         hub = Hub(journal, config.env, _stored_spec(out / SPEC))
         progress = Progress(config.steps)
         hub.progress = progress
-        with LinkServer(hub, config.link.host, port, config.link.secret()) as server:
+        with LinkServer(hub, config.link.host, _port(config), config.link.secret()) as server:
             logger.info("waiting for actors at %s", learner_url("http", config.link.host, server.port))
             (out / LEARNER_URL).write_text(learner_url("http", config.link.host, server.port) + "\n")
             spec = _agreed_spec(hub, out / SPEC, stop)
@@ -261,6 +261,10 @@ def _evaluation_plan(config: TrainConfig, every_steps: int) -> EvaluationPlan:
     return EvaluationPlan(every_steps, config.evaluation.episodes, Seeds(config.seed).integer("evaluation"))
 
 
+def _port(config: TrainConfig) -> int:
+    return DEFAULT_PORT if config.link.port is None else config.link.port
+
+
 def make_hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> Hello:
     """How this process presents itself to the learner; a new one for each start."""
     return Hello(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
@@ -268,10 +272,9 @@ def make_hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) 
 
 def make_link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink:
     """The actor's end of the link that the configuration describes."""
-    port = DEFAULT_PORT if config.link.port is None else config.link.port
     schema = TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
     settings = ClientSettings(
-        url=learner_url("ws", config.link.host, port) + "/v1/link",
+        url=learner_url("ws", config.link.host, _port(config)) + "/v1/link",
         token=config.link.secret(),
         capacity=config.link.capacity,
         max_chunk=largest_chunk(schema),

@@ -19,7 +19,7 @@ from rl.link.address import learner_url
 from rl.link.server import bind, is_loopback
 from rl.training.live_view import View, make_view
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS
+from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS, claim_run
 from rl.utils.subprocesses import Child, Stop
 
 logger = logging.getLogger(__name__)
@@ -31,14 +31,16 @@ _CHILD_STOP_TIMEOUT_S = 15.0
 
 
 def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
-    """Run a training to its end; `config.out` must be a claimed directory.
+    """Run a training to its end, in a directory that is claimed once nothing stands in its way.
 
     Raises:
-        ConfigError: the configuration cannot run on one machine, or the port is in use.
+        ConfigError: the configuration cannot run on one machine, or the port is in use; no directory was made.
+        RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
         ChildFailed: a process failed too often.
     """
     config = _placed(config)
     out = config.directory()
+    claim_run(out, resume=config.resume, facts={"env": config.env, "preset": config.preset})
     save_config(config, out / CONFIG)
     if secret := config.link.secret():
         os.environ[TOKEN_VARIABLE] = secret  # how the processes get it: it is in no file and in no list of processes
