@@ -118,11 +118,6 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
     device = local_device(options.device)
     tune_backends(device)
     with joined_process_group(device) as group:
-        if group.is_main:
-            claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
-            save_config(options.as_run(), options.out / CONFIG)
-            SETTINGS.write(options.out, options)
-        group.wait()
         return _train(options, device, group, stop, console)
 
 
@@ -131,6 +126,11 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
     with closing(make_env(options.env, options.cell, options.as_run().adaptation())) as env:
         train, held_out = split_episodes(read_demos(options.demos, env), options.held_out, seeds.generator("held out"))
         agent = make_bc_agent(options, env.observation_space, env.action_space, device)
+    if group.is_main:  # now that nothing has kept it from starting
+        claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
+        save_config(options.as_run(), options.out / CONFIG)
+        SETTINGS.write(options.out, options)
+    group.wait()
     rows = Rows(train)
     agent.fit_inputs(train["observations"])
     loader, order = shuffled_loader(

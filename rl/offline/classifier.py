@@ -101,10 +101,6 @@ def train_classifier(options: TrainClassifierOptions, stop: Stop, console: Conso
     device = local_device(options.device)
     tune_backends(device)
     with joined_process_group(device) as group:
-        if group.is_main:
-            claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
-            SETTINGS.write(options.out, options)
-        group.wait()
         return _train(options, device, group, stop, console)
 
 
@@ -119,6 +115,10 @@ def _train(
     cameras = encoder.cameras()
     network = make_classifier(seeds.integer("network"), sample_of(cameras, shape), encoder).to(device)
     learner = ClassifierLearner(network, options.learning_rate, options.crop_padding, options.precision, device)
+    if group.is_main:  # now that nothing has kept it from starting
+        claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
+        SETTINGS.write(options.out, options)
+    group.wait()
     rows = Rows({"images": {key: split.train.images[key] for key in cameras}, "labels": split.train.labels})
     loader, order = balanced_loader(
         rows,

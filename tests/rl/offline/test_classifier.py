@@ -65,6 +65,12 @@ def test_too_few_episodes_are_refused(files):
         load_split(**files, cameras=None, held_out=0.1, seed=0)
 
 
+def test_r8_too_few_episodes_leave_no_directory(files, tmp_path):
+    with pytest.raises(DataError, match="record more"):
+        train(files, tmp_path / "run", held_out=0.1)
+    assert not (tmp_path / "run").exists()
+
+
 def test_it_learns_and_its_reward_function_judges_like_it(files, tmp_path):
     out = tmp_path / "run"
     facts = train(files, out)

@@ -15,6 +15,7 @@ from rl.errors import CheckpointNotFound, ConfigError, DataError, RunExists
 from rl.evaluation.evaluate import run_eval
 from rl.offline.bc import TrainBcOptions, train_bc
 from rl.utils.checkpoint import Checkpoints
+from rl.utils.run_directory import claim_run
 from rl.wrappers.make_env import make_env
 
 ENV = "tests.support.tiny_env:FollowTarget-v0"
@@ -94,15 +95,18 @@ def test_held_out_episodes_are_not_trained_on(demos, tmp_path):
     assert rows[0] | rows[1] == {tuple(row) for episode in episodes for row in episode["observations"].tolist()}
 
 
-def test_what_cannot_be_trained_is_refused(demos, tmp_path):
+def test_r8_what_cannot_be_trained_is_refused_and_leaves_no_directory(demos, tmp_path):
     with pytest.raises(ConfigError, match="--demos is empty"):
         TrainBcOptions(demos=(), out=tmp_path)
     with pytest.raises(DataError, match="too few to hold"):
         train_bc(options(demos, tmp_path / "a", held_out=0.99), StopAfter(), SILENT)
+    assert not (tmp_path / "a").exists()
+    claim_run(tmp_path / "a", resume=False, facts={})
     with pytest.raises(RunExists):
         train_bc(options(demos, tmp_path / "a"), StopAfter(), SILENT)
     with pytest.raises(CheckpointNotFound):
         train_bc(options(demos, tmp_path / "b", resume=True), StopAfter(), SILENT)
+    assert not (tmp_path / "b").exists()
 
 
 def test_the_command_line_says_what_is_wrong(demos, tmp_path, capsys):
