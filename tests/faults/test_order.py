@@ -150,6 +150,21 @@ def test_a_stop_while_the_arm_recovers_wins(arm, hasty, primitive):
     assert arm.get_state().mode == "holding"
 
 
+@pytest.mark.parametrize(
+    ("come", "error", "words"),
+    [
+        (lambda arm: arm.stop(), rk.RobotStopped, "during the recovery"),
+        (lambda arm: arm._latch(arm.machine.fault_of(("torn",))), rk.DeviceFault, "torn"),
+    ],
+    ids=["stop", "fault"],
+)
+def test_a_recovery_of_an_arm_that_was_well_says_what_came_meanwhile(arm, come, error, words):
+    arm.on["hold"] = lambda: come(arm)
+    with pytest.raises(error, match=words):
+        arm.recover()
+    assert arm.calls[-1] == "halt"
+
+
 def test_nothing_comes_between_while_control_starts_after_a_recovery(arm, monkeypatch):
     monkeypatch.setattr(machine_module, "STOP_WAIT_S", 20.0)
     arm.stop()
