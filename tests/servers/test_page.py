@@ -218,6 +218,15 @@ def test_u9_errors_go_when_their_cause_goes(page: Any, cell: rk.Workcell, monkey
     shows(page, "badge", "holding")
 
 
+def test_u9_a_clock_that_is_set_back_leaves_no_old_words_about_a_stop(page: Any, cell: rk.Workcell) -> None:
+    click(page, "stop")
+    shows(page, "words", "Stop confirmed at")
+    page.execute_script("const now = Date.now; Date.now = () => now() - 3 * 3600 * 1000")
+    cell.robot.recover()
+    wait_until(lambda: text(page, "words") == "", 20.0)
+    shows(page, "badge", "holding")
+
+
 def test_u9_whoever_commands_is_called_by_name(page: Any, cell: rk.Workcell) -> None:
     url = page.current_url
     with httpx.Client(base_url=url, trust_env=False) as http:
