@@ -1,4 +1,4 @@
-"""A robot server in a process of its own, for as long as a `with` block lasts."""
+"""A robot server in a process of its own, for as long as a `with` block lasts and its program lives."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class RobotServer:
         arguments = ("--cell", self._cell, "--port", str(self.port), "--clock", self._clock)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "servers", *arguments],
+                [sys.executable, "-m", "examples.demo.served_until_eof", *arguments],
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -54,6 +55,9 @@ class RobotServer:
             self._process.wait(10.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        finally:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     def _wait_until_healthy(self) -> None:
         deadline_s = time.monotonic() + _START_S
