@@ -122,6 +122,18 @@ def test_m6_a_stop_goes_ahead_of_a_device_that_hangs_and_once_more_after_it(arm,
     assert arm.get_state().mode == "stopped"
 
 
+def test_m6_a_stop_goes_ahead_of_a_reset_of_the_world_that_hangs_and_once_more_after_it(arm, hasty):
+    inside, go_on = threading.Event(), threading.Event()
+    arm.on["hold"] = lambda: (inside.set(), go_on.wait(20.0))
+    caller = InThread(arm.forget_target)
+    assert inside.wait(20.0)
+    arm.stop()
+    assert arm.calls == ["hold", "halt"]
+    go_on.set()
+    assert caller.join() is None
+    assert arm.calls == ["hold", "halt", "halt"]
+
+
 @pytest.mark.parametrize("primitive", ["open", "start"])
 def test_c_a_stop_while_the_arm_is_connected_is_not_lost(hasty, primitive):
     arm = RecordingArm()
