@@ -137,6 +137,21 @@ def test_a_joint_motion_that_has_lost_its_right_before_it_begins_touches_nothing
     assert connected.robot._tracking is not None
 
 
+def test_a2_a_stop_while_the_arm_is_waited_for_lets_no_joint_motion_begin(connected, monkeypatch):
+    """It comes after the last look at the motion's right to move, and before the arm is told to."""
+    look = connected.robot._raise_fault
+
+    def look_and_stop(travel: Travel) -> None:
+        look(travel)
+        connected.robot.stop()
+
+    monkeypatch.setattr(connected.robot, "_raise_fault", look_and_stop)
+    with pytest.raises(rk.MotionFailed):
+        connected.robot.move_to_joint_positions(goal_of(connected, 0.5))
+    assert not any(isinstance(motion, franky.JointMotion) for motion in connected.arm.motions)
+    assert connected.robot.get_state().mode == "stopped"
+
+
 def test_a_joint_motion_whose_brake_was_refused_is_braked_again_by_its_own_thread(connected, monkeypatch):
     arm, move = connected.arm, connected.arm.move
     motion = Motion(connected)
