@@ -101,3 +101,22 @@ def test_a_joint_motion_in_real_time_ends_for_whoever_interrupts_it(how):
         if how == "reset":
             cell.clock.advance(0.3)
             np.testing.assert_allclose(cell.robot.get_state().joint_positions_rad, home, atol=2e-3)
+
+
+def test_a2_a_stop_before_a_joint_motion_has_begun_lets_nothing_move(cell, monkeypatch):
+    """It comes when the motion has its right to move, and the arm has not been told of it."""
+    robot, goal_rad = cell.robot.inner, cell.robot.get_state().joint_positions_rad + 0.2
+    before_rad, measure = goal_rad - 0.2, robot._measure
+
+    def measure_and_stop():
+        if robot.machine.mode == "travelling":
+            robot.stop()
+        return measure()
+
+    monkeypatch.setattr(robot, "_measure", measure_and_stop)
+    with pytest.raises(rk.MotionFailed):
+        robot.move_to_joint_positions(goal_rad)
+    cell.clock.advance(0.2)
+    state = cell.robot.get_state()
+    assert state.mode == "stopped"
+    np.testing.assert_allclose(state.joint_positions_rad, before_rad, atol=2e-3)
