@@ -219,6 +219,32 @@ def test_stop_interrupts_a_joint_motion(cell):
     assert abs(state.joint_positions_rad[0] - start) < 0.19
 
 
+def test_a2_a_stop_that_comes_when_a_joint_motion_may_begin_lets_nothing_move(cell):
+    """The motion has its right to move, and the body has not told its device yet."""
+    machine = getattr(cell.robot, "machine", None)
+    if machine is None:
+        pytest.skip("the state machine of this arm is on the server, whose body has to keep the law")
+    before_rad, begin = cell.robot.get_state().joint_positions_rad.copy(), machine.begin_travel
+    goal_rad = before_rad.copy()
+    goal_rad[0] += 0.1
+
+    def begin_and_stop(rate_max_hz):
+        travel = begin(rate_max_hz)
+        cell.robot.stop()
+        return travel
+
+    machine.begin_travel = begin_and_stop
+    try:
+        with pytest.raises(rk.MotionFailed):
+            cell.robot.move_to_joint_positions(goal_rad)
+    finally:
+        machine.begin_travel = begin
+    moves.wait(cell, 0.1)
+    state = cell.robot.get_state()
+    assert state.mode == "stopped"
+    np.testing.assert_allclose(state.joint_positions_rad, before_rad, atol=2e-3)
+
+
 def test_a_command_during_a_joint_motion_is_refused_and_the_motion_goes_on(cell):
     if cell.clock.is_lockstep:
         pytest.skip("in lock-step the motion takes no time in which something could be sent")
