@@ -66,7 +66,8 @@ class Checkpoints:
             draft.rename(final)
             _flush(self.directory)
             self._prune()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # torch says a full disk by a RuntimeError
+            shutil.rmtree(draft, ignore_errors=True)  # its half would keep the disk full
             raise CheckpointError(f"cannot write the checkpoint {final}: {error}") from error
         return final
 

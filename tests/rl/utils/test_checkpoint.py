@@ -32,6 +32,26 @@ def test_what_was_saved_comes_back(tmp_path):
     torch.testing.assert_close(loaded["weights"]["layer"], saved["weights"]["layer"])
 
 
+@pytest.mark.parametrize("error", [RuntimeError("unexpected pos 320 vs 214"), OSError("No space left on device")])
+def test_r6_a_disk_that_fills_up_is_one_sentence_and_keeps_no_half_of_a_checkpoint(tmp_path, monkeypatch, error):
+    """torch tells it as a RuntimeError."""
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, state(1))
+
+    def fill_up(_, path):
+        path.write_bytes(bytes(1000))
+        raise error
+
+    monkeypatch.setattr(torch, "save", fill_up)
+    with pytest.raises(CheckpointError, match="cannot write the checkpoint"):
+        checkpoints.save(2, state(2))
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000000000001"]
+    assert checkpoints.load()[0] == 1
+    checkpoints.save(2, state(2))
+    assert checkpoints.load()[0] == 2
+
+
 def test_only_the_newest_stay(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2, 30):
