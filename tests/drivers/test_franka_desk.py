@@ -226,6 +226,7 @@ def test_the_command_line_asks_before_it_changes_anything(box, monkeypatch, caps
     monkeypatch.setattr("builtins.input", lambda _: "no")
     assert desk.main([host, "unlock-brakes", "--user", _USER]) == 1
     assert state.changes == []
+    assert capsys.readouterr().out == "nothing was changed\n"
     assert desk.main([host, "state", "--user", _USER]) == 0
     assert "mode Execution, brakes Locked, FCI Inactive" in capsys.readouterr().out
     assert desk.main([host, "unlock-brakes", "--user", _USER, "--yes"]) == 0

@@ -306,11 +306,12 @@ def commands(monkeypatch):
     return HandCommands()
 
 
-def test_f3_a_wish_that_a_cut_took_before_it_began_is_reported(commands):
+def test_f3_a_wish_that_a_cut_took_before_it_began_is_reported(commands, caplog):
     commands.submit(Wish("close", lambda hand: None))
     assert commands.is_busy
     commands.disconnected()
     assert "close was accepted, but not carried out: the connection was lost before it began" in commands.failure
+    assert f"Franka hand: {commands.failure}" in caplog.text
     assert not commands.is_busy
     commands.connected(object())
     commands.submit(Wish("home", lambda hand: None, is_homing=True))

@@ -311,6 +311,19 @@ def test_without_a_time_constant_a_goal_is_followed_at_once_and_stays(arm):
     assert [pose[0] for pose in arm.poses] == [0.0, 1.0, 1.0, 1.0]
 
 
+@pytest.mark.parametrize("time_constant_s", [0.0, 0.2])
+def test_whatever_is_published_is_published_under_the_filters_lock(arm, time_constant_s):
+    """The caller and the filter's own thread would overtake each other otherwise."""
+    held: list[bool] = []
+    smooth = SmoothTarget(time_constant_s, lambda pose: held.append(smooth._lock._is_owned()) or True, arm.read_clock)
+    smooth.jump(pose_at(0.0))
+    smooth.approach(pose_at(1.0))
+    smooth._step()
+    smooth.repeat()
+    assert len(held) >= 3
+    assert all(held)
+
+
 def test_what_is_closed_publishes_nothing_and_its_thread_ends(arm, smooth):
     smooth.approach(pose_at(1.0))
     smooth.close()

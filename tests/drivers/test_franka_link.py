@@ -357,6 +357,8 @@ def test_a_connection_that_comes_too_late_is_closed_at_once():
 
     with pytest.raises(rk.ConnectionFailed, match=r"connecting to the arm: no answer in 0\.02 s"):
         opened_within(0.02, make, "the arm")
+    (hanging,) = [thread for thread in threading.enumerate() if thread.name == "connecting to the arm"]
+    assert hanging.daemon, "it keeps no program from ending"
     gate.set()
     wait_until(lambda: made == ["closed"])
 

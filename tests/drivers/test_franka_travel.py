@@ -115,6 +115,26 @@ def test_a_stop_after_a_hold_keeps_control_from_beginning_when_the_arm_stands(co
     assert robot.get_state().mode == "stopped"
 
 
+def test_a_stop_that_falls_into_the_beginning_of_control_halts_what_has_begun(connected, monkeypatch):
+    """It is back before control begins, and counts after it."""
+    robot, arm = connected.robot, connected.arm
+    motion, begin, stopped = Motion(connected), robot._begin, threading.Event()
+
+    def begin_late(link: object) -> None:
+        threading.Thread(target=lambda: (robot.stop(), stopped.set())).start()
+        assert stopped.wait(10.0)
+        begin(link)
+
+    arm.brakes_slowly = True
+    robot.hold()
+    motion.end()
+    monkeypatch.setattr(robot, "_begin", begin_late)
+    arm.is_in_control = arm.brakes_slowly = False
+    wait_until(lambda: isinstance(arm.motions[-1], franky.TorqueStopMotion))
+    assert isinstance(arm.motions[-2], franky.CartesianImpedanceTrackingMotion)
+    assert robot.get_state().mode == "stopped"
+
+
 def test_a_hold_forgets_what_was_sent_while_the_arm_braked(connected):
     robot, arm = connected.robot, connected.arm
     motion = Motion(connected)

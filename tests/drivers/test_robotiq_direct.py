@@ -190,6 +190,18 @@ def test_a_gripper_that_another_master_activates_is_not_activated_again(link):
         assert gripper.get_state().is_moving
 
 
+@pytest.mark.parametrize(("fault", "is_restarted"), [(0x00, False), (0x05, False), (0x08, True), (0x0D, True)])
+def test_an_activation_that_meets_a_fault_is_started_again_when_it_is_asked_for(link, monkeypatch, fault, is_restarted):
+    with gripper_on(link, activate_on_connect=False) as gripper:
+        link.read = lambda: [0x1100, fault << 8, 3 << 8]
+        gripper.activate()
+        wait_until(lambda: gripper._poller.newest().inputs.activation == 1)
+        restarts: list[object] = []
+        monkeypatch.setattr(gripper._line, "restart", lambda raw=None: restarts.append(raw))
+        gripper.activate()
+        assert restarts == [None] * is_restarted
+
+
 def test_the_defaults_are_the_gripper_s_own_and_each_deadline_has_room_for_what_it_waits_for():
     config = RobotiqConfig()
     assert (config.transport, config.port, config.device_id) == ("tcp", 502, 9)
