@@ -9,11 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 import robotkit as rk
+from robotkit.drivers import robotiq_line
 from robotkit.drivers.robotiq import RobotiqGripper
 from robotkit.drivers.robotiq_config import RobotiqConfig
 from robotkit.registry import grippers
 from tests.drivers.test_robotiq_line import DirectLink, refuse
 from tests.support.waiting import wait_for_error, wait_until
+
+
+@pytest.fixture(autouse=True)
+def quick_eyes(monkeypatch):
+    """This controller sees what is written to it at once."""
+    monkeypatch.setattr(robotiq_line, "_CLEARED_S", 0.002)
 
 
 @pytest.fixture
@@ -151,8 +158,8 @@ def test_a_second_connect_changes_nothing_and_a_connection_is_closed_once(grippe
 
 def test_a_gripper_that_does_not_become_ready_is_let_go(link):
     link.model.blocked = True
-    gripper = gripper_on(link, activation_timeout_s=0.2)
-    with pytest.raises(rk.DeviceFault, match=r"0x0D.*activation did not end within 0\.2 s"):
+    gripper = gripper_on(link, activation_timeout_s=0.05)
+    with pytest.raises(rk.DeviceFault, match=r"0x0D.*activation did not end within 0\.05 s"):
         gripper.connect()
     assert not gripper.is_connected
     wait_until(lambda: link.closed == 1)
