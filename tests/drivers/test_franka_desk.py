@@ -107,7 +107,7 @@ def box(tmp_path: Path) -> Iterator[tuple[Box, str]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     yield built, f"127.0.0.1:{server.server_address[1]}"
     server.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import franky_sim
@@ -27,9 +28,14 @@ SERL_RESET = np.array((0.0, 0.0, 0.0, -1.9, 0.0, 2.0, 0.0))
 FACE_DOWN = np.array((0.0, -0.785, 0.0, -2.35, 0.0, 1.57, np.pi / 4))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fr3():
     """The simulator's own model of the arm with its hand."""
+    return compiled_fr3()
+
+
+@functools.cache
+def compiled_fr3():
     spec = mujoco.MjSpec.from_file(str(Path(franky_sim.__file__).parent / "assets" / "fr3.xml"))
     spec.meshdir = "meshes"
     model = spec.compile()
