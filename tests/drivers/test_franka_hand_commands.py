@@ -62,6 +62,9 @@ def test_a_position_is_a_move_and_closing_a_grasp_that_any_width_satisfies(hand,
     assert fingers.calls == [call]
     assert hand.get_state().is_moving
     assert hand.get_state().target_position == position
+    named = [thread for thread in threading.enumerate() if thread.name.startswith("franka hand")]
+    assert len(named) >= 3
+    assert all(thread.daemon for thread in named), "a hand that hangs keeps no program from ending"
     fingers.end()
     rest(hand)
 

@@ -123,19 +123,21 @@ def test_m12_a_target_is_moved_to_before_its_echo_and_nothing_is_held_meanwhile(
     link.before_write, link.read = lambda: None, link.model.inputs
 
 
-def test_a_lost_target_that_a_caller_was_told_of_is_not_logged_and_one_that_nobody_saw_is(link, caplog):
-    for is_told in (True, False):
-        gripper = gripper_on(link, command_timeout_s=0.02)
-        with gripper:
-            link.before_write = refuse
-            gripper.close()
-            if is_told:
-                wait_for_error(gripper.get_state, rk.DeviceFault)
-            caplog.clear()
-            with caplog.at_level(logging.WARNING):
-                gripper.disconnect()
-        link.before_write = lambda: None
-        assert ("was not sent to 0.00" in caplog.text) != is_told
+@pytest.mark.parametrize("asks", ["never", "before it is lost", "after it was lost"])
+def test_a_lost_target_that_no_caller_was_told_of_is_logged(link, caplog, asks):
+    gripper = gripper_on(link, command_timeout_s=0.05)
+    gripper.connect()
+    link.before_write = refuse
+    gripper.close()
+    if asks == "before it is lost":
+        assert gripper.get_state().is_moving
+    wait_until(lambda: gripper._line.lost is not None)
+    if asks == "after it was lost":
+        with pytest.raises(rk.DeviceFault, match=r"did not confirm it within 0\.05 s"):
+            gripper.get_state()
+    with caplog.at_level(logging.WARNING):
+        gripper.disconnect()
+    assert ("was not sent to 0.00: the gripper did not confirm it" in caplog.text) == (asks != "after it was lost")
 
 
 def test_a_target_that_was_taken_is_not_logged(gripper, caplog):
