@@ -341,6 +341,13 @@ def test_r4_a_target_that_is_far_away_is_followed_on_the_leash(monkeypatch, is_s
         assert robot._tracking._publish(beside(bench).tcp_pose_in_base)
 
 
+def test_the_posture_is_drawn_as_the_new_law_asks_under_new_clips_too(connected):
+    connected.robot.set_compliance(_TIGHT.model_copy(update={"nullspace_stiffness_nm_rad": 1.0}))
+    second = connected.arm.motions[-1]
+    np.testing.assert_allclose(second.params.nullspace_tasks[0].stiffness, [20.0] + [0.2] * 6)
+    np.testing.assert_allclose(second.get_nullspace_gains().posture_stiffness, [100.0] + [1.0] * 6)
+
+
 def test_a_motion_that_the_arm_refuses_leaves_the_target_with_the_one_that_runs(connected):
     robot, arm = connected.robot, connected.arm
     arm.troubles["move"] = franky.CommandException("command rejected")
