@@ -172,6 +172,20 @@ def test_a2_a_stop_while_the_arm_is_waited_for_lets_no_joint_motion_begin(connec
     assert connected.robot.get_state().mode == "stopped"
 
 
+def test_a_hold_at_the_last_moment_keeps_a_joint_motion_from_starting(connected, monkeypatch):
+    robot, raise_fault = connected.robot, connected.robot._raise_fault
+
+    def hold_after(travel: Travel) -> None:
+        raise_fault(travel)
+        robot.hold()
+
+    monkeypatch.setattr(robot, "_raise_fault", hold_after)
+    with pytest.raises(rk.MotionFailed, match=r"hold\(\)"):
+        robot.move_to_joint_positions(goal_of(connected, 0.5))
+    assert not any(isinstance(motion, franky.JointMotion) for motion in connected.arm.motions)
+    assert robot._tracking is not None
+
+
 def test_a_joint_motion_whose_brake_was_refused_is_braked_again_by_its_own_thread(connected, monkeypatch):
     arm, move = connected.arm, connected.arm.move
     motion = Motion(connected)
