@@ -140,6 +140,11 @@ def test_a_file_is_played_again_and_again_in_its_colours(video):
     assert sorted(seen) != seen, "it begins again"
 
 
+def test_a_camera_knows_its_size_before_it_is_connected():
+    spec = cameras.make("opencv", rk.CellContext(name="table"), **SIZE, crop_left_px=8, height_px=24).spec
+    assert (spec.name, spec.width_px, spec.height_px, spec.intrinsics) == ("table", 56, 24, None)
+
+
 def test_a_frame_is_cut_and_its_intrinsics_with_it(video):
     lens = {"fx_px": 60.0, "fy_px": 60.0, "cx_px": 31.5, "cy_px": 23.5}
     options = SIZE | {"crop_left_px": 8, "crop_width_px": 48, "width_px": 24, "height_px": 24, "intrinsics": lens}
