@@ -228,8 +228,13 @@ def test_the_command_line_asks_before_it_changes_anything(box, monkeypatch, caps
     assert state.changes == []
     assert capsys.readouterr().out == "nothing was changed\n"
     assert desk.main([host, "state", "--user", _USER]) == 0
-    assert "mode Execution, brakes Locked, FCI Inactive" in capsys.readouterr().out
+    assert capsys.readouterr().out == "mode Execution, brakes Locked, FCI Inactive\n"
+    assert state.changes == []
     assert desk.main([host, "unlock-brakes", "--user", _USER, "--yes"]) == 0
     assert state.changes == ["/api/arm/joints:unlock"]
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    assert desk.main([host, "activate-fci", "--user", _USER]) == 0
+    assert state.changes == ["/api/arm/joints:unlock", "/api/fci:activate"]
+    assert capsys.readouterr().out.endswith("mode Execution, brakes Unlocked, FCI Active\n")
     assert desk.main(["127.0.0.1:9", "state", "--user", _USER]) == 1
     assert _PASSWORD not in capsys.readouterr().err

@@ -126,6 +126,7 @@ def test_a_lost_connection_is_opened_anew_by_a_recovery_and_the_tool_is_set_agai
         assert arm.told()[-5:] == ["poll_motion", *_CONFIGURED, "move"]
         np.testing.assert_allclose(tracked_m(bench), STANDING_M + _TOOL_M)
         assert robot.get_state().stamp_s == bench.now_s
+        assert robot.spec.kinematics.tcp_in_last_link[2] == pytest.approx(0.107 + 0.1, abs=1e-6)
 
 
 def test_a_fault_that_recovery_does_not_clear_starts_nothing(connected, monkeypatch):

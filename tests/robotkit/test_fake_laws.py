@@ -315,6 +315,26 @@ def test_a_tracker_reads_the_worlds_table_or_its_own_pose(clock):
     np.testing.assert_array_equal(by_option.get_pose().pose_in_base, here)
 
 
+def test_a_world_is_put_back_only_while_it_is_connected():
+    world = FakeWorld(FakeWorld.Config(), CellContext(name="world"))
+    assert not world.is_connected
+    with pytest.raises(rk.NotConnected, match="FakeWorld is not connected"):
+        world.reset(None, {})
+    world.connect()
+    world.reset(None, {})
+    assert world.is_connected
+
+
+def test_a_reset_of_the_world_makes_the_arms_target_one_of_another_life():
+    with rk.make_workcell("fake") as cell:
+        epoch = cell.reset(seed=0).robot.target_epoch
+        cell.robot.send(rk.JointCommand(joint_positions_rad=cell.robot.spec.reset_joint_positions_rad))
+        cell.world.reset(None, {})
+        state = cell.robot.get_state()
+        assert state.target_epoch > epoch
+        assert state.mode == "holding"
+
+
 def test_in_the_fake_cell_home_is_the_middle_of_the_box_and_a_step_a_part_of_it():
     config = workcell_config()
     limits, block = config.limits, np.array(config.world.options["objects"]["block"])
