@@ -31,6 +31,16 @@ def test_only_faults_that_need_a_reset_keep_a_gripper_from_being_ready(fault):
 def test_every_fault_has_a_text_of_its_own():
     texts = [fault_text(fault) for fault in FAULTS]
     assert len(set(texts)) == len(FAULTS)
+    assert set(FAULTS) == {0x05, 0x07, 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F}
+    assert FIRST_REAL_FAULT == 0x08
+    for code, words in [
+        (0x05, "waits"),
+        (0x07, "activated"),
+        (0x08, "hot"),
+        (0x0A, "supply"),
+        (0x0D, "activation failed"),
+    ]:
+        assert words in fault_text(code)
     assert "0x0E" in fault_text(0x0E)
     assert "does not list" in fault_text(0x01)
 
