@@ -154,6 +154,18 @@ def test_every_error_of_the_tree_has_a_status() -> None:
     assert status_of(rk.ControlHeld("x")) == status_of(rk.OutsideWorkspace("x")) == STATUS[rk.CommandRejected]
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (rk.InvalidCommand, 422), (rk.Unsupported, 501), (rk.StepTooLarge, 409), (rk.Busy, 409), (rk.StaleState, 503),
+        (rk.Unauthorized, 401), (rk.Forbidden, 403), (rk.RemoteTimeout, 504), (rk.ConnectionFailed, 502),
+        (rk.UnknownPlugin, 404), (rk.InvalidConfiguration, 400), (RobotkitError, 500),
+    ],
+)  # fmt: skip
+def test_a_status_says_whose_fault_it_is(error: type[RobotkitError], status: int) -> None:
+    assert status_of(error("why")) == status
+
+
 ODD_VALUES = [
     "9" * 400,
     "-1",

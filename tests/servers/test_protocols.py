@@ -123,5 +123,6 @@ def test_f11_connections_that_never_finish_their_tls_handshake_are_counted(tmp_p
         idle = [stack.enter_context(socket.create_connection((address.hostname, address.port), 20.0)) for _ in range(9)]
         for peer in idle[:5]:
             send_until_closed(peer, b"")
+        assert set(app.state.connections._by_address) == {"127.0.0.1"}
         with closing(Session(server.url, ca_file=str(tmp_path / "ca.pem"))) as session:
             session.stop()
