@@ -111,6 +111,16 @@ def test_b3_versions_fit_when_one_is_common(
                 handshake.deadline_s(1.0)
 
 
+def test_b3_after_a_handshake_that_failed_the_one_before_counts_no_more(server: _Server, handshake: Handshake) -> None:
+    handshake.deadline_s(1.0)
+    server.versions = (8, 9)
+    for ask in (handshake.require_common_version, lambda: handshake.deadline_s(1.0)):
+        with pytest.raises(rk.ProtocolError, match="version 8 to 9"):
+            ask()
+    server.versions = (PROTOCOL_OLDEST, PROTOCOL_NEWEST)
+    assert handshake.deadline_s(1.0) == pytest.approx(server.now_s + 51.0)
+
+
 @pytest.fixture
 def cell() -> rk.Workcell:
     return rk.make_workcell("fake", clock="real")
