@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import httpcore
 import pytest
@@ -180,6 +180,23 @@ def test_b2_only_a_stop_is_sent_again_over_a_new_connection() -> None:
     with scripted([None], [DONE]) as (url, received), opened(url) as session:
         session.stop()
         assert [line.split()[1] for line in received] == [b"/v1/robot/stop"] * 2
+
+
+def test_b1_a_stop_goes_out_beside_whatever_else_the_session_waits_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        listener.settimeout(20.0)
+        session = stack.enter_context(closing(Session(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=20.0)))
+        threads, peers = [], []
+        for use in (*[lambda: session.get("/v1/state")] * 12, session.stop):
+            threads.append(threading.Thread(target=use))
+            threads[-1].start()
+            peers.append(stack.enter_context(listener.accept()[0]))
+            asked = peers[-1].recv(65536)
+        assert asked.startswith(b"POST /v1/robot/stop ")
+        for peer in reversed(peers):
+            peer.sendall(DONE)
+        for thread in threads:
+            thread.join(20.0)
 
 
 def test_silence_is_a_timeout() -> None:
