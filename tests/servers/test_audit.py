@@ -106,6 +106,20 @@ def test_b9_a_force_trip_and_a_watchdog_hold_are_in_the_log(path: Path) -> None:
     assert 0.0 <= health["stopped_for_s"] < 60.0
 
 
+def test_b9_a_fault_of_the_arm_is_told_once_and_a_recovery_by_whoever_asked_for_it() -> None:
+    cell, events = rk.make_workcell("fake"), []
+    app = create_app(cell, ServerSettings(port=0))
+    with BackgroundServer(app) as server, httpx.Client(base_url=server.url, trust_env=False, headers=ANNA) as http:
+        app.state.context.events.subscribe(events.append)
+        cell.robot.inner.inject_fault("a reflex")
+        for _ in range(3):
+            http.get("/v1/robot/state")
+        cell.robot.inner.inject_fault()
+        assert http.post("/v1/robot/recover").status_code == 204
+        told = [(event.kind, event.message, event.author) for event in events]
+    assert told == [("fault", "a reflex", "device"), ("recover", "", "anna")]
+
+
 def test_b9_a_state_says_who_stopped() -> None:
     with (
         served(rk.make_workcell("fake")) as url,
@@ -200,6 +214,16 @@ def test_a_flood_of_stops_is_a_few_lines_and_the_first_is_there_at_once(path: Pa
     assert len(of_bert) < 10
     assert sum(line.get("repeated", 1) for line in of_bert) == 50
     assert all("127.0.0.1" in line["message"] for line in of_bert)
+
+
+def test_what_was_counted_is_a_line_after_a_while_even_when_nothing_more_happens(
+    path: Path, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "REPEAT_S", 0.02)
+    for _ in range(3):
+        log(Event("stop", author="a"))
+    wait_until(lambda: len(lines(path)) == 2)
+    assert [line.get("repeated", 1) for line in lines(path)] == [1, 2]
 
 
 def test_it_appends_and_can_be_rotated(path: Path, log: AuditLog) -> None:
