@@ -287,3 +287,23 @@ def test_f17_who_commands_over_a_kept_connection_and_closes_it_is_gone(
     assert held.wait(HELD_WITHIN_S + MARGIN_S if holds else 0.3) == holds
     if holds:
         wait_until(lambda: _holder(http) is None)
+
+
+def test_f17_a_connection_of_somebody_else_that_closes_takes_control_from_nobody(
+    url: str, http: httpx.Client, app: FastAPI, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, lost = threading.Event(), threading.Event()
+    hold, connections = cell.robot.hold, app.state.connections
+    on_lost = connections.on_lost
+    monkeypatch.setattr(connections, "on_lost", lambda connection: (on_lost(connection), lost.set()))
+    for _ in range(3):
+        assert http.post("/v1/step", json={}).status_code == 200
+    monkeypatch.setattr(cell.robot, "hold", lambda: (hold(), held.set()))
+    address = urlsplit(url)
+    with closing(HTTPConnection(str(address.hostname), address.port)) as reader:
+        reader.request("GET", "/v1/clock")
+        assert reader.getresponse().read()
+    assert lost.wait(20.0)
+    wait_until(lambda: not app.state.context._tasks)
+    assert not held.is_set()
+    assert _holder(http) is not None
