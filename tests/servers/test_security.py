@@ -320,6 +320,23 @@ def test_b9_a_stop_during_a_recovery_is_not_forgotten() -> None:
         pass
 
 
+def test_b9_whoever_stops_again_during_a_recovery_has_stopped() -> None:
+    owners, program, person = StopOwners(), Client("p", "program", scope=Scope.COMMAND), Client("q", "person")
+    owners.add(person)
+    with owners.recovery(person):
+        owners.add(person)
+    with pytest.raises(rk.Forbidden, match="person"), owners.recovery(program):
+        pass
+
+
+def test_b9_a_token_to_read_holds_nothing_by_whatever_way_it_comes() -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, SCOPED)
+        with pytest.raises(rk.Forbidden, match="hold"):
+            context.hold_now(Client("r", "reader", scope=Scope.READ))
+        context.hold_now(Client("p", "program", scope=Scope.COMMAND))
+
+
 def test_b9_any_number_of_stops_leaves_one_to_be_recovered_by_an_operator() -> None:
     owners, program = StopOwners(), Client("p", "program", scope=Scope.COMMAND)
     for i in range(1000):
