@@ -258,19 +258,20 @@ def _command_over(connection: HTTPConnection, cell: rk.Workcell, times: int) -> 
         assert connection.getresponse().read()
 
 
-def test_giving_up_control_that_one_does_not_have_changes_nothing(
-    url: str, http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+def test_control_is_free_once_the_arm_holds_and_whoever_has_none_gives_up_none(
+    url: str, http: httpx.Client, app: FastAPI, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held: list[int] = []
+    held: list[object] = []
     hold = cell.robot.hold
     assert http.post("/v1/step", json={}).status_code == 200
-    monkeypatch.setattr(cell.robot, "hold", lambda: (held.append(1), hold()))
+    monkeypatch.setattr(cell.robot, "hold", lambda: (held.append(app.state.context.lease.holder), hold()))
     assert http.post("/v1/control/release", headers={CLIENT_HEADER: "another"}).status_code == 204
     assert _holder(http) is not None
     assert not held
     assert http.post("/v1/control/release").status_code == 204
     assert _holder(http) is None
     assert len(held) == 1
+    assert held[0] is not None
 
 
 @pytest.mark.parametrize(("times", "holds"), [(3, True), (1, False)])

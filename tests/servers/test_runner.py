@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 import robotkit as rk
@@ -116,6 +117,40 @@ def test_the_last_stop_is_given_once(app: FastAPI, cell: rk.Workcell, monkeypatc
     with BackgroundServer(app):
         pass
     assert stops == [("the server is shutting down", "robotkit-serve")]
+
+
+@pytest.fixture
+def order(cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done to the arm, one after the other."""
+    done: list[str] = []
+    stop, disconnect = cell.robot.stop_for, cell.robot.disconnect
+    monkeypatch.setattr(cell.robot, "stop_for", lambda *why: (done.append("stop"), stop(*why)))
+    monkeypatch.setattr(cell.robot, "disconnect", lambda: (done.append("disconnect"), disconnect()))
+    return done
+
+
+def test_f9_the_arm_is_stopped_before_requests_are_waited_for(
+    app: FastAPI, cell: rk.Workcell, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait_for_requests(server: CellServer, sockets: object) -> None:
+        order.append("requests")
+
+    monkeypatch.setattr(uvicorn.Server, "shutdown", wait_for_requests)
+    with cell:
+        asyncio.run(CellServer(app).shutdown())
+        assert order == ["stop", "requests"]
+
+
+def test_f9_by_whatever_server_an_app_is_run_the_arm_is_stopped_before_it_is_disconnected(
+    app: FastAPI, cell: rk.Workcell, order: list[str]
+) -> None:
+    async def live() -> None:
+        async with app.router.lifespan_context(app):
+            assert cell.is_connected
+
+    asyncio.run(live())
+    assert order == ["stop", "disconnect"]
+    assert not cell.is_connected
 
 
 def test_a_call_that_hangs_is_left_behind_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
