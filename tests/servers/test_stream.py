@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -288,6 +289,15 @@ def test_when_the_commanding_stream_closes_the_robot_holds_and_control_is_free(
     _wait_until(lambda: held)
     with rk.make_workcell("remote", url=url) as other:
         other.step(_pose(other))
+
+
+def test_a_stream_whose_only_command_was_refused_gives_control_up_as_well(url: str, cell: rk.Workcell) -> None:
+    with _open(url, "rate_hz=100&window=1", client="refused") as socket:
+        socket.recv()
+        socket.send('{"type":"command","command":{"kind":"pose","tcp_pose_in_base":[9,0,0.3,1,0,0,0]}}')
+        assert json.loads(socket.recv())["code"] == "outside_workspace"
+        assert httpx.get(f"{url}/v1/health", trust_env=False).json()["controlled_by"] is not None
+    _wait_until(lambda: httpx.get(f"{url}/v1/health", trust_env=False).json()["controlled_by"] is None)
 
 
 def test_a_stream_that_only_reads_leaves_the_commander_alone(remote: rk.Workcell, url: str) -> None:
