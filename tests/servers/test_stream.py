@@ -89,6 +89,14 @@ def test_an_acknowledgement_from_the_future_opens_nothing(url: str) -> None:
             socket.recv(timeout=0.1)
 
 
+def test_an_acknowledgement_of_something_older_takes_nothing_back(url: str) -> None:
+    with _open(url, "rate_hz=500&window=2") as socket:
+        for first in (1, 3, 5):
+            assert [json.loads(socket.recv(20.0))["seq"] for _ in range(2)] == [first, first + 1]
+            for seq in (first + 1, 0):
+                socket.send(json.dumps({"type": "ack", "seq": seq}))
+
+
 def test_a_slow_reader_of_the_client_sees_only_new_states(remote: rk.Workcell) -> None:
     with remote.stream(rate_hz=500) as stream:
         for _ in range(3):
