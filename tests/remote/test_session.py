@@ -182,6 +182,15 @@ def test_b2_only_a_stop_is_sent_again_over_a_new_connection() -> None:
         assert [line.split()[1] for line in received] == [b"/v1/robot/stop"] * 2
 
 
+def test_b2_a_stop_that_was_refused_is_not_sent_again() -> None:
+    refused = _reply(401, b'{"code":"unauthorized","message":"why"}')
+    with scripted([refused, DONE]) as (url, received), opened(url) as session:
+        with pytest.raises(rk.Unauthorized):
+            session.stop()
+        assert len(received) == 1
+        session.stop()
+
+
 def test_b1_a_stop_goes_out_beside_whatever_else_the_session_waits_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
         listener.settimeout(20.0)
