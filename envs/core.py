@@ -97,7 +97,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         return observation, self._info(state, self.task.evaluate(state))
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Command, let one control period pass, measure, judge.
+        """Command, let one control period pass, measure, evaluate.
 
         Raises:
             InvalidCommand: the action has a wrong shape or is not finite; nothing was sent.

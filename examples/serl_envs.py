@@ -1,4 +1,4 @@
-"""SERL's real-robot environments as its agents see them: a closed gripper, tool axes, Euler angles, a learned judge.
+"""SERL's real-robot environments for its agents: a closed gripper, tool axes, Euler angles, a reward classifier.
 
 Importing this registers them as `serl/<SERL's id>`, in the MuJoCo cell of the task unless another cell is named:
 `gymnasium.make("examples.serl_envs:serl/FrankaPegInsert-Vision-v0", cell="http://control-pc:5000")`.
@@ -37,9 +37,9 @@ class SerlTask:
     """Row of `envs.registration.TABLE`."""
     holds_part: bool = True
     """The gripper stays closed, and actions are six numbers."""
-    judge_camera: str | None = None
+    classifier_camera: str | None = None
     """Camera that only a classifier sees."""
-    judge_tracker: str | None = None
+    success_tracker: str | None = None
     """Without this tracker and without classifiers nothing tells success."""
     changes: Mapping[str, Any] | None = None
     """Fields of the task's configuration that differ."""
@@ -48,7 +48,7 @@ class SerlTask:
 TASKS: Mapping[str, SerlTask] = {
     PEG: SerlTask(PEG),
     PCB: SerlTask(PCB),
-    CABLE: SerlTask(CABLE, judge_tracker="cable"),
+    CABLE: SerlTask(CABLE, success_tracker="cable"),
     BIN: SerlTask(BIN, False, "front", "object"),
     BIN_FORWARD: SerlTask(BIN, False, "front", "object", {"is_reset_free": False, "task_id": FORWARD}),
     BIN_BACKWARD: SerlTask(BIN, False, "front", "object", {"is_reset_free": False, "task_id": BACKWARD}),
@@ -64,7 +64,7 @@ def env_id(name: str) -> str:
     return f"envs:{name}" if name in TABLE else name
 
 
-def judge_with(name: str, classifiers: Mapping[int, Path]) -> None:
+def set_reward_classifiers(name: str, classifiers: Mapping[int, Path]) -> None:
     """Let reward classifiers decide about success in environments of this id that this process makes from now on.
 
     Args:
@@ -88,39 +88,39 @@ def make_serl_env(
         InvalidConfiguration: nothing would tell success, or see `envs.make_env`.
     """
     task = TASKS[name]
-    env = build(_row(task, is_judged=bool(classifiers)), cell, None, token, render_mode, human)
+    env = build(_row(task, has_classifier=bool(classifiers)), cell, None, token, render_mode, human)
     if not classifiers:
         _require_tracker(name, task, env)
         return env
-    judges = {number: load_reward_classifier(path) for number, path in classifiers.items()}
-    threshold = max(judge.facts.threshold for judge in judges.values())
-    if task.judge_camera is None:
-        return wrappers.BinaryRewardClassifier(env, judges[0], threshold)
+    loaded = {number: load_reward_classifier(path) for number, path in classifiers.items()}
+    threshold = max(classifier.facts.threshold for classifier in loaded.values())
+    if task.classifier_camera is None:
+        return wrappers.BinaryRewardClassifier(env, loaded[0], threshold)
     look = env.get_wrapper_attr("front_observation")
-    judged = wrappers.TaskGraphRewardClassifier(
-        env, judges, threshold=threshold, option="task_id", look=lambda _: look()
+    rewarded = wrappers.TaskGraphRewardClassifier(
+        env, loaded, threshold=threshold, option="task_id", look=lambda _: look()
     )
     config = env.unwrapped.task.config  # type: ignore[attr-defined]
-    return wrappers.GripperPenalty(judged, config.gripper_penalty, config.gripper_penalty_goes_to)
+    return wrappers.GripperPenalty(rewarded, config.gripper_penalty, config.gripper_penalty_goes_to)
 
 
-def _row(task: SerlTask, *, is_judged: bool) -> Entry:
+def _row(task: SerlTask, *, has_classifier: bool) -> Entry:
     row = TABLE[task.entry]
 
     def make_task() -> FrankaTask:
         made = row.task()
         assert isinstance(made, FrankaTask)
-        # What the tool's pose says must not end an episode that somebody else judges.
-        ends = {"terminates_on_success": False} if is_judged else {}
+        # What the tool's pose says must not end an episode whose success a classifier predicts.
+        ends = {"terminates_on_success": False} if has_classifier else {}
         return type(made)(replace(made.config, **(task.changes or {}), **ends))
 
     def view(env: Env) -> Env:
         seen = wrappers.relative_view(env)
-        return seen if task.judge_camera is None else wrappers.FrontCamera(seen, task.judge_camera)
+        return seen if task.classifier_camera is None else wrappers.FrontCamera(seen, task.classifier_camera)
 
     def inner(env: Env) -> Env:
-        # With a judge the penalty belongs outside of it, or the judge would take it back.
-        priced = env if is_judged and task.judge_camera else row.wrap(env)
+        # With a classifier the penalty belongs outside of it, or the classifier would take it back.
+        priced = env if has_classifier and task.classifier_camera else row.wrap(env)
         return wrappers.GripperClose(priced) if task.holds_part else priced
 
     return replace(row, task=make_task, wrap=inner, view=view)
@@ -128,11 +128,11 @@ def _row(task: SerlTask, *, is_judged: bool) -> Entry:
 
 def _require_tracker(name: str, task: SerlTask, env: Env) -> None:
     cell = env.unwrapped.workcell  # type: ignore[attr-defined]
-    if task.judge_tracker is not None and task.judge_tracker not in cell.trackers:
+    if task.success_tracker is not None and task.success_tracker not in cell.trackers:
         env.close()
         raise InvalidConfiguration(
             f"{name} in cell {cell.name!r}: nothing would tell success. Give its reward classifier (one for each "
-            f"way), or a tracker named {task.judge_tracker!r}; the cell has: {', '.join(cell.trackers) or 'none'}"
+            f"way), or a tracker named {task.success_tracker!r}; the cell has: {', '.join(cell.trackers) or 'none'}"
         )
 
 

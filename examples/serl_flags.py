@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeVar
 
 import tyro
 
-from examples.serl_envs import env_id, judge_with
+from examples.serl_envs import env_id, set_reward_classifiers
 from rl.cli import main as run_command
 from rl.utils.run_directory import CHECKPOINTS
 
@@ -205,5 +205,5 @@ def run(kind: type[SerlFlags], arguments: Sequence[str] | None = None) -> None:
     """Be the learner or an actor, or evaluate a checkpoint."""
     flags, rest = parse(kind, arguments)
     if flags.classifiers():
-        judge_with(flags.env, flags.classifiers())
+        set_reward_classifiers(flags.env, flags.classifiers())
     run_command([*command_of(flags), *rest])

@@ -96,8 +96,8 @@ class TrainConfig:
 
     preset: str = "default"
     """Settings to start from: default, serl (SERL's own), demo (learns from demonstrations), hil (with a person beside
-    it), drq and drq-demo, which are serl and demo from images, drq-judged, which a reward classifier pays, and vice,
-    which learns its reward; other options change single values."""
+    it), drq and drq-demo, which are serl and demo from images, drq-classifier, which a reward classifier pays, and
+    vice, which learns its reward; other options change single values."""
     agent: Literal["sac", "drq", "vice", "hybrid-single", "hybrid-dual"] = "sac"
     """`sac` learns from vectors, the others from images and state: `drq`; `vice`, which learns its reward from --goals;
     and HIL-SERL's agents for one arm or two, whose grippers have a critic of their own."""
@@ -111,7 +111,7 @@ class TrainConfig:
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     reward_classifier: Path | None = None
-    """Directory of `train-classifier` whose verdict is the only reward and ends the episode; the environment's own
+    """Directory of `train-classifier` whose prediction is the only reward and ends the episode; the environment's own
     reward by default. Demonstrations are recorded with the same one."""
     goals: tuple[Path, ...] = ()
     """Files of frames that show success, `positives.sqlite` of `record-success`: all that `--agent vice` is told of the
@@ -218,7 +218,7 @@ class TrainConfig:
             )
         if self.agent == "vice" and self.replay.n_step > 1:
             raise ConfigError(
-                f"--agent vice judges one step at a time: --replay.n-step must be 1, not {self.replay.n_step}"
+                f"--agent vice classifies one step at a time: --replay.n-step must be 1, not {self.replay.n_step}"
             )
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")

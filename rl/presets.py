@@ -134,10 +134,10 @@ def drq_demo() -> TrainConfig:
     )
 
 
-def drq_judged() -> TrainConfig:
-    """`drq-demo` with a reward classifier's verdict as the only reward; give --reward-classifier and --replay.demos.
+def drq_classifier() -> TrainConfig:
+    """`drq-demo` with a reward classifier's prediction as only reward; give --reward-classifier and --replay.demos.
 
-    A verdict ends the episode, and until then every sum of ten rewards costs 1, for the same reason as in `hil`.
+    A predicted success ends the episode, and before it every sum of ten rewards costs 1, for the reason given in `hil`.
     """
     base, steps, updates = drq_demo(), 10_000, 5_000
     drq = replace(
@@ -146,7 +146,7 @@ def drq_judged() -> TrainConfig:
         actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
         critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * base.utd_ratio),
     )
-    return replace(base, preset="drq-judged", steps=steps, batch_size=64, drq=drq)
+    return replace(base, preset="drq-classifier", steps=steps, batch_size=64, drq=drq)
 
 
 def vice() -> TrainConfig:
@@ -196,7 +196,7 @@ PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "demo": demo,
     "drq": drq,
     "drq-demo": drq_demo,
-    "drq-judged": drq_judged,
+    "drq-classifier": drq_classifier,
     "vice": vice,
     "hil": hil,
 }

@@ -26,8 +26,8 @@ from envs.tasks.task import Outcome
 from envs.wrappers.action_view import INTERVENE_ACTION
 from robotkit import InvalidCommand, InvalidConfiguration
 
-Judge = Callable[[Outcome, Outcome], Outcome]
-"""What both arms did, from how the left one's task and the right one's judge their own."""
+CombineOutcomes = Callable[[Outcome, Outcome], Outcome]
+"""The outcome of both arms, from those of the left and the right one."""
 ResultT = TypeVar("ResultT")
 
 
@@ -57,7 +57,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
 
     What concerns one arm goes around that arm, before the two are joined (or later, by `each_arm`): `GripperPenalty`,
     `GripperClose`, `TeleopIntervention`, `RelativeFrame`, `Quat2Euler`, `ZOnly`. What concerns the task goes around the
-    pair: `SERLObsWrapper`, judges of success, `ChunkingWrapper`, `EpisodeStatistics`.
+    pair: `SERLObsWrapper`, reward classifiers, `ChunkingWrapper`, `EpisodeStatistics`.
 
     Both arms are asked whether they can go on before either of them is sent anything. In lock-step one arm is stepped
     after the other, which neither of them can tell. Where a clock runs by itself each arm has a thread, so that both
@@ -68,17 +68,17 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
     Args:
         left: the left arm's environment; its state is a dict.
         right: the right arm's.
-        judge: makes reward, success and end of the pair's from those of both.
+        combine: makes reward, success and end of the pair from those of both arms.
 
     Raises:
         InvalidConfiguration: a state or an action is not what can be joined, the arms share a cell, or their control
             periods or render modes differ.
     """
 
-    def __init__(self, left: Env, right: Env, judge: Judge = both) -> None:
+    def __init__(self, left: Env, right: Env, combine: CombineOutcomes = both) -> None:
         _check_cells(left, right)
         self.arms: Mapping[str, Env] = dict(zip(ARMS, (left, right), strict=True))
-        self.judge = judge
+        self.combine = combine
         self.metadata, self.render_mode = left.metadata, left.render_mode
         self.action_space = joined_action_space(left, right)
         self.observation_space = joined_observation_space(left, right)
@@ -105,11 +105,11 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         self._ask(ManipulationEnv.require_resettable)
         starts = self._each(lambda arm: self.arms[arm].reset(seed=seed_of[arm], options=options_of[arm]))
         observations, infos = zip(*starts, strict=True)
-        outcome = self.judge(*(Outcome(0.0, bool(info["success"]), False) for info in infos))
+        outcome = self.combine(*(Outcome(0.0, bool(info["success"]), False) for info in infos))
         return join_observations(observations), _info(infos, outcome)
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Command both arms, let one control period pass, measure both, judge.
+        """Command both arms, let one control period pass, measure and evaluate both.
 
         Raises:
             InvalidCommand: the action has a wrong shape or is not finite; nothing was sent.
@@ -121,8 +121,10 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         self._ask(ManipulationEnv.require_steppable)
         steps = self._each(lambda arm: self.arms[arm].step(given[arm]))
         observations, rewards, terminations, truncations, infos = zip(*steps, strict=True)
-        judged = zip(rewards, infos, terminations, strict=True)
-        outcome = self.judge(*(Outcome(float(reward), bool(info["success"]), ends) for reward, info, ends in judged))
+        outcomes = zip(rewards, infos, terminations, strict=True)
+        outcome = self.combine(
+            *(Outcome(float(reward), bool(info["success"]), ends) for reward, info, ends in outcomes)
+        )
         info = _info(infos, outcome)
         if any(INTERVENE_ACTION in part for part in infos):
             done = [part.get(INTERVENE_ACTION, given[arm]) for arm, part in zip(ARMS, infos, strict=True)]
@@ -206,7 +208,7 @@ def each_arm(env: DualArmEnv, left: Callable[[Env], Env], right: Callable[[Env],
         left: wraps the left arm's environment.
         right: wraps the right arm's; as `left` when there is none.
     """
-    return DualArmEnv(left(env.arms["left"]), (right or left)(env.arms["right"]), env.judge)
+    return DualArmEnv(left(env.arms["left"]), (right or left)(env.arms["right"]), env.combine)
 
 
 def _info(infos: tuple[dict[str, Any], ...], outcome: Outcome) -> dict[str, Any]:

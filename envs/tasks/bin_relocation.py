@@ -54,7 +54,7 @@ class BinRelocationConfig(FrankaTaskConfig):
 class BinRelocation(FrankaTask):
     """Reward 1 when the object lies in the goal bin and the gripper has let go of it.
 
-    Only a cell with a tracker for "object" can judge that; elsewhere the reward stays 0 and a classifier has to
+    Only a cell with a tracker for "object" can tell that; elsewhere the reward stays 0 and a classifier has to
     (`envs.wrappers.TaskGraphRewardClassifier`, with `option="task_id"`).
 
     Observation, with `observes_object`: `tcp_to_object` (4,), the displacement in m in base axes and the smallest turn

@@ -153,7 +153,7 @@ class FrankaTask(Task):
     def is_at(self, target: np.ndarray, pose: np.ndarray) -> bool:
         """True when `pose` (7,) is within the thresholds of `target` (7,).
 
-        The relative rotation is judged, never a difference of Euler angles, which jumps where a gripper points down.
+        The relative rotation decides, never a difference of Euler angles, which jumps where a gripper points down.
         """
         turn = spatial.rotation_vector_from_quaternion(spatial.relative_pose(target, pose)[3:])
         off_m = np.abs(pose[:3] - target[:3])

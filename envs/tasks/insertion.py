@@ -49,8 +49,8 @@ class InsertionConfig(FrankaTaskConfig):
 class Insertion(FrankaTask):
     """Reward 1 when the part is in its socket.
 
-    Where the cell tracks part and socket, the part is judged, with the config's thresholds about its goal: a part that
-    has slipped or fallen is no success, wherever the tool is. Elsewhere, as on SERL's robot, the tool is judged.
+    Where the cell tracks part and socket, the part decides, with the config's thresholds about its goal: a part that
+    has slipped or fallen is no success, wherever the tool is. Elsewhere, as on SERL's robot, the tool decides.
 
     Observation, with `observes_goal`: `part_to_goal` (6,), the displacement in m and the rotation vector in rad that
     take the part to its goal, in base axes as the actions are.

@@ -82,7 +82,7 @@ class Reach(Task):
         }
 
     def evaluate(self, state: CellState) -> Outcome:
-        """Judge one measurement after the other; `info` holds the distance in metres."""
+        """Evaluate one measurement after the other; `info` holds the distance in metres."""
         distance_m = math.dist(state.robot.tcp_pose_in_base[:3].tolist(), self._goal_m.tolist())
         self._steps_there = self._steps_there + 1 if distance_m < SUCCESS_M else 0
         reward = 0.5 * (math.exp(-_FAR_PER_M * distance_m) + math.exp(-_NEAR_PER_M * distance_m))

@@ -19,7 +19,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Outcome(NamedTuple):
-    """How a task judges one state: three facts that are never merged."""
+    """A task's evaluation of one state: three facts that are never merged."""
 
     reward: float
     is_success: bool
@@ -106,4 +106,4 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, state: CellState) -> Outcome:
-        """Judge `state`."""
+        """Evaluate `state`."""

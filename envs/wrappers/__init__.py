@@ -1,7 +1,7 @@
 """Gymnasium wrappers: each changes one thing between a task and a learner.
 
 From the env outwards they stand in this order: `GripperPenalty`, `GripperClose`, `TeleopIntervention`, `RelativeFrame`,
-`Quat2Euler` or `Quat2R6`, `ZOnly`, `SERLObsWrapper`, `FrontCamera`, a judge of success, `ChunkingWrapper`,
+`Quat2Euler` or `Quat2R6`, `ZOnly`, `SERLObsWrapper`, `FrontCamera`, a reward classifier, `ChunkingWrapper`,
 `EpisodeStatistics`.
 """
 

@@ -1,4 +1,4 @@
-"""`FrontCamera`: one camera is for the judge of success, the others are for the policy."""
+"""`FrontCamera`: one camera is for a reward classifier, the others are for the policy."""
 
 from __future__ import annotations
 

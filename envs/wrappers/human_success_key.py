@@ -6,11 +6,11 @@ from typing import Any
 
 import gymnasium
 
-from envs.wrappers.reward_classifier import JudgedReward, Verdict
+from envs.wrappers.reward_classifier import PredictedReward, Prediction
 from robotkit import BaseTeleop, InvalidConfiguration
 
 
-class HumanSuccessKey(JudgedReward):
+class HumanSuccessKey(PredictedReward):
     """Every step during which the key is down is a success (H8), while the episode runs and not when it is over.
 
     Args:
@@ -33,7 +33,7 @@ class HumanSuccessKey(JudgedReward):
         self._teleop.connect()
         return super().reset(seed=seed, options=options)
 
-    def judge(self, observation: Any) -> Verdict:
+    def predict(self, observation: Any) -> Prediction:
         """Look at the key.
 
         Raises:
@@ -45,7 +45,7 @@ class HumanSuccessKey(JudgedReward):
                 f"button {self._button} marks success, but the device has {len(buttons)} buttons"
             )
         is_success = buttons[self._button]
-        return Verdict(float(is_success), is_success, float(is_success))
+        return Prediction(float(is_success), is_success, float(is_success))
 
     def close(self) -> None:
         """Let the device go and close the env."""

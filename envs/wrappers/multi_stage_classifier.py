@@ -7,11 +7,18 @@ from typing import Any
 
 import gymnasium
 
-from envs.wrappers.reward_classifier import Classifier, JudgedReward, Verdict, one_logit, require_threshold, sigmoid
+from envs.wrappers.reward_classifier import (
+    Classifier,
+    PredictedReward,
+    Prediction,
+    one_logit,
+    require_threshold,
+    sigmoid,
+)
 from robotkit import InvalidConfiguration
 
 
-class MultiStageRewardClassifier(JudgedReward):
+class MultiStageRewardClassifier(PredictedReward):
     """Each stage pays 1 at the step at which it is first achieved; success is when all have been.
 
     `info["stages"]` says how many have.
@@ -47,13 +54,13 @@ class MultiStageRewardClassifier(JudgedReward):
         return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step, judge, and count the stages."""
+        """Step, predict, and count the stages."""
         *result, info = super().step(action)
         observation, reward, terminated, truncated = result
         info["stages"] = sum(self._achieved)
         return observation, reward, terminated, truncated, info
 
-    def judge(self, observation: Any) -> Verdict:
+    def predict(self, observation: Any) -> Prediction:
         """Ask the classifiers of the stages that are still open."""
         reward, weakest = 0.0, 1.0
         for stage, classifier in enumerate(self._classifiers):
@@ -66,4 +73,4 @@ class MultiStageRewardClassifier(JudgedReward):
                 reward += 1.0
             elif self._in_order:
                 break
-        return Verdict(reward, all(self._achieved), weakest)
+        return Prediction(reward, all(self._achieved), weakest)

@@ -1,4 +1,4 @@
-"""`BinaryRewardClassifier`, `NWayRewardClassifier`: what a learned judge sees decides about success and reward."""
+"""`BinaryRewardClassifier`, `NWayRewardClassifier`: a classifier's prediction decides about success and reward."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Classifier = Callable[[Any], Any]
 """An observation in, logits out: a number, or an array (or a tensor) that numpy can read."""
 
 
-class Verdict(NamedTuple):
-    """What a judge says of one observation."""
+class Prediction(NamedTuple):
+    """Reward and success that are predicted for one observation."""
 
     reward: float
     is_success: bool
     probability: float
-    """Of success, as far as the judge can tell."""
+    """Predicted probability of success."""
 
 
-class JudgedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Base: after each step a judge sets reward and `info["success"]`, and writes `info["success_probability"]`.
+class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Base: after each step `predict` sets reward and `info["success"]`, and writes `info["success_probability"]`.
 
     The env's own reward and success are replaced, so build it with `terminates_on_success=False`; its other ends, and
     time limits, stay. Penalties belong outside: success is never read off a reward (S21).
@@ -41,19 +41,19 @@ class JudgedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._terminates = terminates
 
     @abstractmethod
-    def judge(self, observation: Any) -> Verdict:
-        """Judge what was observed after a step."""
+    def predict(self, observation: Any) -> Prediction:
+        """Predict reward and success from the observation after a step."""
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step and judge."""
+        """Step, and replace reward and success by the prediction."""
         observation, _, terminated, truncated, info = self.env.step(action)
-        verdict = self.judge(observation)
-        info |= {"success": verdict.is_success, "success_probability": verdict.probability}
-        terminated = terminated or (verdict.is_success and self._terminates)
-        return observation, verdict.reward, terminated, truncated, info
+        prediction = self.predict(observation)
+        info |= {"success": prediction.is_success, "success_probability": prediction.probability}
+        terminated = terminated or (prediction.is_success and self._terminates)
+        return observation, prediction.reward, terminated, truncated, info
 
 
-class BinaryRewardClassifier(JudgedReward):
+class BinaryRewardClassifier(PredictedReward):
     """Reward 1 and success where the classifier's probability reaches the threshold and the gate is open.
 
     Args:
@@ -90,13 +90,13 @@ class BinaryRewardClassifier(JudgedReward):
         keys = self._image_keys
         return keep_images(observation, lambda name: name in keys)
 
-    def judge(self, observation: Any) -> Verdict:
+    def predict(self, observation: Any) -> Prediction:
         """Ask the gate, then the classifier."""
         if self._gate is not None and not self._gate(observation):
-            return Verdict(0.0, False, 0.0)
+            return Prediction(0.0, False, 0.0)
         probability = sigmoid(one_logit(self._classifier(self.look(observation))))
         is_success = probability >= self._threshold
-        return Verdict(float(is_success), is_success, probability)
+        return Prediction(float(is_success), is_success, probability)
 
 
 class FrontCameraRewardClassifier(BinaryRewardClassifier):
@@ -107,7 +107,7 @@ class FrontCameraRewardClassifier(BinaryRewardClassifier):
         return self.env.get_wrapper_attr("front_observation")()
 
 
-class NWayRewardClassifier(JudgedReward):
+class NWayRewardClassifier(PredictedReward):
     """Reward 1 and success where the success class is the likeliest, and likely enough.
 
     Args:
@@ -135,7 +135,7 @@ class NWayRewardClassifier(JudgedReward):
         self._success_class = success_class
         self._min_probability = min_probability
 
-    def judge(self, observation: Any) -> Verdict:
+    def predict(self, observation: Any) -> Prediction:
         """Compare the classes."""
         logits = np.asarray(self._classifier(observation), dtype=np.float64).reshape(-1)
         if logits.size <= self._success_class or not np.isfinite(logits).all():
@@ -145,7 +145,7 @@ class NWayRewardClassifier(JudgedReward):
         shares = np.exp(logits - logits.max())
         probability = float(shares[self._success_class] / shares.sum())
         is_success = bool(logits.argmax() == self._success_class) and probability >= self._min_probability
-        return Verdict(float(is_success), is_success, probability)
+        return Prediction(float(is_success), is_success, probability)
 
 
 def one_logit(logits: Any) -> float:

@@ -1,4 +1,4 @@
-"""`TaskGraphRewardClassifier`: several tasks that set each other up, each with a judge of its own."""
+"""`TaskGraphRewardClassifier`: several tasks that set each other up, each with a classifier of its own."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from typing import Any
 
 import gymnasium
 
-from envs.wrappers.reward_classifier import Classifier, JudgedReward, Verdict, one_logit, require_threshold, sigmoid
+from envs.wrappers.reward_classifier import (
+    Classifier,
+    PredictedReward,
+    Prediction,
+    one_logit,
+    require_threshold,
+    sigmoid,
+)
 from robotkit import InvalidConfiguration
 
 
-class TaskGraphRewardClassifier(JudgedReward):
+class TaskGraphRewardClassifier(PredictedReward):
     """Forward, backward, forward: SERL's bin relocation, and any other cycle of tasks that needs no human to reset.
 
-    The classifier of the present task (`info["task_id"]`) judges. After an episode that ended in success the next reset
-    goes on to the next task of the graph; after any other it tries the same one again. (S21: SERL looked at the reward,
-    where a penalty counted as a success.)
+    The classifier of the present task (`info["task_id"]`) predicts success. After an episode that ended in success
+    the next reset goes on to the next task of the graph; after any other it tries the same one again. (SERL looked at
+    the reward, where a penalty counted as a success.)
 
     Args:
         env: what is wrapped; with `option`, its `reset` is told the task.
@@ -65,15 +72,15 @@ class TaskGraphRewardClassifier(JudgedReward):
         return observation, info | {"task_id": self.task_id}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step, judge by the present task's classifier."""
+        """Step, predict by the present task's classifier."""
         *result, info = super().step(action)
         observation, reward, terminated, truncated = result
         info["task_id"] = self.task_id
         self._was_success = info["success"]
         return observation, reward, terminated, truncated, info
 
-    def judge(self, observation: Any) -> Verdict:
+    def predict(self, observation: Any) -> Prediction:
         """Ask the present task's classifier."""
         probability = sigmoid(one_logit(self._classifiers[self.task_id](self._look(observation))))
         is_success = probability >= self._threshold
-        return Verdict(float(is_success), is_success, probability)
+        return Prediction(float(is_success), is_success, probability)

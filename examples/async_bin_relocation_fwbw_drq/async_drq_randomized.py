@@ -16,7 +16,7 @@ import torch
 
 from examples.async_bin_relocation_fwbw_drq.evaluate_cycle import evaluate_cycle
 from examples.async_bin_relocation_fwbw_drq.two_learners import run_actor_of_two
-from examples.serl_envs import judge_with
+from examples.serl_envs import set_reward_classifiers
 from examples.serl_flags import RealFlags, checkpoint_of, command_of, learning, parse
 from rl.cli import main as run_command
 from rl.cli.training import parse_train_options
@@ -39,9 +39,9 @@ class Flags(RealFlags):
     bw_ckpt_path: Path | None = None
     """With --eval_checkpoint_step: directory of the backward run."""
     fw_reward_classifier_ckpt_path: Path | None = None
-    """Directory of the judge of the way forward; without judges the tracked object is judged."""
+    """Directory of the reward classifier of the way forward; without one the tracked object decides."""
     bw_reward_classifier_ckpt_path: Path | None = None
-    """Directory of the judge of the way backward."""
+    """Directory of the reward classifier of the way backward."""
     fw_port: int = 6678
     """Port of the forward learner."""
     bw_port: int = 6690
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Be a learner or the actor, or evaluate a pair of checkpoints."""
     flags, rest = parse(Flags, arguments)
     if flags.classifiers():
-        judge_with(flags.env, flags.classifiers())
+        set_reward_classifiers(flags.env, flags.classifiers())
     if flags.learner:
         run_command([*command_of(flags), *rest])
         return

@@ -9,7 +9,7 @@ from typing import Literal
 import tyro
 
 from envs.tasks.bin_relocation import BACKWARD, FORWARD
-from examples.serl_envs import BIN_BACKWARD, BIN_FORWARD, env_id, judge_with
+from examples.serl_envs import BIN_BACKWARD, BIN_FORWARD, env_id, set_reward_classifiers
 from rl.cli import main as run_command
 
 
@@ -26,7 +26,7 @@ class Flags:
     successes_needed: int = 20
     """Successful episodes to keep."""
     reward_classifier_ckpt_path: Path | None = None
-    """Judge of this way, for a cell that does not track the object."""
+    """Reward classifier of this way, for a cell that does not track the object."""
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     flags, rest = tyro.cli(Flags, use_underscores=True, return_unknown_args=True)
     name, task_id = (BIN_FORWARD, FORWARD) if flags.fwbw == "fw" else (BIN_BACKWARD, BACKWARD)
     if flags.reward_classifier_ckpt_path is not None:
-        judge_with(name, {task_id: flags.reward_classifier_ckpt_path})
+        set_reward_classifiers(name, {task_id: flags.reward_classifier_ckpt_path})
     who = ("--human", flags.human, "--episodes", str(flags.successes_needed))
     where = ("--env", env_id(name), "--out", str(flags.demo_path))
     run_command(["record-demos", "--sees-images", *where, *who, *rest])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The judge of the way forward for a cell that does not track the object, from frames of record-success.
+# The reward classifier of the way forward for a cell that does not track the object, from frames of record-success.
 cd "$(dirname "$0")/../.." || exit 1
 exec "${PYTHON:-python}" -m rl \
     train-classifier \

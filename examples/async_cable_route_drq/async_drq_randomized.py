@@ -23,7 +23,7 @@ class Flags(RealFlags):
     exp_name: str = "async_cable_route_drq"
     """Name of the experiment, and of its directory under runs/ when there is no checkpoint_path."""
     reward_classifier_ckpt_path: Path | None = None
-    """Directory of the judge of success; without one the tracked cable is judged."""
+    """Directory of the reward classifier; without one the tracked cable decides."""
 
     def classifiers(self) -> Mapping[int, Path]:
         """Reward classifiers by task."""

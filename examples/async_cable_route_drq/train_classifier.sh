@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The judge for a cell that does not track the cable, from frames of `python -m rl record-success`.
+# The reward classifier for a cell that does not track the cable, from frames of `python -m rl record-success`.
 cd "$(dirname "$0")/../.." || exit 1
 exec "${PYTHON:-python}" -m rl \
     train-classifier \

@@ -12,7 +12,7 @@ from typing import Literal
 
 import tyro
 
-from examples.serl_envs import env_id, judge_with
+from examples.serl_envs import env_id, set_reward_classifiers
 from examples.serl_flags import measuring
 from rl.cli import main as run_command
 
@@ -52,7 +52,7 @@ class Flags:
     eval_n_trajs: int = 100
     """Episodes of that."""
     reward_classifier_ckpt_path: Path | None = None
-    """Judge of success in a cell where nothing else tells it."""
+    """Reward classifier, for a cell where nothing else tells success."""
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server; the MuJoCo cell of the task by default."""
 
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not flags.demo_paths and not flags.eval_checkpoint_step:
         raise SystemExit("say what to clone: --demo_paths FILE ..., which record_demo.sh writes")
     if flags.reward_classifier_ckpt_path is not None:
-        judge_with(flags.env, {0: flags.reward_classifier_ckpt_path})
+        set_reward_classifiers(flags.env, {0: flags.reward_classifier_ckpt_path})
     run_command([*arguments_of(flags), *rest])
 
 

@@ -1,1 +1,1 @@
-"""A task learned from images, with a reward classifier's verdict as the only reward."""
+"""A task learned from images, with a reward classifier's prediction as the only reward."""

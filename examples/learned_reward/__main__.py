@@ -1,4 +1,4 @@
-"""`python -m examples.learned_reward`: frames, classifier, demonstrations, training, measuring, in one command."""
+"""`python -m examples.learned_reward`: frames, classifier, demonstrations, training, evaluation, in one command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 ENV = "envs:PandaPickCubeVision-v0"
-PRESET = "drq-judged"
+PRESET = "drq-classifier"
 EXPERT = "envs.experts.sighted:pick_cube"
 HERE = "examples.learned_reward.operators"
 RECORDINGS = (
@@ -56,12 +56,12 @@ def commands(asked: LearnedReward) -> Iterator[tuple[str, ...]]:
         files = ("--positives", str(frames / "positives.sqlite"), "--negatives", str(frames / "negatives.sqlite"))
         fit = ("--epochs", "16", "--learning-rate", "7e-4", "--crop-padding", "2", "--most-false-positives", "0.001")
         yield ("train-classifier", *files, "--out", str(classifier), "--encoder.encoder-type", "compact", *fit)
-    judge = ("--reward-classifier", str(classifier))
+    reward = ("--reward-classifier", str(classifier))
     seed = ("--seed", str(asked.seed))
     count = ("--episodes", str(asked.demonstrations))
-    yield ("record-demos", "--env", ENV, "--operator", EXPERT, *count, *LOOK, *judge, *seed, "--out", str(demos))
+    yield ("record-demos", "--env", ENV, "--operator", EXPERT, *count, *LOOK, *reward, *seed, "--out", str(demos))
     steps = () if asked.steps is None else ("--steps", str(asked.steps))
-    yield ("train", "--preset", PRESET, *judge, "--replay.demos", str(demos), *seed, *steps, "--out", str(run))
+    yield ("train", "--preset", PRESET, *reward, "--replay.demos", str(demos), *seed, *steps, "--out", str(run))
     yield ("eval", "--out", str(run), "--seed", "100", "--episodes", str(asked.episodes))
 
 

@@ -16,7 +16,7 @@ Policy = Callable[[Any], np.ndarray]
 """Observation to action."""
 
 ENV_SUCCESS = "env_success"
-"""In `info`, where a classifier's verdict stands as `success`: what the environment itself says of success."""
+"""Key of the environment's own success in `info`, beside a classifier's prediction as `success`."""
 
 
 @dataclass
@@ -27,12 +27,12 @@ class Episode:
     length: int = 0
     """Environment steps."""
     success: bool | None = None
-    """What the environment said of success at the last step; None when it does not say. Where a classifier judges an
-    environment that knows better, the environment counts."""
+    """What the environment said of success at the last step; None when it does not say. Where a
+    classifier predicts success beside an environment that reports it, the environment counts."""
     success_step: int | None = None
     """Steps until success was first reported."""
-    verdict: bool | None = None
-    """A classifier's last verdict, beside an environment that knows better; else None."""
+    predicted_success: bool | None = None
+    """A classifier's last prediction, beside an environment that reports success itself; else None."""
     frames: list[np.ndarray] = field(default_factory=list)
     """Rendered images, when they were asked for."""
 
@@ -86,7 +86,7 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, `episodes`; and, over the episodes whose
         environment reports success (keys are absent when none does), `success_rate` with its 95 % confidence interval
         `success_low`, `success_high`; and over those that succeeded, `success_steps`, the mean of the steps until
-        they first did. Of episodes that a classifier judged beside an environment that knows better, also the shares
+        they first did. Of episodes with a classifier's prediction beside the environment's own success, also the shares
         `false_successes` (ended as a success that was none) and `missed_successes` (a success, and never called one).
     """
     returns = np.array([episode.total_reward for episode in episodes])
@@ -104,10 +104,10 @@ def summarize(episodes: Sequence[Episode]) -> dict[str, float]:
         summary |= {"success_rate": sum(successes) / len(successes), "success_low": low, "success_high": high}
         if any(successes):
             summary["success_steps"] = float(np.mean([episode.success_step for episode in episodes if episode.success]))
-    judged = [episode for episode in episodes if episode.verdict is not None]
-    if judged:
-        false = [bool(episode.verdict) and not episode.success for episode in judged]
-        missed = [episode.success_step is not None and not episode.verdict for episode in judged]
+    predicted = [episode for episode in episodes if episode.predicted_success is not None]
+    if predicted:
+        false = [bool(episode.predicted_success) and not episode.success for episode in predicted]
+        missed = [episode.success_step is not None and not episode.predicted_success for episode in predicted]
         summary |= {"false_successes": float(np.mean(false)), "missed_successes": float(np.mean(missed))}
     return summary
 
@@ -138,7 +138,7 @@ def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, render: bool
     if success is not None:
         episode.success = bool(np.all(success))
     if ENV_SUCCESS in info:
-        episode.verdict = bool(info["success"])
+        episode.predicted_success = bool(info["success"])
     return episode
 
 

@@ -64,7 +64,7 @@ def run_eval(
         console.print(f"cycle    {summary['success_steps']:.1f} steps{cycle} until success", highlight=False)
     if "false_successes" in summary:
         false, missed = (round(episodes * summary[name]) for name in ("false_successes", "missed_successes"))
-        console.print(f"verdicts {false} false successes and {missed} missed ones", highlight=False)
+        console.print(f"predictions: {false} false successes and {missed} missed ones", highlight=False)
     if video is not None:
         write_video(best_episode(found), video)
         console.print(f"video    {video}", highlight=False, soft_wrap=True)

@@ -41,7 +41,7 @@ class ReplayOptions:
     episodes: tuple[int, ...] = ()
     """Numbers of the episodes, from 0; by default all of them."""
     reward_classifier: Path | None = None
-    """Directory of the classifier whose verdict is the only reward; by default the one that recorded, if one did."""
+    """Directory of the classifier whose prediction is the only reward; by default the one that recorded, if one did."""
     video: Path | None = None
     """Write the best episode as .mp4 or .gif."""
 

@@ -14,11 +14,11 @@ from rl.errors import ConfigError
 from rl.networks.reward_classifier import LEARNING_RATE, make_classifier
 from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
 from rl.offline.classifier_learner import ClassifierLearner
+from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
 from rl.offline.rows import Rows, balanced_loader
 from rl.offline.settings import SettingsFile
-from rl.offline.verdicts import Verdicts, choose_threshold
 from rl.plots.pictures import draw_confusion, draw_curves, draw_montage
 from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import Precision, tune_backends
@@ -161,7 +161,7 @@ def _conclude(
     tuned = learner.probabilities(split.tune, _CHUNK)
     threshold = choose_threshold(tuned, split.tune.labels, options.most_false_positives)
     probabilities = learner.probabilities(split.test, _CHUNK)
-    verdicts = Verdicts.of(probabilities, split.test.labels, threshold)
+    counts = ConfusionCounts.of(probabilities, split.test.labels, threshold)
     parts = {"train": split.train, "tune": split.tune, "test": split.test}
     # The weight file holds the trunk, so whoever loads it needs no other file.
     stored = replace(encoder, pretrained_path=None, pretrained_sha256=None)
@@ -174,21 +174,23 @@ def _conclude(
             "image_shape": shape,
             "threshold": threshold,
             "threshold_rule": rule,
-            "metrics": verdicts.rates(),
+            "metrics": counts.rates(),
             "episodes": {name: len(part.episodes) for name, part in parts.items()},
             "frames": {name: len(part) for name, part in parts.items()},
         },
     )
-    _draw(options.out, split.test, probabilities, verdicts, facts)
-    _say(options.out, facts, verdicts, console)
+    _draw(options.out, split.test, probabilities, counts, facts)
+    _say(options.out, facts, counts, console)
     return facts
 
 
-def _draw(out: Path, test: FrameSet, probabilities: np.ndarray, verdicts: Verdicts, facts: ClassifierFacts) -> None:
+def _draw(
+    out: Path, test: FrameSet, probabilities: np.ndarray, counts: ConfusionCounts, facts: ClassifierFacts
+) -> None:
     panels = {"cross-entropy": ("train/loss", "held_out/loss"), "accuracy": ("train/accuracy", "held_out/accuracy")}
     draw_curves(out / METRICS, out / CURVE, panels)
     title = f"{len(test)} frames of {len(test.episodes)} held-out episodes,\nthreshold {facts.threshold:.3f}"
-    draw_confusion(verdicts.confusion, out / CONFUSION, title)
+    draw_confusion(counts.confusion, out / CONFUSION, title)
     worst = np.argsort(-np.abs(probabilities - test.labels))[:_SHOWN]
     images = [np.concatenate([test.images[key][row] for key in facts.encoder.cameras()], axis=1) for row in worst]
     words = ("no success", "success")
@@ -196,12 +198,12 @@ def _draw(out: Path, test: FrameSet, probabilities: np.ndarray, verdicts: Verdic
     draw_montage(images, captions, out / WORST)
 
 
-def _say(out: Path, facts: ClassifierFacts, verdicts: Verdicts, console: Console) -> None:
+def _say(out: Path, facts: ClassifierFacts, counts: ConfusionCounts, console: Console) -> None:
     rates = facts.metrics
     console.print(
         f"{facts.frames['test']} frames of {facts.episodes['test']} held-out episodes: accuracy "
-        f"{rates['accuracy']:.2%}, balanced {rates['balanced_accuracy']:.2%}; {verdicts.false_positives} false "
-        f"positives, {verdicts.false_negatives} missed successes",
+        f"{rates['accuracy']:.2%}, balanced {rates['balanced_accuracy']:.2%}; {counts.false_positives} false "
+        f"positives, {counts.false_negatives} missed successes",
         highlight=False,
         soft_wrap=True,
     )

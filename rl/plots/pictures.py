@@ -38,7 +38,7 @@ def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
     """Draw a confusion matrix.
 
     Args:
-        counts: frames (2, 2), rows by truth (no success, success), columns by verdict.
+        counts: frames (2, 2), rows by truth (no success, success), columns by prediction.
         picture: PNG to write.
         title: what it shows.
     """
@@ -50,7 +50,7 @@ def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}\n{shares[row, column]:.1%}", ha="center", va="center", color=shade)
     names = ("no success", "success")
-    axes.set(xticks=(0, 1), xticklabels=names, yticks=(0, 1), yticklabels=names, xlabel="verdict", ylabel="truth")
+    axes.set(xticks=(0, 1), xticklabels=names, yticks=(0, 1), yticklabels=names, xlabel="prediction", ylabel="truth")
     axes.set_title(title, fontsize=9)
     figure.savefig(picture, dpi=150)
 

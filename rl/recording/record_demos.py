@@ -54,7 +54,7 @@ class RecordDemosOptions:
     images: ImagesConfig = field(default_factory=ImagesConfig)
     """How images are handed over, as in training."""
     reward_classifier: Path | None = None
-    """Directory of the classifier whose verdict is the only reward, as in training; it also says what succeeded."""
+    """Directory of the classifier whose prediction is the only reward, as in training; it also says what succeeded."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be recorded."""

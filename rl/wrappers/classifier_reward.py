@@ -1,4 +1,4 @@
-"""`JudgedByClassifier`: the verdict of a trained reward classifier is the only reward, and the only success."""
+"""`ClassifierReward`: the prediction of a trained reward classifier is the only reward, and the only success."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rl.networks.reward_function import RewardClassifier, load_reward_classifier
 from rl.wrappers.pixel_observation import PixelObservation
 
 
-class JudgedByClassifier(gym.Wrapper):
+class ClassifierReward(gym.Wrapper):
     """Pays 1 and ends the episode where the classifier sees success, by its own threshold, and pays nothing before.
 
-    `info["success"]` is the verdict and `info["success_probability"]` what it rests on. What the environment says of
-    success itself moves to `info["env_success"]`: it neither pays nor ends an episode, but tells an evaluation which
-    verdicts are false. Other ends of the environment, and time limits, stay.
+    `info["success"]` is the prediction and `info["success_probability"]` its probability. The environment's own success
+    moves to `info["env_success"]`: it neither pays nor ends an episode, but tells an evaluation which predictions are
+    false. Other ends of the environment, and time limits, stay.
 
     Args:
         env: its observation holds the cameras of the classifier, of any square size.
-        classifier: the judge.
+        classifier: predicts success from the observation of each step.
 
     Raises:
         ConfigError: a camera is missing.
@@ -35,18 +35,18 @@ class JudgedByClassifier(gym.Wrapper):
         self._classifier = classifier
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step and judge."""
+        """Step, and replace reward and success by the prediction."""
         observation, _, terminated, truncated, info = self.env.step(action)
         if "success" in info:
             info[ENV_SUCCESS] = bool(np.all(info["success"]))
             terminated = terminated and not info[ENV_SUCCESS]
         probability = self._classifier.probability(observation)
-        verdict = probability >= self._classifier.facts.threshold
-        info |= {"success": verdict, "success_probability": probability}
-        return observation, float(verdict), terminated or verdict, truncated, info
+        prediction = probability >= self._classifier.facts.threshold
+        info |= {"success": prediction, "success_probability": probability}
+        return observation, float(prediction), terminated or prediction, truncated, info
 
 
-def judged(env: gym.Env, directory: str | PathLike[str]) -> gym.Env:
+def add_classifier_reward(env: gym.Env, directory: str | PathLike[str]) -> gym.Env:
     """The environment with the classifier of a directory as its reward.
 
     Raises:
@@ -54,6 +54,8 @@ def judged(env: gym.Env, directory: str | PathLike[str]) -> gym.Env:
         CheckpointError: there is no classifier in the directory.
     """
     try:
-        return JudgedByClassifier(env, load_reward_classifier(directory))
+        return ClassifierReward(env, load_reward_classifier(directory))
     except ConfigError as error:
-        raise ConfigError(f"the reward classifier in {directory} cannot judge this environment: {error}") from error
+        raise ConfigError(
+            f"the reward classifier in {directory} cannot be used in this environment: {error}"
+        ) from error

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
-from rl.wrappers.classifier_reward import judged
+from rl.wrappers.classifier_reward import add_classifier_reward
 from rl.wrappers.pixel_observation import ImagesConfig, has_images, see
 
 _MENDABLE = frozenset({
@@ -111,7 +111,7 @@ class Adaptation:
     images: ImagesConfig = field(default_factory=ImagesConfig)
     """How their images are handed over."""
     reward_classifier: str | None = None
-    """Directory of the classifier whose verdict is the only reward; the environment's own reward by default."""
+    """Directory of the classifier whose prediction is the only reward; the environment's own reward by default."""
 
 
 AS_IT_IS = Adaptation()
@@ -177,7 +177,7 @@ def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:
     """
     _check(env, adaptation)
     if adaptation.reward_classifier is not None:
-        env = judged(env, adaptation.reward_classifier)
+        env = add_classifier_reward(env, adaptation.reward_classifier)
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]

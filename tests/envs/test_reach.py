@@ -80,14 +80,14 @@ def test_m22_a_miss_begins_the_count_anew(env):
     task, state = env.unwrapped.task, env.unwrapped.workcell.get_state()
     near_m = goal_of(observation).astype(np.float64)
 
-    def judged(position_m):
+    def is_success(position_m):
         pose = np.array((*position_m, 1.0, 0.0, 0.0, 0.0))
         robot = type(state.robot).trusted(**{**state.robot.__dict__, "tcp_pose_in_base": pose})
         return task.evaluate(type(state).trusted(**{**state.__dict__, "robot": robot})).is_success
 
-    assert [judged(near_m) for _ in range(SUCCESS_STEPS - 1)] == [False] * (SUCCESS_STEPS - 1)
-    assert not judged(near_m + 0.02)
-    assert [judged(near_m) for _ in range(SUCCESS_STEPS)] == [False] * (SUCCESS_STEPS - 1) + [True]
+    assert [is_success(near_m) for _ in range(SUCCESS_STEPS - 1)] == [False] * (SUCCESS_STEPS - 1)
+    assert not is_success(near_m + 0.02)
+    assert [is_success(near_m) for _ in range(SUCCESS_STEPS)] == [False] * (SUCCESS_STEPS - 1) + [True]
 
 
 def test_a_goal_may_be_given_and_a_wrong_one_is_refused(env):

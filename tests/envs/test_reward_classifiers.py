@@ -1,4 +1,4 @@
-"""Laws of the judges: binary, gated, front camera, n-way, several stages, task graph."""
+"""Laws of the reward classifiers: binary, gated, front camera, n-way, several stages, task graph."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def test_the_front_camera_is_the_judges_and_the_others_are_the_policys(is_flat):
     for observation in (first, later):
         assert observation in env.observation_space
         assert set(observation if is_flat else observation["images"]) - {"state"} == {"wrist"}
-    judged = seen[0] if is_flat else seen[0]["images"]
-    assert set(judged) - {"state"} == {"front"}
-    assert (judged["front"] == 1).all(), "the newest image, not the one before"
+    shown = seen[0] if is_flat else seen[0]["images"]
+    assert set(shown) - {"state"} == {"front"}
+    assert (shown["front"] == 1).all(), "the newest image, not the one before"
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_the_task_graph_goes_on_after_success_alone():
     """S21: SERL switched after a penalty, and asked a task graph that returned None."""
     inner = PoseEnv()
     asked = []
-    verdicts = {0: scripted(-5.0, 5.0), 1: scripted(-5.0, 5.0)}
+    classifiers = {0: scripted(-5.0, 5.0), 1: scripted(-5.0, 5.0)}
 
     def classifier(task):
-        return lambda observation: asked.append(task) or verdicts[task](observation)
+        return lambda observation: asked.append(task) or classifiers[task](observation)
 
     env = TaskGraphRewardClassifier(inner, {task: classifier(task) for task in (0, 1)}, option="task_id")
     outer = GripperPenalty(env, -0.1, goes_to="reward")

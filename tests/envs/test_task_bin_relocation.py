@@ -59,12 +59,12 @@ def test_success_is_the_object_in_the_other_bin_and_let_go(env, task_id):
     assert info["task_id"] == task_id
     assert not info["success"]
     np.testing.assert_allclose(observation["state"]["tcp_pose"][1], BIN.bins_in_base[task_id][1], atol=0.01)
-    judge = env.task.evaluate
-    assert judge(state_with(env, lying_in(1 - task_id))).is_success
-    assert judge(state_with(env, lying_in(1 - task_id))).is_terminated
-    assert not judge(state_with(env, lying_in(1 - task_id), is_grasping=True)).is_success
-    assert not judge(state_with(env, lying_in(task_id))).is_success
-    assert not judge(state_with(env, lying_in(1 - task_id, z_m=0.1))).is_success
+    evaluate = env.task.evaluate
+    assert evaluate(state_with(env, lying_in(1 - task_id))).is_success
+    assert evaluate(state_with(env, lying_in(1 - task_id))).is_terminated
+    assert not evaluate(state_with(env, lying_in(1 - task_id), is_grasping=True)).is_success
+    assert not evaluate(state_with(env, lying_in(task_id))).is_success
+    assert not evaluate(state_with(env, lying_in(1 - task_id, z_m=0.1))).is_success
 
 
 @pytest.mark.parametrize("task_id", [0, 1])

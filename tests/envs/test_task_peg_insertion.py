@@ -1,4 +1,4 @@
-"""Laws of insertion, shown on the peg: where it starts, where it belongs, and who judges it."""
+"""Laws of insertion, shown on the peg: where it starts, where it belongs, and what decides on success."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_lost_peg_is_no_success_even_where_the_tool_would_have_it():
     arrived = replace_tool(state, np.array(PEG.target_pose_in_base))
     assert not env.task.evaluate(arrived).is_success, "the peg is still where it was"
     untracked = arrived.model_copy(update={"poses": {}})
-    assert env.task.evaluate(untracked).is_success, "without trackers the tool is judged, as on SERL's robot"
+    assert env.task.evaluate(untracked).is_success, "without trackers the tool decides, as on SERL's robot"
     env.close()
 
 

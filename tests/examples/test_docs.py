@@ -61,9 +61,9 @@ def test_a_command_of_the_guides_takes_its_options(command: str, capsys: pytest.
 
 
 def test_the_task_of_one_s_own_lab_can_be_made():
-    code, judged = blocks(REAL_FRANKA, "python")
+    code, rewarded = blocks(REAL_FRANKA, "python")
     names: dict[str, object] = {}
-    exec(compile(code + judged, "my_lab.py", "exec"), names)
+    exec(compile(code + rewarded, "my_lab.py", "exec"), names)
     env = gymnasium.make("MyPegInsert-v0", cell="mujoco-peg-insertion")
     try:
         observation, info = env.reset(seed=0)

@@ -159,10 +159,10 @@ class VICEAgent(DrQAgent):
         Returns:
             As `DrQAgent.update_high_utd`, with the mean reward as `vice_rewards`, and what `update_vice` returns.
         """
-        judged = self.update_vice(batch[SUCCESSES]) if SUCCESSES in batch else {}
+        learned = self.update_vice(batch[SUCCESSES]) if SUCCESSES in batch else {}
         prepared = self._prepared({name: field for name, field in batch.items() if name != SUCCESSES}, crops)
         metrics = super(DrQAgent, self).update_high_utd(prepared, utd_ratio, noise)
-        return metrics | judged | {"vice_rewards": prepared["rewards"].mean()}
+        return metrics | learned | {"vice_rewards": prepared["rewards"].mean()}
 
     def _prepared(self, batch: Batch, crops: Crops | None) -> Batch:
         prepared = super()._prepared(batch, crops)

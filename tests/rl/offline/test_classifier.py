@@ -76,11 +76,13 @@ def test_it_learns_and_its_reward_function_judges_like_it(files, tmp_path):
     facts = train(files, out)
     assert facts.metrics["accuracy"] > 0.95
     assert {path.name for path in out.glob("*.png")} == {"confusion.png", "worst.png", "curve.png"}
-    judge = load_reward_classifier(out)
-    assert judge.facts == facts
+    classifier = load_reward_classifier(out)
+    assert classifier.facts == facts
     test = load_split(**files, cameras=None, held_out=0.5, seed=_split_seed()).test
-    verdicts = [judge.is_success({"state": {"q": 0}, "images": {"front": picture}}) for picture in test.images["front"]]
-    assert np.mean(np.array(verdicts) == (test.labels > 0)) == pytest.approx(facts.metrics["accuracy"])
+    predictions = [
+        classifier.is_success({"state": {"q": 0}, "images": {"front": picture}}) for picture in test.images["front"]
+    ]
+    assert np.mean(np.array(predictions) == (test.labels > 0)) == pytest.approx(facts.metrics["accuracy"])
 
 
 def _split_seed():
@@ -91,14 +93,14 @@ def _split_seed():
 
 def test_the_reward_function_takes_what_environments_give(files, tmp_path):
     train(files, tmp_path / "run", epochs=1)
-    judge = load_reward_classifier(tmp_path / "run")
+    classifier = load_reward_classifier(tmp_path / "run")
     picture = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    alone = judge({"front": picture})
+    alone = classifier({"front": picture})
     assert alone.shape == (1,)
-    assert torch.equal(judge({"images": {"front": np.stack([255 - picture, picture])}}), alone)
-    assert torch.equal(judge({"front": picture.repeat(2, 0).repeat(2, 1)}), alone)
+    assert torch.equal(classifier({"images": {"front": np.stack([255 - picture, picture])}}), alone)
+    assert torch.equal(classifier({"front": picture.repeat(2, 0).repeat(2, 1)}), alone)
     with pytest.raises(DataError, match="no camera 'front'; it has: wrist"):
-        judge({"wrist": picture})
+        classifier({"wrist": picture})
 
 
 def test_a_run_that_was_stopped_ends_where_an_undisturbed_one_ends(files, tmp_path):

@@ -27,12 +27,12 @@ def test_a_reward_classifier_of_the_simulated_cell(tmp_path):
     facts = json.loads((out / "classifier.json").read_text())
     assert facts["metrics"]["balanced_accuracy"] > 0.85
     assert facts["episodes"] == {"train": 5, "tune": 2, "test": 1}
-    judge = load_reward_classifier(out)
+    classifier = load_reward_classifier(out)
     first, last = read_frames([frames / "negatives.sqlite"])[0], read_frames([frames / "positives.sqlite"])[0]
     start = {name: images[0] for name, images in first.images.items()}
     end = {name: images[-1] for name, images in last.images.items()}
-    assert judge.probability({"images": start}) < judge.probability({"images": end})
-    assert not judge.is_success({"images": start})
+    assert classifier.probability({"images": start}) < classifier.probability({"images": end})
+    assert not classifier.is_success({"images": start})
 
 
 def test_a_clone_of_the_scripted_expert(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""A reward classifier's verdict is the only reward and the only success, and an evaluation still counts the truth."""
+"""A reward classifier's prediction is the only reward and success, and an evaluation still counts the truth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rl.evaluation.replay import ReplayOptions, run_replay
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sample_of, save_reward_classifier
 from rl.recording.record_demos import RecordDemosOptions, run_record_demos
-from rl.wrappers.classifier_reward import JudgedByClassifier
+from rl.wrappers.classifier_reward import ClassifierReward
 from rl.wrappers.make_env import Adaptation, adapt
 from tests.support.sighted_env import Lamp
 from tests.support.tiny_pixels import FollowLight
@@ -68,14 +68,14 @@ class EndsOnSuccess(gym.Wrapper):
 ON, OFF = np.ones(1, np.float32), -np.ones(1, np.float32)
 
 
-def judged(level: float, env: gym.Env | None = None) -> gym.Env:
-    env = JudgedByClassifier(env or Lamp(), Bright(level))
+def with_classifier(level: float, env: gym.Env | None = None) -> gym.Env:
+    env = ClassifierReward(env or Lamp(), Bright(level))
     env.reset(seed=1)
     return env
 
 
 def test_nothing_but_the_verdict_pays_and_it_ends_the_episode():
-    env = judged(130.0, EndsOnSuccess(Lamp()))
+    env = with_classifier(130.0, EndsOnSuccess(Lamp()))
     _, reward, terminated, _, info = env.step(OFF)
     assert (reward, terminated, info["success"], info[ENV_SUCCESS]) == (0.0, False, False, False)
     _, reward, terminated, _, info = env.step(ON)
@@ -84,7 +84,7 @@ def test_nothing_but_the_verdict_pays_and_it_ends_the_episode():
 
 
 def test_a_success_that_the_classifier_misses_neither_pays_nor_ends():
-    _, reward, terminated, _, info = judged(250.0, EndsOnSuccess(Lamp())).step(ON)
+    _, reward, terminated, _, info = with_classifier(250.0, EndsOnSuccess(Lamp())).step(ON)
     assert (reward, terminated, info["success"], info[ENV_SUCCESS]) == (0.0, False, False, True)
 
 
@@ -93,13 +93,13 @@ def test_where_the_environment_is_silent_the_verdict_stands_alone():
         def step(self, action):
             return (*self.env.step(action)[:4], {})
 
-    info = judged(130.0, Mute(Lamp())).step(ON)[4]
+    info = with_classifier(130.0, Mute(Lamp())).step(ON)[4]
     assert info["success"]
     assert ENV_SUCCESS not in info
 
 
 @pytest.mark.parametrize(
-    ("level", "action", "success", "verdict", "false", "missed"),
+    ("level", "action", "success", "predicted", "false", "missed"),
     [
         (130.0, ON, True, True, 0.0, 0.0),
         (130.0, OFF, False, False, 0.0, 0.0),
@@ -107,9 +107,9 @@ def test_where_the_environment_is_silent_the_verdict_stands_alone():
         (250.0, ON, True, False, 0.0, 1.0),
     ],
 )
-def test_an_evaluation_counts_the_truth_and_the_false_verdicts(level, action, success, verdict, false, missed):
-    episodes = run_episodes(lambda _: action, judged(level), 2, 3)
-    assert [(one.success, one.verdict) for one in episodes] == [(success, verdict)] * 2
+def test_an_evaluation_counts_the_truth_and_the_false_predictions(level, action, success, predicted, false, missed):
+    episodes = run_episodes(lambda _: action, with_classifier(level), 2, 3)
+    assert [(one.success, one.predicted_success) for one in episodes] == [(success, predicted)] * 2
     summary = summarize(episodes)
     assert (summary["success_rate"], summary["false_successes"], summary["missed_successes"]) == (
         success,
@@ -159,7 +159,7 @@ def test_a_classifier_that_cannot_judge_is_explained(directory: Path, tmp_path: 
         def observation(self, observation):
             return {"wrist": observation["images"]["wrist"]}
 
-    with pytest.raises(ConfigError, match=r"cannot judge this environment.*no front\. Its cameras: wrist"):
+    with pytest.raises(ConfigError, match=r"cannot be used in this environment.*no front\. Its cameras: wrist"):
         adapt(OneEyed(), Adaptation(sees_images=True, reward_classifier=str(directory)))
     with pytest.raises(CheckpointError, match="holds no reward classifier"):
         adapt(Lamp(), Adaptation(sees_images=True, reward_classifier=str(tmp_path / "nothing")))

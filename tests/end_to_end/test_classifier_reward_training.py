@@ -23,11 +23,11 @@ def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     """Everything passes this classifier, so that each episode ends at its first step, paid, with the lamp on or off."""
-    judge = ("--reward-classifier", str(store_untrained(tmp_path / "classifier", threshold=0.0)))
+    reward = ("--reward-classifier", str(store_untrained(tmp_path / "classifier", threshold=0.0)))
     demos, out, port = tmp_path / "demos.sqlite", tmp_path / "run", free_port()
-    main(["record-demos", *ENV, *OPERATOR, *LOOK, *judge, "--sees-images", "--episodes", "3", "--out", str(demos)])
+    main(["record-demos", *ENV, *OPERATOR, *LOOK, *reward, "--sees-images", "--episodes", "3", "--out", str(demos)])
     sizes = ("--link.port", port, "--steps", "60", "--checkpoint-every", "0")
-    common = (*TINY, *ENV, *judge, *sizes, "--replay.demos", demos)
+    common = (*TINY, *ENV, *reward, *sizes, "--replay.demos", demos)
     logs = [tmp_path / "learner.log", tmp_path / "actor.log"]
     learner = start("learner", *common, "--out", out, log=logs[0])
     actor = start("actor", *common, log=logs[1])
@@ -45,4 +45,4 @@ def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
     main(["eval", "--out", str(out), "--episodes", "4"])
     printed = capsys.readouterr().out
     successes = round(4 * float(printed.split("success  ")[1].split("%")[0]) / 100)
-    assert f"verdicts {4 - successes} false successes and 0 missed ones" in printed
+    assert f"predictions: {4 - successes} false successes and 0 missed ones" in printed

@@ -10,7 +10,7 @@ from rl.errors import DataError
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class ConfusionCounts:
     """What a classifier said of labelled frames."""
 
     true_positives: int
@@ -19,7 +19,7 @@ class Verdicts:
     false_negatives: int
 
     @classmethod
-    def of(cls, probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> Verdicts:
+    def of(cls, probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> ConfusionCounts:
         """Count them: success is a probability of at least `threshold`.
 
         Args:
@@ -33,7 +33,7 @@ class Verdicts:
 
     @property
     def confusion(self) -> np.ndarray:
-        """Frames (2, 2), rows by truth and columns by verdict, no success first."""
+        """Frames (2, 2), rows by truth and columns by prediction, no success first."""
         return np.array([
             [self.true_negatives, self.false_positives],
             [self.false_negatives, self.true_positives],

@@ -1,0 +1,53 @@
+"""Laws of thresholds and confusion matrices."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl.errors import DataError
+from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
+
+PROBABILITIES = st.floats(0.0, 1.0, allow_subnormal=False)
+PREDICTIONS = st.lists(st.tuples(PROBABILITIES, st.booleans()), min_size=1, max_size=40)
+
+
+def arrays(predictions):
+    return np.array([p for p, _ in predictions]), np.array([float(label) for _, label in predictions])
+
+
+@given(PREDICTIONS, PROBABILITIES)
+def test_every_frame_is_counted_once(predictions, threshold):
+    probabilities, labels = arrays(predictions)
+    counts = ConfusionCounts.of(probabilities, labels, threshold)
+    assert counts.confusion.sum() == len(predictions)
+    assert counts.confusion[1].sum() == labels.sum()
+    assert counts.confusion[:, 1].sum() == (probabilities >= threshold).sum()
+    assert all(0.0 <= rate <= 1.0 for rate in counts.rates().values())
+
+
+@given(PREDICTIONS.filter(lambda predictions: not all(label for _, label in predictions)), st.floats(0.0, 0.9))
+def test_the_threshold_is_the_lowest_that_keeps_the_promise(predictions, allowed):
+    probabilities, labels = arrays(predictions)
+    threshold = choose_threshold(probabilities, labels, allowed)
+    negatives = probabilities[labels == 0]
+
+    def passed(at):
+        return np.count_nonzero(negatives >= at)
+
+    assert threshold >= 0.5
+    assert passed(threshold) <= allowed * len(negatives)
+    if threshold > 0.5:
+        assert passed(np.nextafter(threshold, 0.0)) > int(allowed * len(negatives))
+
+
+def test_without_negatives_there_is_no_threshold():
+    with pytest.raises(DataError, match="negative frames"):
+        choose_threshold(np.ones(3), np.ones(3), 0.01)
+
+
+def test_a_classifier_that_always_says_no_has_half_of_the_balanced_accuracy():
+    rates = ConfusionCounts.of(np.zeros(10), np.array([1.0] + [0.0] * 9), 0.5).rates()
+    assert rates["accuracy"] == 0.9
+    assert rates["balanced_accuracy"] == 0.5
+    assert rates["precision"] == rates["recall"] == 0.0
