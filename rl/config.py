@@ -16,7 +16,7 @@ from rl.agents.continuous.sac_hybrid_single import SingleArmConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoders import EncoderConfig
 from rl.errors import ConfigError
-from rl.wrappers.make_env import Adaptation
+from rl.wrappers.make_env import EnvAdapterConfig
 from rl.wrappers.pixel_observation import ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
@@ -241,14 +241,14 @@ class TrainConfig:
                 "`python -m rl record-success` and give --goals DIRECTORY/positives.sqlite"
             )
 
-    def adaptation(self) -> Adaptation:
-        """How the environment looks to the agent."""
+    def adaptation(self) -> EnvAdapterConfig:
+        """How the environment is adapted to the agent."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         settings = self.pixel_settings()
         if settings is None:
-            return Adaptation(self.action_repeat, self.frame_stack, reward_classifier=classifier)
+            return EnvAdapterConfig(self.action_repeat, self.frame_stack, reward_classifier=classifier)
         cameras = settings.encoder.image_keys
-        return Adaptation(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
+        return EnvAdapterConfig(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
 
     def pixel_settings(self) -> DrqConfig | None:
         """The settings of an agent that sees images; None for one that does not."""

@@ -11,11 +11,11 @@ import gymnasium as gym
 from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
 from rl.data.demos import DemoSummary, record_demos
 from rl.recording.record_demos import Operated
-from rl.wrappers.make_env import Adaptation, adapt
+from rl.wrappers.make_env import EnvAdapterConfig, adapt
 
 
 def collect(
-    env_id: str, cell: str, path: Path, episodes: int, seed: int, adaptation: Adaptation, speed: float
+    env_id: str, cell: str, path: Path, episodes: int, seed: int, adaptation: EnvAdapterConfig, speed: float
 ) -> DemoSummary:
     """Record successful episodes of the expert, with the observations that the learner will get.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rl.data.draws import UniformDraws
+from rl.data.uniform_sampler import UniformSampler
 from rl.errors import ConfigError, DataError, SchemaMismatch
 from rl.utils.tree import Batch, FlatBatch, leaves, nest
 
@@ -29,7 +29,7 @@ class Dataset:
         if len(set(lengths.values())) != 1:
             raise SchemaMismatch(f"the fields of a dataset must have one length: {lengths}")
         self._seed = seed
-        self._draws = UniformDraws(seed)
+        self._sampler = UniformSampler(seed)
 
     def __len__(self) -> int:
         return len(next(iter(self._flat.values())))
@@ -52,7 +52,7 @@ class Dataset:
         Raises:
             DataError: `indices` do not fit, a key is unknown, or the dataset is empty.
         """
-        rows = self._draws.choose(len(self), batch_size, indices)
+        rows = self._sampler.choose(len(self), batch_size, indices)
         return nest({path: array[rows] for path, array in self._select(keys).items()})
 
     def split(self, ratio: float) -> tuple[Dataset, Dataset]:
@@ -64,7 +64,7 @@ class Dataset:
         if not 0.0 < ratio < 1.0:
             raise ConfigError(f"a dataset is split at a ratio inside (0, 1), not {ratio}")
         chosen = np.zeros(len(self), dtype=bool)
-        chosen[self._draws.permutation(len(self))[: int(len(self) * ratio)]] = True
+        chosen[self._sampler.permutation(len(self))[: int(len(self) * ratio)]] = True
         return self._rows(chosen), self._rows(~chosen)
 
     def filter(self, *, take_top: float | None = None, threshold: float | None = None) -> Dataset:

@@ -12,9 +12,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rl.data.buffer import Buffer
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
-from rl.data.sink import TransitionSink
 from rl.data.spaces import describe_spaces, differences
 from rl.errors import DataError
 from rl.utils.tree import Batch, stack
@@ -174,7 +174,7 @@ def run_episode(
 
 def load_demos(
     path: str | os.PathLike[str],
-    buffer: TransitionSink,
+    buffer: Buffer,
     observation_space: gym.Space,
     action_space: gym.Space,
     *,

@@ -9,10 +9,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl.data.draws import UniformDraws
 from rl.data.frames import FrameEncoding, FrameStore
 from rl.data.rows import RowStore
 from rl.data.schema import Field, TransitionSchema
+from rl.data.uniform_sampler import UniformSampler
 from rl.errors import ConfigError, DataError
 from rl.utils.tree import Batch, FlatBatch, map_leaves, nest
 
@@ -67,7 +67,7 @@ class MemoryEfficientReplayBuffer:
         plain = {path: field for path, field in self.schema.fields.items() if path not in self._images}
         self._rows = RowStore(plain, capacity)
         self._numbers = np.full((capacity, 2, self.stack), -1, dtype=np.int64)
-        self._draws = UniformDraws(seed)
+        self._sampler = UniformSampler(seed)
         self._oldest = 0
         self._inserted = 0
         self._lock = threading.Lock()
@@ -119,7 +119,7 @@ class MemoryEfficientReplayBuffer:
             DataError: `indices` do not fit, or a stack does not overlap with its next one and cannot be packed.
         """
         with self._lock:
-            rows = (self._draws.choose(len(self), batch_size, indices) + self._oldest) % self.capacity
+            rows = (self._sampler.choose(len(self), batch_size, indices) + self._oldest) % self.capacity
             numbers = self._numbers[rows]
             flat = self._rows.read(rows)
             flat |= self._packed(numbers) if pack_obs_and_next_obs else self._unpacked(numbers)
@@ -128,7 +128,7 @@ class MemoryEfficientReplayBuffer:
     def state_dict(self) -> dict[str, Any]:
         """What an exact resume needs besides the data: counters and the generator's state."""
         with self._lock:
-            return self._draws.state_dict(self._inserted)
+            return self._sampler.state_dict(self._inserted)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the generator, after the data has been inserted again.
@@ -136,7 +136,7 @@ class MemoryEfficientReplayBuffer:
         Raises:
             CheckpointError: fewer transitions are here than when the state was taken.
         """
-        self._draws.load_state_dict(state, self._inserted)
+        self._sampler.load_state_dict(state, self._inserted)
 
     def _write(self, flat: FlatBatch) -> None:
         moments = [{key: flat[when, key] for key in self.image_keys} for when in ("observations", "next_observations")]

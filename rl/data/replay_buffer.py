@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl.data.draws import UniformDraws
 from rl.data.rows import RowStore
 from rl.data.schema import Field, TransitionSchema
+from rl.data.uniform_sampler import UniformSampler
 from rl.errors import ConfigError
 from rl.utils.tree import Batch, FlatBatch, len_of, map_leaves, nest
 
@@ -44,7 +44,7 @@ class ReplayBuffer:
         self.schema = TransitionSchema.from_spaces(observation_space, action_space, extras)
         self.capacity = capacity
         self._rows = RowStore(self.schema.fields, capacity)
-        self._draws = UniformDraws(seed)
+        self._sampler = UniformSampler(seed)
         self._inserted = 0
         self._lock = threading.Lock()
 
@@ -90,12 +90,12 @@ class ReplayBuffer:
             DataError: `indices` do not fit.
         """
         with self._lock:
-            return nest(self._rows.read(self._draws.choose(len(self), batch_size, indices)))
+            return nest(self._rows.read(self._sampler.choose(len(self), batch_size, indices)))
 
     def state_dict(self) -> dict[str, Any]:
         """What an exact resume needs besides the data: counters and the generator's state."""
         with self._lock:
-            return self._draws.state_dict(self._inserted)
+            return self._sampler.state_dict(self._inserted)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the generator, after the data has been inserted again.
@@ -103,7 +103,7 @@ class ReplayBuffer:
         Raises:
             CheckpointError: fewer transitions are here than when the state was taken.
         """
-        self._draws.load_state_dict(state, self._inserted)
+        self._sampler.load_state_dict(state, self._inserted)
 
     def _write(self, flat: FlatBatch, length: int) -> None:
         source = max(0, length - self.capacity)  # of an oversized batch only the tail would survive

@@ -22,10 +22,10 @@ from rl.errors import ConfigError, DataError
 from rl.evaluation.evaluate import write_video
 from rl.plots.episode_pictures import draw_replay
 from rl.utils.tree import Batch, leaves, map_leaves
-from rl.wrappers.make_env import Adaptation, adapt, open_env
+from rl.wrappers.make_env import EnvAdapterConfig, adapt, open_env
 from rl.wrappers.tcp_position import ToolPosition, find_tool_position
 
-_ADAPTATION = TypeAdapter(Adaptation)
+_ADAPTATION = TypeAdapter(EnvAdapterConfig)
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ def _open(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
     return open_env(env_id, options.cell, "rgb_array" if options.video else None)
 
 
-def _adaptation(options: ReplayOptions, origin: Mapping[str, Any]) -> Adaptation:
-    known = {item.name for item in fields(Adaptation)}
+def _adaptation(options: ReplayOptions, origin: Mapping[str, Any]) -> EnvAdapterConfig:
+    known = {item.name for item in fields(EnvAdapterConfig)}
     found = _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
     if options.reward_classifier is None:
         return found

@@ -13,7 +13,7 @@ from rl.data.demos import DemoSummary, record_demos
 from rl.errors import ConfigError
 from rl.plots.episode_pictures import draw_demos
 from rl.recording.operators import Operated, Operator, ZeroAction, load_factory
-from rl.wrappers.make_env import Adaptation, adapt, open_env
+from rl.wrappers.make_env import EnvAdapterConfig, adapt, open_env
 from rl.wrappers.pixel_observation import ImagesConfig
 from rl.wrappers.tcp_position import find_tool_position
 
@@ -63,10 +63,10 @@ class RecordDemosOptions:
         if (self.human is None) == (self.operator is None):
             raise ConfigError("say who acts, once: --human expert, --human spacemouse or --operator module:factory")
 
-    def adaptation(self) -> Adaptation:
+    def adaptation(self) -> EnvAdapterConfig:
         """How the environment will look to the agent."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
-        return Adaptation(1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier)
+        return EnvAdapterConfig(1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier)
 
 
 def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSummary:

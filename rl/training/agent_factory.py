@@ -32,7 +32,7 @@ from rl.wrappers.pixel_observation import STATE
 
 logger = logging.getLogger(__name__)
 
-Buffer = ReplayBuffer | MemoryEfficientReplayBuffer
+AnyReplayBuffer = ReplayBuffer | MemoryEfficientReplayBuffer
 
 
 class AgentKind(ABC):
@@ -47,10 +47,14 @@ class AgentKind(ABC):
         """A policy of its own for a process that acts, on the CPU."""
 
     @abstractmethod
-    def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
+    def make_buffer(
+        self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int
+    ) -> AnyReplayBuffer:
         """A replay buffer whose batches this agent takes."""
 
-    def with_goals(self, config: TrainConfig, spec: AgentSpec, batches: Batches, replay: Buffer, seed: int) -> Batches:
+    def with_goals(
+        self, config: TrainConfig, spec: AgentSpec, batches: Batches, replay: AnyReplayBuffer, seed: int
+    ) -> Batches:
         """The batches with what an agent needs beside them that learns its own reward; for the others they stay.
 
         Raises:
@@ -70,7 +74,9 @@ class StateKind(AgentKind):
         """See `AgentKind`."""
         return make_policy(*_sizes(spec), config.sac, seed)
 
-    def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
+    def make_buffer(
+        self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int
+    ) -> AnyReplayBuffer:
         """See `AgentKind`."""
         return ReplayBuffer(build_space(spec.observation), build_space(spec.action), capacity, seed=seed)
 
@@ -94,7 +100,9 @@ class PixelKind(AgentKind):
         """See `AgentKind`."""
         return self.policy(_sample(spec), _sizes(spec)[1], pixel_settings(config, spec), seed)
 
-    def make_buffer(self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int) -> Buffer:
+    def make_buffer(
+        self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int
+    ) -> AnyReplayBuffer:
         """See `AgentKind`."""
         assert isinstance(agent, DrQAgent)
         cameras, sample = cameras_of(spec), _sample(spec)
@@ -126,7 +134,9 @@ class ViceKind(PixelKind):
         assert isinstance(settings, ViceConfig)
         return VICEAgent.create_vice(_sample(spec), _sizes(spec)[1], settings, seed=seed, device=device)
 
-    def with_goals(self, config: TrainConfig, spec: AgentSpec, batches: Batches, replay: Buffer, seed: int) -> Batches:
+    def with_goals(
+        self, config: TrainConfig, spec: AgentSpec, batches: Batches, replay: AnyReplayBuffer, seed: int
+    ) -> Batches:
         """See `AgentKind`."""
         settings = pixel_settings(config, spec)
         assert isinstance(settings, ViceConfig)
@@ -149,7 +159,7 @@ KINDS: Mapping[str, AgentKind] = {
 """By the names that `TrainConfig.agent` allows."""
 
 
-def extra_fields(buffer: Buffer) -> set[str]:
+def extra_fields(buffer: AnyReplayBuffer) -> set[str]:
     """Names of the numbers that a buffer holds beyond the six fields of every transition."""
     return {path[0] for path in buffer.schema.fields} - FIELDS
 

@@ -10,9 +10,9 @@ import gymnasium as gym
 import numpy as np
 
 from rl.agents.continuous.vice import SUCCESSES
-from rl.data.draws import UniformDraws
 from rl.data.labelled_frames import EpisodeFrames, read_frames
 from rl.data.mixture import Source
+from rl.data.uniform_sampler import UniformSampler
 from rl.errors import DataError
 from rl.utils.images import fit_square
 from rl.utils.tree import Batch
@@ -54,19 +54,19 @@ class Goals:
         first = np.repeat(starts[:-1], np.diff(starts))
         newest = np.arange(starts[-1])
         self._rows = np.maximum(newest[:, None] + np.arange(1 - stack, 1), first[:, None])
-        self._draws = UniformDraws(seed)
+        self._sampler = UniformSampler(seed)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def sample(self, count: int) -> dict[str, np.ndarray]:
         """Draw stacks (count, T, height, width, channels) by camera, with replacement."""
-        rows = self._rows[self._draws.choose(len(self), count)]
+        rows = self._rows[self._sampler.choose(len(self), count)]
         return {key: images[rows] for key, images in self._images.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the draws."""
-        return self._draws.state_dict(len(self))
+        return self._sampler.state_dict(len(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the draws; the frames must be those of then.
@@ -74,7 +74,7 @@ class Goals:
         Raises:
             CheckpointError: there are fewer frames than then.
         """
-        self._draws.load_state_dict(state, len(self))
+        self._sampler.load_state_dict(state, len(self))
 
 
 def load_goals(files: Sequence[Path], observation_space: gym.Space, cameras: Sequence[str], seed: int) -> Goals:

@@ -30,7 +30,7 @@ from rl.link.messages import AgentSpec, Hello, build_space
 from rl.link.server import LinkServer, bind
 from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
-from rl.training.agent_factory import KINDS, Buffer, extra_fields
+from rl.training.agent_factory import KINDS, AnyReplayBuffer, extra_fields
 from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.learner import LearnerLoop, LoopIntervals, Progress
 from rl.training.replay_loader import ReplayLoader
@@ -212,13 +212,13 @@ def _intervals(config: TrainConfig) -> LoopIntervals:
     )
 
 
-def _mixed(config: TrainConfig, replay: Buffer, demos: Buffer | None) -> list[tuple[Source, float]]:
+def _mixed(config: TrainConfig, replay: AnyReplayBuffer, demos: AnyReplayBuffer | None) -> list[tuple[Source, float]]:
     """The replay buffer alone, or with the demonstrations beside it."""
     share = config.replay.demo_share
     return [(replay, 1.0)] if demos is None else [(replay, 1.0 - share), (demos, share)]
 
 
-def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> Buffer | None:
+def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> AnyReplayBuffer | None:
     """A buffer with the demonstrations, and room for what a human will add; None without any."""
     files = config.replay.demos
     if not files:

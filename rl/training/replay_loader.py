@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import numpy as np
 
+from rl.data.buffer import Buffer
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.schema import FIELDS, IS_INTERVENTION
-from rl.data.sink import TransitionSink
 from rl.utils.tree import Batch, map_leaves
 
 
@@ -28,10 +28,10 @@ class ReplayLoader:
     def __init__(
         self,
         journal: TransitionJournal,
-        replay: TransitionSink,
+        replay: Buffer,
         n_step: int,
         discount: float,
-        demos: TransitionSink | None = None,
+        demos: Buffer | None = None,
         extras: Collection[str] = (),
     ) -> None:
         self._journal = journal

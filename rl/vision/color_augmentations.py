@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Generator, Tensor
 
-from rl.vision.draws import draw_uniform, per_image
+from rl.vision.sampling import draw_uniform, per_image
 
 Strength: TypeAlias = float | Tensor
 

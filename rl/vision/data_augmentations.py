@@ -24,7 +24,7 @@ from rl.vision.color_augmentations import (
     rgb_to_hsv,
     to_grayscale,
 )
-from rl.vision.draws import draw_uniform, per_image
+from rl.vision.sampling import draw_uniform, per_image
 
 __all__ = [
     "ColorDraws",

@@ -1,1 +1,1 @@
-"""How an environment looks to an agent: images and numbers apart, repeated actions, a classifier as the reward."""
+"""Wrappers that adapt an environment to an agent: images and numbers apart, repeated actions, a classifier's reward."""

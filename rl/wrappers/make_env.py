@@ -12,7 +12,7 @@ import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
 from rl.wrappers.classifier_reward import add_classifier_reward
-from rl.wrappers.pixel_observation import ImagesConfig, has_images, see
+from rl.wrappers.pixel_observation import ImagesConfig, has_images, wrap_pixels
 
 _MENDABLE = frozenset({
     "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
@@ -46,12 +46,12 @@ class RepeatAction(gym.Wrapper):
         return observation, total, terminated, truncated, info
 
 
-class SaysWhatFailed(gym.Wrapper):
-    """What a running environment raises with a sentence of its own, such as a robot's fault, becomes one of our errors.
+class TranslateErrors(gym.Wrapper):
+    """Translates errors of an environment that carry a message, such as a robot's fault, into errors of `rl`.
 
     Args:
         env: any environment.
-        name: what the message begins with.
+        name: the first words of the message.
     """
 
     def __init__(self, env: gym.Env, name: str) -> None:
@@ -62,7 +62,7 @@ class SaysWhatFailed(gym.Wrapper):
         """As the environment's.
 
         Raises:
-            EnvironmentInterrupted: with the environment's own sentence, when a person can mend it.
+            EnvironmentInterrupted: with the environment's message, when a person can mend it.
             EnvironmentFailed: the same, when nobody can while this process runs.
         """
         with self._translated():
@@ -72,7 +72,7 @@ class SaysWhatFailed(gym.Wrapper):
         """As the environment's.
 
         Raises:
-            EnvironmentInterrupted: with the environment's own sentence, when a person can mend it.
+            EnvironmentInterrupted: with the environment's message, when a person can mend it.
             EnvironmentFailed: the same, when nobody can while this process runs.
         """
         with self._translated():
@@ -97,15 +97,15 @@ def sentence_of(error: Exception) -> str | None:
 
 
 @dataclass(frozen=True)
-class Adaptation:
-    """How an environment looks to an agent."""
+class EnvAdapterConfig:
+    """How an environment is adapted to an agent."""
 
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     frame_stack: int = 1
     """Newest observations that are handed over together, oldest first; the first one of an episode is repeated."""
     sees_images: bool = False
-    """Whether the agent gets images and state apart, as `see` gives them, instead of one vector."""
+    """Whether the agent gets images and state apart, as `wrap_pixels` gives them, instead of one vector."""
     cameras: tuple[str, ...] | None = None
     """Cameras that it sees; all by default."""
     images: ImagesConfig = field(default_factory=ImagesConfig)
@@ -114,13 +114,13 @@ class Adaptation:
     """Directory of the classifier whose prediction is the only reward; the environment's own reward by default."""
 
 
-AS_IT_IS = Adaptation()
+NO_ADAPTATION = EnvAdapterConfig()
 
 
 def make_env(
     env_id: str,
     cell: str | None = None,
-    adaptation: Adaptation = AS_IT_IS,
+    adaptation: EnvAdapterConfig = NO_ADAPTATION,
     render_mode: str | None = None,
     human: str | None = None,
 ) -> gym.Env:
@@ -149,7 +149,7 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
         # Gymnasium's checker takes a first reset that raises for one that returned, and fails at the next step.
-        return SaysWhatFailed(gym.make(env_id, disable_env_checker=True, **options), env_id)
+        return TranslateErrors(gym.make(env_id, disable_env_checker=True, **options), env_id)
     except ImportError as error:
         raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
     except gym.error.Error as error:
@@ -167,7 +167,7 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
         raise ConfigError(f"{env_id} cannot be made: {said}") from error
 
 
-def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:
+def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env:
     """Wrap a built environment for an agent.
 
     Raises:
@@ -183,7 +183,7 @@ def adapt(env: gym.Env, adaptation: Adaptation = AS_IT_IS) -> gym.Env:
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]
         env = gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
     if adaptation.sees_images:
-        return see(env, adaptation.cameras, adaptation.images, adaptation.frame_stack)
+        return wrap_pixels(env, adaptation.cameras, adaptation.images, adaptation.frame_stack)
     if not isinstance(env.observation_space, gym.spaces.Box) or len(env.observation_space.shape) != 1:
         env = gym.wrappers.FlattenObservation(env)
     if env.observation_space.dtype != np.float32:
@@ -200,7 +200,7 @@ def _as_float32(env: gym.Env) -> gym.Env:
     return gym.wrappers.TransformObservation(env, lambda observation: observation.astype(np.float32), space)
 
 
-def _check(env: gym.Env, adaptation: Adaptation) -> None:
+def _check(env: gym.Env, adaptation: EnvAdapterConfig) -> None:
     actions = env.action_space
     if not isinstance(actions, gym.spaces.Box) or len(actions.shape) != 1 or not actions.is_bounded():
         raise ConfigError(f"soft actor-critic needs bounded actions in a flat Box, not {actions}")

@@ -1,4 +1,4 @@
-"""How an environment with cameras looks to a pixel agent: `state` in one vector, images by camera, frames stacked."""
+"""Wrappers for pixel agents: `state` in one vector, images by camera, frames stacked."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class NewestImages(gym.ObservationWrapper):
         return {name: seen if name == STATE else seen[-self._frames :] for name, seen in observation.items()}
 
 
-def see(env: gym.Env, cameras: Sequence[str] | None, images: ImagesConfig, frame_stack: int) -> gym.Env:
+def wrap_pixels(env: gym.Env, cameras: Sequence[str] | None, images: ImagesConfig, frame_stack: int) -> gym.Env:
     """Wrap an environment for a pixel agent: `state` (T, D) and each camera (T, height, width, channels).
 
     Args:

@@ -10,10 +10,10 @@ from rich.console import Console
 from examples.demo.demonstrations import collect
 from rl.errors import ConfigError, DataError
 from rl.evaluation.replay import ReplayOptions, read_episodes, replay_episode, run_replay
-from rl.wrappers.make_env import Adaptation, adapt, make_env
+from rl.wrappers.make_env import EnvAdapterConfig, adapt, make_env
 
 ENV = "envs:PandaPickCube-v0"
-ADAPTATION = Adaptation(frame_stack=3)
+ADAPTATION = EnvAdapterConfig(frame_stack=3)
 
 
 @pytest.fixture(scope="module")

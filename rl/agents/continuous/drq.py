@@ -23,8 +23,8 @@ from rl.networks.actor_critic_nets import Critic, Policy
 from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.mlp import MLP
 from rl.nn.layers import init_parameters
-from rl.vision.draws import draw_kept
 from rl.vision.pooling import EMBEDDING_DROPOUT
+from rl.vision.sampling import draw_kept
 
 __all__ = ["Crops", "DrQAgent", "DrqConfig", "make_drq_policy"]
 

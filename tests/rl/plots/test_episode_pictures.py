@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rl.common.evaluation import Episode
 from rl.data.demos import DemoWriter, record_demos
 from rl.plots.episode_pictures import draw_demos, draw_evaluation, draw_replay
-from rl.wrappers.make_env import Adaptation, adapt, make_env, open_env
+from rl.wrappers.make_env import EnvAdapterConfig, adapt, make_env, open_env
 from rl.wrappers.tcp_position import find_tool_position
 
 TINY, PIXELS = "tests.support.tiny_env:FollowTarget-v0", "tests.support.tiny_pixels:FollowLight-v0"
@@ -31,7 +31,9 @@ def bars(axes):
     return {round(bar.get_x() + bar.get_width() / 2): (bar.get_height(), bar.get_facecolor()) for bar in axes.patches}
 
 
-@pytest.mark.parametrize("adaptation", [Adaptation(), Adaptation(frame_stack=3), Adaptation(1, 2, True)])
+@pytest.mark.parametrize(
+    "adaptation", [EnvAdapterConfig(), EnvAdapterConfig(frame_stack=3), EnvAdapterConfig(1, 2, True)]
+)
 def test_the_tools_position_is_found_in_what_the_agent_sees(adaptation):
     env_id = "envs:PandaPickCubeVision-v0" if adaptation.sees_images else "envs:PandaPickCube-v0"
     with closing(open_env(env_id)) as raw:
@@ -75,7 +77,7 @@ def test_demonstrations_are_drawn_as_they_are(tmp_path: Path, figures: list[Figu
 
 def test_the_first_and_last_images_of_episodes_are_shown(tmp_path: Path, figures: list[Figure]):
     file = tmp_path / "demos.sqlite"
-    with closing(make_env(PIXELS, adaptation=Adaptation(1, 2, True))) as env:
+    with closing(make_env(PIXELS, adaptation=EnvAdapterConfig(1, 2, True))) as env:
         record_demos(file, env, lambda _: env.action_space.sample(), 20, seed=0, attempts_per_episode=50)
     draw_demos(file, tmp_path / "demos.png")
     upper, lower = figures[0].subfigs

@@ -26,7 +26,7 @@ from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluat
 from rl.training.recovery import Recovery
 from rl.training.replay_loader import ReplayLoader
 from rl.utils.seeds import Seeds
-from rl.wrappers.make_env import SaysWhatFailed, adapt
+from rl.wrappers.make_env import TranslateErrors, adapt
 from robotkit import make_workcell
 from tests.envs.test_serl_task import innermost
 from tests.rl.link.conftest import settings
@@ -118,7 +118,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def environment(cell) -> gym.Env:
-    return adapt(SaysWhatFailed(gym.make("envs:PandaReach-v0", cell=cell, disable_env_checker=True), "reach"))
+    return adapt(TranslateErrors(gym.make("envs:PandaReach-v0", cell=cell, disable_env_checker=True), "reach"))
 
 
 def interrupt(cell, how: str):
@@ -286,7 +286,7 @@ class Misbuilt(gym.Env):
     ids=lambda error: error.code,
 )
 def test_d7_what_no_waiting_can_mend_ends_the_actor_with_its_sentence(tmp_path, error):
-    with running(SaysWhatFailed(Misbuilt(error), "arm"), tmp_path) as run:
+    with running(TranslateErrors(Misbuilt(error), "arm"), tmp_path) as run:
         run.hub.grant(10)
         run.thread.join(PATIENCE_S)
         assert isinstance(run.failure, EnvironmentFailed)

@@ -19,7 +19,7 @@ from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sample_of, save_reward_classifier
 from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 from rl.wrappers.classifier_reward import ClassifierReward
-from rl.wrappers.make_env import Adaptation, adapt
+from rl.wrappers.make_env import EnvAdapterConfig, adapt
 from tests.support.sighted_env import Lamp
 from tests.support.tiny_pixels import FollowLight
 
@@ -160,6 +160,6 @@ def test_a_classifier_that_cannot_judge_is_explained(directory: Path, tmp_path: 
             return {"wrist": observation["images"]["wrist"]}
 
     with pytest.raises(ConfigError, match=r"cannot be used in this environment.*no front\. Its cameras: wrist"):
-        adapt(OneEyed(), Adaptation(sees_images=True, reward_classifier=str(directory)))
+        adapt(OneEyed(), EnvAdapterConfig(sees_images=True, reward_classifier=str(directory)))
     with pytest.raises(CheckpointError, match="holds no reward classifier"):
-        adapt(Lamp(), Adaptation(sees_images=True, reward_classifier=str(tmp_path / "nothing")))
+        adapt(Lamp(), EnvAdapterConfig(sees_images=True, reward_classifier=str(tmp_path / "nothing")))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rl.errors import ConfigError, EnvironmentFailed
-from rl.wrappers.make_env import Adaptation, RepeatAction, SaysWhatFailed, adapt, make_env
+from rl.wrappers.make_env import EnvAdapterConfig, RepeatAction, TranslateErrors, adapt, make_env
 from robotkit import RobotStopped
 from tests.support.tiny_env import EPISODE_STEPS, FollowTarget
 
@@ -60,7 +60,7 @@ def test_a_repeated_action_sums_rewards_and_ends_with_the_episode():
 
 
 def test_stacked_frames_are_the_newest_observations_oldest_first():
-    plain, stacked = adapt(FollowTarget()), adapt(FollowTarget(), Adaptation(frame_stack=3))
+    plain, stacked = adapt(FollowTarget()), adapt(FollowTarget(), EnvAdapterConfig(frame_stack=3))
     first, _ = plain.reset(seed=1)
     observation, _ = stacked.reset(seed=1)
     np.testing.assert_array_equal(observation, np.concatenate([first] * 3))
@@ -122,7 +122,7 @@ def test_notes_on_a_fault_are_told_too():
             error.add_note("this was the left arm")
             raise error
 
-    env = SaysWhatFailed(Faulty(), "two arms")
+    env = TranslateErrors(Faulty(), "two arms")
     env.reset()
     with pytest.raises(EnvironmentFailed, match=r"^two arms: the arm is stopped; this was the left arm$"):
         env.step(env.action_space.sample())
@@ -133,7 +133,7 @@ def test_a_mistake_in_an_environment_keeps_its_traceback():
         def step(self, action):
             raise ZeroDivisionError("a mistake")
 
-    env = SaysWhatFailed(Broken(), "broken")
+    env = TranslateErrors(Broken(), "broken")
     env.reset()
     with pytest.raises(ZeroDivisionError, match="a mistake"):
         env.step(env.action_space.sample())

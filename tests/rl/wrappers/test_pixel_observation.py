@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from rl.errors import ConfigError
-from rl.wrappers.make_env import Adaptation, adapt
+from rl.wrappers.make_env import EnvAdapterConfig, adapt
 from rl.wrappers.pixel_observation import ImagesConfig
 from tests.support.tiny_pixels import SIDE, FollowLight
 
 
 def seen(env=None, **options):
-    return adapt(env or FollowLight(), Adaptation(sees_images=True, **options))
+    return adapt(env or FollowLight(), EnvAdapterConfig(sees_images=True, **options))
 
 
 def test_images_come_by_camera_and_the_rest_in_one_vector():

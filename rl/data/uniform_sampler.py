@@ -1,4 +1,4 @@
-"""UniformDraws: which rows a sample takes, and where that stands after a restart."""
+"""UniformSampler: chooses the rows of a sample, with a state that survives a restart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from rl.errors import CheckpointError, DataError, EmptyBuffer
 
 
-class UniformDraws:
-    """A generator of row positions, uniform and with replacement.
+class UniformSampler:
+    """Samples row positions uniformly and with replacement.
 
     Args:
-        seed: seed of its own generator.
+        seed: of its own generator.
     """
 
     def __init__(self, seed: int) -> None:

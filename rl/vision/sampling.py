@@ -1,4 +1,4 @@
-"""Random numbers for batches of images: drawn from a named generator, and spread over the pixels."""
+"""Sampling of random numbers for batches of images, from a named generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TransitionSink: what transitions are put into."""
+"""Buffer: the protocol of replay buffers that transitions are inserted into."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 
-class TransitionSink(Protocol):
-    """A buffer with room for `capacity` transitions, of which `len` are there."""
+class Buffer(Protocol):
+    """A buffer for `capacity` transitions, of which it holds `len`."""
 
     capacity: int
 
     def __len__(self) -> int:
-        """How many can be sampled."""
+        """Number of transitions that can be sampled."""
         ...
 
     def extend(self, batch: Mapping[str, Any]) -> None:

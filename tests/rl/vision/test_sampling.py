@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator
 
-from rl.vision.draws import draw_kept
+from rl.vision.sampling import draw_kept
 
 CPU = torch.device("cpu")
 
