@@ -1,4 +1,4 @@
-"""Putting a person, or a script that plays one, beside the policy."""
+"""Takeovers by a person, or by a scripted human, while a policy acts."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 import gymnasium
 
 import robotkit
-from envs.experts.scripted_human import Expert, Patience, ScriptedHuman, WatchedBy
+from envs.experts.scripted_human import Expert, ObserveForExpert, ScriptedHuman, TakeoverPolicy
 from envs.wrappers.teleop_intervention import TeleopIntervention
 
 Env = gymnasium.Env[Any, Any]
 Human = str | robotkit.BaseTeleop | None
 """Who may take over: "expert", "scripted", the name of a teleoperation device, a built one, or nobody."""
 
-_PATIENCE = 0.4
+_POLICY_SHARE = 0.4
 """Share of an episode that the scripted human leaves to the policy."""
 
 
 def add_human(
     env: Env, human: str | robotkit.BaseTeleop, expert: Callable[[Env], Expert] | None, max_episode_steps: int
 ) -> Env:
-    """Let somebody take over.
+    """Let a person or a scripted human take over.
 
     Args:
         env: whose actions are deltas in the base frame.
@@ -41,13 +41,13 @@ def add_human(
                 f"human={human!r}: there is no scripted expert for this environment; give a teleoperation device, such "
                 'as "spacemouse"'
             )
-        steps = 0 if human == "expert" else round(_PATIENCE * max_episode_steps)
-        return helped(env, expert(env), Patience(steps))
+        steps = 0 if human == "expert" else round(_POLICY_SHARE * max_episode_steps)
+        return add_scripted_human(env, expert(env), TakeoverPolicy(steps))
     hand = robotkit.teleops.make(human, None) if isinstance(human, str) else human
     return TeleopIntervention(env, hand)
 
 
-def helped(env: Env, expert: Expert, patience: Patience) -> Env:
-    """A script in the place of a person, with a patience of its own."""
-    human = ScriptedHuman(expert, patience)
-    return TeleopIntervention(WatchedBy(env, human), human, hold_steps=0)
+def add_scripted_human(env: Env, expert: Expert, takeover: TakeoverPolicy) -> Env:
+    """Let a scripted expert take over in the place of a person."""
+    human = ScriptedHuman(expert, takeover)
+    return TeleopIntervention(ObserveForExpert(env, human), human, hold_steps=0)

@@ -11,10 +11,10 @@ import gymnasium
 
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
-from envs.experts.bin_relocation import operator as bin_relocation
+from envs.experts.bin_relocation import bin_relocation
 from envs.experts.insertion import cable_routing, pcb_insertion, peg_insertion
 from envs.experts.scripted_human import Expert
-from envs.experts.sighted import pick_cube
+from envs.experts.tracker import pick_cube
 from envs.interventions import Human, add_human
 from envs.tasks.bin_relocation import BIN, BIN_VISION, BinRelocation, BinRelocationConfig, bin_relocation_actions
 from envs.tasks.cable_routing import CABLE, CABLE_VISION

@@ -99,7 +99,7 @@ class BinRelocationExpert:
         return np.append(np.clip(moves, -1.0, 1.0), gripper).astype(np.float32)
 
 
-class SightedBinRelocation:
+class TrackerBinRelocation:
     """`BinRelocationExpert` for any observation, of an environment whose cell tracks the object.
 
     Args:
@@ -123,6 +123,6 @@ class SightedBinRelocation:
         return self._expert.decide(state.robot.tcp_pose_in_base, task.tcp_to_object(state), task.object_to_goal(state))
 
 
-def operator(env: gymnasium.Env[Any, Any]) -> SightedBinRelocation:
-    """For any environment of the task in a cell that tracks the object."""
-    return SightedBinRelocation(env)
+def bin_relocation(env: gymnasium.Env[Any, Any]) -> TrackerBinRelocation:
+    """The expert of bin relocation, for any environment of the task in a cell that tracks the object."""
+    return TrackerBinRelocation(env)

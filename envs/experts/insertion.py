@@ -1,7 +1,7 @@
 """`InsertionExpert`: a script that aligns a held part above its socket, pushes it in, and searches when it is stuck.
 
 `peg_insertion`, `pcb_insertion` and `cable_routing` make it for any environment of their task in a cell with trackers,
-as `python -m rl record-success --operator` takes them.
+as `python -m rl record-success --expert` takes them.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class InsertionExpert:
         return radius_m * np.array((math.cos(0.9 * turns), math.sin(0.9 * turns)))
 
 
-class SightedInsertion:
+class TrackerInsertion:
     """`InsertionExpert` for any observation, of an environment whose cell tracks part and socket.
 
     Args:
@@ -158,16 +158,16 @@ class SightedInsertion:
         return self._expert.towards(self._task.part_to_goal(self._workcell.get_state()))
 
 
-def peg_insertion(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
+def peg_insertion(env: gymnasium.Env[Any, Any]) -> TrackerInsertion:
     """The expert of peg insertion."""
-    return SightedInsertion(env, PEG_STRATEGY)
+    return TrackerInsertion(env, PEG_STRATEGY)
 
 
-def pcb_insertion(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
+def pcb_insertion(env: gymnasium.Env[Any, Any]) -> TrackerInsertion:
     """The expert of PCB insertion."""
-    return SightedInsertion(env, PCB_STRATEGY)
+    return TrackerInsertion(env, PCB_STRATEGY)
 
 
-def cable_routing(env: gymnasium.Env[Any, Any]) -> SightedInsertion:
+def cable_routing(env: gymnasium.Env[Any, Any]) -> TrackerInsertion:
     """The expert of cable routing."""
-    return SightedInsertion(env, CABLE_STRATEGY)
+    return TrackerInsertion(env, CABLE_STRATEGY)

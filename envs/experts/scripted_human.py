@@ -1,4 +1,4 @@
-"""`ScriptedHuman`: a script that plays the person at the SpaceMouse."""
+"""`ScriptedHuman`: a scripted expert in place of a person with a teleoperation device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRESSED = 0.5
 
 
 class Expert(Protocol):
-    """What the person knows to do."""
+    """Chooses the actions of the scripted human."""
 
     def reset(self, observation: Any) -> None:
         """Start an episode."""
@@ -29,30 +29,30 @@ class Expert(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """When the person takes over, and for how long."""
+class TakeoverPolicy:
+    """When the scripted human takes over, and for how long."""
 
     steps: int
-    """Steps that the policy is watched in an episode before the first help, and between two."""
+    """Steps of the learned policy in an episode before the first takeover, and between two."""
     help_steps: int | None = None
-    """Steps of one help; None goes on until the episode ends."""
+    """Steps of one takeover; None continues until the episode ends."""
 
 
 class ScriptedHuman(BaseTeleop):
-    """Watches the policy, and takes over when it has had its time without success.
+    """A teleoperation device that takes over when the policy has had its steps without success.
 
-    It is read like any hand: the deflection is the expert's action, the first button closes the gripper and the second
-    one opens it. `WatchedBy` shows it what happens.
+    Its reading is that of any device: the deflection is the expert's action, the first button closes the gripper and
+    the second one opens it. `ObserveForExpert` gives it the observations.
 
     Args:
-        expert: what the person would do.
-        patience: when.
+        expert: chooses the actions.
+        takeover: decides when to take over.
     """
 
-    def __init__(self, expert: Expert, patience: Patience) -> None:
+    def __init__(self, expert: Expert, takeover: TakeoverPolicy) -> None:
         super().__init__(PluginConfig(), CellContext(name="scripted human"))
         self._expert = expert
-        self._patience = patience
+        self._takeover = takeover
         self._connected = False
         self._seen: Any = None
         self._is_done = False
@@ -64,27 +64,27 @@ class ScriptedHuman(BaseTeleop):
         return self._connected
 
     def connect(self) -> None:
-        """Sit down."""
+        """Connect the device."""
         self._connected = True
 
     def disconnect(self) -> None:
-        """Leave."""
+        """Disconnect the device."""
         self._connected = False
 
     def begin(self, observation: Any) -> None:
-        """An episode starts."""
+        """Take the first observation of an episode."""
         self._expert.reset(observation)
         self._seen, self._is_done = observation, False
         self._waited = self._helped = 0
 
-    def watch(self, observation: Any, is_success: bool) -> None:
-        """A step was taken."""
+    def observe(self, observation: Any, is_success: bool) -> None:
+        """Take the observation after a step."""
         self._seen, self._is_done = observation, is_success
 
     def read(self) -> TeleopReading:
-        """What the hand does; called once for each step."""
+        """The device's reading; called once for each step."""
         self.require_connected()
-        # The expert keeps an account of where things stand, so it thinks along also while the policy acts.
+        # The expert has a state of its own, so it also acts in the steps of the policy.
         action = np.asarray(self._expert.act(self._seen), dtype=np.float64)
         if not self._helps_now():
             return _reading(np.zeros(6), (False, False))
@@ -94,17 +94,17 @@ class ScriptedHuman(BaseTeleop):
     def _helps_now(self) -> bool:
         if self._is_done:
             return False
-        if self._waited < self._patience.steps:
+        if self._waited < self._takeover.steps:
             self._waited += 1
             return False
         self._helped += 1
-        if self._patience.help_steps is not None and self._helped >= self._patience.help_steps:
+        if self._takeover.help_steps is not None and self._helped >= self._takeover.help_steps:
             self._waited = self._helped = 0
         return True
 
 
-class WatchedBy(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Shows a scripted human every observation; belongs next to the env, inside `TeleopIntervention`."""
+class ObserveForExpert(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Gives a scripted human every observation; belongs next to the env, inside `TeleopIntervention`."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], human: ScriptedHuman) -> None:
         super().__init__(env)
@@ -119,7 +119,7 @@ class WatchedBy(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self._human.watch(observation, _success(info))
+        self._human.observe(observation, _success(info))
         return observation, reward, terminated, truncated, info
 
 

@@ -6,7 +6,7 @@ exec "${PYTHON:-python}" -m rl \
     record-demos \
     --env envs:PandaPickCubeVision-v0 \
     --sees-images \
-    --operator envs.experts.sighted:pick_cube \
+    --expert envs.experts.tracker:pick_cube \
     --episodes 20 \
     --out runs/pick_cube_20_demos.sqlite \
     "$@"

@@ -10,7 +10,7 @@ import gymnasium as gym
 
 from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
 from rl.data.demos import DemoSummary, record_demos
-from rl.recording.record_demos import Operated
+from rl.recording.record_demos import ExpertWrapper
 from rl.wrappers.make_env import EnvAdapterConfig, adapt
 
 
@@ -28,8 +28,8 @@ def collect(
         adaptation: how the environment will look to the learner.
         speed: of the expert, in (0, 1].
     """
-    operated = Operated(gym.make(env_id, cell=cell), PickCubeExpert(PickCubeStrategy(speed=speed)))
-    with closing(adapt(operated, adaptation)) as env:
+    expert_env = ExpertWrapper(gym.make(env_id, cell=cell), PickCubeExpert(PickCubeStrategy(speed=speed)))
+    with closing(adapt(expert_env, adaptation)) as env:
         return record_demos(
-            path, env, lambda _: operated.act(), episodes, seed, origin={"env": env_id, **asdict(adaptation)}
+            path, env, lambda _: expert_env.act(), episodes, seed, origin={"env": env_id, **asdict(adaptation)}
         )

@@ -14,13 +14,13 @@ import tyro
 from rich.console import Console
 
 from envs.experts.pick_cube import PickCubeStrategy
-from envs.experts.sighted import SightedPickCube
+from envs.experts.tracker import TrackerPickCube
 from examples.demo.curve import draw_curve
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
 from rl.evaluation.evaluate import run_eval
 from rl.presets import make_preset
-from rl.recording.record_demos import Operated
+from rl.recording.record_demos import ExpertWrapper
 from rl.wrappers.make_env import adapt
 
 PRESET = "drq-demo"
@@ -47,11 +47,11 @@ class PixelDemo:
 def collect(config: TrainConfig, path: Path, episodes: int, seed: int) -> DemoSummary:
     """Record the expert, which is told where the block is, with the observations that the learner will get."""
     raw = gym.make(config.env)
-    operated = Operated(raw, SightedPickCube(raw, PickCubeStrategy(speed=EXPERT_SPEED)))
+    expert_env = ExpertWrapper(raw, TrackerPickCube(raw, PickCubeStrategy(speed=EXPERT_SPEED)))
     adaptation = config.adaptation()
-    with closing(adapt(operated, adaptation)) as env:
+    with closing(adapt(expert_env, adaptation)) as env:
         origin = {"env": config.env, **asdict(adaptation)}
-        return record_demos(path, env, lambda _: operated.act(), episodes, seed, origin=origin)
+        return record_demos(path, env, lambda _: expert_env.act(), episodes, seed, origin=origin)
 
 
 def train(demo: PixelDemo, out: Path, demonstrations: Path) -> float:

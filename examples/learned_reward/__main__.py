@@ -13,14 +13,14 @@ from rich.console import Console
 
 ENV = "envs:PandaPickCubeVision-v0"
 PRESET = "drq-classifier"
-EXPERT = "envs.experts.sighted:pick_cube"
-HERE = "examples.learned_reward.operators"
+EXPERT = "envs.experts.tracker:pick_cube"
+HERE = "examples.learned_reward.experts"
 RECORDINGS = (
-    ("--operator", EXPERT, "--episodes", "60", "--seed", "1"),
-    ("--operator", EXPERT, "--episodes", "40", "--seed", "2", "--noise", "0.15"),
-    ("--operator", EXPERT, "--episodes", "40", "--seed", "3", "--noise", "0.3"),
-    ("--operator", f"{HERE}:wander", "--episodes", "60", "--seed", "4"),
-    ("--operator", f"{HERE}:carry", "--episodes", "120", "--seed", "5"),
+    ("--expert", EXPERT, "--episodes", "60", "--seed", "1"),
+    ("--expert", EXPERT, "--episodes", "40", "--seed", "2", "--noise", "0.15"),
+    ("--expert", EXPERT, "--episodes", "40", "--seed", "3", "--noise", "0.3"),
+    ("--expert", f"{HERE}:wander", "--episodes", "60", "--seed", "4"),
+    ("--expert", f"{HERE}:carry", "--episodes", "120", "--seed", "5"),
 )
 """What the classifier learns from: successes, attempts that fail, and what no expert does but every beginner."""
 LOOK = ("--frame-stack", "3", "--sees-images", "--images.size", "64", "--images.frames", "1")
@@ -59,7 +59,7 @@ def commands(asked: LearnedReward) -> Iterator[tuple[str, ...]]:
     reward = ("--reward-classifier", str(classifier))
     seed = ("--seed", str(asked.seed))
     count = ("--episodes", str(asked.demonstrations))
-    yield ("record-demos", "--env", ENV, "--operator", EXPERT, *count, *LOOK, *reward, *seed, "--out", str(demos))
+    yield ("record-demos", "--env", ENV, "--expert", EXPERT, *count, *LOOK, *reward, *seed, "--out", str(demos))
     steps = () if asked.steps is None else ("--steps", str(asked.steps))
     yield ("train", "--preset", PRESET, *reward, "--replay.demos", str(demos), *seed, *steps, "--out", str(run))
     yield ("eval", "--out", str(run), "--seed", "100", "--episodes", str(asked.episodes))

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rl.data.demos import DemoSummary, record_demos
 from rl.errors import ConfigError
 from rl.plots.episode_pictures import draw_demos
-from rl.recording.operators import Operated, Operator, ZeroAction, load_factory
+from rl.recording.experts import Expert, ExpertWrapper, ZeroAction, load_factory
 from rl.wrappers.make_env import EnvAdapterConfig, adapt, open_env
 from rl.wrappers.pixel_observation import ImagesConfig
 from rl.wrappers.tcp_position import find_tool_position
@@ -34,9 +34,9 @@ class RecordDemosOptions:
     """Workcell: a name, a .toml file or the URL of a robot server."""
     human: str | None = None
     """Who acts: spacemouse, gamepad, keyboard, or expert (the environment's own script)."""
-    operator: str | None = None
-    """Who acts instead: `module:factory`, called with the environment, makes an object with `reset(observation)` and
-    `act(observation)`."""
+    expert: str | None = None
+    """A script that acts instead: `module:factory`, called with the environment, makes an object with
+    `reset(observation)` and `act(observation)`."""
     resume: bool = False
     """Go on with a recording that was broken off."""
     episodes: int = 20
@@ -60,8 +60,8 @@ class RecordDemosOptions:
         """Refuse what cannot be recorded."""
         if self.episodes < 1 or self.attempts < 1:
             raise ConfigError("--episodes and --attempts must be at least 1")
-        if (self.human is None) == (self.operator is None):
-            raise ConfigError("say who acts, once: --human expert, --human spacemouse or --operator module:factory")
+        if (self.human is None) == (self.expert is None):
+            raise ConfigError("say who acts, once: --human expert, --human spacemouse or --expert module:factory")
 
     def adaptation(self) -> EnvAdapterConfig:
         """How the environment will look to the agent."""
@@ -73,22 +73,22 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
     """Record, with a progress bar, say what came of it, and draw it.
 
     Raises:
-        ConfigError: environment, operator or device are not there.
+        ConfigError: environment, expert or device are not there.
         DataError: the file exists already, or there were too many failures.
     """
     options.out.parent.mkdir(parents=True, exist_ok=True)
     raw = open_env(options.env, options.cell, human=options.human)
-    operator: Operator = ZeroAction(raw) if options.operator is None else load_factory(options.operator)(raw)
-    operated = Operated(raw, operator)
+    expert: Expert = ZeroAction(raw) if options.expert is None else load_factory(options.expert)(raw)
+    expert_env = ExpertWrapper(raw, expert)
     adaptation = options.adaptation()
     origin = {"env": options.env, **asdict(adaptation)}
     columns = (TextColumn("demonstrations"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with closing(adapt(operated, adaptation)) as env, Progress(*columns, console=console, transient=True) as bar:
+    with closing(adapt(expert_env, adaptation)) as env, Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=options.episodes)
         summary = record_demos(
             options.out,
             env,
-            lambda _: operated.act(),
+            lambda _: expert_env.act(),
             options.episodes,
             options.seed,
             attempts_per_episode=options.attempts,

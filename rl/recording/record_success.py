@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rl.data.labelled_frames import Frame, FrameWriter, spread_frames
 from rl.errors import ConfigError, DataError
 from rl.plots.pictures import draw_montages, side_by_side
+from rl.recording.experts import Expert, ZeroAction, load_factory
 from rl.recording.held_key import HeldKey
-from rl.recording.operators import Operator, ZeroAction, load_factory
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import open_env
@@ -48,15 +48,15 @@ class RecordSuccessOptions:
     cell: str | None = None
     """Workcell, for environments that take one."""
     human: str | None = None
-    """Who takes over while the operator acts: spacemouse, gamepad, keyboard, or expert (the environment's own script);
+    """Who takes over while --expert acts: spacemouse, gamepad, keyboard, or expert (the environment's own script);
     only for environments that know such a person."""
     wrappers: tuple[str, ...] = ()
     """Wrappers as `module:factory`, each called with the environment, the innermost first."""
-    operator: str = "zero"
+    expert: str = "zero"
     """`zero`, or `module:factory`, called with the environment: makes an object with `reset(observation)` and
-    `act(observation)`, such as a scripted expert."""
+    `act(observation)`, such as `envs.experts.tracker:pick_cube`."""
     noise: float = 0.0
-    """Standard deviation of what is added to the operator's actions, for attempts that fail."""
+    """Standard deviation of what is added to the expert's actions, for attempts that fail."""
     label: Literal["env", "key"] = "env"
     """`env` takes `info["success"]`; `key` marks every step during which a person holds --key."""
     key: str = " "
@@ -92,7 +92,7 @@ def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) 
     """Record until there are enough positives or somebody asks for the end, whole episodes only, and draw frames.
 
     Raises:
-        ConfigError: environment, wrapper, operator or terminal are not there.
+        ConfigError: environment, wrapper, expert or terminal are not there.
         DataError: the environment does not report success.
     """
     with ExitStack() as stack:
@@ -101,14 +101,14 @@ def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) 
         for wrapper in options.wrappers:
             env = load_factory(wrapper)(env)
         eyes = PixelObservation(env, options.image_keys, options.image_size)
-        operator: Operator = ZeroAction(env) if options.operator == "zero" else load_factory(options.operator)(env)
+        expert: Expert = ZeroAction(env) if options.expert == "zero" else load_factory(options.expert)(env)
         label: Label = success_of
         if options.label == "key":
             label = _held(stack.enter_context(HeldKey(options.key)))
             console.print(f"hold {'the space bar' if options.key == ' ' else options.key!r} while it is a success")
         options.out.mkdir(parents=True, exist_ok=True)
         files = [stack.enter_context(FrameWriter(options.out / name)) for name in (NEGATIVES, POSITIVES)]
-        recorded = _record(env, eyes, operator, label, files, options, stop, console)
+        recorded = _record(env, eyes, expert, label, files, options, stop, console)
     if recorded.positives or recorded.negatives:
         _draw(options.out)
         console.print(f"{options.out / PICTURE}: frames of both kinds", highlight=False, soft_wrap=True)
@@ -120,7 +120,7 @@ def record_success(options: RecordSuccessOptions, stop: Stop, console: Console) 
 def _record(
     env: gym.Env,
     eyes: PixelObservation,
-    operator: Operator,
+    expert: Expert,
     label: Label,
     files: list[FrameWriter],
     options: RecordSuccessOptions,
@@ -140,7 +140,7 @@ def _record(
         task = bar.add_task("", total=options.positives, completed=recorded.positives)
         while recorded.positives < options.positives and recorded.episodes != options.episodes and not stop.is_set():
             chance = Seeds(Seeds(options.seed).integer(f"episode {number}"))
-            of_failure, of_success = run_labelled(env, eyes, operator, label, chance, options.noise)
+            of_failure, of_success = run_labelled(env, eyes, expert, label, chance, options.noise)
             positives.write(str(number), of_success)
             negatives.write(str(number), of_failure)
             number += 1
@@ -178,7 +178,7 @@ def _draw(directory: Path) -> None:
 def run_labelled(
     env: gym.Env,
     eyes: PixelObservation,
-    operator: Operator,
+    expert: Expert,
     label: Label,
     chance: Seeds,
     noise: float,
@@ -187,10 +187,10 @@ def run_labelled(
     classes: tuple[list[Frame], list[Frame]] = ([], [])
     generator = chance.generator("noise")
     observation, _ = env.reset(seed=chance.integer("reset"))
-    operator.reset(observation)
+    expert.reset(observation)
     ended = False
     while not ended:
-        action = operator.act(observation)
+        action = expert.act(observation)
         if noise:
             action = (action + generator.normal(0.0, noise, np.shape(action))).astype(action.dtype)
         observation, _, terminated, truncated, info = env.step(action)

@@ -49,19 +49,19 @@ def asked_directory(arguments: Sequence[str]) -> tuple[Path | None, bool]:
 
 
 @contextmanager
-def hold_run(directory: str | os.PathLike[str], patience_s: float = 60.0) -> Iterator[None]:
+def hold_run(directory: str | os.PathLike[str], timeout_s: float = 60.0) -> Iterator[None]:
     """Keep a run's directory to this process; the system lets it go with the process, however that ends.
 
     A learner whose `train` was killed needs a moment to save and to leave, so a resume waits for it.
 
     Args:
         directory: of the run.
-        patience_s: how long to wait for another process.
+        timeout_s: how long to wait for another process.
 
     Raises:
         RunExists: another process still works there.
     """
-    deadline_s = time.monotonic() + patience_s
+    deadline_s = time.monotonic() + timeout_s
     with (Path(directory) / _LOCK).open("w") as file:
         while not _locked(file.fileno()):
             if time.monotonic() > deadline_s:

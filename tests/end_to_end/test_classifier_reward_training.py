@@ -14,9 +14,9 @@ from tests.end_to_end.runs import end, free_port, start
 from tests.end_to_end.test_pixel_training import TINY
 from tests.rl.wrappers.test_classifier_reward import store_untrained
 
-ENV = ("--env", "tests.support.sighted_env:Lamp-v0")
+ENV = ("--env", "tests.support.lamp_env:Lamp-v0")
 LOOK = ("--frame-stack", "2", "--images.frames", "2", "--images.size", "32")
-OPERATOR = ("--operator", "tests.support.sighted_env:Blinker")
+EXPERT = ("--expert", "tests.support.lamp_env:Blinker")
 
 
 def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
@@ -25,7 +25,7 @@ def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
     """Everything passes this classifier, so that each episode ends at its first step, paid, with the lamp on or off."""
     reward = ("--reward-classifier", str(store_untrained(tmp_path / "classifier", threshold=0.0)))
     demos, out, port = tmp_path / "demos.sqlite", tmp_path / "run", free_port()
-    main(["record-demos", *ENV, *OPERATOR, *LOOK, *reward, "--sees-images", "--episodes", "3", "--out", str(demos)])
+    main(["record-demos", *ENV, *EXPERT, *LOOK, *reward, "--sees-images", "--episodes", "3", "--out", str(demos)])
     sizes = ("--link.port", port, "--steps", "60", "--checkpoint-every", "0")
     common = (*TINY, *ENV, *reward, *sizes, "--replay.demos", demos)
     logs = [tmp_path / "learner.log", tmp_path / "actor.log"]

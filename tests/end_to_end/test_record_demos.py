@@ -33,7 +33,7 @@ def test_an_operator_sees_what_the_environment_shows_and_the_file_what_the_agent
     options = RecordDemosOptions(
         "envs:PandaPickCube-v0",
         tmp_path / "cube.sqlite",
-        operator="envs.experts.sighted:pick_cube",
+        expert="envs.experts.tracker:pick_cube",
         episodes=1,
         frame_stack=2,
     )
@@ -54,6 +54,6 @@ def test_what_cannot_be_recorded_is_said(tmp_path: Path):
     with pytest.raises(ConfigError, match="say who acts, once"):
         RecordDemosOptions(PEG, tmp_path / "x.sqlite")
     with pytest.raises(ConfigError, match="say who acts, once"):
-        RecordDemosOptions(PEG, tmp_path / "x.sqlite", human="expert", operator="a:b")
+        RecordDemosOptions(PEG, tmp_path / "x.sqlite", human="expert", expert="a:b")
     with pytest.raises(ConfigError, match="leave out --human"):
         open_env("Pendulum-v1", human="expert")

@@ -22,11 +22,11 @@ from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import hold_run
 from rl.utils.tree import leaves
 from rl.wrappers.make_env import make_env
-from tests.support.sighted_env import SIDE
+from tests.support.lamp_env import SIDE
 
 from .runs import ENV, SMALL, assert_episodes_join, end, free_port, last_state, start, stored_by_actor, wait_for_status
 
-LAMP = "tests.support.sighted_env:Lamp-v0"
+LAMP = "tests.support.lamp_env:Lamp-v0"
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def assert_same_blocks(first: Path, second: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_record_demos(tmp_path: Path, how: int):
     whole, torn, log = tmp_path / "whole.sqlite", tmp_path / "torn.sqlite", tmp_path / "log"
-    command = ("record-demos", "--env", ENV, "--operator", "tests.support.slow_operators:SlowFollower", "--episodes")
+    command = ("record-demos", "--env", ENV, "--expert", "tests.support.slow_experts:SlowFollower", "--episodes")
     kill_when(lambda: rows_in(torn) >= 30, *command, 30, "--out", torn, log=log, how=how)
     assert ("go on with --resume" in log.read_text()) == (how == signal.SIGINT)
     assert rows_in(torn) < 80
@@ -96,7 +96,7 @@ def test_record_demos(tmp_path: Path, how: int):
 
 def test_record_success(tmp_path: Path):
     whole, torn = tmp_path / "whole", tmp_path / "torn"
-    command = ("record-success", "--env", LAMP, "--operator", "tests.support.slow_operators:SlowChancer", "--noise")
+    command = ("record-success", "--env", LAMP, "--expert", "tests.support.slow_experts:SlowChancer", "--noise")
     command = (*command, "0.1", "--positives", 1000, "--episodes")
     kill_when(lambda: rows_in(torn / "negatives.sqlite") >= 15, *command, 60, "--out", torn, log=tmp_path / "log")
     run(*command, 12, "--out", torn, "--resume")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from envs.experts.bin_relocation import BinRelocationExpert, operator
+from envs.experts.bin_relocation import BinRelocationExpert, bin_relocation
 from envs.tasks.bin_relocation import BIN, BIN_VISION
 from robotkit import InvalidConfiguration
 from tests.envs.cells import made
@@ -29,7 +29,7 @@ def test_it_goes_to_and_fro_without_resets_and_sees_through_the_trackers():
     env = bin_env(replace(BIN_VISION, image_keys=()))
     tasks = []
     for seed in (0, None):
-        assert play(env, operator(env), seed)[0]
+        assert play(env, bin_relocation(env), seed)[0]
         tasks.append(env.task.task_id)
     env.close()
     assert tasks == [0, 1]
@@ -37,7 +37,7 @@ def test_it_goes_to_and_fro_without_resets_and_sees_through_the_trackers():
 
 def test_it_belongs_to_bin_relocation():
     with made() as env, pytest.raises(InvalidConfiguration, match="bin relocation"):
-        operator(env)
+        bin_relocation(env)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from envs.experts.insertion import (
     PEG_STRATEGY,
     InsertionExpert,
     InsertionStrategy,
-    SightedInsertion,
+    TrackerInsertion,
     cable_routing,
     pcb_insertion,
     peg_insertion,
@@ -55,7 +55,7 @@ def test_a_script_without_alignment_fails():
 
 def test_it_belongs_to_insertion_tasks():
     with made() as env, pytest.raises(InvalidConfiguration, match="insertion task"):
-        SightedInsertion(env, PEG_STRATEGY)
+        TrackerInsertion(env, PEG_STRATEGY)
 
 
 SHAKEN = {"friction": [0.5, 1.5], "mass": [0.5, 2.0]}

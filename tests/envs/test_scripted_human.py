@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from envs.experts.scripted_human import Patience, ScriptedHuman, WatchedBy
+from envs.experts.scripted_human import ObserveForExpert, ScriptedHuman, TakeoverPolicy
 from envs.wrappers.relative_frame import RelativeFrame
 from envs.wrappers.teleop_intervention import TeleopIntervention
 
@@ -30,23 +30,23 @@ class Pointing:
         return self.action
 
 
-def helped(env: gym.Env, patience: Patience, action: np.ndarray) -> TeleopIntervention:
-    human = ScriptedHuman(Pointing(action), patience)
-    return TeleopIntervention(WatchedBy(env, human), human, hold_steps=0)
+def with_scripted_human(env: gym.Env, takeover: TakeoverPolicy, action: np.ndarray) -> TeleopIntervention:
+    human = ScriptedHuman(Pointing(action), takeover)
+    return TeleopIntervention(ObserveForExpert(env, human), human, hold_steps=0)
 
 
 @pytest.mark.parametrize(
-    ("patience", "helps"),
+    ("takeover", "helps"),
     [
-        (Patience(0), [1] * 8),
-        (Patience(3), [0, 0, 0, 1, 1, 1, 1, 1]),
-        (Patience(3, 2), [0, 0, 0, 1, 1, 0, 0, 0]),
-        (Patience(1, 1), [0, 1, 0, 1, 0, 1, 0, 1]),
+        (TakeoverPolicy(0), [1] * 8),
+        (TakeoverPolicy(3), [0, 0, 0, 1, 1, 1, 1, 1]),
+        (TakeoverPolicy(3, 2), [0, 0, 0, 1, 1, 0, 0, 0]),
+        (TakeoverPolicy(1, 1), [0, 1, 0, 1, 0, 1, 0, 1]),
     ],
 )
-def test_the_human_waits_and_helps_as_told(patience, helps):
+def test_the_human_waits_and_helps_as_told(takeover, helps):
     action = np.array((0.3, -0.2, 0.1, 0.0, 0.0, 0.5, 0.0), np.float32)
-    with closing(helped(gym.make(ENV), patience, action)) as env:
+    with closing(with_scripted_human(gym.make(ENV), takeover, action)) as env:
         for _ in range(2):
             env.reset(seed=0)
             infos = [env.step(np.zeros(7, np.float32))[-1] for _ in helps]
@@ -56,10 +56,10 @@ def test_the_human_waits_and_helps_as_told(patience, helps):
 
 
 def test_nobody_helps_after_success():
-    with ScriptedHuman(Pointing(np.ones(6)), Patience(0)) as human:
+    with ScriptedHuman(Pointing(np.ones(6)), TakeoverPolicy(0)) as human:
         human.begin(None)
         assert human.read().is_active
-        human.watch(None, is_success=True)
+        human.observe(None, is_success=True)
         assert not human.read().is_active
         human.begin(None)
         assert human.read().is_active
@@ -67,7 +67,7 @@ def test_nobody_helps_after_success():
 
 @pytest.mark.parametrize(("fingers", "buttons"), [(-0.9, (True, False)), (0.9, (False, True)), (0.2, (False, False))])
 def test_fingers_are_moved_by_buttons(fingers, buttons):
-    human = ScriptedHuman(Pointing(np.array((0.0,) * 6 + (fingers,))), Patience(0))
+    human = ScriptedHuman(Pointing(np.array((0.0,) * 6 + (fingers,))), TakeoverPolicy(0))
     with human:
         human.begin(None)
         assert human.read().buttons == buttons
@@ -76,7 +76,7 @@ def test_fingers_are_moved_by_buttons(fingers, buttons):
 def test_the_policy_is_told_the_action_in_its_own_frame():
     """In an env that shows the tool's frame, a human's action is stored as the policy would have had to say it."""
     action = np.array((0.0, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0), np.float32)
-    with closing(RelativeFrame(helped(gym.make(ENV), Patience(0), action))) as env:
+    with closing(RelativeFrame(with_scripted_human(gym.make(ENV), TakeoverPolicy(0), action))) as env:
         env.reset(seed=1)
         taken = env.step(np.zeros(7, np.float32))[-1]["intervene_action"]
         assert np.linalg.norm(taken[:3]) == pytest.approx(0.4, abs=1e-6)

@@ -1,4 +1,4 @@
-"""The learned reward's one command: every command line that it runs is one, and its operators go where they should."""
+"""The learned reward's one command: every command line that it runs is one, and its experts go where they should."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from examples.learned_reward.__main__ import ENV, LearnedReward, commands
-from examples.learned_reward.operators import carry, wander
+from examples.learned_reward.experts import carry, wander
 from rl.cli import find_command
 
 
@@ -35,13 +35,13 @@ def env():
         yield made
 
 
-def heights_m(env, operator) -> np.ndarray:
+def heights_m(env, expert) -> np.ndarray:
     """Of tool and block (T, 2), over an episode."""
     observation, _ = env.reset(seed=2)
-    operator.reset(observation)
+    expert.reset(observation)
     seen, ended = [], False
     while not ended:
-        observation, *_, truncated, _ = env.step(operator.act(observation))
+        observation, *_, truncated, _ = env.step(expert.act(observation))
         state, ended = observation["state"], truncated
         seen.append((state["panda/tcp_pos"][2], state["block_pos"][2]))
     return np.array(seen)

@@ -9,7 +9,7 @@ from rl.data.labelled_frames import read_frames
 from rl.networks.reward_function import load_reward_classifier
 
 STATE, VISION = "envs:PandaPickCube-v0", "envs:PandaPickCubeVision-v0"
-EXPERT = "envs.experts.sighted:pick_cube"
+EXPERT = "envs.experts.tracker:pick_cube"
 
 
 def run(*arguments):
@@ -18,7 +18,7 @@ def run(*arguments):
 
 def test_a_reward_classifier_of_the_simulated_cell(tmp_path):
     frames, out = tmp_path / "frames", tmp_path / "classifier"
-    run("record-success", "--env", VISION, "--out", frames, "--operator", EXPERT,
+    run("record-success", "--env", VISION, "--out", frames, "--expert", EXPERT,
         "--image-size", 32, "--episodes", 8, "--positives", 10**6)  # fmt: skip
     run("train-classifier", "--positives", frames / "positives.sqlite", "--negatives", frames / "negatives.sqlite",
         "--out", out, "--image-keys", "front", "wrist", "--encoder.encoder-type", "compact", "--epochs", 20,
@@ -37,7 +37,7 @@ def test_a_reward_classifier_of_the_simulated_cell(tmp_path):
 
 def test_a_clone_of_the_scripted_expert(tmp_path, capsys):
     demos, out = tmp_path / "demos.sqlite", tmp_path / "run"
-    run("record-demos", "--env", STATE, "--out", demos, "--operator", EXPERT, "--episodes", 6)
+    run("record-demos", "--env", STATE, "--out", demos, "--expert", EXPERT, "--episodes", 6)
     run("train-bc", "--demos", demos, "--out", out, "--epochs", 60, "--threads", 1, "--bc.std-min", 0.1,
         "--bc.activations", "relu", "--bc.use-layer-norm", "--bc.optimizer.learning-rate", "1e-3")  # fmt: skip
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

@@ -13,15 +13,15 @@ from rl.errors import ConfigError, DataError, JournalError, SchemaMismatch
 from rl.recording.held_key import HeldKey
 from rl.recording.record_success import NEGATIVES, PICTURE, POSITIVES, RecordSuccessOptions, record_success
 from tests.rl.offline.test_train_bc import StopAfter
-from tests.support.sighted_env import EPISODE_STEPS, SIDE
+from tests.support.lamp_env import EPISODE_STEPS, SIDE
 
 SILENT = Console(quiet=True)
-ENV = "tests.support.sighted_env:Lamp-v0"
-BLINKER = "tests.support.sighted_env:Blinker"
+ENV = "tests.support.lamp_env:Lamp-v0"
+BLINKER = "tests.support.lamp_env:Blinker"
 
 
 def record(out, **changes):
-    settings = {"env": ENV, "operator": BLINKER, "positives": 10**6, "episodes": 6, **changes}
+    settings = {"env": ENV, "expert": BLINKER, "positives": 10**6, "episodes": 6, **changes}
     return record_success(RecordSuccessOptions(out=out, **settings), StopAfter(), SILENT)
 
 
@@ -55,7 +55,7 @@ def frames_of(directory):
 
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_recording_that_was_broken_off_goes_on_as_if_it_had_not_been(tmp_path, torn):
-    settings = {"operator": "tests.support.sighted_env:Chancer", "noise": 0.2, "episodes": None, "positives": 12}
+    settings = {"expert": "tests.support.lamp_env:Chancer", "noise": 0.2, "episodes": None, "positives": 12}
     whole = record(tmp_path / "whole", **settings)
     assert whole.episodes > 4
     record(tmp_path / "parts", **{**settings, "episodes": 3})
@@ -103,11 +103,11 @@ def test_images_are_chosen_and_scaled(tmp_path):
 
 def test_what_cannot_be_recorded_is_refused(tmp_path):
     with pytest.raises(DataError, match="--label key"):
-        record(tmp_path / "a", env="tests.support.sighted_env:MuteLamp-v0")
+        record(tmp_path / "a", env="tests.support.lamp_env:MuteLamp-v0")
     with pytest.raises(ConfigError, match="cannot be loaded"):
-        record(tmp_path / "b", operator="tests.support.sighted_env:Nobody")
+        record(tmp_path / "b", expert="tests.support.lamp_env:Nobody")
     with pytest.raises(ConfigError, match="has the form module:factory"):
-        record(tmp_path / "b", operator="nobody")
+        record(tmp_path / "b", expert="nobody")
     with TransitionJournal(tmp_path / "c.sqlite") as journal:
         journal.append("a", 0, {"x": np.zeros(1)})
     with pytest.raises(JournalError, match="content"):

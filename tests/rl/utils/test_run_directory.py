@@ -20,9 +20,9 @@ def test_a_second_learner_waits_for_the_first_and_gives_up_in_the_end(tmp_path: 
     learner = threading.Thread(target=first)
     learner.start()
     holds.wait(30.0)
-    with pytest.raises(RunExists, match="another process still trains"), hold_run(tmp_path, patience_s=0.0):
+    with pytest.raises(RunExists, match="another process still trains"), hold_run(tmp_path, timeout_s=0.0):
         pass
     threading.Timer(0.3, may_go.set).start()
-    with hold_run(tmp_path, patience_s=30.0):
+    with hold_run(tmp_path, timeout_s=30.0):
         assert may_go.is_set()
     learner.join()

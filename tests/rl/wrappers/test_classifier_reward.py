@@ -20,7 +20,7 @@ from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sampl
 from rl.recording.record_demos import RecordDemosOptions, run_record_demos
 from rl.wrappers.classifier_reward import ClassifierReward
 from rl.wrappers.make_env import EnvAdapterConfig, adapt
-from tests.support.sighted_env import Lamp
+from tests.support.lamp_env import Lamp
 from tests.support.tiny_pixels import FollowLight
 
 ENCODER = EncoderConfig("compact", image_keys=("front",), use_proprio=False, num_spatial_blocks=2, bottleneck_dim=8)
@@ -126,7 +126,7 @@ def test_without_a_classifier_nothing_is_said_of_verdicts():
 
 def test_the_option_reaches_training_and_recording(directory: Path):
     asked = TrainConfig(agent="drq", reward_classifier=directory)
-    recorded = RecordDemosOptions("X-v0", Path("x"), operator="a:b", sees_images=True, reward_classifier=directory)
+    recorded = RecordDemosOptions("X-v0", Path("x"), expert="a:b", sees_images=True, reward_classifier=directory)
     for adaptation in (asked.adaptation(), recorded.adaptation()):
         env = adapt(FollowLight(), adaptation)
         env.reset(seed=1)
@@ -138,7 +138,7 @@ def test_the_option_reaches_training_and_recording(directory: Path):
 def test_what_was_recorded_under_a_classifier_is_replayed_under_it(directory: Path, tmp_path: Path):
     env = "tests.support.tiny_pixels:FollowLight-v0"
     options = RecordDemosOptions(
-        env, tmp_path / "d.sqlite", operator="tests.support.sighted_env:Blinker", episodes=1, sees_images=True,
+        env, tmp_path / "d.sqlite", expert="tests.support.lamp_env:Blinker", episodes=1, sees_images=True,
         reward_classifier=directory,
     )  # fmt: skip
     quiet = Console(quiet=True)

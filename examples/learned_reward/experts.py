@@ -1,4 +1,4 @@
-"""Operators that show a reward classifier of the pick-cube task what experts never do."""
+"""Scripts that show a reward classifier of the pick-cube task what its expert never does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.experts.sighted import SightedPickCube
+from envs.experts.tracker import TrackerPickCube
 
 _HELD_STEPS = 8
 """Steps of one drawn velocity: long enough to cross the workspace in a few, as a policy does that has just begun."""
@@ -24,7 +24,7 @@ class Wander:
         expert: acts first, and the fingers then stay closed: the block is carried to and fro at all heights.
     """
 
-    def __init__(self, env: gym.Env, expert: SightedPickCube | None = None) -> None:
+    def __init__(self, env: gym.Env, expert: TrackerPickCube | None = None) -> None:
         self._random = np.random.default_rng(0)
         self._expert = expert
         assert env.action_space.shape is not None
@@ -52,10 +52,10 @@ class Wander:
 
 
 def wander(env: gym.Env) -> Wander:
-    """Nobody who knows the task, for `python -m rl record-success --operator`."""
+    """Random moves without the expert, for `python -m rl record-success --expert`."""
     return Wander(env)
 
 
 def carry(env: gym.Env) -> Wander:
     """The expert until it holds the block, then a walk with it."""
-    return Wander(env, SightedPickCube(env))
+    return Wander(env, TrackerPickCube(env))

@@ -1,4 +1,4 @@
-"""Operators that take their time, so that a recording can be killed in the middle."""
+"""Experts that take their time, so that a recording can be killed in the middle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from tests.support.sighted_env import Chancer
+from tests.support.lamp_env import Chancer
 
 _STEP_S = 0.01
 

@@ -1,4 +1,4 @@
-"""Operators: whoever acts while something is recorded, and how the command line names one."""
+"""Experts: scripts that act while something is recorded, loaded by their names on the command line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from rl.errors import ConfigError
 
 
-class Operator(Protocol):
-    """Who acts while something is recorded."""
+class Expert(Protocol):
+    """Chooses the actions while something is recorded."""
 
     def reset(self, observation: Any) -> None:
         """Start an episode."""
@@ -25,7 +25,7 @@ class Operator(Protocol):
 
 
 class ZeroAction:
-    """Does nothing, so that the person who takes over does everything."""
+    """Acts with zeros, so that only the person who takes over moves the robot."""
 
     def __init__(self, env: gym.Env) -> None:
         space = env.action_space
@@ -34,25 +34,25 @@ class ZeroAction:
         self._action = np.zeros(space.shape, space.dtype)
 
     def reset(self, observation: Any) -> None:
-        """See `Operator`."""
+        """See `Expert`."""
 
     def act(self, observation: Any) -> np.ndarray:
-        """See `Operator`."""
+        """See `Expert`."""
         return self._action
 
 
-class Operated(gym.Wrapper):
-    """Hands an operator every observation as the environment makes it, whatever the agent will see."""
+class ExpertWrapper(gym.Wrapper):
+    """Gives an expert every observation of the environment, before it is adapted to the agent."""
 
-    def __init__(self, env: gym.Env, operator: Operator) -> None:
+    def __init__(self, env: gym.Env, expert: Expert) -> None:
         super().__init__(env)
-        self._operator = operator
+        self._expert = expert
         self._observation: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset environment and operator."""
+        """Reset the environment and the expert."""
         self._observation, info = self.env.reset(seed=seed, options=options)
-        self._operator.reset(self._observation)
+        self._expert.reset(self._observation)
         return self._observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -62,15 +62,15 @@ class Operated(gym.Wrapper):
         return result
 
     def act(self) -> np.ndarray:
-        """What the operator does now."""
-        return self._operator.act(self._observation)
+        """The expert's action for the newest observation."""
+        return self._expert.act(self._observation)
 
 
 def load_factory(name: str) -> Callable[[gym.Env], Any]:
-    """What `module:factory` names.
+    """Import the factory `module:factory`.
 
     Raises:
-        ConfigError: there is no such thing.
+        ConfigError: there is no such module or factory.
     """
     module, colon, attribute = name.partition(":")
     try:

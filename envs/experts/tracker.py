@@ -1,4 +1,4 @@
-"""Experts for environments with cameras: they ask the cell's trackers for what the observation does not tell."""
+"""Experts for environments with cameras: they read the cell's trackers for what the observation lacks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from envs.core import ManipulationEnv
 from envs.experts.pick_cube import PickCubeExpert, PickCubeStrategy
 from robotkit import InvalidConfiguration
 
-CALM = PickCubeStrategy(speed=0.5)
+HALF_SPEED = PickCubeStrategy(speed=0.5)
 
 
-class SightedPickCube:
-    """`PickCubeExpert` for any observation, of an environment whose cell tracks the block.
+class TrackerPickCube:
+    """`PickCubeExpert` for any observation, in an environment whose cell tracks the block.
 
     Args:
         env: the environment that it will act in.
         strategy: of the expert; half speed by default, as the demonstrations have.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], strategy: PickCubeStrategy = CALM) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], strategy: PickCubeStrategy = HALF_SPEED) -> None:
         core = env.unwrapped
         if not isinstance(core, ManipulationEnv) or "block" not in core.workcell.trackers:
             raise InvalidConfiguration("this expert needs an environment in a cell with a tracker for 'block'")
@@ -40,6 +40,6 @@ class SightedPickCube:
         return self._expert.act({"state": {**observation["state"], "block_pos": block}})
 
 
-def pick_cube(env: gymnasium.Env[Any, Any]) -> SightedPickCube:
-    """The expert of the pick-cube environments, for `python -m rl record-success --operator`."""
-    return SightedPickCube(env)
+def pick_cube(env: gymnasium.Env[Any, Any]) -> TrackerPickCube:
+    """The expert of the pick-cube environments, for `python -m rl record-success --expert`."""
+    return TrackerPickCube(env)

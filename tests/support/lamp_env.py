@@ -1,4 +1,4 @@
-"""`tests.support.sighted_env:Lamp-v0`: a small camera that sees whether a lamp is on, which is the success."""
+"""`tests.support.lamp_env:Lamp-v0`: a small camera that shows whether a lamp is on, which is the success."""
 
 from __future__ import annotations
 
