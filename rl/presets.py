@@ -200,6 +200,7 @@ PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "vice": vice,
     "hil": hil,
 }
+_RENAMED = {"drq-judged": "drq-classifier"}
 
 
 def make_preset(name: str) -> TrainConfig:
@@ -209,7 +210,7 @@ def make_preset(name: str) -> TrainConfig:
         ConfigError: there are none.
     """
     if name not in PRESETS:
-        close = difflib.get_close_matches(name, PRESETS, n=1)
+        close = [_RENAMED[name]] if name in _RENAMED else difflib.get_close_matches(name, PRESETS, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ConfigError(f"no preset is named {name!r}.{hint} Known: {', '.join(PRESETS)}")
     return PRESETS[name]()

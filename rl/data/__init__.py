@@ -1,1 +1,1 @@
-"""Transitions: how they are encoded, kept, mixed and brought to the learner."""
+"""Transitions: encoding, storage, sampling and mixing."""

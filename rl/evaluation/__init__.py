@@ -1,1 +1,1 @@
-"""Measurements of what was trained or recorded: evaluations of checkpoints, and replays of episodes."""
+"""Evaluation of checkpoints, and replays of recorded episodes."""

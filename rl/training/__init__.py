@@ -1,1 +1,1 @@
-"""The processes of a training: what actors, learner and evaluator build, what they do, and who watches them."""
+"""The processes of a training: actors, learner, evaluator and their supervisor."""

@@ -1,4 +1,4 @@
-"""Processes of one run: how they are told to stop, started, watched and restarted."""
+"""Processes of one run: how they are started, stopped, supervised and restarted."""
 
 from __future__ import annotations
 

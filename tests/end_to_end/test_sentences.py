@@ -44,6 +44,7 @@ def test_a_directory_that_holds_a_run(capsys: pytest.CaptureFixture[str], tmp_pa
     ("arguments", "answer"),
     [
         (("train", "--preset", "sirl"), "Did you mean 'serl'?"),
+        (("train", "--preset", "drq-judged"), "Did you mean 'drq-classifier'?"),
         (("train", "--resume"), "--resume needs --out"),
         (("train", "--resume", "--out", "/nowhere/at/all"), "there is no run in /nowhere/at/all"),
         (("train", "--config", "/nowhere.json"), "/nowhere.json cannot be read"),

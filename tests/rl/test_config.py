@@ -20,6 +20,12 @@ def test_a_preset_survives_the_disk(tmp_path: Path, name: str):
     assert load_config(tmp_path / "config.json") == config
 
 
+def test_a_run_of_a_preset_that_was_renamed_is_still_read(tmp_path: Path):
+    config = replace(make_preset("drq-classifier"), preset="drq-judged")
+    save_config(config, tmp_path / "config.json")
+    assert load_config(tmp_path / "config.json") == config
+
+
 def test_the_token_stays_out_of_the_file(tmp_path: Path):
     save_config(TrainConfig(link=LinkConfig(token="secret")), tmp_path / "config.json")
     assert "secret" not in (tmp_path / "config.json").read_text()

@@ -118,7 +118,7 @@ def test_an_evaluation_counts_the_truth_and_the_false_predictions(level, action,
     )
 
 
-def test_without_a_classifier_nothing_is_said_of_verdicts():
+def test_without_a_classifier_nothing_is_said_of_predictions():
     summary = summarize([Episode(1.0, 3, success=True, success_step=3)])
     assert "false_successes" not in summary
     assert "missed_successes" not in summary
