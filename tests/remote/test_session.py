@@ -183,7 +183,7 @@ def test_b2_only_a_stop_is_sent_again_over_a_new_connection() -> None:
 
 
 def test_b2_a_stop_that_was_refused_is_not_sent_again() -> None:
-    refused = _reply(401, b'{"code":"unauthorized","message":"why"}')
+    refused = reply(401, b'{"code":"unauthorized","message":"why"}')
     with scripted([refused, DONE]) as (url, received), opened(url) as session:
         with pytest.raises(rk.Unauthorized):
             session.stop()
