@@ -313,6 +313,14 @@ def test_each_of_serls_parameters_changes_one_of_ours_and_no_other(name: str) ->
     )
 
 
+def test_f1_both_loads_are_named() -> None:
+    carried = _Load(mass_kg=0.7, centre_of_mass_in_flange_m=np.array((0.0, 0.01, 0.07)), inertia_kg_m2=np.eye(3))
+    asked = LoadRequest(mass=0.5, F_x_center_load=[0.0, 0.0, 0.09])
+    named = r"load of 0\.7 kg at \[0\.0, 0\.01, 0\.07\] m, and 0\.5 kg at \[0\.0, 0\.0, 0\.09\] m"
+    with pytest.raises(rk.Unsupported, match=named):
+        check_load(asked, _Loaded(load=carried))
+
+
 def test_parameters_that_are_not_named_stay() -> None:
     first = compliance_from_serl(rk.ComplianceParams(), {"translational_stiffness": 900})
     second = compliance_from_serl(first, {"rotational_Ki": 1.5, "joint1_nullspace_stiffness": 50})
