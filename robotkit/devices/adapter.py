@@ -34,6 +34,7 @@ class AdaptedRobot(StatefulRobotServer):
         super().__init__(inner.config, inner.context, inner.spec)
         self.inner = inner
         self._motions = 0
+        self._may_track = False  # a target was given, and nothing has made the arm stand since
         self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
 
     def hold(self) -> None:
@@ -89,23 +90,35 @@ class AdaptedRobot(StatefulRobotServer):
             state.control_success_rate,
         )
 
-    def _halt_quietly(self) -> None:
+    def _rest_before_closing(self) -> None:
         """`disconnect()` of the contract leaves the arm safe; a stop before it would be latched in it."""
         if self._motions:
             super()._halt_quietly()
 
+    def _halt_quietly(self) -> None:
+        """An arm that stands in a fault of its own is told nothing."""
+        if self._motions or self._may_track:
+            super()._halt_quietly()
+
     def _follow(self, command: RobotCommand) -> RobotCommand:
-        return self.inner.send(command)
+        self._may_track = True
+        try:
+            return self.inner.send(command)
+        finally:
+            self._may_track = True  # also after a stop that did not wait for the call
 
     def _start(self) -> None:
         """`connect()` and `recover()` of the contract leave the arm holding."""
+        self._may_track = False
 
     def _hold(self) -> None:
         self.inner.hold()
+        self._may_track = False
 
     def _halt(self) -> None:
         try:
             self.inner.stop()
+            self._may_track = False
         finally:
             if self._motions:
                 threading.Thread(target=self._keep_stopping, name="robotkit-keep-stopping", daemon=True).start()

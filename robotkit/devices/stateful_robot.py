@@ -79,7 +79,7 @@ class StatefulRobotServer(ArmBody):
             with self.machine.hurried():
                 try:
                     if self.machine.is_connected:
-                        self._halt_quietly()
+                        self._rest_before_closing()
                 finally:
                     self.machine.disconnected()
         finally:
@@ -284,6 +284,9 @@ class StatefulRobotServer(ArmBody):
             self._halt()
         elif machine.fault is not None and machine.is_connected:
             self._halt_quietly()
+
+    def _rest_before_closing(self) -> None:
+        self._halt_quietly()
 
     def _halt_quietly(self) -> None:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -240,6 +242,51 @@ def test_a_fault_of_a_plain_arm_is_latched_and_cleared(arm):
     arm.recover()
     assert arm.get_state().mode == "holding"
     assert "stop" not in arm.inner.calls
+
+
+def no_number(state: rk.RobotState) -> rk.RobotState:
+    return rk.RobotState.trusted(**{**state.__dict__, "wrench_in_tcp": np.full(6, np.nan)})
+
+
+def says_fault(state: rk.RobotState) -> rk.RobotState:
+    return rk.RobotState.trusted(**{**state.__dict__, "mode": "fault", "faults": ("torn",)})
+
+
+MEASURED_BADLY: dict[str, Callable[[rk.RobotState], object]] = {
+    "no number": no_number,
+    "its own fault": says_fault,
+    "a fault": lambda _: fail_with(rk.DeviceFault("the encoder"))(),
+    "silence": lambda _: fail_with(rk.StaleState("no packets"))(),
+}
+
+
+@pytest.mark.parametrize("badly", MEASURED_BADLY.values(), ids=MEASURED_BADLY)
+@pytest.mark.parametrize("is_held", [False, True])
+def test_b6_a_plain_arm_that_tracks_when_its_measurement_fails_is_brought_to_rest(arm, monkeypatch, badly, is_held):
+    arm.get_state()
+    arm.send(joint_command(arm))
+    if is_held:
+        arm.hold()
+    measure = arm.inner.get_state
+    monkeypatch.setattr(arm.inner, "get_state", lambda: badly(measure()))
+    for _ in range(3):
+        assert arm.get_state().mode == "fault"
+    assert arm.inner.calls == (["send", "hold"] if is_held else ["send", "stop"])
+
+
+@pytest.mark.parametrize("then", ["returns", "fails"])
+def test_a_fault_that_overtook_a_send_to_a_plain_arm_is_followed_by_a_stop(arm, monkeypatch, then):
+    monkeypatch.setattr("robotkit.devices.machine.STOP_WAIT_S", 0.0)
+
+    def send() -> None:
+        InThread(lambda: arm._latch(arm.machine.fault_of(("torn",)))).join()
+        if then == "fails":
+            raise rk.RemoteTimeout("no answer")
+
+    arm.inner.on["send"] = send
+    with suppress(rk.RemoteTimeout):
+        arm.send(joint_command(arm))
+    assert arm.inner.calls == ["send", "stop", "stop"]
 
 
 def test_an_arm_that_was_stopped_at_its_own_panel_is_in_a_fault(arm):
