@@ -11,13 +11,15 @@ import numpy as np
 
 from robotkit.devices.body import Measurement
 from robotkit.devices.machine import ArmFault, Travel
-from robotkit.devices.robot import BaseRobotServer
+from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
-from robotkit.errors import CommandRejected, DeviceError, DeviceFault, RemoteError
+from robotkit.errors import DeviceError, DeviceFault, StaleState
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState
 
 _REPEAT_S = 0.02
 """How often an arm that does not say "stopped" is told to stop while its joint motion does not return."""
+_STATE_MAX_AGE_S = 0.2
+"""How old the measurement may be at which an arm is held, where its cell does not say."""
 _RETURN_S = 1.0
 """How long a recovery waits for a joint motion that was stopped to return."""
 
@@ -28,11 +30,16 @@ class AdaptedRobot(StatefulRobotServer):
     The arm's own latch, if it has one, is not relied on: a joint motion that was about to begin when the stop came is
     told to stop until it has returned. Its joint motions run at its own speed, unless its `move_to_joint_positions`
     takes `rate_max_hz` too, as that of the state machine does.
+
+    Args:
+        inner: the arm.
+        state_max_age_s: it is held at no measurement that is older; None is 0.2 s.
     """
 
-    def __init__(self, inner: BaseRobotServer) -> None:
+    def __init__(self, inner: BaseRobotServer, state_max_age_s: float | None = None) -> None:
         super().__init__(inner.config, inner.context, inner.spec)
         self.inner = inner
+        self._state_max_age_s = _STATE_MAX_AGE_S if state_max_age_s is None else state_max_age_s
         self._motions = 0
         self._may_track = False  # a target was given, and nothing has made the arm stand since
         self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
@@ -112,7 +119,25 @@ class AdaptedRobot(StatefulRobotServer):
         self._may_track = False
 
     def _hold(self) -> None:
-        self.inner.hold()
+        """Where it was measured just now: a target that is old, or no pose, would throw the arm there.
+
+        Raises:
+            DeviceFault: the arm measures what is no measurement.
+            StaleState: it has measured nothing for too long.
+        """
+        measured = self._measure_soundly()
+        age_s = self.context.clock.now_s() - measured.stamp_s
+        if not abs(age_s) <= self._state_max_age_s:
+            raise StaleState(
+                f"arm {self.spec.name!r} cannot be held where it was measured {age_s:.3f} s ago; at most "
+                f"{self._state_max_age_s} s is allowed. Check its cable and its controller, and its driver's clock"
+            )
+        if self.machine.mode in ("stopped", "fault"):  # since it was measured; the arm was told to stop
+            return
+        if getattr(self.inner.hold, "__func__", None) is BaseRobotServer.hold:
+            self.inner.send(standing_command(self.spec, measured.tcp_pose_in_base, measured.joint_positions_rad))
+        else:
+            self.inner.hold()
         self._may_track = False
 
     def _halt(self) -> None:
@@ -161,7 +186,7 @@ class AdaptedRobot(StatefulRobotServer):
             time.sleep(_REPEAT_S)
             with self.machine.lock:  # a recovery must not be followed by a stop that belongs before it
                 if self._motions and self._is_over and not self._says_stopped():
-                    with suppress(CommandRejected, DeviceError, RemoteError):  # told again in the next round
+                    with suppress(BaseException):  # told again in the next round, whatever the arm's driver raises
                         self.inner.stop()
 
     @property
@@ -171,5 +196,5 @@ class AdaptedRobot(StatefulRobotServer):
     def _says_stopped(self) -> bool:
         try:
             return self.inner.get_state().mode in ("stopped", "fault")
-        except (DeviceError, RemoteError):
+        except BaseException:  # whatever its driver raises, it has not said so
             return False

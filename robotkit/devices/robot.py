@@ -112,13 +112,17 @@ class BaseRobotServer(Device):
         It also ends a blocking joint motion. An arm that takes no pose commands is held at its joint positions.
         """
         state = self.get_state()
-        if "pose" in self.spec.command_kinds:
-            self.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=state.tcp_pose_in_base))
-        else:
-            self.send(JointCommand.trusted(kind="joint", joint_positions_rad=state.joint_positions_rad))
+        self.send(standing_command(self.spec, state.tcp_pose_in_base, state.joint_positions_rad))
 
     def forget_target(self) -> None:
         """Called after the world was reset: what was commanded before says nothing about the next step.
 
         Called by `Workcell.reset`; the arm itself has nothing to do.
         """
+
+
+def standing_command(spec: RobotSpec, tcp_pose_in_base: np.ndarray, joint_positions_rad: np.ndarray) -> RobotCommand:
+    """The command that keeps an arm where it is measured; one that takes no poses is kept at its joint positions."""
+    if "pose" in spec.command_kinds:
+        return PoseCommand.trusted(kind="pose", tcp_pose_in_base=tcp_pose_in_base)
+    return JointCommand.trusted(kind="joint", joint_positions_rad=joint_positions_rad)

@@ -246,10 +246,7 @@ class StatefulRobotServer(ArmBody):
     def _newest_measurement(self) -> Measurement:
         self._notice_fault()
         try:
-            measured = self._measure()
-            require_pose(measured.tcp_pose_in_base)
-            require_finite(measured)
-            self._newest = measured
+            self._newest = self._measure_soundly()
         except (DeviceError, RemoteError) as error:
             if not self.machine.is_connected:
                 raise
@@ -257,6 +254,12 @@ class StatefulRobotServer(ArmBody):
             if self._newest is None:
                 raise
         return self._newest
+
+    def _measure_soundly(self) -> Measurement:
+        measured = self._measure()
+        require_pose(measured.tcp_pose_in_base)
+        require_finite(measured)
+        return measured
 
     def _notice_fault(self) -> None:
         fault = self._find_fault()

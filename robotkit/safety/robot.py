@@ -9,6 +9,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import AdaptedRobot, BaseRobotServer, StatefulRobotServer
+from robotkit.devices.words import said
 from robotkit.errors import CommandRejected, InvalidCommand, OutsideWorkspace, RobotkitError, StaleState, Unsupported
 from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
@@ -285,9 +286,9 @@ class SafeRobot(BaseRobotServer):
         """What the monitor's thread does on each round."""
         try:
             self._watchdog.measured(lambda: self._judge(watches_links=True))
-        except Exception as error:  # also a driver's own fault: nobody knows what the arm does
+        except BaseException as error:  # also a driver's own fault: nobody knows what the arm does
             if self.inner.is_connected and self.machine.stop is None:
-                self.stop_for(str(error) or repr(error), MONITOR)
+                self.stop_for(said(error), MONITOR)
             if not isinstance(error, RobotkitError):
                 raise
 
@@ -306,6 +307,6 @@ def make_safe(robot: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> Saf
     Raises:
         InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
     """
-    inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot)
+    inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot, limits.state_max_age_s)
     require_fitting(inner, limits)
     return SafeRobot(inner, limits, clock)

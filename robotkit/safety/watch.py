@@ -56,9 +56,13 @@ class Watch:
                     thread.join(_END_S)
 
     def _run(self, name: str, quit_: threading.Event) -> None:
+        is_failing = False
         while not quit_.wait(self._pause_s):
             try:
                 self._works[name]()
-            except Exception:  # a watch that ends unseen would be worse than any fault of a driver
-                _LOG.exception("the watch over the arm failed; it goes on")
+                is_failing = False
+            except BaseException:  # a watch that ends unseen would be worse than any fault of a driver
+                if not is_failing:
+                    _LOG.exception("the watch over the arm failed; it goes on, and says so again after a good round")
+                is_failing = True
             self._rounds[name] += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from robotkit.clock import Clock
 from robotkit.devices import StatefulRobotServer
+from robotkit.devices.words import said
 from robotkit.safety.events import EventKind
 
 WATCHDOG = "watchdog"
@@ -76,24 +77,37 @@ class Watchdog:
     def _miss_a_client(self) -> None:
         if not self._is_silent():
             return
-        trouble: list[Exception] = []
-        holder = threading.Thread(target=self._hold, args=(trouble,), name="robotkit-hold", daemon=True)
-        holder.start()
-        holder.join(_HOLD_S)
-        if holder.is_alive() or trouble:
-            why = trouble[0] if trouble else f"its driver has been busy for {_HOLD_S:g} s"
-            self._stop(f"the arm did not hold when its client fell silent: {why}", WATCHDOG)
+        attempt = _Attempt()
+        holder = threading.Thread(target=self._hold, args=(attempt,), name="robotkit-hold", daemon=True)
+        try:
+            holder.start()
+            attempt.is_over.wait(_HOLD_S)
+        except RuntimeError as error:  # the process may have no more threads
+            attempt.trouble = said(error)
+        if not attempt.has_held:
+            self._stop(f"the arm did not hold when its client fell silent: {attempt.trouble}", WATCHDOG)
 
     def _is_silent(self) -> bool:
         return self._due_s is not None and self._clock.now_s() >= self._due_s and self._machine.mode == "tracking"
 
-    def _hold(self, trouble: list[Exception]) -> None:
-        with self._machine.lock:
-            if not self._is_silent():  # a command was under way
-                return
-            try:
-                self._arm.hold()
-            except Exception as error:  # whatever it is, the arm does not stand
-                trouble.append(error)
-                return
-        self._tell("hold", f"no command came for {self.silence_s} s", WATCHDOG)
+    def _hold(self, attempt: _Attempt) -> None:
+        try:
+            with self._machine.lock:
+                is_silent = self._is_silent()
+                if is_silent:  # else a command was under way
+                    self._arm.hold()
+                attempt.has_held = True
+        except BaseException as error:  # whatever it is, the arm does not stand
+            attempt.trouble, is_silent = said(error), False
+        attempt.is_over.set()
+        if is_silent:
+            self._tell("hold", f"no command came for {self.silence_s} s", WATCHDOG)
+
+
+class _Attempt:
+    """What has become of a hold."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+        self.has_held = False
+        self.trouble = f"its driver has been busy for {_HOLD_S:g} s"

@@ -404,3 +404,13 @@ def test_a_fault_that_is_read_again_and_again_stops_a_joint_motion_once(arm):
     (keeper,) = set(threading.enumerate()) - others
     assert keeper.daemon, "it keeps no program from ending"
     motion.end()
+
+
+@pytest.mark.parametrize("error", [*ERRORS, SystemExit(3)], ids=lambda error: type(error).__name__)
+def test_whatever_a_plain_arm_raises_it_is_told_to_stop_until_its_joint_motion_returns(arm, error):
+    motion = Motion(arm)
+    arm.inner.on["stop"] = arm.inner.on["get_state"] = fail_with(error)
+    with suppress(type(error)):
+        arm.stop()
+    wait_until(lambda: arm.inner.calls.count("stop") >= 4)
+    motion.end()

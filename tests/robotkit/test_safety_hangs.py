@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import robotkit as rk
-from robotkit.safety import make_safe
+from robotkit.safety import SafeRobot, make_safe
 from robotkit.safety import watch as watch_module
 from robotkit.safety import watchdog as watchdog_module
-from tests.support.recording_arm import InThread, PlainArm, RecordingArm, fail_with
+from robotkit.safety.watch import Watch
+from tests.support.recording_arm import Broken, InThread, PlainArm, RecordingArm, fail_with
 from tests.support.safe_arm import FreeClock
 from tests.support.waiting import wait_until
 from tests.support.watched_arm import kinds, pose_command, watch_once, watched
@@ -236,3 +238,78 @@ def test_a_disconnection_that_overtakes_a_measurement_is_no_fault(hang):
     hang.may_go_on.set()
     assert monitor.join() is None
     assert body.machine.stop is None
+
+
+class Mute(Exception):
+    """An error that does not even say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+ANYTHING = [Broken("a fault of the driver"), Mute(), SystemExit(3), asyncio.CancelledError(), KeyboardInterrupt()]
+
+
+@pytest.mark.parametrize("error", ANYTHING, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("is_plain", [False, True], ids=["body", "plain"])
+def test_p3_whatever_a_measurement_raises_the_arm_is_brought_to_rest_and_the_watch_goes_on(is_plain, error, caplog):
+    arm, told = an_arm(is_plain=is_plain)
+    arm.send(pose_command())
+    told.on["get_state" if is_plain else "measure"] = fail_with(error)
+    watch = Watch({"robotkit-monitor": arm._measure_once}, None)
+    watch.start()
+    wait_until(lambda: watch.rounds >= 2)
+    watch.stop()
+    assert told.calls[-1] in ("stop", "halt")
+    assert arm.machine.mode in ("stopped", "fault")
+    assert caplog.text.count("the watch over the arm failed") <= 1, "one line, not one a round"
+
+
+@pytest.mark.parametrize("error", ANYTHING, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("is_plain", [False, True], ids=["body", "plain"])
+def test_p3_whatever_a_hold_raises_the_arm_is_stopped(is_plain, error):
+    arm, told = an_arm(is_plain=is_plain)
+    arm.send(pose_command())
+    told.on["hold"] = fail_with(error)
+    arm._clock.advance(0.3)
+    arm._watchdog.look()
+    assert told.calls[-1] in ("stop", "halt")
+    assert "did not hold when its client fell silent" in arm.machine.stop.cause
+
+
+def test_an_arm_is_stopped_when_there_is_no_thread_left_to_hold_it(monkeypatch):
+    arm, body, clock = watched()
+    arm.send(pose_command())
+    clock.advance(0.3)
+    monkeypatch.setattr(watchdog_module.threading.Thread, "start", fail_with_self(RuntimeError("no more threads")))
+    arm._watchdog.look()
+    assert body.calls == ["follow", "halt"]
+    assert "no more threads" in body.machine.stop.cause
+
+
+def test_an_observer_that_takes_its_time_is_no_arm_that_does_not_hold(hang, hasty, monkeypatch):
+    monkeypatch.setattr(watchdog_module, "_HOLD_S", 20.0)
+    arm, body, clock = watched()
+    arm.subscribe(lambda _: hang())
+    arm.send(pose_command())
+    clock.advance(0.3)
+    watch = InThread(arm._watchdog.look)
+    assert watch.join() is None
+    assert body.calls == ["follow", "hold"]
+    assert body.machine.stop is None
+
+
+def fail_with_self(error: BaseException) -> Callable[[object], None]:
+    return lambda _: fail_with(error)()
+
+
+def an_arm(*, is_plain: bool) -> tuple[SafeRobot, RecordingArm | PlainArm]:
+    """A watched arm whose watch goes round by hand, and what writes down what it is told."""
+    if not is_plain:
+        arm, body, _ = watched()
+        return arm, body
+    inner, clock = PlainArm(), FreeClock()
+    arm = make_safe(inner, rk.SafetyLimits(watchdog_s=0.2), clock)
+    arm._watch = None
+    arm.connect()
+    return arm, inner
