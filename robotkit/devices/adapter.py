@@ -13,9 +13,11 @@ from robotkit.devices.body import Measurement
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
-from robotkit.errors import DeviceError, DeviceFault, StaleState
+from robotkit.devices.words import said
+from robotkit.errors import CommandRejected, DeviceError, DeviceFault, StaleState
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState
 
+_AUTHOR = "joint motion of a plain arm"
 _REPEAT_S = 0.02
 """How often an arm that does not say "stopped" is told to stop while its joint motion does not return."""
 _STATE_MAX_AGE_S = 0.2
@@ -48,7 +50,7 @@ class AdaptedRobot(StatefulRobotServer):
         """Hold; a joint motion of such an arm can only be ended by a stop, which then stays latched."""
         with self.machine.lock:  # no motion begins between the question and the hold
             if self.machine.activity == "travelling":
-                self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", "hold()")
+                self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", _AUTHOR)
             else:
                 super().hold()
 
@@ -153,11 +155,20 @@ class AdaptedRobot(StatefulRobotServer):
             self._motions += 1
         try:
             options = {"rate_max_hz": travel.rate_max_hz} if self.bounds_joint_motions else {}
-            self.inner.move_to_joint_positions(goal_rad, **options)
+            self._move(goal_rad, options)
             travel.require()
         finally:
             with self.machine.lock:
                 self._motions -= 1
+
+    def _move(self, goal_rad: np.ndarray, options: dict[str, float]) -> None:
+        try:
+            self.inner.move_to_joint_positions(goal_rad, **options)
+        except (CommandRejected, DeviceError):
+            raise
+        except BaseException as error:  # the answer may have been lost, and not the motion
+            self.stop_for(f"it is not known whether its joint motion goes on: {said(error)}", _AUTHOR)
+            raise
 
     def _clear_faults(self) -> None:
         """A joint motion that has not returned yet would go on after the recovery."""

@@ -110,6 +110,8 @@ class ArmMachine:
         """How often a stop came; whoever recovers finds out with it that another one came meanwhile."""
         self.disconnections = 0
         """How often `disconnect()` came; whoever connects finds out with it that one came meanwhile."""
+        self.targets = 0
+        """How many targets the device has taken, or may have taken."""
         self._name = name
         self._now_s = now_s
         self._travel: Travel | None = None
@@ -174,8 +176,9 @@ class ArmMachine:
         self.is_connected, self.fault = False, None
 
     def tracking(self) -> None:
-        """A sent target is followed."""
+        """A sent target is followed, or may be."""
         self.activity = "tracking"
+        self.targets += 1
 
     def held(self, why: str) -> None:
         """The target is where the arm stands."""

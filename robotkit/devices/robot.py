@@ -44,6 +44,8 @@ class BaseRobotServer(Device):
     def send(self, command: RobotCommand) -> RobotCommand:
         """Set a new target and return at once; the latest target wins.
 
+        What raises anything but `CommandRejected` counts as sent: its answer may have been lost after the arm took it.
+
         Returns:
             The command as it was accepted; store this one, not the one that was asked.
 

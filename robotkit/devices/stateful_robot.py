@@ -127,13 +127,18 @@ class StatefulRobotServer(ArmBody):
             )
 
     def send(self, command: RobotCommand) -> RobotCommand:
-        """Make `command` the target and return at once."""
+        """Make `command` the target and return at once; what the device has not refused it may follow."""
         machine = self.machine
         with machine.lock:
             self.check(command)
             try:
                 accepted = self._follow(command)
                 machine.tracking()
+            except CommandRejected:
+                raise
+            except BaseException:  # the answer may have been lost, and not the command
+                machine.tracking()
+                raise
             finally:
                 self._repeat_halt()
             return accepted

@@ -130,13 +130,12 @@ class SafeRobot(BaseRobotServer):
             with self.machine.lock:
                 now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
                 target = self._check(command, now_s)
-                accepted = self.inner.send(command)
-                if isinstance(target, list):
-                    self._steps.accepted_pose(target, now_s)
-                else:
-                    self._steps.accepted_joints(target, now_s)
-                self._watchdog.commanded(now_s)
-                return accepted
+                taken = self.machine.targets
+                try:
+                    return self.inner.send(command)
+                finally:
+                    if self.machine.targets != taken:  # also where the answer was lost: the arm may follow it
+                        self._took(target, now_s)
         except CommandRejected as error:
             self._tell("refused", f"a {command.kind} command: {error.message}", "client")
             raise
@@ -258,6 +257,13 @@ class SafeRobot(BaseRobotServer):
         if self._body is not None:
             self._body.check_path(self._measure().joint_positions_rad, joints_rad)
         return joints_rad
+
+    def _took(self, target: list[float] | np.ndarray, now_s: float) -> None:
+        if isinstance(target, list):
+            self._steps.accepted_pose(target, now_s)
+        else:
+            self._steps.accepted_joints(target, now_s)
+        self._watchdog.commanded(now_s)
 
     def _require_ready(self, now_s: float) -> None:
         self.machine.require_ready()

@@ -173,7 +173,7 @@ def test_a_hold_of_a_travelling_plain_arm_stops_it(arm):
     arm.hold()
     assert isinstance(motion.caller.join(), rk.MotionFailed)
     assert "hold" not in arm.inner.calls
-    assert arm.get_state().stop.author == "hold()"
+    assert arm.get_state().stop.author == "joint motion of a plain arm"
 
 
 def test_a_joint_motion_that_begins_beside_a_hold_is_not_left_running(arm, monkeypatch):
@@ -414,3 +414,21 @@ def test_whatever_a_plain_arm_raises_it_is_told_to_stop_until_its_joint_motion_r
         arm.stop()
     wait_until(lambda: arm.inner.calls.count("stop") >= 4)
     motion.end()
+
+
+@pytest.mark.parametrize("error", [rk.RemoteTimeout("no answer"), Broken("a fault of the driver"), KeyboardInterrupt()])
+def test_a_joint_motion_whose_end_is_not_known_is_stopped(arm, error):
+    arm.inner.on["move"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.reset()
+    assert arm.inner.calls[:2] == ["move", "stop"]
+    assert "hold" not in arm.inner.calls
+    assert arm.machine.stop.author == "joint motion of a plain arm"
+
+
+@pytest.mark.parametrize("error", [rk.CommandRejected("not now"), rk.MotionFailed("did not arrive")])
+def test_a_joint_motion_that_the_arm_says_is_over_is_followed_by_a_hold(arm, error):
+    arm.inner.on["move"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.reset()
+    assert arm.inner.calls == ["move", "hold"]

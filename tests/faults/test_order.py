@@ -233,9 +233,9 @@ def test_an_arm_that_does_not_hold_is_not_said_to_hold(arm, error):
 
 
 def test_a_command_that_the_device_refuses_changes_nothing(arm):
-    arm.on["follow"] = fail_with(rk.DeviceFault("not now"))
+    arm.on["follow"] = fail_with(rk.CommandRejected("not now"))
     epoch = arm.machine.epoch
-    with pytest.raises(rk.DeviceFault):
+    with pytest.raises(rk.CommandRejected):
         arm.send(joint_command(arm))
     assert arm.get_state().mode == "holding"
     assert arm.machine.epoch == epoch

@@ -89,7 +89,7 @@ def test_the_watchdog_has_nothing_to_do_with_an_arm_that_follows_nothing(until):
     assert body.calls[-1] == "hold"
 
 
-@pytest.mark.parametrize("error", [rk.DeviceFault("not now"), rk.CommandRejected("not now")])
+@pytest.mark.parametrize("error", [rk.JointLimitExceeded("not there"), rk.CommandRejected("not now")])
 def test_a_command_that_the_arm_refuses_is_no_target_and_no_sign_of_life(error):
     arm, body, clock = watched(max_translation_step_m=0.05, max_tcp_speed_m_s=0.4, speed_window_s=0.1)
     arm.send(pose_command())
@@ -108,8 +108,8 @@ def test_m2_refused_by_the_arm_is_no_sign_of_life_either():
     arm, body, clock = watched()
     arm.send(pose_command())
     clock.advance(0.15)
-    body.on["follow"] = fail_with(rk.DeviceFault("not now"))
-    with pytest.raises(rk.DeviceFault):
+    body.on["follow"] = fail_with(rk.CommandRejected("not now"))
+    with pytest.raises(rk.CommandRejected):
         arm.send(pose_command())
     clock.advance(0.06)
     watch_once(arm)
@@ -195,3 +195,41 @@ def test_whoever_hears_of_a_stop_hears_of_it_when_the_arm_was_told():
     arm.stop()
     arm.recover()
     assert seen == [["halt"], ["halt", "clear", "start"]]
+
+
+LOST = [rk.RemoteTimeout("no answer"), OSError("the cable"), KeyboardInterrupt()]
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+def test_b4_an_arm_that_took_a_command_whose_answer_was_lost_holds_when_its_client_falls_silent(error):
+    arm, body, clock = watched()
+    body.on["follow"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.send(pose_command())
+    clock.advance(0.3)
+    arm._watchdog.look()
+    assert body.calls == ["follow", "hold"]
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+def test_b8_a_command_whose_answer_was_lost_is_spent_and_the_next_one_counts_from_it(error):
+    arm, body, clock = watched(max_tcp_speed_m_s=0.2, speed_window_s=0.1, max_translation_step_m=0.02)
+    clock.advance(1.0)
+    body.on["follow"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.send(pose_command(0.02))
+    body.on.clear()
+    with pytest.raises(rk.StepTooLarge, match="0.0010 m from the previous one; at most 0.0000 m"):
+        arm.send(pose_command(0.021))
+    clock.advance(0.1)
+    arm.send(pose_command(0.04))
+
+
+def test_b8_a_command_that_the_arm_refused_is_not_spent():
+    arm, body, clock = watched(max_tcp_speed_m_s=0.2, speed_window_s=0.1)
+    clock.advance(1.0)
+    body.on["follow"] = fail_with(rk.InvalidCommand("not there"))
+    with pytest.raises(rk.InvalidCommand):
+        arm.send(pose_command(0.02))
+    body.on.clear()
+    arm.send(pose_command(-0.02))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from tests.support.recording_arm import InThread, RecordingArm, joint_command
+from tests.support.recording_arm import InThread, RecordingArm, fail_with, joint_command
 from tests.support.waiting import wait_until
 
 
@@ -394,3 +394,20 @@ def test_a_fault_that_is_read_again_halts_the_arm_no_more_and_one_that_cannot_be
     for _ in range(3):
         assert arm.get_state().mode == "fault"
     assert arm.calls == ["halt"]
+
+
+@pytest.mark.parametrize("error", [rk.RemoteTimeout("no answer"), OSError("the cable"), SystemExit(1)])
+def test_what_the_device_has_not_refused_it_may_follow(arm, error):
+    arm.on["follow"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.send(joint_command(arm))
+    assert arm.machine.mode == "tracking"
+    assert arm.machine.targets == 1
+
+
+def test_what_the_device_refuses_it_does_not_follow(arm):
+    arm.on["follow"] = fail_with(rk.InvalidCommand("not there"))
+    with pytest.raises(rk.InvalidCommand):
+        arm.send(joint_command(arm))
+    assert arm.machine.mode == "holding"
+    assert arm.machine.targets == 0
