@@ -13,7 +13,16 @@ from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.machine import ArmFault, ArmMachine
 from robotkit.devices.soundness import require_finite, require_pose
-from robotkit.errors import CommandRejected, DeviceError, JointLimitExceeded, RemoteError, Unsupported
+from robotkit.devices.words import said
+from robotkit.errors import (
+    CommandRejected,
+    DeviceError,
+    JointLimitExceeded,
+    RemoteError,
+    RobotStopped,
+    Unsupported,
+    error_from_code,
+)
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
 
 
@@ -199,9 +208,16 @@ class StatefulRobotServer(ArmBody):
         self.stop_for("stop() was called", "this process")
 
     def stop_for(self, cause: str, author: str, code: str = "robot_stopped") -> None:
-        """Stop, and keep why and who. It waits at most 50 ms for a call to the device that is under way."""
+        """Stop, and keep why and who, whatever was given as words; a code that names no stop becomes "robot_stopped".
+
+        It waits at most 50 ms for a call to the device that is under way.
+        """
         machine = self.machine
-        machine.note_stop(StopRecord(cause=cause, author=author, since_s=self.context.clock.now_s(), code=code))
+        if not isinstance(error_from_code(code, ""), RobotStopped):
+            code = RobotStopped.code
+        machine.note_stop(
+            StopRecord.trusted(cause=said(cause), author=said(author), since_s=self.context.clock.now_s(), code=code)
+        )
         with machine.hurried():
             if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
                 self._halt()

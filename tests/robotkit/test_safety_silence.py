@@ -219,7 +219,7 @@ def test_b8_a_command_whose_answer_was_lost_is_spent_and_the_next_one_counts_fro
     with pytest.raises(type(error)):
         arm.send(pose_command(0.02))
     body.on.clear()
-    with pytest.raises(rk.StepTooLarge, match="0.0010 m from the previous one; at most 0.0000 m"):
+    with pytest.raises(rk.StepTooLarge, match=r"0\.0010 m from the previous one; at most 0\.0000 m"):
         arm.send(pose_command(0.021))
     clock.advance(0.1)
     arm.send(pose_command(0.04))

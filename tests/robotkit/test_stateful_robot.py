@@ -411,3 +411,27 @@ def test_what_the_device_refuses_it_does_not_follow(arm):
         arm.send(joint_command(arm))
     assert arm.machine.mode == "holding"
     assert arm.machine.targets == 0
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize("words", [
+    (None, "me"), (KeyboardInterrupt(), "me"), ("x", 5), ("x", None), (b"x", "y"), ("\ud800", "y"), ("", ""),
+    (Mute(), Mute()), ("x" * 10**6, "y"), ("x", "y", None), ("x", "y", "nonsense"), ("x", "y", "device_fault"),
+    ("x", "y", "unsupported"), ("x", "y", ["robot_stopped"]), ("x", "y", "force_limit_exceeded"),
+], ids=lambda words: " ".join(type(word).__name__ for word in words))  # fmt: skip
+def test_no_stop_is_lost_because_of_its_words(arm, words):
+    arm.send(joint_command(arm))
+    arm.stop_for(*words)
+    assert arm.calls == ["follow", "halt"]
+    state = arm.get_state()
+    assert state.mode == "stopped"
+    assert rk.RobotState.model_validate_json(state.model_dump_json()) == state, "it can be read over a network"
+    is_force = words[2:] == ("force_limit_exceeded",)
+    with pytest.raises(rk.ForceLimitExceeded if is_force else rk.RobotStopped) as caught:
+        arm.send(joint_command(arm))
+    assert type(caught.value) is (rk.ForceLimitExceeded if is_force else rk.RobotStopped)
+    assert len(caught.value.message) < 2000
