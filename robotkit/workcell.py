@@ -13,7 +13,8 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
-from robotkit.errors import DeviceError, InvalidCommand, RemoteError, TargetReplaced, Unsupported
+from robotkit.errors import DeviceError, InvalidCommand, RemoteError, Unsupported
+from robotkit.safety.robot import SafeRobot, target_replaced
 from robotkit.schema import (
     CellSpec,
     CellState,
@@ -108,6 +109,8 @@ class Workcell:
         """Send commands, let `period_s` pass, measure. In a remote cell this is one round trip.
 
         Everything is checked before anything is sent: after an error neither the arm nor the gripper has a new target.
+        One order of events is left: what replaces the arm's target while the gripper is being told leaves the gripper
+        with its new one, and the arm without.
 
         Args:
             command: for the arm.
@@ -122,12 +125,7 @@ class Workcell:
         """
         if not (math.isfinite(period_s) and period_s >= 0.0):
             raise InvalidCommand(f"period_s must be a finite number of seconds from 0, got {period_s!r}")
-        if target_epoch is not None and target_epoch != self.robot.target_epoch:
-            raise TargetReplaced(
-                f"the arm's target was replaced since epoch {target_epoch} (a hold, a stop, a recovery, another "
-                "client, a reset): make a new command from a fresh state"
-            )
-        accepted = self.send(command, gripper)
+        accepted = self.send(command, gripper, target_epoch)
         overrun_s = 0.0
         if period_s > 0.0:
             start_s = 0.0 if self.clock.is_lockstep else self.clock.now_s()
@@ -135,20 +133,43 @@ class Workcell:
             overrun_s = 0.0 if self.clock.is_lockstep else max(0.0, self.clock.now_s() - start_s - period_s)
         return self._measure(accepted, overrun_s)
 
-    def send(self, command: RobotCommand | None, gripper: GripperCommand | None = None) -> RobotCommand | None:
+    def send(
+        self, command: RobotCommand | None, gripper: GripperCommand | None = None, target_epoch: int | None = None
+    ) -> RobotCommand | None:
         """Check both commands, then send both; returns the arm's as it was accepted.
+
+        A command is of the target that the arm had when this was called, or of `target_epoch`: when a stop, a hold or a
+        recovery comes before the arm has it, however long the gripper takes, it is refused.
 
         Raises:
             CommandRejected, DeviceError: as `step`.
         """
+        epoch = self._require_target(target_epoch)
         if gripper is not None:
             if self.gripper is None:
                 raise Unsupported(f"cell {self.name!r} has no gripper; leave the gripper's command out")
             if command is not None:
                 self.robot.check(command)
+                self._require_target(epoch)
             # First: a gripper that is lost or in a fault refuses here, before the arm has its target.
             self.gripper.move(gripper.position)
-        return self.robot.send(command) if command is not None else None
+        if command is None:
+            return None
+        if isinstance(self.robot, SafeRobot):
+            return self.robot.send(command, epoch)
+        self._require_target(epoch)
+        return self.robot.send(command)
+
+    def _require_target(self, target_epoch: int | None) -> int | None:
+        """Refuse an epoch that is over; the epoch that counts from now on, None for one that costs a measurement."""
+        robot = self.robot
+        if isinstance(robot, SafeRobot):
+            if target_epoch is None:
+                return robot.target_epoch
+            robot.require_target(target_epoch)
+        elif target_epoch is not None and target_epoch != robot.target_epoch:
+            raise target_replaced(target_epoch)
+        return target_epoch
 
     def handle(self, request: StepRequest) -> CellState:
         """`step` for a request that came over the wire."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robotkit import MotionFailed, Workcell, spatial
+from robotkit import MotionFailed, TargetReplaced, Workcell, spatial
 from robotkit.schema import CellState, PoseCommand, WorkspaceBox
 from robotkit.workspace import clip_pose
 
@@ -45,15 +45,11 @@ class ArmMotion:
                 target was replaced again and again.
         """
         goal = clip_pose(goal, self.workspace)
-        state = workcell.get_state()
         for _ in range(_WAYS):
-            epoch = state.robot.target_epoch
-            for target in self.targets(state.robot.tcp_pose_in_base, goal):
-                state = workcell.step(PoseCommand.trusted(kind="pose", tcp_pose_in_base=target), None, self.period_s)
-                if state.robot.target_epoch != epoch:
-                    break
-            else:
-                return self._come_to_rest(workcell, state, goal)
+            try:
+                return self._go(workcell, goal)
+            except TargetReplaced:
+                continue
         raise MotionFailed(
             f"the tool did not reach {np.round(goal, 4).tolist()}: something else replaced its target {_WAYS} times on "
             "the way (a hold, or another client). See who commands the cell, then reset again"
@@ -76,13 +72,27 @@ class ArmMotion:
         count = math.ceil(duration_s / self.period_s - 1e-9)
         return [spatial.interpolate(start, end, number / count) for number in range(1, count + 1)]
 
-    def _come_to_rest(self, workcell: Workcell, state: CellState, goal: np.ndarray) -> CellState:
-        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=goal)
+    def _go(self, workcell: Workcell, goal: np.ndarray) -> CellState:
+        """One way; raises `TargetReplaced` as soon as its targets count from one that the arm has not any more."""
+        state = workcell.get_state()
+        epoch = state.robot.target_epoch
+        for target in self.targets(state.robot.tcp_pose_in_base, goal):
+            state = self._step(workcell, target, epoch)
+        return self._come_to_rest(workcell, state, goal, epoch)
+
+    def _step(self, workcell: Workcell, target: np.ndarray, epoch: int) -> CellState:
+        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=target)
+        state = workcell.step(command, None, self.period_s, epoch)
+        if state.robot.target_epoch != epoch:
+            raise TargetReplaced("something else replaced the target of the motion during a step")
+        return state
+
+    def _come_to_rest(self, workcell: Workcell, state: CellState, goal: np.ndarray, epoch: int) -> CellState:
         for _ in range(math.ceil(self.timeout_s / self.period_s)):
             if self._has_arrived(state, goal):
                 return state
             # The target is sent again, so that a watchdog does not take the waiting for silence.
-            state = workcell.step(command, None, self.period_s)
+            state = self._step(workcell, goal, epoch)
         if self._has_arrived(state, goal):
             return state
         pose, twist = state.robot.tcp_pose_in_base, state.robot.tcp_twist_in_base

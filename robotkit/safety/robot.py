@@ -10,7 +10,15 @@ import numpy as np
 from robotkit.clock import Clock
 from robotkit.devices import AdaptedRobot, BaseRobotServer, StatefulRobotServer
 from robotkit.devices.words import said
-from robotkit.errors import CommandRejected, InvalidCommand, OutsideWorkspace, RobotkitError, StaleState, Unsupported
+from robotkit.errors import (
+    CommandRejected,
+    InvalidCommand,
+    OutsideWorkspace,
+    RobotkitError,
+    StaleState,
+    TargetReplaced,
+    Unsupported,
+)
 from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
 from robotkit.safety.compliance import compliance_excess
@@ -118,16 +126,36 @@ class SafeRobot(BaseRobotServer):
             self._check(command, self._clock.now_s())
             self.inner.check(command)
 
-    def send(self, command: RobotCommand) -> RobotCommand:
-        """Pass a command on that keeps every limit.
+    def require_target(self, target_epoch: int) -> None:
+        """Raise unless the arm still has the target of this epoch.
 
         Raises:
+            RobotStopped, DeviceFault, CommandRejected: the arm takes no command now.
+            TargetReplaced: something other than a command has replaced the target since.
+        """
+        if self.machine.epoch != target_epoch:
+            self.machine.require_ready()
+            raise target_replaced(target_epoch)
+
+    def send(self, command: RobotCommand, target_epoch: int | None = None) -> RobotCommand:
+        """Pass a command on that keeps every limit.
+
+        Args:
+            command: the new target.
+            target_epoch: of the state from which the command was made; None: the present one. A stop, a hold or a
+                recovery that comes before the arm has the command makes it one of the past, and it is refused.
+
+        Raises:
+            TargetReplaced: the arm's target is not that of `target_epoch` any more.
             InvalidCommand, Unsupported, JointLimitExceeded, OutsideWorkspace, StepTooLarge: which limit, and how far.
             RobotStopped, DeviceFault, CommandRejected: the arm takes no command now.
             StaleState: there is no fresh measurement to move on.
         """
+        epoch = self.machine.epoch if target_epoch is None else target_epoch
         try:
             with self.machine.lock:
+                if self.machine.epoch != epoch:
+                    self.require_target(epoch)
                 now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
                 target = self._check(command, now_s)
                 taken = self.machine.targets
@@ -300,6 +328,14 @@ class SafeRobot(BaseRobotServer):
 
     def _tell(self, kind: EventKind, message: str, author: str) -> None:
         self._events.tell(SafetyEvent(kind, message, author, self._clock.now_s()))
+
+
+def target_replaced(target_epoch: int) -> TargetReplaced:
+    """What a command made for the target of `target_epoch` is refused with when the arm has another by now."""
+    return TargetReplaced(
+        f"the arm's target was replaced since epoch {target_epoch} (a hold, a stop, a recovery, another client, a "
+        "reset): make a new command from a fresh state"
+    )
 
 
 def make_safe(robot: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> SafeRobot:

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from envs.tasks.arm_motion import ArmMotion
 from envs.tasks.reach_pose import REACH_POSE
-from robotkit import MotionFailed, make_workcell, spatial
+from robotkit import MotionFailed, PoseCommand, make_workcell, spatial
 from robotkit.workspace import distance_outside, is_inside
 
 UNIT = arrays(np.float64, 3, elements=st.floats(-1.0, 1.0))
@@ -67,9 +67,9 @@ def steps_of(cell) -> list:
     """What the cell's `step` is called with from now on."""
     commands, step = [], cell.step
 
-    def note(command=None, gripper=None, period_s=0.0):
+    def note(command=None, gripper=None, period_s=0.0, target_epoch=None):
         commands.append(command)
-        return step(command, gripper, period_s)
+        return step(command, gripper, period_s, target_epoch)
 
     cell.step = note
     return commands
@@ -116,3 +116,31 @@ def test_r1_a_motion_that_is_interrupted_again_and_again_says_so():
         cell.clock.advance = lambda period_s: (advance(period_s), cell.robot.hold())
         with pytest.raises(MotionFailed, match="something else replaced its target 5 times"):
             motion.run(cell, beside(start))
+
+
+@pytest.mark.parametrize("number", [3, 20], ids=["on the way", "coming to rest"])
+def test_r1_no_step_pulls_the_arm_back_from_where_another_client_has_brought_and_held_it(number):
+    with make_workcell("fake", **{"robot.time_constant_s": 0.4, "limits.max_translation_step_m": 0.5}) as cell:
+        motion, start = reaching(cell)
+        motion = replace(motion, timeout_s=5.0, tolerance_m=1e-4)
+        step, follow, followed, steps = cell.step, cell.robot.inner._follow, [], []
+
+        def note(command):
+            followed.append(command.tcp_pose_in_base)
+            return follow(command)
+
+        def interrupted(command, gripper, period_s, target_epoch):
+            steps.append(command)
+            if len(steps) == number:
+                aside = spatial.integrate_delta(start, np.array((0.0, -0.1, 0.0)), np.zeros(3))
+                step(PoseCommand(tcp_pose_in_base=aside), None, 1.0)
+                cell.robot.hold()
+                followed[:] = [cell.get_state().robot.tcp_pose_in_base]
+            return step(command, gripper, period_s, target_epoch)
+
+        cell.step, cell.robot.inner._follow = interrupted, note
+        state = motion.run(cell, beside(start))
+    jumps = [spatial.distance_between(*pair) for pair in pairwise(followed)]
+    assert len(jumps) > 5
+    assert max(jumps) <= motion.speed_m_s * 0.1 + 1e-9
+    assert spatial.distance_between(state.robot.tcp_pose_in_base, beside(start)) <= motion.tolerance_m

@@ -137,3 +137,84 @@ def test_r1_a_command_made_for_a_target_that_was_replaced_moves_nothing(replaced
         with pytest.raises(rk.TargetReplaced, match="fresh state"):
             cell.step(nudged(cell), CLOSED, 0.1, epoch)
         require_nothing_moves(cell, before)
+
+
+def stop_and_recover(arm):
+    arm.stop()
+    arm.recover()
+
+
+EVENTS = {"a hold": lambda arm: arm.hold(), "a stop and a recovery": stop_and_recover}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("says_its_epoch", [True, False])
+@pytest.mark.parametrize("during", ["check", "move"])
+def test_r1_what_comes_while_the_gripper_is_told_makes_the_command_one_of_the_past(
+    monkeypatch, event, says_its_epoch, during
+):
+    """A gripper may take its time; the arm's command was made before the stop."""
+    with rk.make_workcell("fake") as cell:
+        command, epoch = nudged(cell), cell.get_state().robot.target_epoch
+        device = cell.gripper if during == "move" else cell.robot
+        inner, sent = getattr(device, during), []
+        monkeypatch.setattr(cell.robot.inner, "_follow", sent.append)
+
+        def slow(asked):
+            inner(asked)
+            EVENTS[event](cell.robot)
+
+        monkeypatch.setattr(device, during, slow)
+        with pytest.raises(rk.TargetReplaced, match=f"since epoch {epoch} "):
+            cell.step(command, CLOSED, 0.1, epoch if says_its_epoch else None)
+        assert sent == []
+        assert cell.get_state().robot.mode == "holding"
+        assert cell.gripper.get_state().target_position == (0.0 if during == "move" else 1.0)
+
+
+class LockAfter:
+    """A lock that something comes in before."""
+
+    def __init__(self, lock, event):
+        self._lock, self._events = lock, [event]
+
+    def __enter__(self):
+        if self._events:
+            self._events.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+    def acquire(self, timeout=-1):
+        return self._lock.acquire(timeout=timeout)
+
+    def release(self):
+        self._lock.release()
+
+
+@pytest.mark.parametrize("says_its_epoch", [True, False])
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [("a hold", rk.TargetReplaced), ("a stop and a recovery", rk.TargetReplaced), ("a stop", rk.RobotStopped)],
+)
+def test_r1_a_command_that_waited_for_the_arm_is_one_of_the_past(monkeypatch, event, error, says_its_epoch):
+    with rk.make_workcell("fake") as cell:
+        command, epoch, sent = nudged(cell), cell.get_state().robot.target_epoch, []
+        arm, act = cell.robot, EVENTS.get(event, lambda arm: arm.stop())
+        monkeypatch.setattr(arm.inner, "_follow", sent.append)
+        monkeypatch.setattr(arm.machine, "lock", LockAfter(arm.machine.lock, lambda: act(arm)))
+        with pytest.raises(error):
+            arm.send(command, epoch if says_its_epoch else None)
+        assert sent == []
+
+
+def test_r1_a_bare_arm_refuses_an_epoch_that_is_over():
+    with rk.make_workcell("fake", gripper=None) as cell:
+        bare = rk.Workcell("bare", cell.clock, cell.robot.inner)
+        command, epoch = nudged(cell), cell.robot.target_epoch
+        assert bare.send(command, None, epoch) == command
+        cell.robot.hold()
+        with pytest.raises(rk.TargetReplaced):
+            bare.send(command, None, epoch)
+        assert bare.send(command) == command
