@@ -34,9 +34,14 @@ type = "franka_hand"
 host = "{host}"
 [limits]
 max_translation_step_m = 0.05
+max_tcp_speed_m_s = 0.5
+max_tcp_rotation_speed_rad_s = 2.0
 max_force_n = 40.0
 watchdog_s = 0.5
 state_max_age_s = 0.5
+[limits.workspace]
+position_min_m = [0.2, -0.3, 0.3]
+position_max_m = [0.6, 0.3, 0.8]
 """
 
 

@@ -9,13 +9,17 @@ from robotkit.workcell import Workcell
 
 
 def limit_findings(cell: Workcell) -> Iterator[Finding]:
-    """One finding for each limit; a real arm needs workspace, speed and watchdog."""
+    """One finding for each limit; a real arm needs workspace, speeds, watchdog and the age of its state."""
     limits = cell.limits
     yield _limit(cell, "workspace", "limits.workspace", _box(cell))
     speed = limits.max_tcp_speed_m_s
     yield _limit(cell, "tool speed", "limits.max_tcp_speed_m_s", None if speed is None else f"at most {speed:g} m/s")
+    turn, key = limits.max_tcp_rotation_speed_rad_s, "limits.max_tcp_rotation_speed_rad_s"
+    yield _limit(cell, "tool rotation", key, None if turn is None else f"at most {turn:g} rad/s")
     silence = limits.watchdog_s
     yield _limit(cell, "watchdog", "limits.watchdog_s", None if silence is None else f"holds after {silence:g} s")
+    age_s = limits.state_max_age_s
+    yield _limit(cell, "state age", "limits.state_max_age_s", None if age_s is None else f"at most {age_s:g} s")
     if limits.max_force_n is not None:
         yield passed("contact force", f"stops above {limits.max_force_n:g} N")
     elif cell.robot.spec.measures_wrench:

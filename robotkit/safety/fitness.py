@@ -7,8 +7,14 @@ from robotkit.errors import InvalidConfiguration
 from robotkit.safety.compliance import compliance_excess
 from robotkit.schema import SafetyLimits
 
-_NEEDED = ("workspace", "max_tcp_speed_m_s", "watchdog_s")
-"""What no real arm is moved without."""
+NEEDED = {
+    "workspace": "where its tool may go",
+    "max_tcp_speed_m_s": "how fast",
+    "max_tcp_rotation_speed_rad_s": "how fast the tool may turn",
+    "watchdog_s": "how long it goes on after its client fell silent",
+    "state_max_age_s": "how old a measurement may be that it is moved, held and judged by",
+}
+"""What no real arm is moved without, and what each says."""
 
 
 def require_fitting(robot: StatefulRobotServer, limits: SafetyLimits) -> None:
@@ -18,12 +24,11 @@ def require_fitting(robot: StatefulRobotServer, limits: SafetyLimits) -> None:
         InvalidConfiguration: names the limits, why, and what to do.
     """
     spec, name = robot.spec, robot.spec.name
-    missing = [limit for limit in _NEEDED if getattr(limits, limit) is None]
+    missing = [f"limits.{limit} ({what})" for limit, what in NEEDED.items() if getattr(limits, limit) is None]
     if missing and not spec.is_simulated and not limits.unlimited:
         raise InvalidConfiguration(
-            f"the real arm {name!r} does not start without limits: set {', '.join(f'limits.{m}' for m in missing)} in "
-            "the workcell file (docs/safety.md has an example). `limits.unlimited = true` starts it without them, at "
-            "your own risk"
+            f"the real arm {name!r} does not start without limits: set {', '.join(missing)} in the workcell file "
+            "(docs/safety.md has an example). `limits.unlimited = true` starts it without them, at your own risk"
         )
     if not spec.measures_wrench and (limits.max_force_n is not None or limits.max_torque_nm is not None):
         raise InvalidConfiguration(

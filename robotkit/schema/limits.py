@@ -63,7 +63,8 @@ class ComplianceLimits(Message):
 class SafetyLimits(Message):
     """Limits that the safety layer enforces; None switches one off.
 
-    A real arm does not start without `workspace`, `max_tcp_speed_m_s` and `watchdog_s`, unless `unlimited` says so.
+    A real arm does not start without `workspace`, `max_tcp_speed_m_s`, `max_tcp_rotation_speed_rad_s`, `watchdog_s` and
+    `state_max_age_s`, unless `unlimited` says so.
     """
 
     unlimited: bool = False

@@ -10,6 +10,7 @@ import numpy as np
 
 import robotkit as rk
 from robotkit.cli import calibrate, check, main
+from robotkit.safety.fitness import NEEDED
 from tests.support.franky_sim import FrankaSimulator
 from tests.support.franky_sim.cells import franka_cell
 
@@ -17,7 +18,8 @@ from tests.support.franky_sim.cells import franka_cell
 def test_a_franka_cell_is_examined_and_does_not_move(monkeypatch):
     with FrankaSimulator(is_lockstep=True) as simulator:
         config = franka_cell(simulator.host)
-        limits = config.limits.model_copy(update={"max_tcp_speed_m_s": 1.0, "watchdog_s": 5.0, "state_max_age_s": 5.0})
+        speeds = {"max_tcp_speed_m_s": 1.0, "max_tcp_rotation_speed_rad_s": 2.0}
+        limits = config.limits.model_copy(update={**speeds, "watchdog_s": 5.0, "state_max_age_s": 1.0})
         cell = rk.make_workcell(config.model_copy(update={"limits": limits}))
         monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
         with cell:
@@ -38,7 +40,7 @@ def test_a_real_arm_without_limits_fails_before_anything_is_connected(tmp_path: 
     assert main(["check", str(path), "--json"]) == 1
     (line,) = json.loads(capsys.readouterr().out)
     assert (line["subject"], line["status"]) == ("configuration", "failed")
-    assert all(f"limits.{name}" in line["found"] for name in ("workspace", "max_tcp_speed_m_s", "watchdog_s"))
+    assert all(f"limits.{name}" in line["found"] for name in NEEDED)
 
 
 def test_a_hand_eye_calibration_reads_a_franka_arm_and_starts_no_control_of_it(monkeypatch, tmp_path: Path, capsys):

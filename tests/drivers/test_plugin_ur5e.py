@@ -62,7 +62,7 @@ def test_joint_motions_keep_the_laws_of_the_suite_on_a_clock_that_runs(robots, l
 
 
 def test_b13_a_real_arm_does_not_start_without_limits(robots):
-    with pytest.raises(rk.InvalidConfiguration, match=r"max_tcp_speed_m_s.*watchdog_s"):
+    with pytest.raises(rk.InvalidConfiguration, match=r"max_tcp_speed_m_s.*max_tcp_rotation_speed_rad_s.*watchdog_s.*state_max_age_s"):
         rk.make_workcell("ur5e-bench", **{"robot.host": "192.0.2.1", "limits": {"max_joint_step_rad": 0.3}})
 
 

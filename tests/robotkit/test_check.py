@@ -20,7 +20,9 @@ from tests.support.robotiq_emulator import RobotiqEmulator
 LIMITS = rk.SafetyLimits(
     workspace=rk.WorkspaceBox(position_min_m=(0.2, -0.4, 0.0), position_max_m=(0.8, 0.4, 0.6)),
     max_tcp_speed_m_s=0.5,
-    watchdog_s=10.0,
+    max_tcp_rotation_speed_rad_s=2.0,
+    watchdog_s=5.0,
+    state_max_age_s=1.0,
     max_force_n=50.0,
 )
 
@@ -99,7 +101,13 @@ def test_a_sound_cell_passes_and_nothing_was_commanded(monkeypatch, cell):
 
 @pytest.mark.parametrize(
     ("missing", "subject"),
-    [("workspace", "workspace"), ("max_tcp_speed_m_s", "tool speed"), ("watchdog_s", "watchdog")],
+    [
+        ("workspace", "workspace"),
+        ("max_tcp_speed_m_s", "tool speed"),
+        ("max_tcp_rotation_speed_rad_s", "tool rotation"),
+        ("watchdog_s", "watchdog"),
+        ("state_max_age_s", "state age"),
+    ],
 )
 def test_a_real_arm_without_a_limit_fails(monkeypatch, cell, missing, subject):
     cell.limits = LIMITS.model_copy(update={missing: None})

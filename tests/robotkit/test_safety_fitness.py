@@ -10,7 +10,13 @@ from robotkit.drivers.fake import FakeRobot, ManualClock
 from robotkit.safety import make_safe
 
 BOX = rk.WorkspaceBox(position_min_m=(0, -1, 0), position_max_m=(1, 1, 1))
-ENOUGH = {"workspace": BOX, "max_tcp_speed_m_s": 0.5, "watchdog_s": 0.2}
+ENOUGH = {
+    "workspace": BOX,
+    "max_tcp_speed_m_s": 0.5,
+    "max_tcp_rotation_speed_rad_s": 2.0,
+    "watchdog_s": 0.2,
+    "state_max_age_s": 0.2,
+}
 
 
 def arm_with(**spec):
@@ -27,7 +33,7 @@ def build(body, **limits):
 def test_b8_a_real_arm_without_limits_does_not_start_unless_it_says_so(missing):
     limits = {name: value for name, value in ENOUGH.items() if name != missing}
     real = arm_with(is_simulated=False)
-    with pytest.raises(rk.InvalidConfiguration, match=f"limits.{missing} in"):
+    with pytest.raises(rk.InvalidConfiguration, match=rf"set limits\.{missing} \([a-z ,]+\) in the"):
         build(real, **limits)
     build(real, **ENOUGH)
     build(real, unlimited=True)

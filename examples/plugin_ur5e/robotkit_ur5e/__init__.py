@@ -19,6 +19,7 @@ def bench() -> WorkcellConfig:
             max_rotation_step_rad=0.5,
             max_joint_step_rad=0.3,
             max_tcp_speed_m_s=1.0,
+            max_tcp_rotation_speed_rad_s=2.0,
             watchdog_s=0.5,
             state_max_age_s=0.5,
             planes=(Plane(name="table", point_in_base_m=(0.0, 0.0, 0.0), normal_in_base=(0.0, 0.0, 1.0)),),
