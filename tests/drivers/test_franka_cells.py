@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,10 @@ import pytest
 
 import robotkit as rk
 from envs.tasks.reach import Reach
+from robotkit.safety.fitness import NEEDED
 
-_FILES = sorted((Path(__file__).parents[2] / "examples" / "cells").glob("*.toml"))
+_ROOT = Path(__file__).parents[2]
+_FILES = sorted((_ROOT / "examples" / "cells").glob("*.toml"))
 _LAB = next(file for file in _FILES if file.stem == "mujoco")
 _FRANKA = [file for file in _FILES if file.stem.startswith("franka")]
 
@@ -26,6 +30,14 @@ def test_a_lab_file_builds_its_cell_without_touching_hardware(file):
     assert cell.cameras
     assert cell.limits.workspace is not None
     assert not cell.is_connected
+
+
+@pytest.mark.parametrize("guide", ["README.md", "docs/safety.md", "docs/new_robot.md"])
+def test_b8_the_limits_that_a_guide_shows_are_enough_for_a_real_arm(guide):
+    blocks = re.findall(r"```toml\n(.*?)```", (_ROOT / guide).read_text(encoding="utf-8"), flags=re.S)
+    shown = [rk.SafetyLimits.model_validate(tomllib.loads(block)["limits"]) for block in blocks if "[limits]" in block]
+    assert shown
+    assert all(getattr(limits, name) is not None for limits in shown for name in NEEDED)
 
 
 @pytest.mark.parametrize("file", _FRANKA, ids=lambda file: file.stem)

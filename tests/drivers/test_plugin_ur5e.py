@@ -18,6 +18,7 @@ import robotkit as rk
 from robotkit import registry as registry_module
 from robotkit import spatial
 from robotkit.registry import Registry, grippers
+from robotkit.safety.fitness import NEEDED
 from tests.contracts import test_arm
 from tests.contracts.test_arm import *  # noqa: F403  (pytest collects the suite here, with the `cell` below)
 from tests.drivers.plugin_ur5e import PLUGIN, metadata_in
@@ -62,7 +63,7 @@ def test_joint_motions_keep_the_laws_of_the_suite_on_a_clock_that_runs(robots, l
 
 
 def test_b13_a_real_arm_does_not_start_without_limits(robots):
-    with pytest.raises(rk.InvalidConfiguration, match=r"max_tcp_speed_m_s.*max_tcp_rotation_speed_rad_s.*watchdog_s.*state_max_age_s"):
+    with pytest.raises(rk.InvalidConfiguration, match=".*".join(NEEDED)):
         rk.make_workcell("ur5e-bench", **{"robot.host": "192.0.2.1", "limits": {"max_joint_step_rad": 0.3}})
 
 
