@@ -71,6 +71,7 @@ class AdaptedRobot(StatefulRobotServer):
 
     def _open(self) -> ArmFault | None:
         self.inner.connect()
+        self.spec = self.inner.spec
         try:
             return self._reported(self.inner.get_state())
         except DeviceError as error:
@@ -181,6 +182,7 @@ class AdaptedRobot(StatefulRobotServer):
                 )
             time.sleep(_REPEAT_S)
         self.inner.recover()
+        self.spec = self.inner.spec
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         self.inner.set_compliance(params)

@@ -23,6 +23,7 @@ class SpeedBudget:
     """
 
     def __init__(self, speed: float | np.ndarray, window_s: float) -> None:
+        self._window_s = window_s
         self.speed = speed
         self._most = speed * window_s
         self._left = self._most
@@ -32,6 +33,12 @@ class SpeedBudget:
         is_single = isinstance(speed, float)
         self._least: Callable[[Any, Any], Any] = min if is_single else np.minimum
         self._greatest: Callable[[Any, Any], Any] = max if is_single else np.maximum
+
+    def change_speed(self, speed: float | np.ndarray) -> None:
+        """Go on with another speed for each of the same joints; what was spent stays spent."""
+        spent = self._most - self._left
+        self.speed, self._most = speed, speed * self._window_s
+        self._left, self._offered_s = self._greatest(self._most - spent, 0.0), math.nan
 
     def left(self, now_s: float) -> float | np.ndarray:
         """Distance that a target may move now, in m or rad."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robotkit.devices import StatefulRobotServer
-from robotkit.errors import InvalidConfiguration
+from robotkit.errors import InvalidConfiguration, Unsupported
 from robotkit.safety.compliance import compliance_excess
 from robotkit.schema import SafetyLimits
 
@@ -52,4 +52,19 @@ def _require_no_need_of_kinematics(name: str, limits: SafetyLimits, *, takes_joi
         raise InvalidConfiguration(
             f"arm {name!r} takes joint commands but does not tell its kinematics, so limits.workspace cannot be kept "
             'for them: give its spec `kinematics`, or take "joint" out of its command_kinds'
+        )
+
+
+def require_no_bound_on_the_tool(name: str, limits: SafetyLimits) -> None:
+    """Refuse a joint motion of an arm that does not tell its kinematics, in a cell that bounds its tool.
+
+    Raises:
+        Unsupported: names the limits that could not be kept.
+    """
+    bounds = ("workspace", "max_tcp_speed_m_s", "max_tcp_rotation_speed_rad_s")
+    kept = [f"limits.{bound}" for bound in bounds if getattr(limits, bound) is not None]
+    if kept and not limits.unlimited:
+        raise Unsupported(
+            f"arm {name!r} does not tell its kinematics, so a joint motion of it cannot keep {', '.join(kept)}: give "
+            "its spec `kinematics` (docs/new_robot.md), or go there with pose commands"
         )

@@ -13,17 +13,17 @@ from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
     InvalidCommand,
+    InvalidConfiguration,
     OutsideWorkspace,
     RobotkitError,
     StaleState,
     TargetReplaced,
     Unsupported,
 )
-from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
 from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
-from robotkit.safety.fitness import require_fitting
+from robotkit.safety.fitness import require_fitting, require_no_bound_on_the_tool
 from robotkit.safety.monitor import Monitor
 from robotkit.safety.steps import StepLimit
 from robotkit.safety.validator import CommandValidator, joint_array
@@ -33,6 +33,8 @@ from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLi
 from robotkit.workspace import BoxBounds, leads_back
 
 MONITOR = "safety monitor"
+_SHORT_WAY_S = 0.02
+"""A joint path which takes no longer at the allowed speed is too short to be measured as too fast, or leads nowhere."""
 
 
 class SafeRobot(BaseRobotServer):
@@ -46,13 +48,12 @@ class SafeRobot(BaseRobotServer):
     def __init__(self, inner: StatefulRobotServer, limits: SafetyLimits, clock: Clock) -> None:
         super().__init__(inner.config, inner.context)
         self.inner = inner
-        self.spec = spec = inner.spec
+        self.spec = inner.spec
         self.limits = limits
         self.machine = inner.machine
         self._clock = clock
-        self._validator = CommandValidator(spec, limits)
         self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
-        self._steps = StepLimit(self.machine, spec, limits, self._measure)
+        self._steps = StepLimit(self.machine, inner.spec, limits, self._measure)
         self._fit()
         self._max_age_s = limits.state_max_age_s
         self._stamp_s = -math.inf
@@ -85,26 +86,50 @@ class SafeRobot(BaseRobotServer):
         return self._events.subscribe(observer)
 
     def connect(self) -> None:
-        """Connect the arm and watch over it."""
+        """Connect the arm and watch over it.
+
+        Raises:
+            InvalidConfiguration: connected, it says of itself that it cannot keep a limit; it is disconnected again.
+        """
         is_new = not self.inner.is_connected
         if is_new:
             self._stamp_s = -math.inf
         self.inner.connect()
         if is_new:
-            self._fit()
+            self._fit_or_disconnect()
         if self._watch is not None:
             self._watch.start()
 
+    def _fit_or_disconnect(self) -> None:
+        try:
+            with self.machine.lock:
+                self._fit()
+        except BaseException:
+            self.disconnect()
+            raise
+
     def _fit(self) -> None:
-        """Take the arm's kinematics into the bounds; some arms know their tool only when they are connected."""
-        self.spec, limits = self.inner.spec, self.limits
-        chain, self._body = self.spec.kinematics, None
+        """Take what the arm says of itself into the bounds; some arms know themselves only when they are connected.
+
+        Raises:
+            InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
+        """
+        require_fitting(self.inner, self.limits)
+        spec, limits = self.inner.spec, self.limits
+        if spec.joint_count != self.spec.joint_count:
+            raise InvalidConfiguration(
+                f"arm {spec.name!r} says {spec.joint_count} joints when it is connected, and {self.spec.joint_count} "
+                "before: its driver has to know before"
+            )
+        self._validator = CommandValidator(spec, limits)
+        chain, self._body = spec.kinematics, None
         if chain is not None and (limits.workspace or limits.planes or limits.link_clearance_m is not None):
             self._body = BodyBounds(
                 chain, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
             )
-        self._steps.kinematics = None if chain is None else ForwardKinematics(chain)
-        self._monitor = Monitor(self.spec, limits) if limits.watches else None
+        self._steps.fit(spec)
+        self._monitor = Monitor(spec, limits) if limits.watches else None
+        self.spec = spec
 
     def disconnect(self) -> None:
         """Stop watching and disconnect the arm."""
@@ -172,7 +197,8 @@ class SafeRobot(BaseRobotServer):
         """Pass a joint motion on whose whole path keeps the limits, at a speed that keeps them too.
 
         Raises:
-            Unsupported: the arm cannot be told that speed, and its own may be higher.
+            Unsupported: the arm cannot be told that speed, and its own may be higher; or it does not tell where its
+                joints bring the tool, and the cell bounds the tool.
         """
         try:
             goal_rad = joint_array(positions_rad)
@@ -217,7 +243,7 @@ class SafeRobot(BaseRobotServer):
         self._rearm()
         self.inner.recover()
         if self.inner.spec is not self.spec:
-            self._fit()
+            self._fit_or_disconnect()
         self._tell("recover", "the arm holds", "client")
 
     def hold(self) -> None:
@@ -230,9 +256,12 @@ class SafeRobot(BaseRobotServer):
         self.inner.forget_target()
 
     def _path_rate_max_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
+        if self.spec.kinematics is None:
+            require_no_bound_on_the_tool(self.spec.name, self.limits)
         allowed_hz = self._steps.path_rate_max_hz(start_rad, goal_rad)
         own_hz = self._steps.own_path_rate_hz(start_rad, goal_rad)
-        if allowed_hz < own_hz and not self.inner.bounds_joint_motions:
+        is_short = allowed_hz >= 1.0 / _SHORT_WAY_S
+        if allowed_hz < own_hz and not is_short and not self.inner.bounds_joint_motions:
             raise Unsupported(
                 f"arm {self.spec.name!r} does joint motions at its own speed, this one in as little as "
                 f"{1.0 / own_hz:.2f} s; the speed limits of the cell allow {1.0 / allowed_hz:.2f} s. Go there with "
@@ -350,5 +379,4 @@ def make_safe(robot: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> Saf
         InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
     """
     inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot, limits.state_max_age_s)
-    require_fitting(inner, limits)
     return SafeRobot(inner, limits, clock)

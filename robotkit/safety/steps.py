@@ -44,21 +44,27 @@ class StepLimit:
         window_s = limits.speed_window_s
         self._translation = _budget(limits.max_tcp_speed_m_s, window_s)
         self._rotation = _budget(limits.max_tcp_rotation_speed_rad_s, window_s)
-        self._own_speed_rad_s = spec.joint_velocity_max_rad_s
-        joint_speed = np.minimum(spec.joint_velocity_max_rad_s, _or_infinite(limits.max_joint_speed_rad_s))
-        self._joints = SpeedBudget(joint_speed, window_s)
+        self._max_joint_speed_rad_s = _or_infinite(limits.max_joint_speed_rad_s)
+        self._joints = SpeedBudget(self._joint_speed_rad_s(spec), window_s)
+        self.fit(spec)
         self.counts_time = self._translation is not None or self._rotation is not None
         """True when the time of a pose target matters; that of a joint target always does."""
         bounds_poses = (limits.max_translation_step_m, limits.max_rotation_step_rad, self._translation, self._rotation)
         self._bounds_poses = any(bound is not None for bound in bounds_poses)
-        self.kinematics: ForwardKinematics | None = None
-        """Where joint targets bring the tool, so that they count as its motion; None for an arm that does not tell."""
         self._distance_m: float  # of the target that was checked last
         self._angle_rad: float
         self._steps_rad: np.ndarray
         self._epoch: int
         self._last_pose: list[float] | None = None
         self._last_joints_rad: np.ndarray | None = None
+
+    def fit(self, spec: RobotSpec) -> None:
+        """Take what the arm says of itself by now; what was counted stays counted, so that no way is had twice."""
+        chain = spec.kinematics
+        self.kinematics = None if chain is None else ForwardKinematics(chain)
+        """Where joint targets bring the tool, so that they count as its motion; None for an arm that does not tell."""
+        self._own_speed_rad_s = spec.joint_velocity_max_rad_s
+        self._joints.change_speed(self._joint_speed_rad_s(spec))
 
     def check_pose(self, pose: list[float], now_s: float) -> None:
         """Check a pose target of seven floats.
@@ -134,6 +140,9 @@ class StepLimit:
         if self.kinematics is not None:
             self._spend_tool_speed(now_s)
         self._last_pose, self._last_joints_rad, self._epoch = None, positions_rad, self._machine.epoch
+
+    def _joint_speed_rad_s(self, spec: RobotSpec) -> np.ndarray:
+        return np.minimum(spec.joint_velocity_max_rad_s, self._max_joint_speed_rad_s)
 
     def _check_tool_speed(self, last: list[float], pose: list[float], now_s: float) -> None:
         budget, distance_m = self._translation, self._distance_m

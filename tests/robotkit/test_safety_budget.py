@@ -68,3 +68,13 @@ def test_each_joint_has_a_budget_of_its_own():
     joints.spend(np.array((0.1, 0.0)), 0.0)
     np.testing.assert_allclose(joints.left(0.0), (0.0, 0.2))
     np.testing.assert_allclose(joints.left(0.05), (0.05, 0.2))
+
+
+def test_b8_another_speed_gives_no_way_anew(budget):
+    scale = budget.speed / 0.5
+    budget.spend(0.08, 7.0)
+    budget.change_speed(1.0 * scale)
+    assert left(budget, 7.0) == pytest.approx(0.12), "0.2 m at once, less what was spent"
+    budget.change_speed(0.25 * scale)
+    assert left(budget, 7.0) == 0.0
+    assert left(budget, 7.1) == pytest.approx(0.025)

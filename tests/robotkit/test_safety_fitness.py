@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import robotkit as rk
 from robotkit.devices import CellContext
 from robotkit.drivers.fake import FakeRobot, ManualClock
 from robotkit.safety import make_safe
+from tests.support.recording_arm import PlainArm
 
 BOX = rk.WorkspaceBox(position_min_m=(0, -1, 0), position_max_m=(1, 1, 1))
 ENOUGH = {
@@ -89,3 +91,94 @@ def test_a3_a_change_outside_the_bounds_is_refused_and_the_law_in_force_stays():
 def test_a_reset_posture_outside_the_cells_joint_range_is_refused():
     with pytest.raises(rk.InvalidConfiguration, match="reset configuration"):
         build(arm_with(), joint_position_max_rad=[0.4, *[10.0] * 6])
+
+
+class Late(FakeRobot):
+    """It says something else of itself when it is connected, and when it has recovered."""
+
+    says: dict[str, object] = {}  # noqa: RUF012
+
+    def _open(self):
+        self.spec = self.spec.model_copy(update=self.says)
+        super()._open()
+
+    def _clear_faults(self):
+        super()._clear_faults()
+        self.spec = self.spec.model_copy(update=self.says)
+
+
+class LatePlain(PlainArm):
+    """The same of an arm that brings no state machine."""
+
+    says: dict[str, object] = {}  # noqa: RUF012
+
+    def connect(self):
+        super().connect()
+        self.spec = self.spec.model_copy(update=self.says)
+
+    def recover(self):
+        super().recover()
+        self.spec = self.spec.model_copy(update=self.says)
+
+
+def late_arm(arm_type, says, **limits):
+    body = arm_type() if arm_type is LatePlain else Late(Late.Config(), CellContext(clock=ManualClock()))
+    arm = build(body, **limits)
+    body.says = says
+    return arm, body
+
+
+HOME = arm_with().spec.reset_joint_positions_rad
+FEWER = FakeRobot(FakeRobot.Config(dof=6), CellContext(clock=ManualClock())).spec.model_dump()
+UNFIT = [
+    ({"kinematics": None}, {"planes": (PLANE,)}, "does not tell its kinematics"),
+    ({"measures_wrench": False}, {"max_force_n": 10.0}, "measures no force"),
+    ({"is_simulated": False}, {"workspace": BOX}, "does not start without limits"),
+    ({"reset_joint_positions_rad": HOME + 0.2}, {"joint_position_max_rad": HOME + 0.1}, "reset configuration"),
+    (FEWER, {}, "says 6 joints when it is connected, and 7 before"),
+]
+
+
+@pytest.mark.parametrize("arm_type", [Late, LatePlain])
+@pytest.mark.parametrize(("says", "limits", "message"), UNFIT)
+def test_b8_an_arm_that_turns_out_unfit_when_it_is_connected_is_disconnected_again(arm_type, says, limits, message):
+    arm, body = late_arm(arm_type, says, **limits)
+    with pytest.raises(rk.InvalidConfiguration, match=message):
+        arm.connect()
+    assert not arm.is_connected
+    assert not body.is_connected
+
+
+@pytest.mark.parametrize("arm_type", [Late, LatePlain])
+def test_b8_an_arm_that_turns_out_unfit_after_a_recovery_is_disconnected(arm_type):
+    arm, body = late_arm(arm_type, {}, max_force_n=10.0)
+    arm.connect()
+    body.says = {"measures_wrench": False}
+    arm.stop()
+    with pytest.raises(rk.InvalidConfiguration, match="measures no force"):
+        arm.recover()
+    assert not body.is_connected
+
+
+@pytest.mark.parametrize("arm_type", [Late, LatePlain])
+def test_b8_the_joint_range_and_speed_that_an_arm_says_when_it_is_connected_count(arm_type):
+    says = {"joint_position_max_rad": HOME + 0.1, "joint_velocity_max_rad_s": np.full(7, 0.1)}
+    arm, body = late_arm(arm_type, says)
+    arm.connect()
+    assert arm.spec is body.spec
+    target = HOME.copy()
+    target[0] += 0.11
+    with pytest.raises(rk.JointLimitExceeded, match="joint 0 was asked to go to"):
+        arm.send(rk.JointCommand(joint_positions_rad=target))
+    target[0] = HOME[0] + 0.051
+    with pytest.raises(rk.StepTooLarge, match=r"at most 0\.0500 rad is allowed now, at 0\.1 rad/s"):
+        arm.send(rk.JointCommand(joint_positions_rad=target))
+    target[0] = HOME[0] + 0.049
+    arm.send(rk.JointCommand(joint_positions_rad=target))
+    arm.disconnect()
+    body.says = {"joint_velocity_max_rad_s": np.full(7, 0.2)}
+    arm.connect()
+    measured = arm.get_state().joint_positions_rad.copy()
+    measured[0] -= 0.0999
+    with pytest.raises(rk.StepTooLarge, match=r"at most 0\.0510 rad is allowed now"):
+        arm.send(rk.JointCommand(joint_positions_rad=measured))

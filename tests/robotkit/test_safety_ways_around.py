@@ -175,9 +175,11 @@ def plain_cell(inner, **limits):
 def test_b8_a_joint_motion_of_an_arm_that_cannot_be_told_a_speed_is_refused(limit):
     inner = PlainArm()
     arm, goal = plain_cell(inner, **{limit: 1.0})
-    for move in (lambda: arm.move_to_joint_positions(goal), arm.reset):
-        with pytest.raises(rk.Unsupported, match=r"at its own speed.*rate_max_hz"):
-            move()
+    with pytest.raises(rk.Unsupported, match=r"at its own speed.*rate_max_hz"):
+        arm.move_to_joint_positions(goal)
+    inner.body.joints_rad = goal
+    with pytest.raises(rk.Unsupported, match=r"at its own speed.*rate_max_hz"):
+        arm.reset()
     assert inner.calls == []
     assert arm.get_state().mode == "holding"
 
@@ -198,3 +200,42 @@ def test_b8_a_plain_arm_that_can_be_told_a_speed_is_told_that_of_the_limits():
     arm, goal = plain_cell(inner)
     arm.move_to_joint_positions(goal)
     assert inner.rate_max_hz == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("limit", ["max_joint_speed_rad_s", "max_tcp_speed_m_s"])
+@pytest.mark.parametrize(("way", "is_short"), [(0.0, True), (0.0199, True), (0.0201, False)])
+def test_b8_a_way_too_short_to_be_measured_as_too_fast_is_no_reason_to_refuse(limit, way, is_short):
+    """Also a reset of an arm that stands at home; a joint of this arm moves its tool by as many metres as it turns."""
+    inner = PlainArm()
+    arm, _ = plain_cell(inner, **{limit: 1.0})
+    inner.body.joints_rad = inner.joints_rad + np.array((way, 0, 0, 0, 0, 0, 0))
+    if is_short:
+        arm.reset()
+    else:
+        with pytest.raises(rk.Unsupported, match="at its own speed"):
+            arm.reset()
+    assert inner.calls[:1] == (["move"] if is_short else [])
+
+
+BOUNDS_ON_THE_TOOL = {
+    "workspace": rk.WorkspaceBox(position_min_m=(0, -1, 0), position_max_m=(1, 1, 1)),
+    "max_tcp_speed_m_s": 1.0,
+    "max_tcp_rotation_speed_rad_s": 1.0,
+}
+
+
+@pytest.mark.parametrize("arm_type", [PlainArm, Telling])
+@pytest.mark.parametrize("limit", BOUNDS_ON_THE_TOOL)
+def test_b8_a_joint_motion_of_an_arm_without_kinematics_is_refused_where_its_tool_is_bounded(arm_type, limit):
+    inner = arm_type()
+    inner.spec = inner.spec.model_copy(update={"kinematics": None, "command_kinds": ("pose",)})
+    arm, goal = plain_cell(inner, **{limit: BOUNDS_ON_THE_TOOL[limit]})
+    for move in (lambda: arm.move_to_joint_positions(goal), arm.reset):
+        with pytest.raises(rk.Unsupported, match=f"kinematics.*limits.{limit}"):
+            move()
+    assert inner.calls == []
+    assert arm.get_state().mode == "holding"
+    for free in ({"max_joint_speed_rad_s": 10.0}, {limit: BOUNDS_ON_THE_TOOL[limit], "unlimited": True}):
+        arm, goal = plain_cell(inner, **free)
+        arm.move_to_joint_positions(goal)
+        assert inner.calls[0] == "move"
