@@ -12,6 +12,8 @@ from robotkit.schema import WorkspaceBox
 
 _TOLERANCE = 1e-9
 """Metres or radians: what the round trip from a box's face through a quaternion may cost."""
+FARTHEST_BACK_M = 0.5
+"""A tool that is farther outside its box is not led back to it by targets: the box is more likely wrong."""
 _NO_NEARER = 1e-6
 """Metres or radians: what counts as no nearer."""
 
@@ -82,12 +84,12 @@ def distance_outside(pose: np.ndarray, box: WorkspaceBox) -> tuple[float, float]
 def leads_back(measured: np.ndarray, target: np.ndarray, box: WorkspaceBox) -> bool:
     """True for a target (7,) nearer to the box than the arm is in position or orientation, and farther in neither.
 
-    An arm that a person or its load has brought out of the box comes back in small steps this way, and not in one.
+    An arm that a person or its load has brought out of the box comes back in small steps this way, and not in one, from
+    where it is at most `FARTHEST_BACK_M` outside.
     """
-    gains = [
-        now - then for now, then in zip(distance_outside(measured, box), distance_outside(target, box), strict=True)
-    ]
-    return min(gains) >= -_NO_NEARER and max(gains) > _NO_NEARER
+    outside = distance_outside(measured, box)
+    gains = [now - then for now, then in zip(outside, distance_outside(target, box), strict=True)]
+    return outside[0] <= FARTHEST_BACK_M and min(gains) >= -_NO_NEARER and max(gains) > _NO_NEARER
 
 
 def is_inside(pose: np.ndarray, box: WorkspaceBox) -> bool:

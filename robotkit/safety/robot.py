@@ -18,23 +18,21 @@ from robotkit.errors import (
     RobotkitError,
     StaleState,
     TargetReplaced,
-    Unsupported,
 )
 from robotkit.safety.body import BodyBounds
 from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
-from robotkit.safety.fitness import require_fitting, require_no_bound_on_the_tool
+from robotkit.safety.fitness import require_fitting
+from robotkit.safety.joint_paths import path_rate_max_hz
 from robotkit.safety.monitor import Monitor
 from robotkit.safety.steps import StepLimit
 from robotkit.safety.validator import CommandValidator, joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLimits
-from robotkit.workspace import BoxBounds, leads_back
+from robotkit.workspace import FARTHEST_BACK_M, BoxBounds, leads_back
 
 MONITOR = "safety monitor"
-_SHORT_WAY_S = 0.02
-"""A joint path which takes no longer at the allowed speed is too short to be measured as too fast, or leads nowhere."""
 
 
 class SafeRobot(BaseRobotServer):
@@ -208,7 +206,7 @@ class SafeRobot(BaseRobotServer):
                 start_rad = self._measure().joint_positions_rad
                 if self._body is not None:
                     self._body.check_path(start_rad, goal_rad)
-                rate_max_hz = self._path_rate_max_hz(start_rad, goal_rad)
+                rate_max_hz = path_rate_max_hz(self.inner, self.limits, self._steps, start_rad, goal_rad)
             self.inner.move_to_joint_positions(goal_rad, rate_max_hz)
         except CommandRejected as error:
             self._tell("refused", f"a joint motion: {error.message}", "client")
@@ -255,20 +253,6 @@ class SafeRobot(BaseRobotServer):
         self._rearm()
         self.inner.forget_target()
 
-    def _path_rate_max_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
-        if self.spec.kinematics is None:
-            require_no_bound_on_the_tool(self.spec.name, self.limits)
-        allowed_hz = self._steps.path_rate_max_hz(start_rad, goal_rad)
-        own_hz = self._steps.own_path_rate_hz(start_rad, goal_rad)
-        is_short = allowed_hz >= 1.0 / _SHORT_WAY_S
-        if allowed_hz < own_hz and not is_short and not self.inner.bounds_joint_motions:
-            raise Unsupported(
-                f"arm {self.spec.name!r} does joint motions at its own speed, this one in as little as "
-                f"{1.0 / own_hz:.2f} s; the speed limits of the cell allow {1.0 / allowed_hz:.2f} s. Go there with "
-                "commands, or let its move_to_joint_positions take rate_max_hz (docs/new_robot.md)"
-            )
-        return allowed_hz
-
     def _rearm(self) -> None:
         if self._monitor is not None:
             self._monitor.rearm()
@@ -302,7 +286,10 @@ class SafeRobot(BaseRobotServer):
             self._validator.pose(pose)
             self._require_ready(now_s)
             if self._box is not None and not self._box.contains(pose) and not self._is_way_back(command):
-                raise OutsideWorkspace(f"{self._box.describe(pose)}; bring the target inside the workspace box")
+                raise OutsideWorkspace(
+                    f"{self._box.describe(pose)}; bring the target inside the workspace box. A tool that is outside is "
+                    f"led back by targets from at most {FARTHEST_BACK_M} m, from farther by hand or by a joint motion"
+                )
             if self._body is not None and self.limits.planes:
                 self._body.check_tool(pose[:3], lambda: self._measure().tcp_pose_in_base[:3])
             self._steps.check_pose(pose, now_s)

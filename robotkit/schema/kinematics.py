@@ -94,5 +94,5 @@ class Plane(Message):
     """Any point of the plane."""
     normal_in_base: UnitVec3
     """Points to the side on which the arm stays."""
-    clearance_m: float = Field(0.0, ge=0.0)
+    clearance_m: float = Field(0.0, ge=0.0, le=1.0)
     """The arm stays this far away from the plane."""

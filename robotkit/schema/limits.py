@@ -13,10 +13,13 @@ from robotkit.schema.message import Message
 
 _FREE_RAD = np.pi
 """A rotation vector is never longer, so this bounds nothing."""
+_WHOLE_TURN_RAD = 2 * np.pi
+_FARTHEST_M = 10.0
+"""Farther from the base than any arm reaches: such a number is no length in metres."""
 
 
 class WorkspaceBox(Message):
-    """Where the tool may be asked to go.
+    """Where the tool may be asked to go, in metres and radians: what no arm reaches is refused.
 
     Orientation is bounded as a rotation vector relative to a reference orientation, never as Euler angles: those wrap
     near a gripper that points down, and a clip there turns the arm away from its target.
@@ -37,6 +40,15 @@ class WorkspaceBox(Message):
         ):
             if (low > high).any():
                 raise ValueError(f"{name}_min must not exceed {name}_max: {low.tolist()} > {high.tolist()}")
+        for low, high, most, what in (
+            (self.position_min_m, self.position_max_m, _FARTHEST_M, "the box is given in metres, at most 10 m"),
+            (
+                self.rotation_vector_min_rad, self.rotation_vector_max_rad, _WHOLE_TURN_RAD,
+                "rotation vectors are given in rad, at most 2 pi",
+            ),
+        ):  # fmt: skip
+            if max(np.abs(low).max(), np.abs(high).max()) > most:
+                raise ValueError(f"{what} in each direction, got {low.tolist()} to {high.tolist()}")
         bounds_rotation = (self.rotation_vector_min_rad > -_FREE_RAD).any() or (
             self.rotation_vector_max_rad < _FREE_RAD
         ).any()
@@ -61,7 +73,7 @@ class ComplianceLimits(Message):
 
 
 class SafetyLimits(Message):
-    """Limits that the safety layer enforces; None switches one off.
+    """Limits that the safety layer enforces; None switches one off, and a number that bounds no arm is refused.
 
     A real arm does not start without `workspace`, `max_tcp_speed_m_s`, `max_tcp_rotation_speed_rad_s`, `watchdog_s` and
     `state_max_age_s`, unless `unlimited` says so.
@@ -72,21 +84,21 @@ class SafetyLimits(Message):
     workspace: WorkspaceBox | None = None
     planes: tuple[Plane, ...] = ()
     """Table, walls: every link stays on the side that the normal points to. Needs an arm that tells its kinematics."""
-    link_clearance_m: float | None = Field(None, ge=0.0)
+    link_clearance_m: float | None = Field(None, ge=0.0, le=1.0)
     """Smallest distance between links of the arm that are not neighbours. Needs an arm that tells its kinematics."""
-    joint_path_margin_m: float = Field(0.02, ge=0.0)
+    joint_path_margin_m: float = Field(0.02, ge=0.0, le=0.2)
     """How far the tool may leave the workspace box on its way along a joint path between two points inside."""
-    max_translation_step_m: float | None = Field(None, gt=0.0)
+    max_translation_step_m: float | None = Field(None, gt=0.0, le=2.0)
     """Largest distance between two consecutive pose targets (the first counts from the measured pose)."""
-    max_rotation_step_rad: float | None = Field(None, gt=0.0)
-    max_joint_step_rad: float | None = Field(None, gt=0.0)
-    max_tcp_speed_m_s: float | None = Field(None, gt=0.0)
+    max_rotation_step_rad: float | None = Field(None, gt=0.0, le=_WHOLE_TURN_RAD)
+    max_joint_step_rad: float | None = Field(None, gt=0.0, le=2 * _WHOLE_TURN_RAD)
+    max_tcp_speed_m_s: float | None = Field(None, gt=0.0, le=5.0)
     """Mean speed of the tool's targets: in any interval they move at most speed * (interval + `speed_window_s`).
 
     Joint targets count by where they bring the tool, on an arm that tells its kinematics.
     """
-    max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0)
-    max_joint_speed_rad_s: float | None = Field(None, gt=0.0)
+    max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0, le=50.0)
+    max_joint_speed_rad_s: float | None = Field(None, gt=0.0, le=50.0)
     """The same for each joint; the arm's own highest speeds count in any case."""
     speed_window_s: float = Field(0.5, gt=0.0, le=1.0)
     """How much unused time counts: a late command may make up for it, a burst may not go farther."""
@@ -94,20 +106,20 @@ class SafetyLimits(Message):
     """None takes the arm's own range, which a wider one given here does not widen."""
     joint_position_max_rad: JointVector | None = None
     compliance: ComplianceLimits = Field(default_factory=ComplianceLimits)
-    max_force_n: float | None = Field(None, gt=0.0)
+    max_force_n: float | None = Field(None, gt=0.0, le=2000.0)
     """Measured at the tool; above it the arm is stopped. Needs an arm that measures a wrench."""
-    max_torque_nm: float | None = Field(None, gt=0.0)
-    measured_margin_m: float = Field(0.02, ge=0.0)
+    max_torque_nm: float | None = Field(None, gt=0.0, le=2000.0)
+    measured_margin_m: float = Field(0.02, ge=0.0, le=0.2)
     """How far outside the workspace box or beyond a plane the arm may be measured before it is stopped."""
-    measured_speed_factor: float = Field(2.0, ge=1.0)
+    measured_speed_factor: float = Field(2.0, ge=1.0, le=5.0)
     """The arm is stopped when it is measured faster than this times a speed limit, twice in a row, and has gone farther
     than at that speed by what it would have gone in 20 ms."""
-    watchdog_s: float | None = Field(None, gt=0.0)
+    watchdog_s: float | None = Field(None, gt=0.0, le=5.0)
     """Without a command for this long the arm holds where it was measured.
 
     Only on a clock that runs by itself: in lock-step no time passes while the client is silent.
     """
-    state_max_age_s: float | None = Field(None, gt=0.0)
+    state_max_age_s: float | None = Field(None, gt=0.0, le=1.0)
     """An older measurement raises StaleState, and no command is accepted on it."""
 
     @model_validator(mode="after")

@@ -45,7 +45,7 @@ TRAINING = (
 def franka_url() -> Iterator[str]:
     """The Franka driver behind the HTTP server; its control periods last as long in the arm's own time."""
     # The age of a state is the wall's time: a busy machine makes the simulator slow, not the arm silent.
-    cell = rk.make_workcell(franka_cell(shared_simulator().host), **{"limits.state_max_age_s": 5.0})
+    cell = rk.make_workcell(franka_cell(shared_simulator().host), **{"limits.state_max_age_s": None})
     cell.clock = SimulatedTime(shared_simulator())
     with served(cell) as url:
         yield url

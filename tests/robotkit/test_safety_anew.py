@@ -106,7 +106,7 @@ def test_m1_connecting_twice_changes_nothing():
 
 
 def test_m1_a_new_connection_begins_anew():
-    arm, body, _ = watched(workspace=BOX, state_max_age_s=100.0)
+    arm, body, _ = watched(workspace=BOX, state_max_age_s=1.0)
     arm.get_state()
     arm.disconnect()
     body._measure = moved(body, 0.3)

@@ -8,6 +8,7 @@ import pytest
 import robotkit as rk
 from robotkit.devices import CellContext
 from robotkit.drivers.fake import FakeRobot, ManualClock
+from robotkit.drivers.franka.config import FrankaRobotConfig, robot_spec
 from robotkit.safety import make_safe
 from tests.support.recording_arm import PlainArm
 
@@ -182,3 +183,38 @@ def test_b8_the_joint_range_and_speed_that_an_arm_says_when_it_is_connected_coun
     measured[0] -= 0.0999
     with pytest.raises(rk.StepTooLarge, match=r"at most 0\.0510 rad is allowed now"):
         arm.send(rk.JointCommand(joint_positions_rad=measured))
+
+
+def test_b8_a_box_that_the_arm_cannot_reach_is_refused():
+    """A Franka arm's, whose links are together 1.4 m long."""
+    spec = robot_spec(FrankaRobotConfig(host="192.0.2.1"))
+    reach_m = sum(np.linalg.norm(joint.origin_in_parent[:3]) for joint in spec.kinematics.joints)
+    reach_m += np.linalg.norm(spec.kinematics.tcp_in_last_link[:3])
+    assert 1.2 < reach_m < 1.7
+    for scale, is_refused in ((0.999, False), (1.001, True)):
+        corner = np.array((0.6, 0.0, 0.8)) * reach_m * scale
+        box = rk.WorkspaceBox(position_min_m=corner, position_max_m=corner + 0.1)
+        arm = arm_with()
+        arm.spec = spec
+        limits = {**ENOUGH, "workspace": box}
+        if is_refused:
+            with pytest.raises(rk.InvalidConfiguration, match="the arm reaches at most"):
+                build(arm, **limits)
+        else:
+            build(arm, **limits)
+
+
+def test_b8_joint_limits_in_degrees_are_refused():
+    low, high = -np.full(7, 3.0), np.full(7, 3.5)
+    for name, degrees in (("joint_position_min_rad", -170.0), ("joint_position_max_rad", 170.0)):
+        limits = {"joint_position_min_rad": low.copy(), "joint_position_max_rad": high.copy()}
+        build(arm_with(), **limits)
+        limits[name][4] = degrees
+        with pytest.raises(rk.InvalidConfiguration, match=f"{name} of joint 4 is {degrees:g} rad.*not in degrees"):
+            build(arm_with(), **limits)
+
+
+def test_b8_a_joint_that_turns_without_end_keeps_its_own_range():
+    endless = np.array((*np.full(6, 2 * np.pi), 1000.0))
+    arm = arm_with(joint_position_min_rad=-endless, joint_position_max_rad=endless)
+    build(arm, joint_position_min_rad=-endless, joint_position_max_rad=endless)

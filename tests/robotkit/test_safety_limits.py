@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 import robotkit as rk
 from robotkit.devices import CellContext
@@ -117,7 +118,7 @@ def test_a_kind_that_the_arm_does_not_take_is_unsupported():
 
 
 def test_the_cells_joint_range_narrows_the_arms_and_never_widens_it():
-    limits = rk.SafetyLimits(joint_position_max_rad=[0.6, *[100.0] * 6])
+    limits = rk.SafetyLimits(joint_position_max_rad=[0.6, *[9.0] * 6])
     arm, _, _ = safe_arm(limits)
     target = arm.spec.reset_joint_positions_rad.copy()
     target[0] = 0.61
@@ -245,3 +246,70 @@ def test_a_step_of_exactly_the_limit_is_accepted():
     arm.hold()
     with pytest.raises(rk.StepTooLarge):
         arm.send(rk.JointCommand(joint_positions_rad=arm.get_state().joint_positions_rad + step * (1.0 + 1e-8)))
+
+
+@pytest.mark.parametrize(("limit", "largest"), [
+    ("link_clearance_m", 1.0),
+    ("joint_path_margin_m", 0.2),
+    ("max_translation_step_m", 2.0),
+    ("max_rotation_step_rad", 2 * np.pi),
+    ("max_joint_step_rad", 4 * np.pi),
+    ("max_tcp_speed_m_s", 5.0),
+    ("max_tcp_rotation_speed_rad_s", 50.0),
+    ("max_joint_speed_rad_s", 50.0),
+    ("max_force_n", 2000.0),
+    ("max_torque_nm", 2000.0),
+    ("measured_margin_m", 0.2),
+    ("measured_speed_factor", 5.0),
+    ("watchdog_s", 5.0),
+    ("state_max_age_s", 1.0),
+])  # fmt: skip
+def test_b8_a_limit_that_bounds_no_arm_is_refused(limit, largest):
+    """Millimetres, degrees or milliseconds: as metres, radians or seconds they switch the limit off, unseen."""
+    assert getattr(rk.SafetyLimits(**{limit: largest}), limit) == largest
+    with pytest.raises(ValidationError, match="less than or equal to"):
+        rk.SafetyLimits(**{limit: largest * 1.001})
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_b8_a_box_in_millimetres_or_degrees_is_refused(axis, side):
+    def ends(largest):
+        low, high = np.zeros(3), np.zeros(3)
+        (low if side < 0 else high)[axis] = side * largest
+        return low, high
+
+    def box(position, vector):
+        (low_m, high_m), (low_rad, high_rad) = ends(position), ends(vector)
+        return rk.WorkspaceBox(
+            position_min_m=low_m,
+            position_max_m=high_m,
+            reference_quaternion_xyzw=(1, 0, 0, 0),
+            rotation_vector_min_rad=low_rad,
+            rotation_vector_max_rad=high_rad,
+        )
+
+    box(10.0, 2 * np.pi)
+    with pytest.raises(ValidationError, match="in metres, at most 10 m"):
+        box(10.1, 1.0)
+    with pytest.raises(ValidationError, match="in rad, at most 2 pi"):
+        box(1.0, 6.3)
+
+
+@pytest.mark.parametrize(("outside_m", "is_led"), [(0.499, True), (0.501, False)])
+def test_b8_targets_lead_a_tool_back_from_half_a_metre_outside_and_not_from_farther(outside_m, is_led):
+    """Every target is nearer to a box that lies somewhere else."""
+    arm, body, _ = safe_arm(rk.SafetyLimits())
+    here = arm.get_state().tcp_pose_in_base[:3]
+    box = rk.WorkspaceBox(
+        position_min_m=here + np.array((outside_m, -0.1, -0.1)), position_max_m=here + np.array((1.0, 0.1, 0.1))
+    )
+    arm, body, _ = safe_arm(rk.SafetyLimits(workspace=box))
+    if is_led:
+        arm.send(shifted(arm, 0.05))
+    else:
+        with pytest.raises(rk.OutsideWorkspace, match=r"from at most 0\.5 m, from farther by hand"):
+            arm.send(shifted(arm, 0.05))
+    assert len(body.sent) == is_led
+    arm.move_to_joint_positions(body.spec.reset_joint_positions_rad + np.array((outside_m + 0.1, 0, 0, 0, 0, 0, 0)))
+    assert is_inside(arm.get_state().tcp_pose_in_base, box)
