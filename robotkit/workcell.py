@@ -13,7 +13,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
-from robotkit.errors import DeviceError, InvalidCommand, RemoteError, Unsupported
+from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
 from robotkit.schema import (
     CellSpec,
@@ -226,9 +226,19 @@ class Workcell:
 
 
 def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
-    """What a device measures; what it raises goes into `errors` under its name instead."""
+    """What a device measures; whatever it raises goes into `errors` under its name instead."""
     try:
         return measure()
-    except (DeviceError, RemoteError) as error:
+    except RobotkitError as error:
         errors[name] = DeviceReport(code=error.code, message=error.message)
-        return None
+    except Exception as error:  # a driver's own: the arm has moved, and its state is needed all the more
+        errors[name] = DeviceReport(code=DeviceFault.code, message=_said(error))
+    return None
+
+
+def _said(error: Exception) -> str:
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # an error that cannot even be read is one all the same
+        return kind

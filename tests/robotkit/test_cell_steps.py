@@ -8,6 +8,7 @@ import pytest
 import robotkit as rk
 from robotkit.clock import RealClock
 from tests.robotkit.test_workcell import Time
+from tests.support.recording_arm import fail_with
 
 
 def nudged(cell, dx=0.02):
@@ -106,6 +107,29 @@ def test_b6_a_device_that_fails_is_reported_in_its_own_place(monkeypatch):
         assert rk.CellState.model_validate_json(state.model_dump_json()) == state
         monkeypatch.undo()
         assert cell.get_state().errors == {}
+
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise ValueError("an error in an error")
+
+
+@pytest.mark.parametrize(("error", "code", "message"), [
+    (OSError("usb gone"), "device_fault", "OSError: usb gone"),
+    (KeyError("x"), "device_fault", "KeyError: 'x'"),
+    (Unreadable(), "device_fault", "Unreadable"),
+    (rk.RemoteTimeout("no answer"), "remote_timeout", "no answer"),
+    (rk.InvalidConfiguration("no such tag"), "invalid_configuration", "no such tag"),
+])  # fmt: skip
+def test_b6_whatever_a_device_raises_the_arms_state_still_comes(monkeypatch, error, code, message):
+    with rk.make_workcell("fake") as cell:
+        start = cell.reset(seed=0).robot.tcp_pose_in_base[0]
+        for device, measure in ((cell.gripper, "get_state"), (cell.trackers["block"], "get_pose")):
+            monkeypatch.setattr(device, measure, fail_with(error))
+        state = cell.step(nudged(cell), period_s=1.0)
+        assert state.robot.tcp_pose_in_base[0] == pytest.approx(start + 0.02, abs=1e-4)
+        assert set(state.errors) == {"gripper", "trackers.block"}
+        assert {(report.code, report.message) for report in state.errors.values()} == {(code, message)}
 
 
 def test_r11_a_step_says_how_much_longer_it_took():
