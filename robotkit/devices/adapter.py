@@ -17,7 +17,7 @@ from robotkit.devices.words import said
 from robotkit.errors import CommandRejected, DeviceError, DeviceFault, StaleState
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState
 
-_AUTHOR = "joint motion of a plain arm"
+_HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
 _REPEAT_S = 0.02
 """How often an arm that does not say "stopped" is told to stop while its joint motion does not return."""
 _STATE_MAX_AGE_S = 0.2
@@ -50,7 +50,7 @@ class AdaptedRobot(StatefulRobotServer):
         """Hold; a joint motion of such an arm can only be ended by a stop, which then stays latched."""
         with self.machine.lock:  # no motion begins between the question and the hold
             if self.machine.activity == "travelling":
-                self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", _AUTHOR)
+                self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", _HOLD)
             else:
                 super().hold()
 
@@ -168,7 +168,7 @@ class AdaptedRobot(StatefulRobotServer):
         except (CommandRejected, DeviceError):
             raise
         except BaseException as error:  # the answer may have been lost, and not the motion
-            self.stop_for(f"it is not known whether its joint motion goes on: {said(error)}", _AUTHOR)
+            self.stop_for(f"it is not known whether its joint motion goes on: {said(error)}", _MOTION)
             raise
 
     def _clear_faults(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class StatefulRobotServer(ArmBody):
         self._is_open = False  # the device; changed with `_opening` held
         self._newest: Measurement | None = None
         self._compliance: ComplianceParams | None = None
+        self.stop_observers: list[Callable[[StopRecord], object]] = []
+        """Told of each stop, whoever stops the arm; also from signal handlers and with the lock held."""
 
     @property
     def is_connected(self) -> bool:
@@ -215,9 +217,13 @@ class StatefulRobotServer(ArmBody):
         machine = self.machine
         if not isinstance(error_from_code(code, ""), RobotStopped):
             code = RobotStopped.code
-        machine.note_stop(
-            StopRecord.trusted(cause=said(cause), author=said(author), since_s=self.context.clock.now_s(), code=code)
+        record = StopRecord.trusted(
+            cause=said(cause), author=said(author), since_s=self.context.clock.now_s(), code=code
         )
+        machine.note_stop(record)
+        for observer in self.stop_observers:
+            with suppress(Exception):  # none of them comes between a stop and the arm
+                observer(record)
         with machine.hurried():
             if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
                 self._halt()

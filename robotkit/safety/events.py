@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -28,20 +29,33 @@ Observer = Callable[[SafetyEvent], None]
 
 
 class Events:
-    """Tells observers, in the thread in which it happens; one that fails is logged and changes nothing."""
+    """Tells observers, one that fails is logged and changes nothing.
+
+    What happens while the arm's lock is held is noted, and told when it is free again: no stop waits for an observer.
+    """
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
+        self._noted: deque[SafetyEvent] = deque()
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` with each event from now on; it must return at once. The result ends the subscription."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
 
-    def tell(self, event: SafetyEvent) -> None:
-        """Tell every observer."""
-        for observer in tuple(self._observers):
+    def note(self, event: SafetyEvent) -> None:
+        """Keep it for `tell_noted`; also from signal handlers, and with any lock held."""
+        self._noted.append(event)
+
+    def tell_noted(self) -> None:
+        """Tell every observer what was noted; not with the arm's lock held."""
+        while self._noted:
             try:
-                observer(event)
-            except Exception:  # an observer must not come between a stop and the arm
-                _LOG.exception("an observer of the safety layer failed on %s", event)
+                event = self._noted.popleft()
+            except IndexError:  # another thread tells it
+                return
+            for observer in tuple(self._observers):
+                try:
+                    observer(event)
+                except Exception:  # an observer must not come between a stop and the arm
+                    _LOG.exception("an observer of the safety layer failed on %s", event)

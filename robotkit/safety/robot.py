@@ -60,6 +60,9 @@ class SafeRobot(BaseRobotServer):
         self._counts_time = self._steps.counts_time or self._max_age_s is not None or silence_s is not None
         self._is_in_fault = False
         self._events = Events()
+        inner.stop_observers.append(
+            lambda stop: self._events.note(SafetyEvent("stop", stop.cause, stop.author, stop.since_s))
+        )
         needs_watch = not clock.is_lockstep and (limits.watchdog_s is not None or limits.watches)
         works = {"robotkit-monitor": self._measure_once, "robotkit-watchdog": self._watchdog.look}
         self._watch = Watch(works, limits.watchdog_s) if needs_watch else None
@@ -141,13 +144,19 @@ class SafeRobot(BaseRobotServer):
         Raises:
             StaleState: the newest measurement of an arm that is neither stopped nor in a fault is older than allowed.
         """
-        return self._judge(watches_links=self._watch is None)
+        try:
+            return self._judge(watches_links=self._watch is None)
+        finally:
+            self._events.tell_noted()
 
     def check(self, command: RobotCommand) -> None:
         """Raise what `send` would raise now."""
-        with self.machine.lock:
-            self._check(command, self._clock.now_s())
-            self.inner.check(command)
+        try:
+            with self.machine.lock:
+                self._check(command, self._clock.now_s())
+                self.inner.check(command)
+        finally:
+            self._events.tell_noted()
 
     def require_target(self, target_epoch: int) -> None:
         """Raise unless the arm still has the target of this epoch.
@@ -188,8 +197,10 @@ class SafeRobot(BaseRobotServer):
                     if self.machine.targets != taken:  # also where the answer was lost: the arm may follow it
                         self._took(target, now_s)
         except CommandRejected as error:
-            self._tell("refused", f"a {command.kind} command: {error.message}", "client")
+            self._note("refused", f"a {command.kind} command: {error.message}", "client")
             raise
+        finally:
+            self._events.tell_noted()
 
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
         """Pass a joint motion on whose whole path keeps the limits, at a speed that keeps them too.
@@ -233,7 +244,7 @@ class SafeRobot(BaseRobotServer):
         try:
             self.inner.stop_for(cause, author, code)
         finally:
-            self._tell("stop", cause, author)
+            self._events.tell_noted()
 
     def recover(self) -> None:
         """Recover the arm; it then holds."""
@@ -246,7 +257,10 @@ class SafeRobot(BaseRobotServer):
 
     def hold(self) -> None:
         """Hold the measured configuration."""
-        self.inner.hold()
+        try:
+            self.inner.hold()
+        finally:
+            self._events.tell_noted()
 
     def forget_target(self) -> None:
         """Pass on that the arm was put somewhere else."""
@@ -275,7 +289,7 @@ class SafeRobot(BaseRobotServer):
         if (state.mode == "fault") != self._is_in_fault:
             self._is_in_fault = not self._is_in_fault
             if self._is_in_fault:
-                self._tell("fault", ", ".join(state.faults) or "fault", "device")
+                self._note("fault", ", ".join(state.faults) or "fault", "device")
         return state
 
     def _check(self, command: RobotCommand, now_s: float) -> list[float] | np.ndarray:
@@ -341,9 +355,15 @@ class SafeRobot(BaseRobotServer):
                 self.stop_for(said(error), MONITOR)
             if not isinstance(error, RobotkitError):
                 raise
+        finally:
+            self._events.tell_noted()
+
+    def _note(self, kind: EventKind, message: str, author: str) -> None:
+        self._events.note(SafetyEvent(kind, message, author, self._clock.now_s()))
 
     def _tell(self, kind: EventKind, message: str, author: str) -> None:
-        self._events.tell(SafetyEvent(kind, message, author, self._clock.now_s()))
+        self._note(kind, message, author)
+        self._events.tell_noted()
 
 
 def target_replaced(target_epoch: int) -> TargetReplaced:

@@ -173,7 +173,7 @@ def test_a_hold_of_a_travelling_plain_arm_stops_it(arm):
     arm.hold()
     assert isinstance(motion.caller.join(), rk.MotionFailed)
     assert "hold" not in arm.inner.calls
-    assert arm.get_state().stop.author == "joint motion of a plain arm"
+    assert arm.get_state().stop.author == "hold of a plain arm"
 
 
 def test_a_joint_motion_that_begins_beside_a_hold_is_not_left_running(arm, monkeypatch):
