@@ -181,7 +181,15 @@ class AdaptedRobot(StatefulRobotServer):
                     "the arm stands, then call recover() again"
                 )
             time.sleep(_REPEAT_S)
-        self.inner.recover()
+        try:
+            self.inner.recover()
+        except DeviceError:
+            raise
+        except BaseException:  # the answer may have been lost, and the arm may be ready to move
+            with self.machine.lock:
+                if self.is_connected:
+                    super()._halt_quietly()
+            raise
         self.spec = self.inner.spec
 
     def _set_compliance(self, params: ComplianceParams) -> None:

@@ -243,7 +243,6 @@ class StatefulRobotServer(ArmBody):
             if was_down:
                 self._clear_faults()
             with self.machine.lock:
-                self.machine.require_no_stop_since(seen)
                 self.require_connected()
                 if not was_down:
                     self.hold()
@@ -251,6 +250,7 @@ class StatefulRobotServer(ArmBody):
                     self.machine.require_ready()
                     return
                 try:
+                    self.machine.require_no_stop_since(seen)
                     self._start()
                     self.machine.recovered(seen)
                 except BaseException:

@@ -133,10 +133,11 @@ class SafeRobot(BaseRobotServer):
         self.spec = spec
 
     def disconnect(self) -> None:
-        """Stop watching and disconnect the arm."""
-        if self._watch is not None:
-            self._watch.stop()
-        self.inner.disconnect()
+        """Stop watching and disconnect the arm, also while a measurement hangs."""
+        if self._watch is None:
+            self.inner.disconnect()
+        else:
+            self._watch.stop(then=self.inner.disconnect)
 
     def get_state(self) -> RobotState:
         """Measure; a measurement that exceeds a limit comes with `mode` "stopped" and the cause in `stop`.
@@ -351,9 +352,10 @@ class SafeRobot(BaseRobotServer):
         try:
             self._watchdog.measured(lambda: self._judge(watches_links=True))
         except BaseException as error:  # also a driver's own fault: nobody knows what the arm does
-            if self.inner.is_connected and self.machine.stop is None:
+            is_connected = self.inner.is_connected
+            if is_connected and self.machine.stop is None:
                 self.stop_for(said(error), MONITOR)
-            if not isinstance(error, RobotkitError):
+            if is_connected and not isinstance(error, RobotkitError):
                 raise
         finally:
             self._events.tell_noted()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
+
+from robotkit.devices.machine import STOP_WAIT_S
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 0.01
@@ -44,16 +47,22 @@ class Watch:
                 for thread in threads:
                     thread.start()
 
-    def stop(self) -> None:
-        """End, and wait for the work that is under way, but not for what hangs."""
+    def stop(self, then: Callable[[], None] = lambda: None) -> None:
+        """Begin no further round, do `then`, and wait for the work that is under way, but not for what hangs.
+
+        `then` waits for that work for 50 ms at most.
+        """
         with self._lock:
             running, self._running = self._running, None
+        threads: list[threading.Thread] = []
         if running is not None:
             threads, quit_ = running
             quit_.set()
-            for thread in threads:
-                if thread is not threading.current_thread():
-                    thread.join(_END_S)
+        try:
+            _join(threads, STOP_WAIT_S)
+            then()
+        finally:
+            _join(threads, _END_S)
 
     def _run(self, name: str, quit_: threading.Event) -> None:
         is_failing = False
@@ -66,3 +75,10 @@ class Watch:
                     _LOG.exception("the watch over the arm failed; it goes on, and says so again after a good round")
                 is_failing = True
             self._rounds[name] += 1
+
+
+def _join(threads: list[threading.Thread], wait_s: float) -> None:
+    deadline_s = time.monotonic() + wait_s
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(max(0.0, deadline_s - time.monotonic()))

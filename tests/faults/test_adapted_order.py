@@ -432,3 +432,28 @@ def test_a_joint_motion_that_the_arm_says_is_over_is_followed_by_a_hold(arm, err
     with pytest.raises(type(error)):
         arm.reset()
     assert arm.inner.calls == ["move", "hold"]
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a2_a_plain_arm_is_told_to_stop_after_a_recovery_that_a_stop_overtook(arm, returns):
+    """Its own recovery may have returned after it was told to stop, and has undone that."""
+    arm.stop()
+
+    def stop_meanwhile() -> None:
+        InThread(arm.stop).join()
+        if not returns:
+            raise rk.RemoteTimeout("no answer")
+
+    arm.inner.on["recover"] = stop_meanwhile
+    with pytest.raises(rk.RobotStopped if returns else rk.RemoteTimeout):
+        arm.recover()
+    assert arm.inner.calls == ["stop", "recover", "stop", "stop"]
+    assert arm.machine.mode == "stopped"
+
+
+def test_a_plain_arm_whose_recovery_may_have_reached_it_is_told_to_stop_again(arm):
+    arm.stop()
+    arm.inner.on["recover"] = fail_with(rk.RemoteTimeout("no answer"))
+    with pytest.raises(rk.RemoteTimeout):
+        arm.recover()
+    assert arm.inner.calls == ["stop", "recover", "stop"]

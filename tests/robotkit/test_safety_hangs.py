@@ -313,3 +313,49 @@ def an_arm(*, is_plain: bool) -> tuple[SafeRobot, RecordingArm | PlainArm]:
     arm._watch = None
     arm.connect()
     return arm, inner
+
+
+def test_p3_a_measurement_that_hangs_keeps_no_disconnection_from_the_arm(hang, monkeypatch):
+    monkeypatch.setattr(watch_module, "_END_S", 20.0)
+    body, clock = RecordingArm(), FreeClock()
+    object.__setattr__(body.context, "clock", clock)
+    arm = make_safe(body, rk.SafetyLimits(watchdog_s=0.2), clock)
+    arm.connect()
+    body.on["measure"] = hang
+    assert hang.is_inside.wait(20.0)
+    leaving = InThread(arm.disconnect)
+    wait_until(lambda: body.calls[-2:] == ["halt", "close"])
+    assert not hang.may_go_on.is_set()
+    hang.may_go_on.set()
+    assert leaving.join() is None
+    assert body.machine.stop is None
+
+
+def test_the_work_under_way_ends_before_a_disconnection_closes_the_device():
+    """A driver is not asked for a measurement while it is being closed, unless that one hangs."""
+    assert watch_module.STOP_WAIT_S == 0.05, "what docs/safety.md promises"
+    inside, events = threading.Event(), []
+
+    def work() -> None:
+        inside.set()
+        threading.Event().wait(0.001)
+        events.append("work")
+
+    watch = Watch({"works": work}, None)
+    watch.start()
+    assert inside.wait(20.0)
+    watch_module.STOP_WAIT_S, before = 20.0, watch_module.STOP_WAIT_S
+    try:
+        watch.stop(then=lambda: events.append("then"))
+    finally:
+        watch_module.STOP_WAIT_S = before
+    assert events[-1] == "then"
+
+
+@pytest.mark.parametrize("error", [rk.ConnectionFailed("closed"), OSError("bad file descriptor")])
+def test_what_a_measurement_raises_because_its_device_was_closed_is_no_failure_of_the_watch(error):
+    arm, body, _ = watched()
+    body.on["measure"] = lambda: (arm.disconnect(), fail_with(error)())
+    arm._measure_once()
+    assert body.calls == ["halt", "close"]
+    assert body.machine.stop is None
