@@ -176,6 +176,11 @@ class ServerContext:
             self._tell_refused(client, error)
             raise
 
+    async def leave(self, caller: Caller) -> None:
+        """Drop what a caller that is gone has asked for; none of it starts from now on, however busy the threads are."""
+        caller.is_gone = True
+        await self.lanes.gone.run(self.drop, caller)
+
     def drop(self, caller: Caller) -> None:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""
         self.turns.end(self.hold, self.workcell.clock.wake, caller)
@@ -188,7 +193,7 @@ class ServerContext:
         """
         newest, client, commands = self._newest
         if client is not None and newest is connection and commands > 1:
-            task = asyncio.get_running_loop().create_task(self.lanes.stop.run(self.let_go, client))
+            task = asyncio.get_running_loop().create_task(self.lanes.gone.run(self.let_go, client))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -107,13 +107,13 @@ class RequestGate:
     async def _watch(self, receive: Receive, caller: Caller) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        await self._context.lanes.stop.run(self._context.drop, caller)
+        await self._context.leave(caller)
 
     async def _listen(self, caller: Caller, client: str, heartbeat_s: float) -> None:
         with self._context.heartbeats.expected(client, caller):
             while (left_s := caller.heard_s + heartbeat_s - time.monotonic()) > 0.0:
                 await asyncio.sleep(left_s)
-            await self._context.lanes.stop.run(self._context.drop, caller)
+            await self._context.leave(caller)
 
 
 class _Refused(Exception):

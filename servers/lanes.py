@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from anyio import CapacityLimiter, to_thread
 
@@ -36,12 +36,64 @@ class Lane:
             _log.error("%s did not end within %g s: a device hangs", getattr(work, "__name__", work), limit_s)
 
 
+class JoiningLane(Lane):
+    """A lane for calls of which one does for all that are alike: the same function with the same arguments.
+
+    Of those one runs and one waits for its end; whoever asks meanwhile gets the outcome of the one that waits, which
+    begins after it was asked for. However often one client asks, it takes one thread, also of a device that hangs.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width)
+        self._running: dict[object, asyncio.Task[Any]] = {}
+        self._next: dict[object, asyncio.Task[Any]] = {}
+
+    async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """Call `work` in a thread, or wait for a call like it that has not begun; a caller that is cancelled ends none.
+
+        Unlike in other lanes, the work is carried out also when nobody waits for it any more.
+        """
+        key = (work, *args)
+        task = self._next.get(key)
+        if task is None:
+            running = self._running.get(key)
+            task = asyncio.create_task(self._run(key, running, work, *args))
+            task.add_done_callback(_retrieve)
+            if running is None:
+                self._running[key] = task
+            else:
+                self._next[key] = task
+        outcome: T = await asyncio.shield(task)
+        return outcome
+
+    async def _run(
+        self, key: object, before: asyncio.Task[Any] | None, work: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> T:
+        if before is not None:
+            await asyncio.wait([before])
+            self._running[key] = self._next.pop(key)
+        try:
+            return await super().run(work, *args)
+        finally:
+            del self._running[key]
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Also when all who waited are gone, what a call raised is no trouble of the event loop."""
+    if not task.cancelled():
+        task.exception()
+
+
 class Lanes:
     """The lanes of one server."""
 
     def __init__(self) -> None:
         self.stop = Lane(64)
-        """Stops, and holds after a client is gone."""
+        """Stops, and nothing else."""
+        self.holds = JoiningLane(16)
+        """Holds that a client asks for, and control that it gives back."""
+        self.gone = JoiningLane(64)
+        """Holds after a client is gone."""
         self.recover = Lane(4)
         self.shutdown = Lane(4)
         self.reads = Lane(16)

@@ -68,12 +68,9 @@ class StateStream:
                 task.cancel()
             with CancelScope(shield=True):
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self._context.lanes.stop.run(self._leave)
-
-    def _leave(self) -> None:
-        self._context.drop(self._caller)
-        if self._commanded:
-            self._context.let_go(self._client)
+                await self._context.leave(self._caller)
+                if self._commanded:
+                    await self._context.lanes.gone.run(self._context.let_go, self._client)
 
     async def _receive(self) -> None:
         while True:
@@ -164,7 +161,8 @@ class StepChannel:
         finally:
             reader.cancel()
             with CancelScope(shield=True):
-                await self._context.lanes.stop.run(self._leave)
+                await self._context.leave(self._caller)
+                await self._context.lanes.gone.run(self._context.let_go, self._client)
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""
@@ -175,16 +173,12 @@ class StepChannel:
             else:
                 self._requests.put_nowait(text_of(event))
         # First: to a client that is gone as well nothing can be said.
-        await self._context.lanes.stop.run(self._context.drop, self._caller)
+        await self._context.leave(self._caller)
         if error is not None:
             with suppress(WebSocketDisconnect):
                 await self._socket.send_text(error_text(error))
                 await self._socket.close(_POLICY_VIOLATION)
         self._requests.put_nowait(None)
-
-    def _leave(self) -> None:
-        self._context.drop(self._caller)
-        self._context.let_go(self._client)
 
     def _answer(self, body: str | bytes) -> str:
         try:

@@ -61,7 +61,7 @@ def _set_compliance(context: ServerContext, client: Client, content: bytes) -> N
 @router.post("/hold", **DONE)
 async def hold(context: ContextDep, client: ClientDep) -> Response:
     """Make the measured pose the target, wherever it is; ends a blocking motion; nothing is latched."""
-    await context.lanes.stop.run(context.hold_now, client)
+    await context.lanes.holds.run(context.hold_now, client)
     return done()
 
 

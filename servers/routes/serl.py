@@ -163,7 +163,7 @@ def _require_following(context: ServerContext) -> None:
 @router.post("/stopimp", **_TEXT)
 async def stopimp(context: ContextDep, client: ClientDep) -> Response:
     """Hold the measured pose, also in the middle of a joint reset; unlike `/v1/robot/stop` nothing is latched."""
-    await context.lanes.stop.run(context.hold_now, client)
+    await context.lanes.holds.run(context.hold_now, client)
     return text("Stopped impedance")
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 import robotkit as rk
+import servers
 from robotkit.schema.wire import CLIENT_HEADER
 from servers import ServerSettings, create_app
 from servers.runner import BackgroundServer
@@ -83,9 +86,9 @@ class _Full:
 
 LANE_OF = {
     ("POST", "/v1/robot/stop"): "stop",
-    ("POST", "/v1/robot/hold"): "stop",
-    ("POST", "/stopimp"): "stop",
-    ("POST", "/v1/control/release"): "stop",
+    ("POST", "/v1/robot/hold"): "holds",
+    ("POST", "/stopimp"): "holds",
+    ("POST", "/v1/control/release"): "holds",
     ("POST", "/v1/robot/recover"): "recover",
     ("GET", "/v1/robot/state"): "reads",
     ("GET", "/v1/gripper/state"): "reads",
@@ -184,3 +187,27 @@ def test_b2_recoveries_that_hang_leave_stop_free(url: str, cell: rk.Workcell, mo
         assert entered.acquire(timeout=PATIENCE_S)
         assert http.post("/v1/robot/stop", timeout=PATIENCE_S).status_code == 204
         assert http.get("/v1/robot/state", timeout=PATIENCE_S).json()["mode"] == "stopped"
+
+
+@pytest.mark.parametrize("path", ["/v1/robot/hold", "/stopimp", "/v1/control/release"])
+def test_b2_holds_that_hang_leave_stop_free(
+    url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        assert http.post("/v1/step", json={}, headers={CLIENT_HEADER: "tester"}).status_code == 200
+        with (
+            hanging(cell, monkeypatch, "hold") as (entered, may_go_on),
+            flooding(url, 70, "POST", path, "tester", may_go_on),
+        ):
+            assert entered.acquire(timeout=PATIENCE_S)
+            assert http.post("/v1/robot/stop", timeout=PATIENCE_S).status_code == 204
+            assert http.get("/v1/robot/state", timeout=PATIENCE_S).json()["mode"] == "stopped"
+
+
+def test_b2_whatever_else_asks_for_a_thread_none_is_one_of_those_for_stops() -> None:
+    users = [
+        path.name
+        for path in Path(servers.__file__).parent.rglob("*.py")
+        for _ in re.findall(r"lanes\.stop\b", path.read_text())
+    ]
+    assert users == ["robot.py"]
