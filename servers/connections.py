@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import select
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ STOP_RESERVE = 32
 ONLY_STOP = "robotkit.only_stop"
 """Key of the request's state that says so."""
 CONNECTION = "robotkit.connection"
-"""Key of the request's state under which its connection stands."""
+"""Key of the request's state under which the `Peer` of its connection stands."""
 _FILES_RESERVE = 256
 _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 2), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2))
 """A machine that vanished without a word is noticed after four seconds."""
@@ -110,6 +111,25 @@ def _close_longest_idle(among: Mapping[Connection, None], new: Connection) -> bo
             one.transport.abort()
             return True
     return False
+
+
+class Peer:
+    """Whoever is at the other end of `transport`; may be asked by any thread."""
+
+    def __init__(self, transport: Any) -> None:
+        peer: socket.socket | None = transport.get_extra_info("socket")
+        self._file = -1 if peer is None else peer.fileno()
+        self.said_goodbye = False
+        """True once it has announced that it closes, or the connection is closed."""
+
+    @property
+    def has_left(self) -> bool:
+        """True when nobody waits for an answer: also when what says so stands unread behind other data."""
+        if self.said_goodbye or self._file < 0:
+            return self.said_goodbye
+        question = select.poll()
+        question.register(self._file, select.POLLRDHUP)
+        return bool(question.poll(0))
 
 
 def notice_vanished_peers(transport: Any) -> None:

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from robotkit.devices import BaseGripperServer
 from robotkit.errors import (
     CommandRejected,
+    ConnectionFailed,
     DeviceError,
     Forbidden,
     InvalidCommand,
@@ -95,7 +96,9 @@ class ServerContext:
             Busy: a blocking motion runs, or too many commands of this client wait.
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
+            ConnectionFailed: the caller is gone, and a deadline of its own would not keep the command from acting late.
         """
+        has_begun = False
         try:
             client.require(Scope.COMMAND, "a command")
             caller = CURRENT_CALLER.get(None) or Caller()
@@ -105,14 +108,18 @@ class ServerContext:
                     f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
                 )
             with self.lease.control(client), self.turns.turn(client, caller, is_motion, deadline_s):
+                if deadline_s is None and caller.deadline_s is None:
+                    caller.require_present()
                 if self._commander not in (None, client):
                     self.hold()
                 self._commander = client
                 self._note(caller.connection, client)
+                has_begun = True
                 with self.metrics.command_s.time():
                     yield self.workcell
-        except (CommandRejected, Forbidden) as error:
-            self._tell_refused(client, error)
+        except (CommandRejected, Forbidden, ConnectionFailed) as error:
+            if not (has_begun and isinstance(error, ConnectionFailed)):
+                self._tell_refused(client, error)
             raise
 
     def parse_command(self, client: Client, adapter: TypeAdapter[T], content: bytes | str) -> T:
@@ -177,7 +184,7 @@ class ServerContext:
             raise
 
     async def leave(self, caller: Caller) -> None:
-        """Drop what a caller that is gone has asked for; none of it starts from now on, however busy the threads are."""
+        """Drop what a caller that is gone has asked for; from now on none of it starts, whatever is busy."""
         caller.is_gone = True
         await self.lanes.gone.run(self.drop, caller)
 
@@ -234,8 +241,11 @@ class ServerContext:
 
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
+            ConnectionFailed: the caller is gone.
         """
         try:
+            if (caller := CURRENT_CALLER.get(None)) is not None:
+                caller.require_present()
             with self._stop_owners.recovery(client):
                 self.workcell.robot.recover()
         except RobotkitError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -13,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
+from websockets.http11 import Request
 
 from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import ErrorReply
@@ -22,6 +24,7 @@ from servers.connections import (
     SOCKETS_PER_ADDRESS,
     STOP_RESERVE,
     Connections,
+    Peer,
     notice_vanished_peers,
     too_many,
 )
@@ -55,6 +58,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._header_timer = self.loop.call_later(HEADER_TIME_S, transport.abort)
         notice_vanished_peers(transport)
+        self._peer = Peer(transport)
         if not self._registry.add(self):
             self._only_stop = True
             if self._registry.excess(self.address) > STOP_RESERVE:
@@ -62,10 +66,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; the client that commands over it is gone."""
+        self._peer.said_goodbye = True
         self._registry.remove(self)
         self._header_timer.cancel()
         super().connection_lost(exc)
-        self._registry.on_lost(self)
+        self._registry.on_lost(self._peer)
 
     @property
     def is_idle(self) -> bool:
@@ -89,7 +94,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_headers, self._header_bytes, self._header_count = True, 0, 0
         super().on_message_begin()
         state: dict[str, Any] = self.scope["state"]
-        state[CONNECTION] = self
+        state[CONNECTION] = self._peer
         if self._only_stop:
             state[ONLY_STOP] = True
 
@@ -148,6 +153,7 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self._registry = registry_of(self.config)
         self.address = self.client[0] if self.client else ""
+        self._peer = Peer(transport)
         self._unread = b""
         self._is_reading = self._is_paused = False
         self._extra_frames, self._counted_s = 0, self.loop.time()
@@ -155,6 +161,7 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
+        self._peer.said_goodbye = True
         self._unread = b""
         self._registry.remove(self)
         super().connection_lost(exc)
@@ -178,6 +185,17 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
         elif self._is_paused and not self.read_paused:
             self._is_paused = False
             self.transport.resume_reading()
+
+    def handle_connect(self, event: Request) -> None:
+        """Hand the handshake to the app."""
+        super().handle_connect(event)
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope["state"][CONNECTION] = self._peer
+
+    def handle_close(self, event: Frame) -> None:
+        """Close; what this peer has asked for before starts no more."""
+        self._peer.said_goodbye = True
+        super().handle_close(event)
 
     def handle_ping(self) -> None:
         """Answer, unless the peer takes no answers or asks without end."""

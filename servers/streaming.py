@@ -15,6 +15,7 @@ from robotkit.errors import Busy, RobotkitError
 from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.access import Client
+from servers.connections import CONNECTION
 from servers.context import ServerContext
 from servers.errors import MESSAGE_MAX, reported
 from servers.gate import protocol_of
@@ -192,7 +193,8 @@ class StepChannel:
 def caller_of(socket: WebSocket) -> Caller:
     """Who is at the other end of a websocket."""
     protocol = socket.headers.get(PROTOCOL_HEADER)
-    return Caller(protocol=None if protocol is None else protocol_of(protocol))
+    peer = socket.scope.get("state", {}).get(CONNECTION)
+    return Caller(protocol=None if protocol is None else protocol_of(protocol), connection=peer)
 
 
 def _seq_of(body: str | bytes) -> int:

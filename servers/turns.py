@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from robotkit.errors import Busy, CommandExpired, ConnectionFailed, RobotkitError, RobotStopped
+from servers.connections import Peer
 
 QUEUE_LENGTH = 8
 """Commands of one client that may be under way: one acts, the others wait."""
@@ -19,16 +20,17 @@ QUEUE_WAIT_S = 1.0
 _BRAKE_WAIT_S = 1.0
 """How long the next command waits for a hold that is under way, and a hold for the command that it ends."""
 _WAKE_PERIOD_S = 0.005
+_GONE = "nobody waits for the answer to this command any more"
 
 
 class Caller:
     """Waits for the answers to commands: one web request, or one websocket."""
 
     def __init__(
-        self, deadline_s: float | None = None, protocol: int | None = None, connection: object | None = None
+        self, deadline_s: float | None = None, protocol: int | None = None, connection: Peer | None = None
     ) -> None:
         self.connection = connection
-        """The connection of a web request; None for a websocket, which is watched all the time."""
+        """The other end; None: there is no connection."""
         self.protocol = protocol
         """Version of the protocol that it speaks; None: it does not say."""
         self.deadline_s = deadline_s
@@ -37,6 +39,15 @@ class Caller:
         """When its last heartbeat arrived."""
         self.is_gone = False
         """True once nobody waits for an answer any more; none of its commands starts then."""
+
+    def require_present(self) -> None:
+        """Look whether it still waits for the answer, of which this process may not have read yet.
+
+        Raises:
+            ConnectionFailed: it does not.
+        """
+        if self.is_gone or (self.connection is not None and self.connection.has_left):
+            raise ConnectionFailed(_GONE)
 
 
 CURRENT_CALLER: ContextVar[Caller] = ContextVar("CURRENT_CALLER")
@@ -176,7 +187,7 @@ class Turns:
         if self.is_closed:
             return RobotStopped("the server is shutting down: the robot is stopped and no command starts any more")
         if command.caller.is_gone:
-            return ConnectionFailed("nobody waits for the answer to this command any more")
+            return ConnectionFailed(_GONE)
         return Busy("this client gave up control while the command was under way; the robot holds")
 
     def _leave(self, command: _Command) -> None:
