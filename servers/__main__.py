@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from robotkit.factory import make_workcell
 from robotkit.workcell import Workcell
 from servers.app import create_app
 from servers.audit import default_path
-from servers.runner import CellServer, bind, end_within, url_of
+from servers.runner import CellServer, bind, end_within, take_signals, url_of
 from servers.settings import ServerSettings
 
 _SWITCH_INTERVAL_S = 0.0005
@@ -61,8 +60,7 @@ def main() -> None:
     """Parse the command line and serve until a signal comes."""
     make_output_printable()
     # Also while devices are still being connected, a signal ends in an orderly exit.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    take_signals(_leave)
     config = tyro.cli(Serve, prog="robotkit-serve")
 
     def run() -> int:

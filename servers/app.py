@@ -56,6 +56,8 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # Whoever does not follow a redirection would take one for a success.
+        redirect_slashes=False,
         responses={status: {"model": ErrorReply} for status in sorted({*STATUS.values(), TOO_MANY_TOKENS})},
     )
     app.state.context = context

@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.status import HTTP_400_BAD_REQUEST
+from starlette.status import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND
+from starlette.types import Receive, Scope, Send
 
 from robotkit.errors import (
     CommandRejected,
@@ -115,8 +116,16 @@ def validated(model: type[MessageT], fields: Mapping[str, Any]) -> MessageT:
         raise describe_errors(error.errors()) from error
 
 
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer to whatever no route is for, a websocket's handshake too."""
+    method = scope.get("method", "WEBSOCKET")
+    error = ProtocolError(f"{method} {scope['path']}: Not Found; GET /openapi.json lists what there is")
+    await error_response(error, HTTP_404_NOT_FOUND)(scope, receive, send)
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every failure of `app` in one form."""
+    app.router.default = nothing_here
 
     @app.exception_handler(RobotkitError)
     async def _ours(request: Request, error: RobotkitError) -> Response:

@@ -17,7 +17,8 @@ from servers.events import Event
 from servers.turns import CURRENT_CALLER, Caller
 
 MAX_BODY_BYTES = 65536
-STOP_PATH = "/v1/robot/stop"
+STOP_PATHS = frozenset({"/v1/robot/stop", "/v1/robot/stop/"})
+"""A stop is none the less meant with a slash behind it."""
 _BODY_TIME_S = 5.0
 _WATCHED_AFTER_S = 0.01
 """A request that takes longer is watched for its client."""
@@ -43,7 +44,7 @@ class RequestGate:
             await self._app(scope, receive, send)
             return
         try:
-            if scope["path"] == STOP_PATH:
+            if scope["path"] in STOP_PATHS:
                 await self._stop(scope, receive, send)
                 return
             if scope.get("state", {}).get(ONLY_STOP):

@@ -6,10 +6,13 @@ import errno
 import functools
 import logging
 import os
+import signal
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,6 +26,8 @@ from servers.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
 
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""What a terminal, a service manager and a closed window send; each of them first stops the arm."""
 _IDLE_CONNECTION_S = 75
 _GRACE_S = 1
 _PING_S = 5.0
@@ -113,6 +118,17 @@ class CellServer(uvicorn.Server):
         # A second Ctrl+C would otherwise leave the devices connected.
         self.force_exit = False
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Shut down in order on every signal of `ENDING_SIGNALS`; uvicorn's own knows two of them."""
+        with super().capture_signals():
+            before = take_signals(self.handle_exit)
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Let connections in, each of them counted from its first moment."""
         if self.config.ssl is not None:
@@ -125,6 +141,17 @@ class CellServer(uvicorn.Server):
         # First: a motion that a request waits for would otherwise go on for as long as the grace lasts.
         await self._context.lanes.shutdown.within(STOP_WAIT_S, self._context.stop_for_good)
         await super().shutdown(sockets)
+
+
+def take_signals(handler: Callable[[int, FrameType | None], object]) -> dict[signal.Signals, Any]:
+    """Let `handler` take what ends this process, and return what did so before.
+
+    What the process ignores (nohup) stays ignored; outside the main thread all signals stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    return {number: signal.signal(number, handler) for number in before if before[number] is not signal.SIG_IGN}
 
 
 def end_within(limit_s: float) -> None:

@@ -19,7 +19,7 @@ PAGE_PATHS = frozenset({"/", "/dashboard"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _POSTS_OF_READERS = frozenset(
     {
-        "/v1/robot/stop",
+        "/v1/robot/stop", "/v1/robot/stop/",
         "/getpos", "/getpos_euler", "/getvel", "/getforce", "/gettorque", "/getq", "/getdq", "/getjacobian",
         "/get_gripper", "/getstate", "/startimp",
     }

@@ -71,6 +71,7 @@ async def reset(request: Request) -> Response:
     return await act(request, lambda cell: cell.robot.reset(), is_motion=True)
 
 
+@router.post("/stop/", **DONE, include_in_schema=False)
 @router.post("/stop", **DONE)
 async def stop(context: ContextDep, client: ClientDep) -> Response:
     """Hold still now and refuse commands until `recover`. Anyone may, at any time."""

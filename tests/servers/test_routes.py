@@ -12,6 +12,8 @@ import httpx
 import numpy as np
 import pytest
 from imageio.v3 import imread
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 import robotkit as rk
 from robotkit.schema.wire import ClockState
@@ -171,3 +173,27 @@ def test_every_reference_in_the_document_leads_somewhere(http: httpx.Client) -> 
         for part in reference.removeprefix("#/").split("/"):
             assert part in node, reference
             node = node[part]
+
+
+def test_f10_a_stop_with_a_slash_behind_it_stops(http: httpx.Client, app_cell: rk.Workcell) -> None:
+    assert http.post("/v1/robot/stop/").status_code == 204
+    assert app_cell.robot.get_state().mode == "stopped"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/robot/hold/", "/v1/robot/recover/", "/v1/step/", "/v1/control/release/", "/stopimp/", "/v1/stop"]
+)
+def test_f10_a_wrong_address_is_answered_with_a_sentence_and_never_with_a_redirection(
+    http: httpx.Client, path: str
+) -> None:
+    answer = http.post(path, follow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "protocol_error")
+    assert path in answer.json()["message"]
+
+
+def test_f10_a_websocket_where_none_is_hears_so(http: httpx.Client) -> None:
+    url = str(http.base_url).replace("http", "ws")
+    with pytest.raises(InvalidStatus) as refusal, connect(f"{url}/v1/nothing"):
+        pass
+    assert refusal.value.response.status_code == 404
+    assert b"WEBSOCKET /v1/nothing" in (refusal.value.response.body or b"")

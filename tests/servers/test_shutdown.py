@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from robotkit.schema.wire import CLIENT_HEADER
+from servers.runner import ENDING_SIGNALS, take_signals
 from tests.serving import wait_for_url
 from tests.support.waiting import wait_until
 
@@ -129,6 +130,30 @@ def test_f9_sigterm_outruns_sixty_queued_requests(
     assert gone_s - sent_s < REST_WITHIN_S + MARGIN_S
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_f9_whatever_ends_the_process_stops_the_arm_and_disconnects_first(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with logging_server(tmp_path, PASS_ON, ("stop_for", "disconnect")) as (url, process):
+        assert httpx.post(f"{url}/v1/step", json={}, trust_env=False).status_code == 200
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert output.index("stop_for") < output.index("disconnect")
+
+
+def test_f9_what_the_process_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    taken = take_signals(lambda number, frame: None)
+    try:
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert set(taken) == set(ENDING_SIGNALS) - {signal.SIGHUP}
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("names", [("send",), ("send", "stop", "stop_for", "disconnect")])
 def test_f9_a_body_that_hangs_does_not_keep_the_process(tmp_path: Path, names: tuple[str, ...]) -> None:
     pose = {"kind": "pose", "tcp_pose_in_base": [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]}
@@ -161,7 +186,7 @@ program.main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_u4_a_signal_that_a_driver_swallows_while_it_connects_ends_the_process_all_the_same(
     number: signal.Signals,
 ) -> None:
