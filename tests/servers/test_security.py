@@ -210,8 +210,8 @@ def test_a_foreign_page_cannot_open_the_websocket(url: str) -> None:
 READ, COMMAND, OPERATE = "token to read", "token to command", "token to operate"
 SCOPED = ServerSettings(token=TOKEN, read_token=READ, command_token=COMMAND, operate_token=OPERATE)
 READING_POSTS = {
-    "/v1/robot/stop", "/v1/robot/stop/", "/getpos", "/getpos_euler", "/getvel", "/getforce", "/gettorque", "/getq", "/getdq",
-    "/getjacobian", "/get_gripper", "/getstate", "/startimp",
+    "/v1/robot/stop", "/v1/robot/stop/", "/getpos", "/getpos_euler", "/getvel", "/getforce", "/gettorque", "/getq",
+    "/getdq", "/getjacobian", "/get_gripper", "/getstate", "/startimp",
 }  # fmt: skip
 
 
