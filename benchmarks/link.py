@@ -17,8 +17,8 @@ from rl.agents.continuous.sac_policy import make_policy
 from rl.data.journal import TransitionJournal
 from rl.link.client import LearnerLink
 from rl.link.frames import Weights
-from rl.link.hub import Hub
-from rl.link.messages import AgentSpec, BoxSpec, Hello
+from rl.link.hub import LearnerHub
+from rl.link.messages import AgentSpec, BoxSpec, Handshake
 from rl.link.server import LinkServer
 from rl.link.state import ClientSettings
 
@@ -34,7 +34,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     """Measure; agentlace, which carried SERL's data, is quoted from the same kind of machine."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, TransitionJournal(Path(folder) / "journal.sqlite") as journal:
-        hub = Hub(journal, SPEC.env)
+        hub = LearnerHub(journal, SPEC.env)
         hub.grant(10**9)
         with LinkServer(hub, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.port}/v1/link"
@@ -46,7 +46,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
 
 def _transitions(url: str, chunk: int, count: int, quoted: str) -> dict[str, Any]:
     transition = _transition()
-    with LearnerLink(ClientSettings(url, max_chunk=chunk), _hello(f"chunk-{chunk}")) as link:
+    with LearnerLink(ClientSettings(url, max_chunk=chunk), _handshake(f"chunk-{chunk}")) as link:
         start_s = time.perf_counter()
         for _ in range(count):
             link.send(transition)
@@ -58,7 +58,7 @@ def _transitions(url: str, chunk: int, count: int, quoted: str) -> dict[str, Any
 
 def _round_trip(url: str, count: int) -> dict[str, Any]:
     transition = _transition()
-    with LearnerLink(ClientSettings(url, linger_s=0.0), _hello("round-trip")) as link:
+    with LearnerLink(ClientSettings(url, linger_s=0.0), _handshake("round-trip")) as link:
 
         def send_one() -> None:
             link.send(transition)
@@ -67,10 +67,10 @@ def _round_trip(url: str, count: int) -> dict[str, Any]:
         return _row("one transition until acknowledged", _median_ms(send_one, count), "ms", "fsync included")
 
 
-def _publication(url: str, hub: Hub, count: int) -> dict[str, Any]:
+def _publication(url: str, hub: LearnerHub, count: int) -> dict[str, Any]:
     policy = {f"layer_{n}": np.random.default_rng(n).normal(size=(250, 1000)).astype(np.float32) for n in range(3)}
     version = 0
-    with LearnerLink(ClientSettings(url), _hello("weights")) as link:
+    with LearnerLink(ClientSettings(url), _handshake("weights")) as link:
 
         def publish() -> None:
             nonlocal version
@@ -98,8 +98,8 @@ def _median_ms(work: Callable[[], object], count: int) -> float:
     return 1000 * statistics.median(times_s)
 
 
-def _hello(attempt: str) -> Hello:
-    return Hello(actor="benchmark", attempt=attempt, spec=SPEC)
+def _handshake(attempt: str) -> Handshake:
+    return Handshake(actor="benchmark", attempt=attempt, spec=SPEC)
 
 
 def _transition() -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from rl.link.client import LearnerLink
 from rl.link.messages import AgentSpec
 from rl.training.actor import ActingPlan, EvaluationPlan, Policy, run_actor
 from rl.training.agent_factory import KINDS
-from rl.training.processes import make_hello, make_link
+from rl.training.processes import make_handshake, make_link
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import make_env
@@ -133,10 +133,10 @@ class TwoLearners:
         for link in self._links.values():
             link.tear()
 
-    def tell_waiting(self, reason: str | None) -> None:
+    def set_waiting_for(self, reason: str | None) -> None:
         """Let both learners know what keeps the actor from going on."""
         for link in self._links.values():
-            link.tell_waiting(reason)
+            link.set_waiting_for(reason)
 
     def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
         """Queue figures for the log of the learner whose turn it is."""
@@ -189,13 +189,15 @@ def run_actor_of_two(config: TrainConfig, ports: Sequence[int], stop: Stop) -> N
         links = {
             task_id: stack.enter_context(
                 make_link(
-                    replace(config, link=replace(config.link, port=port)), spec, make_hello("actor-0", spec, "actor")
+                    replace(config, link=replace(config.link, port=port)),
+                    spec,
+                    make_handshake("actor-0", spec, "actor"),
                 )
             )
             for task_id, port in enumerate(ports)
         }
         # A restarted actor must not live through the same episodes again.
-        steps = sum(link.welcome.env_steps for link in links.values())
+        steps = sum(link.handshake_reply.env_steps for link in links.values())
         own = Seeds(seeds.integer(f"actor-0 from step {steps}"))
         policies = {task_id: kind.make_policy(config, spec, own.integer(f"policy {task_id}")) for task_id in links}
         plan = ActingPlan(config.random_steps, EvaluationPlan(0, 1, 0))

@@ -1,4 +1,4 @@
-"""LearnerLink: the actor's end of the link; the control loop touches memory only, a thread does the talking."""
+"""LearnerLink: the actor's end of the link; the control loop touches memory only, a thread sends and receives."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from rl.errors import LinkUnavailable, RlError
-from rl.link.dialogue import Dialogue
 from rl.link.frames import Weights
-from rl.link.messages import Hello, Report, Welcome
+from rl.link.link_connection import LinkConnection
+from rl.link.messages import Handshake, HandshakeReply, Report
 from rl.link.outbox import Outbox
 from rl.link.state import ClientSettings, LinkState
 
@@ -26,29 +26,29 @@ _T = TypeVar("_T")
 
 
 class LearnerLink:
-    """An actor's view of its learner. Use it as a context; entering waits for the learner's welcome.
+    """An actor's view of its learner. Use it as a context; entering waits for the learner's handshake.
 
-    Every method may raise the error that ended the conversation: `LinkUnavailable`, `LinkUnauthorized`,
+    Every method may raise the error that ended the link: `LinkUnavailable`, `LinkUnauthorized`,
     `SchemaMismatch` or `LinkProtocolError`. A lost connection is no error: the link reconnects, and sends again what
     was not acknowledged.
 
     Args:
-        settings: where the learner is, and how patient to be.
-        hello: who this actor is.
+        settings: where the learner is, and the time limits.
+        handshake: name and spaces of this actor.
         connect_timeout_s: how long entering waits for the learner.
     """
 
-    def __init__(self, settings: ClientSettings, hello: Hello, connect_timeout_s: float = 60.0) -> None:
+    def __init__(self, settings: ClientSettings, handshake: Handshake, connect_timeout_s: float = 60.0) -> None:
         self._settings = settings
         self._connect_timeout_s = connect_timeout_s
         self._state = LinkState(Outbox(settings.capacity, settings.overflow), deque(maxlen=_REPORTS_KEPT))
-        self._dialogue = Dialogue(settings, hello, self._state)
+        self._connection = LinkConnection(settings, handshake, self._state)
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         try:
-            if not self._is_welcome():
+            if not self._is_connected():
                 raise LinkUnavailable(
                     f"no learner answers at {self._settings.url} within {self._connect_timeout_s:g} s. Is it running? "
                     f"Last try: {self._state.last_problem or 'no answer'}"
@@ -64,11 +64,11 @@ class LearnerLink:
         self.close()
 
     @property
-    def welcome(self) -> Welcome:
+    def handshake_reply(self) -> HandshakeReply:
         """The learner's first answer."""
         self._check()
-        assert self._state.welcome is not None
-        return self._state.welcome
+        assert self._state.handshake_reply is not None
+        return self._state.handshake_reply
 
     @property
     def env_steps(self) -> int:
@@ -77,7 +77,7 @@ class LearnerLink:
 
     @property
     def is_finished(self) -> bool:
-        """True when the learner has said that the training is over."""
+        """True when the learner has ended the training."""
         self._check()
         return self._state.is_finished
 
@@ -95,21 +95,21 @@ class LearnerLink:
         """Queue one transition: a nested dict of arrays without leading axis, to which nobody writes from now on."""
         self._check()
         self._state.outbox.put(transition)
-        self._dialogue.wake()
+        self._connection.wake()
 
     def tear(self) -> None:
         """The next transition does not continue the last one, which ends its trajectory as a truncation does."""
         self._state.outbox.tear()
 
-    def tell_waiting(self, reason: str | None) -> None:
-        """Let the learner's status say what keeps this actor from going on; None when nothing does."""
+    def set_waiting_for(self, reason: str | None) -> None:
+        """Set what this actor waits for in the learner's status; None when it waits for nothing."""
         self._state.waiting_for = reason
 
     def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
         """Queue figures for the learner's log."""
         version = self._state.applied_version
         self._state.reports.append(Report(topic=topic, weights_version=version, values=dict(values)))
-        self._dialogue.wake()
+        self._connection.wake()
 
     def may_step(self, timeout_s: float) -> bool:
         """Wait until the learner allows one more step; False when it has not by then, or when the training is over."""
@@ -135,19 +135,19 @@ class LearnerLink:
         return self._wait(lambda: not len(self._state.outbox) and not self._state.reports, timeout_s)
 
     def close(self, flush_s: float = 5.0) -> None:
-        """Say what is left to say, for `flush_s` at most, and hang up."""
+        """Send what is queued, for `flush_s` at most, and close the connection."""
         if flush_s and self._state.failure is None:
             deadline_s = time.monotonic() + flush_s
             while not self._state.is_flushed() and self._state.failure is None and time.monotonic() < deadline_s:
                 time.sleep(0.01)
         self._state.outbox.close()
-        self._dialogue.stop()
+        self._connection.stop()
         self._thread.join(10.0)
 
-    def _is_welcome(self) -> bool:
-        """Wait for the learner's welcome, and say so when it takes long."""
+    def _is_connected(self) -> bool:
+        """Wait for the learner's reply, with a warning when it takes long."""
         soon_s = min(_SOON_S, self._connect_timeout_s)
-        if self._wait(lambda: self._state.welcome is not None, soon_s):
+        if self._wait(lambda: self._state.handshake_reply is not None, soon_s):
             return True
         left_s = self._connect_timeout_s - soon_s
         if left_s > 0.0:
@@ -156,11 +156,11 @@ class LearnerLink:
                 "with Ctrl+C",
                 *(self._settings.url, self._state.last_problem or "no answer", left_s),
             )
-        return self._wait(lambda: self._state.welcome is not None, left_s)
+        return self._wait(lambda: self._state.handshake_reply is not None, left_s)
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._dialogue.run())
+            asyncio.run(self._connection.run())
         except RlError as error:
             self._state.fail(error)
 

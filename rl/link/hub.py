@@ -1,4 +1,4 @@
-"""Hub: what the learner's thread and the connections of its actors share."""
+"""LearnerHub: the state that the learner's thread shares with the connections of its actors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rl.link.frames import Chunk, Weights, merge
 from rl.link.messages import (
     NOTHING_STORED,
     PROTOCOL,
+    Ack,
     AgentSpec,
+    Handshake,
+    HandshakeReply,
     Heartbeat,
-    Hello,
-    Receipt,
     Report,
-    Welcome,
     build_space,
 )
 
@@ -30,7 +30,7 @@ _REPORTS_KEPT = 10_000
 
 @dataclass
 class ActorRecord:
-    """What the learner knows about one attempt of an actor."""
+    """The learner's record of one attempt of an actor."""
 
     actor: str
     attempt: str
@@ -38,11 +38,11 @@ class ActorRecord:
     last_sequence: int
     connections: int = 0
     newest: int = 0
-    """Number of its newest connection; older ones say nothing any more."""
+    """Number of its newest connection; older ones are closed."""
     is_superseded: bool = False
     """True once a newer attempt of the same actor has come: two programs under one name would mix their episodes."""
-    heard_s: float = field(default_factory=time.monotonic)
-    """Monotonic time of its last word."""
+    last_message_s: float = field(default_factory=time.monotonic)
+    """Monotonic time of its last message."""
     heartbeat: Heartbeat | None = None
     lag: int | None = None
     """Updates between the weights that the actor acts with and the newest ones, at its last heartbeat."""
@@ -53,17 +53,16 @@ class ActorRecord:
         return f"{self.actor}/{self.attempt}"
 
 
-class Hub:
-    """The meeting point of learner and actors; any thread may call it, `admit` and `store` one at a time.
+class LearnerHub:
+    """Connects the learner with its actors; any thread may call it, `register` and `store` one at a time.
 
-    Data goes through the journal alone: a chunk is stored there, then acknowledged, and the learner reads its replay
-    from there, live and after a restart by the same call. So there is no moment at which a kill loses or doubles
-    anything.
+    All transitions go through the journal: a chunk is stored there, then acknowledged, and the learner reads its replay
+    from there, live and after a restart by the same call. So a kill at any moment neither loses nor doubles any.
 
     Args:
         journal: where transitions are stored.
         env: id of the environment that is trained.
-        spec: what the actors must have; None takes it from the first actor, so that a learner never touches a robot.
+        spec: required of the actors; None takes it from the first actor, so that a learner never touches a robot.
     """
 
     def __init__(self, journal: TransitionJournal, env: str, spec: AgentSpec | None = None) -> None:
@@ -81,7 +80,7 @@ class Hub:
         self._listeners: list[Callable[[], object]] = []
         self._changed = threading.Condition()
         self.progress: Any = None
-        """A dataclass that the learner wants to be seen in the status."""
+        """A dataclass that the learner adds to the status."""
 
     @property
     def env_steps(self) -> int:
@@ -107,7 +106,7 @@ class Hub:
             return self._stored >= env_steps
 
     def publish(self, weights: Weights) -> None:
-        """Make these the newest weights; every actor gets them, also one that connects later (agentlace's A8)."""
+        """Make these the newest weights; every actor gets them, also one that connects later."""
         self._weights = (weights.version, weights.to_bytes())
         self._notify()
 
@@ -122,7 +121,7 @@ class Hub:
         self._finished = True
         self._notify()
 
-    def wait_for_departure(self, timeout_s: float) -> bool:
+    def wait_for_disconnects(self, timeout_s: float) -> bool:
         """Wait until nobody is connected; False when somebody still is by then."""
         with self._changed:
             return self._changed.wait_for(
@@ -137,12 +136,12 @@ class Hub:
             return taken
 
     def silence_s(self) -> float:
-        """Seconds since any actor was heard; infinity when none ever was."""
-        heard = [record.heard_s for record in list(self._records.values()) if record.role == "actor"]
-        return time.monotonic() - max(heard) if heard else float("inf")
+        """Seconds since the last message of any actor; infinity before the first one."""
+        times_s = [record.last_message_s for record in list(self._records.values()) if record.role == "actor"]
+        return time.monotonic() - max(times_s) if times_s else float("inf")
 
     def status(self) -> dict[str, Any]:
-        """Everything an operator wants to see, as plain values."""
+        """The state of the run and of its actors, as plain values."""
         newest = {record.actor: record for record in list(self._records.values())}
         now_s = time.monotonic()
         return {
@@ -153,28 +152,28 @@ class Hub:
             "actors": {name: _describe(record, now_s) for name, record in newest.items()},
         }
 
-    # What the connections call.
+    # Called by the connections.
 
     def newest_weights(self) -> tuple[int, bytes] | None:
         """Version and frame of the newest weights."""
         return self._weights
 
-    def admit(self, hello: Hello) -> tuple[ActorRecord, Welcome]:
-        """Greet an actor.
+    def register(self, handshake: Handshake) -> tuple[ActorRecord, HandshakeReply]:
+        """Add a connection of an actor.
 
         A newer attempt of the same actor takes the place of an older one, and a newer connection that of an older one.
 
         Raises:
-            LinkProtocolError: it speaks another protocol, or a newer attempt has taken its place.
+            LinkProtocolError: it has another version of the protocol, or a newer attempt has taken its place.
             SchemaMismatch: it has another environment, or other spaces.
         """
-        if hello.protocol != PROTOCOL:
+        if handshake.protocol != PROTOCOL:
             raise LinkProtocolError(
-                f"the actor speaks protocol {hello.protocol}, the learner {PROTOCOL}: update the older one"
+                f"the actor speaks protocol {handshake.protocol}, the learner {PROTOCOL}: update the older one"
             )
         with self._changed:
-            self._agree(hello.spec)
-            fresh = ActorRecord(hello.actor, hello.attempt, hello.role, NOTHING_STORED)
+            self._check_spec(handshake.spec)
+            fresh = ActorRecord(handshake.actor, handshake.attempt, handshake.role, NOTHING_STORED)
             record = self._records.setdefault(fresh.actor_id, fresh)
             if record is fresh:
                 for other in self._records.values():
@@ -186,13 +185,13 @@ class Hub:
             self.require_current(record, record.newest)
             record.last_sequence = self._journal.last_sequence(record.actor_id)
             record.connections += 1
-            record.heard_s = time.monotonic()
-            welcome = Welcome(last_sequence=record.last_sequence, env_steps=self._stored)
+            record.last_message_s = time.monotonic()
+            reply = HandshakeReply(last_sequence=record.last_sequence, env_steps=self._stored)
         self._notify()
-        return record, welcome
+        return record, reply
 
     def require_current(self, record: ActorRecord, number: int) -> None:
-        """Raise `LinkProtocolError` unless connection `number` of this attempt may speak."""
+        """Raise `LinkProtocolError` unless connection `number` of this attempt may send."""
         if record.is_superseded:
             raise LinkProtocolError(
                 f"a newer start of actor {record.actor!r} has taken the place of this one; end one of them, or give "
@@ -201,8 +200,8 @@ class Hub:
         if number != record.newest:
             raise LinkProtocolError(f"actor {record.actor!r} has connected again; this connection is over")
 
-    def depart(self, record: ActorRecord) -> None:
-        """One connection of this attempt has ended."""
+    def unregister(self, record: ActorRecord) -> None:
+        """Remove a connection of this attempt, which has ended."""
         record.connections -= 1
         self._notify()
 
@@ -231,9 +230,9 @@ class Hub:
         self._failure = error
         self._notify()
 
-    def hear(self, record: ActorRecord, message: Heartbeat | Report | None = None) -> None:
-        """Remember that the actor is alive, and what it said."""
-        record.heard_s = time.monotonic()
+    def on_message(self, record: ActorRecord, message: Heartbeat | Report | None = None) -> None:
+        """Record the time of a message, and its content unless it was a chunk."""
+        record.last_message_s = time.monotonic()
         if isinstance(message, Heartbeat):
             record.heartbeat = message
             record.lag = self._weights[0] - message.weights_version if self._weights else None
@@ -241,8 +240,8 @@ class Hub:
             with self._changed:
                 self._reports.append((record.actor, message))
 
-    def receipt(self, record: ActorRecord) -> Receipt:
-        """Where the conversation with this attempt stands; what is left to do is shared by all connected actors.
+    def ack(self, record: ActorRecord) -> Ack:
+        """Acknowledged transitions and permitted steps of this attempt; all connected actors share the permitted steps.
 
         Steps that are under way are not counted yet, so several actors may exceed the limit by as many. Promises that
         never overlap would let one actor that pauses hold up all others.
@@ -250,7 +249,7 @@ class Hub:
         with self._changed:
             connected = sum(other.connections > 0 and other.role == "actor" for other in self._records.values())
             share = -(-max(0, self._limit - self._stored) // max(1, connected))
-            return Receipt(
+            return Ack(
                 last_sequence=record.last_sequence,
                 sequence_limit=record.last_sequence + share,
                 env_steps=self._stored,
@@ -263,7 +262,7 @@ class Hub:
             self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def _agree(self, spec: AgentSpec) -> None:
+    def _check_spec(self, spec: AgentSpec) -> None:
         if spec.env != self._env:
             raise SchemaMismatch(
                 f"this learner trains {self._env}, the actor has {spec.env}: start it with --env {self._env}"
@@ -295,7 +294,7 @@ def _describe(record: ActorRecord, now_s: float) -> dict[str, Any]:
         "role": record.role,
         "attempt": record.attempt,
         "is_connected": record.connections > 0,
-        "silent_s": round(now_s - record.heard_s, 1),
+        "silent_s": round(now_s - record.last_message_s, 1),
         "stored": record.last_sequence + 1,
         "weights_version": heartbeat.weights_version if heartbeat else None,
         "lag": record.lag,

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from rl.data.spaces import describe_space
 from rl.errors import ConfigError, LinkProtocolError
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when an old peer could misread a new one."""
 
 NOTHING_STORED = -1
 """`last_sequence` of an attempt of which nothing is stored; its first transition has number 0."""
 
 NUMBERS_MAX = 2**26
-"""Of one array of an observation or an action: twenty pictures of 1024 by 1024 pixels. No hello fills the memory."""
+"""Of one array of an observation or an action: twenty images of 1024 by 1024 pixels. No handshake fills the memory."""
 
 _M = TypeVar("_M")
 
@@ -27,7 +27,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 class LinkMessage(BaseModel):
-    """Base of everything that is said in JSON."""
+    """Base of all JSON messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -106,22 +106,22 @@ class AgentSpec(LinkMessage):
         return cls(env=env_id, observation=spaces[0], action=spaces[1], extras=extras)
 
 
-class Hello(LinkMessage):
-    """First word of an actor on every connection."""
+class Handshake(LinkMessage):
+    """First message of an actor on every connection."""
 
-    kind: Literal["hello"] = "hello"
+    kind: Literal["handshake"] = "handshake"
     protocol: int = PROTOCOL
     actor: Name
     """Name of the actor, the same after a restart."""
     attempt: Name
     """New for every start of the actor's process, so that a restarted actor begins at 0 again (agentlace's A1)."""
     role: Literal["actor", "evaluator"] = "actor"
-    """An evaluator sends no transitions: it needs no leave to step, and its silence is no reason to pause."""
+    """An evaluator sends no transitions: it needs no permission to step, and its silence is no reason to pause."""
     spec: AgentSpec
 
 
 class Heartbeat(LinkMessage):
-    """How the actor is, a few times a second."""
+    """State of the actor, sent periodically."""
 
     kind: Literal["heartbeat"] = "heartbeat"
     weights_version: int
@@ -148,47 +148,63 @@ class Report(LinkMessage):
         return self
 
 
-class Welcome(LinkMessage):
-    """The learner's answer to `Hello`."""
+class HandshakeReply(LinkMessage):
+    """The learner's answer to `Handshake`."""
 
-    kind: Literal["welcome"] = "welcome"
+    kind: Literal["handshake_reply"] = "handshake_reply"
     last_sequence: int
     """Newest stored transition of this attempt, or `NOTHING_STORED`: resend from the one after it."""
     env_steps: int
     """Transitions of all actors so far: a late actor need not act at random again."""
 
 
-class Receipt(LinkMessage):
-    """The state of the conversation; a newer one replaces an older one."""
+class Ack(LinkMessage):
+    """Acknowledged transitions and permitted steps; a newer one replaces an older one."""
 
-    kind: Literal["receipt"] = "receipt"
+    kind: Literal["ack"] = "ack"
     last_sequence: int
     """Everything up to here is on disk."""
     sequence_limit: int
-    """The actor may take steps up to this number, then it waits for the learner. A share of what is left: when several
-    actors hear of each other's steps late, they may together take a few more."""
+    """The actor may take steps up to this number, then it waits for the learner. A share of what is left: as
+    actors receive each other's steps late, several may together take a few more."""
     env_steps: int
     is_finished: bool
     """The training is over: stop."""
 
 
-class Refusal(LinkMessage):
-    """Why the learner closes the connection."""
+class Reject(LinkMessage):
+    """The error for which the learner closes the connection."""
+
+    kind: Literal["reject"] = "reject"
+    code: str
+    message: str
+
+
+class OldHandshake(LinkMessage):
+    """First message of an actor of protocol 1, without its fields; it is rejected."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: Literal["hello"] = "hello"
+
+
+class OldReject(LinkMessage):
+    """`Reject` in protocol 1, for actors that read no other; a learner that sends it is of protocol 1."""
 
     kind: Literal["refusal"] = "refusal"
     code: str
     message: str
 
 
-ActorMessage = Annotated[Hello | Heartbeat | Report, Field(discriminator="kind")]
-LearnerMessage = Annotated[Welcome | Receipt | Refusal, Field(discriminator="kind")]
+ActorMessage = Handshake | Heartbeat | Report | OldHandshake
+LearnerMessage = HandshakeReply | Ack | Reject | OldReject
 
-_actor_messages: TypeAdapter[Hello | Heartbeat | Report] = TypeAdapter(ActorMessage)
-_learner_messages: TypeAdapter[Welcome | Receipt | Refusal] = TypeAdapter(LearnerMessage)
+_actor_messages: TypeAdapter[ActorMessage] = TypeAdapter(Annotated[ActorMessage, Field(discriminator="kind")])
+_learner_messages: TypeAdapter[LearnerMessage] = TypeAdapter(Annotated[LearnerMessage, Field(discriminator="kind")])
 
 
-def parse_actor_message(text: str) -> Hello | Heartbeat | Report:
-    """Parse what an actor said.
+def parse_actor_message(text: str) -> ActorMessage:
+    """Parse a message of an actor.
 
     Raises:
         LinkProtocolError: it is not one of the messages above.
@@ -196,8 +212,8 @@ def parse_actor_message(text: str) -> Hello | Heartbeat | Report:
     return _parse(_actor_messages, text)
 
 
-def parse_learner_message(text: str) -> Welcome | Receipt | Refusal:
-    """Parse what the learner said.
+def parse_learner_message(text: str) -> LearnerMessage:
+    """Parse a message of the learner.
 
     Raises:
         LinkProtocolError: it is not one of the messages above.

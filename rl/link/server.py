@@ -18,16 +18,16 @@ from fastapi import FastAPI, HTTPException, Request, WebSocket
 from starlette.requests import HTTPConnection
 
 from rl.errors import ConfigError, LinkUnavailable
-from rl.link.connection import Connection
+from rl.link.actor_connection import ActorConnection
 from rl.link.frames import MAX_FRAME_BYTES
-from rl.link.hub import Hub
+from rl.link.hub import LearnerHub
 
 
-def create_app(hub: Hub, token: str | None = None, *, is_local: bool = True) -> FastAPI:
+def create_app(hub: LearnerHub, token: str | None = None, *, is_local: bool = True) -> FastAPI:
     """The link as an ASGI application.
 
     Args:
-        hub: what is shared with the learner's loop.
+        hub: the state shared with the learner's loop.
         token: when given, every request must carry it as `Authorization: Bearer …`.
         is_local: it listens on the loopback interface alone.
     """
@@ -53,7 +53,7 @@ def create_app(hub: Hub, token: str | None = None, *, is_local: bool = True) -> 
             await websocket.close()  # before accept: the handshake fails with 403
             return
         await websocket.accept()
-        await Connection(websocket, hub, websocket.app.state.disk).serve()
+        await ActorConnection(websocket, hub, websocket.app.state.disk).serve()
 
     return app
 
@@ -83,7 +83,7 @@ class LinkServer:
     """Serves a hub while the `with` block runs.
 
     Args:
-        hub: what is shared with the learner's loop.
+        hub: the state shared with the learner's loop.
         host: address to listen on; everything but loopback needs a token.
         port: port to listen on; 0 picks a free one.
         token: what actors must present.
@@ -92,7 +92,7 @@ class LinkServer:
         ConfigError: the port is in use, the address is not ours, or a token is missing.
     """
 
-    def __init__(self, hub: Hub, host: str, port: int, token: str | None = None) -> None:
+    def __init__(self, hub: LearnerHub, host: str, port: int, token: str | None = None) -> None:
         if token is None and not is_loopback(host):
             raise ConfigError(
                 f"listening on {host} without a token would let anyone feed the learner: "

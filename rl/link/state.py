@@ -1,4 +1,4 @@
-"""What an actor's loop and its dialogue with the learner share."""
+"""The state that an actor's loop shares with its connection to the learner."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from rl.errors import RlError
 from rl.link.frames import Weights
-from rl.link.messages import NOTHING_STORED, Report, Welcome
+from rl.link.messages import NOTHING_STORED, HandshakeReply, Report
 from rl.link.outbox import Outbox, Overflow
 
 
 @dataclass(frozen=True)
 class ClientSettings:
-    """How an actor talks to its learner."""
+    """Settings of an actor's connection to its learner."""
 
     url: str
     """`ws://host:port/v1/link`."""
@@ -28,18 +28,18 @@ class ClientSettings:
     linger_s: float = 0.005
     """How long a message waits for more transitions before it leaves."""
     heartbeat_s: float = 1.0
-    """Time between two signs of life."""
+    """Time between two heartbeats."""
     give_up_s: float = 300.0
     """After so long without the learner the actor stops with `LinkUnavailable`; until then it reconnects."""
 
 
 @dataclass
 class LinkState:
-    """What the actor's loop and the dialogue share; changes are announced by `changed`."""
+    """Shared by the actor's loop and its connection; `changed` announces changes."""
 
     outbox: Outbox
     reports: deque[Report]
-    welcome: Welcome | None = None
+    handshake_reply: HandshakeReply | None = None
     weights: Weights | None = None
     """Newest weights that the loop has not taken."""
     applied_version: int = 0
@@ -59,7 +59,7 @@ class LinkState:
         return self.outbox.next_sequence <= self.sequence_limit and not self.is_finished
 
     def is_flushed(self) -> bool:
-        """True when everything was said and stored."""
+        """True when everything was sent and stored."""
         return not len(self.outbox) and not self.reports
 
     def announce(self) -> None:
@@ -68,7 +68,7 @@ class LinkState:
             self.changed.notify_all()
 
     def fail(self, error: RlError) -> None:
-        """End the conversation with an error, which the actor's loop meets at its next call."""
+        """End the connection with an error, which the actor's loop gets at its next call."""
         self.failure = error
         self.outbox.close()
         self.announce()

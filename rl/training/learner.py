@@ -12,7 +12,7 @@ import numpy as np
 
 from rl.common.typing import Batch, Metrics
 from rl.link.frames import Weights
-from rl.link.hub import Hub
+from rl.link.hub import LearnerHub
 from rl.link.messages import Report
 from rl.training.replay_loader import ReplayLoader
 from rl.training.update_schedule import Schedule
@@ -95,7 +95,7 @@ class LearnerLoop:
         self,
         agent: Agent,
         loader: ReplayLoader,
-        hub: Hub,
+        hub: LearnerHub,
         schedule: Schedule,
         intervals: LoopIntervals,
         metrics: Logger,
@@ -138,7 +138,7 @@ class LearnerLoop:
         """End the training for all actors, and drain their reports until they disconnect."""
         self._hub.finish()
         deadline_s = time.monotonic() + timeout_s
-        while not self._hub.wait_for_departure(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
+        while not self._hub.wait_for_disconnects(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
             self._drain_reports()
         self._drain_reports()
 
@@ -174,7 +174,9 @@ class LearnerLoop:
         if silence_s == float("inf"):
             reason = "the first actor"
         elif silence_s > self._intervals.silence_s:
-            reason = f"an actor: none was heard for {self._intervals.silence_s:g} s, and updates pause meanwhile"
+            reason = (
+                f"an actor: none has sent a message for {self._intervals.silence_s:g} s, and updates pause meanwhile"
+            )
         self._say_waiting(reason)
         self._hub.wait_for_data(env_steps, _POLL_TIMEOUT_S)
 

@@ -25,8 +25,8 @@ from rl.errors import CheckpointNotFound, ConfigError
 from rl.link.address import learner_url
 from rl.link.client import LearnerLink
 from rl.link.frames import largest_chunk
-from rl.link.hub import Hub
-from rl.link.messages import AgentSpec, Hello, build_space
+from rl.link.hub import LearnerHub
+from rl.link.messages import AgentSpec, Handshake, build_space
 from rl.link.server import LinkServer, bind
 from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
@@ -85,7 +85,7 @@ def run_main(config: TrainConfig, stop: Stop, channel: CommandChannel | None) ->
     seeds.seed_globals()
     out = config.directory()
     with TransitionJournal(out / JOURNAL) as journal:
-        hub = Hub(journal, config.env, _stored_spec(out / SPEC))
+        hub = LearnerHub(journal, config.env, _stored_spec(out / SPEC))
         progress = Progress(config.steps)
         hub.progress = progress
         with LinkServer(hub, config.link.host, _port(config), config.link.secret()) as server:
@@ -99,7 +99,7 @@ def run_main(config: TrainConfig, stop: Stop, channel: CommandChannel | None) ->
 def learn(
     config: TrainConfig,
     seeds: Seeds,
-    hub: Hub,
+    hub: LearnerHub,
     spec: AgentSpec,
     progress: Progress,
     stop: Stop,
@@ -163,9 +163,9 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     seeds = Seeds(config.seed)
     in_actor = config.evaluation.where == "actor" and name.endswith("-0")
     plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
-    with closing(env), make_link(config, spec, make_hello(name, spec, "actor")) as link:
+    with closing(env), make_link(config, spec, make_handshake(name, spec, "actor")) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
-        own = Seeds(seeds.integer(f"{name} from step {link.welcome.env_steps}"))
+        own = Seeds(seeds.integer(f"{name} from step {link.handshake_reply.env_steps}"))
         policy = KINDS[config.agent].make_policy(config, spec, own.integer("policy"))
         run_actor(env, policy, link, plan, own, stop)
         if link.dropped:
@@ -178,7 +178,7 @@ def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent].make_policy(config, spec, config.seed)
-    with closing(env), make_link(config, spec, make_hello("evaluator", spec, "evaluator")) as link:
+    with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator")) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
 
 
@@ -245,7 +245,7 @@ def _stored_spec(path: Path) -> AgentSpec | None:
     return AgentSpec.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
-def _agreed_spec(hub: Hub, path: Path, stop: Stop) -> AgentSpec | None:
+def _agreed_spec(hub: LearnerHub, path: Path, stop: Stop) -> AgentSpec | None:
     """The spec of this run, from its first actor; None when somebody stopped the learner before one came."""
     spec = None
     while spec is None and not stop.is_set():
@@ -265,12 +265,12 @@ def _port(config: TrainConfig) -> int:
     return DEFAULT_PORT if config.link.port is None else config.link.port
 
 
-def make_hello(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> Hello:
-    """How this process presents itself to the learner; a new one for each start."""
-    return Hello(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
+def make_handshake(name: str, spec: AgentSpec, role: Literal["actor", "evaluator"]) -> Handshake:
+    """The first message of this process to the learner; a new one for each start."""
+    return Handshake(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
 
 
-def make_link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink:
+def make_link(config: TrainConfig, spec: AgentSpec, handshake: Handshake) -> LearnerLink:
     """The actor's end of the link that the configuration describes."""
     schema = TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
     settings = ClientSettings(
@@ -281,4 +281,4 @@ def make_link(config: TrainConfig, spec: AgentSpec, hello: Hello) -> LearnerLink
         overflow=config.link.overflow,
         give_up_s=config.link.give_up_s,
     )
-    return LearnerLink(settings, hello, config.link.connect_timeout_s)
+    return LearnerLink(settings, handshake, config.link.connect_timeout_s)

@@ -23,7 +23,7 @@ class Recovery:
     robot that nobody has recovered refuses that without a motion.
 
     Args:
-        link: is told what the actor waits for, and says when the training is over.
+        link: reports what the actor waits for, and whether the training is over.
         stop: asks for the end.
         pause_s: between two tries.
         reminder_s: between two lines of the log about one interruption.
@@ -67,7 +67,7 @@ class Recovery:
         return None
 
     def _say(self, error: EnvironmentInterrupted) -> None:
-        self._link.tell_waiting(str(error))
+        self._link.set_waiting_for(str(error))
         now_s, kind = time.monotonic(), type(error.__cause__)
         if self._kind is None:
             self._began_s = now_s
@@ -82,5 +82,5 @@ class Recovery:
     def _say_mended(self) -> None:
         if self._kind is not None:
             self._kind = None
-            self._link.tell_waiting(None)
+            self._link.set_waiting_for(None)
             logger.info("the environment goes on after %.0f s", time.monotonic() - self._began_s)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rl.data.journal import TransitionJournal
-from rl.link.hub import Hub
-from rl.link.messages import AgentSpec, BoxSpec, Hello
+from rl.link.hub import LearnerHub
+from rl.link.messages import AgentSpec, BoxSpec, Handshake
 from rl.link.server import LinkServer
 from rl.link.state import ClientSettings
 
@@ -33,8 +33,8 @@ def transition(number: int) -> dict[str, np.ndarray]:
     }
 
 
-def hello(attempt: str = "first", actor: str = "arm", spec: AgentSpec = SPEC) -> Hello:
-    return Hello(actor=actor, attempt=attempt, spec=spec)
+def handshake(attempt: str = "first", actor: str = "arm", spec: AgentSpec = SPEC) -> Handshake:
+    return Handshake(actor=actor, attempt=attempt, spec=spec)
 
 
 def stored(journal: TransitionJournal, actor_id: str = "arm/first") -> list[int]:
@@ -48,14 +48,14 @@ def settings(port: int, **fields: object) -> ClientSettings:
 
 
 @pytest.fixture
-def hub(journal: TransitionJournal) -> Hub:
-    made = Hub(journal, SPEC.env)
+def hub(journal: TransitionJournal) -> LearnerHub:
+    made = LearnerHub(journal, SPEC.env)
     made.grant(10**6)
     return made
 
 
 @pytest.fixture
-def server(hub: Hub) -> Iterator[LinkServer]:
+def server(hub: LearnerHub) -> Iterator[LinkServer]:
     with LinkServer(hub, "127.0.0.1", 0) as running:
         yield running
 

@@ -11,11 +11,11 @@ import rl
 from rl.errors import ConfigError
 from rl.link.address import learner_url
 from rl.link.client import LearnerLink
-from rl.link.hub import Hub
+from rl.link.hub import LearnerHub
 from rl.link.server import LinkServer
 from rl.link.state import ClientSettings
 
-from .conftest import hello, transition
+from .conftest import handshake, transition
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_r7_what_is_no_host_is_refused_in_a_sentence(host: str):
         learner_url("ws", host, 5600)
 
 
-def test_r7_a_learner_on_an_ipv6_address_is_reached_by_its_own_url(hub: Hub):
+def test_r7_a_learner_on_an_ipv6_address_is_reached_by_its_own_url(hub: LearnerHub):
     with LinkServer(hub, "::1", 0) as server:
         settings = ClientSettings(learner_url("ws", "::1", server.port) + "/v1/link", linger_s=0.001)
-        with LearnerLink(settings, hello()) as link:
+        with LearnerLink(settings, handshake()) as link:
             link.send(transition(0))
             assert link.flush(10.0)
         status = httpx.get(learner_url("http", "::1", server.port) + "/v1/status", trust_env=False)

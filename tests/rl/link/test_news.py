@@ -12,33 +12,33 @@ from websockets.sync.client import connect
 from rl.data.journal import TransitionJournal
 from rl.errors import JournalError, LinkProtocolError
 from rl.link.client import LearnerLink
-from rl.link.dialogue import Dialogue
 from rl.link.frames import Weights
-from rl.link.hub import Hub
-from rl.link.messages import NOTHING_STORED, Refusal, Report
+from rl.link.hub import LearnerHub
+from rl.link.link_connection import LinkConnection
+from rl.link.messages import NOTHING_STORED, Reject, Report
 from rl.link.outbox import Outbox
 from rl.link.server import LinkServer
 from rl.link.state import LinkState
 
-from .conftest import SPEC, hello, settings
-from .test_exactly_once import chunk, next_word, say_hello
+from .conftest import SPEC, handshake, settings
+from .test_exactly_once import chunk, next_message, shake_hands
 
 
 def test_m17_evaluators_take_no_share_of_what_actors_may_do(journal: TransitionJournal):
-    hub = Hub(journal, SPEC.env)
+    hub = LearnerHub(journal, SPEC.env)
     hub.grant(10)
-    actor, _ = hub.admit(hello())
-    hub.admit(hello("second", "judge").model_copy(update={"role": "evaluator"}))
-    assert hub.receipt(actor).sequence_limit == NOTHING_STORED + 10
-    hub.admit(hello("third", "other"))
-    assert hub.receipt(actor).sequence_limit == NOTHING_STORED + 5
+    actor, _ = hub.register(handshake())
+    hub.register(handshake("second", "judge").model_copy(update={"role": "evaluator"}))
+    assert hub.ack(actor).sequence_limit == NOTHING_STORED + 10
+    hub.register(handshake("third", "other"))
+    assert hub.ack(actor).sequence_limit == NOTHING_STORED + 5
 
 
 def test_f16_what_an_older_connection_had_under_way_is_not_stored_any_more(journal: TransitionJournal):
-    hub = Hub(journal, SPEC.env)
-    actor, _ = hub.admit(hello())
+    hub = LearnerHub(journal, SPEC.env)
+    actor, _ = hub.register(handshake())
     hub.store(actor, actor.newest, [chunk(0, 2)])
-    hub.admit(hello())
+    hub.register(handshake())
     with pytest.raises(LinkProtocolError, match="connected again"):
         hub.store(actor, actor.newest - 1, [chunk(2, 2)])
     hub.store(actor, actor.newest, [chunk(2, 3)])
@@ -46,36 +46,36 @@ def test_f16_what_an_older_connection_had_under_way_is_not_stored_any_more(journ
 
 
 def test_m18_a_disk_that_takes_no_more_is_told_to_the_learners_loop(
-    server: LinkServer, hub: Hub, journal: TransitionJournal, monkeypatch: pytest.MonkeyPatch
+    server: LinkServer, hub: LearnerHub, journal: TransitionJournal, monkeypatch: pytest.MonkeyPatch
 ):
     def refuse(*_: object) -> int:
         raise JournalError("the disk is full")
 
     monkeypatch.setattr(journal, "append", refuse)
     with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
-        say_hello(raw)
+        shake_hands(raw)
         raw.send(chunk(0, 5).to_bytes())
         with pytest.raises(JournalError, match="the disk is full"):
             hub.wait_for_data(1, 20.0)
 
 
-def test_m18_what_one_actor_sends_wrongly_is_no_trouble_of_the_disk(server: LinkServer, hub: Hub):
+def test_m18_what_one_actor_sends_wrongly_is_no_trouble_of_the_disk(server: LinkServer, hub: LearnerHub):
     with connect(f"ws://127.0.0.1:{server.port}/v1/link", proxy=None) as raw:
-        say_hello(raw)
+        shake_hands(raw)
         raw.send(chunk(7, 5).to_bytes())  # what comes before is missing
-        assert next_word(raw, Refusal).code == "sequence_gap"
+        assert next_message(raw, Reject).code == "sequence_gap"
     assert not hub.wait_for_data(1, 0.0)
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_m19_the_last_weights_arrive_although_the_training_is_over(server: LinkServer, hub: Hub, is_late: bool):
+def test_m19_the_last_weights_arrive_although_the_training_is_over(server: LinkServer, hub: LearnerHub, is_late: bool):
     def end() -> None:
         hub.publish(Weights(9, {"layer": np.full(4, 9.0, np.float32)}))
         hub.finish()
 
     if is_late:
         end()
-    with LearnerLink(settings(server.port), hello()) as link:
+    with LearnerLink(settings(server.port), handshake()) as link:
         if not is_late:
             end()
         while not link.is_finished:
@@ -101,11 +101,11 @@ class Line:
 def test_m20_a_report_that_was_cut_off_is_sent_again():
     reports = [Report(topic="evaluation", weights_version=n, values={"n": n}) for n in range(3)]
     state = LinkState(Outbox(10, "wait"), deque(reports))
-    dialogue = Dialogue(settings(1), hello(), state)
+    connection = LinkConnection(settings(1), handshake(), state)
     broken, whole = Line(1), Line(2)
     for line in (broken, whole):
         with pytest.raises((ConnectionError, TimeoutError)):
-            asyncio.run(asyncio.wait_for(dialogue._pump(line), 0.05))
+            asyncio.run(asyncio.wait_for(connection._send_queued(line), 0.05))
     sent = [Report.model_validate_json(text).weights_version for text in broken.sent + whole.sent]
     assert sent == [0, 1, 2]
     assert not state.reports

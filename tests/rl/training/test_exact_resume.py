@@ -15,7 +15,7 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.link.hub import Hub
+from rl.link.hub import LearnerHub
 from rl.link.messages import AgentSpec
 from rl.training.learner import Progress
 from rl.training.processes import learn
@@ -72,7 +72,7 @@ def trained(settings: TrainConfig, spec: AgentSpec) -> dict[str, Any]:
     seeds.seed_globals()
     out = settings.directory()
     with TransitionJournal(out / JOURNAL) as journal:
-        learn(settings, seeds, Hub(journal, settings.env, spec), spec, Progress(settings.steps), StopSignal())
+        learn(settings, seeds, LearnerHub(journal, settings.env, spec), spec, Progress(settings.steps), StopSignal())
     return Checkpoints(out / CHECKPOINTS).load()[1]
 
 

@@ -19,8 +19,8 @@ from rl.data.schema import EXTRAS, SCALAR
 from rl.errors import EnvironmentFailed, EnvironmentInterrupted
 from rl.link.client import LearnerLink
 from rl.link.frames import Weights
-from rl.link.hub import Hub
-from rl.link.messages import AgentSpec, Hello
+from rl.link.hub import LearnerHub
+from rl.link.messages import AgentSpec, Handshake
 from rl.link.server import LinkServer
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.recovery import Recovery
@@ -58,7 +58,9 @@ class Stop(threading.Event):
 class Running:
     """An actor in a thread, and the learner's end of its link."""
 
-    def __init__(self, env: gym.Env, journal: TransitionJournal, hub: Hub, link: LearnerLink, plan, loop) -> None:
+    def __init__(
+        self, env: gym.Env, journal: TransitionJournal, hub: LearnerHub, link: LearnerLink, plan, loop
+    ) -> None:
         self.env, self.journal, self.hub, self.stop = env, journal, hub, Stop()
         self.failure: BaseException | None = None
         self._link, self._plan, self._loop = link, plan, loop
@@ -93,11 +95,12 @@ class Running:
 def running(env: gym.Env, path, plan=ACTING, loop=run_actor) -> Iterator[Running]:
     spec = AgentSpec.of("Arm-v0", env, EXTRAS)
     with TransitionJournal(path / "journal.sqlite") as journal:
-        hub = Hub(journal, "Arm-v0")
+        hub = LearnerHub(journal, "Arm-v0")
         hub.publish(Weights(1, {"layer": np.zeros(1, np.float32)}))
         with LinkServer(hub, "127.0.0.1", 0) as server:
-            hello = Hello(actor="arm", attempt="first", spec=spec, role="actor" if loop is run_actor else "evaluator")
-            with LearnerLink(settings(server.port), hello) as link:
+            role = "actor" if loop is run_actor else "evaluator"
+            handshake = Handshake(actor="arm", attempt="first", spec=spec, role=role)
+            with LearnerLink(settings(server.port), handshake) as link:
                 run = Running(env, journal, hub, link, plan, loop)
                 run.thread.start()
                 try:
