@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from inspect import signature
+from typing import get_args
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
 from robotkit.devices.words import said
 from robotkit.errors import CommandRejected, DeviceError, DeviceFault, StaleState
-from robotkit.schema import ComplianceParams, RobotCommand, RobotState
+from robotkit.schema import ComplianceParams, RobotCommand, RobotMode, RobotState
 
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
 _REPEAT_S = 0.02
@@ -103,7 +104,7 @@ class AdaptedRobot(StatefulRobotServer):
     def _rest_before_closing(self) -> None:
         """`disconnect()` of the contract leaves the arm safe; a stop before it would be latched in it."""
         if self._motions:
-            super()._halt_quietly()
+            super()._rest_before_closing()
 
     def _halt_quietly(self) -> None:
         """An arm that stands in a fault of its own is told nothing."""
@@ -196,8 +197,10 @@ class AdaptedRobot(StatefulRobotServer):
         self.inner.set_compliance(params)
 
     def _reported(self, state: RobotState) -> ArmFault | None:
+        if state.mode not in get_args(RobotMode):
+            raise DeviceFault(f"arm {self.spec.name!r} says that its mode is {said(state.mode)!r}, which is none")
         if state.mode == "fault":
-            return self.machine.fault_of(state.faults or ("fault",))
+            return self.machine.fault_of(tuple(map(said, state.faults)) or ("fault",))
         if state.mode == "stopped" and self.machine.stop is None:
             return self.machine.fault_of(("stopped_at_the_device",))
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ import numpy as np
 from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.machine import ArmFault, ArmMachine
-from robotkit.devices.soundness import require_finite, require_pose
+from robotkit.devices.soundness import require_finite, require_pose, require_shapes
 from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
     DeviceError,
+    DeviceFault,
     JointLimitExceeded,
     RemoteError,
     RobotStopped,
@@ -24,6 +26,8 @@ from robotkit.errors import (
     error_from_code,
 )
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
+
+_LOG = logging.getLogger(__name__)
 
 
 class StatefulRobotServer(ArmBody):
@@ -274,19 +278,33 @@ class StatefulRobotServer(ArmBody):
         self._notice_fault()
         try:
             self._newest = self._measure_soundly()
-        except (DeviceError, RemoteError) as error:
+        except Exception as error:
             if not self.machine.is_connected:
                 raise
-            self._latch(self.machine.fault_of((error.code,), error))
+            fault = self._fault_of_driver(error)
+            self._latch(self.machine.fault_of((fault.code,), fault))
             if self._newest is None:
-                raise
+                if fault is error:
+                    raise
+                raise fault from error
         return self._newest
 
     def _measure_soundly(self) -> Measurement:
         measured = self._measure()
+        require_shapes(measured, self.spec.joint_count)
         require_pose(measured.tcp_pose_in_base)
         require_finite(measured)
         return measured
+
+    def _fault_of_driver(self, error: Exception) -> DeviceError | RemoteError:
+        """What no driver should raise is a fault of the device, so that a state can be read after it."""
+        if isinstance(error, DeviceError | RemoteError):
+            return error
+        if self.machine.fault is None:
+            _LOG.error("the driver of arm %r failed", self.spec.name, exc_info=error)
+        return DeviceFault(
+            f"the driver of arm {self.spec.name!r} failed to measure: {type(error).__name__}: {said(error)}"
+        )
 
     def _notice_fault(self) -> None:
         fault = self._find_fault()
@@ -316,13 +334,14 @@ class StatefulRobotServer(ArmBody):
             self._halt_quietly()
 
     def _rest_before_closing(self) -> None:
-        self._halt_quietly()
+        with suppress(CommandRejected, DeviceError, RemoteError):  # `_close` does it as far as the arm can be reached
+            self._halt()
 
     def _halt_quietly(self) -> None:
         try:
             self._halt()
-        except (CommandRejected, DeviceError, RemoteError):
-            return  # `_close` brings the arm to rest as far as it can be reached
+        except Exception:  # the fault is what has to be told
+            _LOG.warning("arm %r could not be brought to rest in a fault", self.spec.name, exc_info=True)
 
     def _require_in_range(self, goal_rad: np.ndarray) -> None:
         low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad

@@ -457,3 +457,15 @@ def test_a_plain_arm_whose_recovery_may_have_reached_it_is_told_to_stop_again(ar
     with pytest.raises(rk.RemoteTimeout):
         arm.recover()
     assert arm.inner.calls == ["stop", "recover", "stop"]
+
+
+@pytest.mark.parametrize(("mode", "faults"), [("moving", ()), (None, ()), ("fault", (5, None))])
+def test_a_plain_arm_that_says_what_no_arm_says_is_in_a_fault_and_can_be_read(arm, monkeypatch, mode, faults):
+    arm.send(joint_command(arm))
+    state = arm.get_state()
+    odd = rk.RobotState.trusted(**{**state.__dict__, "mode": mode, "faults": faults})
+    monkeypatch.setattr(arm.inner, "get_state", lambda: odd)
+    state = arm.get_state()
+    assert state.mode == "fault"
+    assert rk.RobotState.model_validate_json(state.model_dump_json()) == state
+    assert arm.inner.calls == ["send", "stop"]

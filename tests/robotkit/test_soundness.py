@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from robotkit.devices.soundness import require_finite, require_pose
-from tests.support.recording_arm import RecordingArm
+from robotkit.devices.soundness import require_finite, require_pose, require_shapes
+from tests.support.recording_arm import RecordingArm, joint_command
 
 POSE = np.array((0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0))
 
@@ -61,3 +61,47 @@ def test_an_orientation_has_length_one_up_to_a_thousandth_of_its_square(quaterni
         else:
             with pytest.raises(rk.DeviceFault):
                 require_pose(pose)
+
+
+MISSHAPEN = [
+    ("tcp_pose_in_base", np.zeros(6)), ("tcp_pose_in_base", None), ("tcp_pose_in_base", POSE.tolist()),
+    ("tcp_pose_in_base", POSE[None]), ("tcp_pose_in_base", POSE.astype(str)), ("tcp_twist_in_base", np.zeros(7)),
+    ("wrench_in_tcp", np.zeros(3)), ("joint_positions_rad", np.zeros(6)), ("joint_positions_rad", np.zeros(8)),
+    ("joint_positions_rad", np.zeros((7, 1))), ("joint_positions_rad", np.float64(0.0)),
+    ("joint_positions_rad", np.zeros(7, complex)), ("joint_velocities_rad_s", np.zeros(0)),
+    ("jacobian_in_base", np.zeros((6, 6))), ("jacobian_in_base", np.zeros((7, 6))), ("jacobian_in_base", np.zeros(42)),
+    ("stamp_s", None), ("stamp_s", "1.0"), ("control_success_rate", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), MISSHAPEN, ids=[f"{name}-{at}" for at, (name, _) in enumerate(MISSHAPEN)])
+def test_what_has_no_shape_of_a_measurement_is_named_and_the_last_measurement_stays(name, value):
+    arm = RecordingArm()
+    good = arm._measure()
+    require_shapes(good, 7)
+    bad = good._replace(**{name: value})
+    with pytest.raises(rk.DeviceFault, match=f"no measurement: {name} is"):
+        require_shapes(bad, 7)
+    arm.connect()
+    before = arm.get_state()
+    arm.send(joint_command(arm))
+    arm._measure = lambda: bad
+    state = arm.get_state()
+    assert (state.mode, state.faults) == ("fault", ("device_fault",))
+    np.testing.assert_array_equal(state.joint_positions_rad, before.joint_positions_rad)
+    assert arm.calls[-1] == "halt"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_numbers_of_another_type_are_numbers(dtype):
+    measured = RecordingArm()._measure()
+    require_shapes(measured._replace(joint_positions_rad=np.zeros(7, dtype), stamp_s=np.float64(1.0)), 7)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["jacobian_in_base", "stamp_s", "control_success_rate"])
+def test_whatever_else_is_measured_is_finite_too(name, number):
+    measured = RecordingArm()._measure()
+    value = np.array([[0.0] * 7] * 5 + [[0.0] * 6 + [number]]) if name == "jacobian_in_base" else number
+    with pytest.raises(rk.DeviceFault, match=f"no number: .*{name}.* is"):
+        require_finite(measured._replace(**{name: value}))
