@@ -11,6 +11,7 @@ from typing import get_args
 import numpy as np
 
 from robotkit.devices.body import Measurement
+from robotkit.devices.foreign_targets import ForeignTargets
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
@@ -44,6 +45,7 @@ class AdaptedRobot(StatefulRobotServer):
         self.inner = inner
         self._state_max_age_s = _STATE_MAX_AGE_S if state_max_age_s is None else state_max_age_s
         self._motions = 0
+        self._foreign = ForeignTargets()
         self._may_track = False  # a target was given, and nothing has made the arm stand since
         self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
 
@@ -68,10 +70,12 @@ class AdaptedRobot(StatefulRobotServer):
     def forget_target(self) -> None:
         """Tell the arm, too."""
         super().forget_target()
-        self.inner.forget_target()
+        with self._foreign.replacing():
+            self.inner.forget_target()
 
     def _open(self) -> ArmFault | None:
-        self.inner.connect()
+        with self._foreign.replacing():
+            self.inner.connect()
         self.spec = self.inner.spec
         try:
             return self._reported(self.inner.get_state())
@@ -85,11 +89,16 @@ class AdaptedRobot(StatefulRobotServer):
         self.inner.disconnect()
 
     def _measure(self) -> Measurement:
-        epoch = self.machine.epoch
+        epoch, mark = self.machine.epoch, self._foreign.mark()
         state = self.inner.get_state()
+        has_replaced = self._foreign.has_replaced(mark, state.target_epoch)
         fault = self._reported(state)
-        if fault is not None and epoch == self.machine.epoch:
-            self._latch(fault)
+        if fault is not None:
+            if epoch == self.machine.epoch:
+                self._latch(fault)
+        elif has_replaced:
+            with self.machine.hurried():
+                self.machine.replaced()
         return Measurement(
             state.stamp_s,
             state.tcp_pose_in_base,
@@ -141,12 +150,14 @@ class AdaptedRobot(StatefulRobotServer):
         if getattr(self.inner.hold, "__func__", None) is BaseRobotServer.hold:
             self.inner.send(standing_command(self.spec, measured.tcp_pose_in_base, measured.joint_positions_rad))
         else:
-            self.inner.hold()
+            with self._foreign.replacing():
+                self.inner.hold()
         self._may_track = False
 
     def _halt(self) -> None:
         try:
-            self.inner.stop()
+            with self._foreign.replacing():
+                self.inner.stop()
             self._may_track = False
         finally:
             if self._motions:
@@ -165,7 +176,8 @@ class AdaptedRobot(StatefulRobotServer):
 
     def _move(self, goal_rad: np.ndarray, options: dict[str, float]) -> None:
         try:
-            self.inner.move_to_joint_positions(goal_rad, **options)
+            with self._foreign.replacing():
+                self.inner.move_to_joint_positions(goal_rad, **options)
         except (CommandRejected, DeviceError):
             raise
         except BaseException as error:  # the answer may have been lost, and not the motion
@@ -183,7 +195,8 @@ class AdaptedRobot(StatefulRobotServer):
                 )
             time.sleep(_REPEAT_S)
         try:
-            self.inner.recover()
+            with self._foreign.replacing():
+                self.inner.recover()
         except DeviceError:
             raise
         except BaseException:  # the answer may have been lost, and the arm may be ready to move
@@ -210,7 +223,8 @@ class AdaptedRobot(StatefulRobotServer):
             time.sleep(_REPEAT_S)
             with self.machine.lock:  # a recovery must not be followed by a stop that belongs before it
                 if self._motions and self._is_over and not self._says_stopped():
-                    with suppress(BaseException):  # told again in the next round, whatever the arm's driver raises
+                    # Told again in the next round, whatever the arm's driver raises.
+                    with suppress(BaseException), self._foreign.replacing():
                         self.inner.stop()
 
     @property

@@ -184,6 +184,10 @@ class ArmMachine:
         """The target is where the arm stands."""
         self._interrupt(why)
 
+    def replaced(self) -> None:
+        """The device replaced its target itself; what it does now is not known, so a watchdog goes on to wait."""
+        self.epoch += 1
+
     def begin_travel(self, rate_max_hz: float = math.inf) -> Travel:
         """A blocking joint motion begins; see `Travel.rate_max_hz`."""
         self.require_ready()
