@@ -94,7 +94,7 @@ def test_a_latched_stop_of_one_arm_holds_the_other_and_stays_latched():
 
 
 def test_ctrl_c_holds_both_too(monkeypatch):
-    def interrupt(command):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
     cells = make_workcell("fake"), make_workcell("fake")
@@ -140,7 +140,7 @@ def test_where_time_passes_by_itself_both_arms_are_commanded_at_once():
     meeting = threading.Barrier(2, timeout=20.0)
     for cell in cells:
         send = cell.robot.send
-        cell.robot.send = lambda command, send=send: (meeting.wait(), send(command))[1]
+        cell.robot.send = lambda *given, send=send: (meeting.wait(), send(*given))[1]
     for _ in range(3):
         env.step(FAST)
     env.close()

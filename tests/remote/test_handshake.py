@@ -222,10 +222,10 @@ def slow(cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[l
     may_go_on = threading.Event()
     send = cell.robot.send
 
-    def hang(command: rk.RobotCommand) -> rk.RobotCommand:
+    def hang(command: rk.RobotCommand, target_epoch: int | None = None) -> rk.RobotCommand:
         sent.append(command)
         assert may_go_on.wait(30.0)
-        return send(command)
+        return send(command, target_epoch)
 
     monkeypatch.setattr(cell.robot, "send", hang)
     yield sent, may_go_on
