@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
+import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -24,8 +24,14 @@ from robotkit.schema import (
     SafetyLimits,
     StepRequest,
 )
+from robotkit.schema.cell import PERIOD_MAX_S
+from robotkit.schema.numbers import shown
 
 T = TypeVar("T")
+
+_MOVING = ("tracking", "travelling")
+_HOLD_S = 0.2
+"""How long the hold of an arm may take before the devices of its cell are closed."""
 
 
 @dataclass
@@ -73,10 +79,22 @@ class Workcell:
             self._open = stack.pop_all()
 
     def disconnect(self) -> None:
-        """Disconnect every device in reverse order; one that fails does not keep the others open."""
+        """Hold the arm if it moves, then disconnect every device in reverse order.
+
+        One that fails, or that takes its time, does not keep the others open, nor the arm moving.
+        """
         stack, self._open = self._open, None
         if stack is not None:
-            stack.close()
+            with stack:
+                self._hold_what_moves()
+
+    def _hold_what_moves(self) -> None:
+        """In a thread of its own: a driver that hangs keeps nothing open."""
+        robot = self.robot
+        if isinstance(robot, SafeRobot) and not self.clock.is_lockstep and robot.machine.mode in _MOVING:
+            holder = threading.Thread(target=_quietly, args=(robot.hold,), name="robotkit-hold", daemon=True)
+            holder.start()
+            holder.join(_HOLD_S)
 
     def spec(self) -> CellSpec:
         """What this cell has."""
@@ -123,8 +141,7 @@ class Workcell:
             CommandRejected: nothing was sent and no time has passed.
             DeviceError: a device cannot take its command; nothing was sent.
         """
-        if not (math.isfinite(period_s) and period_s >= 0.0):
-            raise InvalidCommand(f"period_s must be a finite number of seconds from 0, got {period_s!r}")
+        period_s = checked_period(period_s)
         accepted = self.send(command, gripper, target_epoch)
         overrun_s = 0.0
         if period_s > 0.0:
@@ -234,6 +251,23 @@ def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceRepor
     except Exception as error:  # a driver's own: the arm has moved, and its state is needed all the more
         errors[name] = DeviceReport(code=DeviceFault.code, message=_said(error))
     return None
+
+
+def checked_period(period_s: Any) -> float:
+    """The time of a step in s, as `StepRequest` takes it.
+
+    Raises:
+        InvalidCommand: it is no number of seconds, or too long.
+    """
+    is_number = isinstance(period_s, (int, float, np.integer, np.floating)) and not isinstance(period_s, bool)
+    if not (is_number and 0.0 <= period_s <= PERIOD_MAX_S):
+        raise InvalidCommand(f"period_s must be a number of seconds from 0 to {PERIOD_MAX_S:g}, got {shown(period_s)}")
+    return float(period_s)
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    with suppress(BaseException):  # the arm's own disconnect() comes after it, and says what fails
+        call()
 
 
 def _said(error: Exception) -> str:

@@ -13,7 +13,7 @@ from robotkit.remote.session import Session
 from robotkit.remote.steps import RemoteSteps
 from robotkit.remote.stream import RemoteStream
 from robotkit.schema import CellSpec, CellState, GripperCommand, ResetRequest, RobotCommand, StepRequest
-from robotkit.workcell import Workcell
+from robotkit.workcell import Workcell, checked_period
 
 
 def remote_workcell(
@@ -89,7 +89,7 @@ class RemoteWorkcell(Workcell):
         target_epoch: int | None = None,
     ) -> CellState:
         """Send commands, let `period_s` pass on the server's own ticks, measure, in one round trip."""
-        session = self._connected()
+        session, period_s = self._connected(), checked_period(period_s)
         request = StepRequest.trusted(command=command, gripper=gripper, period_s=period_s, target_epoch=target_epoch)
         return self._seen(self._steps.step(request, session.timeout_s + period_s))
 

@@ -14,6 +14,9 @@ from robotkit.schema.message import Message
 from robotkit.schema.robot import RobotCommand, RobotSpec, RobotState
 from robotkit.schema.sensing import TrackedPose
 
+PERIOD_MAX_S = 10.0
+"""Longest time between the commands and the measurement of one step."""
+
 
 class CellSpec(Message):
     """What a cell has: enough for a client to build its twin."""
@@ -57,7 +60,7 @@ class StepRequest(Message):
 
     command: RobotCommand | None = None
     gripper: GripperCommand | None = None
-    period_s: float = Field(0.0, ge=0.0, le=10.0)
+    period_s: float = Field(0.0, ge=0.0, le=PERIOD_MAX_S)
     """How long to wait (or to simulate) between sending and measuring."""
     target_epoch: int | None = Field(None, ge=0)
     """Epoch of the state that the command was made from; the command is refused when the arm has another by now."""

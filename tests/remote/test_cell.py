@@ -137,6 +137,14 @@ def test_a_step_of_no_length_lets_no_time_pass(remote: rk.Workcell) -> None:
     assert remote.step().robot.stamp_s == before_s == remote.clock.now_s()
 
 
+@pytest.mark.parametrize("period_s", [10**400, "0.1", True, float("nan"), 10.1])
+def test_a_step_whose_length_is_no_time_is_refused_before_it_is_sent(remote: rk.Workcell, period_s: object) -> None:
+    before_s = remote.clock.now_s()
+    with pytest.raises(rk.InvalidCommand, match="period_s must be a number of seconds from 0 to 10"):
+        remote.step(period_s=period_s)  # type: ignore[arg-type]
+    assert remote.clock.now_s() == before_s
+
+
 def test_disconnecting_closes_the_connection_over_which_it_stepped(url: str) -> None:
     cell = rk.make_workcell("remote", url=url)
     with cell:

@@ -75,13 +75,37 @@ def test_f4_an_arm_that_takes_no_command_moves_no_gripper(mode):
         assert cell.gripper.get_state().target_position == 1.0
 
 
-@pytest.mark.parametrize("period_s", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("mode", ["stopped", "fault"])
+def test_a_gripper_lets_go_while_its_arm_is_stopped(mode):
+    with rk.make_workcell("fake") as cell:
+        cell.step(gripper=CLOSED, period_s=1.0)
+        if mode == "stopped":
+            cell.robot.stop()
+        else:
+            cell.robot.inner.inject_fault("reflex")
+        state = cell.step(gripper=rk.GripperCommand(position=1.0), period_s=1.0)
+        assert state.robot.mode == mode
+        assert state.gripper.position == pytest.approx(1.0, abs=0.01)
+
+
+STRANGE = [-0.1, -1e-9, float("nan"), float("inf"), 1e308, 10.001, 10**400, "0.1", None, True, np.True_, 1j, [0.1]]
+
+
+@pytest.mark.parametrize("period_s", STRANGE, ids=lambda period_s: repr(period_s)[:9])
 def test_a_period_is_checked_before_anything_is_sent(period_s):
     with rk.make_workcell("fake") as cell:
         before = cell.get_state()
         with pytest.raises(rk.InvalidCommand, match="period_s"):
             cell.step(nudged(cell), CLOSED, period_s)
         require_nothing_moves(cell, before)
+
+
+@pytest.mark.parametrize("period_s", [0, 2, 0.5, 10.0, np.float32(0.5), np.float64(0.25), np.int64(1)])
+def test_a_period_is_any_kind_of_number(period_s):
+    with rk.make_workcell("fake") as cell:
+        begun_s = cell.clock.now_s()
+        cell.step(period_s=period_s)
+        assert cell.clock.now_s() - begun_s == pytest.approx(float(period_s))
 
 
 def test_b6_a_device_that_fails_is_reported_in_its_own_place(monkeypatch):

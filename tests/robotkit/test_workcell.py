@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import robotkit as rk
+from robotkit import workcell
 from robotkit.clock import RealClock
+from tests.support.recording_arm import fail_with
 
 
 class Log:
@@ -58,6 +62,53 @@ def test_a_device_that_fails_to_disconnect_keeps_no_other_open(monkeypatch):
         cell.disconnect()
     assert log.of("disconnect") == cell.devices()[::-1]
     assert not cell.is_connected
+
+
+REAL = {"world": None, "clock": "real", "trackers": {}, "robot.time_constant_s": 10.0}
+
+
+@pytest.mark.parametrize("error", [None, SystemExit(1)])
+def test_an_arm_that_moves_is_held_before_the_others_are_closed(monkeypatch, error):
+    with rk.make_workcell("fake", **REAL) as cell:
+        camera, modes = cell.cameras["front"], []
+
+        def close():
+            modes.append(cell.robot.machine.mode)
+            if error is not None:
+                raise error
+
+        pose = cell.robot.get_state().tcp_pose_in_base.copy()
+        pose[0] += 0.05
+        monkeypatch.setattr(camera, "disconnect", close)
+        assert cell.step(rk.PoseCommand(tcp_pose_in_base=pose)).robot.mode == "tracking"
+        if error is None:
+            cell.disconnect()
+        else:
+            with pytest.raises(SystemExit):
+                cell.disconnect()
+    assert modes == ["holding"]
+    assert not cell.robot.is_connected
+
+
+@pytest.mark.parametrize("mode", ["holding", "stopped"])
+def test_an_arm_that_stands_is_not_told_to_hold_when_its_cell_is_left(monkeypatch, mode):
+    with rk.make_workcell("fake", **REAL) as cell:
+        held = []
+        monkeypatch.setattr(cell.robot, "hold", lambda: held.append(True))
+        if mode == "stopped":
+            cell.robot.stop()
+    assert held == []
+
+
+def test_a_hold_that_hangs_or_fails_keeps_no_device_open(monkeypatch):
+    monkeypatch.setattr(workcell, "_HOLD_S", 0.01)
+    goes_on = threading.Event()
+    for hold in (goes_on.wait, fail_with(SystemExit(1)), fail_with(rk.DeviceFault("no"))):
+        with rk.make_workcell("fake", **REAL) as cell:
+            cell.step(rk.PoseCommand(tcp_pose_in_base=cell.robot.get_state().tcp_pose_in_base))
+            monkeypatch.setattr(cell.robot, "hold", hold)
+        assert not any(device.is_connected for device in cell.devices())
+    goes_on.set()
 
 
 def test_a_cell_without_a_world_resets_its_arm_and_places_nothing():
