@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from robotkit import spatial
 from robotkit.devices import BaseCamera, BasePoseTracker, CellContext
 from robotkit.drivers.polling import Poller, Source
 from robotkit.drivers.pose_history import PoseHistory
+from robotkit.drivers.ranges import LAB_M, TOOL_M, within
 from robotkit.drivers.tag_families import Family
 from robotkit.drivers.tags import DISTORTION_LENGTHS, TagDetector, corners_in_tag_m, tag_count
 from robotkit.errors import InvalidConfiguration, StaleState
@@ -32,21 +33,21 @@ class AprilTagConfig(PluginConfig):
     """Name of the camera in the cell, which has to know its intrinsics."""
     camera_mount: Literal["base", "tcp"] = "base"
     """What the camera is fixed to: it stands still ("base"), or it moves with the tool ("tcp")."""
-    camera_pose_in_base: Pose | None = None
+    camera_pose_in_base: Annotated[Pose, within(LAB_M)] | None = None
     """Of a camera that stands still: z looks out of the lens, x runs right and y down in the picture."""
-    camera_pose_in_tcp: Pose | None = None
+    camera_pose_in_tcp: Annotated[Pose, within(TOOL_M)] | None = None
     """Of a camera that moves with the tool, in the tool's frame; `robotkit calibrate hand-eye` measures either."""
     family: Family = "tag36h11"
     tag_id: int = Field(0, ge=0)
-    size_m: float = Field(gt=0.0)
+    size_m: float = Field(gt=0.0, le=2.0)
     """Edge of the tag's black square; below about 60 pixels in the picture the orientation is off by degrees."""
-    tag_pose_in_object: Pose = Field(default_factory=lambda: _IDENTITY)
+    tag_pose_in_object: Annotated[Pose, within(LAB_M)] = Field(default_factory=lambda: _IDENTITY)
     """Where the tag sticks: its z looks out of the paper, x runs right and y up on the print."""
     distortion: tuple[float, ...] = ()
     """Lens distortion as OpenCV's calibration gives it (k1, k2, p1, p2, ...); empty when the picture has none."""
-    period_s: float = Field(0.02, gt=0.0)
+    period_s: float = Field(0.02, gt=0.0, le=1.0)
     """Pause between two looks at the camera."""
-    max_age_s: float = Field(0.5, gt=0.0)
+    max_age_s: float = Field(0.5, gt=0.0, le=60.0)
     """A pose that was seen longer ago raises StaleState."""
 
     @model_validator(mode="after")

@@ -28,9 +28,9 @@ class FrameConfig(PluginConfig):
     width_px: int | None = Field(None, gt=0, le=8192)
     """Delivered width; None delivers the crop as it is."""
     height_px: int | None = Field(None, gt=0, le=8192)
-    max_age_s: float = Field(0.5, gt=0.0)
+    max_age_s: float = Field(0.5, gt=0.0, le=60.0)
     """An older frame raises StaleState."""
-    silence_s: float = Field(1.0, gt=0.0)
+    silence_s: float = Field(1.0, gt=0.0, le=60.0)
     """Without a frame for this long the camera is closed and opened again."""
 
     @property

@@ -34,7 +34,7 @@ class RealSenseConfig(FrameConfig):
     repeats_recording: bool = True
     has_depth: bool = False
     """Also deliver depth, aligned to the colour picture."""
-    exposure: float | None = Field(None, gt=0.0)
+    exposure: float | None = Field(None, gt=0.0, le=1e6)
     """Fixed exposure in the sensor's own unit (D405: microseconds; colour of D415, D435 and D455: 100 microseconds).
     None leaves it to the camera, whose pictures then change with the light."""
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from robotkit.drivers.ranges import WIDTH_MAX_M
 from robotkit.drivers.robotiq_modbus import Transport
 from robotkit.schema import PluginConfig
 
@@ -24,18 +25,18 @@ class RobotiqConfig(PluginConfig):
     """How long one answer may take."""
     poll_period_s: float = Field(0.01, gt=0.0, le=0.2)
     """Pause between two status readings."""
-    max_age_s: float = Field(0.5, gt=0.0)
+    max_age_s: float = Field(0.5, gt=0.0, le=60.0)
     """Without a status for this long `get_state` and `move` raise StaleState."""
     command_timeout_s: float = Field(1.0, gt=0.0, le=10.0)
     """How long an accepted target is sent, over a lost connection too, until the gripper confirms it; an older one is
     never sent, and `get_state` raises DeviceFault until the next command."""
-    activation_timeout_s: float = Field(8.0, gt=0.0)
+    activation_timeout_s: float = Field(8.0, gt=0.0, le=60.0)
     """How long clearing and activating may take together; the fingers travel to both ends meanwhile."""
     activate_on_connect: bool = True
     """Activate a gripper that is not ready when it is connected: its fingers move."""
     speed: int = Field(255, ge=0, le=255)
     force: int = Field(150, ge=0, le=255)
-    width_max_m: float = Field(0.085, gt=0.0)
+    width_max_m: float = Field(0.085, gt=0.0, le=WIDTH_MAX_M)
     """Distance between the open fingers: 0.085 for the 2F-85, 0.14 for the 2F-140, less with long fingertips."""
     raw_open: int = Field(3, ge=0, le=255)
     """Measured register value of the open fingers."""

@@ -68,6 +68,35 @@ def test_a_load_is_its_mass_at_the_flange_unless_more_is_said():
         rk.make_robot("franka", host="box", load={"mass_kg": 1.0, "inertia_kg_m2": [0.0, 0.0, 0.0]})
 
 
+_HALF_TURNED = [[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 3.0]]
+"""Principal moments 1, 3 and 3: a rod about an axis between x and y."""
+
+
+@pytest.mark.parametrize(
+    ("option", "sound", "wrong", "reason"),
+    [
+        ("inertia_kg_m2", 1e-3 * np.array(_HALF_TURNED), -np.eye(3), "positive semidefinite"),
+        ("inertia_kg_m2", np.diag((1.0, 1.0, 0.0)), np.diag((1.0, 1.0, -0.1)), "positive semidefinite"),
+        ("inertia_kg_m2", np.eye(3), np.eye(3) + np.eye(3, k=1), "symmetric"),
+        ("inertia_kg_m2", np.diag((2.0, 2.0, 1e-9)), np.diag((10.0, 10.0, 10.0)), r"1 kg cm\^2 is 1e-4 kg m\^2"),
+        ("centre_of_mass_in_flange_m", [0.3, 0.0, 0.4], [50.0, 0.0, 0.0], r"50 m .* 0\.5 m are allowed"),
+    ],
+)
+def test_p1_a_load_is_a_body_near_the_flange(option, sound, wrong, reason):
+    rk.registry.robots.validate("franka", {"host": "box", "load": {"mass_kg": 1.0, option: sound}})
+    with pytest.raises(rk.InvalidConfiguration, match=rf"load\.{option}: .*{reason}"):
+        rk.registry.robots.validate("franka", {"host": "box", "load": {"mass_kg": 1.0, option: wrong}})
+
+
+def test_p1_a_posture_lies_inside_the_ranges_of_its_model():
+    at_the_end = [0.0, 0.0, 0.0, -0.1, 0.0, 1.0, 0.0]
+    FrankaRobotConfig(host="box", model="panda", nullspace_posture_rad=at_the_end)
+    with pytest.raises(
+        rk.InvalidConfiguration, match=r"nullspace_posture_rad: joint 4 of the fr3 .* -0\.1518 rad, not to -0\.1"
+    ):
+        rk.registry.robots.validate("franka", {"host": "box", "nullspace_posture_rad": at_the_end})
+
+
 @pytest.mark.parametrize("name", ["collision_torque_nm", "collision_force_n"])
 def test_b9_the_ends_of_the_range_of_a_collision_threshold_are_allowed(name):
     count = len(getattr(FrankaRobotConfig(host="box"), name))

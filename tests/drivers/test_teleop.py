@@ -34,8 +34,13 @@ def patience(monkeypatch):
     monkeypatch.setattr(polled_teleop, "_MAX_AGE_S", 60.0)
 
 
+def mouse_options(**options: object) -> SpaceMouseConfig:
+    """Unchecked: a test on a busy machine holds a deflection for longer than a person may."""
+    return SpaceMouseConfig.trusted(**dict(SpaceMouseConfig()) | options)
+
+
 def mouse_on(puck: FakeSpaceMouse, **options: object) -> SpaceMouse:
-    return SpaceMouse(SpaceMouseConfig(**options), rk.CellContext(name="hand"), puck.open)
+    return SpaceMouse(mouse_options(**options), rk.CellContext(name="hand"), puck.open)
 
 
 def pad_on(pad: FakePad, **options: object) -> Gamepad:

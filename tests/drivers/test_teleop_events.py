@@ -16,9 +16,9 @@ from evdev import ecodes
 import robotkit as rk
 from robotkit.drivers.teleop import keyboard
 from robotkit.drivers.teleop.gamepad import GamepadConfig, _Pad
-from robotkit.drivers.teleop.spacemouse import SpaceMouseConfig, _Puck
+from robotkit.drivers.teleop.spacemouse import _Puck
 from robotkit.registry import teleops
-from tests.drivers.test_teleop import FULL, mouse_on, pad_on, patience  # noqa: F401  (a fixture for every test)
+from tests.drivers.test_teleop import FULL, mouse_on, mouse_options, pad_on, patience  # noqa: F401  (a fixture for every test)
 from tests.support.fake_hid import FakePad, FakeSpaceMouse
 from tests.support.waiting import is_fine, wait_for_error, wait_until
 
@@ -138,7 +138,7 @@ def test_p2_what_is_no_axis_or_button_of_the_pad_changes_nothing():
 def test_p2_a_queue_that_was_full_may_have_dropped_reports(reports, opened):
     """The kernel keeps 64."""
     puck = FakeSpaceMouse()
-    source = _Puck(SpaceMouseConfig(hold_s=60.0), rk.RealClock(), puck.open)
+    source = _Puck(mouse_options(hold_s=60.0), rk.RealClock(), puck.open)
     source.open()
     for _ in range(reports):
         puck.push(right=FULL)

@@ -9,17 +9,18 @@ from pydantic import Field
 from robotkit.devices import BaseGripperServer, CellContext
 from robotkit.drivers.fake.device import FakeDevice
 from robotkit.drivers.fake.world import fake_world
+from robotkit.drivers.ranges import WIDTH_MAX_M
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
 
 
 class FakeGripperConfig(PluginConfig):
     """Options of the fake gripper."""
 
-    width_max_m: float = Field(0.085, gt=0.0)
+    width_max_m: float = Field(0.085, gt=0.0, le=WIDTH_MAX_M)
     """Distance between the fingers when open."""
-    stroke_s: float = Field(0.5, gt=0.0)
+    stroke_s: float = Field(0.5, gt=0.0, le=60.0)
     """Time from open to closed."""
-    object_width_m: float | None = Field(None, gt=0.0)
+    object_width_m: float | None = Field(None, gt=0.0, le=WIDTH_MAX_M)
     """Width of something that stands between the fingers; None closes on air."""
     positions: tuple[float, ...] | None = None
     """As in `GripperSpec`: [0, 1] for a gripper that is open or closed."""

@@ -23,13 +23,13 @@ class FakeRobotConfig(PluginConfig):
 
     dof: int = Field(7, ge=6, le=16)
     """Number of joints; those beyond the sixth move nothing."""
-    time_constant_s: float = Field(0.05, gt=0.0)
+    time_constant_s: float = Field(0.05, gt=0.0, le=1e6)
     """Lag behind a target: after this long 63 % of the way is done."""
-    latency_s: float = Field(0.0, ge=0.0)
+    latency_s: float = Field(0.0, ge=0.0, le=60.0)
     """Time between `send` and the first movement."""
-    joint_speed_rad_s: float = Field(1.0, gt=0.0)
+    joint_speed_rad_s: float = Field(1.0, gt=0.0, le=100.0)
     """Mean speed of the blocking joint motion."""
-    fault_after_s: float | None = Field(None, ge=0.0)
+    fault_after_s: float | None = Field(None, ge=0.0, le=1e6)
     """The arm reports a fault this long after `connect()`; `recover()` clears it for good."""
 
 

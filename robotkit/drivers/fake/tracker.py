@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 
 from robotkit.devices import BasePoseTracker, CellContext
 from robotkit.drivers.fake.device import FakeDevice
 from robotkit.drivers.fake.world import fake_world
+from robotkit.drivers.ranges import LAB_M, within
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import PluginConfig, Pose, TrackedPose
 
@@ -16,7 +19,7 @@ class FakePoseTrackerConfig(PluginConfig):
 
     object_name: str | None = None
     """Name of the object in the fake world; None takes the tracker's own name."""
-    pose_in_base: Pose | None = None
+    pose_in_base: Annotated[Pose, within(LAB_M)] | None = None
     """A fixed pose (7,), for a cell without a fake world."""
 
 

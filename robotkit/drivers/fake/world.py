@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +12,7 @@ from pydantic import Field
 from robotkit.clock import Clock
 from robotkit.devices import BaseWorld, CellContext
 from robotkit.drivers.fake.device import FakeDevice
+from robotkit.drivers.ranges import LAB_M, within
 from robotkit.errors import Unsupported
 from robotkit.schema import PluginConfig, Pose
 
@@ -38,7 +40,7 @@ class ManualClock(Clock):
 class FakeWorldConfig(PluginConfig):
     """Options of the fake world."""
 
-    objects: dict[str, Pose] = Field(default_factory=dict)
+    objects: dict[str, Annotated[Pose, within(LAB_M)]] = Field(default_factory=dict)
     """Home pose (7,) in the base frame, by object name."""
 
 

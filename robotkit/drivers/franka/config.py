@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from robotkit import spatial
 from robotkit.drivers.franka.kinematics import HAND_TCP_IN_FLANGE, chain
+from robotkit.drivers.ranges import TOOL_M, within
 from robotkit.schema import Array, ComplianceParams, JointVector, PluginConfig, Pose, RobotSpec, Vec3, Vec6
 from robotkit.schema.arrays import read_only
 
 _JOINTS = 7
 _COLLISION_MAX = 200.0
+_INERTIA_MAX_KG_M2 = 2.0
 _READY_RAD = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
 
 _RANGES = {
@@ -37,8 +39,24 @@ class FrankaLoad(PluginConfig):
     """What the arm carries beyond the end effector that is set in Desk."""
 
     mass_kg: float = Field(ge=0.0, le=10.0)
-    centre_of_mass_in_flange_m: Vec3 = Field(default_factory=lambda: read_only((0.0, 0.0, 0.0)))
+    centre_of_mass_in_flange_m: Annotated[Vec3, within(TOOL_M)] = Field(
+        default_factory=lambda: read_only((0.0, 0.0, 0.0))
+    )
     inertia_kg_m2: Annotated[np.ndarray, Array(3, 3)] = Field(default_factory=lambda: np.zeros((3, 3)))
+
+    @field_validator("inertia_kg_m2")
+    @classmethod
+    def _is_the_inertia_of_a_body(cls, value: np.ndarray) -> np.ndarray:
+        tolerance = 1e-6 * float(np.abs(value).max())
+        principal = np.linalg.eigvalsh(value)
+        if not np.allclose(value, value.T, rtol=0.0, atol=tolerance) or principal[0] < -tolerance:
+            raise ValueError(f"an inertia is symmetric and positive semidefinite, not {value.tolist()}")
+        if principal[-1] > _INERTIA_MAX_KG_M2:
+            raise ValueError(
+                f"a moment of inertia of {principal[-1]:g} kg m^2 is more than an arm carries "
+                f"({_INERTIA_MAX_KG_M2:g} kg m^2); 1 kg cm^2 is 1e-4 kg m^2"
+            )
+        return value
 
 
 class JointLimitRepulsion(PluginConfig):
@@ -74,12 +92,12 @@ class FrankaRobotConfig(PluginConfig):
     Keep the forces well above stiffness times clip (20 N by default).
     """
     load: FrankaLoad | None = None
-    tcp_in_nominal_end_effector: Pose | None = None
+    tcp_in_nominal_end_effector: Annotated[Pose, within(TOOL_M)] | None = None
     """Tool centre point in the end-effector frame that is set in Desk; None takes that frame itself."""
     reset_joint_positions_rad: JointArray = Field(default_factory=lambda: read_only(_READY_RAD))
     joint_relative_dynamics: float = Field(0.2, gt=0.0, le=1.0)
     """Share of the arm's highest joint speed, acceleration and jerk that joint motions use."""
-    joint_tolerance_rad: float = Field(0.02, gt=0.0)
+    joint_tolerance_rad: float = Field(0.02, gt=0.0, le=0.1)
     """A joint motion has arrived when no joint is farther away than this."""
     compliance: ComplianceParams = Field(default_factory=ComplianceParams)
     """The impedance law at the start."""
@@ -99,6 +117,20 @@ class FrankaRobotConfig(PluginConfig):
         if not ((value > 0.0) & (value <= _COLLISION_MAX)).all():
             raise ValueError(f"collision thresholds are above 0 and at most {_COLLISION_MAX:g}, not {value.tolist()}")
         return value
+
+    @model_validator(mode="after")
+    def _keeps_to_the_joint_ranges(self) -> Self:
+        low, high, _ = joint_limits(self)
+        for name in ("nullspace_posture_rad", "reset_joint_positions_rad"):
+            wanted = getattr(self, name)
+            if wanted is None:
+                continue
+            for joint in np.flatnonzero((wanted < low) | (wanted > high)):
+                raise ValueError(
+                    f"{name}: joint {joint + 1} of the {self.model} turns from {low[joint]:g} to {high[joint]:g} rad, "
+                    f"not to {wanted[joint]:g}"
+                )
+        return self
 
 
 class FrankaHandConfig(PluginConfig):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from robotkit import spatial
 from robotkit.schema import PluginConfig, TeleopReading
@@ -18,6 +18,16 @@ class OperatorConfig(PluginConfig):
     """Where the operator looks, turned about the base's z: pi faces the robot (SERL), 0 looks the robot's way."""
     deadband: float = Field(0.03, ge=0.0, lt=1.0)
     """Smaller deflections count as none."""
+
+    @field_validator("forward_yaw_rad")
+    @classmethod
+    def _is_an_angle_in_radians(cls, value: float) -> float:
+        if abs(value) > math.tau:
+            raise ValueError(
+                f"it is an angle in radians from -2 pi to 2 pi, not {value:g}; {value:g} degrees would be "
+                f"{math.radians(value):.4f}"
+            )
+        return value
 
 
 def reading(config: OperatorConfig, stamp_s: float, deflection: np.ndarray, buttons: tuple[bool, ...]) -> TeleopReading:

@@ -1,0 +1,28 @@
+"""What no lab exceeds, for options that are arrays: how far something may lie from the frame that it is given in."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import AfterValidator
+
+LAB_M = 10.0
+"""No camera and no object lies farther from the arm's base."""
+TOOL_M = 0.5
+"""Nothing on the flange lies farther from it."""
+WIDTH_MAX_M = 0.3
+"""No two fingers open wider."""
+
+
+def within(distance_max_m: float) -> AfterValidator:
+    """An annotation for a pose (7,) or a position (3,): at most this far from the origin of its frame."""
+
+    def require_near(value: np.ndarray) -> np.ndarray:
+        distance_m = float(np.linalg.norm(value[:3]))
+        if distance_m > distance_max_m:
+            raise ValueError(
+                f"it lies {distance_m:g} m from its frame's origin, and {distance_max_m:g} m are allowed; "
+                "positions are in metres"
+            )
+        return value
+
+    return AfterValidator(require_near)
