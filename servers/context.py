@@ -44,6 +44,8 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+GONE = "its connection is closed"
+
 
 class ServerContext:
     """The cell, who commands it, and what SERL's partial requests need to remember."""
@@ -107,12 +109,13 @@ class ServerContext:
                     f"this client speaks version {caller.protocol} of the protocol, this server {PROTOCOL_OLDEST} to "
                     f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
                 )
-            with self.lease.control(client), self.turns.turn(client, caller, is_motion, deadline_s):
+            with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
                 if deadline_s is None and caller.deadline_s is None:
                     caller.require_present()
+                begin()
                 if self._commander not in (None, client):
-                    self.hold()
-                self._commander = client
+                    self._hold_because(client, f"it takes over from {self._commander}")
+                self._commander = caller.client = client
                 self._note(caller.connection, client)
                 has_begun = True
                 with self.metrics.command_s.time():
@@ -177,8 +180,10 @@ class ServerContext:
         """
         try:
             client.require(Scope.COMMAND, "a hold")
-            with self.lease.control(client):
+            with self.lease.control(client) as begin:
+                begin()
                 self.workcell.robot.hold()
+            self.tell("hold", client, "it asked for it")
         except (CommandRejected, Forbidden) as error:
             self._tell_refused(client, error)
             raise
@@ -190,7 +195,11 @@ class ServerContext:
 
     def drop(self, caller: Caller) -> None:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""
-        self.turns.end(self.hold, self.workcell.clock.wake, caller)
+
+        def brake() -> None:
+            self._hold_because(caller.client, "it is gone, and its command was under way")
+
+        self.turns.end(brake, self.workcell.clock.wake, caller)
 
     def connection_lost(self, connection: object) -> None:
         """Let the client go that commanded over `connection`; called on the event loop.
@@ -200,7 +209,7 @@ class ServerContext:
         """
         newest, client, commands = self._newest
         if client is not None and newest is connection and commands > 1:
-            task = asyncio.get_running_loop().create_task(self.lanes.gone.run(self.let_go, client))
+            task = asyncio.get_running_loop().create_task(self.lanes.gone.run(self.let_go, client, GONE))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -208,7 +217,7 @@ class ServerContext:
         newest, _, commands = self._newest
         self._newest = (connection, client, commands + 1 if connection is newest else 1)
 
-    def let_go(self, client: Client) -> bool:
+    def let_go(self, client: Client, why: str = "it gave control back") -> bool:
         """End a client's control: the robot holds where it is; True when the client had control."""
         if self.lease.holder != client:
             return False
@@ -216,7 +225,7 @@ class ServerContext:
         self.hold()
         released = self.lease.release(client)
         if released:
-            self.tell("control_released", client)
+            self.tell("control_released", client, f"{why}; the arm holds")
         return released
 
     def tell(self, kind: EventKind, client: Client, message: str = "", code: str = "") -> None:
@@ -234,7 +243,11 @@ class ServerContext:
     def stop(self, client: Client) -> None:
         """Stop the arm; nobody but this client, or an operator, may recover it."""
         self._stop_owners.add(client)
-        self.workcell.robot.stop_for(f"a stop was asked for from {client.address}", client.name)
+        try:
+            self.workcell.robot.stop_for(f"a stop was asked for from {client.address}", client.name)
+        finally:
+            # A recovery that came before the arm had stopped has forgotten the owner.
+            self._stop_owners.add(client)
 
     def recover(self, client: Client) -> None:
         """Recover the arm from a stop or a fault.
@@ -252,6 +265,18 @@ class ServerContext:
             self.tell("recover_failed", client, error.message, error.code)
             raise
         self.tell("recover", client)
+
+    def _hold_because(self, client: Client | None, why: str) -> None:
+        """Hold, and tell of whom it comes and why, unless the arm holds already."""
+        try:
+            self.workcell.robot.hold()
+        except CommandRejected as error:
+            _log.info("hold: %s", error)
+            return
+        except DeviceError as error:
+            why = f"{why}; the arm did not hold: {error.message}"
+        name, address = (client.name, client.address) if client is not None else ("", "")
+        self.events.tell(Event("hold", why, name, address))
 
     def hold(self) -> None:
         """Hold the measured pose; an arm that is stopped or in a fault holds already."""

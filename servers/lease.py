@@ -14,7 +14,7 @@ from servers.access import Client
 class ControlLease:
     """Taken by the first command, renewed by every further one, given up by silence or by `release`.
 
-    A command that lasts (a joint motion) keeps the lease for as long as it runs.
+    A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that lasts (a joint motion) keeps the lease for as long as it runs.
 
     Args:
         timeout_s: after this long without a command another client may take it.
@@ -37,6 +37,10 @@ class ControlLease:
         self._running = 0
         self._is_given_up = False
         """True: the commands that still run are the last ones."""
+        self._before: Client | None = None
+        """Who had it before the present holder."""
+        self._is_taken = False
+        """True once a command of the present holder has begun."""
 
     @property
     def holder(self) -> Client | None:
@@ -51,8 +55,8 @@ class ControlLease:
             return self._now_s() - self._taken_s if self._is_held() else None
 
     @contextmanager
-    def control(self, client: Client) -> Iterator[None]:
-        """Hold the lease while one command is carried out.
+    def control(self, client: Client) -> Iterator[Callable[[], None]]:
+        """Hold the lease while one command waits and is carried out; call what is yielded when it begins.
 
         Raises:
             ControlHeld: another client commands this cell.
@@ -64,21 +68,30 @@ class ControlLease:
                     f"another client ({previous}) commands this cell; it gives up control when it disconnects, or "
                     f"{self.timeout_s:g} s after its last command. Reading and stop are always allowed"
                 )
-            is_new = previous != client or not was_held
-            if is_new:
+            if previous != client or not was_held:
                 self._taken_s = self._now_s()
+                self._before, self._is_taken = previous, False
             self._holder, self._is_given_up = client, False
             self._running += 1
-        try:
+        has_begun = False
+
+        def begin() -> None:
+            nonlocal has_begun
+            has_begun = True
+            with self._lock:
+                is_new, self._is_taken = not self._is_taken, True
             if is_new:
-                self._on_taken(client, previous)
-            yield
+                self._on_taken(client, self._before)
+
+        try:
+            yield begin
         finally:
             with self._lock:
                 self._running -= 1
-                self._renewed_s = self._now_s()
-                if self._is_given_up and not self._running:
-                    self._holder = None
+                if has_begun:
+                    self._renewed_s = self._now_s()
+                if not self._running and (self._is_given_up or not self._is_taken):
+                    self._holder = None if self._is_given_up else self._before
 
     def release(self, client: Client) -> bool:
         """Give the lease up, once the commands of `client` that still run have ended; True when `client` had it."""

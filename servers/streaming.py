@@ -16,7 +16,7 @@ from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.access import Client
 from servers.connections import CONNECTION
-from servers.context import ServerContext
+from servers.context import GONE, ServerContext
 from servers.errors import MESSAGE_MAX, reported
 from servers.gate import protocol_of
 from servers.turns import CURRENT_CALLER, QUEUE_LENGTH, Caller
@@ -71,7 +71,7 @@ class StateStream:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._context.leave(self._caller)
                 if self._commanded:
-                    await self._context.lanes.gone.run(self._context.let_go, self._client)
+                    await self._context.lanes.gone.run(self._context.let_go, self._client, GONE)
 
     async def _receive(self) -> None:
         while True:
@@ -163,7 +163,7 @@ class StepChannel:
             reader.cancel()
             with CancelScope(shield=True):
                 await self._context.leave(self._caller)
-                await self._context.lanes.gone.run(self._context.let_go, self._client)
+                await self._context.lanes.gone.run(self._context.let_go, self._client, GONE)
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from robotkit.errors import Busy, CommandExpired, ConnectionFailed, RobotkitError, RobotStopped
+from servers.access import Client
 from servers.connections import Peer
 
 QUEUE_LENGTH = 8
@@ -37,6 +38,8 @@ class Caller:
         """No command of this caller starts later, in monotonic seconds of this machine."""
         self.heard_s = time.monotonic()
         """When its last heartbeat arrived."""
+        self.client: Client | None = None
+        """Whose command it was that began last."""
         self.is_gone = False
         """True once nobody waits for an answer any more; none of its commands starts then."""
 

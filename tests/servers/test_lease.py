@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, unquote
 
 import httpx
@@ -41,8 +42,16 @@ def _client(name: str) -> Client:
 A, B = _client("a"), _client("b")
 
 
+@contextmanager
+def commanding(lease: ControlLease, client: Client) -> Iterator[None]:
+    """A command that has begun."""
+    with lease.control(client) as begin:
+        begin()
+        yield
+
+
 def _command(lease: ControlLease, client: Client) -> None:
-    with lease.control(client):
+    with commanding(lease, client):
         pass
 
 
@@ -66,7 +75,7 @@ def test_silence_ends_control(lease: ControlLease, time: _Time) -> None:
 
 
 def test_a_command_that_lasts_keeps_control(lease: ControlLease, time: _Time) -> None:
-    with lease.control(A):
+    with commanding(lease, A):
         time.now_s += 60.0
         with pytest.raises(rk.ControlHeld):
             _command(lease, B)
@@ -76,7 +85,7 @@ def test_a_command_that_lasts_keeps_control(lease: ControlLease, time: _Time) ->
 
 
 def test_b9_control_that_is_given_up_during_a_command_ends_with_it(lease: ControlLease) -> None:
-    with lease.control(A):
+    with commanding(lease, A):
         assert lease.release(A)
         with pytest.raises(rk.ControlHeld):
             _command(lease, B)
@@ -86,7 +95,7 @@ def test_b9_control_that_is_given_up_during_a_command_ends_with_it(lease: Contro
 
 
 def test_b9_a_command_after_giving_control_up_takes_it_again(lease: ControlLease) -> None:
-    with lease.control(A):
+    with commanding(lease, A):
         assert lease.release(A)
         _command(lease, A)
     assert lease.holder == A
@@ -101,9 +110,47 @@ def test_only_the_holder_can_release(lease: ControlLease) -> None:
 
 
 def test_a_command_that_fails_gives_nothing_up(lease: ControlLease) -> None:
-    with pytest.raises(rk.OutsideWorkspace), lease.control(A):
+    with pytest.raises(rk.OutsideWorkspace), commanding(lease, A):
         raise rk.OutsideWorkspace("no")
     assert lease.holder == A
+
+
+def test_b9_a_command_that_was_refused_before_it_began_takes_nothing_and_nobody_hears_of_it(time: _Time) -> None:
+    changes: list[tuple[Client, Client | None]] = []
+    lease = ControlLease(1.0, time, on_taken=lambda *change: changes.append(change))
+    for _ in range(3):
+        with pytest.raises(rk.Busy), lease.control(A):
+            raise rk.Busy("its turn did not come")
+        assert lease.holder is None
+    _command(lease, B)
+    assert lease.holder == B
+    assert changes == [(B, None)]
+
+
+def test_b9_a_command_that_was_refused_before_it_began_renews_nothing(lease: ControlLease, time: _Time) -> None:
+    _command(lease, A)
+    for _ in range(2):
+        time.now_s += 0.6
+        with pytest.raises(rk.Busy), lease.control(A):
+            raise rk.Busy("its turn did not come")
+    assert lease.holder is None
+    _command(lease, B)
+
+
+def test_b9_of_commands_that_wait_together_the_first_to_begin_takes_control(time: _Time) -> None:
+    changes: list[tuple[Client, Client | None]] = []
+    lease = ControlLease(1.0, time, on_taken=lambda *change: changes.append(change))
+    _command(lease, B)
+    time.now_s += 2.0
+    with lease.control(A) as begin:
+        with pytest.raises(rk.Busy), lease.control(A):
+            raise rk.Busy("its turn did not come")
+        assert changes == [(B, None)]
+        _command(lease, A)
+        with pytest.raises(rk.ControlHeld):
+            _command(lease, B)
+        begin()
+    assert changes == [(B, None), (A, B)]
 
 
 def test_b9_the_change_of_control_is_told_once_with_the_holder_before(time: _Time) -> None:

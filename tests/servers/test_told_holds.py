@@ -1,0 +1,103 @@
+"""Whoever has the arm hold, or is why it holds, is told to the audit log and the metrics: who, and why."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import robotkit as rk
+from servers import ServerSettings
+from servers.access import Client
+from servers.context import GONE, ServerContext
+from servers.events import Event
+from servers.turns import CURRENT_CALLER, Caller
+
+A, B = Client("key a", "anna", "10.0.0.1"), Client("key b", "bert", "10.0.0.2")
+STEP = rk.StepRequest()
+
+
+@pytest.fixture
+def context() -> ServerContext:
+    cell = rk.make_workcell("fake")
+    cell.connect()
+    return ServerContext(cell, ServerSettings())
+
+
+@pytest.fixture
+def told(context: ServerContext) -> list[Event]:
+    events: list[Event] = []
+    context.events.subscribe(events.append)
+    return events
+
+
+def _lines(told: list[Event]) -> list[tuple[str, str, str, str]]:
+    return [(event.kind, event.author, event.address, event.message) for event in told if event.kind != "control_taken"]
+
+
+def test_b9_a_hold_that_was_asked_for_is_told(context: ServerContext, told: list[Event]) -> None:
+    context.hold_now(A)
+    assert _lines(told) == [("hold", "anna", "10.0.0.1", "it asked for it")]
+
+
+def test_b9_the_hold_of_a_client_that_is_gone_is_told(context: ServerContext, told: list[Event]) -> None:
+    caller, holds = Caller(), threading.Event()
+    context.events.subscribe(lambda event: holds.set() if event.kind == "hold" else None)
+    dropping = threading.Thread(target=context.drop, args=(caller,))
+    token = CURRENT_CALLER.set(caller)
+    try:
+        with pytest.raises(rk.ConnectionFailed), context.commanding(A):
+            dropping.start()
+            assert holds.wait(20.0)
+    finally:
+        CURRENT_CALLER.reset(token)
+    dropping.join(20.0)
+    assert _lines(told) == [("hold", "anna", "10.0.0.1", "it is gone, and its command was under way")]
+
+
+def test_b9_a_caller_that_is_gone_and_commands_nothing_holds_nothing(context: ServerContext, told: list[Event]) -> None:
+    context.drop(Caller())
+    assert told == []
+
+
+@pytest.mark.parametrize("why", ["it gave control back", GONE])
+def test_b9_control_that_ends_is_told_with_its_reason(context: ServerContext, told: list[Event], why: str) -> None:
+    context.step(A, STEP)
+    assert context.let_go(A, why)
+    assert _lines(told) == [("control_released", "anna", "10.0.0.1", f"{why}; the arm holds")]
+
+
+def test_b9_control_that_passes_on_is_told_with_its_hold(context: ServerContext, told: list[Event]) -> None:
+    context.step(A, STEP)
+    context.let_go(A)
+    context.step(B, STEP)
+    assert _lines(told)[1:] == [("hold", "bert", "10.0.0.2", "it takes over from anna")]
+
+
+def test_b9_a_hold_that_the_arm_does_not_take_is_told(
+    context: ServerContext, told: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise rk.DeviceFault("its cable is out")
+
+    context.step(A, STEP)
+    context.let_go(A)
+    monkeypatch.setattr(context.workcell.robot, "hold", fail)
+    context.step(B, STEP)
+    assert told[-1].message == "it takes over from anna; the arm did not hold: its cable is out"
+
+
+def test_b9_an_owner_whom_a_recovery_forgot_while_he_stopped_owns_his_stop(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Client("key b", "bert", "10.0.0.2", B.scope.COMMAND)
+    stop_for = context.workcell.robot.stop_for
+
+    def recovered_first(*why: str) -> None:
+        context.recover(A)
+        stop_for(*why)
+
+    monkeypatch.setattr(context.workcell.robot, "stop_for", recovered_first)
+    context.stop(A)
+    with pytest.raises(rk.Forbidden, match="anna"):
+        context.recover(other)
