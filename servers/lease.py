@@ -14,7 +14,8 @@ from servers.access import Client
 class ControlLease:
     """Taken by the first command, renewed by every further one, given up by silence or by `release`.
 
-    A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that lasts (a joint motion) keeps the lease for as long as it runs.
+    A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that lasts (a
+    joint motion) keeps the lease for as long as it runs.
 
     Args:
         timeout_s: after this long without a command another client may take it.

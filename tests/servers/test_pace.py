@@ -56,7 +56,7 @@ def _publish(monkeypatch: pytest.MonkeyPatch, *costs_s: float, error: Exception 
     time.error = error
     fake = SimpleNamespace(get_running_loop=lambda: time, sleep=time.sleep, Event=asyncio.Event)
     monkeypatch.setattr(streaming, "asyncio", fake)
-    socket = SimpleNamespace(headers={}, send_text=time.send_text)
+    socket = SimpleNamespace(headers={}, scope={}, send_text=time.send_text)
     context = SimpleNamespace(lanes=SimpleNamespace(reads=time))
     stream = StateStream(socket, context, object(), 1.0 / PERIOD_S, 0)
     publish: Awaitable[None] = stream._publish()

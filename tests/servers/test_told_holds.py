@@ -44,11 +44,16 @@ def test_b9_the_hold_of_a_client_that_is_gone_is_told(context: ServerContext, to
     caller, holds = Caller(), threading.Event()
     context.events.subscribe(lambda event: holds.set() if event.kind == "hold" else None)
     dropping = threading.Thread(target=context.drop, args=(caller,))
-    token = CURRENT_CALLER.set(caller)
-    try:
-        with pytest.raises(rk.ConnectionFailed), context.commanding(A):
+
+    def act() -> None:
+        with context.commanding(A):
             dropping.start()
             assert holds.wait(20.0)
+
+    token = CURRENT_CALLER.set(caller)
+    try:
+        with pytest.raises(rk.ConnectionFailed):
+            act()
     finally:
         CURRENT_CALLER.reset(token)
     dropping.join(20.0)
