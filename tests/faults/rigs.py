@@ -175,7 +175,8 @@ def franka_rig() -> Rig:
 
     simulator = shared_simulator()
     clock = PacedClock(SimulatedTime(simulator))
-    limits = LIMITS.model_copy(update={"workspace": FRANKA_BOX, "state_max_age_s": None})
+    # Without the age of the state: a packet of the simulator is as old as the machine is busy.
+    limits = LIMITS.model_copy(update={"workspace": FRANKA_BOX, "state_max_age_s": None, "unlimited": True})
     body = FrankaRobot(FrankaRobot.Config(**robot_options(simulator.host)), CellContext(clock=clock))
     cell = rk.Workcell(name="franka-rig", clock=clock, robot=body)
     return replace(
