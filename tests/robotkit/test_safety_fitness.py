@@ -204,10 +204,26 @@ def test_b8_a_box_that_the_arm_cannot_reach_is_refused():
             build(arm, **limits)
 
 
+@pytest.mark.parametrize(("begin_m", "is_refused"), [(3.5, False), (3.501, True)])
+def test_b8_how_far_an_arm_reaches_counts_its_slides_and_its_tool(begin_m, is_refused):
+    """Three slides of a metre each, and a tool of half a metre."""
+    chain = arm_with().spec.kinematics.model_copy(update={"tcp_in_last_link": (0, 0, -0.5, 1, 0, 0, 0)})
+    range_rad = np.array((1.0, 1.0, 1.0, 6.0, 6.0, 6.0, 6.0))
+    arm = arm_with(kinematics=chain, joint_position_min_rad=-range_rad, joint_position_max_rad=0.9 * range_rad)
+    box = rk.WorkspaceBox(position_min_m=(-4, -0.1, -0.1), position_max_m=(-begin_m, 0.1, 0.1))
+    if is_refused:
+        with pytest.raises(rk.InvalidConfiguration, match=r"begins 3\.50 m from the base.*reaches at most 3\.50 m"):
+            build(arm, workspace=box)
+    else:
+        build(arm, workspace=box)
+
+
 def test_b8_joint_limits_in_degrees_are_refused():
     low, high = -np.full(7, 3.0), np.full(7, 3.5)
     for name, degrees in (("joint_position_min_rad", -170.0), ("joint_position_max_rad", 170.0)):
         limits = {"joint_position_min_rad": low.copy(), "joint_position_max_rad": high.copy()}
+        build(arm_with(), **limits)
+        limits[name][4] = np.copysign(4 * np.pi, degrees)
         build(arm_with(), **limits)
         limits[name][4] = degrees
         with pytest.raises(rk.InvalidConfiguration, match=f"{name} of joint 4 is {degrees:g} rad.*not in degrees"):
