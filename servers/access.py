@@ -19,6 +19,8 @@ from robotkit.schema.wire import CLIENT_HEADER, NAME_HEADER
 SCOPE_KEY = "robotkit.scope"
 """Where `Guard` leaves the request's `Scope` in the ASGI scope."""
 _NAME_MAX_CHARS = 80
+_HEADER_MAX_CHARS = 12 * _NAME_MAX_CHARS
+"""So many carry a name of any characters; what follows is not even decoded."""
 
 
 class Scope(IntEnum):
@@ -80,9 +82,15 @@ async def get_client(
 ) -> Client:
     """Who asks. A client that sends no key of its own is told apart by its address, as SERL's are."""
     address = connection.client.host if connection.client else "unknown"
-    name = _readable(x_robotkit_name) or (f"unnamed client at {address}" if x_robotkit_client else f"address {address}")
-    key = f"key {x_robotkit_client}" if x_robotkit_client else f"address {address}"
-    return Client(key, name, address, connection.scope[SCOPE_KEY])
+    name = _readable((x_robotkit_name or "")[:_HEADER_MAX_CHARS]) or (
+        f"unnamed client at {address}" if x_robotkit_client else f"address {address}"
+    )
+    return Client(key_of(x_robotkit_client, address), name, address, connection.scope[SCOPE_KEY])
+
+
+def key_of(header: str | None, address: str) -> str:
+    """What tells a client apart from others: the key that it sends, else its address."""
+    return f"key {header}" if header else f"address {address}"
 
 
 async def client_of(connection: HTTPConnection) -> Client:
@@ -95,7 +103,7 @@ ClientDep = Annotated[Client, Depends(get_client)]
 
 
 @lru_cache(256)
-def _readable(name: str | None) -> str:
+def _readable(name: str) -> str:
     """A name as a log and a page can show it: headers carry it percent-encoded."""
-    text = unquote(name or "")
+    text = unquote(name)
     return "".join(char if char.isprintable() else " " for char in text)[:_NAME_MAX_CHARS].strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -44,6 +45,8 @@ _ERRORS_MAX = 8
 _ERRORS_LISTED = 100
 """With more it names none: to list thousands keeps every other thread waiting for milliseconds."""
 
+_LOGGED_MAX = 256
+
 STATUS: Mapping[type[RobotkitError], int] = {
     InvalidCommand: 422,
     Unsupported: 501,
@@ -72,11 +75,18 @@ def error_response(error: RobotkitError, status: int | None = None) -> Response:
     return Response(body, status or status_of(error), headers, media_type="application/json")
 
 
+_logged: dict[tuple[object, ...], None] = {}
+"""Where which errors came from whose traceback is in the log."""
+
+
 def reported(error: Exception) -> RobotkitError:
-    """`error` as a client hears of it; one that is not robotkit's is logged with its traceback."""
+    """`error` as a client hears of it; one that is not robotkit's is logged, the first from its line with a traceback."""
     if isinstance(error, RobotkitError):
         return error
-    _log.error("the server failed", exc_info=error)
+    key = (type(error), *((frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[-1:]))
+    if key not in _logged and len(_logged) < _LOGGED_MAX:
+        _logged[key] = None
+        _log.error("the server failed; from now on this is logged no more", exc_info=error)
     return RobotkitError(f"the server failed: {type(error).__name__}: {error}")
 
 

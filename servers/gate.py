@@ -10,9 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
+from servers.access import key_of
 from servers.connections import CONNECTION, ONLY_STOP, too_many
 from servers.context import ServerContext
-from servers.errors import error_response
+from servers.errors import error_response, reported
 from servers.events import Event
 from servers.turns import CURRENT_CALLER, Caller
 
@@ -43,6 +44,12 @@ class RequestGate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            await self._pass(scope, receive, send)
+        except Exception as error:  # whoever is above would log each of them, twice
+            await error_response(reported(error))(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["path"] in STOP_PATHS:
                 await self._stop(scope, receive, send)
@@ -92,7 +99,7 @@ class RequestGate:
         # Most commands are over by then, and a task for each would cost them a twentieth of their time.
         watching = loop.call_later(_WATCHED_AFTER_S, watch)
         if request.heartbeat_s is not None:
-            tasks.append(asyncio.create_task(self._listen(caller, request.client, request.heartbeat_s)))
+            tasks.append(asyncio.create_task(self._listen(caller, request.key, request.heartbeat_s)))
         unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -143,7 +150,7 @@ class _Request:
                 _check_size(int(value))
             elif name == b"transfer-encoding":
                 self.has_body = True
-            elif name == _CLIENT:
+            elif name == _CLIENT and not self.client:  # of two the first counts, here as everywhere
                 self.client = value.decode("latin-1")
             elif name == _PROTOCOL:
                 self.protocol = protocol_of(value)
@@ -151,6 +158,13 @@ class _Request:
                 self.deadline_s = _seconds(DEADLINE_HEADER, value)
             elif name == _HEARTBEAT:
                 self.heartbeat_s = _seconds(HEARTBEAT_HEADER, value)
+
+        self.address = scope["client"][0] if scope["client"] else "unknown"
+
+    @property
+    def key(self) -> str:
+        """What tells its client apart from others."""
+        return key_of(self.client, self.address)
 
     async def read(self, receive: Receive) -> bytes:
         """The whole body."""

@@ -17,9 +17,9 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from robotkit.errors import RobotkitError
 from robotkit.workcell import Workcell
 from servers.audit import AuditLog
+from servers.errors import reported
 from servers.events import Event
 from servers.lease import ControlLease
 
@@ -84,7 +84,8 @@ class _CellCollector(Collector):
                      float(context.serl_clear_requests))  # fmt: skip
         try:
             state = context.workcell.robot.get_state()
-        except RobotkitError:
+        except Exception as error:  # a driver's own mistake too
+            reported(error)
             yield _gauge("robotkit_up", "1 when the arm can be measured.", 0.0)
             return
         yield _gauge("robotkit_up", "1 when the arm can be measured.", 1.0)

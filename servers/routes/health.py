@@ -8,9 +8,9 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from robotkit.errors import DeviceError
 from robotkit.schema import Message, RobotMode, StopRecord
 from servers.context import ContextDep, ServerContext
+from servers.errors import reported
 from servers.routes.replies import answers, reply
 
 router = APIRouter(prefix="/v1", tags=["health"])
@@ -65,8 +65,9 @@ def _health(context: ServerContext) -> Health:
 def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
     try:
         state = context.workcell.robot.get_state()
-    except DeviceError as error:
-        return "fault", (f"{error.code}: {error.message}",), None
+    except Exception as error:  # a driver's own mistake is a fault too
+        failure = reported(error)
+        return "fault", (f"{failure.code}: {failure.message}",), None
     if state.mode == "stopped":
         return "stopped", ("a stop is latched; POST /v1/robot/recover when the cell is clear",), state.stop
     return state.mode, state.faults, state.stop

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from robotkit.schema.wire import CLIENT_HEADER
+from servers.access import ClientDep
 from servers.context import ContextDep
 from servers.routes.replies import DONE, done
 
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/control", tags=["control"])
 
 
 @router.post("/heartbeat", **DONE)
-async def beat(request: Request, context: ContextDep) -> Response:
+async def beat(context: ContextDep, client: ClientDep) -> Response:
     """Keep the promise that this client made with a request that still runs; see the header `X-Robotkit-Heartbeat`."""
-    context.heartbeats.beat(request.headers.get(CLIENT_HEADER, ""))
+    context.heartbeats.beat(client.key)
     return done()

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from urllib.parse import unquote
 
+import pytest
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+
+from robotkit.schema.wire import CLIENT_HEADER
+from servers import access
+from servers.access import SCOPE_KEY, Scope, get_client, key_of
+from servers.gate import _Request
 from servers.heartbeats import Heartbeats
 from servers.turns import Caller
 
@@ -38,3 +47,27 @@ def test_b10_after_the_wait_nothing_is_heard_or_kept(heartbeats: Heartbeats) -> 
         assert (one.heard_s, other.heard_s > 0.0) == (-1.0, True)
     heartbeats.beat("a")
     assert not heartbeats._callers
+
+
+def test_b10_clients_without_a_key_are_told_apart_by_their_address() -> None:
+    assert key_of("", "10.0.0.1") != key_of("", "10.0.0.2") != key_of("address 10.0.0.2", "10.0.0.3")
+    assert gate_key([], "10.0.0.1") == key_of(None, "10.0.0.1")
+
+
+def test_b10_of_two_keys_the_first_counts_everywhere() -> None:
+    headers = [(CLIENT_HEADER.lower().encode(), value) for value in (b"first", b"second")]
+    assert gate_key(headers, "10.0.0.1") == key_of(Headers(raw=headers)[CLIENT_HEADER], "10.0.0.1") == "key first"
+
+
+def gate_key(headers: list[tuple[bytes, bytes]], address: str) -> str:
+    """Under what key the gate waits for heartbeats."""
+    return _Request({"headers": headers, "client": (address, 1)}).key
+
+
+def test_f10_of_an_endless_name_no_more_is_decoded_than_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    monkeypatch.setattr(access, "unquote", lambda text: (decoded.append(text), unquote(text))[1])
+    connection = HTTPConnection({"type": "http", "headers": [], "client": ("10.0.0.1", 1), SCOPE_KEY: Scope.READ})
+    client = asyncio.run(get_client(connection, None, "%F0%9F%A4%96" * 5000))
+    assert client.name == "🤖" * 80
+    assert [len(text) for text in decoded] == [960]
