@@ -42,6 +42,13 @@ class Estimate:
         camera_in_stage = spatial.compose(carrier_in_stage, self.camera_in_carrier)
         return spatial.relative_pose(camera_in_stage, self.board_in_stage)
 
+    def moved(self, step: np.ndarray) -> Estimate:
+        """Both poses after a step (12,): the camera's translation in m and rotation vector in rad, then the board's."""
+        return Estimate(
+            spatial.integrate_delta(self.camera_in_carrier, step[:3], step[3:6]),
+            spatial.integrate_delta(self.board_in_stage, step[6:9], step[9:]),
+        )
+
 
 def make_view(sample: HandEyeSample, mount: Mount, lens: Lens) -> View | None:
     """A recorded sample in this form; None when its corners show no pose."""
@@ -94,21 +101,15 @@ def refine(start: Estimate, views: Sequence[View], lens: Lens) -> tuple[Estimate
         both in the carrier's axes.
     """
 
-    def moved(step: np.ndarray) -> Estimate:
-        return Estimate(
-            spatial.integrate_delta(start.camera_in_carrier, step[:3], step[3:6]),
-            spatial.integrate_delta(start.board_in_stage, step[6:9], step[9:]),
-        )
-
     def residuals(step: np.ndarray) -> np.ndarray:
-        estimate = moved(step)
+        estimate = start.moved(step)
         return np.concatenate([errors_px(estimate, view, lens).ravel() for view in views])
 
     found = least_squares(residuals, np.zeros(12), x_scale="jac")
     degrees_of_freedom = max(1, len(found.fun) - 12)
     variance = float(np.sum(found.fun**2)) / degrees_of_freedom
     covariance = variance * np.linalg.pinv(found.jac.T @ found.jac)
-    return moved(found.x), covariance[:6, :6]
+    return start.moved(found.x), covariance[:6, :6]
 
 
 def mean_pose(poses: Sequence[np.ndarray]) -> np.ndarray:

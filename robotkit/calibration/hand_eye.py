@@ -15,6 +15,7 @@ from robotkit.calibration.closed_form import NoSolution, Solver, solvers
 from robotkit.calibration.geometry import Estimate, View, errors_px, make_view, refine, rms_px
 from robotkit.calibration.lens import Lens
 from robotkit.calibration.recording import HandEyeRecording, Mount
+from robotkit.calibration.scales import measure_scales, require_right_scales
 from robotkit.errors import InvalidConfiguration
 
 MIN_SAMPLES = 8
@@ -76,7 +77,8 @@ def calibrate_hand_eye(recording: HandEyeRecording) -> HandEye:
     error, is then judged by samples that it has not seen, and the best one is taken.
 
     Raises:
-        InvalidConfiguration: too few samples, too little rotation, or samples that contradict each other.
+        InvalidConfiguration: too few samples, too little rotation, samples that contradict each other, or a board or a
+            focal length of another size than was given.
         MissingExtra: this build of OpenCV lacks the solvers.
     """
     lens, methods = recording.lens, solvers()
@@ -91,6 +93,7 @@ def calibrate_hand_eye(recording: HandEyeRecording) -> HandEye:
     _require_rotation(kept)
     held_out = {name: _held_out(_fit(name, methods, robust, lens), kept, lens) for name in (REFINED, *methods)}
     method = min(held_out, key=lambda name: held_out[name].rms_px)
+    require_right_scales(measure_scales(robust, kept, lens))
     refined, covariance = refine(robust, kept, lens)
     best = refined if method == REFINED else methods[method](kept)
     deviation_m, deviation_rad = (float(np.sqrt(np.trace(block))) for block in (covariance[:3, :3], covariance[3:, 3:]))
