@@ -91,6 +91,7 @@ _RANGES = {
     "a tag on an object": (trackers, "apriltag", ("tag_pose_in_object",), None, at(0.0), at(10.0), at(15.0)),
     "a SpaceMouse of several": (teleops, "spacemouse", ("device_index",), -1, 0, 3, None),
     "time without a report": (teleops, "spacemouse", ("hold_s",), 0.0, _TINY, 2.0, 2.1),
+    "time for which a button is held": (teleops, "spacemouse", ("button_hold_s",), 0.0, _TINY, 600.0, 601.0),
     "where an operator looks": (teleops, "spacemouse", ("forward_yaw_rad",), -6.3, -math.tau, math.tau, 180.0),
     "where another looks": (teleops, "gamepad", ("forward_yaw_rad",), -90.0, -math.tau, math.tau, 6.3),
     "where a third looks": (teleops, "keyboard", ("forward_yaw_rad",), -180.0, -math.tau, math.tau, 90.0),

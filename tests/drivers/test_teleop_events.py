@@ -8,15 +8,16 @@ import pty
 import struct
 import termios
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from evdev import ecodes
 
 import robotkit as rk
-from robotkit.drivers.teleop import keyboard
+from robotkit.drivers.teleop import keyboard, spacemouse
 from robotkit.drivers.teleop.gamepad import GamepadConfig, _Pad
-from robotkit.drivers.teleop.spacemouse import _Puck
+from robotkit.drivers.teleop.spacemouse import SpaceMouseConfig, _Puck
 from robotkit.registry import teleops
 from tests.drivers.test_teleop import FULL, mouse_on, mouse_options, pad_on, patience  # noqa: F401  (a fixture for every test)
 from tests.support.fake_hid import FakePad, FakeSpaceMouse
@@ -161,6 +162,28 @@ def test_p2_a_spacemouse_whose_reports_were_dropped_counts_as_released_until_it_
         wait_until(lambda: not mouse.read().is_active)
         puck.push(right=FULL)
         wait_until(lambda: mouse.read().twist[1] == pytest.approx(1.0))
+
+
+def test_p2_a_button_of_a_spacemouse_that_is_out_of_reach_is_let_go(monkeypatch):
+    """The receiver stays, and says nothing of the button. It is no new press when another report comes."""
+    now = SimpleNamespace(monotonic=lambda: now.s, s=0.0)
+    monkeypatch.setattr(spacemouse, "time", now)
+    puck = FakeSpaceMouse()
+    source = _Puck(SpaceMouseConfig(), rk.RealClock(), puck.open)
+    source.open()
+    puck.press(0)
+    held = []
+    for now.s in (100.0, 129.9, 130.1):
+        held.append(source.poll().buttons)
+    assert held == [(True, False), (True, False), (False, False)]
+    puck.push(right=FULL)
+    assert source.poll().buttons == (False, False), "still the same press"
+    puck.press(0, 1)
+    assert source.poll().buttons == (False, True), "another button counts"
+    puck.press()
+    assert source.poll().buttons == (False, False)
+    puck.press(0)
+    assert source.poll().buttons == (True, False)
 
 
 def test_a_spacemouse_that_comes_back_has_forgotten_its_deflection():

@@ -34,6 +34,10 @@ class Gamepad(PolledTeleop):
     evdev needs no window and no display, so it works over ssh. Which axis is which is found from those that the gamepad
     has.
 
+    The kernel reports changes alone, and a stick that is held reports nothing. Over a cable or Bluetooth a lost gamepad
+    is `StaleState`; the receiver of another radio stays when its gamepad is out of reach, and the last deflection goes
+    on: on a real arm use a cable.
+
     Args:
         config: options.
         context: the surroundings.

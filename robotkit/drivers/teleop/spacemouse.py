@@ -34,6 +34,9 @@ class SpaceMouseConfig(OperatorConfig):
     """Which one, when several of a model are connected."""
     hold_s: float = Field(0.3, gt=0.0, le=2.0)
     """A deflected puck reports all the time; without a report for this long it counts as released."""
+    button_hold_s: float = Field(30.0, gt=0.0, le=600.0)
+    """A button reports when it changes: held for this long without any report it counts as released, and it is pressed
+    again only after it was let go. A receiver stays when its device is out of reach."""
 
 
 class SpaceMouse(PolledTeleop):
@@ -73,6 +76,8 @@ class _Puck(Source[TeleopReading]):
         self._device: Any = None
         self._report_time = -math.inf
         self._reported_s = -math.inf
+        self._given_up: set[int] = set()
+        """Buttons that were held for so long that they count as released."""
 
     def open(self) -> None:
         try:
@@ -90,9 +95,14 @@ class _Puck(Source[TeleopReading]):
             self.open()
             state = self._device.read()
         deflection = np.array((state.x, state.y, state.z, state.roll, state.pitch, state.yaw))
-        if time.monotonic() - self._reported_s > self._options.hold_s:
+        silence_s = time.monotonic() - self._reported_s
+        if silence_s > self._options.hold_s:
             deflection[:] = 0.0
-        buttons = tuple(bool(pressed) for pressed in state.buttons)
+        pressed = {number for number, is_down in enumerate(state.buttons) if is_down}
+        self._given_up &= pressed
+        if silence_s > self._options.button_hold_s:
+            self._given_up |= pressed
+        buttons = tuple(number in pressed - self._given_up for number in range(len(state.buttons)))
         return reading(self._options, self._clock.now_s(), deflection, buttons)
 
     def _drain(self) -> Any | None:
