@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import termios
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -212,15 +211,18 @@ def test_keys_steer_and_let_go(terminal, key):
     """Forward and back, left and right, up and down, and about these axes."""
     keys, path = terminal
     axis, sign = MOVES.index(key) // 2, 1 - 2 * (MOVES.index(key) % 2)
+    expected = np.zeros(6)
+    expected[axis] = 0.5 * sign
     with teleops.make("keyboard", terminal=path, hold_s=0.05, forward_yaw_rad=0.0, deflection=0.5) as hand:
         os.write(keys, key.encode())
         wait_until(lambda: hand.read().is_active)
         wait_until(lambda: not hand.read().is_active)
-        os.write(keys, key.upper().encode())
-        held = [hand.read() for _ in range(100) if not time.sleep(0.001)]
-    expected = np.zeros(6)
-    expected[axis] = 0.5 * sign
-    assert any(np.array_equal(reading.twist, expected) for reading in held)
+
+        def steers_while_it_repeats() -> bool:
+            os.write(keys, key.upper().encode())
+            return np.array_equal(hand.read().twist, expected)
+
+        wait_until(steers_while_it_repeats)
 
 
 def test_space_and_enter_are_buttons_and_the_terminal_is_given_back(terminal):
