@@ -198,7 +198,12 @@ def _require_agreement(usual_px: float, lens: Lens) -> None:
 
 
 def _require_kept(kept: int, given: int) -> None:
-    if kept < max(MIN_SAMPLES, _KEPT_SHARE_MIN * given):
+    if kept >= _KEPT_SHARE_MIN * given and kept < MIN_SAMPLES:
+        raise InvalidConfiguration(
+            f"{given - kept} of {given} samples do not fit the others, and {MIN_SAMPLES} that do are needed (15 to 20 "
+            "samples are good): take more"
+        )
+    if kept < _KEPT_SHARE_MIN * given:
         raise InvalidConfiguration(f"{_CONTRADICTION} (only {kept} of {given} agree with each other)")
 
 

@@ -69,6 +69,16 @@ def test_samples_that_contradict_the_others_are_left_out(mount):
     assert error_deg <= 0.2
 
 
+def test_fewer_than_eight_samples_that_fit_are_too_few():
+    """One that does not fit is no contradiction: more samples settle it."""
+    sound = recording(RIGS["tcp"], 8, 2)
+    moved = spatial.integrate_delta(sound.samples[3].tcp_pose_in_base, np.full(3, 0.03), np.zeros(3))
+    samples = list(sound.samples)
+    samples[3] = samples[3].model_copy(update={"tcp_pose_in_base": moved})
+    with pytest.raises(rk.InvalidConfiguration, match="1 of 8 samples do not fit the others, and 8 that do are needed"):
+        calibrate_hand_eye(sound.model_copy(update={"samples": tuple(samples)}))
+
+
 def test_every_method_is_judged_by_samples_that_it_has_not_seen():
     found = calibrate_hand_eye(recording(RIGS["tcp"], 16, 0))
     assert set(found.held_out) == {"refined", *closed_form.solvers()}
