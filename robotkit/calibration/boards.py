@@ -13,6 +13,7 @@ from robotkit.drivers.tags import DICTIONARIES, TagDetector, corners_in_tag_m, t
 from robotkit.errors import InvalidConfiguration
 
 _MIN_CORNERS = 6
+_EDGE_MAX_M = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class TagBoard(Board):
     """
 
     def __init__(self, family: Family, tag_id: int, size_m: float) -> None:
+        _require_lengths_of_a_lab(size_m)
         if not 0 <= tag_id < tag_count(family) or size_m <= 0.0:
             raise InvalidConfiguration(
                 f"a tag of {family} has a number from 0 to {tag_count(family) - 1} and an edge; got {tag_id} and "
@@ -73,6 +75,7 @@ class CharucoBoard(Board):
     """
 
     def __init__(self, columns: int, rows: int, square_m: float, marker_m: float, family: Family) -> None:
+        _require_lengths_of_a_lab(square_m)
         if min(columns, rows) < 3 or not 0.0 < marker_m < square_m:
             raise InvalidConfiguration(
                 f"a ChArUco board has at least 3x3 squares, and markers smaller than its squares; got {columns}x{rows} "
@@ -101,6 +104,7 @@ class Chessboard(Board):
     has_one_pose = False
 
     def __init__(self, columns: int, rows: int, square_m: float) -> None:
+        _require_lengths_of_a_lab(square_m)
         if min(columns, rows) < 3 or square_m <= 0.0:
             raise InvalidConfiguration(
                 f"a chessboard has at least 3x3 inner corners and squares with an edge; got {columns}x{rows} corners "
@@ -116,3 +120,8 @@ class Chessboard(Board):
         if not is_found:
             return None
         return Sighting(self._points_m, np.asarray(corners, dtype=np.float64).reshape(-1, 2))
+
+
+def _require_lengths_of_a_lab(edge_m: float) -> None:
+    if not edge_m <= _EDGE_MAX_M:
+        raise InvalidConfiguration(f"an edge of {edge_m:g} m is longer than {_EDGE_MAX_M:g} m; give it in metres")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -125,6 +126,9 @@ def test_a_board_that_is_never_tilted_is_refused():
         (lambda: TagBoard("tag16h5", 30, 0.05), "from 0 to 29"),
         (lambda: TagBoard("tag16h5", -1, 0.05), "from 0 to 29"),
         (lambda: TagBoard("tag16h5", 0, 0.0), "an edge"),
+        (lambda: TagBoard("tag16h5", 0, 60.0), "give it in metres"),
+        (lambda: CharucoBoard(7, 5, 30.0, 22.0, "4x4_50"), "give it in metres"),
+        (lambda: Chessboard(6, 4, math.nan), "give it in metres"),
     ],
 )
 def test_a_board_that_cannot_exist_is_refused(make, words):
