@@ -32,7 +32,7 @@ The first client that commands holds control until it disconnects or is silent; 
 
 
 def _build_routes(app: FastAPI) -> None:
-    """Look for a route that is not there: FastAPI builds each when it is first asked for, which takes a tenth of a second."""
+    """Look for a route that is not there: FastAPI builds each when first asked for, which takes a tenth of a second."""
     for kind in ("http", "websocket"):
         scope: dict[str, object] = {
             "type": kind,

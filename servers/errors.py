@@ -80,7 +80,7 @@ _logged: dict[tuple[object, ...], None] = {}
 
 
 def reported(error: Exception) -> RobotkitError:
-    """`error` as a client hears of it; one that is not robotkit's is logged, the first from its line with a traceback."""
+    """`error` as a client hears of it; one that is not robotkit's is logged, the first of a line with a traceback."""
     if isinstance(error, RobotkitError):
         return error
     key = (type(error), *((frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)[-1:]))
