@@ -29,7 +29,7 @@ Observer = Callable[[SafetyEvent], None]
 
 
 class Events:
-    """Tells observers, one that fails is logged and changes nothing.
+    """Tells observers; one that fails is logged and changes nothing.
 
     What happens while the arm's lock is held is noted, and told when it is free again: no stop waits for an observer.
     """
