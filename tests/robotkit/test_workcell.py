@@ -10,6 +10,7 @@ import robotkit as rk
 from robotkit import workcell
 from robotkit.clock import RealClock
 from tests.support.recording_arm import fail_with
+from tests.support.waiting import wait_until
 
 
 class Log:
@@ -101,14 +102,21 @@ def test_an_arm_that_stands_is_not_told_to_hold_when_its_cell_is_left(monkeypatc
 
 
 def test_a_hold_that_hangs_or_fails_keeps_no_device_open(monkeypatch):
+    assert workcell._HOLD_S == 0.2, "as docs/safety.md says"
     monkeypatch.setattr(workcell, "_HOLD_S", 0.01)
-    goes_on = threading.Event()
-    for hold in (goes_on.wait, fail_with(SystemExit(1)), fail_with(rk.DeviceFault("no"))):
+    goes_on, keeps_process = threading.Event(), []
+
+    def hang():
+        keeps_process.append(not threading.current_thread().daemon)
+        goes_on.wait()
+
+    for hold in (hang, fail_with(SystemExit(1)), fail_with(rk.DeviceFault("no"))):
         with rk.make_workcell("fake", **REAL) as cell:
             cell.step(rk.PoseCommand(tcp_pose_in_base=cell.robot.get_state().tcp_pose_in_base))
             monkeypatch.setattr(cell.robot, "hold", hold)
         assert not any(device.is_connected for device in cell.devices())
     goes_on.set()
+    wait_until(lambda: keeps_process == [False])
 
 
 def test_a_cell_without_a_world_resets_its_arm_and_places_nothing():
