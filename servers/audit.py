@@ -50,9 +50,10 @@ class AuditLog:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._repeats = Repeats()
-        self._is_torn = self._has_failed = False
+        self._has_failed = False
         try:
             os.close(self._open())
+            self._is_torn = _ends_torn(path)
         except OSError as error:
             raise InvalidConfiguration(
                 f"cannot write the audit log {path}: {error.strerror}; name another file with --audit, or --audit off"
@@ -130,7 +131,18 @@ class AuditLog:
             os.close(file)
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        # A pipe that nobody reads would be waited for.
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, _MODE)
+
+
+def _ends_torn(path: Path) -> bool:
+    """True when the last line of a file has no end: the process before was killed, or the disk was full."""
+    if not path.is_file() or not os.access(path, os.R_OK):
+        return False
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) not in (b"", b"\n")
 
 
 def default_path(cell: str, environment: Mapping[str, str]) -> Path | None:

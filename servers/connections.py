@@ -15,6 +15,8 @@ PER_ADDRESS = 256
 SOCKETS_PER_ADDRESS = 64
 STOP_RESERVE = 32
 """Connections of an address beyond its limit, over which only a stop is served."""
+STOP_PATHS = frozenset({"/v1/robot/stop", "/v1/robot/stop/"})
+"""A stop is none the less meant with a slash behind it."""
 ONLY_STOP = "robotkit.only_stop"
 """Key of the request's state that says so."""
 CONNECTION = "robotkit.connection"

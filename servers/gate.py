@@ -11,15 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
 from servers.access import key_of
-from servers.connections import CONNECTION, ONLY_STOP, too_many
+from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, too_many
 from servers.context import ServerContext
 from servers.errors import error_response, reported
 from servers.events import Event
 from servers.turns import CURRENT_CALLER, Caller
 
 MAX_BODY_BYTES = 65536
-STOP_PATHS = frozenset({"/v1/robot/stop", "/v1/robot/stop/"})
-"""A stop is none the less meant with a slash behind it."""
 _BODY_TIME_S = 5.0
 _WATCHED_AFTER_S = 0.01
 """A request that takes longer is watched for its client."""

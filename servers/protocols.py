@@ -22,6 +22,7 @@ from servers.connections import (
     CONNECTION,
     ONLY_STOP,
     SOCKETS_PER_ADDRESS,
+    STOP_PATHS,
     STOP_RESERVE,
     Connections,
     Peer,
@@ -54,7 +55,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._registry = registry_of(self.config)
         self.address = self.client[0] if self.client else ""
-        self._only_stop = self._in_headers = False
+        self._only_stop = self._in_headers = self._is_half_closed = False
         self._header_bytes = 0
         self._header_timer = self.loop.call_later(HEADER_TIME_S, transport.abort)
         notice_vanished_peers(transport)
@@ -70,6 +71,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._registry.remove(self)
         self._header_timer.cancel()
         super().connection_lost(exc)
+        # uvicorn does so only for a connection that was closed in order: one that was reset stayed in memory.
+        self._unset_keepalive_if_required()
         self._registry.on_lost(self._peer)
 
     @property
@@ -111,10 +114,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._header_timer.cancel()
         super().on_headers_complete()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Still answer a stop of a client that sends no more (`nc -N`); over TLS there is no such thing."""
+        self._is_half_closed = self.scheme == "http" and not self.is_idle and self.scope["path"] in STOP_PATHS
+        return self._is_half_closed
+
     def on_response_complete(self) -> None:
         """Be idle from now on."""
         self._registry.used(self)
         super().on_response_complete()
+        if self._is_half_closed:
+            self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
         """Become a websocket, unless this address has enough of them."""
@@ -191,6 +201,13 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             self.scope["state"][CONNECTION] = self._peer
+
+    async def send(self, message: Any) -> None:
+        """Send; a handshake that was answered otherwise is over."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # uvicorn would call that a handshake that was left open, in the log.
+            self.handshake_complete = True
 
     def handle_close(self, event: Frame) -> None:
         """Close; what this peer has asked for before starts no more."""

@@ -11,7 +11,9 @@ from servers.events import Event
 
 REPEAT_S = 1.0
 SORTS_MAX = 32
-_COUNTED = frozenset({"refused", "unauthorized", "stop", "recover_failed"})
+ALL_SORTS_MAX = 256
+_ONCE = frozenset({"server_start", "server_stop"})
+"""What no client can bring about."""
 _MANY = "many clients"
 
 
@@ -21,6 +23,10 @@ class Line(NamedTuple):
     when: datetime
     event: Event
     times: int
+
+
+def _when(line: Line) -> datetime:
+    return line.when
 
 
 class _Sort(NamedTuple):
@@ -33,8 +39,9 @@ class _Sort(NamedTuple):
 class Repeats:
     """Makes lines of events, one a second of each sort that may be repeated; the first of a sort is a line at once.
 
-    Alike are events with kind, author, address and code in common, and stops with their cause as well. Whoever changes
-    its name with each request makes `SORTS_MAX` sorts a second: what is new beyond them counts as of `many clients`.
+    Alike are events with kind, author, address and code in common, and stops and holds with their cause as well.
+    Whoever changes its name with each request makes `SORTS_MAX` sorts of a kind a second: what is new beyond them, and
+    comes from the same address, counts as of `many clients`. So does everybody's beyond `ALL_SORTS_MAX`.
     """
 
     def __init__(self) -> None:
@@ -42,18 +49,15 @@ class Repeats:
 
     def add(self, when: datetime, event: Event) -> list[Line]:
         """The lines to write, now that `event` has happened."""
-        lines = list(self._due(when))
-        if event.kind not in _COUNTED:
+        lines = sorted(self._due(when), key=_when)
+        if event.kind in _ONCE:
+            return [*lines, Line(when, event, 1)]
+        key, event = self._sort_of(event)
+        sort = self._sorts.get(key)
+        if sort is None:
             if event.kind == "recover":
                 # A stop that comes now repeats none before it.
                 lines += self._end("stop")
-            return [*lines, Line(when, event, 1)]
-        cause = event.message if event.kind == "stop" else ""
-        key: tuple[str, ...] = (event.kind, event.author, event.address, event.code, cause)
-        if key not in self._sorts and len(self._sorts) >= SORTS_MAX:
-            key, event = (event.kind, _MANY), replace(event, author=_MANY, address="")
-        sort = self._sorts.get(key)
-        if sort is None:
             self._sorts[key] = _Sort(when, None)
             return [*lines, Line(when, event, 1)]
         times = 0 if sort.following is None else sort.following.times
@@ -62,7 +66,19 @@ class Repeats:
 
     def flush(self) -> list[Line]:
         """What was counted and not written, and begin anew."""
-        return list(self._end())
+        return sorted(self._end(), key=_when)
+
+    def _sort_of(self, event: Event) -> tuple[tuple[str, ...], Event]:
+        """The key of the event's sort, and the event as it is counted."""
+        cause = event.message if event.kind in ("stop", "hold") else ""
+        key = (event.kind, event.author, event.address, event.code, cause)
+        if key in self._sorts:
+            return key, event
+        of_address = sum(1 for kind, _, address, *_ in self._sorts if (kind, address) == (event.kind, event.address))
+        if of_address < SORTS_MAX and len(self._sorts) < ALL_SORTS_MAX:
+            return key, event
+        address = event.address if of_address >= SORTS_MAX else ""
+        return (event.kind, _MANY, address, "", ""), replace(event, author=_MANY, address=address)
 
     def _due(self, when: datetime) -> Iterator[Line]:
         for key, (written, following) in list(self._sorts.items()):

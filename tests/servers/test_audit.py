@@ -355,3 +355,21 @@ def test_a_served_process_writes_its_last_line(path: Path) -> None:
         process.wait(20)
     told = [event for event, _ in itertools.groupby((line["event"], line.get("author")) for line in lines(path))]
     assert [event for event, _ in told] == ["server_start", "stop", "stop", "server_stop"]
+
+
+def test_the_first_line_of_a_process_is_not_glued_to_a_torn_one_of_the_process_before(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    for before, kept in ((b'{"time": "20', 2), (b'{"event": "stop"}\n', 2), (b"", 1)):
+        path.write_bytes(before)
+        log = AuditLog(path, "fake")
+        log(Event("server_start"))
+        log.close()
+        written = path.read_bytes().splitlines()
+        assert len(written) == kept
+        assert json.loads(written[-1])["event"] == "server_start"
+
+
+def test_u4_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(rk.InvalidConfiguration, match="--audit"):
+        AuditLog(tmp_path / "pipe", "fake")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from servers.events import Event, EventKind
-from servers.repeats import SORTS_MAX, Line, Repeats
+from servers.repeats import ALL_SORTS_MAX, SORTS_MAX, Line, Repeats
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 STOP = Event("stop", "a stop was asked for from 10.0.0.1", "anna")
@@ -84,8 +84,41 @@ def test_a_stop_after_a_recovery_repeats_nothing(repeats: Repeats) -> None:
     assert repeats.add(at(0.3), REFUSED) == []
 
 
-@pytest.mark.parametrize("kind", ["server_start", "control_taken", "control_released", "recover", "hold", "fault"])
-def test_what_changes_the_cell_is_always_a_line(repeats: Repeats, kind: EventKind) -> None:
+@pytest.mark.parametrize(
+    "kinds", [("control_taken", "hold", "control_released"), ("recover",), ("fault",), ("stop", "recover")]
+)
+def test_f13_no_loop_of_requests_makes_more_than_a_line_a_second_of_each_kind(
+    repeats: Repeats, kinds: tuple[EventKind, ...]
+) -> None:
+    events = [Event(kind, author="anna") for _ in range(1000) for kind in kinds]
+    lines = [line for index, event in enumerate(events) for line in repeats.add(at(index * 4.0 / len(events)), event)]
+    assert len(lines) <= 5 * len(kinds)
+    rest = repeats.flush()
+    assert sum(line.times for line in lines + rest) == len(events)
+    assert (rest or lines)[-1].event.kind == kinds[-1]
+
+
+def test_b9_a_flood_of_names_from_one_address_takes_no_other_its_name(repeats: Repeats) -> None:
+    for index in range(1000):
+        repeats.add(at(0.0), Event("refused", "no", f"name {index}", "10.0.0.9", "forbidden"))
+    for event in (REFUSED, STOP, Event("recover_failed", "no", "bert", "10.0.0.9", "forbidden")):
+        assert repeats.add(at(0.1), event) == [Line(at(0.1), event, 1)]
+
+
+def test_b9_names_from_many_addresses_make_no_memory(repeats: Repeats) -> None:
+    lines = [
+        line
+        for index in range(2000)
+        for line in repeats.add(
+            at(0.0), Event("refused", "no", f"name {index}", f"10.0.{index // 250}.{index % 250}", "")
+        )
+    ]
+    assert len(lines) == len(repeats._sorts) == ALL_SORTS_MAX + 1
+    assert (lines[-1].event.author, lines[-1].event.address) == ("many clients", "")
+
+
+@pytest.mark.parametrize("kind", ["server_start", "server_stop"])
+def test_what_no_client_can_bring_about_is_always_a_line(repeats: Repeats, kind: EventKind) -> None:
     for _ in range(3):
         assert repeats.add(at(0.0), Event(kind)) == [Line(at(0.0), Event(kind), 1)]
 
@@ -96,7 +129,7 @@ def test_whoever_changes_its_name_each_time_makes_few_lines_and_no_memory(repeat
     lines = [line for index, one in enumerate(named) for line in repeats.add(at(index / 2000), one)]
     assert len(lines) == SORTS_MAX + 1
     assert [line.event.author for line in lines[:SORTS_MAX]] == [one.author for one in named[:SORTS_MAX]]
-    assert (lines[-1].event.author, lines[-1].event.address) == ("many clients", "")
+    assert (lines[-1].event.author, lines[-1].event.address) == ("many clients", event.address)
     assert len(repeats._sorts) == SORTS_MAX + 1
     assert sum(line.times for line in lines + repeats.flush()) == 1000
 
