@@ -57,8 +57,10 @@ class ServerContext:
         self.serl_clear_requests = 0
         """How often a SERL client asked to clear errors; counted, never obeyed."""
         self.started_s = time.monotonic()
-        self.streamed_hz = 0.0
-        """States per second that all streams together asked for."""
+        self.streamed_hz = dict.fromkeys(Scope, 0.0)
+        """States per second that all streams together asked for, by what their clients may do."""
+        self.stopped_s: float | None = None
+        """When the stop that is latched came, in monotonic seconds, where this server heard of it."""
         self.lanes = Lanes()
         self.turns = Turns()
         self.heartbeats = Heartbeats()
@@ -234,6 +236,10 @@ class ServerContext:
 
     def _tell_of_arm(self, event: SafetyEvent) -> None:
         """Tell what the safety layer tells; who was refused and who recovered, only this server knows."""
+        if event.kind == "recover":
+            self.stopped_s = None
+        elif event.kind == "stop" and self.stopped_s is None:
+            self.stopped_s = time.monotonic()
         if event.kind in ("stop", "hold", "fault"):
             self.events.tell(Event(event.kind, event.message, event.author))
 

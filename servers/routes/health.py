@@ -54,12 +54,19 @@ def _health(context: ServerContext) -> Health:
         robot_mode=mode,
         problems=problems,
         stop=stop,
-        stopped_for_s=None if stop is None else context.workcell.clock.now_s() - stop.since_s,
+        stopped_for_s=None if stop is None else _stopped_for_s(context, stop),
         controlled_by=str(holder) if holder else None,
         controlled_for_s=context.lease.held_for_s,
         uptime_s=time.monotonic() - context.started_s,
         serl_clear_requests=context.serl_clear_requests,
     )
+
+
+def _stopped_for_s(context: ServerContext, stop: StopRecord) -> float:
+    """On this server's clock, for that of a cell in lock-step stands still; else on the cell's."""
+    if context.stopped_s is None:
+        return context.workcell.clock.now_s() - stop.since_s
+    return time.monotonic() - context.stopped_s
 
 
 def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:

@@ -7,7 +7,7 @@ import math
 from fastapi import APIRouter, WebSocket
 
 from robotkit.errors import Busy, InvalidCommand, RobotkitError
-from servers.access import ClientDep
+from servers.access import Client, ClientDep, Scope
 from servers.context import ContextDep, ServerContext
 from servers.streaming import StateStream, StepChannel, error_text
 
@@ -18,6 +18,8 @@ _RATE_MIN_HZ = 0.1
 _WINDOW_MAX = 1_000_000
 _STREAMS_AT_FULL_RATE = 4
 """What all streams together may take: a state costs time that commands and stops need too."""
+_SHARE_OF_READERS = 0.5
+"""The rest is for those who may command."""
 
 
 @router.websocket("/stream")
@@ -31,16 +33,16 @@ async def stream(socket: WebSocket, context: ContextDep, client: ClientDep) -> N
     try:
         rate_hz = _number(socket, "rate_hz", 50.0, _RATE_MIN_HZ, context.settings.stream_rate_max_hz)
         window = _number(socket, "window", 0.0, 0.0, _WINDOW_MAX)
-        _require_room(context, rate_hz)
+        _require_room(context, client, rate_hz)
     except RobotkitError as error:
         await socket.send_text(error_text(error))
         await socket.close(_POLICY_VIOLATION)
         return
-    context.streamed_hz += rate_hz
+    context.streamed_hz[client.scope] += rate_hz
     try:
         await StateStream(socket, context, client, rate_hz, int(window)).run()
     finally:
-        context.streamed_hz -= rate_hz
+        context.streamed_hz[client.scope] -= rate_hz
 
 
 @router.websocket("/steps")
@@ -61,8 +63,11 @@ def _number(socket: WebSocket, name: str, default: float, low: float, high: floa
     return value
 
 
-def _require_room(context: ServerContext, rate_hz: float) -> None:
-    left_hz = _STREAMS_AT_FULL_RATE * context.settings.stream_rate_max_hz - context.streamed_hz
+def _require_room(context: ServerContext, client: Client, rate_hz: float) -> None:
+    total_hz = _STREAMS_AT_FULL_RATE * context.settings.stream_rate_max_hz
+    left_hz = total_hz - sum(context.streamed_hz.values())
+    if client.scope < Scope.COMMAND:
+        left_hz = min(left_hz, _SHARE_OF_READERS * total_hz - context.streamed_hz[client.scope])
     if rate_hz > left_hz:
         raise Busy(
             f"this server's streams have {left_hz:g} Hz left, {rate_hz:g} were asked; close one, or ask for less"

@@ -76,7 +76,7 @@ class Campaign:
         warm = len(self.memory_mib) // 3
         assert self.memory_mib[-1] - self.memory_mib[warm] < GROWTH_MAX_MIB, self.memory_mib
         assert not self.context.turns._queue
-        assert self.context.streamed_hz == 0.0
+        assert set(self.context.streamed_hz.values()) == {0.0}
         assert max(self.stop_s) < STOP_S, self.stop_s
 
 
