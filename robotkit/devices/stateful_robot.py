@@ -12,7 +12,7 @@ import numpy as np
 
 from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
-from robotkit.devices.machine import ArmFault, ArmMachine
+from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.soundness import require_finite, require_pose, require_shapes
 from robotkit.devices.words import said
 from robotkit.errors import (
@@ -180,10 +180,17 @@ class StatefulRobotServer(ArmBody):
             rate_max_hz: how much of the path may be done in a second, as a share.
         """
         goal_rad = np.array(positions_rad, dtype=np.float64)
+        self.finish_joint_motion(goal_rad, self.begin_joint_motion(goal_rad, rate_max_hz))
+
+    def begin_joint_motion(self, goal_rad: np.ndarray, rate_max_hz: float) -> Travel:
+        """Take the right to move; with the machine's lock held, the arm is where the way to the goal was looked at."""
         self._notice_fault()
         with self.machine.lock:
             self._require_in_range(goal_rad)
-            travel = self.machine.begin_travel(rate_max_hz)
+            return self.machine.begin_travel(rate_max_hz)
+
+    def finish_joint_motion(self, goal_rad: np.ndarray, travel: Travel) -> None:
+        """Move with the right that `begin_joint_motion` gave; without the lock, so that a stop may come."""
         try:
             self._travel(goal_rad, travel)
         finally:

@@ -209,17 +209,21 @@ class SafeRobot(BaseRobotServer):
         Raises:
             Unsupported: the arm cannot be told that speed, and its own may be higher; or it does not tell where its
                 joints bring the tool, and the cell bounds the tool.
+            TargetReplaced: a stop, a hold or a recovery came before it began.
         """
+        epoch = self.machine.epoch
         try:
             goal_rad = joint_array(positions_rad)
             with self.machine.lock:
+                self.require_target(epoch)
                 self._validator.joints(goal_rad)
                 self._require_ready(self._clock.now_s())
                 start_rad = self._measure().joint_positions_rad
                 if self._body is not None:
                     self._body.check_path(start_rad, goal_rad)
                 rate_max_hz = path_rate_max_hz(self.inner, self.limits, self._steps, start_rad, goal_rad)
-            self.inner.move_to_joint_positions(goal_rad, rate_max_hz)
+                travel = self.inner.begin_joint_motion(goal_rad, rate_max_hz)
+            self.inner.finish_joint_motion(goal_rad, travel)
         except CommandRejected as error:
             self._tell("refused", f"a joint motion: {error.message}", "client")
             raise

@@ -257,6 +257,20 @@ def test_r1_a_command_that_waited_for_the_arm_is_one_of_the_past(monkeypatch, ev
         assert sent == []
 
 
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [("a hold", rk.TargetReplaced), ("a stop and a recovery", rk.TargetReplaced), ("a stop", rk.RobotStopped)],
+)
+def test_r1_a_joint_motion_that_waited_for_the_arm_is_one_of_the_past(monkeypatch, event, error):
+    with rk.make_workcell("fake") as cell:
+        arm, act = cell.robot, EVENTS.get(event, lambda arm: arm.stop())
+        before = arm.get_state().joint_positions_rad
+        monkeypatch.setattr(arm.machine, "lock", LockAfter(arm.machine.lock, lambda: act(arm)))
+        with pytest.raises(error):
+            arm.move_to_joint_positions(before + np.array((0.1, 0, 0, 0, 0, 0, 0)))
+        np.testing.assert_array_equal(arm.get_state().joint_positions_rad, before)
+
+
 def test_r1_a_bare_arm_refuses_an_epoch_that_is_over():
     with rk.make_workcell("fake", gripper=None) as cell:
         bare = rk.Workcell("bare", cell.clock, cell.robot.inner)

@@ -240,3 +240,48 @@ def test_b8_a_joint_motion_of_an_arm_without_kinematics_is_refused_where_its_too
         arm, goal = plain_cell(inner, **free)
         arm.move_to_joint_positions(goal)
         assert inner.calls[0] == "move"
+
+
+class LockThen:
+    """A lock that something follows when it is given up for the first time."""
+
+    def __init__(self, lock, event):
+        self._lock, self._event, self._depth = lock, event, 0
+
+    def __enter__(self):
+        self.acquire()
+
+    def __exit__(self, *_):
+        self.release()
+
+    def acquire(self, timeout=-1):
+        self._lock.acquire(timeout=timeout)
+        self._depth += 1
+        return True
+
+    def release(self):
+        self._depth -= 1
+        self._lock.release()
+        if self._depth == 0 and self._event is not None:
+            event, self._event = self._event, None
+            event()
+
+
+def test_b8_nobody_moves_the_arm_between_the_look_at_a_joint_path_and_its_begin(monkeypatch):
+    box = rk.WorkspaceBox(position_min_m=(0.3, -0.3, 0.1), position_max_m=(0.7, 0.3, 0.5))
+    arm, body, _ = safe_arm(rk.SafetyLimits(workspace=box))
+    goal, aside = joints(arm, j0=0.1).joint_positions_rad, joints(arm, j1=0.1)
+    errors = []
+
+    def interfere():
+        try:
+            arm.send(aside)
+        except rk.CommandRejected as error:
+            errors.append(str(error))
+
+    monkeypatch.setattr(arm.machine, "lock", LockThen(arm.machine.lock, interfere))
+    arm.move_to_joint_positions(goal)
+    assert body.sent == []
+    (error,) = errors
+    assert "a blocking joint motion is running" in error
+    np.testing.assert_allclose(arm.get_state().joint_positions_rad, goal, atol=1e-6)
