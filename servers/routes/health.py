@@ -63,10 +63,9 @@ def _health(context: ServerContext) -> Health:
 
 
 def _stopped_for_s(context: ServerContext, stop: StopRecord) -> float:
-    """On this server's clock, for that of a cell in lock-step stands still; else on the cell's."""
-    if context.stopped_s is None:
-        return context.workcell.clock.now_s() - stop.since_s
-    return time.monotonic() - context.stopped_s
+    """On the cell's clock; on this server's when that says more, for the one of a cell in lock-step may stand still."""
+    on_cell_s = context.workcell.clock.now_s() - stop.since_s
+    return on_cell_s if context.stopped_s is None else max(on_cell_s, time.monotonic() - context.stopped_s)
 
 
 def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
