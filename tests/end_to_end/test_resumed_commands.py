@@ -152,7 +152,7 @@ def test_train_classifier(tmp_path: Path):
 
 
 def wait_until_it_left(out: Path) -> None:
-    with hold_run(out, patience_s=120.0):
+    with hold_run(out, timeout_s=120.0):
         pass
 
 
