@@ -20,7 +20,7 @@ WALL = {"time", "time_ns", "localtime", "gmtime", "ctime", "strftime", "now", "u
 """Attributes of `time`, `datetime` and `date` that tell the wall's time."""
 ALLOWED = {
     "robotkit/drivers/realsense_time.py": "maps stamps that a camera takes from the wall's clock; a jump moves none",
-    "rl/link/dialogue.py": "tells a person until when an actor waits",
+    "rl/link/link_connection.py": "tells a person until when an actor waits",
     "servers/audit.py": "dates the lines of the audit log",
 }
 

@@ -226,7 +226,7 @@ def test_an_object_stops_fingers_that_close_on_it_and_none_that_open(clock, posi
 
 
 def test_an_object_that_is_wider_than_the_opening_does_not_push_the_fingers_apart(clock):
-    gripper = gripper_of(clock, width_max_m=0.1, object_width_m=0.5)
+    gripper = gripper_of(clock, width_max_m=0.1, object_width_m=0.25)
     gripper.move(0.0)
     clock.advance(1.0)
     assert gripper.get_state().position == 1.0
