@@ -161,9 +161,8 @@ def test_f9_a_long_step_ends_when_its_client_is_gone(
             peer.send('{"period_s": 10.0}')
             assert waits.wait(20.0)
     assert held.wait(20.0)
-    asked_s = time.monotonic()
-    assert http.post("/v1/step", json={"period_s": 0.0}).status_code == 200
-    assert time.monotonic() - asked_s < 5.0
+    # Control is free once the arm holds; the step itself would have gone on for ten seconds.
+    wait_until(lambda: http.post("/v1/step", json={"period_s": 0.0}).status_code == 200, 5.0)
 
 
 def test_b10_who_sends_more_steps_than_may_wait_is_told_so_held_and_closed(
