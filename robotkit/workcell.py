@@ -13,6 +13,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
+from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
 from robotkit.schema import (
@@ -249,7 +250,7 @@ def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceRepor
     except RobotkitError as error:
         errors[name] = DeviceReport(code=error.code, message=error.message)
     except Exception as error:  # a driver's own: the arm has moved, and its state is needed all the more
-        errors[name] = DeviceReport(code=DeviceFault.code, message=_said(error))
+        errors[name] = DeviceReport(code=DeviceFault.code, message=said_of(error))
     return None
 
 
@@ -268,11 +269,3 @@ def checked_period(period_s: Any) -> float:
 def _quietly(call: Callable[[], object]) -> None:
     with suppress(BaseException):  # the arm's own disconnect() comes after it, and says what fails
         call()
-
-
-def _said(error: Exception) -> str:
-    kind = type(error).__name__
-    try:
-        return f"{kind}: {error}"
-    except Exception:  # an error that cannot even be read is one all the same
-        return kind

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.status import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND
 from starlette.types import Receive, Scope, Send
 
+from robotkit.devices.words import said_of
 from robotkit.errors import (
     CommandRejected,
     ConfigurationError,
@@ -87,7 +88,7 @@ def reported(error: Exception) -> RobotkitError:
     if key not in _logged and len(_logged) < _LOGGED_MAX:
         _logged[key] = None
         _log.error("the server failed; from now on this is logged no more", exc_info=error)
-    return RobotkitError(f"the server failed: {type(error).__name__}: {error}")
+    return RobotkitError(f"the server failed: {said_of(error)}")
 
 
 def describe_errors(errors: Sequence[Any]) -> InvalidCommand:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from robotkit import spatial
-from robotkit.cli.finding import Finding, failed, not_applicable, passed, said
+from robotkit.cli.finding import Finding, failed, not_applicable, passed
 from robotkit.cli.reading import Kept
+from robotkit.devices.words import said_of
 from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
 
@@ -60,7 +61,7 @@ def arm_findings(
             readings = list(_readings(cell, watch_s))
             is_controlled = True
     except Exception as error:  # a plugin's own errors too
-        yield failed("arm", said(error), "repair this first; nothing else of the arm was examined")
+        yield failed("arm", said_of(error), "repair this first; nothing else of the arm was examined")
         return
     not_started = _NOT_STARTED if kept is None or kept.is_alone else _STOPPED
     yield (

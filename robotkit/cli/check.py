@@ -11,11 +11,12 @@ from rich.console import Console
 
 from robotkit.cli.arm_checks import arm_findings
 from robotkit.cli.cell_argument import is_url, open_cell, require_cell
-from robotkit.cli.finding import Finding, failed, findings_table, passed, said
+from robotkit.cli.finding import Finding, failed, findings_table, passed
 from robotkit.cli.limit_checks import limit_findings
 from robotkit.cli.reading import keep_from_control
 from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
 from robotkit.devices import Device
+from robotkit.devices.words import said_of
 from robotkit.errors import ConfigurationError, InvalidConfiguration, RobotkitError
 from robotkit.workcell import Workcell
 
@@ -103,7 +104,7 @@ class _Connected:
             try:
                 device.disconnect()
             except Exception as failure:  # a plugin's own errors too
-                found = f"does not disconnect: {said(failure)}"
+                found = f"does not disconnect: {said_of(failure)}"
                 self.closing.append(failed(_name(device), found, "see what the message asks to check"))
         self._cell.disconnect()
 
@@ -112,7 +113,7 @@ class _Connected:
             device.connect()
         except Exception as error:  # a plugin's own errors too
             fix = "see what the message asks to check, and run this again"
-            self.opening.append(failed(f"connection of {_name(device)}", said(error), fix))
+            self.opening.append(failed(f"connection of {_name(device)}", said_of(error), fix))
         else:
             self._devices.append(device)
 

@@ -9,8 +9,6 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from robotkit.errors import RobotkitError
-
 Status = Literal["ok", "warning", "problem", "passed", "failed", "not applicable"]
 _STYLES: dict[Status, str] = {
     "ok": "green",
@@ -47,11 +45,6 @@ def failed(subject: str, found: str, fix: str) -> Finding:
 def not_applicable(subject: str, reason: str) -> Finding:
     """A check that has no meaning for this cell, and why."""
     return Finding(subject, "not applicable", reason)
-
-
-def said(error: BaseException) -> str:
-    """What an error says, with its type when that is none of robotkit's."""
-    return error.message if isinstance(error, RobotkitError) else f"{type(error).__name__}: {error}"
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:

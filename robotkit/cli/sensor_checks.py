@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from robotkit.cli import software_checks
-from robotkit.cli.finding import Finding, failed, not_applicable, passed, said
+from robotkit.cli.finding import Finding, failed, not_applicable, passed
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker
+from robotkit.devices.words import said_of
 from robotkit.drivers.fake import FakeWorld
 from robotkit.errors import DeviceFault
 from robotkit.schema import Frame
@@ -59,7 +60,7 @@ def _guarded(subject: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except Exception as error:  # a plugin's own errors too
-        return failed(subject, said(error), "see what the message asks to check, and run this again")
+        return failed(subject, said_of(error), "see what the message asks to check, and run this again")
 
 
 def _gripper(cell: Workcell, gripper: BaseGripperServer) -> Finding:

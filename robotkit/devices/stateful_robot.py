@@ -14,7 +14,7 @@ from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.soundness import require_finite, require_pose, require_shapes
-from robotkit.devices.words import said
+from robotkit.devices.words import said, said_of
 from robotkit.errors import (
     CommandRejected,
     DeviceError,
@@ -309,9 +309,7 @@ class StatefulRobotServer(ArmBody):
             return error
         if self.machine.fault is None:
             _LOG.error("the driver of arm %r failed", self.spec.name, exc_info=error)
-        return DeviceFault(
-            f"the driver of arm {self.spec.name!r} failed to measure: {type(error).__name__}: {said(error)}"
-        )
+        return DeviceFault(f"the driver of arm {self.spec.name!r} failed to measure: {said_of(error)}")
 
     def _notice_fault(self) -> None:
         fault = self._find_fault()

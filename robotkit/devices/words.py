@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from robotkit.errors import RobotkitError
+
 _LONGEST = 1000
 
 
@@ -13,3 +15,9 @@ def said(value: object) -> str:
     except BaseException:  # a plugin's error may raise anything when it is asked for its text
         text = f"{type(value).__name__}, which does not say more"
     return text
+
+
+def said_of(error: BaseException) -> str:
+    """What an error says, after its type when that is none of robotkit's; never raises."""
+    text, kind = said(error), type(error).__name__
+    return text if isinstance(error, RobotkitError) or text.startswith(kind) else f"{kind}: {text}"

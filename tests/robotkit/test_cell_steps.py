@@ -141,7 +141,7 @@ class Unreadable(Exception):
 @pytest.mark.parametrize(("error", "code", "message"), [
     (OSError("usb gone"), "device_fault", "OSError: usb gone"),
     (KeyError("x"), "device_fault", "KeyError: 'x'"),
-    (Unreadable(), "device_fault", "Unreadable"),
+    (Unreadable(), "device_fault", "Unreadable, which does not say more"),
     (rk.RemoteTimeout("no answer"), "remote_timeout", "no answer"),
     (rk.InvalidConfiguration("no such tag"), "invalid_configuration", "no such tag"),
 ])  # fmt: skip
