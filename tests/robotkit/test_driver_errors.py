@@ -80,7 +80,8 @@ def test_b6_whatever_a_driver_raises_a_state_can_be_read_in_every_mode(arm, begi
     if begin == "stopped":
         assert state.stop is not None
     elif begin != "fault":
-        with pytest.raises(rk.DeviceFault, match=f"failed to measure: {type(error).__name__}"):
+        kind = "" if isinstance(error, rk.RobotkitError) else f"{type(error).__name__}: "
+        with pytest.raises(rk.DeviceFault, match=f"failed to measure: {kind}{error}"):
             arm.send(joint_command(arm))
     arm.on.clear()
     arm.recover()
