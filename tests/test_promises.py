@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TABLE = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8").partition("## What it promises")[2]
-NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TABLE)
+NAMED = re.findall(r"`((?:tests|robotkit/testing)/[\w/]+\.py)::(\w+)`", TABLE)
 
 
 def test_every_promise_names_a_test():

@@ -9,16 +9,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from tests.contracts.test_sensors import (  # noqa: F401  (pytest collects them here, with the `cell` below)
-    camera,
-    test_a_frame_is_nobody_elses_memory,
-    test_a_tracked_pose_is_a_pose,
-    test_an_image_shows_something,
-    test_disconnected_sensors_say_so,
-    test_frame_stamps_never_go_back,
-    test_frames_have_the_size_of_the_spec,
-    tracker,
-)
+from robotkit.testing import CameraContract, TrackerContract
 from tests.support import realsense_recording as recordings
 from tests.support import tag_picture
 
@@ -32,25 +23,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["opencv", "realsense"])
-def cell(request: pytest.FixtureRequest, folder: Path) -> Iterator[rk.Workcell]:
-    video = rk.PluginRef(type="opencv", options={"device": str(folder / "tag.avi"), "intrinsics": tag_picture.LENS})
-    recorded = rk.PluginRef(
-        type="realsense",
-        options={
-            "recording": folder / "camera.db3", "capture_width_px": recordings.WIDTH,
-            "capture_height_px": recordings.HEIGHT, "has_depth": True, "width_px": 64, "height_px": 48,
-        },
-    )  # fmt: skip
-    # The suite looks at the first camera; the tag is only in the video.
-    named = {"opencv": {"table": video}, "realsense": {"wrist": recorded, "table": video}}[request.param]
-    tag = rk.PluginRef(
-        type="apriltag",
-        options={
-            "camera": "table", "camera_pose_in_base": np.array([0.5, 0, 0.6, 1, 0, 0, 0.0]),
-            "tag_id": tag_picture.TAG_ID, "size_m": tag_picture.SIZE_M,
-        },
-    )  # fmt: skip
-    config = rk.WorkcellConfig(name="bench", robot=rk.PluginRef(type="fake"), cameras=named, trackers={"block": tag})
-    with rk.make_workcell(config) as built:
-        yield built
+class _Recorded:
+    @pytest.fixture(params=["opencv", "realsense"])
+    def cell(self, request: pytest.FixtureRequest, folder: Path) -> Iterator[rk.Workcell]:
+        video = rk.PluginRef(type="opencv", options={"device": str(folder / "tag.avi"), "intrinsics": tag_picture.LENS})
+        recorded = rk.PluginRef(
+            type="realsense",
+            options={
+                "recording": folder / "camera.db3", "capture_width_px": recordings.WIDTH,
+                "capture_height_px": recordings.HEIGHT, "has_depth": True, "width_px": 64, "height_px": 48,
+            },
+        )  # fmt: skip
+        # The suite looks at the first camera; the tag is only in the video.
+        named = {"opencv": {"table": video}, "realsense": {"wrist": recorded, "table": video}}[request.param]
+        tag = rk.PluginRef(
+            type="apriltag",
+            options={
+                "camera": "table", "camera_pose_in_base": np.array([0.5, 0, 0.6, 1, 0, 0, 0.0]),
+                "tag_id": tag_picture.TAG_ID, "size_m": tag_picture.SIZE_M,
+            },
+        )  # fmt: skip
+        config = rk.WorkcellConfig(
+            name="bench", robot=rk.PluginRef(type="fake"), cameras=named, trackers={"block": tag}
+        )
+        with rk.make_workcell(config) as built:
+            yield built
+
+
+class TestCameras(_Recorded, CameraContract):
+    pass
+
+
+class TestTrackers(_Recorded, TrackerContract):
+    pass

@@ -12,21 +12,19 @@ import robotkit as rk
 from robotkit.drivers.teleop.gamepad import Gamepad, GamepadConfig
 from robotkit.drivers.teleop.spacemouse import SpaceMouse, SpaceMouseConfig
 from robotkit.registry import teleops
-from tests.contracts.test_teleop import (  # noqa: F401  (pytest collects them here, with the `teleop` below)
-    test_a_reading_is_a_bounded_deflection,
-    test_life_cycle,
-)
+from robotkit.testing import TeleopContract
 from tests.support.fake_hid import FakePad, FakeSpaceMouse
 
 
-@pytest.fixture(params=["spacemouse", "gamepad", "keyboard"])
-def teleop(request: pytest.FixtureRequest) -> Iterator[rk.BaseTeleop]:
-    context = rk.CellContext(name="hand")
-    keys, shown = pty.openpty()
-    yield {
-        "spacemouse": lambda: SpaceMouse(SpaceMouseConfig(), context, FakeSpaceMouse().open),
-        "gamepad": lambda: Gamepad(GamepadConfig(), context, FakePad().open),
-        "keyboard": lambda: teleops.make("keyboard", terminal=os.ttyname(shown)),
-    }[request.param]()
-    os.close(keys)
-    os.close(shown)
+class TestHandHeldDevices(TeleopContract):
+    @pytest.fixture(params=["spacemouse", "gamepad", "keyboard"])
+    def teleop(self, request: pytest.FixtureRequest) -> Iterator[rk.BaseTeleop]:
+        context = rk.CellContext(name="hand")
+        keys, shown = pty.openpty()
+        yield {
+            "spacemouse": lambda: SpaceMouse(SpaceMouseConfig(), context, FakeSpaceMouse().open),
+            "gamepad": lambda: Gamepad(GamepadConfig(), context, FakePad().open),
+            "keyboard": lambda: teleops.make("keyboard", terminal=os.ttyname(shown)),
+        }[request.param]()
+        os.close(keys)
+        os.close(shown)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.testing.moves import interrupted
 from sims.models.panda import HOME_RAD
-from tests.contracts.moves import interrupted
 from tests.sims.scene_cells import CELLS
 
 DOWN = np.array((1.0, 0.0, 0.0, 0.0))
