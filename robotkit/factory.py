@@ -103,7 +103,6 @@ def build_workcell(config: WorkcellConfig) -> Workcell:
         },
         world=world,
         limits=config.limits,
-        serl_gripper=config.serl_gripper,
     )
 
 

@@ -50,7 +50,6 @@ class Workcell:
     trackers: Mapping[str, BasePoseTracker] = field(default_factory=dict)
     world: BaseWorld | None = None
     limits: SafetyLimits = field(default_factory=SafetyLimits)
-    serl_gripper: str = "robotiq"
 
     def __post_init__(self) -> None:
         self._open: ExitStack | None = None

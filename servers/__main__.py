@@ -17,7 +17,7 @@ from robotkit.workcell import Workcell
 from servers.app import create_app
 from servers.audit import default_path
 from servers.runner import CellServer, bind, end_within, take_signals, url_of
-from servers.settings import ServerSettings
+from servers.settings import GripperUnit, ServerSettings
 
 _SWITCH_INTERVAL_S = 0.0005
 _EXIT_S = 5.0
@@ -54,6 +54,9 @@ class Serve:
     """PEM file of the certificate's private key."""
     audit: str | None = None
     """File for the audit log, or "off"; left out: the state directory, for a real arm."""
+    serl_gripper: GripperUnit = "robotiq"
+    """Unit of the gripper in SERL's routes: 0 open to 255 closed (robotiq), metres (franka-hand), or 0 closed to 1 open
+    (hil-serl)."""
 
 
 def main() -> None:
@@ -106,6 +109,7 @@ def settings_of(config: Serve) -> ServerSettings:
         lease_timeout_s=config.lease_timeout_s,
         tls_cert=config.tls_cert,
         tls_key=config.tls_key,
+        serl_gripper=config.serl_gripper,
     )
 
 

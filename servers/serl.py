@@ -13,6 +13,7 @@ from robotkit.errors import InvalidCommand, Unsupported
 from robotkit.schema import ComplianceParams, GripperSpec, GripperState, Message, PluginConfig, Pose
 from robotkit.schema.numbers import require_numbers
 from servers.errors import validated
+from servers.settings import GripperUnit
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite JSON number; no boolean and no text."""
@@ -69,7 +70,7 @@ class PoseRequest(Message):
 
 
 class GripperRequest(Message):
-    """Body of `/move_gripper`, in the unit of the cell's `serl_gripper`."""
+    """Body of `/move_gripper`, in the server's `GripperUnit`."""
 
     gripper_pos: Number
 
@@ -129,32 +130,32 @@ def compliance_from_serl(present: ComplianceParams, changes: Mapping[str, float]
     return validated(ComplianceParams, fields)
 
 
-def gripper_to_serl(state: GripperState, convention: str) -> float:
-    """Measured position: 0 open to 255 closed ("robotiq"), metres ("franka_hand"), 0 closed to 1 open ("hil-serl")."""
-    if convention == "franka_hand":
+def gripper_to_serl(state: GripperState, unit: GripperUnit) -> float:
+    """Measured position in `unit`."""
+    if unit == "franka-hand":
         return state.width_m
-    if convention == "hil-serl":
+    if unit == "hil-serl":
         return state.position
     return round((1.0 - state.position) * _ROBOTIQ_CLOSED)
 
 
-def gripper_from_serl(gripper_pos: float, spec: GripperSpec, convention: str) -> float:
+def gripper_from_serl(gripper_pos: float, spec: GripperSpec, unit: GripperUnit) -> float:
     """Normalised opening (0 closed, 1 open) that SERL's `gripper_pos` asks for.
 
     The same number means opposite things: 255 closes a Robotiq and opens the Franka Hand; 1 opens under "hil-serl".
     Numbers beyond 0 to 255 count as the nearest of them.
 
     Raises:
-        InvalidCommand: not within 0 to 1 under "hil-serl"; a count of the other conventions would do the opposite.
+        InvalidCommand: not within 0 to 1 under "hil-serl"; a count of the other units would do the opposite.
     """
-    if convention == "hil-serl":
+    if unit == "hil-serl":
         if not 0.0 <= gripper_pos <= 1.0:
             raise InvalidCommand(
-                f'gripper_pos = {gripper_pos:g}, but this cell speaks "hil-serl": send 0 (closed) to 1 (open), '
-                'or set serl_gripper = "robotiq" in the cell file'
+                f'gripper_pos = {gripper_pos:g}, but this server speaks "hil-serl": send 0 (closed) to 1 (open), '
+                "or start it with --serl-gripper robotiq"
             )
         return gripper_pos
     count = round(min(max(gripper_pos, 0), _ROBOTIQ_CLOSED))
-    if convention == "franka_hand":
+    if unit == "franka-hand":
         return min(1.0, count * _HAND_WIDTH_PER_COUNT_M / spec.width_max_m)
     return 1.0 - count / _ROBOTIQ_CLOSED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from robotkit.errors import InvalidConfiguration
 from servers.access import Scope
@@ -15,6 +16,8 @@ _SCOPES = {
     "command_token": Scope.COMMAND,
     "operate_token": Scope.OPERATE,
 }
+GripperUnit = Literal["robotiq", "franka-hand", "hil-serl"]
+"""How SERL's routes give a gripper's position: 0 open to 255 closed, metres, or 0 closed to 1 open."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -49,6 +52,8 @@ class ServerSettings:
     """PEM file of its private key."""
     audit: Path | None = None
     """File to which the audit log is appended; None keeps none."""
+    serl_gripper: GripperUnit = "robotiq"
+    """In which unit SERL's routes speak of the gripper."""
 
     def __post_init__(self) -> None:
         given = self._given_tokens()
@@ -64,6 +69,9 @@ class ServerSettings:
         _check_certificate(self.tls_cert, self.tls_key)
         if not 0 <= self.port <= 65535:
             raise InvalidConfiguration(f"port must be between 0 and 65535, got {self.port}")
+        if self.serl_gripper not in get_args(GripperUnit):
+            units = ", ".join(get_args(GripperUnit))
+            raise InvalidConfiguration(f"serl_gripper must be one of {units}, got {self.serl_gripper!r}")
         if self.stream_rate_max_hz <= 0.0 or self.lease_timeout_s <= 0.0:
             raise InvalidConfiguration("stream_rate_max_hz and lease_timeout_s must be above 0")
 

@@ -42,5 +42,14 @@ class WorkcellConfig(Message):
     cameras: dict[str, PluginRef] = Field(default_factory=dict)
     trackers: dict[str, PluginRef] = Field(default_factory=dict)
     limits: SafetyLimits = Field(default_factory=SafetyLimits)
-    serl_gripper: Literal["robotiq", "franka_hand", "hil-serl"] = "robotiq"
-    """In which unit SERL's routes speak of the gripper: 0 open to 255 closed, metres, or 0 closed to 1 open."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_what_moved(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "serl_gripper" in value:
+            option = str(value["serl_gripper"]).replace("_", "-")
+            raise ValueError(
+                "serl_gripper is an option of the server: remove it from the workcell, and start the server with "
+                f"robotkit-serve --serl-gripper {option}"
+            )
+        return value

@@ -21,7 +21,7 @@ from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
 from robotkit.workcell import Workcell
 from servers.access import ClientDep
-from servers.context import ContextDep, ServerContext, gripper_of
+from servers.context import ContextDep, ServerContext, get_context, gripper_of
 from servers.routes import examples
 from servers.routes.actions import act
 from servers.routes.replies import request_body
@@ -65,7 +65,7 @@ def _exerted_wrench(state: RobotState) -> np.ndarray:
 def _gripper_position(context: ServerContext) -> float:
     """In SERL's unit; 0 for a cell without a gripper, which is what SERL's client assumes before it has asked."""
     cell = context.workcell
-    return 0 if cell.gripper is None else gripper_to_serl(cell.gripper.get_state(), cell.serl_gripper)
+    return 0 if cell.gripper is None else gripper_to_serl(cell.gripper.get_state(), context.settings.serl_gripper)
 
 
 @router.post("/getpos")
@@ -122,7 +122,7 @@ async def getjacobian(context: ContextDep) -> Response:
 
 @router.post("/get_gripper")
 async def get_gripper(context: ContextDep) -> Response:
-    """Gripper position in the unit of the cell's `serl_gripper`."""
+    """Gripper position in the server's `GripperUnit`."""
     gripper_of(context.workcell)
     return await context.lanes.reads.run(lambda: _json(gripper=_gripper_position(context)))
 
@@ -246,10 +246,11 @@ async def close_gripper_slow(request: Request) -> Response:
 @router.post("/move_gripper", openapi_extra=request_body(GripperRequest, examples.SERL_GRIPPER), **_TEXT)
 async def move_gripper(request: Request) -> Response:
     """Start to move to a position in SERL's unit."""
-    await act(request, _move_gripper, GripperRequest)
+    unit = (await get_context(request)).settings.serl_gripper
+
+    def move(cell: Workcell, body: GripperRequest) -> None:
+        gripper = gripper_of(cell)
+        gripper.move(gripper_from_serl(body.gripper_pos, gripper.spec, unit))
+
+    await act(request, move, GripperRequest)
     return text("Moved Gripper")
-
-
-def _move_gripper(cell: Workcell, body: GripperRequest) -> None:
-    gripper = gripper_of(cell)
-    gripper.move(gripper_from_serl(body.gripper_pos, gripper.spec, cell.serl_gripper))

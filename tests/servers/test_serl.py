@@ -12,6 +12,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
+from servers import ServerSettings
 from servers.serl import LoadRequest, check_load, compliance_from_serl, gripper_from_serl, gripper_to_serl
 from tests.serving import served
 from tests.support.serl_client import CellTime, HilSerlPegClient
@@ -197,11 +198,11 @@ def test_robotiq_counts_come_back(count: int) -> None:
 
 def test_the_two_conventions_point_in_opposite_directions() -> None:
     assert gripper_from_serl(255, HAND, "robotiq") == 0.0
-    assert gripper_from_serl(255, HAND, "franka_hand") == 1.0
+    assert gripper_from_serl(255, HAND, "franka-hand") == 1.0
     assert gripper_from_serl(0, HAND, "robotiq") == 1.0
-    assert gripper_from_serl(0, HAND, "franka_hand") == 0.0
-    assert gripper_from_serl(102, HAND, "franka_hand") == pytest.approx(0.5)
-    assert gripper_to_serl(_measured(0.5), "franka_hand") == pytest.approx(0.04)
+    assert gripper_from_serl(0, HAND, "franka-hand") == 0.0
+    assert gripper_from_serl(102, HAND, "franka-hand") == pytest.approx(0.5)
+    assert gripper_to_serl(_measured(0.5), "franka-hand") == pytest.approx(0.04)
 
 
 def test_numbers_beyond_the_range_count_as_its_ends() -> None:
@@ -212,8 +213,8 @@ def test_numbers_beyond_the_range_count_as_its_ends() -> None:
 def test_r9_a_count_that_is_almost_an_integer_counts_as_that_integer() -> None:
     assert gripper_from_serl(254.9999, HAND, "robotiq") == 0.0
     assert gripper_from_serl(0.0001, HAND, "robotiq") == 1.0
-    assert gripper_from_serl(254.9999, HAND, "franka_hand") == 1.0
-    assert gripper_from_serl(101.9999, HAND, "franka_hand") == pytest.approx(0.5)
+    assert gripper_from_serl(254.9999, HAND, "franka-hand") == 1.0
+    assert gripper_from_serl(101.9999, HAND, "franka-hand") == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("position", [0.0, 0.25, 0.8501, 1.0])
@@ -228,9 +229,16 @@ def test_f1_a_count_of_another_convention_is_refused(count: float) -> None:
         gripper_from_serl(count, HAND, "hil-serl")
 
 
+def test_the_unit_of_a_gripper_has_moved_from_the_cell_to_the_server() -> None:
+    with pytest.raises(rk.InvalidConfiguration, match="robotkit-serve --serl-gripper franka-hand"):
+        rk.make_workcell("fake", serl_gripper="franka_hand")
+    with pytest.raises(rk.InvalidConfiguration, match="one of robotiq, franka-hand, hil-serl, got 'metres'"):
+        ServerSettings(serl_gripper="metres")  # type: ignore[arg-type]
+
+
 def test_f1_a_hil_serl_client_opens_and_closes_once_each() -> None:
-    cell = rk.make_workcell("fake", serl_gripper="hil-serl")
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    cell, settings = rk.make_workcell("fake"), ServerSettings(serl_gripper="hil-serl")
+    with served(cell, settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
         client = HilSerlPegClient(http, CellTime(http), np.array((0.5, 0.0, 0.3, np.pi, 0.0, 0.0)))
         client.reset(np.array((0.5, 0.0, 0.32, np.pi, 0.0, 0.0)))
         for gripper, opening in ((-1.0, 0.0), (1.0, 1.0)):

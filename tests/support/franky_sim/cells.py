@@ -31,5 +31,4 @@ def franka_cell(host: str) -> rk.WorkcellConfig:
             max_force_n=60.0,
             state_max_age_s=0.5,
         ),
-        serl_gripper="franka_hand",
     )
