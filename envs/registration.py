@@ -147,16 +147,20 @@ DUAL_TABLE: Mapping[str, DualEntry] = {
 
 
 def register_all() -> None:
-    """Make every id of both tables known to `gymnasium.make`; `import envs` does it."""
+    """Make every id of both tables known to `gymnasium.make`; `import envs` does it.
+
+    Each has a second id in the namespace `robotkit`, which no other package claims: `robotkit/PandaPickCube-v0`.
+    """
     tables: tuple[tuple[str, Mapping[str, Entry | DualEntry]], ...] = (
         ("envs.registration:make_env", TABLE),
         ("envs.dual.registration:make_dual_env", DUAL_TABLE),
     )
     for maker, table in tables:
         for name, entry in table.items():
-            gymnasium.register(
-                id=name, entry_point=maker, max_episode_steps=entry.max_episode_steps, kwargs={"entry": name}
-            )
+            for env_id in (name, f"robotkit/{name}"):
+                gymnasium.register(
+                    id=env_id, entry_point=maker, max_episode_steps=entry.max_episode_steps, kwargs={"entry": name}
+                )
 
 
 def make_env(

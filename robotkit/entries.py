@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -70,10 +71,21 @@ def _not_loadable(kind: str, name: str, entry: Entry, error: ModuleNotFoundError
     if (target_of(entry).partition(":")[0] + ".").startswith(missing + "."):
         return InvalidConfiguration(
             f"{kind} {name!r} is registered as {target_of(entry)}, but there is no module {missing!r}; "
-            "install the package that brings it, or correct its entry point"
+            f"{_remedy(missing)}"
         )
     module = missing.partition(".")[0]
     wanted = f"'robotkit[{EXTRA_OF_MODULE[module]}]'" if module in EXTRA_OF_MODULE else module
     return MissingExtra(
         f"{kind} {name!r} needs the package {module!r}, which is not installed. Try: pip install {wanted}"
+    )
+
+
+def _remedy(missing: str) -> str:
+    package = missing.partition(".")[0]
+    folders = list(getattr(sys.modules.get(package), "__path__", ()))
+    if package == missing or not folders:
+        return "install the package that brings it, or correct its entry point"
+    return (
+        f"Python found the package {package!r} in {folders[0]}: if that folder hides the installed package, start from "
+        "another folder, or rename it"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     except ImportError as error:
         raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
     except gym.error.Error as error:
-        raise ConfigError(f"there is no environment {env_id!r}: {error}") from error
+        raise ConfigError(f"there is no environment {env_id!r}: {error}{_origin(env_id)}") from error
     except TypeError as error:
         if cell is not None and "cell" in str(error):
             raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
@@ -165,6 +166,17 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
         if said is None:
             raise
         raise ConfigError(f"{env_id} cannot be made: {said}") from error
+
+
+def _origin(env_id: str) -> str:
+    """Where the module of `module:Id-v0` was found: a folder of the same name hides an installed package."""
+    module, separator, _ = env_id.partition(":")
+    file = getattr(sys.modules.get(module), "__file__", None) if separator else None
+    return (
+        f" The module {module!r} was found in {file}: if that hides an installed package, start from another folder"
+        if file
+        else ""
+    )
 
 
 def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env:

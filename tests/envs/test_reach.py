@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from pathlib import Path
 
 import gymnasium
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from envs.registration import DUAL_TABLE, TABLE
 from envs.tasks.reach import GOAL_MAX_M, GOAL_MIN_M, SUCCESS_M, SUCCESS_STEPS
 from robotkit import InvalidConfiguration, make_workcell
 
@@ -113,3 +115,10 @@ def test_a_cell_that_would_refuse_the_targets_is_refused_at_once():
 def test_b8_a_cell_too_slow_for_the_targets_or_with_a_plane_in_their_way_is_refused_at_once(limit, value, text):
     with pytest.raises(InvalidConfiguration, match=text):
         gymnasium.make(ID, cell="mujoco-pick-cube", cell_overrides={f"limits.{limit}": value})
+
+
+def test_every_id_has_a_second_one_that_no_other_package_claims():
+    ids = {*TABLE, *DUAL_TABLE}
+    assert {f"robotkit/{name}" for name in ids} <= set(gymnasium.registry)
+    with closing(gymnasium.make("envs:robotkit/PandaReach-v0")) as named:
+        assert named.spec.max_episode_steps == gymnasium.spec("PandaReach-v0").max_episode_steps

@@ -103,6 +103,15 @@ def test_f12_a_workcell_that_cannot_be_built_says_so_in_a_sentence(plugin_packag
         rk.make_workcell(name, **overrides)
 
 
+def test_p19_a_folder_that_hides_a_package_is_named(tmp_path, monkeypatch, cameras):
+    (tmp_path / "hidden_cameras").mkdir()
+    (tmp_path / "hidden_cameras" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    cameras.register("hidden")("hidden_cameras.driver:Camera")
+    with pytest.raises(rk.InvalidConfiguration, match=f"{tmp_path}/hidden_cameras: if that folder hides the installed"):
+        cameras.get("hidden")
+
+
 def test_a_plugin_takes_fifteen_lines():
     assert len([line for line in PLUGIN.splitlines() if line.strip()]) <= 15
 

@@ -85,6 +85,13 @@ def test_what_cannot_work_is_explained(env_id: str, cell: str | None, answer: st
         make_env(env_id, cell)
 
 
+def test_p19_a_folder_that_hides_the_module_of_an_environment_is_named(tmp_path, monkeypatch):
+    (tmp_path / "hidden_envs.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=f"hidden_envs.*was found in {tmp_path}/hidden_envs.py: if that hides"):
+        make_env("hidden_envs:Nothing-v0")
+
+
 def test_images_are_refused():
     env = FollowTarget()
     env.observation_space = gym.spaces.Dict({"front": gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)})
