@@ -88,28 +88,20 @@ def rms_px(estimate: Estimate, views: Sequence[View], lens: Lens) -> np.ndarray:
     return np.array([np.sqrt(np.mean(np.sum(errors_px(estimate, view, lens) ** 2, axis=1))) for view in views])
 
 
-def refine(start: Estimate, views: Sequence[View], lens: Lens) -> tuple[Estimate, np.ndarray]:
+def refine(start: Estimate, views: Sequence[View], lens: Lens) -> Estimate:
     """Minimise the reprojection error of all corners over both poses.
 
     Args:
         start: near the solution.
         views: the samples.
         lens: the camera's lens.
-
-    Returns:
-        The estimate, and the covariance (6, 6) of the camera's pose: translation in m, then rotation vector in rad,
-        both in the carrier's axes.
     """
 
     def residuals(step: np.ndarray) -> np.ndarray:
         estimate = start.moved(step)
         return np.concatenate([errors_px(estimate, view, lens).ravel() for view in views])
 
-    found = least_squares(residuals, np.zeros(12), x_scale="jac")
-    degrees_of_freedom = max(1, len(found.fun) - 12)
-    variance = float(np.sum(found.fun**2)) / degrees_of_freedom
-    covariance = variance * np.linalg.pinv(found.jac.T @ found.jac)
-    return start.moved(found.x), covariance[:6, :6]
+    return start.moved(least_squares(residuals, np.zeros(12), x_scale="jac").x)
 
 
 def mean_pose(poses: Sequence[np.ndarray]) -> np.ndarray:

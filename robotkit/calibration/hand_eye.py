@@ -65,7 +65,7 @@ class HandEye:
     is_kept: np.ndarray
     """Which samples were used, bool (n,)."""
     deviation_m: float
-    """Standard deviation of the camera's position, from the spread of the corners."""
+    """Standard deviation of the camera's position, from the spread of the samples and of what board and lens may be."""
     deviation_rad: float
 
 
@@ -78,7 +78,7 @@ def calibrate_hand_eye(recording: HandEyeRecording) -> HandEye:
 
     Raises:
         InvalidConfiguration: too few samples, too little rotation, samples that contradict each other, or a board or a
-            focal length of another size than was given.
+            lens other than was given.
         MissingExtra: this build of OpenCV lacks the solvers.
     """
     lens, methods = recording.lens, solvers()
@@ -93,10 +93,11 @@ def calibrate_hand_eye(recording: HandEyeRecording) -> HandEye:
     _require_rotation(kept)
     held_out = {name: _held_out(_fit(name, methods, robust, lens), kept, lens) for name in (REFINED, *methods)}
     method = min(held_out, key=lambda name: held_out[name].rms_px)
-    require_right_scales(measure_scales(robust, kept, lens))
-    refined, covariance = refine(robust, kept, lens)
+    scales = measure_scales(robust, kept, lens)
+    require_right_scales(scales, lens)
+    refined = refine(robust, kept, lens)
     best = refined if method == REFINED else methods[method](kept)
-    deviation_m, deviation_rad = (float(np.sqrt(np.trace(block))) for block in (covariance[:3, :3], covariance[3:, 3:]))
+    deviation_m, deviation_rad = (float(np.linalg.norm(part)) for part in np.split(scales.camera_deviations, 2))
     _require_certainty(deviation_m, deviation_rad)
     return HandEye(
         mount=recording.mount,
@@ -141,12 +142,12 @@ def _trimmed(start: Estimate, views: Sequence[View], lens: Lens) -> Estimate:
     count, estimate = math.ceil(_KEPT_SHARE_MIN * len(views)), start
     for _ in range(_TRIMS):
         best = np.argsort(rms_px(estimate, views, lens))[:count]
-        estimate, _ = refine(estimate, [views[i] for i in best], lens)
+        estimate = refine(estimate, [views[i] for i in best], lens)
     return estimate
 
 
 def _fit(name: str, methods: Mapping[str, Solver], start: Estimate, lens: Lens) -> Solver:
-    return methods[name] if name != REFINED else lambda views: refine(start, views, lens)[0]
+    return methods[name] if name != REFINED else lambda views: refine(start, views, lens)
 
 
 def _held_out(fit: Solver, views: Sequence[View], lens: Lens) -> HeldOut:

@@ -46,12 +46,18 @@ def _sample(rig: Rig, tag: np.ndarray, points_m: np.ndarray, generator: np.rando
     )
 
 
-def mistaken(taken: HandEyeRecording, board: float = 1.0, focal: float = 1.0) -> HandEyeRecording:
-    """The same pictures, of a board and through a lens whose given sizes are wrong by these factors."""
-    lens = taken.intrinsics
+def mistaken(taken: HandEyeRecording, board: float = 1.0, focal: float = 1.0, **lens: float) -> HandEyeRecording:
+    """The same pictures, of a board and through a lens whose given sizes are wrong by these factors.
+
+    `lens` gives single values: factors of `fx_px` and `fy_px`, pixels more of `cx_px` and `cy_px`.
+    """
+    given = taken.intrinsics
+    update = {"fx_px": focal * given.fx_px, "fy_px": focal * given.fy_px}
+    for name, by in lens.items():
+        update[name] = getattr(given, name) * by if name.startswith("f") else getattr(given, name) + by
     return taken.model_copy(
         update={
-            "intrinsics": lens.model_copy(update={"fx_px": focal * lens.fx_px, "fy_px": focal * lens.fy_px}),
+            "intrinsics": given.model_copy(update=update),
             "samples": tuple(
                 sample.model_copy(update={"points_in_board_m": board * sample.points_in_board_m})
                 for sample in taken.samples
@@ -84,17 +90,42 @@ def test_a_board_that_was_printed_larger_or_smaller_is_refused(mount, factor):
 @pytest.mark.parametrize("mount", ["base", "tcp"])
 def test_a_lens_of_another_focal_length_is_refused(mount, factor):
     taken = mistaken(projected(mount, 16, 3), focal=factor)
-    focal = scales_of(taken).focal
-    assert focal.ratio == pytest.approx(1.0 / factor, abs=0.01)
+    found = scales_of(taken)
+    assert found.focal_x.ratio == pytest.approx(1.0 / factor, abs=0.01)
+    assert found.focal_y.ratio == pytest.approx(1.0 / factor, abs=0.01)
     with pytest.raises(
-        rk.InvalidConfiguration, match=r"the focal length is [01]\.\d+ \+- .* \(robotkit calibrate camera"
+        rk.InvalidConfiguration, match=r"focal length is [01]\.\d+ \+- .* \(robotkit calibrate camera"
     ) as told:
         calibrate_hand_eye(taken)
     assert "the board" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (
+            {"fx_px": 1.03},
+            r"taken with: the horizontal focal length is 0\.9[67]\d+ \+- \S+ times the given one: calibrate",
+        ),
+        (
+            {"fy_px": 0.97},
+            r"taken with: the vertical focal length is 1\.0[23]\d+ \+- \S+ times the given one: calibrate",
+        ),
+        (
+            {"cx_px": 15.0},
+            r"taken with: the principal point is -1[3-7]\.\d \+- \S+ px beside the given cx_px: calibrate",
+        ),
+        ({"cy_px": -15.0}, r"taken with: the principal point is \+1[3-7]\.\d \+- \S+ px beside the given cy_px: calib"),
+    ],
+)
+@pytest.mark.parametrize("mount", ["base", "tcp"])
+def test_a_lens_that_is_wrong_in_one_number_is_refused_with_its_name(mount, mistake, words):
+    with pytest.raises(rk.InvalidConfiguration, match=words):
+        calibrate_hand_eye(mistaken(projected(mount, 16, 3), **mistake))
+
+
 def test_both_are_named_when_both_are_wrong():
-    with pytest.raises(rk.InvalidConfiguration, match=r"the board is 0\.9\d+ .*; the focal length is 1\.0"):
+    with pytest.raises(rk.InvalidConfiguration, match=r"the board is 0\.9\d+ .*; the horizontal focal length is 1\.0"):
         calibrate_hand_eye(mistaken(projected("tcp", 16, 3), board=1.04, focal=0.96))
 
 
@@ -102,10 +133,11 @@ def test_both_are_named_when_both_are_wrong():
 @pytest.mark.parametrize("mount", ["base", "tcp"])
 def test_a_sound_board_and_a_sound_lens_are_never_refused(mount, count):
     for seed in SEEDS:
-        require_right_scales(scales_of(projected(mount, count, seed)))
+        taken = projected(mount, count, seed)
+        require_right_scales(scales_of(taken), taken.lens)
 
 
-@pytest.mark.parametrize("kind", ["board", "focal"])
+@pytest.mark.parametrize("kind", ["board", "focal_x", "focal_y", "centre_x", "centre_y"])
 @pytest.mark.parametrize("mount", ["base", "tcp"])
 def test_the_deviation_is_what_samples_of_other_days_differ_by(mount, kind):
     """The corners of a picture share the error of the arm's pose: counted as independent they promise too much."""
@@ -125,3 +157,16 @@ def test_the_deviation_is_what_samples_of_other_days_differ_by(mount, kind):
 )  # fmt: skip
 def test_a_scale_may_differ_by_three_thousandths_and_three_standard_deviations(scale, is_right):
     assert scale.is_right == is_right
+
+
+@pytest.mark.parametrize("mount", ["base", "tcp"])
+def test_the_stated_deviation_of_the_camera_holds(mount):
+    """For a lens whose principal point is wrong by as much as is not noticed, too."""
+    rig, errors = RIGS[mount], []
+    for seed in SEEDS[:6]:
+        found = calibrate_hand_eye(mistaken(projected(mount, 16, seed), cx_px=1.5))
+        turned_rad = spatial.angle_between(found.camera_pose_in_mount[3:], rig.camera[3:])
+        moved_m = spatial.distance_between(found.camera_pose_in_mount, rig.camera)
+        errors.append((moved_m / found.deviation_m, turned_rad / found.deviation_rad))
+    assert (np.median(errors, axis=0) < 1.5).all()
+    assert np.max(errors) < 3.0
