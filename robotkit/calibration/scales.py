@@ -74,9 +74,12 @@ def measure_scales(start: Estimate, views: Sequence[View], lens: Lens) -> Scales
     found = least_squares(residuals, np.zeros(_POSES + 5), x_scale="jac")
     deviations = _deviations(found.jac, found.fun, views)[_POSES:]
     ratios = np.append(np.exp(found.x[_POSES:-2]), 1.0 + found.x[-2:])
-    scales = (Scale(*map(float, scale)) for scale in zip(ratios, ratios * deviations, strict=True))
+    board, focal_x, focal_y, centre_x, centre_y = (
+        Scale(*map(float, scale)) for scale in zip(ratios, ratios * deviations, strict=True)
+    )
     known = np.append(np.zeros(_POSES), np.full(5, 1.0 / _ALLOWED))
-    return Scales(*scales, camera_deviations=_deviations(found.jac, found.fun, views, known)[:6])
+    camera = _deviations(found.jac, found.fun, views, known)[:6]
+    return Scales(board, focal_x, focal_y, centre_x, centre_y, camera)
 
 
 def require_right_scales(scales: Scales, lens: Lens) -> None:
