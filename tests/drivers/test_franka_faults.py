@@ -100,6 +100,20 @@ def test_a_fault_that_persists_keeps_its_error(arm, simulator):
     assert arm.get_state().mode != "fault"
 
 
+def test_an_error_that_is_kept_keeps_no_connection(simulator):
+    """A control box takes one client at a time, and a connection is closed when the last name for it is gone."""
+    kept = []
+    for _ in range(2):
+        with connected(simulator) as arm:
+            simulator.inject(reflex="joint_reflex", needs_manual_recovery=True)
+            wait_until(lambda arm=arm: arm.get_state().mode == "fault")
+            with pytest.raises(rk.DeviceFault) as caught:
+                arm.recover()
+            kept.append(caught)
+            simulator.inject(needs_manual_recovery=False)
+    assert len(kept) == 2
+
+
 def test_a_reflex_ends_a_joint_motion(arm, simulator):
     arm.reset()
     goal = arm.get_state().joint_positions_rad.copy()

@@ -39,6 +39,9 @@ class FakeArm:
         self.heals_after: int | None = 0
         """So many packets after a recovery still show the fault; None for one that stays."""
         self._ill_packets: int | None = None
+        self.answers = threading.Event()
+        """Cleared, the box answers nothing until it is set again."""
+        self.answers.set()
         self.time_s = 1.0
         self.tick_s = 0.02
         """How much time passes between two packets."""
@@ -107,11 +110,25 @@ class FakeArm:
             self.is_in_control = True
             self.current_control_signal_type = franky.ControlSignalType.Torques
 
+    def fall_silent(self) -> None:
+        """No packet comes any more, and no answer; libfranka goes on to say that the motion runs."""
+        self.tick_s, self.brakes_slowly = 0.0, True
+        self.answers.clear()
+
+    def stop(self) -> None:
+        self._tell("stop", None)
+        self.answers.wait(60.0)
+        self.is_in_control = False
+
+    def join_motion(self) -> None:
+        assert not self.is_in_control, "it would wait for the end of the motion"
+
     def poll_motion(self) -> None:
         self._tell("poll_motion", None)
 
     def recover_from_errors(self) -> None:
         self._tell("recover_from_errors", None)
+        self.answers.wait(60.0)
         self._ill_packets = self.heals_after
 
     def _heal(self) -> None:
@@ -123,6 +140,7 @@ class FakeArm:
 
     def set_collision_behavior(self, torques: object, forces: object) -> None:
         self._tell("set_collision_behavior", (torques, forces))
+        self.answers.wait(60.0)
 
     def set_load(self, mass_kg: float, centre_m: list[float], inertia: list[float]) -> None:
         self._tell("set_load", (mass_kg, centre_m, inertia))

@@ -1,13 +1,16 @@
-"""Connecting with libfranka within a deadline: its constructors wait for ever for a box that accepts and is silent."""
+"""Asking libfranka within a deadline: most of its calls wait for ever for a box that accepts and is silent."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from robotkit.drivers.franka.faults import translated
 from robotkit.errors import ConnectionFailed
+
+_LETTING_GO_S = 1.0
 
 
 def opened_within(deadline_s: float, make: Callable[[], Any], what: str) -> Any:
@@ -21,28 +24,58 @@ def opened_within(deadline_s: float, make: Callable[[], Any], what: str) -> Any:
     Raises:
         ConnectionFailed: nobody answers, or not in time.
     """
-    made: list[Any] = []
+    return answered_within(deadline_s, make, f"connecting to {what}")
+
+
+def answered_within(deadline_s: float, call: Callable[[], Any], doing: str) -> Any:
+    """Return what `call` returns, in a thread of its own; what it returns later is dropped there.
+
+    Raises:
+        ConnectionFailed: no answer came in time; `call` may wait for it for ever, and must be the last user of its arm.
+        RobotkitError: what `call` raises, translated; `doing` begins the message.
+    """
+    answers: list[Any] = []
     errors: list[Exception] = []
 
     def run() -> None:
         try:
-            made.append(make())
+            answers.append(call())
         except Exception as error:  # raised again below, in the thread that waits
             errors.append(error)
         if is_late.is_set():
-            made.clear()
+            answers.clear()
 
     is_late = threading.Event()
-    thread = threading.Thread(target=run, name=f"connecting to {what}", daemon=True)
+    thread = threading.Thread(target=run, name=doing, daemon=True)
     thread.start()
     thread.join(deadline_s)
     if thread.is_alive():
         is_late.set()
         raise ConnectionFailed(
-            f"connecting to {what}: no answer in {deadline_s:g} s. Check power, cable and address, that FCI is active "
+            f"{doing}: no answer in {deadline_s:g} s. Check power, cable and address, that FCI is active "
             "in Desk, and that no other program is connected"
         )
     if errors:
-        with translated(f"connecting to {what}"):
-            raise errors[0]
-    return made.pop()
+        with translated(doing):
+            raise errors.pop().with_traceback(None)  # whose frames keep what `call` asked, and so its connection
+    return answers.pop()
+
+
+def let_go(arm: Any) -> None:
+    """Stop a motion that still runs and close the connection of `arm`, whose last user the caller is.
+
+    It is closed when this returns, unless the box is silent: then libfranka waits for its answer in a daemon thread.
+    """
+    held = [arm]
+    del arm
+    thread = threading.Thread(target=_let_go, args=(held,), name="franka-letting-go", daemon=True)
+    thread.start()
+    thread.join(_LETTING_GO_S)
+
+
+def _let_go(held: list[Any]) -> None:
+    arm = held.pop()
+    with suppress(Exception):  # how the last motion ended
+        if arm.is_in_control:
+            arm.stop()
+        arm.join_motion()

@@ -145,7 +145,7 @@ class FrankaRobot(StatefulRobotServer):
                 factor = self._dynamics_factor(goal_rad, travel.rate_max_hz)
                 link.start(franky.JointMotion(franky.JointState(goal_rad), relative_dynamics_factor=factor))
             while link.is_in_control and not travel.wait(_NAP_S):
-                pass
+                self._notice_fault()
             self._raise_fault(travel)
             wait_until_settled(link, goal_rad, self._options.joint_tolerance_rad, travel)
         finally:
@@ -161,10 +161,10 @@ class FrankaRobot(StatefulRobotServer):
 
     def _clear_faults(self) -> None:
         link = self._require_link()
-        link.wait_for_rest(_REST_S)
         fault = self.machine.fault
-        if fault is not None and isinstance(fault.error, ConnectionFailed):
+        if not link.is_open or (fault is not None and isinstance(fault.error, ConnectionFailed)):
             link.open()
+        link.wait_for_rest(_REST_S)
         link.outcome()  # what ended the last motion is what is cleared now
         link.clear_faults()
         link.configure()
@@ -172,10 +172,10 @@ class FrankaRobot(StatefulRobotServer):
 
     def _find_fault(self) -> ArmFault | None:
         link = self._link
-        if link is None or link.is_in_control:
+        if link is None or (link.is_in_control and (self.machine.fault is not None or not link.is_silent)):
             return None
         with self.machine.lock:
-            if link is not self._link or link.is_in_control:
+            if link is not self._link or (link.is_in_control and not link.is_silent):
                 return None
             fault = link.outcome()
             if self._tracking is not None:
