@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +47,14 @@ class Events:
     def note(self, event: SafetyEvent) -> None:
         """Keep it for `tell_noted`; also from signal handlers, and with any lock held."""
         self._noted.append(event)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell what is noted inside, however that ends; not with the arm's lock held."""
+        try:
+            yield
+        finally:
+            self.tell_noted()
 
     def tell_noted(self) -> None:
         """Tell every observer what was noted; not with the arm's lock held."""

@@ -92,14 +92,15 @@ class SafeRobot(BaseRobotServer):
         Raises:
             InvalidConfiguration: connected, it says of itself that it cannot keep a limit; it is disconnected again.
         """
-        is_new = not self.inner.is_connected
-        if is_new:
-            self._stamp_s = -math.inf
-        self.inner.connect()
-        if is_new:
-            self._fit_or_disconnect()
-        if self._watch is not None:
-            self._watch.start()
+        with self._events.told():
+            is_new = not self.inner.is_connected
+            if is_new:
+                self._stamp_s = -math.inf
+            self.inner.connect()
+            if is_new:
+                self._fit_or_disconnect()
+            if self._watch is not None:
+                self._watch.start()
 
     def _fit_or_disconnect(self) -> None:
         try:
@@ -134,10 +135,11 @@ class SafeRobot(BaseRobotServer):
 
     def disconnect(self) -> None:
         """Stop watching and disconnect the arm, also while a measurement hangs."""
-        if self._watch is None:
-            self.inner.disconnect()
-        else:
-            self._watch.stop(then=self.inner.disconnect)
+        with self._events.told():
+            if self._watch is None:
+                self.inner.disconnect()
+            else:
+                self._watch.stop(then=self.inner.disconnect)
 
     def get_state(self) -> RobotState:
         """Measure; a measurement that exceeds a limit comes with `mode` "stopped" and the cause in `stop`.
@@ -225,8 +227,10 @@ class SafeRobot(BaseRobotServer):
                 travel = self.inner.begin_joint_motion(goal_rad, rate_max_hz)
             self.inner.finish_joint_motion(goal_rad, travel)
         except CommandRejected as error:
-            self._tell("refused", f"a joint motion: {error.message}", "client")
+            self._note("refused", f"a joint motion: {error.message}", "client")
             raise
+        finally:
+            self._events.tell_noted()
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Pass an impedance law on that keeps the cell's bounds.
@@ -238,7 +242,8 @@ class SafeRobot(BaseRobotServer):
         if excess is not None:
             self._tell("refused", f"a change of compliance: {excess}", "client")
             raise InvalidCommand(excess)
-        self.inner.set_compliance(params)
+        with self._events.told():
+            self.inner.set_compliance(params)
 
     def stop(self) -> None:
         """Stop the arm."""
@@ -246,31 +251,29 @@ class SafeRobot(BaseRobotServer):
 
     def stop_for(self, cause: str, author: str, code: str = "robot_stopped") -> None:
         """Stop the arm, and keep why and who."""
-        try:
+        with self._events.told():
             self.inner.stop_for(cause, author, code)
-        finally:
-            self._events.tell_noted()
 
     def recover(self) -> None:
         """Recover the arm; it then holds."""
-        # Before: nothing is judged while the arm is stopped, and what is judged then counts from where it is by then.
-        self._rearm()
-        self.inner.recover()
-        if self.inner.spec is not self.spec:
-            self._fit_or_disconnect()
-        self._tell("recover", "the arm holds", "client")
+        with self._events.told():
+            # Before: nothing is judged while the arm is stopped, and what is judged then counts from where it is then.
+            self._rearm()
+            self.inner.recover()
+            if self.inner.spec is not self.spec:
+                self._fit_or_disconnect()
+            self._note("recover", "the arm holds", "client")
 
     def hold(self) -> None:
         """Hold the measured configuration."""
-        try:
+        with self._events.told():
             self.inner.hold()
-        finally:
-            self._events.tell_noted()
 
     def forget_target(self) -> None:
         """Pass on that the arm was put somewhere else."""
-        self._rearm()
-        self.inner.forget_target()
+        with self._events.told():
+            self._rearm()
+            self.inner.forget_target()
 
     def _rearm(self) -> None:
         if self._monitor is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 
 import robotkit as rk
 from robotkit.safety import SafeRobot, make_safe
-from tests.support.recording_arm import InThread, PlainArm, fail_with
+from tests.support.recording_arm import Broken, InThread, PlainArm, fail_with
 from tests.support.safe_arm import FreeClock
 from tests.support.watched_arm import pose_command, watch_once, watched
 
@@ -21,7 +22,12 @@ def safe_plain_arm() -> tuple[SafeRobot, PlainArm]:
     return arm, inner
 
 
+def joints_of(arm: SafeRobot) -> np.ndarray:
+    return arm.spec.reset_joint_positions_rad
+
+
 CAUSES_OF_A_FAULT = {
+    "joint motion": lambda arm: arm.move_to_joint_positions(joints_of(arm)),
     "send": lambda arm: arm.send(pose_command()),
     "check": lambda arm: arm.check(pose_command()),
     "get_state": lambda arm: arm.get_state(),
@@ -113,3 +119,33 @@ def test_what_was_noted_is_told_in_its_order_also_what_an_observer_causes():
     arm.get_state()
     assert heard[0] == "first"
     assert sorted(heard) == ["first", "of the observer", "second"]
+
+
+CALLS = {
+    "connect": (lambda arm: (arm.disconnect(), arm.connect()), "open"),
+    "disconnect": (lambda arm: arm.disconnect(), "close"),
+    "send": (lambda arm: arm.send(pose_command()), "follow"),
+    "joint motion": (lambda arm: arm.move_to_joint_positions(joints_of(arm)), "travel"),
+    "compliance": (lambda arm: arm.set_compliance(rk.ComplianceParams()), "compliance"),
+    "hold": (lambda arm: arm.hold(), "hold"),
+    "recover": (lambda arm: (arm.stop(), arm.recover()), "clear"),
+    "reset of the world": (lambda arm: arm.forget_target(), "hold"),
+}
+
+
+@pytest.mark.parametrize("is_error", [False, True])
+@pytest.mark.parametrize(("call", "within"), CALLS.values(), ids=CALLS)
+def test_what_is_noted_in_any_call_is_told_when_it_returns_or_raises(call, within, is_error):
+    arm, body, _ = watched()
+    heard = []
+    arm.subscribe(lambda event: heard.append(event.message))
+
+    def stop() -> None:
+        body.on.clear()
+        body.stop_for("of the driver", "driver")
+        if is_error:
+            raise Broken("a fault of the driver")
+
+    body.on[within] = stop
+    InThread(lambda: call(arm)).join()
+    assert "of the driver" in heard
