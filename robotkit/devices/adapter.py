@@ -166,6 +166,7 @@ class AdaptedRobot(StatefulRobotServer):
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         with travel.moving():
             self._motions += 1
+            self._may_track = True
         try:
             options = {"rate_max_hz": travel.rate_max_hz} if self.bounds_joint_motions else {}
             self._move(goal_rad, options)

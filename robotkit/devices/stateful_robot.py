@@ -198,7 +198,7 @@ class StatefulRobotServer(ArmBody):
                 if self.machine.end_travel(travel):
                     self._notice_fault()
                     if self.machine.mode == "holding":
-                        with self._outlived_by_a_stop():
+                        with self._standing_or_in_fault():
                             self._hold()
                 else:
                     self._repeat_halt()
@@ -273,7 +273,7 @@ class StatefulRobotServer(ArmBody):
         with self.machine.lock:
             self.machine.held("the world was reset")
             if self.machine.is_connected and self.machine.mode == "holding":
-                with self._outlived_by_a_stop():
+                with self._standing_or_in_fault():
                     self._forget_target()
 
     def _close_what_is_open(self) -> None:
@@ -288,7 +288,7 @@ class StatefulRobotServer(ArmBody):
         except Exception as error:
             if not self.machine.is_connected:
                 raise
-            fault = self._fault_of_driver(error)
+            fault = self._fault_of_driver(error, "measure")
             self._latch(self.machine.fault_of((fault.code,), fault))
             if self._newest is None:
                 if fault is error:
@@ -303,13 +303,13 @@ class StatefulRobotServer(ArmBody):
         require_finite(measured)
         return measured
 
-    def _fault_of_driver(self, error: Exception) -> DeviceError | RemoteError:
+    def _fault_of_driver(self, error: BaseException, doing: str) -> DeviceError | RemoteError:
         """What no driver should raise is a fault of the device, so that a state can be read after it."""
         if isinstance(error, DeviceError | RemoteError):
             return error
         if self.machine.fault is None:
             _LOG.error("the driver of arm %r failed", self.spec.name, exc_info=error)
-        return DeviceFault(f"the driver of arm {self.spec.name!r} failed to measure: {said_of(error)}")
+        return DeviceFault(f"the driver of arm {self.spec.name!r} failed to {doing}: {said_of(error)}")
 
     def _notice_fault(self) -> None:
         fault = self._find_fault()
@@ -329,6 +329,18 @@ class StatefulRobotServer(ArmBody):
             yield
         finally:
             self._repeat_halt()
+
+    @contextmanager
+    def _standing_or_in_fault(self) -> Iterator[None]:
+        """What is done inside makes the arm stand; where that fails the arm is in a fault, since nothing else does."""
+        try:
+            with self._outlived_by_a_stop():
+                yield
+        except BaseException as error:
+            if self.machine.mode == "holding":
+                fault = self._fault_of_driver(error, "hold")
+                self._latch(self.machine.fault_of((fault.code,), fault))
+            raise
 
     def _repeat_halt(self) -> None:
         """A stop or a fault that did not wait for this call has halted the arm before it; halt it again."""

@@ -206,8 +206,9 @@ class FrankaRobot(StatefulRobotServer):
                     if is_free and self.machine.mode in ("holding", "tracking"):
                         self._begin(link)
                         self._repeat_halt()
-            except RobotkitError as error:
-                self._latch(self.machine.fault_of((error.code,), error))
+            except Exception as error:  # nobody else knows that it does not hold
+                fault = self._fault_of_driver(error, "hold")
+                self._latch(self.machine.fault_of((fault.code,), fault))
 
         threading.Thread(target=begin, name="franka-rest", daemon=True).start()
 
