@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from urllib.parse import unquote
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.requests import HTTPConnection
 from robotkit.schema.wire import CLIENT_HEADER
 from servers import access
 from servers.access import SCOPE_KEY, Scope, get_client, key_of
-from servers.gate import _Request
+from servers.gate import RequestGate, _Request
 from servers.heartbeats import Heartbeats
 from servers.turns import Caller
 
@@ -47,6 +48,33 @@ def test_b10_after_the_wait_nothing_is_heard_or_kept(heartbeats: Heartbeats) -> 
         assert (one.heard_s, other.heard_s > 0.0) == (-1.0, True)
     heartbeats.beat("a")
     assert not heartbeats._callers
+
+
+def test_b10_a_server_that_was_itself_suspended_takes_no_client_for_gone() -> None:
+    """What the client sent meanwhile lies in the socket, and is read after the timers have been looked at."""
+    promised_s, left = 0.2, []
+
+    class Context:
+        heartbeats = Heartbeats()
+
+        async def leave(self, caller: Caller) -> None:
+            left.append(caller)
+
+    async def suspended() -> float:
+        caller = Caller()
+        listening = asyncio.create_task(RequestGate(None, Context())._listen(caller, "a", promised_s))
+        await asyncio.sleep(0)
+        time.sleep(2 * promised_s)  # the whole process stands still
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not left
+        Context.heartbeats.beat("a")
+        start_s = time.monotonic()
+        await listening
+        assert left == [caller]
+        return time.monotonic() - start_s
+
+    assert asyncio.run(suspended()) >= promised_s * 0.99
 
 
 def test_b10_clients_without_a_key_are_told_apart_by_their_address() -> None:
