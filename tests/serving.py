@@ -28,9 +28,9 @@ def served(cell: rk.Workcell, settings: ServerSettings | None = None) -> Iterato
 
 
 @functools.cache
-def shared_server(name: str, clock: str) -> str:
+def shared_server(name: str, **options: object) -> str:
     """The URL of a server that lives until the test run ends; whoever uses it resets and recovers the cell first."""
-    server = BackgroundServer(create_app(rk.make_workcell(name, clock=clock), ServerSettings(port=0))).start()
+    server = BackgroundServer(create_app(rk.make_workcell(name, **options), ServerSettings(port=0))).start()
     atexit.register(server.stop)
     return server.url
 

@@ -20,6 +20,15 @@ from tests.support.franky_sim.clock import SimulatedTime
 
 Body = Callable[[], AbstractContextManager[rk.Workcell]]
 
+_UNHURRIED = {
+    "clock": "real",
+    "robot.time_constant_s": 1.0,
+    "robot.joint_speed_rad_s": 0.1,
+    "gripper.stroke_s": 2.0,
+    "limits.watchdog_s": None,
+}
+"""What the suite looks at on the way lasts so long that a busy machine does not miss it."""
+
 
 @contextmanager
 def fake_lockstep() -> Iterator[rk.Workcell]:
@@ -36,14 +45,14 @@ def fake_on_off() -> Iterator[rk.Workcell]:
 
 @contextmanager
 def fake_realtime() -> Iterator[rk.Workcell]:
-    with rk.make_workcell("fake", clock="real") as cell:
+    with rk.make_workcell("fake", **_UNHURRIED) as cell:
         yield cell
 
 
 @contextmanager
-def remote(clock: str) -> Iterator[rk.Workcell]:
+def remote(**options: object) -> Iterator[rk.Workcell]:
     """A fake cell behind a real server on loopback; one server of each kind lives as long as the test run."""
-    with rk.make_workcell("remote", url=shared_server("fake", clock)) as cell:
+    with rk.make_workcell("remote", url=shared_server("fake", **options)) as cell:
         cell.robot.recover()
         yield cell
 
@@ -76,8 +85,8 @@ BODIES: dict[str, Body] = {
     "franka": franka,
     "mujoco-lockstep": mujoco_lockstep,
     "mujoco-realtime": mujoco_realtime,
-    "remote-lockstep": partial(remote, "lockstep"),
-    "remote-realtime": partial(remote, "real"),
+    "remote-lockstep": remote,
+    "remote-realtime": partial(remote, **_UNHURRIED),
 }
 
 TELEOPS: dict[str, Callable[[], rk.BaseTeleop]] = {
