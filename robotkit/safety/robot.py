@@ -14,23 +14,18 @@ from robotkit.errors import (
     CommandRejected,
     InvalidCommand,
     InvalidConfiguration,
-    OutsideWorkspace,
     RobotkitError,
-    StaleState,
     TargetReplaced,
 )
-from robotkit.safety.body import BodyBounds
+from robotkit.safety.checks import CommandChecks
 from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
 from robotkit.safety.fitness import require_fitting
-from robotkit.safety.joint_paths import path_rate_max_hz
 from robotkit.safety.monitor import Monitor
-from robotkit.safety.steps import StepLimit
-from robotkit.safety.validator import CommandValidator, joint_array
+from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLimits
-from robotkit.workspace import FARTHEST_BACK_M, BoxBounds, leads_back
 
 MONITOR = "safety monitor"
 
@@ -50,14 +45,12 @@ class SafeRobot(BaseRobotServer):
         self.limits = limits
         self.machine = inner.machine
         self._clock = clock
-        self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
-        self._steps = StepLimit(self.machine, inner.spec, limits, self._measure)
+        self._checks = CommandChecks(inner, limits, clock, self._measure)
         self._fit()
         self._max_age_s = limits.state_max_age_s
-        self._stamp_s = -math.inf
         silence_s = None if clock.is_lockstep else limits.watchdog_s
         self._watchdog = Watchdog(inner, clock, silence_s, limits.state_max_age_s, self.stop_for, self._tell)
-        self._counts_time = self._steps.counts_time or self._max_age_s is not None or silence_s is not None
+        self._counts_time = self._checks.counts_time or silence_s is not None
         self._is_in_fault = False
         self._events = Events()
         inner.stop_observers.append(
@@ -95,7 +88,7 @@ class SafeRobot(BaseRobotServer):
         with self._events.told():
             is_new = not self.inner.is_connected
             if is_new:
-                self._stamp_s = -math.inf
+                self._checks.stamp_s = -math.inf
             self.inner.connect()
             if is_new:
                 self._fit_or_disconnect()
@@ -123,13 +116,7 @@ class SafeRobot(BaseRobotServer):
                 f"arm {spec.name!r} says {spec.joint_count} joints when it is connected, and {self.spec.joint_count} "
                 "before: its driver has to know before"
             )
-        self._validator = CommandValidator(spec, limits)
-        chain, self._body = spec.kinematics, None
-        if chain is not None and (limits.workspace or limits.planes or limits.link_clearance_m is not None):
-            self._body = BodyBounds(
-                chain, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
-            )
-        self._steps.fit(spec)
+        self._checks.fit(spec)
         self._monitor = Monitor(spec, limits) if limits.watches else None
         self.spec = spec
 
@@ -156,7 +143,7 @@ class SafeRobot(BaseRobotServer):
         """Raise what `send` would raise now."""
         try:
             with self.machine.lock:
-                self._check(command, self._clock.now_s())
+                self._checks.check(command, self._clock.now_s())
                 self.inner.check(command)
         finally:
             self._events.tell_noted()
@@ -192,13 +179,14 @@ class SafeRobot(BaseRobotServer):
                 if self.machine.epoch != epoch:
                     self.require_target(epoch)
                 now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
-                target = self._check(command, now_s)
+                target = self._checks.check(command, now_s)
                 taken = self.machine.targets
                 try:
                     return self.inner.send(command)
                 finally:
                     if self.machine.targets != taken:  # also where the answer was lost: the arm may follow it
-                        self._took(target, now_s)
+                        self._checks.took(target, now_s)
+                        self._watchdog.commanded(now_s)
         except CommandRejected as error:
             self._note("refused", f"a {command.kind} command: {error.message}", "client")
             raise
@@ -218,12 +206,7 @@ class SafeRobot(BaseRobotServer):
             goal_rad = joint_array(positions_rad)
             with self.machine.lock:
                 self.require_target(epoch)
-                self._validator.joints(goal_rad)
-                self._require_ready(self._clock.now_s())
-                start_rad = self._measure().joint_positions_rad
-                if self._body is not None:
-                    self._body.check_path(start_rad, goal_rad)
-                rate_max_hz = path_rate_max_hz(self.inner, self.limits, self._steps, start_rad, goal_rad)
+                rate_max_hz = self._checks.check_motion(goal_rad, self._clock.now_s())
                 travel = self.inner.begin_joint_motion(goal_rad, rate_max_hz)
             self.inner.finish_joint_motion(goal_rad, travel)
         except CommandRejected as error:
@@ -283,7 +266,7 @@ class SafeRobot(BaseRobotServer):
         """Measure, and stop the arm if what is measured says so; where the links are costs most, so the thread asks."""
         state = self._measure()
         if self._max_age_s is not None and state.mode not in ("stopped", "fault"):
-            self._require_fresh(state)
+            self._checks.require_fresh(state)
         if self._monitor is not None and state.stop is None:
             trip = self._monitor.check(state, watches_links=watches_links)
             if trip is not None:
@@ -293,66 +276,12 @@ class SafeRobot(BaseRobotServer):
 
     def _measure(self) -> RobotState:
         state = self.inner.get_state()
-        self._stamp_s = state.stamp_s
+        self._checks.stamp_s = state.stamp_s
         if (state.mode == "fault") != self._is_in_fault:
             self._is_in_fault = not self._is_in_fault
             if self._is_in_fault:
                 self._note("fault", ", ".join(state.faults) or "fault", "device")
         return state
-
-    def _check(self, command: RobotCommand, now_s: float) -> list[float] | np.ndarray:
-        """Every check of a command, cheap ones first; returns the target as it was checked."""
-        self._validator.kind(command)
-        if command.kind == "pose":
-            pose = command.tcp_pose_in_base.tolist()
-            self._validator.pose(pose)
-            self._require_ready(now_s)
-            if self._box is not None and not self._box.contains(pose) and not self._is_way_back(command):
-                raise OutsideWorkspace(
-                    f"{self._box.describe(pose)}; bring the target inside the workspace box. A tool that is outside is "
-                    f"led back by targets from at most {FARTHEST_BACK_M} m, from farther by hand or by a joint motion"
-                )
-            if self._body is not None and self.limits.planes:
-                self._body.check_tool(pose[:3], lambda: self._measure().tcp_pose_in_base[:3])
-            self._steps.check_pose(pose, now_s)
-            return pose
-        joints_rad = command.joint_positions_rad
-        self._validator.joints(joints_rad)
-        self._require_ready(now_s)
-        self._steps.check_joints(joints_rad, now_s)
-        if self._body is not None:
-            self._body.check_path(self._measure().joint_positions_rad, joints_rad)
-        return joints_rad
-
-    def _took(self, target: list[float] | np.ndarray, now_s: float) -> None:
-        if isinstance(target, list):
-            self._steps.accepted_pose(target, now_s)
-        else:
-            self._steps.accepted_joints(target, now_s)
-        self._watchdog.commanded(now_s)
-
-    def _require_ready(self, now_s: float) -> None:
-        self.machine.require_ready()
-        if self._max_age_s is not None and not abs(now_s - self._stamp_s) <= self._max_age_s:
-            self._require_fresh(self._measure())
-
-    def _require_fresh(self, state: RobotState) -> None:
-        age_s = self._clock.now_s() - state.stamp_s
-        allowed_s = self._max_age_s or math.inf
-        if not age_s <= allowed_s:
-            raise StaleState(
-                f"arm {self.spec.name!r} has measured nothing for {age_s:.3f} s; at most {self._max_age_s} s is "
-                "allowed (limits.state_max_age_s). Check its cable and its controller, then recover() or reconnect"
-            )
-        if age_s < -allowed_s:
-            raise StaleState(
-                f"arm {self.spec.name!r} stamps its measurement {-age_s:.3f} s in the future, so its age cannot be "
-                f"told (limits.state_max_age_s = {self._max_age_s}). Its driver must stamp on the cell's clock"
-            )
-
-    def _is_way_back(self, command: RobotCommand) -> bool:
-        assert command.kind == "pose" and self.limits.workspace is not None  # noqa: PT018
-        return leads_back(self._measure().tcp_pose_in_base, command.tcp_pose_in_base, self.limits.workspace)
 
     def _measure_once(self) -> None:
         """What the monitor's thread does on each round."""
