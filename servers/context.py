@@ -255,18 +255,34 @@ class ServerContext:
             # A recovery that came before the arm had stopped has forgotten the owner.
             self._stop_owners.add(client)
 
-    def recover(self, client: Client) -> None:
+    @property
+    def stops_seen(self) -> int | None:
+        """How often the arm has been stopped by now; None where this server cannot tell."""
+        robot = self.workcell.robot
+        return robot.machine.stops if isinstance(robot, SafeRobot) else None
+
+    def recover(self, client: Client, stops_seen: int | None = None) -> None:
         """Recover the arm from a stop or a fault.
+
+        Args:
+            client: who asks.
+            stops_seen: when the request arrived, which may have waited since: it undoes no later stop.
 
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
+            RobotStopped: another stop came since; it stays.
             ConnectionFailed: the caller is gone.
         """
+        # Before the owners are asked: a stop that is not counted yet has its owner by the time of the question.
+        stops_seen, robot = self.stops_seen if stops_seen is None else stops_seen, self.workcell.robot
         try:
             if (caller := CURRENT_CALLER.get(None)) is not None:
                 caller.require_present()
             with self._stop_owners.recovery(client):
-                self.workcell.robot.recover()
+                if isinstance(robot, SafeRobot):
+                    robot.recover(stops_seen)
+                else:
+                    robot.recover()
         except RobotkitError as error:
             self.tell("recover_failed", client, error.message, error.code)
             raise

@@ -31,6 +31,9 @@ class StopOwners:
     def recovery(self, client: Client) -> Iterator[None]:
         """Recover inside; when that succeeds, the stops before it are forgotten, and those during it are not.
 
+        Whoever stops is added here before the arm counts his stop. What the recovery may undo has to be counted before
+        this is called: a stop that comes after the question about the owners then ends the recovery inside.
+
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
         """

@@ -164,14 +164,18 @@ class ArmMachine:
         Raises:
             NotConnected: a disconnection came after the first `disconnections_seen`.
         """
-        if self.disconnections != disconnections_seen:
-            raise NotConnected(f"disconnect() came while arm {self._name!r} was being connected; call connect() again")
+        self.require_no_disconnection_since(disconnections_seen)
         self._interrupt("the arm was connected again")
         self.is_connected, self.fault = True, fault
 
-    def disconnected(self) -> None:
-        """The device is about to be closed."""
-        self.disconnections += 1
+    def require_no_disconnection_since(self, disconnections_seen: int) -> None:
+        """Raise `NotConnected` when a disconnection came after the first `disconnections_seen`."""
+        if self.disconnections != disconnections_seen:
+            raise NotConnected(f"disconnect() came while arm {self._name!r} was being connected; call connect() again")
+
+    def disconnected(self, was_asked_for: bool = True) -> None:
+        """The device is about to be closed; one that was not asked for ends no other connection than its own."""
+        self.disconnections += was_asked_for
         self._interrupt("disconnect()")
         self.is_connected, self.fault = False, None
 
@@ -226,7 +230,7 @@ class ArmMachine:
         return True
 
     def recovered(self, stops_seen: int) -> None:
-        """The arm holds after a recovery that began when `stops_seen` stops had come.
+        """The arm holds after a recovery that was asked for when `stops_seen` stops had come.
 
         Raises:
             RobotStopped: another stop came meanwhile; it stays latched.
@@ -244,8 +248,8 @@ class ArmMachine:
         """Raise `RobotStopped` when a stop came after the first `stops_seen`."""
         if self.stops != stops_seen:
             raise RobotStopped(
-                f"a stop came during the recovery of arm {self._name!r}, so it stays stopped; call recover() again "
-                "when it is safe to move"
+                f"a stop came during the recovery of arm {self._name!r}, and counts; call recover() again when it is "
+                "safe to move"
             )
 
     def fault_of(self, names: tuple[str, ...], error: RobotkitError | None = None) -> ArmFault:

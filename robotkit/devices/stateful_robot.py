@@ -65,12 +65,13 @@ class StatefulRobotServer(ArmBody):
 
         Raises:
             ConnectionFailed: the device does not answer.
-            NotConnected: `disconnect()` came meanwhile; nothing is left open, and control has not begun.
+            NotConnected: `disconnect()` came after the call; nothing is left open, and control has not begun.
         """
+        seen = self.machine.disconnections  # before the wait for another connection
         with self._opening:
             if self.machine.is_connected:
                 return
-            seen = self.machine.disconnections
+            self.machine.require_no_disconnection_since(seen)
             self._close_what_is_open()  # a disconnection that waits for `_opening` has left it to this call
             self._newest = None
             fault = self._open()
@@ -82,7 +83,7 @@ class StatefulRobotServer(ArmBody):
                         with self._outlived_by_a_stop():
                             self._start()
             except BaseException:
-                self.disconnect()
+                self._disconnect(was_asked_for=False)
                 raise
 
     def disconnect(self) -> None:
@@ -90,13 +91,16 @@ class StatefulRobotServer(ArmBody):
 
         It waits for no `connect()` that is under way: that one gives up, and closes what it has opened.
         """
+        self._disconnect(was_asked_for=True)
+
+    def _disconnect(self, *, was_asked_for: bool) -> None:
         try:
             with self.machine.hurried():
                 try:
                     if self.machine.is_connected:
                         self._rest_before_closing()
                 finally:
-                    self.machine.disconnected()
+                    self.machine.disconnected(was_asked_for)
         finally:
             if self._is_open:
                 with self._opening:
@@ -239,17 +243,21 @@ class StatefulRobotServer(ArmBody):
             if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
                 self._halt()
 
-    def recover(self) -> None:
+    def recover(self, stops_seen: int | None = None) -> None:
         """Clear a stop or a fault; the arm then holds where it is measured.
+
+        Args:
+            stops_seen: `machine.stops` when it was asked for, where that was earlier than this call.
 
         Raises:
             DeviceFault: the fault persists; the arm stays as it was.
-            RobotStopped: another stop came meanwhile.
+            RobotStopped: another stop came after it was asked for.
         """
+        seen = self.machine.stops if stops_seen is None else stops_seen  # before the wait for another recovery
         with self._opening:
             self.require_connected()
+            self.machine.require_no_stop_since(seen)
             self._notice_fault()
-            seen = self.machine.stops
             was_down = self.machine.mode in ("stopped", "fault")
             if was_down:
                 self._clear_faults()

@@ -237,12 +237,13 @@ class SafeRobot(BaseRobotServer):
         with self._events.told():
             self.inner.stop_for(cause, author, code)
 
-    def recover(self) -> None:
-        """Recover the arm; it then holds."""
+    def recover(self, stops_seen: int | None = None) -> None:
+        """Recover the arm, which then holds, from the first `stops_seen` stops; None: from those of before the call."""
+        stops_seen = self.machine.stops if stops_seen is None else stops_seen
         with self._events.told():
             # Before: nothing is judged while the arm is stopped, and what is judged then counts from where it is then.
             self._rearm()
-            self.inner.recover()
+            self.inner.recover(stops_seen)
             if self.inner.spec is not self.spec:
                 self._fit_or_disconnect()
             self._note("recover", "the arm holds", "client")

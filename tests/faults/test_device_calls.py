@@ -110,6 +110,29 @@ def test_a2_whatever_two_calls_do_to_each_other_the_device_was_told_what_the_mod
     assert run(begin, *pair) > 1
 
 
+def test_a2_no_connection_that_was_asked_for_before_a_disconnection_outlives_it():
+    outcomes = set()
+    for scheduler in every_schedule():
+        arm = Arm(scheduler, "disconnected")
+        before, asked = arm.machine.disconnections, {}
+
+        def connect(name, arm=arm, asked=asked):
+            asked[name] = arm.machine.disconnections
+            arm.connect()
+
+        errors = scheduler.run(
+            ("one", lambda connect=connect: connect("one")), ("two", lambda connect=connect: connect("two")),
+            ("disconnect", arm.disconnect),
+        )  # fmt: skip
+        assert errors["disconnect"] is None
+        came_after = [name for name in asked if asked[name] > before]
+        assert arm.is_connected == bool(came_after), arm.calls
+        assert all(errors[name] is None for name in came_after)
+        require_consistent(arm)
+        outcomes.add(len(came_after))
+    assert outcomes == {0, 1, 2}
+
+
 @pytest.mark.parametrize("begin", ["disconnected", "holding", "stopped"])
 @pytest.mark.parametrize("third", ["connect", "disconnect", "stop", "recover"])
 def test_a2_three_calls_of_which_two_open_and_close(third, begin):

@@ -120,6 +120,30 @@ def test_a2_a_stop_during_a_recovery_wins(body):
     assert ("stopped", type(None)) in outcomes, "a stop after the recovery"
 
 
+@pytest.mark.parametrize("body", ARMS)
+def test_a2_a_stop_stays_through_two_recoveries_that_were_asked_for_before_it(body):
+    outcomes = set()
+    for scheduler in every_schedule():
+        arm = _schedules(body)(scheduler)
+        arm.robot.stop_for("the first", "somebody else")
+        asked: dict[str, int] = {}
+
+        def recover(name: str, arm: Arm = arm, asked: dict[str, int] = asked) -> None:
+            asked[name] = arm.robot.machine.stops
+            arm.robot.recover()
+
+        errors = scheduler.run(
+            ("one", lambda recover=recover: recover("one")), ("two", lambda recover=recover: recover("two")),
+            ("stop", lambda arm=arm: _stop(arm)),
+        )  # fmt: skip
+        assert errors["stop"] is None
+        may_clear = [name for name in asked if asked[name] == 2 and errors[name] is None]
+        mode = arm.robot.get_state().mode
+        assert mode == ("holding" if may_clear else "stopped")
+        outcomes.add((mode, len(may_clear)))
+    assert {mode for mode, _ in outcomes} == {"stopped", "holding"}
+
+
 def _stops_seen_by_the_recovery(arm: Arm) -> list[int]:
     seen: list[int] = []
     original = arm.robot.machine.require_no_stop_since

@@ -303,7 +303,7 @@ def test_an_arm_that_is_connected_again_before_it_was_closed_is_closed_first(arm
             arm.connect()
 
     disconnected = arm.machine.disconnected
-    arm.machine.disconnected = lambda: (disconnected(), halted.set())
+    arm.machine.disconnected = lambda *why: (disconnected(*why), halted.set())
     arm.disconnect()
     assert beside[0].join() is None
     assert arm.calls == ["halt", "close", "open", "start"]

@@ -119,8 +119,8 @@ def test_an_arm_that_was_moved_while_it_stood_is_not_stopped_by_its_recovery():
     moved = body._motion.goal + np.array((0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0))
     recover = body.recover
 
-    def recover_and_look():
-        recover()
+    def recover_and_look(stops_seen):
+        recover(stops_seen)
         assert arm.get_state().mode == "holding"
 
     body._motion = type(body._motion)(moved, moved, 0.0, 0.05)

@@ -1,0 +1,66 @@
+"""A recovery undoes no stop that came after its request, however long it has waited, whoever asked for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+import robotkit as rk
+from servers import ServerSettings, create_app
+from servers.access import Client, Scope
+from servers.context import ServerContext
+
+PERSON, PROGRAM = Client("q", "person"), Client("p", "program", scope=Scope.COMMAND)
+
+
+@pytest.fixture
+def context() -> ServerContext:
+    cell = rk.make_workcell("fake")
+    cell.connect()
+    return ServerContext(cell, ServerSettings())
+
+
+def test_b9_a_stop_that_comes_while_the_request_waits_for_a_thread_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = create_app(rk.make_workcell("fake"), ServerSettings())
+    context: ServerContext = app.state.context
+    context.workcell.connect()
+    context.workcell.robot.stop_for("the first", "somebody")
+    run = context.lanes.recover.run
+
+    async def after_a_stop(work: Callable[..., Any], *args: Any) -> object:
+        context.stop(PERSON)
+        return await run(work, *args)
+
+    monkeypatch.setattr(context.lanes.recover, "run", after_a_stop)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            return await http.post("/v1/robot/recover")
+
+    reply = asyncio.run(ask())
+    assert (reply.status_code, reply.json()["code"]) == (409, "robot_stopped")
+    assert context.workcell.robot.get_state().mode == "stopped"
+
+
+def test_b9_an_operators_stop_between_the_question_and_the_recovery_stays(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.stop(PROGRAM)
+    recover = context.workcell.robot.recover
+
+    def after_a_stop(stops_seen: int) -> None:
+        monkeypatch.undo()
+        context.stop(PERSON)
+        recover(stops_seen)
+
+    monkeypatch.setattr(context.workcell.robot, "recover", after_a_stop)
+    with pytest.raises(rk.RobotStopped):
+        context.recover(PROGRAM)
+    assert context.workcell.robot.get_state().mode == "stopped"
+    with pytest.raises(rk.Forbidden, match="person"):
+        context.recover(PROGRAM)
+    context.recover(PERSON)
