@@ -90,12 +90,14 @@ class Stop(Peer):
 
 
 def _says_stopped(content: bytes) -> bool:
-    """Whether a state, of a server of any version, tells of a latched stop."""
+    """Whether a state, of a server of any version, tells of a latched stop that the arm's device has taken."""
     try:
         state = json.loads(content)
     except ValueError:
         return False
-    return isinstance(state, dict) and (state.get("mode") == "stopped" or bool(state.get("stop")))
+    if not isinstance(state, dict) or state.get("is_halt_owed"):
+        return False
+    return state.get("mode") == "stopped" or bool(state.get("stop"))
 
 
 def _unconfirmed(why: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from inspect import signature
@@ -12,16 +11,15 @@ import numpy as np
 
 from robotkit.devices.body import Measurement
 from robotkit.devices.foreign_targets import ForeignTargets
+from robotkit.devices.halts import REPEAT_S
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
 from robotkit.devices.words import said
-from robotkit.errors import CommandRejected, DeviceError, DeviceFault, StaleState
+from robotkit.errors import CommandRejected, DeviceError, DeviceFault, MotionFailed, StaleState
 from robotkit.schema import ComplianceParams, RobotCommand, RobotMode, RobotState
 
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
-_REPEAT_S = 0.02
-"""How often an arm that does not say "stopped" is told to stop while its joint motion does not return."""
 _STATE_MAX_AGE_S = 0.2
 """How old the measurement may be at which an arm is held, where its cell does not say."""
 _RETURN_S = 1.0
@@ -155,13 +153,18 @@ class AdaptedRobot(StatefulRobotServer):
         self._may_track = False
 
     def _halt(self) -> None:
+        with self._foreign.replacing():
+            self.inner.stop()
+        self._may_track = False
+
+    def _may_begin_to_move(self) -> bool:
+        return bool(self._motions)
+
+    def _stands(self) -> bool:
         try:
-            with self._foreign.replacing():
-                self.inner.stop()
-            self._may_track = False
-        finally:
-            if self._motions:
-                threading.Thread(target=self._keep_stopping, name="robotkit-keep-stopping", daemon=True).start()
+            return self.inner.get_state().mode in ("stopped", "fault")
+        except BaseException:  # whatever its driver raises, it has not said so
+            return False
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         with travel.moving():
@@ -179,11 +182,16 @@ class AdaptedRobot(StatefulRobotServer):
         try:
             with self._foreign.replacing():
                 self.inner.move_to_joint_positions(goal_rad, **options)
-        except (CommandRejected, DeviceError):
+        except (CommandRejected, MotionFailed):
             raise
         except BaseException as error:  # the answer may have been lost, and not the motion
-            self.stop_for(f"it is not known whether its joint motion goes on: {said(error)}", _MOTION)
+            if self.machine.mode == "travelling":
+                self._stop_quietly(f"it is not known whether its joint motion goes on: {said(error)}")
             raise
+
+    def _stop_quietly(self, cause: str) -> None:
+        with suppress(Exception):  # what ended the motion is told, and a halt that the arm has not taken is repeated
+            self.stop_for(cause, _MOTION)
 
     def _clear_faults(self) -> None:
         """A joint motion that has not returned yet would go on after the recovery."""
@@ -194,9 +202,9 @@ class AdaptedRobot(StatefulRobotServer):
                     f"the joint motion of arm {self.spec.name!r} has not returned although it was stopped; wait until "
                     "the arm stands, then call recover() again"
                 )
-            time.sleep(_REPEAT_S)
+            time.sleep(REPEAT_S)
         try:
-            with self._foreign.replacing():
+            with self._halts.paused(), self._foreign.replacing():
                 self.inner.recover()
         except DeviceError:
             raise
@@ -218,22 +226,3 @@ class AdaptedRobot(StatefulRobotServer):
         if state.mode == "stopped" and self.machine.stop is None:
             return self.machine.fault_of(("stopped_at_the_device",))
         return None
-
-    def _keep_stopping(self) -> None:
-        while self._motions and self._is_over:
-            time.sleep(_REPEAT_S)
-            with self.machine.lock:  # a recovery must not be followed by a stop that belongs before it
-                if self._motions and self._is_over and not self._says_stopped():
-                    # Told again in the next round, whatever the arm's driver raises.
-                    with suppress(BaseException), self._foreign.replacing():
-                        self.inner.stop()
-
-    @property
-    def _is_over(self) -> bool:
-        return self.machine.mode in ("stopped", "fault")
-
-    def _says_stopped(self) -> bool:
-        try:
-            return self.inner.get_state().mode in ("stopped", "fault")
-        except BaseException:  # whatever its driver raises, it has not said so
-            return False

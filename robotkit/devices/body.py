@@ -62,7 +62,10 @@ class ArmBody(BaseRobotServer):
 
     @abstractmethod
     def _halt(self) -> None:
-        """Quick: bring the arm to rest as fast as it can; called from any thread, in any mode while connected."""
+        """Quick: bring the arm to rest as fast as it can; called from any thread, in any mode while connected.
+
+        What raises has not been taken, and is called again every 20 ms until it returns, or somebody recovers.
+        """
 
     @abstractmethod
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
@@ -74,6 +77,14 @@ class ArmBody(BaseRobotServer):
         Raises:
             MotionFailed: it did not arrive.
         """
+
+    def _may_begin_to_move(self) -> bool:
+        """Whether a call has not returned that may make the device move although it has taken a halt meanwhile."""
+        return False
+
+    def _stands(self) -> bool:
+        """Asked, without lock, while `_may_begin_to_move`: whether the device says that it has halted."""
+        return True
 
     def _start(self) -> None:
         """Quick: let control begin where the arm stands, after a connection or a recovery."""

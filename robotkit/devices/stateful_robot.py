@@ -12,6 +12,7 @@ import numpy as np
 
 from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
+from robotkit.devices.halts import Halts
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.soundness import require_finite, require_pose, require_shapes
 from robotkit.devices.words import said, said_of
@@ -43,6 +44,9 @@ class StatefulRobotServer(ArmBody):
         super().__init__(config, context)
         self.spec = spec
         self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
+        self._halts = Halts(
+            spec.name, self.machine, lambda: self._halt(), lambda: self._may_begin_to_move(), lambda: self._stands()
+        )
         self._opening = threading.RLock()
         self._is_open = False  # the device; changed with `_opening` held
         self._newest: Measurement | None = None
@@ -131,6 +135,7 @@ class StatefulRobotServer(ArmBody):
             faults=() if fault is None else fault.names,
             fault_since_s=None if fault is None else fault.since_s,
             stop=machine.stop,
+            is_halt_owed=self._halts.is_owed,
             target_epoch=machine.epoch,
             control_success_rate=measured.control_success_rate,
         )
@@ -241,7 +246,11 @@ class StatefulRobotServer(ArmBody):
                 observer(record)
         with machine.hurried():
             if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
-                self._halt()
+                self._halts.halt()
+
+    def repeat_owed_halt(self) -> None:
+        """Have a halt that the device has not taken repeated, if nothing does so yet; called by who watches the arm."""
+        self._halts.repeat()
 
     def recover(self, stops_seen: int | None = None) -> None:
         """Clear a stop or a fault; the arm then holds where it is measured.
@@ -261,19 +270,21 @@ class StatefulRobotServer(ArmBody):
             was_down = self.machine.mode in ("stopped", "fault")
             if was_down:
                 self._clear_faults()
-            with self.machine.lock:
-                self.require_connected()
-                if not was_down:
+            if not was_down:
+                with self.machine.lock:
+                    self.require_connected()
                     self.hold()
                     self.machine.require_no_stop_since(seen)
                     self.machine.require_ready()
-                    return
+                return
+            with self._halts.paused(), self.machine.lock:
+                self.require_connected()
                 try:
                     self.machine.require_no_stop_since(seen)
                     self._start()
                     self.machine.recovered(seen)
                 except BaseException:
-                    self._halt()
+                    self._halts.halt()
                     raise
 
     def forget_target(self) -> None:
@@ -287,7 +298,10 @@ class StatefulRobotServer(ArmBody):
     def _close_what_is_open(self) -> None:
         is_open, self._is_open = self._is_open, False
         if is_open:
-            self._close()
+            try:
+                self._close()
+            finally:
+                self._halts.forget()
 
     def _newest_measurement(self) -> Measurement:
         self._notice_fault()
@@ -354,19 +368,18 @@ class StatefulRobotServer(ArmBody):
         """A stop or a fault that did not wait for this call has halted the arm before it; halt it again."""
         machine = self.machine
         if machine.stop is not None and machine.is_connected:
-            self._halt()
+            with suppress(Exception):  # told to whoever stopped, and owed
+                self._halts.halt()
         elif machine.fault is not None and machine.is_connected:
             self._halt_quietly()
 
     def _rest_before_closing(self) -> None:
         with suppress(CommandRejected, DeviceError, RemoteError):  # `_close` does it as far as the arm can be reached
-            self._halt()
+            self._halts.halt()
 
     def _halt_quietly(self) -> None:
-        try:
-            self._halt()
-        except Exception:  # the fault is what has to be told
-            _LOG.warning("arm %r could not be brought to rest in a fault", self.spec.name, exc_info=True)
+        with suppress(Exception):  # the fault is what has to be told, and a halt that is owed is told in the state
+            self._halts.halt()
 
     def _require_in_range(self, goal_rad: np.ndarray) -> None:
         low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad

@@ -59,6 +59,7 @@ class Watchdog:
 
     def look(self) -> None:
         """One round."""
+        self._arm.repeat_owed_halt()
         if self._machine.is_connected and self._machine.stop is None:
             self._miss_a_measurement()
             self._miss_a_client()
@@ -75,6 +76,8 @@ class Watchdog:
             self._stop(f"the arm was asked for a measurement {waiting_s:.3f} s ago and has not answered", WATCHDOG)
 
     def _miss_a_client(self) -> None:
+        if self._due_s is None and self._machine.mode == "tracking":  # a hold failed of an arm that was sent nothing
+            self.commanded(self._clock.now_s())
         if not self._is_silent():
             return
         attempt = _Attempt()

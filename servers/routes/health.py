@@ -13,6 +13,8 @@ from servers.context import ContextDep, ServerContext
 from servers.errors import reported
 from servers.routes.replies import answers, reply
 
+HALT_OWED = "the arm's device has not taken the stop and is told again: it may still move; use the emergency stop"
+
 router = APIRouter(prefix="/v1", tags=["health"])
 
 
@@ -74,6 +76,8 @@ def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...], StopR
     except Exception as error:  # a driver's own mistake is a fault too
         failure = reported(error)
         return "fault", (f"{failure.code}: {failure.message}",), None
+    problems: tuple[str, ...] = (HALT_OWED,) if state.is_halt_owed else ()
     if state.mode == "stopped":
-        return "stopped", ("a stop is latched; POST /v1/robot/recover when the cell is clear",), state.stop
-    return state.mode, state.faults, state.stop
+        problems += ("a stop is latched; POST /v1/robot/recover when the cell is clear",)
+        return "stopped", problems, state.stop
+    return state.mode, problems + state.faults, state.stop

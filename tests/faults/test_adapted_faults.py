@@ -11,6 +11,7 @@ import pytest
 import robotkit as rk
 from robotkit.devices import AdaptedRobot
 from tests.support.recording_arm import Broken, InThread, PlainArm, fail_with, joint_command
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -74,6 +75,41 @@ def test_a_joint_motion_whose_end_is_not_known_is_stopped(arm, error):
     assert arm.inner.calls[:2] == ["move", "stop"]
     assert "hold" not in arm.inner.calls
     assert arm.machine.stop.author == "joint motion of a plain arm"
+
+
+@pytest.mark.parametrize("badly", MEASURED_BADLY.values(), ids=MEASURED_BADLY)
+@pytest.mark.parametrize("tells", [True, False])
+def test_b6_a_joint_motion_that_ends_because_its_measurement_fails_leaves_no_arm_moving(arm, monkeypatch, badly, tells):
+    """It polls its own state until it has arrived; or its caller alone sees that it measures nothing."""
+    arm.get_state()
+    measure = arm.inner.get_state
+
+    def move() -> None:
+        monkeypatch.setattr(arm.inner, "get_state", lambda: badly(measure()))
+        if tells and arm.inner.get_state().mode != "fault":
+            raise rk.MotionFailed("does not move as it should")
+
+    arm.inner.on["move"] = move
+    with suppress(rk.DeviceError):
+        arm.reset()
+    assert arm.inner.calls[0] == "move"
+    assert set(arm.inner.calls[1:]) == {"stop"}
+    assert arm.machine.mode in ("stopped", "fault")
+    assert not arm.get_state().is_halt_owed
+
+
+@pytest.mark.parametrize(
+    "error", [rk.DeviceFault("no answer"), rk.StaleState("no packets"), rk.ConnectionFailed("lost")]
+)
+def test_a_plain_arm_that_refuses_the_stop_of_a_lost_joint_motion_is_told_again_and_its_error_is_raised(arm, error):
+    arm.inner.on.update(move=fail_with(error), stop=fail_with(OSError("busy")))
+    with pytest.raises(type(error), match=str(error)):
+        arm.reset()
+    assert arm.machine.mode == "stopped"
+    assert arm.get_state().is_halt_owed
+    arm.inner.on.clear()
+    wait_until(lambda: not arm.get_state().is_halt_owed)
+    assert "hold" not in arm.inner.calls
 
 
 @pytest.mark.parametrize("error", [rk.CommandRejected("not now"), rk.MotionFailed("did not arrive")])

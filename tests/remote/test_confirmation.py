@@ -36,6 +36,7 @@ PAGE = b"<html>Welcome</html>"
     ] + [[reply(status, b"")] for status in (200, 202, 299, 304, 401, 404, 500)] + [
         [reply(200, PAGE)], [DONE, reply(200, PAGE)], [DONE, reply(200, b"[]")], [DONE, reply(500, PAGE)],
         [DONE, reply(200, b'{"mode":"tracking","stop":null}')], [DONE, MOVED % 301],
+        [DONE, reply(200, b'{"mode":"stopped","is_halt_owed":true}')],
     ],
 )  # fmt: skip
 def test_a_stop_that_nobody_confirms_is_not_said_to_be_one(

@@ -96,6 +96,20 @@ def test_health_says_who_commands_and_what_is_wrong(http: httpx.Client) -> None:
     assert "recover" in health["problems"][0]
 
 
+def test_health_says_that_the_device_has_not_taken_the_stop(
+    http: httpx.Client, app_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise rk.DeviceFault("busy")
+
+    monkeypatch.setattr(app_cell.robot.inner, "_halt", fail)
+    assert http.post("/v1/robot/stop").status_code >= 500
+    assert http.get("/v1/robot/state").json()["is_halt_owed"] is True
+    problems = http.get("/v1/health").json()["problems"]
+    assert "may still move" in problems[0]
+    assert "recover" in problems[1]
+
+
 def test_health_names_the_faults_of_the_arm_and_how_long_it_has_stood(
     http: httpx.Client, app_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
