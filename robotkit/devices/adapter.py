@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from contextlib import suppress
 from inspect import signature
@@ -15,13 +17,16 @@ from robotkit.devices.halts import REPEAT_S
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
-from robotkit.devices.words import said
+from robotkit.devices.words import said, said_of
 from robotkit.errors import CommandRejected, DeviceError, DeviceFault, MotionFailed, StaleState
 from robotkit.schema import ComplianceParams, RobotCommand, RobotMode, RobotState
 
+_LOG = logging.getLogger(__name__)
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
 _STATE_MAX_AGE_S = 0.2
 """How old the measurement may be at which an arm is held, where its cell does not say."""
+_HOLD_S = 0.2
+"""How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""
 _RETURN_S = 1.0
 """How long a recovery waits for a joint motion that was stopped to return."""
 
@@ -57,8 +62,8 @@ class AdaptedRobot(StatefulRobotServer):
 
     @property
     def compliance(self) -> ComplianceParams | None:
-        """What was last set, else what the arm tells."""
-        return self._compliance or self.inner.compliance
+        """What the arm tells, else what was set since it was connected or recovered."""
+        return self.inner.compliance or self._compliance
 
     def check(self, command: RobotCommand) -> None:
         """Also ask the arm itself."""
@@ -67,11 +72,14 @@ class AdaptedRobot(StatefulRobotServer):
 
     def forget_target(self) -> None:
         """Tell the arm, too."""
-        super().forget_target()
-        with self._foreign.replacing():
-            self.inner.forget_target()
+        try:
+            super().forget_target()
+        finally:
+            with self._foreign.replacing():
+                self.inner.forget_target()
 
     def _open(self) -> ArmFault | None:
+        self._compliance = None
         with self._foreign.replacing():
             self.inner.connect()
         self.spec = self.inner.spec
@@ -80,11 +88,17 @@ class AdaptedRobot(StatefulRobotServer):
         except DeviceError as error:
             return self.machine.fault_of((error.code,), error)
         except BaseException:
-            self.inner.disconnect()
+            self._close()
             raise
 
     def _close(self) -> None:
-        self.inner.disconnect()
+        try:
+            self.inner.disconnect()
+        except BaseException:
+            _LOG.error("arm %r does not disconnect: its device is still open, and is told to stop", self.spec.name)
+            with suppress(Exception), self._foreign.replacing():
+                self.inner.stop()
+            raise
 
     def _measure(self) -> Measurement:
         epoch, mark = self.machine.epoch, self._foreign.mark()
@@ -109,9 +123,29 @@ class AdaptedRobot(StatefulRobotServer):
         )
 
     def _rest_before_closing(self) -> None:
-        """`disconnect()` of the contract leaves the arm safe; a stop before it would be latched in it."""
-        if self._motions:
+        """Held where it tracks: a stop would be latched in the arm, and is told only to one that does not hold."""
+        if self._motions or (self._may_track and not self._holds_in_time()):
             super()._rest_before_closing()
+
+    def _holds_in_time(self) -> bool:
+        """Hold, and whether that was done in 0.2 s: its measurement may hang, and a late one makes no target."""
+        is_late, has_held, is_over = threading.Event(), threading.Event(), threading.Event()
+
+        def hold() -> None:
+            try:
+                measured = self._measure_just_now()
+                if not is_late.is_set() and self._may_be_held():
+                    self._hold_at(measured)
+                    has_held.set()
+            except BaseException as error:  # the arm is told to stop then
+                _LOG.warning("arm %r does not hold before it is disconnected: %s", self.spec.name, said_of(error))
+            is_over.set()
+
+        with suppress(RuntimeError):  # the process may have no more threads
+            threading.Thread(target=hold, name="robotkit-hold", daemon=True).start()
+            is_over.wait(_HOLD_S)
+        is_late.set()
+        return has_held.is_set()
 
     def _halt_quietly(self) -> None:
         """An arm that stands in a fault of its own is told nothing."""
@@ -136,6 +170,11 @@ class AdaptedRobot(StatefulRobotServer):
             DeviceFault: the arm measures what is no measurement.
             StaleState: it has measured nothing for too long.
         """
+        measured = self._measure_just_now()
+        if self._may_be_held():
+            self._hold_at(measured)
+
+    def _measure_just_now(self) -> Measurement:
         measured = self._measure_soundly()
         age_s = self.context.clock.now_s() - measured.stamp_s
         if not abs(age_s) <= self._state_max_age_s:
@@ -143,8 +182,13 @@ class AdaptedRobot(StatefulRobotServer):
                 f"arm {self.spec.name!r} cannot be held where it was measured {age_s:.3f} s ago; at most "
                 f"{self._state_max_age_s} s is allowed. Check its cable and its controller, and its driver's clock"
             )
-        if self.machine.mode in ("stopped", "fault"):  # since it was measured; the arm was told to stop
-            return
+        return measured
+
+    def _may_be_held(self) -> bool:
+        """False when it was stopped, or fell into a fault, while it was measured: it was told to stop."""
+        return self.machine.mode not in ("stopped", "fault")
+
+    def _hold_at(self, measured: Measurement) -> None:
         if getattr(self.inner.hold, "__func__", None) is BaseRobotServer.hold:
             self.inner.send(standing_command(self.spec, measured.tcp_pose_in_base, measured.joint_positions_rad))
         else:
@@ -203,6 +247,7 @@ class AdaptedRobot(StatefulRobotServer):
                     "the arm stands, then call recover() again"
                 )
             time.sleep(REPEAT_S)
+        self._compliance = None
         try:
             with self._halts.paused(), self._foreign.replacing():
                 self.inner.recover()
@@ -216,7 +261,13 @@ class AdaptedRobot(StatefulRobotServer):
         self.spec = self.inner.spec
 
     def _set_compliance(self, params: ComplianceParams) -> None:
-        self.inner.set_compliance(params)
+        try:
+            self.inner.set_compliance(params)
+        except CommandRejected:
+            raise
+        except BaseException:  # the answer may have been lost, and not the change
+            self._compliance = None
+            raise
 
     def _reported(self, state: RobotState) -> ArmFault | None:
         if state.mode not in get_args(RobotMode):

@@ -307,8 +307,8 @@ class StatefulRobotServer(ArmBody):
         self._notice_fault()
         try:
             self._newest = self._measure_soundly()
-        except Exception as error:
-            if not self.machine.is_connected:
+        except BaseException as error:
+            if not self.machine.is_connected or _ends_the_program(error):
                 raise
             fault = self._fault_of_driver(error, "measure")
             self._latch(self.machine.fault_of((fault.code,), fault))
@@ -387,3 +387,9 @@ class StatefulRobotServer(ArmBody):
             raise JointLimitExceeded(
                 f"joint target {goal_rad.tolist()} is not within {low.tolist()} to {high.tolist()} rad"
             )
+
+
+def _ends_the_program(error: BaseException) -> bool:
+    """True of what a signal handler may have raised in the main thread, wherever that was just then."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and isinstance(error, KeyboardInterrupt | SystemExit)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import robotkit as rk
-from tests.support.recording_arm import RecordingArm, fail_with, joint_command
+from tests.support.recording_arm import InThread, RecordingArm, fail_with, joint_command
 
 
 @pytest.fixture
@@ -86,6 +88,26 @@ def test_b6_whatever_a_driver_raises_a_state_can_be_read_in_every_mode(arm, begi
     arm.on.clear()
     arm.recover()
     assert arm.get_state().mode == "holding"
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("begin", ["holding", "tracking", "stopped"])
+def test_b6_what_ends_a_thread_or_a_task_ends_no_reading_in_a_thread_of_its_own(arm, begin, error):
+    before = arm.get_state()
+    {"tracking": lambda: arm.send(joint_command(arm)), "stopped": arm.stop}.get(begin, lambda: None)()
+    arm.on["measure"] = fail_with(error)
+    states = []
+    assert InThread(lambda: states.append(arm.get_state())).join() is None
+    assert (states[0].mode, states[0].faults, states[0].stamp_s) == ("fault", ("device_fault",), before.stamp_s)
+    assert arm.calls[-1] == "halt"
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt()], ids=repr)
+def test_what_may_come_from_a_signal_handler_of_the_main_thread_ends_the_program_and_is_no_fault(arm, error):
+    arm.on["measure"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.get_state()
+    assert arm.machine.mode == "holding"
 
 
 def test_a_driver_that_has_never_measured_says_so_with_an_error_of_the_project(arm):
