@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robotkit import MotionFailed, TargetReplaced, Workcell, spatial
+from robotkit import MotionFailed, RobotStopped, TargetReplaced, Workcell, spatial
 from robotkit.schema import CellState, PoseCommand, WorkspaceBox
 from robotkit.workspace import clip_pose
 
@@ -41,15 +41,23 @@ class ArmMotion:
         on arrival, whose `accepted` is `goal`.
 
         Raises:
+            RobotStopped: a stop came on the way, or a stop or a fault that was recovered within a step.
             MotionFailed: the tool did not come to rest at the goal in time (it goes on pushing towards it), or the
                 target was replaced again and again.
         """
         goal = clip_pose(goal, self.workspace)
+        state = workcell.get_state()
+        recoveries = state.robot.recoveries
         for _ in range(_WAYS):
             try:
-                return self._go(workcell, goal)
+                return self._go(workcell, state, goal)
             except TargetReplaced:
-                continue
+                state = workcell.get_state()
+            if state.robot.recoveries != recoveries:
+                raise RobotStopped(
+                    "the arm was stopped, or in a fault, and recovered while the tool was on its way; nothing goes on "
+                    "by itself after that. See that the cell is clear, then reset again"
+                )
         raise MotionFailed(
             f"the tool did not reach {np.round(goal, 4).tolist()}: something else replaced its target {_WAYS} times on "
             "the way (a hold, or another client). See who commands the cell, then reset again"
@@ -72,9 +80,8 @@ class ArmMotion:
         count = math.ceil(duration_s / self.period_s - 1e-9)
         return [spatial.interpolate(start, end, number / count) for number in range(1, count + 1)]
 
-    def _go(self, workcell: Workcell, goal: np.ndarray) -> CellState:
+    def _go(self, workcell: Workcell, state: CellState, goal: np.ndarray) -> CellState:
         """One way; raises `TargetReplaced` as soon as its targets count from one that the arm has not any more."""
-        state = workcell.get_state()
         epoch = state.robot.target_epoch
         for target in self.targets(state.robot.tcp_pose_in_base, goal):
             state = self._step(workcell, target, epoch)

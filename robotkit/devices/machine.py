@@ -110,6 +110,8 @@ class ArmMachine:
         """How often a stop came; whoever recovers finds out with it that another one came meanwhile."""
         self.disconnections = 0
         """How often `disconnect()` came; whoever connects finds out with it that one came meanwhile."""
+        self.recoveries = 0
+        """How often it was recovered from a stop or a fault."""
         self.targets = 0
         """How many targets the device has taken, or may have taken."""
         self._name = name
@@ -242,6 +244,7 @@ class ArmMachine:
                 self.stop = self._newest_stop
             self.require_no_stop_since(stops_seen)
             self.fault = None
+        self.recoveries += 1  # before the epoch: whoever sees the new one knows why
         self._interrupt("recover()")
 
     def require_no_stop_since(self, stops_seen: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
+from robotkit.devices.endings import ends_the_program
 from robotkit.devices.halts import Halts
 from robotkit.devices.machine import ArmFault, ArmMachine, Travel
 from robotkit.devices.soundness import require_finite, require_pose, require_shapes
@@ -136,6 +137,7 @@ class StatefulRobotServer(ArmBody):
             fault_since_s=None if fault is None else fault.since_s,
             stop=machine.stop,
             is_halt_owed=self._halts.is_owed,
+            recoveries=machine.recoveries,  # before the epoch: one that comes between is then seen by its growth
             target_epoch=machine.epoch,
             control_success_rate=measured.control_success_rate,
         )
@@ -308,7 +310,7 @@ class StatefulRobotServer(ArmBody):
         try:
             self._newest = self._measure_soundly()
         except BaseException as error:
-            if not self.machine.is_connected or _ends_the_program(error):
+            if not self.machine.is_connected or ends_the_program(error):
                 raise
             fault = self._fault_of_driver(error, "measure")
             self._latch(self.machine.fault_of((fault.code,), fault))
@@ -387,9 +389,3 @@ class StatefulRobotServer(ArmBody):
             raise JointLimitExceeded(
                 f"joint target {goal_rad.tolist()} is not within {low.tolist()} to {high.tolist()} rad"
             )
-
-
-def _ends_the_program(error: BaseException) -> bool:
-    """True of what a signal handler may have raised in the main thread, wherever that was just then."""
-    is_main = threading.current_thread() is threading.main_thread()
-    return is_main and isinstance(error, KeyboardInterrupt | SystemExit)

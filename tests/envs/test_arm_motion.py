@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from envs.tasks.arm_motion import ArmMotion
 from envs.tasks.reach_pose import REACH_POSE
-from robotkit import MotionFailed, PoseCommand, make_workcell, spatial
+from robotkit import MotionFailed, PoseCommand, RobotStopped, make_workcell, spatial
 from robotkit.workspace import distance_outside, is_inside
 
 UNIT = arrays(np.float64, 3, elements=st.floats(-1.0, 1.0))
@@ -107,6 +107,27 @@ def test_r1_a_motion_that_somebody_interrupts_goes_on_from_where_the_arm_is_then
     assert jumps[4] > 0.04, "from the old way to the new one"
     assert np.allclose(commands[5].tcp_pose_in_base, commands[0].tcp_pose_in_base, atol=1e-3)
     assert max(jumps[:4] + jumps[5:]) <= motion.speed_m_s * 0.1 + 1e-9
+
+
+@pytest.mark.parametrize("by", ["stop", "fault"])
+def test_a2_a_motion_does_not_go_on_after_a_stop_or_a_fault_that_was_recovered_within_a_step(by):
+    with make_workcell("fake") as cell:
+        motion, start = reaching(cell)
+        commands, advance = steps_of(cell), cell.clock.advance
+
+        def interrupt(period_s):
+            advance(period_s)
+            if len(commands) == 5:
+                cell.clock.advance = advance
+                cell.robot.stop() if by == "stop" else cell.robot.inner.inject_fault("torn")
+                cell.robot.recover()
+
+        cell.clock.advance = interrupt
+        with pytest.raises(RobotStopped, match="recovered while the tool was on its way"):
+            motion.run(cell, beside(start))
+        assert len(commands) == 5
+        state = motion.run(cell, beside(start))
+    assert spatial.distance_between(state.robot.tcp_pose_in_base, beside(start)) <= motion.tolerance_m
 
 
 def test_r1_a_motion_that_is_interrupted_again_and_again_says_so():

@@ -1,0 +1,11 @@
+"""`ends_the_program`: errors that end the program, and tell nothing of the device whose call they came out of."""
+
+from __future__ import annotations
+
+import threading
+
+
+def ends_the_program(error: BaseException) -> bool:
+    """True of what a signal handler may have raised in the main thread, wherever that was just then."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and isinstance(error, KeyboardInterrupt | SystemExit)
