@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import itertools
 import logging
 import threading
@@ -50,7 +51,7 @@ class Halts:
         self._repeating = threading.Lock()
         # Held for an instant only; re-entrant for stops from signal handlers.
         self._starting = threading.RLock()
-        self._thread: threading.Thread | None = None
+        self._has_thread = False
 
     @property
     def is_owed(self) -> bool:
@@ -80,11 +81,11 @@ class Halts:
         if not self._is_needed():
             return
         with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="robotkit-halts", daemon=True)
+            if not self._has_thread:
                 with suppress(RuntimeError):  # the process may have no more threads; the watch asks again
-                    thread.start()
-                    self._thread = thread
+                    # Not `threading.Thread`, whose start takes a lock that a signal handler's own thread may hold.
+                    _thread.start_new_thread(self._run, ())
+                    self._has_thread = True
 
     def forget(self) -> None:
         """The device has been closed, or made to hold: what was owed before is owed no more."""
@@ -127,7 +128,7 @@ class Halts:
             time.sleep(REPEAT_S)
             with self._starting:
                 if not self._is_needed():
-                    self._thread = None
+                    self._has_thread = False
                     return
             if self.is_owed or not self._stands():
                 self._tell_again()

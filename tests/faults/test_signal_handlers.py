@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import robotkit as rk
 from tests.faults.arms import ARMS, Arm
 from tests.support.interruption import Interruption, interrupted
+from tests.support.recording_arm import RecordingArm, fail_with
+from tests.support.waiting import wait_until
 
 CALLS: dict[str, Callable[[Arm, np.ndarray], object]] = {
     "stop": lambda arm, home: arm.robot.stop(),
@@ -20,6 +23,49 @@ CALLS: dict[str, Callable[[Arm, np.ndarray], object]] = {
     "hold": lambda arm, home: arm.robot.hold(),
     "compliance": lambda arm, home: arm.robot.set_compliance(rk.ComplianceParams()),
 }
+
+
+def test_a2_a_stop_from_a_signal_handler_that_the_device_does_not_take_returns_at_any_line_of_another():
+    line = 0
+    while True:
+        line += 1
+        arm = RecordingArm()
+        arm.connect()
+        arm.on["halt"] = fail_with(OSError("busy"))
+
+        def stop_quietly(arm: RecordingArm = arm) -> None:
+            with pytest.raises(OSError, match="busy"):
+                arm.stop_for("Ctrl+C", "a signal handler")
+
+        stop = Interruption(line, stop_quietly)
+        assert isinstance(interrupted(arm.stop, stop), OSError)
+        assert arm._halts.is_owed
+        arm.on.clear()
+        wait_until(lambda arm=arm: not arm._halts.is_owed)
+        if not stop.has_come:
+            break
+    assert line > 10, "there were lines to interrupt"
+
+
+def test_a2_a_stop_from_a_signal_handler_that_the_device_does_not_take_returns_at_any_line_of_a_threads_start():
+    line = 0
+    while True:
+        line += 1
+        arm = RecordingArm()
+        arm.connect()
+        arm.on["halt"] = fail_with(OSError("busy"))
+
+        def stop_quietly(arm: RecordingArm = arm) -> None:
+            with pytest.raises(OSError, match="busy"):
+                arm.stop_for("Ctrl+C", "a signal handler")
+
+        stop = Interruption(line, stop_quietly)
+        assert interrupted(lambda: threading.Thread(target=lambda: None, daemon=True).start(), stop) is None
+        arm.on.clear()
+        wait_until(lambda arm=arm: not arm._halts.is_owed)
+        if not stop.has_come:
+            break
+    assert line > 10, "there were lines to interrupt"
 
 
 def _cleared_by(arm: Arm) -> list[int]:
