@@ -73,17 +73,21 @@ class ArmStopContract(CellContract):
         cell.robot.send(moves.nudged(cell))
 
     def test_the_mode_says_what_the_arm_does(self, cell: Workcell) -> None:
-        """`RobotState.mode` follows command, stop and recovery."""
-        assert cell.robot.get_state().mode == "holding"
+        """`RobotState.mode` follows command, stop and recovery; a stop is taken, and a recovery counts."""
+        before = cell.robot.get_state()
+        assert before.mode == "holding"
         cell.robot.send(moves.nudged(cell))
         assert cell.robot.get_state().mode == "tracking"
         cell.robot.stop_for("a test", "somebody")
         stopped = cell.robot.get_state()
         assert stopped.mode == "stopped"
         assert stopped.stop is not None
+        assert not stopped.is_halt_owed
         cell.robot.recover()
-        assert cell.robot.get_state().mode == "holding"
-        assert cell.robot.get_state().stop is None
+        recovered = cell.robot.get_state()
+        assert recovered.mode == "holding"
+        assert recovered.stop is None
+        assert recovered.recoveries == before.recoveries + 1
 
     def test_a_stop_outlasts_a_reset_of_the_world_and_a_hold(self, cell: Workcell) -> None:
         """Neither a hold nor a reset of the world undoes a stop."""
