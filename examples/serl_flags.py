@@ -141,9 +141,9 @@ class DrqFlags(SerlFlags):
         """See the base."""
         return super().settings() | {
             "publish-every": self.steps_per_update,
-            "drq.encoder.encoder-type": self.encoder_type,
-            "drq.encoder.pretrained-path": self.encoder_path,
-            "drq.encoder.pretrained-sha256": self.encoder_sha256,
+            "agent.encoder.encoder-type": self.encoder_type,
+            "agent.encoder.pretrained-path": self.encoder_path,
+            "agent.encoder.pretrained-sha256": self.encoder_sha256,
         }
 
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from rl.agents.continuous.agent_configs import AGENT_CONFIGS, AgentConfig, agent_name
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
-from rl.agents.continuous.sac_hybrid_dual import DualArmConfig
-from rl.agents.continuous.sac_hybrid_single import SingleArmConfig
 from rl.agents.continuous.vice_config import ViceConfig
-from rl.common.encoders import EncoderConfig
 from rl.errors import ConfigError
-from rl.wrappers.make_env import EnvAdapterConfig
-from rl.wrappers.pixel_observation import ImagesConfig
+from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
-
-_ALL_CAMERAS = EncoderConfig(image_keys=None)
-_DRQ = DrqConfig(encoder=_ALL_CAMERAS)
-_VICE = ViceConfig(encoder=_ALL_CAMERAS)
-_HYBRID_SINGLE = SingleArmConfig(encoder=_ALL_CAMERAS)
-_HYBRID_DUAL = DualArmConfig(encoder=_ALL_CAMERAS)
 
 
 @dataclass(frozen=True)
@@ -98,9 +91,6 @@ class TrainConfig:
     """Settings to start from: default, serl (SERL's own), demo (learns from demonstrations), hil (with a person beside
     it), drq and drq-demo, which are serl and demo from images, drq-classifier, which a reward classifier pays, and
     vice, which learns its reward; other options change single values."""
-    agent: Literal["sac", "drq", "vice", "hybrid-single", "hybrid-dual"] = "sac"
-    """`sac` learns from vectors, the others from images and state: `drq`; `vice`, which learns its reward from --goals;
-    and HIL-SERL's agents for one arm or two, whose grippers have a critic of their own."""
     env: str = "envs:PandaPickCube-v0"
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
@@ -163,16 +153,10 @@ class TrainConfig:
     learner_threads: int = 2
     """Threads of the learner's arithmetic; an actor has one."""
 
-    sac: SacConfig = field(default_factory=SacConfig)
-    """Settings of `--agent sac`."""
-    drq: DrqConfig = _DRQ
-    """Settings of `--agent drq`."""
-    vice: ViceConfig = _VICE
-    """Settings of `--agent vice`."""
-    hybrid_single: SingleArmConfig = _HYBRID_SINGLE
-    """Settings of `--agent hybrid-single`."""
-    hybrid_dual: DualArmConfig = _HYBRID_DUAL
-    """Settings of `--agent hybrid-dual`."""
+    agent: AgentConfig = field(default_factory=SacConfig)
+    """Settings of the agent. The command line chooses it by --agent NAME: `sac` learns from vectors, the others from
+    images and state: `drq`; `vice`, which learns its reward from --goals; and HIL-SERL's agents for one arm or two,
+    `hybrid-single` and `hybrid-dual`, whose grippers have a critic of their own."""
     images: ImagesConfig = field(default_factory=ImagesConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -212,16 +196,13 @@ class TrainConfig:
             )
         if self.replay.interventions < 0:
             raise ConfigError(f"--replay.interventions must be positive or 0, not {self.replay.interventions}")
-        if self.goals and self.agent != "vice":
-            raise ConfigError(
-                f"--goals is what --agent vice learns its reward from: --agent {self.agent} has no use for it"
-            )
-        if self.agent == "vice" and self.replay.n_step > 1:
-            raise ConfigError(
-                f"--agent vice classifies one step at a time: --replay.n-step must be 1, not {self.replay.n_step}"
-            )
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")
+
+    @property
+    def agent_name(self) -> str:
+        """The name that `--agent` takes for this run's agent."""
+        return agent_name(self.agent)
 
     def require_demos(self) -> None:
         """Raise `ConfigError` when interventions are to join demonstrations that are not there."""
@@ -232,9 +213,18 @@ class TrainConfig:
             )
 
     def require_goals(self) -> None:
-        """Raise `ConfigError` when an agent that learns its reward is shown no success."""
+        """Raise `ConfigError` when an agent that learns its reward is shown no success, or another one is."""
+        is_vice = isinstance(self.agent, ViceConfig)
+        if self.goals and not is_vice:
+            raise ConfigError(
+                f"--goals is what --agent vice learns its reward from: --agent {self.agent_name} has no use for it"
+            )
+        if is_vice and self.replay.n_step > 1:
+            raise ConfigError(
+                f"--agent vice classifies one step at a time: --replay.n-step must be 1, not {self.replay.n_step}"
+            )
         missing = [str(path) for path in self.goals if not path.is_file()]
-        if self.agent == "vice" and (missing or not self.goals):
+        if is_vice and (missing or not self.goals):
             what = f"there is no {', '.join(missing)}" if missing else "no file of them is given"
             raise ConfigError(
                 f"--agent vice learns its reward from frames of success, and {what}: record some with "
@@ -252,13 +242,7 @@ class TrainConfig:
 
     def pixel_settings(self) -> DrqConfig | None:
         """The settings of an agent that sees images; None for one that does not."""
-        settings: dict[str, DrqConfig] = {
-            "drq": self.drq,
-            "vice": self.vice,
-            "hybrid-single": self.hybrid_single,
-            "hybrid-dual": self.hybrid_dual,
-        }
-        return settings.get(self.agent)
+        return self.agent if isinstance(self.agent, DrqConfig) else None
 
     def directory(self) -> Path:
         """The run's directory."""
@@ -267,27 +251,42 @@ class TrainConfig:
         return self.out
 
 
-_ADAPTER: TypeAdapter[TrainConfig] = TypeAdapter(TrainConfig)
+@cache
+def _adapter() -> TypeAdapter[TrainConfig]:
+    return TypeAdapter(TrainConfig)
 
 
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write a configuration as JSON; the token stays out of it."""
-    text = _ADAPTER.dump_json(config, indent=2, exclude={"link": {"token"}, "resume": True})
+    text = _adapter().dump_json(config, indent=2, exclude={"link": {"token"}, "resume": True})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text + b"\n")
 
 
 def load_config(path: Path) -> TrainConfig:
-    """Read what `save_config` wrote.
+    """Read what `save_config` wrote, in this version or an earlier one.
 
     Raises:
         ConfigError: there is no such file, or it is no configuration.
     """
     try:
-        return _ADAPTER.validate_json(path.read_bytes())
+        stored = json.loads(path.read_bytes())
+        return _adapter().validate_json(json.dumps(_with_one_agent(stored) if isinstance(stored, dict) else stored))
     except OSError as error:
         raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigError(f"{path} is no configuration of this version: {place}: {first['msg']}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is no configuration: it is not JSON: {error}") from error
+
+
+def _with_one_agent(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration with the chosen agent alone; before 0.2 the settings of every agent stood in it."""
+    if isinstance(stored.get("agent"), dict):
+        return stored
+    groups = {name: name.replace("-", "_") for name in AGENT_CONFIGS}
+    name = stored.get("agent", "sac")
+    agent = {"name": name, **stored.get(groups.get(name, ""), {})}
+    return {key: value for key, value in stored.items() if key not in groups.values()} | {"agent": agent}

@@ -9,11 +9,11 @@ from dataclasses import replace
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.vice_config import ViceConfig
-from rl.common.encoders import EncoderConfig
-from rl.common.optimizers import OptimizerConfig
+from rl.common.encoder_config import EncoderConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig
 from rl.errors import ConfigError
-from rl.wrappers.pixel_observation import ImagesConfig
+from rl.wrappers.adapter_config import ImagesConfig
 
 
 def default() -> TrainConfig:
@@ -31,7 +31,7 @@ def serl() -> TrainConfig:
         training_starts=1000,
         publish_every=1,
         log_every=10,
-        sac=SacConfig().as_in_serl(),
+        agent=SacConfig().as_in_serl(),
         replay=ReplayConfig(capacity=1_000_000),
         evaluation=EvaluationConfig(every_steps=2000, episodes=5),
     )
@@ -57,7 +57,7 @@ def demo() -> TrainConfig:
         publish_every=5,
         log_every=100,
         checkpoint_every=2500,
-        sac=SacConfig(
+        agent=SacConfig(
             critic_ensemble_size=2,
             critic_subsample_size=None,
             discount=0.97,
@@ -75,12 +75,11 @@ def demo() -> TrainConfig:
 def drq() -> TrainConfig:
     """SERL's `async_drq_sim`: two cameras at full size, half of every batch from demonstrations; give --replay.demos.
 
-    The original's frozen ResNet-10 needs a file of weights: --drq.encoder.encoder-type resnet-pretrained and
-    --drq.encoder.pretrained-path. Without one the small encoder learns from nothing.
+    The original's frozen ResNet-10 needs a file of weights: --agent.encoder.encoder-type resnet-pretrained and
+    --agent.encoder.pretrained-path. Without one the small encoder learns from nothing.
     """
     return TrainConfig(
         preset="drq",
-        agent="drq",
         env="envs:PandaPickCubeVision-v0",
         batch_size=256,
         utd_ratio=4,
@@ -88,7 +87,7 @@ def drq() -> TrainConfig:
         training_starts=1000,
         publish_every=30,
         log_every=10,
-        drq=DrqConfig(encoder=EncoderConfig(image_keys=None), actor_on_last_slice=True).as_in_serl(),
+        agent=DrqConfig(encoder=EncoderConfig(image_keys=None), actor_on_last_slice=True).as_in_serl(),
         replay=ReplayConfig(capacity=200_000),
         evaluation=EvaluationConfig(every_steps=2000, episodes=5),
         link=LinkConfig(capacity=2000),
@@ -101,7 +100,6 @@ def drq_demo() -> TrainConfig:
     updates = steps // env_steps_per_update
     return TrainConfig(
         preset="drq-demo",
-        agent="drq",
         env="envs:PandaPickCubeVision-v0",
         frame_stack=3,
         images=ImagesConfig(size=64, frames=1),
@@ -116,7 +114,7 @@ def drq_demo() -> TrainConfig:
         log_every=50,
         checkpoint_every=1000,
         compile=False,
-        drq=DrqConfig(
+        agent=DrqConfig(
             encoder=EncoderConfig("compact", image_keys=None, bottleneck_dim=64),
             crop_padding=2,
             critic_ensemble_size=2,
@@ -140,22 +138,22 @@ def drq_classifier() -> TrainConfig:
     A predicted success ends the episode, and before it every sum of ten rewards costs 1, for the reason given in `hil`.
     """
     base, steps, updates = drq_demo(), 10_000, 5_000
-    drq = replace(
-        base.drq,
+    agent = replace(
+        base.agent,
         reward_bias=-1.0,
         actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
         critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * base.utd_ratio),
     )
-    return replace(base, preset="drq-classifier", steps=steps, batch_size=64, drq=drq)
+    return replace(base, preset="drq-classifier", steps=steps, batch_size=64, agent=agent)
 
 
 def vice() -> TrainConfig:
     """`drq` without a reward: a classifier that is trained along learns it from --goals; give --replay.demos too.
 
-    Its classifier looks through a ResNet-10, whatever the encoder: --vice.encoder.pretrained-path gives it weights.
+    Its classifier looks through a ResNet-10, whatever the encoder: --agent.encoder.pretrained-path gives it weights.
     """
     settings = ViceConfig(encoder=EncoderConfig(image_keys=None), actor_on_last_slice=True)
-    return replace(drq(), preset="vice", agent="vice", vice=settings.as_in_serl())
+    return replace(drq(), preset="vice", agent=settings.as_in_serl())
 
 
 def hil() -> TrainConfig:
@@ -176,7 +174,7 @@ def hil() -> TrainConfig:
         training_starts=200,
         publish_every=5,
         checkpoint_every=1000,
-        sac=SacConfig(
+        agent=SacConfig(
             critic_ensemble_size=2,
             critic_subsample_size=None,
             discount=0.95,

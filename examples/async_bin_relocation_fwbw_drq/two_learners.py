@@ -183,7 +183,7 @@ def run_actor_of_two(config: TrainConfig, ports: Sequence[int], stop: Stop) -> N
     turn = Turn()
     env = TakesTurns(make_env(config.env, config.cell, config.adaptation(), human=config.human), turn)
     spec = AgentSpec.of(config.env, env, EXTRAS)
-    kind, seeds = KINDS[config.agent], Seeds(config.seed)
+    kind, seeds = KINDS[config.agent_name], Seeds(config.seed)
     with ExitStack() as stack:
         stack.enter_context(closing(env))
         links = {

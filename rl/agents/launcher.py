@@ -15,13 +15,16 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from rl.agents.continuous.bc import BCAgent, BcConfig
+from rl.agents.continuous.bc import BCAgent
+from rl.agents.continuous.bc_config import BcConfig
 from rl.agents.continuous.drq import DrQAgent, DrqConfig
 from rl.agents.continuous.sac import SACAgent, SacConfig
-from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm, DualArmConfig
-from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm, SingleArmConfig
-from rl.agents.continuous.vice import VICEAgent, ViceConfig
-from rl.common.encoders import EncoderConfig
+from rl.agents.continuous.sac_hybrid_config import DualArmConfig, SingleArmConfig
+from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm
+from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm
+from rl.agents.continuous.vice import VICEAgent
+from rl.agents.continuous.vice_config import ViceConfig
+from rl.common.encoder_config import EncoderConfig
 from rl.common.typing import Observations
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer

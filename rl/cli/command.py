@@ -44,4 +44,5 @@ def parse(options: type[Options], name: str, base: BaseConfig[Options]) -> Optio
     program = f"{PROGRAM} {name}"
     if base.options is None:
         return tyro.cli(options, prog=program, args=base.arguments)
-    return tyro.cli(options, prog=program, args=base.arguments, default=base.options)
+    config = (tyro.conf.AvoidSubcommands,)  # the base says which agent; the options are those of its settings
+    return tyro.cli(type(base.options), prog=program, args=base.arguments, default=base.options, config=config)

@@ -14,16 +14,16 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
+from rl.agents.continuous.agent_configs import default_agent_config
 from rl.cli.command import Command
 from rl.data.demos import DemoSummary
-from rl.errors import ConfigError
-from rl.interop.convert import ConvertedTrunk, convert
+from rl.interop.convert import ConvertedTrunk, convert, state_settings
 from rl.interop.demo_import import Spaces
-from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
+from rl.interop.lerobot_export import export_lerobot
 from rl.interop.lerobot_import import import_lerobot
-from rl.interop.serl_pickles import SerlOptions, import_serl
+from rl.interop.options import LeRobotOptions, SerlOptions
+from rl.interop.serl_pickles import import_serl
 from rl.presets import make_preset
-from rl.training.agent_factory import KINDS
 from rl.wrappers.make_env import make_env
 
 
@@ -51,11 +51,11 @@ class Target:
         """
         if self.env is None:
             return None
-        if self.agent not in (None, *KINDS):
-            raise ConfigError(f"no agent is named {self.agent!r}. Known: {', '.join(KINDS)}")
-        asked = {"env": self.env, "cell": self.cell, "agent": self.agent, "frame_stack": self.frame_stack}
-        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-        config = replace(make_preset(self.preset), **given)
+        config = replace(make_preset(self.preset), env=self.env, cell=self.cell)
+        if self.agent is not None and self.agent != config.agent_name:
+            config = replace(config, agent=default_agent_config(self.agent))
+        if self.frame_stack is not None:
+            config = replace(config, frame_stack=self.frame_stack)
         with closing(make_env(config.env, config.cell, config.adaptation())) as env:
             return Spaces(env.observation_space, env.action_space)
 
@@ -130,8 +130,10 @@ def convert_weights(asked: Convert) -> None:
     """Run `convert`."""
     console = Console()
     config = make_preset(asked.preset)
-    sac = config.sac if asked.activations is None else replace(config.sac, activations=asked.activations)
-    config = replace(config, agent="sac", env=asked.env or config.env, cell=asked.cell, sac=sac)
+    settings = state_settings(config)
+    if asked.activations is not None:
+        settings = replace(settings, activations=asked.activations)
+    config = replace(config, agent=settings, env=asked.env or config.env, cell=asked.cell)
 
     def sizes() -> tuple[int, int]:
         with closing(make_env(config.env, config.cell, config.adaptation())) as env:

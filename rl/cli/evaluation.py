@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 
-from rl.cli.base_config import Flat, on_config
-from rl.cli.command import Command
+from rl.cli.base_config import Flat, find_config
+from rl.cli.command import BaseConfig, Command
 from rl.evaluation.evaluate import run_eval
-from rl.evaluation.replay import ReplayOptions, run_replay
+from rl.evaluation.replay import run_replay
+from rl.evaluation.replay_options import ReplayOptions
+from rl.offline.bc_options import SETTINGS as BC
+from rl.offline.bc_options import TrainBcOptions
+from rl.utils.run_directory import asked_directory
 
 
-@dataclass(frozen=True)
-class EvalOptions:
-    """Evaluate a checkpoint without exploration noise, and draw its episodes as eval.png of the run.
-
-    An evaluation that was stopped starts over.
-    """
-
-    config: Flat
+@dataclass(frozen=True, kw_only=True)
+class _Evaluation:
     checkpoint: Path | None = None
     """A directory step_… or the directory that holds them; by default the newest of the run in --out."""
     episodes: int = 20
@@ -29,7 +29,34 @@ class EvalOptions:
     """Write the best episode as .mp4 or .gif."""
 
 
-def evaluate(options: EvalOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions(_Evaluation):
+    """Evaluate a checkpoint without exploration noise, and draw its episodes as eval.png of the run.
+
+    An evaluation that was stopped starts over.
+    """
+
+    config: Flat
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalBcOptions(_Evaluation):
+    """Evaluate a checkpoint of a behaviour cloning, and draw its episodes as eval.png of the run."""
+
+    config: Annotated[TrainBcOptions, tyro.conf.arg(name="")]
+
+
+def _find_base(arguments: list[str]) -> BaseConfig[EvalOptions | EvalBcOptions]:
+    """The configuration of the run in --out, of either kind, or the one that --config or --preset names."""
+    out, _ = asked_directory(arguments)
+    if out is not None and BC.is_in(out):
+        return BaseConfig(arguments, EvalBcOptions(config=replace(BC.read(out), out=out)))
+    found = find_config(arguments, continues=True)
+    assert found.options is not None
+    return BaseConfig(found.arguments, EvalOptions(config=found.options))
+
+
+def evaluate(options: EvalOptions | EvalBcOptions) -> None:
     """Evaluate a checkpoint."""
     run_eval(options.config, options.checkpoint, options.episodes, options.video, Console())
 
@@ -39,5 +66,7 @@ def replay(options: ReplayOptions) -> None:
     run_replay(options, Console())
 
 
-EVAL = Command("load a checkpoint and evaluate it", EvalOptions, evaluate, on_config(EvalOptions, continues=True))
+EVAL: Command[EvalOptions | EvalBcOptions] = Command(
+    "load a checkpoint and evaluate it", EvalOptions, evaluate, _find_base
+)
 REPLAY = Command("take the actions of recorded episodes again, here or in another cell", ReplayOptions, replay)

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from rl.cli.command import BaseConfig, Command
 from rl.offline import bc, classifier
-from rl.offline.bc import TrainBcOptions
-from rl.offline.classifier import TrainClassifierOptions
+from rl.offline.bc_options import TrainBcOptions
+from rl.offline.classifier_options import TrainClassifierOptions
 from rl.offline.settings import SettingsFile
 from rl.utils.run_directory import asked_directory
 from rl.utils.subprocesses import StopSignal

@@ -6,8 +6,8 @@ from rich.console import Console
 
 from rl.cli.command import Command
 from rl.errors import DataError
-from rl.recording.record_demos import RecordDemosOptions, run_record_demos
-from rl.recording.record_success import RecordSuccessOptions
+from rl.recording.options import RecordDemosOptions, RecordSuccessOptions
+from rl.recording.record_demos import run_record_demos
 from rl.recording.record_success import record_success as run_record_success
 from rl.utils.subprocesses import StopSignal
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rl.common.optimizers import Adam, OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
+from rl.common.optimizers import Adam
 from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup
 from rl.utils.performance import LossScale
 

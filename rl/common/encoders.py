@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from rl.common.encoder_config import EncoderConfig
 from rl.common.encoding import EncodingWrapper
-from rl.errors import ConfigError
 from rl.nn.flax_params import load_flax_params
 from rl.utils.weights import read_weights
 from rl.vision.pooling import PooledEncoder
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs
 from rl.vision.small_encoders import SmallEncoder
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """How images and state become features; the defaults are SERL's.
-
-    Raises:
-        ConfigError: an unknown encoder.
-    """
-
-    encoder_type: str = "small"
-    """`small` (four convolutions), `compact` (three, with learned embeddings: for small images and no GPU), `resnet`
-    (ResNet-10 from scratch), or `resnet-pretrained` (a frozen ResNet-10 that all cameras share, with a head for
-    each)."""
-    image_keys: tuple[str, ...] | None = ("image",)
-    """The cameras that are looked at; `None` stands for all that the observation has."""
-    use_proprio: bool = True
-    """Whether `state` is part of the features."""
-    proprio_latent_dim: int = 64
-    """Length of the encoded state."""
-    pooling_method: str = "spatial_learned_embeddings"
-    """Pooling of the ResNets and of `compact`; `small` averages."""
-    num_spatial_blocks: int = 8
-    """Embeddings of each channel."""
-    bottleneck_dim: int = 256
-    """Features of each camera."""
-    recomputes: bool = False
-    """Whether the images' feature maps are computed again for their gradients instead of being kept until then: less
-    memory, more time."""
-    pretrained_path: str | None = None
-    """Weights of the frozen ResNet-10, a `.safetensors` file of Flax paths; `None` leaves them random."""
-    pretrained_sha256: str | None = None
-    """Checksum of that file."""
-
-    def __post_init__(self) -> None:
-        """Refuse an encoder that does not exist."""
-        if self.encoder_type not in ENCODERS:
-            raise ConfigError(f"no encoder is named {self.encoder_type!r}. Known: {', '.join(ENCODERS)}")
-        if self.image_keys is not None and not self.image_keys:
-            raise ConfigError("image_keys is empty: an agent for pixels needs at least one camera")
-
-    def cameras(self) -> tuple[str, ...]:
-        """The cameras that are looked at.
-
-        Raises:
-            ConfigError: nobody has said which they are.
-        """
-        if self.image_keys is None:
-            raise ConfigError("image_keys is None: name the cameras that the agent looks at")
-        return self.image_keys
 
 
 def _small(config: EncoderConfig) -> dict[str, PooledEncoder]:

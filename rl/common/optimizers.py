@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+
+from rl.common.optimizer_config import OptimizerConfig
 
 Schedule: TypeAlias = Callable[[Tensor], Tensor]
 """Learning rate for a step count (0-based, before its increment), both scalar tensors."""
@@ -32,22 +33,6 @@ def make_schedule(learning_rate: float, warmup_steps: int = 0, cosine_decay_step
         return rate
 
     return schedule
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """What `make_optimizer` takes, so that an agent's configuration can hold it."""
-
-    learning_rate: float = 3e-4
-    """Peak learning rate."""
-    warmup_steps: int = 0
-    """Steps of linear warm-up from 0."""
-    cosine_decay_steps: int | None = None
-    """Step at which a cosine reaches 0, warm-up included; `None` keeps the rate."""
-    weight_decay: float | None = None
-    """Decoupled weight decay on every parameter, biases too."""
-    clip_grad_norm: float | None = None
-    """Largest global norm of the gradients."""
 
 
 def clip_by_global_norm(grads: Sequence[Tensor], max_norm: float) -> list[Tensor]:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from rl.common.common import gradients_of, parameters_of
-from rl.common.optimizers import Adam, OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
+from rl.common.optimizers import Adam
 from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup
-from rl.utils.performance import LossScale, Precision, autocast
+from rl.utils.performance import LossScale, autocast
+from rl.utils.precision import Precision
 
 
 class Trained:

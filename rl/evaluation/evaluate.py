@@ -17,7 +17,8 @@ from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
-from rl.offline.bc import is_bc_run, load_bc_policy
+from rl.offline.bc import load_bc_policy
+from rl.offline.bc_options import TrainBcOptions
 from rl.plots.episode_pictures import draw_evaluation
 from rl.training.processes import load_policy
 from rl.utils.run_directory import EVALUATION
@@ -28,9 +29,16 @@ _FRAMES_PER_S = 25
 
 
 def run_eval(
-    config: TrainConfig, checkpoint: Path | None, episodes: int, video: Path | None, console: Console
+    config: TrainConfig | TrainBcOptions, checkpoint: Path | None, episodes: int, video: Path | None, console: Console
 ) -> dict[str, float]:
     """Run episodes without exploration noise, with a progress bar, and print and draw what came of them.
+
+    Args:
+        config: of the run, which may be a behaviour cloning.
+        checkpoint: a directory step_… or the one that holds them; None takes the newest of the run.
+        episodes: how many.
+        video: file for the best episode.
+        console: for what is printed.
 
     Returns:
         The summary that was printed; see `rl.common.evaluation.summarize`.
@@ -89,9 +97,9 @@ def _progress(console: Console, episodes: int) -> Iterator[Callable[[Sequence[Ep
         yield on_episode
 
 
-def _load(config: TrainConfig, checkpoint: Path | None, env: gym.Env) -> tuple[int, SacPolicy]:
+def _load(config: TrainConfig | TrainBcOptions, checkpoint: Path | None, env: gym.Env) -> tuple[int, SacPolicy]:
     """The policy of a run of either kind."""
-    if config.out is not None and is_bc_run(config.out):
+    if isinstance(config, TrainBcOptions):
         return load_bc_policy(config.out, checkpoint, env.observation_space, env.action_space)
     return load_policy(config, checkpoint, AgentSpec.of(config.env, env))
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import tyro
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import track
@@ -20,30 +19,14 @@ from rl.common.evaluation import Episode, best_episode
 from rl.data.journal import TransitionJournal
 from rl.errors import ConfigError, DataError
 from rl.evaluation.evaluate import write_video
+from rl.evaluation.replay_options import ReplayOptions
 from rl.plots.episode_pictures import draw_replay
 from rl.utils.tree import Batch, leaves, map_leaves
-from rl.wrappers.make_env import EnvAdapterConfig, adapt, open_env
+from rl.wrappers.adapter_config import EnvAdapterConfig
+from rl.wrappers.make_env import adapt, open_env
 from rl.wrappers.tcp_position import ToolPosition, find_tool_position
 
 _ADAPTATION = TypeAdapter(EnvAdapterConfig)
-
-
-@dataclass(frozen=True)
-class ReplayOptions:
-    """Take the actions of recorded episodes again, in the same cell or in another one."""
-
-    file: Annotated[Path, tyro.conf.Positional]
-    """Recorded episodes; a picture of how the replay compares, under its name with -replay.png, comes beside it."""
-    env: str | None = None
-    """Gymnasium id; by default the one that the episodes were recorded in."""
-    cell: str | None = None
-    """Workcell: a name, a .toml file or the URL of a robot server."""
-    episodes: tuple[int, ...] = ()
-    """Numbers of the episodes, from 0; by default all of them."""
-    reward_classifier: Path | None = None
-    """Directory of the classifier whose prediction is the only reward; by default the one that recorded, if one did."""
-    video: Path | None = None
-    """Write the best episode as .mp4 or .gif."""
 
 
 @dataclass(frozen=True)

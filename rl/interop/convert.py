@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from rl.agents.continuous.sac import SACAgent
+from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, save_config
 from rl.errors import CheckpointError
 from rl.interop.flax_files import Tree, check_complete, checkpoint_file, read_flax_file, step_of
@@ -133,22 +134,28 @@ def convert_agent(
             "give the agent's own environment with --env"
         )
     ensemble = _rows(_array(arrays, "modules_critic/Dense_0/bias"))
-    subset = config.sac.critic_subsample_size
-    sac = replace(
-        config.sac,
+    base = state_settings(config)
+    subset = base.critic_subsample_size
+    settings = replace(
+        base,
         hidden_dims=tuple(int(kernel.shape[1]) for kernel in kernels),
         use_layer_norm="modules_actor/network/LayerNorm_0/scale" in arrays,
         critic_ensemble_size=ensemble,
         critic_subsample_size=None if subset is None else min(subset, ensemble),
     )
-    agent = SACAgent.create_states(*dims, sac, seed=config.seed)
+    agent = SACAgent.create_states(*dims, settings, seed=config.seed)
     load_flax_params(agent.state.modules, arrays)
     load_flax_params(agent.state.targets, _arrays(targets) if isinstance(targets, dict) else arrays)
     updates = int(step if step is not None else np.asarray(state.get("step", 0)))
     Checkpoints(out / CHECKPOINTS).save(updates, {"agent": agent.state_dict(), "updates": updates})
-    found = replace(config, agent="sac", sac=sac, out=out)
+    found = replace(config, agent=settings, out=out)
     save_config(found, out / CONFIG)
     return ConvertedAgent(out, updates, *dims, found)
+
+
+def state_settings(config: TrainConfig) -> SacConfig:
+    """The settings of a run's agent where it learns from states, else the defaults of one that does."""
+    return config.agent if type(config.agent) is SacConfig else SacConfig()
 
 
 def _check_networks(params: Mapping[str, Any]) -> None:

@@ -5,43 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rl.data.demos import episode_info
 from rl.data.journal import TransitionJournal
 from rl.data.spaces import space_of
-from rl.errors import ConfigError, DataError
+from rl.errors import DataError
 from rl.interop import lerobot
 from rl.interop.demo_import import FIELDS
 from rl.interop.lerobot import Column
 from rl.interop.lerobot_stats import Statistics
 from rl.interop.lerobot_video import encode_video, to_png, video_facts
+from rl.interop.options import LeRobotOptions
 from rl.utils.tree import Batch
 
 _BYTES_IN_A_FILE = 100 << 20
-
-
-@dataclass(frozen=True)
-class LeRobotOptions:
-    """What a LeRobotDataset says beside the data."""
-
-    fps: int = 10
-    """Actions per second, as they were recorded."""
-    task: str = "demonstration"
-    """The task in words."""
-    robot: str | None = None
-    """Type of the robot."""
-    images: Literal["png", "video"] = "png"
-    """`png` keeps every pixel; `video` is what LeRobot's own recordings hold, much smaller and not exact."""
-
-    def __post_init__(self) -> None:
-        """Refuse a rate that does not exist."""
-        if self.fps < 1:
-            raise ConfigError(f"fps is {self.fps}: at least 1 action per second is needed")
 
 
 def export_lerobot(demos: Path, out: Path, options: LeRobotOptions) -> int:

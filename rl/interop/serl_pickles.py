@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +27,7 @@ from rl.data.demos import DemoSummary
 from rl.data.schema import GRASP_PENALTY
 from rl.errors import DataError
 from rl.interop.demo_import import FIELDS, ImportedEpisode, Spaces, write_demos
+from rl.interop.options import SerlOptions
 from rl.interop.safe_unpickler import read_pickles
 from rl.utils.tree import leaves
 from rl.wrappers.pixel_observation import STATE
@@ -45,19 +45,6 @@ class Opener(Protocol):
     def __call__(self, path: Path) -> AbstractContextManager[BufferedReader]:
         """Open the file."""
         ...
-
-
-@dataclass(frozen=True)
-class SerlOptions:
-    """What to make of the transitions."""
-
-    z_axis_only: bool = False
-    """Leave x, y and orientation out of the 19 numbers of a real robot's state."""
-    time_limit: int | None = None
-    """Steps after which the recording environment stopped. Episodes that long without success did not fail: their last
-    mask becomes 1."""
-    grasp_penalty: bool = True
-    """Keep HIL-SERL's penalty for gripper moves as a field of its own, where there is one."""
 
 
 def import_serl(

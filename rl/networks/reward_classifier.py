@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
+from rl.common.encoder_config import EncoderConfig
+from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
 from rl.errors import CheckpointError, ConfigError
 from rl.nn.dropout import Train, dropout

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rl.common.encoders import EncoderConfig
+from rl.common.encoder_config import EncoderConfig
 from rl.errors import CheckpointError, DataError
 from rl.networks.reward_classifier import BinaryClassifier, make_classifier
 from rl.utils.images import fit_square

@@ -4,105 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import torch
-from pydantic import ConfigDict
 from rich.console import Console
 
-from rl.agents.continuous.bc import BCAgent, BcConfig
+from rl.agents.continuous.bc import BCAgent
 from rl.agents.continuous.sac_policy import SacPolicy
-from rl.common.encoders import EncoderConfig
 from rl.common.typing import Batch, Observations
-from rl.config import TrainConfig, save_config
-from rl.errors import ConfigError
+from rl.offline.bc_options import SETTINGS, TrainBcOptions
 from rl.offline.demos import read_demos, split_episodes
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.rows import Rows, on_device, shuffled_loader
-from rl.offline.settings import SettingsFile
 from rl.plots.pictures import draw_curves
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import tune_backends
-from rl.utils.run_directory import BC_SETTINGS, CHECKPOINTS, CONFIG, CURVE, METRICS, claim_run
+from rl.utils.run_directory import CHECKPOINTS, CURVE, METRICS, claim_run
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.utils.tree import map_leaves
 from rl.wrappers.make_env import make_env
-from rl.wrappers.pixel_observation import STATE, ImagesConfig
+from rl.wrappers.pixel_observation import STATE
 
 _CHUNK = 1024  # held-out rows that are evaluated at once
-
-_ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
-
-
-@dataclass(frozen=True)
-class TrainBcOptions:
-    """Clone demonstrations: a policy that does what they did.
-
-    Raises:
-        ConfigError: a value is out of range.
-    """
-
-    demos: tuple[Path, ...]
-    """Files of demonstrations."""
-    out: Path
-    """Directory of the run."""
-    env: str = "envs:PandaPickCube-v0"
-    """Gymnasium id of the environment that they were recorded in."""
-    cell: str | None = None
-    """Workcell, for environments that take one."""
-    action_repeat: int = 1
-    """Environment steps that one action lasts, as in the demonstrations."""
-    frame_stack: int = 1
-    """Newest observations that the policy sees together, as in the demonstrations."""
-    sees_images: bool = False
-    """Whether the policy sees images and state apart, instead of one vector."""
-    images: ImagesConfig = field(default_factory=ImagesConfig)
-    resume: bool = False
-    """Continue the run in --out."""
-    epochs: int = 200
-    """Passes over the demonstrations."""
-    batch_size: int = 256
-    """Transitions of a step, over all processes together."""
-    held_out: float = 0.1
-    """Share of the episodes that are only evaluated; 0 trains on all."""
-    seed: int = 0
-    """Seed of every random draw."""
-    checkpoint_every: int = 20
-    """Epochs between two checkpoints."""
-    workers: int = 0
-    """Processes that fetch batches; worth it for images."""
-    device: str = "cpu"
-    """Where it computes: cpu, cuda, cuda:1 …; under torchrun, cuda is a GPU for each process."""
-    threads: int = 2
-    """Threads of the arithmetic of a process."""
-    bc: BcConfig = _ALL_CAMERAS
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot train."""
-        if not self.demos:
-            raise ConfigError("--demos is empty: name one file of demonstrations or more")
-        if not 0.0 <= self.held_out < 1.0:
-            raise ConfigError(f"--held-out must lie in [0, 1), not {self.held_out}")
-
-    def as_run(self) -> TrainConfig:
-        """What `python -m rl eval` needs to build the same environment."""
-        encoder = self.bc.encoder
-        base = TrainConfig(agent="drq" if self.sees_images else "sac")
-        drq = replace(base.drq, encoder=replace(base.drq.encoder, image_keys=encoder.image_keys))
-        return replace(
-            base, preset="bc", env=self.env, cell=self.cell, action_repeat=self.action_repeat,
-            frame_stack=self.frame_stack, seed=self.seed, out=self.out, images=self.images, drq=drq,
-        )  # fmt: skip
-
-
-SETTINGS = SettingsFile(TrainBcOptions, BC_SETTINGS)
 
 
 def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
@@ -123,12 +51,11 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
 
 def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, stop: Stop, console: Console) -> int:
     seeds = Seeds(options.seed)
-    with closing(make_env(options.env, options.cell, options.as_run().adaptation())) as env:
+    with closing(make_env(options.env, options.cell, options.adaptation())) as env:
         train, held_out = split_episodes(read_demos(options.demos, env), options.held_out, seeds.generator("held out"))
         agent = make_bc_agent(options, env.observation_space, env.action_space, device)
     if group.is_main:  # now that nothing has kept it from starting
         claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
-        save_config(options.as_run(), options.out / CONFIG)
         SETTINGS.write(options.out, options)
     group.wait()
     rows = Rows(train)
@@ -193,11 +120,6 @@ def evaluate(agent: BCAgent, held_out: Batch | None) -> dict[str, torch.Tensor]:
         found.append(agent.get_debug_metrics(on_device(chunk, agent.device)))
     mse, log_probs = (torch.cat([part[name] for part in found]).mean() for name in ("mse", "log_probs"))
     return {"mse": mse, "nll": -log_probs}
-
-
-def is_bc_run(directory: Path) -> bool:
-    """Whether `train_bc` wrote the run in this directory."""
-    return SETTINGS.is_in(directory)
 
 
 def load_bc_policy(

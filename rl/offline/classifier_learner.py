@@ -11,14 +11,14 @@ from torch import Generator, Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from rl.agents.continuous.augmentation import crop, draw_corners
-from rl.common.optimizers import OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.common.trained import Trained
 from rl.common.typing import Batch, Metrics
 from rl.networks.reward_classifier import DROPOUT, BinaryClassifier
 from rl.nn.dropout import KeepMasks
 from rl.offline.frame_sets import FrameSet
 from rl.utils.distributed import ProcessGroup
-from rl.utils.performance import Precision
+from rl.utils.precision import Precision
 
 
 class ClassifierLearner:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.data.labelled_frames import Frame, FrameWriter, spread_frames
-from rl.errors import ConfigError, DataError
+from rl.errors import DataError
 from rl.plots.pictures import draw_montages, side_by_side
 from rl.recording.experts import Expert, ZeroAction, load_factory
 from rl.recording.held_key import HeldKey
+from rl.recording.options import RecordSuccessOptions
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import open_env
@@ -28,55 +29,6 @@ _SHOWN = 18  # frames of each kind in the picture
 
 Label = Callable[[Mapping[str, Any]], bool]
 """From the `info` of a step to whether its frame shows success."""
-
-
-@dataclass(frozen=True)
-class RecordSuccessOptions:
-    """Step an environment and store labelled frames, episode by episode.
-
-    Raises:
-        ConfigError: a number is out of range.
-    """
-
-    env: str
-    """Gymnasium id; `module:Id-v0` imports the module first."""
-    out: Path
-    """Directory of `positives.sqlite` and `negatives.sqlite`, to which episodes are added, and of `frames.png`, which
-    shows frames of both."""
-    resume: bool = False
-    """Go on with a recording that was broken off: --positives and --episodes count what is there too."""
-    cell: str | None = None
-    """Workcell, for environments that take one."""
-    human: str | None = None
-    """Who takes over while --expert acts: spacemouse, gamepad, keyboard, or expert (the environment's own script);
-    only for environments that know such a person."""
-    wrappers: tuple[str, ...] = ()
-    """Wrappers as `module:factory`, each called with the environment, the innermost first."""
-    expert: str = "zero"
-    """`zero`, or `module:factory`, called with the environment: makes an object with `reset(observation)` and
-    `act(observation)`, such as `envs.experts.tracker:pick_cube`."""
-    noise: float = 0.0
-    """Standard deviation of what is added to the expert's actions, for attempts that fail."""
-    label: Literal["env", "key"] = "env"
-    """`env` takes `info["success"]`; `key` marks every step during which a person holds --key."""
-    key: str = " "
-    """The key of --label key; the space bar by default."""
-    positives: int = 200
-    """Positive frames after which the recording ends."""
-    episodes: int | None = None
-    """Episodes after which it ends in any case."""
-    image_keys: tuple[str, ...] | None = None
-    """Cameras to store; all by default."""
-    image_size: int | None = None
-    """Height and width in pixels that images are scaled to; as the environment gives them by default."""
-    seed: int = 0
-    """Of resets and noise. Every episode of a directory draws from a stream of its own number, so that another
-    recording brings other episodes, and one that was broken off those that were still to come."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be recorded."""
-        if self.positives < 1 or (self.episodes is not None and self.episodes < 1) or self.noise < 0:
-            raise ConfigError("--positives and --episodes must be at least 1, and --noise at least 0")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm
 from rl.agents.continuous.sac_hybrid_policy import make_hybrid_pixel_policy
 from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm
 from rl.agents.continuous.sac_policy import SacPolicy, make_policy
-from rl.agents.continuous.vice import VICEAgent, ViceConfig
+from rl.agents.continuous.vice import VICEAgent
+from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.typing import Observations
 from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
@@ -68,11 +69,11 @@ class StateKind(AgentKind):
 
     def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
         """See `AgentKind`."""
-        return SACAgent.create_states(*_sizes(spec), config.sac, seed=seed, device=device)
+        return SACAgent.create_states(*_sizes(spec), config.agent, seed=seed, device=device)
 
     def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
         """See `AgentKind`."""
-        return make_policy(*_sizes(spec), config.sac, seed)
+        return make_policy(*_sizes(spec), config.agent, seed)
 
     def make_buffer(
         self, config: TrainConfig, spec: AgentSpec, agent: SACAgent, capacity: int, seed: int
@@ -142,7 +143,7 @@ class ViceKind(PixelKind):
         assert isinstance(settings, ViceConfig)
         if settings.encoder.pretrained_path is None:
             logger.warning(
-                "VICE's classifier looks through a ResNet-10 with random weights: give --vice.encoder.pretrained-path"
+                "VICE's classifier looks through a ResNet-10 with random weights: give --agent.encoder.pretrained-path"
             )
         goals = load_goals(config.goals, build_space(spec.observation), settings.classifier_cameras, seed)
         logger.info("%d images of success from %s", len(goals), ", ".join(map(str, config.goals)))
@@ -156,7 +157,7 @@ KINDS: Mapping[str, AgentKind] = {
     "hybrid-single": PixelKind(DrQAgentHybridSingleArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
     "hybrid-dual": PixelKind(DrQAgentHybridDualArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
 }
-"""By the names that `TrainConfig.agent` allows."""
+"""By the names of `AGENT_CONFIGS`."""
 
 
 def extra_fields(buffer: AnyReplayBuffer) -> set[str]:
@@ -189,8 +190,8 @@ def pixel_settings(config: TrainConfig, spec: AgentSpec) -> DrqConfig:
     encoder = settings.encoder
     if encoder.encoder_type == "resnet-pretrained" and encoder.pretrained_path is None:
         raise ConfigError(
-            f"the encoder resnet-pretrained needs its weights: give --{config.agent}.encoder.pretrained-path and "
-            f"--{config.agent}.encoder.pretrained-sha256, or choose --{config.agent}.encoder.encoder-type small"
+            "the encoder resnet-pretrained needs its weights: give --agent.encoder.pretrained-path and "
+            "--agent.encoder.pretrained-sha256, or choose --agent.encoder.encoder-type small"
         )
     has_state = STATE in _sample(spec)
     named = replace(

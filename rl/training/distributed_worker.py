@@ -39,7 +39,7 @@ def run_worker(channel: CommandChannel, device: torch.device) -> None:
     setup = WorkerSetup.model_validate_json(command)
     config = setup.config
     # The main process broadcasts its parameters and noise, so the seed does not matter.
-    agent = KINDS[config.agent].make_agent(config, setup.spec, config.seed, str(device))
+    agent = KINDS[config.agent_name].make_agent(config, setup.spec, config.seed, str(device))
     if config.compile:
         agent.compile()
     DistributedAgent(agent, channel).run_updates(config.utd_ratio)

@@ -67,7 +67,7 @@ def run_learner_process(config: TrainConfig, stop: Stop) -> None:
     tune_backends(device)
     with joined_process_group(device) as group, CommandChannel(group) if group.size > 1 else nullcontext() as channel:
         group.shard_size(config.batch_size)
-        if group.size > 1 and config.agent == "vice":
+        if group.size > 1 and config.agent_name == "vice":
             raise ConfigError("--agent vice trains in one process: start the learner without torchrun")
         if channel is not None and not group.is_main:
             run_worker(channel, device)
@@ -116,10 +116,10 @@ def learn(
     if state is not None:
         agent.load_state_dict(state["agent"])
         progress.updates, progress.episodes = state["updates"], state["episodes"]
-    replay = KINDS[config.agent].make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
+    replay = KINDS[config.agent_name].make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
     demos = _demonstrations(config, spec, agent, seeds)
     mixed = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
-    batches = KINDS[config.agent].with_goals(config, spec, mixed, replay, seeds.integer("goals"))
+    batches = KINDS[config.agent_name].with_goals(config, spec, mixed, replay, seeds.integer("goals"))
     if config.compile:
         agent.compile()
     metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
@@ -166,7 +166,7 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     with closing(env), make_link(config, spec, make_handshake(name, spec, "actor")) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
         own = Seeds(seeds.integer(f"{name} from step {link.handshake_reply.env_steps}"))
-        policy = KINDS[config.agent].make_policy(config, spec, own.integer("policy"))
+        policy = KINDS[config.agent_name].make_policy(config, spec, own.integer("policy"))
         run_actor(env, policy, link, plan, own, stop)
         if link.dropped:
             logger.warning("%d transitions were dropped: the learner was away or too slow for too long", link.dropped)
@@ -177,7 +177,7 @@ def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
     torch.set_num_threads(1)
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env, EXTRAS)
-    policy = KINDS[config.agent].make_policy(config, spec, config.seed)
+    policy = KINDS[config.agent_name].make_policy(config, spec, config.seed)
     with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator")) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
 
@@ -198,7 +198,7 @@ def load_policy(config: TrainConfig, checkpoint: Path | None, spec: AgentSpec) -
 
 def make_agent(config: TrainConfig, spec: AgentSpec, seeds: Seeds, device: str | None = None) -> SACAgent:
     """The agent that is trained."""
-    return KINDS[config.agent].make_agent(config, spec, seeds.integer("agent"), device or config.device)
+    return KINDS[config.agent_name].make_agent(config, spec, seeds.integer("agent"), device or config.device)
 
 
 def make_schedule(config: TrainConfig) -> Schedule:
@@ -224,7 +224,7 @@ def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds
     if not files:
         return None
     capacity = sum(summarize_demos(file).transitions for file in files) + config.replay.interventions
-    demos = KINDS[config.agent].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
+    demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     extras = dict.fromkeys(extra_fields(demos), 0.0)
     for file in files:
         n_step = NStep(config.replay.n_step, agent.config.discount)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
-"""Matrix products and convolutions of the losses; parameters, moments and targets stay float32."""
+from rl.utils.precision import Precision
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

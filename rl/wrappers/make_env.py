@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
+from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.classifier_reward import add_classifier_reward
-from rl.wrappers.pixel_observation import ImagesConfig, has_images, wrap_pixels
+from rl.wrappers.pixel_observation import has_images, wrap_pixels
 
 _MENDABLE = frozenset({
     "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
@@ -95,24 +95,6 @@ def sentence_of(error: Exception) -> str | None:
     """What an error of an environment's own tree says to the user; None for a mistake in the code."""
     said = getattr(error, "message", None)
     return "; ".join((said, *getattr(error, "__notes__", ()))) if isinstance(said, str) else None
-
-
-@dataclass(frozen=True)
-class EnvAdapterConfig:
-    """How an environment is adapted to an agent."""
-
-    action_repeat: int = 1
-    """Environment steps that one action lasts."""
-    frame_stack: int = 1
-    """Newest observations that are handed over together, oldest first; the first one of an episode is repeated."""
-    sees_images: bool = False
-    """Whether the agent gets images and state apart, as `wrap_pixels` gives them, instead of one vector."""
-    cameras: tuple[str, ...] | None = None
-    """Cameras that it sees; all by default."""
-    images: ImagesConfig = field(default_factory=ImagesConfig)
-    """How their images are handed over."""
-    reward_classifier: str | None = None
-    """Directory of the classifier whose prediction is the only reward; the environment's own reward by default."""
 
 
 NO_ADAPTATION = EnvAdapterConfig()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +10,7 @@ import numpy as np
 
 from rl.errors import ConfigError
 from rl.utils.images import fit_square
+from rl.wrappers.adapter_config import ImagesConfig
 
 STATE = "state"
 """Name of the vector that holds everything but images."""
@@ -19,17 +19,6 @@ IMAGE = "image"
 """Name of the camera where the whole observation is one image."""
 
 Path = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ImagesConfig:
-    """How images are handed to a pixel agent."""
-
-    size: int | None = None
-    """Height and width in pixels that images are scaled to; as the environment gives them by default."""
-    frames: int | None = None
-    """Newest images of each camera that the agent sees together; by default as many as --frame-stack. Fewer is
-    cheaper, and the stacked state may tell all that there is about motion."""
 
 
 class PixelObservation(gym.ObservationWrapper):

@@ -33,9 +33,9 @@ LAB = str(Path(__file__).parents[2] / "examples" / "cells" / "mujoco.toml")
 TRAINING = (
     *("--env", ENV, "--cell", LAB, "--steps", "4000", "--random-steps", "300", "--training-starts", "300"),
     *("--utd-ratio", "4", "--env-steps-per-update", "1", "--max-lead", "16", "--batch-size", "128"),
-    *("--sac.critic-ensemble-size", "2", "--sac.discount", "0.9", "--sac.hidden-dims", "128", "128"),
-    *("--sac.actor-optimizer.learning-rate", "1e-3", "--sac.actor-optimizer.warmup-steps", "0"),
-    *("--sac.critic-optimizer.learning-rate", "1e-3", "--sac.critic-optimizer.warmup-steps", "0"),
+    *("--agent.critic-ensemble-size", "2", "--agent.discount", "0.9", "--agent.hidden-dims", "128", "128"),
+    *("--agent.actor-optimizer.learning-rate", "1e-3", "--agent.actor-optimizer.warmup-steps", "0"),
+    *("--agent.critic-optimizer.learning-rate", "1e-3", "--agent.critic-optimizer.warmup-steps", "0"),
     *("--evaluation.every-steps", "1000", "--evaluation.episodes", "10", "--learner-threads", "1"),
 )
 """As in docs/control_pc.md; two minutes on two cores."""
@@ -53,7 +53,7 @@ def franka_url() -> Iterator[str]:
 
 def clone_expert(out: Path) -> None:
     """Leave a run in `out` whose small policy imitates a scripted controller, as seen in the MuJoCo cell."""
-    config = TrainConfig(env=ENV, cell=LAB, out=out, sac=SacConfig(hidden_dims=(64, 64)), compile=False)
+    config = TrainConfig(env=ENV, cell=LAB, out=out, agent=SacConfig(hidden_dims=(64, 64)), compile=False)
     env = make_env(ENV, LAB, config.adaptation())
     observations, actions = expert_steps(env, episodes=10)
     agent = make_agent(config, AgentSpec.of(ENV, env), Seeds(0))

@@ -23,9 +23,9 @@ ENV = "tests.support.tiny_env:FollowTarget-v0"
 
 SMALL = (
     *("--env", ENV, "--no-compile", "--learner-threads", "1", "--batch-size", "32", "--utd-ratio", "2"),
-    *("--sac.critic-ensemble-size", "2", "--sac.hidden-dims", "32", "32", "--log-every", "10"),
-    *("--sac.actor-optimizer.warmup-steps", "0", "--sac.critic-optimizer.warmup-steps", "0"),
-    *("--sac.actor-optimizer.learning-rate", "3e-3", "--sac.critic-optimizer.learning-rate", "3e-3"),
+    *("--agent.critic-ensemble-size", "2", "--agent.hidden-dims", "32", "32", "--log-every", "10"),
+    *("--agent.actor-optimizer.warmup-steps", "0", "--agent.critic-optimizer.warmup-steps", "0"),
+    *("--agent.actor-optimizer.learning-rate", "3e-3", "--agent.critic-optimizer.learning-rate", "3e-3"),
     *("--random-steps", "100", "--training-starts", "100", "--env-steps-per-update", "4", "--max-lead", "40"),
 )
 """A run that takes seconds."""

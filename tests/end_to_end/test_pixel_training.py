@@ -16,7 +16,7 @@ from .runs import end, free_port, last_state, start, wait_for_status
 TINY = (
     *("--preset", "drq-demo", "--env", "tests.support.tiny_pixels:FollowLight-v0", "--images.size", "32"),
     *("--frame-stack", "2", "--images.frames", "2", "--learner-threads", "1", "--batch-size", "8"),
-    *("--drq.encoder.bottleneck-dim", "8", "--drq.hidden-dims", "16", "--log-every", "5"),
+    *("--agent.encoder.bottleneck-dim", "8", "--agent.hidden-dims", "16", "--log-every", "5"),
     *("--random-steps", "20", "--training-starts", "20", "--env-steps-per-update", "4", "--max-lead", "20"),
     *("--checkpoint-every", "10", "--publish-every", "1", "--evaluation.every-steps", "0", "--replay.n-step", "2"),
 )

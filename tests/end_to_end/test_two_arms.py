@@ -15,8 +15,8 @@ from .runs import end, last_state, start
 RANDOM, STEPS = 20, 60
 SMALL = (
     *("--agent", "hybrid-dual", "--env", "envs:DualFrankaReachPoseVision-v0", "--images.size", "32"),
-    *("--hybrid-dual.encoder.encoder-type", "compact", "--hybrid-dual.encoder.bottleneck-dim", "8"),
-    *("--hybrid-dual.hidden-dims", "16", "--no-compile", "--learner-threads", "1", "--batch-size", "8"),
+    *("--agent.encoder.encoder-type", "compact", "--agent.encoder.bottleneck-dim", "8"),
+    *("--agent.hidden-dims", "16", "--no-compile", "--learner-threads", "1", "--batch-size", "8"),
     *("--utd-ratio", "2", "--random-steps", RANDOM, "--training-starts", RANDOM, "--env-steps-per-update", "4"),
     *("--max-lead", "20", "--log-every", "1", "--checkpoint-every", "0", "--evaluation.every-steps", "0"),
 )

@@ -16,8 +16,8 @@ from tests.end_to_end.runs import ROOT
 EXAMPLES = ROOT / "examples"
 SEES_32 = ("--images.size", "32")
 SMALL_NETS = (
-    *("--no-compile", "--learner-threads", "1", "--drq.encoder.bottleneck-dim", "8", "--drq.hidden-dims", "16"),
-    *("--drq.critic-ensemble-size", "2", "--batch_size", "8", "--random_steps", "0", "--training_starts", "20"),
+    *("--no-compile", "--learner-threads", "1", "--agent.encoder.bottleneck-dim", "8", "--agent.hidden-dims", "16"),
+    *("--agent.critic-ensemble-size", "2", "--batch_size", "8", "--random_steps", "0", "--training_starts", "20"),
     *("--env-steps-per-update", "4", "--max-lead", "20", "--steps_per_update", "1", "--link.give-up-s", "30", *SEES_32),
 )
 

@@ -35,20 +35,20 @@ def learner_of(flags):
 
 def test_the_defaults_are_serl_s():
     config = learner_of(PegFlags(learner=True))
-    assert (config.agent, config.seed, config.batch_size, config.utd_ratio) == ("drq", 42, 256, 4)
+    assert (config.agent_name, config.seed, config.batch_size, config.utd_ratio) == ("drq", 42, 256, 4)
     assert (config.random_steps, config.training_starts, config.publish_every, config.log_every) == (300, 300, 30, 10)
     assert (config.replay.capacity, config.replay.demo_share, config.steps) == (200_000, 0.5, 1_000_000)
-    assert (config.drq.critic_ensemble_size, config.drq.critic_subsample_size) == (10, 2)
+    assert (config.agent.critic_ensemble_size, config.agent.critic_subsample_size) == (10, 2)
     assert config.evaluation.every_steps == 0  # SERL's actor on a robot never evaluates
     simulated = learner_of(SimFlags(learner=True))
     assert (simulated.env, simulated.evaluation.every_steps) == ("envs:PandaPickCubeVision-v0", 2000)
     states = learner_of(StateFlags(learner=True))
-    assert (states.env, states.agent, states.seed, states.batch_size) == ("HalfCheetah-v4", "sac", 42, 256)
+    assert (states.env, states.agent_name, states.seed, states.batch_size) == ("HalfCheetah-v4", "sac", 42, 256)
     assert (states.random_steps, states.training_starts, states.publish_every, states.log_every) == (300, 300, 1, 10)
     assert (states.replay.capacity, states.steps) == (1_000_000, 1_000_000)
     assert (states.evaluation.every_steps, states.evaluation.episodes) == (2000, 5)
     assert (states.env_steps_per_update, states.max_lead) == (None, None)
-    assert (states.sac.critic_ensemble_size, states.sac.critic_subsample_size) == (10, 2)
+    assert (states.agent.critic_ensemble_size, states.agent.critic_subsample_size) == (10, 2)
 
 
 def test_the_critic_actor_ratio_reaches_the_learner():
@@ -92,9 +92,9 @@ def test_the_script_of_bc_says_what_its_command_understands(tmp_path: Path):
 
 
 def test_other_options_go_on_to_the_learner_s_command():
-    flags, rest = serl_flags.parse(PegFlags, ["--learner", "--drq.hidden-dims", "16", "--no-compile"])
+    flags, rest = serl_flags.parse(PegFlags, ["--learner", "--agent.hidden-dims", "16", "--no-compile"])
     config = parse_train_options("learner", [*serl_flags.command_of(flags)[1:], *rest])
-    assert (config.drq.hidden_dims, config.compile) == ((16,), False)
+    assert (config.agent.hidden_dims, config.compile) == ((16,), False)
 
 
 def test_one_role_must_be_chosen_and_pickles_are_imported_first():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
+from rl.agents.continuous.sac_config import SacConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, load_config, save_config
 from rl.errors import ConfigError
 from rl.presets import PRESETS, make_preset
@@ -26,6 +29,31 @@ def test_a_run_of_a_preset_that_was_renamed_is_still_read(tmp_path: Path):
     assert load_config(tmp_path / "config.json") == config
 
 
+@pytest.mark.parametrize("name", AGENT_CONFIGS)
+def test_a_stored_configuration_holds_the_chosen_agent_and_its_name(tmp_path: Path, name: str):
+    config = TrainConfig(agent=replace(default_agent_config(name), hidden_dims=(7,)))
+    save_config(config, tmp_path / "config.json")
+    assert json.loads((tmp_path / "config.json").read_text())["agent"]["name"] == name
+    assert load_config(tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize("name", AGENT_CONFIGS)
+def test_a_run_from_before_holds_every_agent_and_is_read_with_the_chosen_one(tmp_path: Path, name: str):
+    config = TrainConfig(steps=5, agent=replace(default_agent_config(name), hidden_dims=(7,)))
+    save_config(config, tmp_path / "config.json")
+    stored = json.loads((tmp_path / "config.json").read_text())
+    chosen = {key: value for key, value in stored.pop("agent").items() if key != "name"}
+    stored |= {"agent": name, "sac": {}, "drq": {}, "vice": {}, "hybrid_single": {}, "hybrid_dual": {}}
+    stored[name.replace("-", "_")] = chosen
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert load_config(tmp_path / "config.json") == config
+
+
+def test_a_run_from_before_there_was_a_choice_learns_from_states(tmp_path: Path):
+    (tmp_path / "config.json").write_text('{"steps": 5, "sac": {"discount": 0.5}}')
+    assert load_config(tmp_path / "config.json") == TrainConfig(steps=5, agent=SacConfig(discount=0.5))
+
+
 def test_the_token_stays_out_of_the_file(tmp_path: Path):
     save_config(TrainConfig(link=LinkConfig(token="secret")), tmp_path / "config.json")
     assert "secret" not in (tmp_path / "config.json").read_text()
@@ -35,6 +63,15 @@ def test_the_token_stays_out_of_the_file(tmp_path: Path):
 def test_a_file_of_another_version_is_refused(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"stepz": 3}')
     with pytest.raises(ConfigError, match="stepz"):
+        load_config(tmp_path / "config.json")
+    (tmp_path / "config.json").write_text('{"agent": {"name": "fly"}}')
+    with pytest.raises(ConfigError, match="'fly'"):
+        load_config(tmp_path / "config.json")
+    (tmp_path / "config.json").write_text('{"agent": {"name": "drq", "encoder": {"size": 3}}}')
+    with pytest.raises(ConfigError, match=r"agent\.drq\.encoder\.size"):
+        load_config(tmp_path / "config.json")
+    (tmp_path / "config.json").write_text("steps = 3")
+    with pytest.raises(ConfigError, match="not JSON"):
         load_config(tmp_path / "config.json")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,10 +10,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.augmentation import crop, draw_corners, unpack
+from rl.agents.continuous.bc_config import BcConfig
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors
-from rl.common.encoders import EncoderConfig, frozen_trunk, load_trunk, make_encoder
+from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper
-from rl.common.optimizers import OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.common.trained import Trained
 from rl.common.typing import Batch, Metrics, Observations
 from rl.networks.actor_critic_nets import Policy
@@ -23,49 +23,12 @@ from rl.networks.standardise import Standardise
 from rl.nn.dropout import KeepMasks
 from rl.nn.layers import materialise
 from rl.utils.distributed import ProcessGroup
-from rl.utils.performance import Precision
 from rl.vision.pooling import EMBEDDING_DROPOUT
 
 Masks = tuple[Tensor, ...]
 
 
 _STEADY = OptimizerConfig(3e-4)
-
-
-@dataclass(frozen=True)
-class BcConfig:
-    """Behaviour cloning, with the defaults of SERL's launcher."""
-
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """The policy's encoder; without meaning where observations are plain vectors."""
-    hidden_dims: tuple[int, ...] = (256, 256)
-    """Widths of the trunk."""
-    activations: str = "tanh"
-    """Name of the trunk's activation."""
-    use_layer_norm: bool = False
-    """Whether the trunk normalises before each activation."""
-    tanh_squash_distribution: bool = False
-    """Whether actions are squashed to (-1, 1); demonstrated actions must then lie inside."""
-    std_parameterization: str = "exp"
-    """How the policy makes its standard deviation: exp, softplus or uniform."""
-    std_min: float = 1e-5
-    """Lower bound of the standard deviation."""
-    std_max: float = 5.0
-    """Upper bound of the standard deviation."""
-    optimizer: OptimizerConfig = _STEADY
-    """Optimizer of the policy and its encoder."""
-    crop_padding: int = 0
-    """Largest random shift of an image in pixels while training; SERL does not augment."""
-    trains_image_encoder: bool = True
-    """Whether gradients reach the image encoders. SERL stops them, so that it clones on random image features."""
-    standardises: bool = False
-    """Whether plain vectors are shifted and scaled by the demonstrations' mean and standard deviation; not in SERL."""
-    precision: Precision = "float32"
-    """Matrix products of the loss; parameters and moments stay float32."""
-
-    def as_in_serl(self) -> Self:
-        """The same settings with the image encoders left as they were drawn, as SERL does by mistake."""
-        return replace(self, trains_image_encoder=False)
 
 
 DEFAULTS = BcConfig()

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from rl.agents.continuous.sac_config import SacConfig
-from rl.common.encoders import EncoderConfig
-from rl.common.optimizers import OptimizerConfig
+from rl.common.encoder_config import EncoderConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
 
 _STEADY = OptimizerConfig(3e-4)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from rl.common.optimizers import OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
-from rl.utils.performance import Precision
+from rl.utils.precision import Precision
 
 _STEADY = OptimizerConfig(3e-4)
 _WARMED_UP = OptimizerConfig(3e-4, warmup_steps=2000)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
-from rl.common.optimizers import OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
 
 _STEADY = OptimizerConfig(3e-4)
 
@@ -56,6 +58,8 @@ class HybridConfig(DrqConfig):
 
     def layout(self, action_dim: int) -> GripperLayout:
         """Where the grippers sit in actions of this length."""
+        from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
+
         return GripperLayout(action_dim, self.arms)
 
     def critic_action_dim(self, action_dim: int) -> int:
@@ -65,3 +69,17 @@ class HybridConfig(DrqConfig):
     def optimizers(self) -> dict[str, OptimizerConfig]:
         """The optimizer of each network."""
         return {**super().optimizers(), "grasp_critic": self.grasp_critic_optimizer}
+
+
+@dataclass(frozen=True)
+class SingleArmConfig(HybridConfig):
+    """Settings for actions (x, y, z, ..., gripper): the grasp critic weighs 3 moves."""
+
+    arms: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class DualArmConfig(HybridConfig):
+    """Settings for actions (x, y, ..., gripper, x', y', ..., gripper'): the grasp critic weighs 9 joint moves."""
+
+    arms: ClassVar[int] = 2

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from rl.agents.continuous.sac_hybrid import DrQAgentHybrid, SACAgentHybrid
-from rl.agents.continuous.sac_hybrid_config import HybridConfig
-
-
-@dataclass(frozen=True)
-class DualArmConfig(HybridConfig):
-    """Settings for actions (x, y, ..., gripper, x', y', ..., gripper'): the grasp critic weighs 9 joint moves."""
-
-    arms: ClassVar[int] = 2
+from rl.agents.continuous.sac_hybrid_config import DualArmConfig
 
 
 class SACAgentHybridDualArm(SACAgentHybrid):

@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from rl.agents.continuous.sac_hybrid import DrQAgentHybrid, SACAgentHybrid
-from rl.agents.continuous.sac_hybrid_config import HybridConfig
-
-
-@dataclass(frozen=True)
-class SingleArmConfig(HybridConfig):
-    """Settings for actions (x, y, z, ..., gripper): the grasp critic weighs 3 moves."""
-
-    arms: ClassVar[int] = 1
+from rl.agents.continuous.sac_hybrid_config import SingleArmConfig
 
 
 class SACAgentHybridSingleArm(SACAgentHybrid):

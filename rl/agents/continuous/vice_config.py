@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.common.optimizers import OptimizerConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
 
 _STEADY = OptimizerConfig(3e-4)

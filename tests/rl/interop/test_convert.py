@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_config import SacConfig
 from rl.cli import main
@@ -45,7 +46,7 @@ def agent_of(made: ConvertedTrunk | ConvertedAgent) -> SACAgent:
     assert isinstance(made, ConvertedAgent)
     config = load_config(made.directory / "config.json")
     _, state = Checkpoints(made.directory / "checkpoints").load()
-    agent = SACAgent.create_states(made.observation_dim, made.action_dim, config.sac)
+    agent = SACAgent.create_states(made.observation_dim, made.action_dim, config.agent)
     agent.load_state_dict(state["agent"])
     return agent
 
@@ -53,10 +54,10 @@ def agent_of(made: ConvertedTrunk | ConvertedAgent) -> SACAgent:
 def test_a_recorded_agent_of_serl_acts_the_same(tmp_path: Path):
     fixture = golden("sac_full_forward")
     source = save(tmp_path / "checkpoint_70", flax_bytes(train_state(fixture.params, 70)))
-    made = convert(source, tmp_path / "run", TrainConfig(agent="drq"))
+    made = convert(source, tmp_path / "run", TrainConfig(agent=DrqConfig()))
     agent = agent_of(made)
     assert isinstance(made, ConvertedAgent)
-    assert made.config.agent == "sac", "whatever the settings came from, this agent learns from states"
+    assert made.config.agent_name == "sac", "whatever the settings came from, this agent learns from states"
     assert (made.updates, made.observation_dim, made.action_dim) == (70, 10, 4)
     given = fixture.tensors("in")
     fixture.assert_close(agent.sample_actions(given["obs"].numpy(), argmax=True), "out/mode")
@@ -76,7 +77,7 @@ def test_sizes_are_read_off_the_parameters(tmp_path: Path, layers: tuple[int, ..
     np.testing.assert_equal(to_flax_params(state.targets), targets)
     assert isinstance(made, ConvertedAgent)
     assert made.updates == 3
-    assert made.config.sac.hidden_dims == layers
+    assert made.config.agent.hidden_dims == layers
 
 
 @pytest.mark.parametrize("shape", ["file", "newest of a directory", "orbax", "state inside", "parameters alone"])

@@ -9,11 +9,11 @@ from rich.console import Console
 from rl.agents.continuous.bc import BcConfig
 from rl.cli import main
 from rl.common.optimizers import OptimizerConfig
-from rl.config import load_config
 from rl.data.demos import record_demos
 from rl.errors import CheckpointNotFound, ConfigError, DataError, RunExists
 from rl.evaluation.evaluate import run_eval
 from rl.offline.bc import TrainBcOptions, train_bc
+from rl.offline.bc_options import SETTINGS
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import claim_run
 from rl.wrappers.make_env import make_env
@@ -67,7 +67,7 @@ def weights(out, step=None):
 def test_a_clone_does_what_was_demonstrated(demos, tmp_path):
     out = tmp_path / "run"
     assert train_bc(options(demos, out, epochs=40), StopAfter(), SILENT) == 40
-    summary = run_eval(dataclasses.replace(load_config(out / "config.json"), out=out), None, 5, None, SILENT)
+    summary = run_eval(SETTINGS.read(out), None, 5, None, SILENT)
     assert summary["success_rate"] == 1.0
     assert summary["return_mean"] > 9.0
     assert (out / "curve.png").stat().st_size > 1000

@@ -41,7 +41,7 @@ def config(out: Path, steps: int, demos: Path) -> TrainConfig:
         compile=False,
         checkpoint_every=0,
         learner_threads=1,
-        sac=SacConfig(critic_ensemble_size=3, hidden_dims=(16, 16)),
+        agent=SacConfig(critic_ensemble_size=3, hidden_dims=(16, 16)),
         replay=ReplayConfig(n_step=3, demos=(demos,)),
     )
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
 from rl.agents.continuous.drq import DrQAgent
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.common.encoders import EncoderConfig, frozen_trunk
@@ -37,7 +38,6 @@ CAMERAS = ("front", "wrist")
 def config(out: Path | None, steps: int, demos: Path | None = None, encoder: EncoderConfig | None = None, **drq):
     compact = EncoderConfig("compact", None, num_spatial_blocks=2, bottleneck_dim=8, proprio_latent_dim=4)
     return TrainConfig(
-        agent="drq",
         env=ENV,
         out=out,
         steps=steps,
@@ -49,7 +49,7 @@ def config(out: Path | None, steps: int, demos: Path | None = None, encoder: Enc
         compile=False,
         checkpoint_every=0,
         learner_threads=1,
-        drq=DrqConfig(encoder=encoder or compact, critic_ensemble_size=3, hidden_dims=(16,), **drq),
+        agent=DrqConfig(encoder=encoder or compact, critic_ensemble_size=3, hidden_dims=(16,), **drq),
         replay=ReplayConfig(capacity=80, n_step=3, demos=() if demos is None else (demos,)),
     )
 
@@ -160,16 +160,16 @@ def test_an_actor_with_another_file_is_refused(trunk: EncoderConfig):
 
 
 def test_every_agent_that_can_be_asked_for_can_be_made():
-    assert set(get_args(get_type_hints(TrainConfig)["agent"])) == set(KINDS)
+    assert set(get_args(get_type_hints(TrainConfig)["agent"])) == set(AGENT_CONFIGS.values())
+    assert AGENT_CONFIGS.keys() == KINDS.keys()
 
 
 @pytest.mark.parametrize(("kind", "numbers"), [("drq", 2), ("vice", 2), ("hybrid-single", 2), ("hybrid-dual", 4)])
 def test_every_pixel_agent_learns_from_its_buffer_and_moves_its_actor(kind: str, numbers: int):
     small = EncoderConfig("compact", None, num_spatial_blocks=2, bottleneck_dim=8)
     plain = config(None, 1)
-    group = kind.replace("-", "_")
-    own = {group: replace(getattr(plain, group), encoder=small, hidden_dims=(16,))}
-    settings = replace(plain, agent=kind, replay=replace(plain.replay, n_step=1), **own)
+    own = replace(default_agent_config(kind), encoder=small, hidden_dims=(16,))
+    settings = replace(plain, agent=own, replay=replace(plain.replay, n_step=1))
     action = gym.spaces.Box(-1.0, 1.0, (numbers,), np.float32)
     spec = spec_of(settings).model_copy(update={"action": space_spec(action)})
     agent = KINDS[kind].make_agent(settings, spec, 1, "cpu")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.vice import SUCCESSES
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.cli import main
@@ -59,7 +60,6 @@ def config(out: Path | None, goals: Path, steps: int = 1, demos: tuple[Path, ...
         vice_optimizer=OptimizerConfig(1e-2),
     )
     return TrainConfig(
-        agent="vice",
         env=ENV,
         out=out,
         goals=(goals,),
@@ -73,7 +73,7 @@ def config(out: Path | None, goals: Path, steps: int = 1, demos: tuple[Path, ...
         checkpoint_every=0,
         log_every=1,
         learner_threads=1,
-        vice=vice,
+        agent=vice,
         replay=ReplayConfig(capacity=80, demos=demos),
     )
 
@@ -185,8 +185,8 @@ def test_vice_without_goals_says_what_to_record(
 def test_settings_that_vice_cannot_use_are_refused(goals: Path):
     settings = config(None, goals)
     with pytest.raises(ConfigError, match="must be 1, not 3"):
-        replace(settings, replay=ReplayConfig(n_step=3))
+        replace(settings, replay=ReplayConfig(n_step=3)).require_goals()
     with pytest.raises(ConfigError, match="--agent drq has no use for it"):
-        replace(settings, agent="drq")
+        replace(settings, agent=DrqConfig()).require_goals()
     with pytest.raises(ConfigError, match="keeps no images"):
         ViceConfig(encoder=EncoderConfig("resnet-pretrained", None), cached_features="float16")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from rl.agents.continuous.agent_configs import default_agent_config
 from rl.common.encoders import EncoderConfig
 from rl.common.evaluation import ENV_SUCCESS, Episode, run_episodes, summarize
 from rl.config import TrainConfig
@@ -125,7 +126,7 @@ def test_without_a_classifier_nothing_is_said_of_predictions():
 
 
 def test_the_option_reaches_training_and_recording(directory: Path):
-    asked = TrainConfig(agent="drq", reward_classifier=directory)
+    asked = TrainConfig(agent=default_agent_config("drq"), reward_classifier=directory)
     recorded = RecordDemosOptions("X-v0", Path("x"), expert="a:b", sees_images=True, reward_classifier=directory)
     for adaptation in (asked.adaptation(), recorded.adaptation()):
         env = adapt(FollowLight(), adaptation)

@@ -1,0 +1,73 @@
+"""The options of a training of a reward classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rl.common.encoder_config import EncoderConfig
+from rl.errors import ConfigError
+from rl.offline.settings import SettingsFile
+from rl.utils.precision import Precision
+from rl.utils.run_directory import CLASSIFIER_SETTINGS
+
+
+@dataclass(frozen=True)
+class TrainClassifierOptions:
+    """Train a reward classifier on frames that show success and frames that do not.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    positives: tuple[Path, ...]
+    """Files of frames that show success, from `record-success`."""
+    negatives: tuple[Path, ...]
+    """Files of frames that do not."""
+    out: Path
+    """Directory of the run, and of the classifier."""
+    image_keys: tuple[str, ...] | None = None
+    """Cameras that it looks at; all that were recorded by default."""
+    resume: bool = False
+    """Continue the run in --out."""
+    epochs: int = 150
+    """Passes: each shows every frame of the rarer class once, and as many of the other."""
+    batch_size: int = 256
+    """Frames of a step, over all processes together; one half shows success."""
+    learning_rate: float = 1e-4
+    """Of Adam."""
+    crop_padding: int = 4
+    """Largest random shift of an image in pixels; 0 trains on the images as they are."""
+    held_out: float = 0.3
+    """Share of the episodes that are not trained on: one half of them chooses the threshold, the other tests."""
+    most_false_positives: float = 0.01
+    """The threshold is the lowest one, from 0.5 on, at which this share of the negatives passes for success."""
+    precision: Precision = "float32"
+    """Matrix products of the loss."""
+    seed: int = 0
+    """Seed of every random draw, and of the split."""
+    checkpoint_every: int = 20
+    """Epochs between two checkpoints."""
+    workers: int = 0
+    """Processes that fetch batches."""
+    device: str = "cpu"
+    """Where it computes: cpu, cuda, cuda:1 …; under torchrun, cuda is a GPU for each process."""
+    threads: int = 2
+    """Threads of the arithmetic of a process."""
+    encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(image_keys=None, use_proprio=False))
+    """`resnet-pretrained` is HIL-SERL's, frozen, and needs --encoder.pretrained-path; the others train from scratch."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot train."""
+        if not 0.0 < self.held_out < 1.0:
+            raise ConfigError(f"--held-out must lie inside (0, 1), not {self.held_out}")
+        if not 0.0 <= self.most_false_positives < 1.0:
+            raise ConfigError(f"--most-false-positives must lie in [0, 1), not {self.most_false_positives}")
+        if self.encoder.encoder_type == "resnet-pretrained" and self.encoder.pretrained_path is None:
+            raise ConfigError(
+                "the encoder resnet-pretrained needs its weights: give --encoder.pretrained-path and "
+                "--encoder.pretrained-sha256, or choose --encoder.encoder-type small"
+            )
+
+
+SETTINGS = SettingsFile(TrainClassifierOptions, CLASSIFIER_SETTINGS)
