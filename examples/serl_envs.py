@@ -58,7 +58,7 @@ how demonstrations of one direction are recorded."""
 
 
 def env_id(name: str) -> str:
-    """What `python -m rl` takes for an environment of SERL's: the one from here, or ours of the same name."""
+    """What `robotkit-train` takes for an environment of SERL's: the one from here, or ours of the same name."""
     if name in TASKS:
         return f"{__name__}:{NAMESPACE}/{name}"
     return f"envs:{name}" if name in TABLE else name
@@ -69,7 +69,7 @@ def set_reward_classifiers(name: str, classifiers: Mapping[int, Path]) -> None:
 
     Args:
         name: a key of `TASKS`.
-        classifiers: directories that `train-classifier` wrote, by task; a task without directions is 0.
+        classifiers: directories that `classifier` wrote, by task; a task without directions is 0.
     """
     gymnasium.spec(f"{NAMESPACE}/{name}").kwargs["classifiers"] = dict(classifiers)
 

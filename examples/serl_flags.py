@@ -1,4 +1,4 @@
-"""SERL's flags, said in the words of `python -m rl`; each example adds its own defaults."""
+"""SERL's flags, said in the words of `robotkit-train`; each example adds its own defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Words = list[str]
 
 @dataclass(frozen=True)
 class SerlFlags:
-    """SERL's flags; whatever else is given goes on to `python -m rl`. Not taken over: render and the two RLDS paths."""
+    """SERL's flags; whatever else is given goes on to `robotkit-train`. Not there: render and the two RLDS paths."""
 
     preset: ClassVar[str] = "serl"
 
@@ -63,7 +63,7 @@ class SerlFlags:
     ip: str = "localhost"
     """Address of the learner."""
     demo_path: tuple[Path, ...] = ()
-    """Demonstrations, from record_demo.sh or `python -m rl import-demos`."""
+    """Demonstrations, from record_demo.sh or `robotkit-train import serl`."""
     checkpoint_period: int = 0
     """Updates between two checkpoints; the last state is always saved."""
     checkpoint_path: Path | None = None
@@ -90,7 +90,7 @@ class SerlFlags:
         return {}
 
     def settings(self) -> dict[str, object]:
-        """What the flags ask of learner and actor alike, by option of `python -m rl`; None leaves the preset's."""
+        """What the flags ask of learner and actor alike, by option of `robotkit-train`; None leaves the preset's."""
         return {
             "preset": self.preset,
             "env": env_id(self.env),
@@ -133,7 +133,7 @@ class DrqFlags(SerlFlags):
     encoder_type: str = "small"
     """SERL's is resnet-pretrained, whose weights are a file: see encoder_path."""
     encoder_path: Path | None = None
-    """Weights of resnet-pretrained, from `python -m rl convert`; not in SERL, which downloads them."""
+    """Weights of resnet-pretrained, from `robotkit-train convert`; not in SERL, which downloads them."""
     encoder_sha256: str | None = None
     """Checksum of that file, which `convert` prints."""
 
@@ -159,7 +159,7 @@ Flags = TypeVar("Flags", bound=SerlFlags)
 
 
 def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Flags, Words]:
-    """The flags, and the words that `python -m rl` shall have besides."""
+    """The flags, and the words that `robotkit-train` shall have besides."""
     flags, rest = tyro.cli(kind, args=arguments, use_underscores=True, return_unknown_args=True)
     if flags.learner == flags.actor:
         raise SystemExit("say either --learner or --actor; run_learner.sh and run_actor.sh do")
@@ -167,7 +167,7 @@ def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Fl
     if pickles:
         raise SystemExit(
             f"{', '.join(pickles)}: turn SERL's pickles into a demonstration file first, with "
-            f"`python -m rl import-demos {pickles[0]} --out FILE --env {env_id(flags.env)} --preset {flags.preset}`"
+            f"`robotkit-train import serl {pickles[0]} --out FILE --env {env_id(flags.env)} --preset {flags.preset}`"
         )
     return flags, rest
 
@@ -178,7 +178,7 @@ def learning(flags: SerlFlags) -> Words:
 
 
 def command_of(flags: SerlFlags) -> Words:
-    """The same wishes as a command of `python -m rl`."""
+    """The same wishes as a command of `robotkit-train`."""
     out = flags.directory()
     if flags.actor and flags.eval_checkpoint_step:
         return measuring(out, flags.eval_checkpoint_step, flags.eval_n_trajs, flags.cell)
@@ -193,7 +193,7 @@ def command_of(flags: SerlFlags) -> Words:
 def measuring(out: Path, step: int, episodes: int, cell: str | None) -> Words:
     """The command that measures a checkpoint of a run."""
     where = ["--out", str(out), *([] if cell is None else ["--cell", cell])]
-    return ["eval", *where, "--checkpoint", str(checkpoint_of(out, step)), "--episodes", str(episodes)]
+    return ["evaluate", *where, "--checkpoint", str(checkpoint_of(out, step)), "--episodes", str(episodes)]
 
 
 def checkpoint_of(out: Path, updates: int) -> Path:

@@ -1,24 +1,16 @@
 """`python -m rl`, and the console script `robotkit-train`."""
 
-from __future__ import annotations
-
-import sys
-
-_NEEDED = ("gymnasium", "imageio", "matplotlib", "msgpack", "safetensors", "tensorboard", "torch", "torchvision")
+import signal
 
 
 def main() -> None:
-    """Run a command; where the learner's packages are not installed, say how to install them."""
-    try:
-        from rl.cli import main as run
+    """Run the command that the command line names."""
+    # While packages are loaded, Ctrl+C ends the process at once and without a traceback: there is nothing to save yet.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from rl.cli import main as run
 
-        run()
-    except ModuleNotFoundError as error:
-        if error.name not in _NEEDED:
-            raise
-        print(f"error: the learner needs the package {error.name!r}, which is not installed. Try: pip install "
-              "'robotkit[rl]'", file=sys.stderr)  # fmt: skip
-        raise SystemExit(2) from None
+    run()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cache
@@ -88,23 +89,21 @@ class TrainConfig:
     """
 
     preset: str = "default"
-    """Settings to start from: default, serl (SERL's own), demo (learns from demonstrations), hil (with a person beside
-    it), drq and drq-demo, which are serl and demo from images, drq-classifier, which a reward classifier pays, and
-    vice, which learns its reward; other options change single values."""
+    """Settings to start from, which `robotkit-train list` shows; other options change single values."""
     env: str = "envs:PandaPickCube-v0"
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server; only for environments that take one."""
     human: str | None = None
-    """Who may take over from an actor: spacemouse, gamepad, keyboard, or scripted (the environment's expert, after the
-    policy has had its time). Nobody does in evaluations."""
+    """Who may take over from an actor: spacemouse, gamepad, keyboard, or scripted; that is the environment's expert,
+    after the policy has had its time. Nobody does in evaluations."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     reward_classifier: Path | None = None
-    """Directory of `train-classifier` whose prediction is the only reward and ends the episode; the environment's own
+    """Directory of `classifier` whose prediction is the only reward and ends the episode; the environment's own
     reward by default. Demonstrations are recorded with the same one."""
     goals: tuple[Path, ...] = ()
-    """Files of frames that show success, `positives.sqlite` of `record-success`: all that `--agent vice` is told of the
+    """Files of frames that show success, `positives.sqlite` of `record success`; all that `--agent vice` is told of the
     task."""
     frame_stack: int = 1
     """Newest observations that the agent sees together; two or three show what a single one hides, such as
@@ -204,12 +203,28 @@ class TrainConfig:
         """The name that `--agent` takes for this run's agent."""
         return agent_name(self.agent)
 
+    def require_trainable(self) -> None:
+        """Raise `ConfigError` when a learner would never begin, or could not go on."""
+        self.require_steps()
+        self.require_demos()
+        self.require_goals()
+
+    def require_steps(self) -> None:
+        """Raise `ConfigError` when the run ends before its first update."""
+        first = self.training_starts + math.ceil(self.env_steps_per_update or 0)
+        if self.steps < first:
+            pays = f" and --env-steps-per-update {self.env_steps_per_update:g}" if self.env_steps_per_update else ""
+            raise ConfigError(
+                f"training would never start: --steps {self.steps} ends before the first update, which "
+                f"--training-starts {self.training_starts}{pays} put after {first} steps"
+            )
+
     def require_demos(self) -> None:
         """Raise `ConfigError` when interventions are to join demonstrations that are not there."""
         if self.replay.interventions and not self.replay.demos:
             raise ConfigError(
                 "--replay.interventions mixes what a person does with demonstrations from the first update on: record "
-                "some with `python -m rl record-demos` and give --replay.demos FILE"
+                "some with `robotkit-train record demos` and give --replay.demos FILE"
             )
 
     def require_goals(self) -> None:
@@ -228,7 +243,7 @@ class TrainConfig:
             what = f"there is no {', '.join(missing)}" if missing else "no file of them is given"
             raise ConfigError(
                 f"--agent vice learns its reward from frames of success, and {what}: record some with "
-                "`python -m rl record-success` and give --goals DIRECTORY/positives.sqlite"
+                "`robotkit-train record success` and give --goals DIRECTORY/positives.sqlite"
             )
 
     def adaptation(self) -> EnvAdapterConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rl.cli.table import COMMANDS
 from tests.support.source_imports import Graph, find_climbs, find_cycle, import_graph, room_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,6 +141,26 @@ def test_the_fake_cell_needs_nothing_heavy():
 @pytest.mark.skipif(not (ROOT / "servers" / "__init__.py").exists(), reason="servers is not built yet")
 def test_servers_do_not_import_torch_or_mujoco():
     assert not modules_after("import servers, servers.__main__") & {"torch", "mujoco"}
+
+
+def modules_after_helps(entry: str, command_lines: list[str]) -> set[str]:
+    """What is imported after the help of every command line was shown, one after another, in one process."""
+    shows = f"""
+import contextlib, io, sys
+{entry}
+for line in {command_lines!r}:
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        main(line.split())
+"""
+    return modules_after(f"exec({shows!r})")
+
+
+SLOW_TO_IMPORT = {"torch", "mujoco", "gymnasium", "scipy", "numba", "matplotlib", "httpx", "fastapi", "uvicorn", "cv2"}
+
+
+def test_the_help_of_the_learner_s_commands_imports_nothing_slow():
+    lines = ["--help", "list", *(f"{name} {asked}" for name in COMMANDS for asked in ("--help", "--help-all"))]
+    assert not modules_after_helps("from rl.cli import main", lines) & {*SLOW_TO_IMPORT, "numpy"}
 
 
 @pytest.mark.skipif(not (ROOT / "rl" / "__init__.py").exists(), reason="rl is not built yet")

@@ -1,7 +1,7 @@
 """`InsertionExpert`: a script that aligns a held part above its socket, pushes it in, and searches when it is stuck.
 
 `peg_insertion`, `pcb_insertion` and `cable_routing` make it for any environment of their task in a cell with trackers,
-as `python -m rl record-success --expert` takes them.
+as `robotkit-train record success --expert` takes them.
 """
 
 from __future__ import annotations

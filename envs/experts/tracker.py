@@ -41,5 +41,5 @@ class TrackerPickCube:
 
 
 def pick_cube(env: gymnasium.Env[Any, Any]) -> TrackerPickCube:
-    """The expert of the pick-cube environments, for `python -m rl record-success --expert`."""
+    """The expert of the pick-cube environments, for `robotkit-train record success --expert`."""
     return TrackerPickCube(env)

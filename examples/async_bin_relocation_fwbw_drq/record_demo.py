@@ -1,4 +1,4 @@
-"""SERL's `record_demo` for bin relocation: demonstrations of one way, on top of `python -m rl record-demos`."""
+"""SERL's `record_demo` for bin relocation: demonstrations of one way, on top of `robotkit-train record demos`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rl.cli import main as run_command
 
 @dataclass(frozen=True)
 class Flags:
-    """Record successful episodes of one way; whatever else is given goes on to `python -m rl record-demos`."""
+    """Record successful episodes of one way; whatever else is given goes on to `robotkit-train record demos`."""
 
     demo_path: Path
     """File to write."""
@@ -37,7 +37,7 @@ def main() -> None:
         set_reward_classifiers(name, {task_id: flags.reward_classifier_ckpt_path})
     who = ("--human", flags.human, "--episodes", str(flags.successes_needed))
     where = ("--env", env_id(name), "--out", str(flags.demo_path))
-    run_command(["record-demos", "--sees-images", *where, *who, *rest])
+    run_command(["record", "demos", "--sees-images", *where, *who, *rest])
 
 
 if __name__ == "__main__":

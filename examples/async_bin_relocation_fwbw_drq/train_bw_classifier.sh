@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The reward classifier of the way backward for a cell that does not track the object, from frames of record-success.
+# The reward classifier of the way backward for a cell that does not track the object, from frames of record success.
 cd "$(dirname "$0")/../.." || exit 1
 exec "${PYTHON:-python}" -m rl \
-    train-classifier \
+    classifier \
     --positives runs/bin_bw_frames/positives.sqlite \
     --negatives runs/bin_bw_frames/negatives.sqlite \
     --image-keys front \

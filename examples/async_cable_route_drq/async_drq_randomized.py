@@ -1,4 +1,4 @@
-"""SERL's `async_cable_route_drq` with its flags and defaults, on top of `python -m rl`; for people who come from SERL.
+"""SERL's `async_cable_route_drq` with its flags and defaults, on top of `robotkit-train`; for people of SERL.
 
 `record_demo.sh` records demonstrations; then `run_learner.sh` and `run_actor.sh` belong in two terminals. All run in
 simulation, where the cable is tracked. A real cell needs `--cell http://control-pc:5000 --human spacemouse` and

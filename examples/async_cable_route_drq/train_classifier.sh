@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The reward classifier for a cell that does not track the cable, from frames of `python -m rl record-success`.
+# The reward classifier for a cell that does not track the cable, from frames of `robotkit-train record success`.
 cd "$(dirname "$0")/../.." || exit 1
 exec "${PYTHON:-python}" -m rl \
-    train-classifier \
+    classifier \
     --positives runs/cable_route_frames/positives.sqlite \
     --negatives runs/cable_route_frames/negatives.sqlite \
     --out runs/cable_route_classifier \

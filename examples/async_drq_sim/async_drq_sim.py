@@ -1,7 +1,7 @@
-"""SERL's `async_drq_sim` with its flags and defaults, on top of `python -m rl`; for people who come from SERL.
+"""SERL's `async_drq_sim` with its flags and defaults, on top of `robotkit-train`; for people who come from SERL.
 
 Start the learner and the actor in two terminals (`run_learner.sh`, `run_actor.sh`), or both at once with
-`python -m rl train --preset drq`. `record_demo.sh` records what `--demo_path` takes.
+`robotkit-train train --preset drq`. `record_demo.sh` records what `--demo_path` takes.
 """
 
 from __future__ import annotations

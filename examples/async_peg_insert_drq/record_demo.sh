@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 mkdir -p runs || exit 1
 exec "${PYTHON:-python}" -m rl \
-    record-demos \
+    record demos \
     --env examples.serl_envs:serl/FrankaPegInsert-Vision-v0 \
     --sees-images \
     --human expert \

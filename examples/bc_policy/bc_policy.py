@@ -1,4 +1,4 @@
-"""SERL's `bc_policy` with its flags, on top of `python -m rl train-bc` and `eval`; for people who come from SERL.
+"""SERL's `bc_policy` with its flags, on top of `robotkit-train bc` and `evaluate`; for people who come from SERL.
 
 `examples/async_peg_insert_drq/record_demo.sh` records what `run_bc.sh` clones; `--eval_checkpoint_step` measures it.
 """
@@ -19,7 +19,7 @@ from rl.cli import main as run_command
 
 @dataclass(frozen=True)
 class Flags:
-    """Behaviour cloning from images; whatever else is given goes on to `python -m rl`.
+    """Behaviour cloning from images; whatever else is given goes on to `robotkit-train`.
 
     Not taken over from SERL: replay_buffer_capacity (all demonstrations are used), gripper (the environment's id says
     whether the policy moves it) and remove_xy.
@@ -42,9 +42,9 @@ class Flags:
     encoder_type: str = "small"
     """SERL's is resnet-pretrained, whose weights are a file: see encoder_path."""
     encoder_path: Path | None = None
-    """Weights of resnet-pretrained, from `python -m rl convert`."""
+    """Weights of resnet-pretrained, from `robotkit-train convert`."""
     demo_paths: tuple[Path, ...] = ()
-    """Demonstrations, from record_demo.sh or `python -m rl import-demos`."""
+    """Demonstrations, from record_demo.sh or `robotkit-train import serl`."""
     checkpoint_path: Path | None = None
     """Directory of the run."""
     eval_checkpoint_step: int = 0
@@ -58,7 +58,7 @@ class Flags:
 
 
 def arguments_of(flags: Flags) -> list[str]:
-    """The same wishes in the words of `python -m rl`."""
+    """The same wishes in the words of `robotkit-train`."""
     out = flags.checkpoint_path or Path("runs") / f"{flags.exp_name}-s{flags.seed}"
     if flags.eval_checkpoint_step:
         return measuring(out, flags.eval_checkpoint_step, flags.eval_n_trajs, flags.cell)
@@ -73,7 +73,7 @@ def arguments_of(flags: Flags) -> list[str]:
         "bc.encoder.encoder-type": flags.encoder_type,
     }
     words = [word for name, value in learning.items() for word in (f"--{name}", str(value))]
-    return ["train-bc", "--sees-images", *words, "--demos", *map(str, flags.demo_paths), *trunk, *cell]
+    return ["bc", "--sees-images", *words, "--demos", *map(str, flags.demo_paths), *trunk, *cell]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -46,23 +46,23 @@ class LearnedReward:
 
 
 def commands(asked: LearnedReward) -> Iterator[tuple[str, ...]]:
-    """The options of `python -m rl`, one command after another."""
+    """The options of `robotkit-train`, one command after another."""
     frames, demos, run = asked.out / "frames", asked.out / "demonstrations.sqlite", asked.out / "run"
     classifier = asked.reward_classifier or asked.out / "classifier"
     if asked.reward_classifier is None:
         for recording in RECORDINGS:
             sizes = ("--image-size", "64", "--positives", "100000")
-            yield ("record-success", "--env", ENV, "--out", str(frames), *sizes, *recording)
+            yield ("record", "success", "--env", ENV, "--out", str(frames), *sizes, *recording)
         files = ("--positives", str(frames / "positives.sqlite"), "--negatives", str(frames / "negatives.sqlite"))
         fit = ("--epochs", "16", "--learning-rate", "7e-4", "--crop-padding", "2", "--most-false-positives", "0.001")
-        yield ("train-classifier", *files, "--out", str(classifier), "--encoder.encoder-type", "compact", *fit)
+        yield ("classifier", *files, "--out", str(classifier), "--encoder.encoder-type", "compact", *fit)
     reward = ("--reward-classifier", str(classifier))
     seed = ("--seed", str(asked.seed))
     count = ("--episodes", str(asked.demonstrations))
-    yield ("record-demos", "--env", ENV, "--expert", EXPERT, *count, *LOOK, *reward, *seed, "--out", str(demos))
+    yield ("record", "demos", "--env", ENV, "--expert", EXPERT, *count, *LOOK, *reward, *seed, "--out", str(demos))
     steps = () if asked.steps is None else ("--steps", str(asked.steps))
     yield ("train", "--preset", PRESET, *reward, "--replay.demos", str(demos), *seed, *steps, "--out", str(run))
-    yield ("eval", "--out", str(run), "--seed", "100", "--episodes", str(asked.episodes))
+    yield ("evaluate", "--out", str(run), "--seed", "100", "--episodes", str(asked.episodes))
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     asked.out.mkdir(parents=True)
     console = Console()
     for words in commands(asked):
-        console.print(f"python -m rl {' '.join(words)}", style="bold", highlight=False, soft_wrap=True)
+        console.print(f"robotkit-train {' '.join(words)}", style="bold", highlight=False, soft_wrap=True)
         done = subprocess.run([sys.executable, "-m", "rl", *words], check=False)
         if done.returncode:
             raise SystemExit(done.returncode)

@@ -52,7 +52,7 @@ class Wander:
 
 
 def wander(env: gym.Env) -> Wander:
-    """Random moves without the expert, for `python -m rl record-success --expert`."""
+    """Random moves without the expert, for `robotkit-train record success --expert`."""
     return Wander(env)
 
 

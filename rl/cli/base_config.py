@@ -29,7 +29,7 @@ def on_config(wrap: Callable[[TrainConfig], Options]) -> Callable[[list[str]], B
     def find_base(arguments: list[str]) -> BaseConfig[Options]:
         found = find_config(arguments)
         assert found.options is not None
-        return BaseConfig(found.arguments, wrap(found.options))
+        return BaseConfig(found.arguments, wrap(found.options), found.note)
 
     return find_base
 
@@ -61,7 +61,8 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
         config = make_preset(found.preset or "default")
     if found.agent is not None and found.agent != config.agent_name:
         config = replace(config, agent=default_agent_config(found.agent))
-    return BaseConfig(_with_new_names(rest, config.agent_name), config)
+    note = f"--config FILE starts from the configuration of a run; --agent.* are the options of {config.agent_name}."
+    return BaseConfig(_with_new_names(rest, config.agent_name), config, note)
 
 
 def _with_new_names(arguments: list[str], agent: str) -> list[str]:

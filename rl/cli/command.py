@@ -1,14 +1,15 @@
-"""`Command`: one command of `python -m rl`."""
+"""`Command`: one command of `robotkit-train`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import tyro
+from rl.utils.subprocesses import Stop
 
-PROGRAM = "python -m rl"
+PROGRAM = "robotkit-train"
 
 Options = TypeVar("Options")
 
@@ -20,6 +21,8 @@ class BaseConfig(Generic[Options]):
     arguments: list[str]
     options: Options | None = None
     """Values of the options that the command line leaves out; None: as the options' type says."""
+    note: str = ""
+    """What the help says about it."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +33,35 @@ class Command(Generic[Options]):
     """What it does, for the list of commands."""
     options: type[Options]
     """A dataclass whose fields are the options."""
-    run: Callable[[Options], None]
+    run: Callable[[Options, Stop], None]
+    """Does it, until it is done or somebody asks for the end."""
     find_base: Callable[[list[str]], BaseConfig[Options]] = BaseConfig
     """Finds the base in a command line before it is parsed."""
+    headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What `--help` shows: fields of the options, with dots, under headings. Without any it shows every option."""
 
     def parse(self, name: str, arguments: list[str]) -> Options:
         """The options that a command line asks for; `name` is that of the command."""
-        return parse(self.options, name, self.find_base(arguments))
+        if self.headings and not {"-h", "--help"}.isdisjoint(arguments):
+            from rl.cli.short_help import short_help
+
+            base = self.find_base([word for word in arguments if word not in ("-h", "--help")])
+            print(  # noqa: T201
+                short_help(f"{PROGRAM} {name}", self.summary, self.headings, base.options or self.options, base.note)
+            )
+            raise SystemExit(0)
+        shown = ["--help" if word == "--help-all" else word for word in arguments]
+        return parse(self.options, name, self.find_base(shown))
 
 
 def parse(options: type[Options], name: str, base: BaseConfig[Options]) -> Options:
     """Parse the command line of the command `name`."""
+    import tyro
+
     program = f"{PROGRAM} {name}"
     if base.options is None:
         return tyro.cli(options, prog=program, args=base.arguments)
     config = (tyro.conf.AvoidSubcommands,)  # the base says which agent; the options are those of its settings
-    return tyro.cli(type(base.options), prog=program, args=base.arguments, default=base.options, config=config)
+    kind = type(base.options)
+    about = f"{inspect.cleandoc(kind.__doc__ or '').splitlines()[0]} {base.note}"
+    return tyro.cli(kind, prog=program, description=about, args=base.arguments, default=base.options, config=config)

@@ -7,24 +7,21 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
 import tyro
-from rich.console import Console
-from rich.progress import Progress
 
 from rl.agents.continuous.agent_configs import default_agent_config
 from rl.cli.command import Command
-from rl.data.demos import DemoSummary
-from rl.interop.convert import ConvertedTrunk, convert, state_settings
-from rl.interop.demo_import import Spaces
-from rl.interop.lerobot_export import export_lerobot
-from rl.interop.lerobot_import import import_lerobot
 from rl.interop.options import LeRobotOptions, SerlOptions
-from rl.interop.serl_pickles import import_serl
 from rl.presets import make_preset
-from rl.wrappers.make_env import make_env
+from rl.utils.subprocesses import Stop
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rl.data.demos import DemoSummary
+    from rl.interop.demo_import import Spaces
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,9 @@ class Target:
         Raises:
             ConfigError: there is no such environment, preset or agent, or they do not go together.
         """
+        from rl.interop.demo_import import Spaces
+        from rl.wrappers.make_env import make_env
+
         if self.env is None:
             return None
         config = replace(make_preset(self.preset), env=self.env, cell=self.cell)
@@ -61,7 +61,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class ImportDemos:
+class ImportSerl:
     """Turn the pickled demonstrations of SERL or HIL-SERL into a demonstration file."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
@@ -72,8 +72,13 @@ class ImportDemos:
     options: tyro.conf.OmitArgPrefixes[SerlOptions] = field(default_factory=SerlOptions)
 
 
-def import_demos(asked: ImportDemos) -> None:
-    """Run `import-demos`."""
+def run_import_serl(asked: ImportSerl, stop: Stop) -> None:
+    """Run `import serl`."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from rl.interop.serl_pickles import import_serl
+
     console = Console()
     with Progress(console=console, transient=True) as progress:
 
@@ -107,7 +112,7 @@ class Convert:
     """Turn weights of SERL into a file of ours.
 
     What the source holds decides: the public `resnet10_params.pkl` becomes a `.safetensors` file for the encoder
-    `resnet-pretrained`; a checkpoint of SERL's agent for states becomes a run's directory that `eval` can read.
+    `resnet-pretrained`; a checkpoint of SERL's agent for states becomes a run's directory that `evaluate` can read.
     """
 
     source: tyro.conf.Positional[Path]
@@ -126,8 +131,14 @@ class Convert:
     """Activation of the agent's networks; the preset's by default, as in SERL."""
 
 
-def convert_weights(asked: Convert) -> None:
+def convert_weights(asked: Convert, stop: Stop) -> None:
     """Run `convert`."""
+    import gymnasium as gym
+    from rich.console import Console
+
+    from rl.interop.convert import ConvertedTrunk, convert, state_settings
+    from rl.wrappers.make_env import make_env
+
     console = Console()
     config = make_preset(asked.preset)
     settings = state_settings(config)
@@ -147,7 +158,7 @@ def convert_weights(asked: Convert) -> None:
         return
     console.print(
         f"{made.directory}: agent after {made.updates} updates, {made.observation_dim} numbers in, {made.action_dim} "
-        f"out; evaluate it with: python -m rl eval --out {made.directory}",
+        f"out; evaluate it with: robotkit-train evaluate --out {made.directory}",
         highlight=False,
         soft_wrap=True,
     )
@@ -164,8 +175,12 @@ class ExportLeRobot:
     options: tyro.conf.OmitArgPrefixes[LeRobotOptions] = field(default_factory=LeRobotOptions)
 
 
-def run_export_lerobot(asked: ExportLeRobot) -> None:
-    """Run `export-lerobot`."""
+def run_export_lerobot(asked: ExportLeRobot, stop: Stop) -> None:
+    """Run `export lerobot`."""
+    from rich.console import Console
+
+    from rl.interop.lerobot_export import export_lerobot
+
     console = Console()
     episodes = export_lerobot(asked.demos, asked.out, asked.options)
     console.print(f"{asked.out}: {episodes} episodes", highlight=False)
@@ -184,16 +199,18 @@ class ImportLeRobot:
     """What the last step of every episode pays, for datasets without rewards, whose every episode is a success."""
 
 
-def run_import_lerobot(asked: ImportLeRobot) -> None:
-    """Run `import-lerobot`."""
+def run_import_lerobot(asked: ImportLeRobot, stop: Stop) -> None:
+    """Run `import lerobot`."""
+    from rich.console import Console
+
+    from rl.interop.lerobot_import import import_lerobot
+
     console = Console()
     summary = import_lerobot(asked.dataset, asked.out, asked.target.spaces(), asked.final_reward)
     report(summary, asked.out, console)
 
 
-IMPORT_DEMOS = Command("pickled demonstrations of SERL or HIL-SERL to a demonstration file", ImportDemos, import_demos)
-CONVERT = Command(
-    "weights of SERL to ours: the public ResNet-10, or a checkpoint of its agent for states", Convert, convert_weights
-)
-EXPORT_LEROBOT = Command("a demonstration file to a LeRobotDataset", ExportLeRobot, run_export_lerobot)
-IMPORT_LEROBOT = Command("a LeRobotDataset to a demonstration file", ImportLeRobot, run_import_lerobot)
+IMPORT_SERL = Command("turn SERL's pickled demonstrations into a file of ours", ImportSerl, run_import_serl)
+CONVERT = Command("turn SERL's weights into a file of ours", Convert, convert_weights)
+EXPORT_LEROBOT = Command("turn a demonstration file into a LeRobotDataset", ExportLeRobot, run_export_lerobot)
+IMPORT_LEROBOT = Command("turn a LeRobotDataset into a demonstration file", ImportLeRobot, run_import_lerobot)

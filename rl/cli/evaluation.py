@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from rl.cli.base_config import Flat, find_config
 from rl.cli.command import BaseConfig, Command
-from rl.evaluation.evaluate import run_eval
-from rl.evaluation.replay import run_replay
 from rl.evaluation.replay_options import ReplayOptions
 from rl.offline.bc_options import SETTINGS as BC
 from rl.offline.bc_options import TrainBcOptions
 from rl.utils.run_directory import asked_directory
+from rl.utils.subprocesses import Stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +51,33 @@ def _find_base(arguments: list[str]) -> BaseConfig[EvalOptions | EvalBcOptions]:
         return BaseConfig(arguments, EvalBcOptions(config=replace(BC.read(out), out=out)))
     found = find_config(arguments, continues=True)
     assert found.options is not None
-    return BaseConfig(found.arguments, EvalOptions(config=found.options))
+    return BaseConfig(found.arguments, EvalOptions(config=found.options), found.note)
 
 
-def evaluate(options: EvalOptions | EvalBcOptions) -> None:
+def evaluate(options: EvalOptions | EvalBcOptions, stop: Stop) -> None:
     """Evaluate a checkpoint."""
+    from rich.console import Console
+
+    from rl.evaluation.evaluate import run_eval
+
     run_eval(options.config, options.checkpoint, options.episodes, options.video, Console())
 
 
-def replay(options: ReplayOptions) -> None:
+def replay(options: ReplayOptions, stop: Stop) -> None:
     """Replay recorded episodes."""
+    from rich.console import Console
+
+    from rl.evaluation.replay import run_replay
+
     run_replay(options, Console())
 
 
-EVAL: Command[EvalOptions | EvalBcOptions] = Command(
-    "load a checkpoint and evaluate it", EvalOptions, evaluate, _find_base
+_HEADINGS = {
+    "What is evaluated": ("out", "checkpoint", "episodes", "seed", "video"),
+    "Where, if not as in training": ("env", "cell", "action_repeat", "frame_stack"),
+}
+
+EVALUATE: Command[EvalOptions | EvalBcOptions] = Command(
+    "load a checkpoint and evaluate it", EvalOptions, evaluate, _find_base, _HEADINGS
 )
 REPLAY = Command("take the actions of recorded episodes again, here or in another cell", ReplayOptions, replay)

@@ -5,27 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from rich.console import Console
-
 from rl.cli.command import BaseConfig, Command
-from rl.offline import bc, classifier
+from rl.offline import bc_options, classifier_options
 from rl.offline.bc_options import TrainBcOptions
 from rl.offline.classifier_options import TrainClassifierOptions
 from rl.offline.settings import SettingsFile
 from rl.utils.run_directory import asked_directory
-from rl.utils.subprocesses import StopSignal
+from rl.utils.subprocesses import Stop
 
 Options = TypeVar("Options")
 
+_BC_HEADINGS = {
+    "What is learned": ("demos", "out", "env", "cell", "frame_stack", "sees_images", "resume", "seed"),
+    "How": ("epochs", "batch_size", "held_out", "bc.hidden_dims", "bc.crop_padding", "bc.encoder.encoder_type"),
+    "Where": ("checkpoint_every", "workers", "device", "threads"),
+}
+_CLASSIFIER_HEADINGS = {
+    "What is learned": ("positives", "negatives", "out", "image_keys", "resume", "seed"),
+    "How": ("epochs", "batch_size", "held_out", "most_false_positives", "crop_padding", "encoder.encoder_type",
+            "encoder.pretrained_path", "encoder.pretrained_sha256"),
+    "Where": ("checkpoint_every", "workers", "device", "threads"),
+}  # fmt: skip
 
-def train_bc(options: TrainBcOptions) -> None:
+
+def train_bc(options: TrainBcOptions, stop: Stop) -> None:
     """Clone demonstrations."""
-    bc.train_bc(options, StopSignal().listen(), Console())
+    from rich.console import Console
+
+    from rl.offline import bc
+
+    bc.train_bc(options, stop, Console())
 
 
-def train_classifier(options: TrainClassifierOptions) -> None:
+def train_classifier(options: TrainClassifierOptions, stop: Stop) -> None:
     """Train a reward classifier."""
-    classifier.train_classifier(options, StopSignal().listen(), Console())
+    from rich.console import Console
+
+    from rl.offline import classifier
+
+    classifier.train_classifier(options, stop, Console())
 
 
 def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:
@@ -40,10 +58,11 @@ def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseC
     return find_base
 
 
-TRAIN_BC = Command("clone demonstrations", TrainBcOptions, train_bc, _on_settings(bc.SETTINGS))
-TRAIN_CLASSIFIER = Command(
+BC = Command("clone demonstrations", TrainBcOptions, train_bc, _on_settings(bc_options.SETTINGS), _BC_HEADINGS)
+CLASSIFIER = Command(
     "train a reward classifier on labelled frames",
     TrainClassifierOptions,
     train_classifier,
-    _on_settings(classifier.SETTINGS),
+    _on_settings(classifier_options.SETTINGS),
+    _CLASSIFIER_HEADINGS,
 )

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from rl.cli.command import Command
 from rl.errors import DataError
 from rl.recording.options import RecordDemosOptions, RecordSuccessOptions
-from rl.recording.record_demos import run_record_demos
-from rl.recording.record_success import record_success as run_record_success
-from rl.utils.subprocesses import StopSignal
+from rl.utils.subprocesses import Stop
 
 
-def record_success(options: RecordSuccessOptions) -> None:
-    """Record labelled frames."""
-    run_record_success(options, StopSignal().listen(), Console())
-
-
-def record_demos(options: RecordDemosOptions) -> None:
+def record_demos(options: RecordDemosOptions, stop: Stop) -> None:
     """Record demonstrations."""
+    from rich.console import Console
+
+    from rl.recording.record_demos import run_record_demos
+
     try:
         run_record_demos(options, Console())
     except KeyboardInterrupt:
@@ -27,7 +22,14 @@ def record_demos(options: RecordDemosOptions) -> None:
         ) from None
 
 
+def record_success(options: RecordSuccessOptions, stop: Stop) -> None:
+    """Record labelled frames."""
+    from rich.console import Console
+
+    from rl.recording.record_success import record_success as run
+
+    run(options, stop, Console())
+
+
 RECORD_DEMOS = Command("record successful episodes of a person or of a script", RecordDemosOptions, record_demos)
-RECORD_SUCCESS = Command(
-    "step an environment and store labelled frames for a reward classifier", RecordSuccessOptions, record_success
-)
+RECORD_SUCCESS = Command("store labelled frames for a reward classifier", RecordSuccessOptions, record_success)

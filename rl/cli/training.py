@@ -6,13 +6,37 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from rl.cli.base_config import Flat, find_config, on_config
 from rl.cli.command import Command, parse
 from rl.config import TrainConfig
 from rl.errors import ConfigError
-from rl.utils.subprocesses import StopSignal
+from rl.utils.subprocesses import Stop
+
+_START = ("preset", "agent", "env", "cell")
+_LINK = ("link.host", "link.port")
+_RUN = ("out", "resume", "steps", "seed")
+_LEARNING = {
+    "Data": ("replay.demos", "goals", "replay.capacity", "replay.n_step"),
+    "Pace": ("batch_size", "utd_ratio", "env_steps_per_update", "random_steps", "training_starts"),
+    "Log": ("log_every", "checkpoint_every", "tensorboard", "wandb_project"),
+    "Machine": ("device", "compile", *_LINK),
+}
+_TRAIN_HEADINGS = {
+    "What is learned": (*_START, "human", "reward_classifier", "frame_stack"),
+    "Run": (*_RUN, "actors"),
+    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where"),
+    **_LEARNING,
+}
+_LEARNER_HEADINGS = {"What is learned": ("preset", "agent", "env", "frame_stack"), "Run": _RUN, **_LEARNING}
+_ACTOR_HEADINGS = {
+    "What is learned": (*_START, "human", "reward_classifier", "frame_stack", "action_repeat"),
+    "Run": ("name", "seed", "random_steps", *_LINK, "link.overflow", "link.capacity", "link.give_up_s"),
+    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where"),
+}
+_EVALUATOR_HEADINGS = {
+    "What is learned": (*_START, "reward_classifier", "frame_stack", "action_repeat"),
+    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.cell", "seed", *_LINK),
+}
 
 
 @dataclass(frozen=True)
@@ -24,41 +48,40 @@ class ActorOptions:
     """Name of this actor; each actor of a run needs its own."""
 
 
-def train(config: TrainConfig) -> None:
+def train(config: TrainConfig, stop: Stop) -> None:
     """Start everything on this machine."""
+    config.require_trainable()
+    from rich.console import Console
+
     from rl.training.supervisor import run_train
 
-    config = _with_directory(config)
-    config.require_demos()
-    config.require_goals()
-    run_train(config, StopSignal().listen(), Console())
+    if not stop.is_set():
+        run_train(_with_directory(config), stop, Console())
 
 
-def learner(config: TrainConfig) -> None:
+def learner(config: TrainConfig, stop: Stop) -> None:
     """The learner's process."""
-    stop = StopSignal().listen()
+    config.require_trainable()
     from rl.training.processes import run_learner_process
 
-    config = _with_directory(config)
-    config.require_demos()
-    config.require_goals()
-    run_learner_process(config, stop)
+    if not stop.is_set():
+        run_learner_process(_with_directory(config), stop)
 
 
-def actor(options: ActorOptions) -> None:
+def actor(options: ActorOptions, stop: Stop) -> None:
     """An actor's process."""
-    stop = StopSignal().listen()
     from rl.training.processes import run_actor_process
 
-    run_actor_process(options.config, options.name, stop)
+    if not stop.is_set():
+        run_actor_process(options.config, options.name, stop)
 
 
-def evaluator(config: TrainConfig) -> None:
+def evaluator(config: TrainConfig, stop: Stop) -> None:
     """The evaluator's process."""
-    stop = StopSignal().listen()
     from rl.training.processes import run_evaluator_process
 
-    run_evaluator_process(config, stop)
+    if not stop.is_set():
+        run_evaluator_process(config, stop)
 
 
 def parse_train_options(command: str, arguments: list[str]) -> TrainConfig:
@@ -77,18 +100,14 @@ def _with_directory(config: TrainConfig) -> TrainConfig:
 
 
 TRAIN = Command(
-    "start a learner, actors and an evaluator on this machine, and show how it goes", TrainConfig, train, find_config
+    "start a learner, actors and an evaluator on this machine", TrainConfig, train, find_config, _TRAIN_HEADINGS
 )
 LEARNER = Command(
-    "the learner alone, under torchrun on several processes; actors may be on other machines",
-    TrainConfig,
-    learner,
-    find_config,
+    "the learner alone; under torchrun on several processes", TrainConfig, learner, find_config, _LEARNER_HEADINGS
 )
-ACTOR = Command("one actor, for a learner that runs elsewhere", ActorOptions, actor, on_config(ActorOptions))
+ACTOR = Command(
+    "one actor, for a learner that runs elsewhere", ActorOptions, actor, on_config(ActorOptions), _ACTOR_HEADINGS
+)
 EVALUATOR = Command(
-    "an evaluator of a running learner's newest weights",
-    TrainConfig,
-    evaluator,
-    find_config,
+    "an evaluator of a running learner's newest weights", TrainConfig, evaluator, find_config, _EVALUATOR_HEADINGS
 )

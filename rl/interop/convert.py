@@ -45,7 +45,7 @@ class ConvertedTrunk:
 
 @dataclass(frozen=True)
 class ConvertedAgent:
-    """A run's directory that `eval` can read."""
+    """A run's directory that `evaluate` can read."""
 
     directory: Path
     updates: int

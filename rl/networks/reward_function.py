@@ -129,7 +129,7 @@ def save_reward_classifier(directory: Path, network: BinaryClassifier, facts: Ma
 
 
 def load_reward_classifier(directory: str | os.PathLike[str], device: torch.device | str = "cpu") -> RewardClassifier:
-    """The classifier that `python -m rl train-classifier` wrote into a directory.
+    """The classifier that `robotkit-train classifier` wrote into a directory.
 
     Raises:
         CheckpointError: there is none, or it is damaged or of another version.

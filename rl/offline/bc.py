@@ -1,4 +1,4 @@
-"""Behaviour cloning from demonstration files: `python -m rl train-bc`."""
+"""Behaviour cloning from demonstration files: `robotkit-train bc`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
     context = EpochContext(loader, order, lambda: evaluate(agent, held_out), options.out, group, console)
     done = run_epochs(agent, config, context, stop)
     if group.is_main and done < options.epochs:
-        say_how_to_go_on("train-bc", options.out, done, options.epochs, console)
+        say_how_to_go_on("bc", options.out, done, options.epochs, console)
     if group.is_main and done:
         panels = {
             "negative log-likelihood": ("train/actor_loss", "held_out/nll"),
@@ -83,7 +83,9 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
             f"{done} epochs of {len(rows)} transitions; curve: {options.out / CURVE}", highlight=False, soft_wrap=True
         )
         console.print(
-            f"evaluate it with: python -m rl eval --out {options.out} --episodes 20", highlight=False, soft_wrap=True
+            f"evaluate it with: robotkit-train evaluate --out {options.out} --episodes 20",
+            highlight=False,
+            soft_wrap=True,
         )
     return done
 

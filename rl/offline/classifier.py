@@ -1,4 +1,4 @@
-"""Training a reward classifier on labelled frames: `python -m rl train-classifier`."""
+"""Training a reward classifier on labelled frames: `robotkit-train classifier`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _train(
     if not group.is_main:
         return None
     if done < options.epochs:
-        say_how_to_go_on("train-classifier", options.out, done, options.epochs, console)
+        say_how_to_go_on("classifier", options.out, done, options.epochs, console)
         return None
     return _conclude(options, encoder, shape, learner, split, console)
 

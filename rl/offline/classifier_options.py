@@ -21,7 +21,7 @@ class TrainClassifierOptions:
     """
 
     positives: tuple[Path, ...]
-    """Files of frames that show success, from `record-success`."""
+    """Files of frames that show success, from `record success`."""
     negatives: tuple[Path, ...]
     """Files of frames that do not."""
     out: Path

@@ -123,7 +123,7 @@ def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, st
 def say_how_to_go_on(command: str, directory: Path, done: int, epochs: int, console: Console) -> None:
     """Tell whoever stopped a training how it is continued."""
     console.print(
-        f"stopped after {done} of {epochs} epochs; go on with: python -m rl {command} --out {directory} --resume",
+        f"stopped after {done} of {epochs} epochs; go on with: robotkit-train {command} --out {directory} --resume",
         highlight=False,
         soft_wrap=True,
     )

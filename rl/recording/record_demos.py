@@ -1,4 +1,4 @@
-"""Recording demonstrations: `python -m rl record-demos`."""
+"""Recording demonstrations: `robotkit-train record demos`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording what a reward classifier learns from: `python -m rl record-success`."""
+"""Recording what a reward classifier learns from: `robotkit-train record success`."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Goals:
 
 
 def load_goals(files: Sequence[Path], observation_space: gym.Space, cameras: Sequence[str], seed: int) -> Goals:
-    """The frames that `record-success` stored as positives, scaled to what the agent sees.
+    """The frames that `record success` stored as positives, scaled to what the agent sees.
 
     Args:
         files: `positives.sqlite` of one or more recordings.
@@ -94,7 +94,9 @@ def load_goals(files: Sequence[Path], observation_space: gym.Space, cameras: Seq
     shapes: dict[str, Any] = {key: observation_space[key].shape for key in cameras}
     episodes = [_fitted(one, shapes) for one in read_frames(files, cameras)]
     if not episodes:
-        raise DataError(f"{', '.join(map(str, files))}: no frame of success; record some with record-success")
+        raise DataError(
+            f"{', '.join(map(str, files))}: no frame of success; record some with `robotkit-train record success`"
+        )
     return Goals(episodes, next(iter(shapes.values()))[0], seed)
 
 

@@ -131,4 +131,4 @@ def _conclude(config: TrainConfig, console: Console, *, was_stopped: bool) -> No
     )
     console.print(f"{verb} at {time.strftime('%H:%M:%S')}; {where}", highlight=False)
     if was_stopped:
-        console.print(f"go on with: python -m rl train --out {config.directory()} --resume", highlight=False)
+        console.print(f"go on with: robotkit-train train --out {config.directory()} --resume", highlight=False)

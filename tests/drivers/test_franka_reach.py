@@ -87,8 +87,8 @@ def expert_steps(env: gymnasium.Env, episodes: int) -> tuple[torch.Tensor, torch
 
 
 def success_rate(out: Path, episodes: int, capsys: pytest.CaptureFixture[str], *others: str) -> float:
-    """What `python -m rl eval` prints."""
-    main(["eval", "--out", str(out), "--episodes", str(episodes), *others])
+    """What `robotkit-train evaluate` prints."""
+    main(["evaluate", "--out", str(out), "--episodes", str(episodes), *others])
     found = re.search(r"success +(\d+)%", capsys.readouterr().out)
     assert found is not None
     return int(found[1]) / 100

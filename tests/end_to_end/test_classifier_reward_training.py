@@ -25,7 +25,7 @@ def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
     """Everything passes this classifier, so that each episode ends at its first step, paid, with the lamp on or off."""
     reward = ("--reward-classifier", str(store_untrained(tmp_path / "classifier", threshold=0.0)))
     demos, out, port = tmp_path / "demos.sqlite", tmp_path / "run", free_port()
-    main(["record-demos", *ENV, *EXPERT, *LOOK, *reward, "--sees-images", "--episodes", "3", "--out", str(demos)])
+    main(["record", "demos", *ENV, *EXPERT, *LOOK, *reward, "--sees-images", "--episodes", "3", "--out", str(demos)])
     sizes = ("--link.port", port, "--steps", "60", "--checkpoint-every", "0")
     common = (*TINY, *ENV, *reward, *sizes, "--replay.demos", demos)
     logs = [tmp_path / "learner.log", tmp_path / "actor.log"]
@@ -42,7 +42,7 @@ def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
         np.testing.assert_array_equal(np.concatenate([batch[name] for batch in batches]), value)
     assert '"episode/env_success"' in (out / "metrics.jsonl").read_text()
     capsys.readouterr()
-    main(["eval", "--out", str(out), "--episodes", "4"])
+    main(["evaluate", "--out", str(out), "--episodes", "4"])
     printed = capsys.readouterr().out
     successes = round(4 * float(printed.split("success  ")[1].split("%")[0]) / 100)
     assert f"predictions: {4 - successes} false successes and 0 missed ones" in printed

@@ -47,5 +47,5 @@ def test_the_hil_recipe_runs_with_a_scripted_human(tmp_path: Path, capsys):
         starts, ends, strict=True)]  # fmt: skip
     assert all(line["episode/interventions"] == 1.0 for line in episodes)
     assert last_state(out)["updates"] > 0
-    main(["eval", "--out", str(out), "--episodes", "1"])
+    main(["evaluate", "--out", str(out), "--episodes", "1"])
     assert "success" in capsys.readouterr().out

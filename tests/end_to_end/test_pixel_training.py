@@ -48,5 +48,5 @@ def test_a_killed_pixel_learner_goes_on_from_its_checkpoint(tmp_path: Path, caps
     np.testing.assert_array_equal(
         transitions["observations"][1:][goes_on], transitions["next_observations"][:-1][goes_on]
     )
-    main(["eval", "--out", str(out), "--episodes", "2"])
+    main(["evaluate", "--out", str(out), "--episodes", "2"])
     assert f"checkpoint after {(steps - 20) // 4} updates, 2 episodes" in capsys.readouterr().out

@@ -84,7 +84,7 @@ def assert_same_blocks(first: Path, second: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_record_demos(tmp_path: Path, how: int):
     whole, torn, log = tmp_path / "whole.sqlite", tmp_path / "torn.sqlite", tmp_path / "log"
-    command = ("record-demos", "--env", ENV, "--expert", "tests.support.slow_experts:SlowFollower", "--episodes")
+    command = ("record", "demos", "--env", ENV, "--expert", "tests.support.slow_experts:SlowFollower", "--episodes")
     kill_when(lambda: rows_in(torn) >= 30, *command, 30, "--out", torn, log=log, how=how)
     assert ("go on with --resume" in log.read_text()) == (how == signal.SIGINT)
     assert rows_in(torn) < 80
@@ -96,7 +96,7 @@ def test_record_demos(tmp_path: Path, how: int):
 
 def test_record_success(tmp_path: Path):
     whole, torn = tmp_path / "whole", tmp_path / "torn"
-    command = ("record-success", "--env", LAMP, "--expert", "tests.support.slow_experts:SlowChancer", "--noise")
+    command = ("record", "success", "--env", LAMP, "--expert", "tests.support.slow_experts:SlowChancer", "--noise")
     command = (*command, "0.1", "--positives", 1000, "--episodes")
     kill_when(lambda: rows_in(torn / "negatives.sqlite") >= 15, *command, 60, "--out", torn, log=tmp_path / "log")
     run(*command, 12, "--out", torn, "--resume")
@@ -115,11 +115,11 @@ def test_train_bc(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         record_demos(demos, env, lambda observation: observation[:1], episodes=12, seed=3)
     settings = ("--demos", demos, "--env", ENV, "--batch-size", 20, "--threads", 1, "--checkpoint-every", 2)
     settings = (*settings, "--held-out", "0.2", "--bc.hidden-dims", 32, "--epochs")
-    kill_when(lambda: bool(checkpoints(torn)), "train-bc", *settings, 5000, "--out", torn, log=tmp_path / "log")
+    kill_when(lambda: bool(checkpoints(torn)), "bc", *settings, 5000, "--out", torn, log=tmp_path / "log")
     last = checkpoints(torn)[-1] + 6
-    run("train-bc", "--out", torn, "--resume", "--epochs", last)
+    run("bc", "--out", torn, "--resume", "--epochs", last)
     assert f"{last} epochs of 100 transitions" in capsys.readouterr().out
-    run("train-bc", *settings, last, "--out", whole)
+    run("bc", *settings, last, "--out", whole)
     assert_same_networks(whole, torn, last, "modules")
 
 
@@ -141,10 +141,10 @@ def test_train_classifier(tmp_path: Path):
     files = ("--positives", tmp_path / "positives", "--negatives", tmp_path / "negatives")
     settings = (*files, "--batch-size", 16, "--threads", 1, "--checkpoint-every", 2, "--held-out", "0.5")
     settings = (*settings, "--encoder.encoder-type", "compact", "--encoder.bottleneck-dim", 8, "--epochs")
-    kill_when(lambda: bool(checkpoints(torn)), "train-classifier", *settings, 5000, "--out", torn, log=tmp_path / "log")
+    kill_when(lambda: bool(checkpoints(torn)), "classifier", *settings, 5000, "--out", torn, log=tmp_path / "log")
     last = checkpoints(torn)[-1] + 4
-    run("train-classifier", "--out", torn, "--resume", "--epochs", last)
-    run("train-classifier", *settings, last, "--out", whole)
+    run("classifier", "--out", torn, "--resume", "--epochs", last)
+    run("classifier", *settings, last, "--out", whole)
     assert_same_networks(whole, torn, last, "network")
     facts = [json.loads((out / "classifier.json").read_text()) for out in (whole, torn)]
     assert facts[0]["threshold"] == pytest.approx(facts[1]["threshold"], abs=1e-5)
@@ -181,5 +181,5 @@ def test_train_whose_whole_terminal_is_gone(tmp_path: Path):
 
 def test_an_evaluation_says_that_it_starts_over(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
-        main(["eval", "--help"])
+        main(["evaluate", "--help"])
     assert "starts over" in " ".join(capsys.readouterr().out.split())

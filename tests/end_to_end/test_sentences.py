@@ -54,9 +54,9 @@ def test_a_directory_that_holds_a_run(capsys: pytest.CaptureFixture[str], tmp_pa
         (("train", "--cell", "http://127.0.0.1:1"), "--evaluation.where actor"),
         (("actor", "--env", "Nothing-v0"), "there is no environment 'Nothing-v0'"),
         (("actor", "--env", "no.such.module:Nothing-v0"), "cannot be imported"),
-        (("eval", "--video", "film.avi"), "ends in .mp4 or .gif"),
-        (("fly",), "python -m rl --help"),
-        ((), "python -m rl --help"),
+        (("evaluate", "--video", "film.avi"), "ends in .mp4 or .gif"),
+        (("fly",), "robotkit-train --help"),
+        ((), "robotkit-train --help"),
     ],
 )
 def test_what_cannot_work_is_explained(
@@ -76,7 +76,7 @@ def test_an_actor_without_a_learner(capsys: pytest.CaptureFixture[str], unused_p
 
 
 def test_an_evaluation_without_a_checkpoint(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    assert "no usable checkpoint" in refusal(capsys, "eval", *SMALL, "--out", tmp_path)
+    assert "no usable checkpoint" in refusal(capsys, "evaluate", *SMALL, "--out", tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`python -m rl train` learns a little, stops when it is asked to, and goes on with the same counters."""
+"""`robotkit-train train` learns a little, stops when it is asked to, and goes on with the same counters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert finished["updates"] == stopped["updates"] + 150
     assert finished["env_steps"] == steps == sum(len(found["rewards"]) for found in stored_by_actor(out).values())
     assert evaluations(out)
-    main(["eval", "--out", str(out), "--episodes", "5"])
+    main(["evaluate", "--out", str(out), "--episodes", "5"])
     shown = capsys.readouterr().out
     assert f"checkpoint after {finished['updates']} updates, 5 episodes" in shown
     assert "95 % between" in shown

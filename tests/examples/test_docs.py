@@ -10,7 +10,8 @@ import gymnasium
 import pytest
 import tyro
 
-from rl.cli import find_command, main
+from rl.cli import main
+from rl.cli.table import find_command, split_command
 from robotkit.cli import Command
 from servers.__main__ import Serve
 from tests.end_to_end.runs import ROOT
@@ -21,7 +22,7 @@ GUIDES = [
     *(ROOT / "docs" / name for name in ("sim_quick_start.md", "control_pc.md", "new_robot.md", "calibration.md")),
     REAL_FRANKA,
 ]
-READS_A_FILE = ("import-demos", "convert", "export-lerobot", "import-lerobot")
+READS_A_FILE = ("import serl", "convert", "export lerobot", "import lerobot")
 
 
 def blocks(guide: Path, language: str) -> list[str]:
@@ -38,7 +39,7 @@ def commands() -> list[str]:
     return sorted({part for line in whole for part in line.split(" && ")})
 
 
-OURS = ("python -m rl", "examples/", "robotkit-serve", "robotkit ")
+OURS = ("robotkit-train", "examples/", "robotkit-serve", "robotkit ")
 
 
 @pytest.mark.parametrize("command", [line for line in commands() if line.startswith(OURS)])
@@ -51,13 +52,14 @@ def test_a_command_of_the_guides_takes_its_options(command: str, capsys: pytest.
     elif program == "robotkit":
         tyro.cli(Command, args=words)
     else:
-        assert words[:2] == ["-m", "rl"]
-        if words[2] in READS_A_FILE:
+        assert program == "robotkit-train"
+        name, rest = split_command(words)
+        if name in READS_A_FILE:
             with pytest.raises(SystemExit):
-                main(words[2:])
-            assert re.match(f"error: .*{re.escape(words[3])}", capsys.readouterr().err), "only the file is missing"
+                main(words)
+            assert re.match(f"error: .*{re.escape(rest[0])}", capsys.readouterr().err), "only the file is missing"
         else:
-            find_command(words[2]).parse(words[2], words[3:])
+            find_command(name).parse(name, rest)
 
 
 def test_the_task_of_one_s_own_lab_can_be_made():

@@ -10,22 +10,23 @@ import pytest
 
 from examples.learned_reward.__main__ import ENV, LearnedReward, commands
 from examples.learned_reward.experts import carry, wander
-from rl.cli import find_command
+from rl.cli.table import find_command, split_command
 
 
 def test_each_command_takes_its_options_and_uses_what_the_one_before_made(tmp_path: Path):
     asked = LearnedReward(tmp_path / "all", steps=30)
     lines = list(commands(asked))
-    for name, *words in lines:
+    for line in lines:
+        name, words = split_command(line)
         find_command(name).parse(name, words)
-    assert [line[0] for line in lines] == [*["record-success"] * 5, "train-classifier", "record-demos", "train", "eval"]
+    assert [line[0] for line in lines] == [*["record"] * 5, "classifier", "record", "train", "evaluate"]
     assert all(str(asked.out / "classifier") in line for line in lines[5:8])
 
 
 def test_a_classifier_that_is_there_is_not_trained_again(tmp_path: Path):
     asked = LearnedReward(tmp_path / "all", reward_classifier=tmp_path / "mine")
     lines = list(commands(asked))
-    assert [line[0] for line in lines] == ["record-demos", "train", "eval"]
+    assert [line[0] for line in lines] == ["record", "train", "evaluate"]
     assert all(str(tmp_path / "mine") in line for line in lines[:2])
 
 

@@ -83,7 +83,7 @@ def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch):
 
 def test_interventions_need_demonstrations_to_mix_them_with():
     config = make_preset("hil")
-    with pytest.raises(ConfigError, match="record-demos"):
+    with pytest.raises(ConfigError, match="record demos"):
         config.require_demos()
     replace(config, replay=replace(config.replay, demos=(Path("demos.sqlite"),))).require_demos()
 

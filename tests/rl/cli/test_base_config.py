@@ -9,7 +9,7 @@ import pytest
 
 from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
 from rl.agents.continuous.vice_config import ViceConfig
-from rl.cli.evaluation import EVAL, EvalBcOptions
+from rl.cli.evaluation import EVALUATE, EvalBcOptions
 from rl.cli.training import parse_train_options
 from rl.config import TrainConfig, save_config
 from rl.errors import ConfigError
@@ -82,6 +82,6 @@ def test_a_run_goes_on_with_its_agent(tmp_path: Path):
 def test_a_behaviour_cloning_is_evaluated_from_its_own_settings(tmp_path: Path):
     options = TrainBcOptions((tmp_path / "demos.sqlite",), Path("elsewhere"), env="Mine-v0", sees_images=True)
     SETTINGS.write(tmp_path, options)
-    parsed = EVAL.parse("eval", ["--out", str(tmp_path), "--episodes", "3", "--cell", "other"])
+    parsed = EVALUATE.parse("evaluate", ["--out", str(tmp_path), "--episodes", "3", "--cell", "other"])
     assert parsed == EvalBcOptions(config=replace(options, out=tmp_path, cell="other"), episodes=3)
     assert parsed.config.adaptation().sees_images

@@ -1,46 +1,99 @@
-"""The table of commands: each of them is there, the help lists them all, and another name ends with their list."""
+"""The table of commands: each of them is there, the help lists them all, and another name is answered with what is."""
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
-from rl.cli import COMMANDS, RENAMED, find_command, main
+from rl.cli import main
+from rl.cli.table import COMMANDS, GROUPS, RENAMED, STOPPED_BY_SIGNALS, find_command, split_command
+
+
+def help_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """What is printed and said when a command line asks for a command's help, which is no error."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    return capsys.readouterr()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_of_the_table_is_there_and_explains_its_options(name: str, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize("asked", ["--help", "--help-all"])
+def test_a_command_of_the_table_is_there_and_explains_its_options(
+    name: str, asked: str, capsys: pytest.CaptureFixture[str]
+):
     assert find_command(name).summary
-    with pytest.raises(SystemExit) as ended:
-        main([name, "--help"])
-    assert ended.value.code == 0
-    assert f"usage: python -m rl {name}" in capsys.readouterr().out
+    assert f"usage: robotkit-train {name}" in help_of([*name.split(), asked], capsys)[0]
 
 
 @pytest.mark.parametrize("old", RENAMED)
 def test_an_old_name_of_a_command_still_works_and_tells_the_new_one(old: str, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as ended:
-        main([old, "--help"])
-    assert ended.value.code == 0
-    told = capsys.readouterr()
-    assert f"`python -m rl {old}` is now `python -m rl {RENAMED[old]}`" in told.err
-    assert f"usage: python -m rl {RENAMED[old]}" in told.out
+    shown, said = help_of([old, "--help"], capsys)
+    assert said == f"`robotkit-train {old}` is now `robotkit-train {RENAMED[old]}`\n"
+    assert f"usage: robotkit-train {RENAMED[old]}" in shown
+    assert RENAMED[old] in COMMANDS
 
 
 def test_the_help_lists_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit) as ended:
-        main(["--help"])
-    assert ended.value.code == 0
-    told = capsys.readouterr().out
+    main(["--help"])
+    shown = capsys.readouterr().out
     for name in COMMANDS:
-        assert f"• {name} " in told
-        assert find_command(name).summary.split()[0] in told
+        assert f"  {name:<16}{find_command(name).summary}\n" in shown
+    assert [line.rstrip(":") for line in shown.splitlines() if line.rstrip(":") in GROUPS] == list(GROUPS)
 
 
-@pytest.mark.parametrize("arguments", [["fly"], [], ["--steps", "3"]])
-def test_what_is_no_command_ends_with_the_list_and_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+def test_the_first_of_two_words_lists_the_commands_that_begin_with_it(capsys: pytest.CaptureFixture[str]):
+    main(["record", "--help"])
+    shown = capsys.readouterr().out
+    assert "record demos" in shown
+    assert "record success" in shown
+    assert "train" not in shown.replace("robotkit-train", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["fly"], "no command 'fly'"),
+        (["trian"], "Did you mean 'train'?"),
+        (["evla"], "Did you mean 'evaluate'?"),
+        (["record"], "robotkit-train record demos, robotkit-train record success"),
+        (["record", "demo"], "robotkit-train record demos, robotkit-train record success"),
+        ([], "name a command first"),
+        (["--steps", "3"], "name a command first"),
+    ],
+)
+def test_what_is_no_command_ends_with_what_there_is_and_status_2(
+    arguments: list[str], answer: str, capsys: pytest.CaptureFixture[str]
+):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    error = " ".join(capsys.readouterr().err.split())
-    assert "python -m rl --help" in error
-    assert "record-demos" in error
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert answer in error
+
+
+def test_a_command_s_own_words_stay():
+    assert split_command(["record", "demos", "--env", "list"]) == ("record demos", ["--env", "list"])
+    assert split_command(["replay", "train"]) == ("replay", ["train"])
+
+
+def test_commands_that_signals_stop_are_commands():
+    assert COMMANDS.keys() >= STOPPED_BY_SIGNALS
+
+
+def test_presets_and_agents_are_listed(capsys: pytest.CaptureFixture[str]):
+    main(["list"])
+    shown = capsys.readouterr().out
+    assert "  drq-demo " in shown
+    assert "  hybrid-dual " in shown
+
+
+def test_modules_of_the_current_folder_can_be_named_and_hide_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["/installed"])
+    main(["list"])
+    main(["list"])
+    assert sys.path == ["/installed", os.getcwd()]

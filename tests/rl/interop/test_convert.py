@@ -42,7 +42,7 @@ def save(path: Path, content: bytes) -> Path:
 
 
 def agent_of(made: ConvertedTrunk | ConvertedAgent) -> SACAgent:
-    """The agent that the run's directory describes, as `eval` makes it."""
+    """The agent that the run's directory describes, as `evaluate` makes it."""
     assert isinstance(made, ConvertedAgent)
     config = load_config(made.directory / "config.json")
     _, state = Checkpoints(made.directory / "checkpoints").load()
@@ -103,7 +103,7 @@ def test_eval_measures_a_converted_agent(tmp_path: Path, capsys: pytest.CaptureF
     run = str(tmp_path / "run")
     main(["convert", str(tmp_path / "serl"), "--out", run, "--env", "Pendulum-v1"])
     assert "3 numbers in, 1 out" in " ".join(capsys.readouterr().out.split())
-    main(["eval", "--out", run, "--episodes", "1"])
+    main(["evaluate", "--out", run, "--episodes", "1"])
     assert "checkpoint after 5 updates" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["convert", str(tmp_path / "serl"), "--out", str(tmp_path / "x"), "--env", "MountainCarContinuous-v0"])

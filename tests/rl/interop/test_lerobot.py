@@ -366,10 +366,10 @@ def test_a_described_space_is_that_space_again():
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     source = demos(tmp_path / "demos", FLAT)
-    main(["export-lerobot", str(source), "--out", str(tmp_path / "set"), "--fps", "20", "--task", "reach"])
-    main(["import-lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "back")])
+    main(["export", "lerobot", str(source), "--out", str(tmp_path / "set"), "--fps", "20", "--task", "reach"])
+    main(["import", "lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "back")])
     assert "4 episodes, 2 of them successful, 10 transitions" in " ".join(capsys.readouterr().out.split())
-    main(["import-lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "pendulum"), "--final-reward", "1"])
+    main(["import", "lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "pendulum"), "--final-reward", "1"])
     with pytest.raises(SystemExit):
-        main(["import-lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "x"), "--env", "Pendulum-v1"])
+        main(["import", "lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "x"), "--env", "Pendulum-v1"])
     assert "actions has the shape (2,), the environment's has (1,)" in capsys.readouterr().err

@@ -229,12 +229,12 @@ def test_no_demonstrations_are_an_error(tmp_path: Path, two: Path):
 
 def test_the_command(tmp_path: Path, two: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "demos.sqlite"
-    main(["import-demos", str(two), "--out", str(out), "--time-limit", "100"])
+    main(["import", "serl", str(two), "--out", str(out), "--time-limit", "100"])
     assert "2 episodes, 2 of them successful, 5 transitions" in " ".join(capsys.readouterr().out.split())
     assert summarize_demos(out).episodes == 2
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit) as caught:
-        main(["import-demos", str(two), "--out", str(out)])
+        main(["import", "serl", str(two), "--out", str(out)])
     assert caught.value.code == 2
     assert "never overwritten" in capsys.readouterr().err
 
@@ -244,11 +244,11 @@ def test_the_command_fits_the_data_to_an_environment(tmp_path: Path, capsys: pyt
     step = {"observations": {"state": np.zeros((1, 3))}, "next_observations": {"state": np.ones((1, 3))}}
     step |= {"actions": np.array([0.5]), "rewards": 1.0, "masks": 0.0, "dones": True}
     out = tmp_path / "demos.sqlite"
-    main(["import-demos", str(save(tmp_path / "a.pkl", [step])), "--out", str(out), "--env", "Pendulum-v1"])
+    main(["import", "serl", str(save(tmp_path / "a.pkl", [step])), "--out", str(out), "--env", "Pendulum-v1"])
     assert blocks(out)[0]["observations"].shape == (1, 3)
     wrong, other = save(tmp_path / "b.pkl", trajectory(0, 1)), tmp_path / "other.sqlite"
     with pytest.raises(SystemExit):
-        main(["import-demos", str(wrong), "--out", str(other), "--env", "Pendulum-v1"])
+        main(["import", "serl", str(wrong), "--out", str(other), "--env", "Pendulum-v1"])
     assert "actions has the shape (2,)" in capsys.readouterr().err
 
 
@@ -256,7 +256,7 @@ def test_an_agent_that_sees_images_gets_them_as_its_environment_shows_them(tmp_p
     out, file = tmp_path / "demos.sqlite", save(tmp_path / "a.pkl", trajectory(0, 3))
     gym.register("OneCamera-v0", OneCamera)
     try:
-        main(["import-demos", str(file), "--out", str(out), "--env", "OneCamera-v0", "--agent", "drq"])
+        main(["import", "serl", str(file), "--out", str(out), "--env", "OneCamera-v0", "--agent", "drq"])
     finally:
         del gym.registry["OneCamera-v0"]
     observations = blocks(out)[0]["observations"]

@@ -18,9 +18,9 @@ def run(*arguments):
 
 def test_a_reward_classifier_of_the_simulated_cell(tmp_path):
     frames, out = tmp_path / "frames", tmp_path / "classifier"
-    run("record-success", "--env", VISION, "--out", frames, "--expert", EXPERT,
+    run("record", "success", "--env", VISION, "--out", frames, "--expert", EXPERT,
         "--image-size", 32, "--episodes", 8, "--positives", 10**6)  # fmt: skip
-    run("train-classifier", "--positives", frames / "positives.sqlite", "--negatives", frames / "negatives.sqlite",
+    run("classifier", "--positives", frames / "positives.sqlite", "--negatives", frames / "negatives.sqlite",
         "--out", out, "--image-keys", "front", "wrist", "--encoder.encoder-type", "compact", "--epochs", 20,
         "--batch-size", 64, "--learning-rate", "1e-3", "--held-out", "0.4", "--crop-padding", 1,
         "--threads", 1)  # fmt: skip
@@ -37,14 +37,14 @@ def test_a_reward_classifier_of_the_simulated_cell(tmp_path):
 
 def test_a_clone_of_the_scripted_expert(tmp_path, capsys):
     demos, out = tmp_path / "demos.sqlite", tmp_path / "run"
-    run("record-demos", "--env", STATE, "--out", demos, "--expert", EXPERT, "--episodes", 6)
-    run("train-bc", "--demos", demos, "--out", out, "--epochs", 60, "--threads", 1, "--bc.std-min", 0.1,
+    run("record", "demos", "--env", STATE, "--out", demos, "--expert", EXPERT, "--episodes", 6)
+    run("bc", "--demos", demos, "--out", out, "--epochs", 60, "--threads", 1, "--bc.std-min", 0.1,
         "--bc.activations", "relu", "--bc.use-layer-norm", "--bc.optimizer.learning-rate", "1e-3")  # fmt: skip
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     errors = np.array([row["held_out/mse"] for row in rows])
     assert errors[-10:].mean() < errors[0] / 3
     capsys.readouterr()
-    run("eval", "--out", out, "--episodes", 1)
+    run("evaluate", "--out", out, "--episodes", 1)
     said = capsys.readouterr().out
     assert "checkpoint after 60" in said
     assert "success" in said

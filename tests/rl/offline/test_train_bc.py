@@ -110,7 +110,7 @@ def test_r8_what_cannot_be_trained_is_refused_and_leaves_no_directory(demos, tmp
 
 
 def test_the_command_line_says_what_is_wrong(demos, tmp_path, capsys):
-    arguments = ["train-bc", "--demos", str(demos), "--out", str(tmp_path / "r"), "--env", ENV, "--frame-stack", "2"]
+    arguments = ["bc", "--demos", str(demos), "--out", str(tmp_path / "r"), "--env", ENV, "--frame-stack", "2"]
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

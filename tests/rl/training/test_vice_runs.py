@@ -178,7 +178,7 @@ def test_vice_without_goals_says_what_to_record(
         assert ended.value.code == 2
         error = capsys.readouterr().err
         assert said in error
-        assert "record-success" in error
+        assert "record success" in error
     assert not (tmp_path / "run").exists()
 
 
