@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,12 @@ from rl.errors import ConfigError
 from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
+
+_AT_LEAST_1 = (
+    "action_repeat", "frame_stack", "steps", "actors", "batch_size", "utd_ratio", "training_starts", "publish_every",
+    "log_every", "keep_checkpoints", "learner_threads", "replay.capacity", "replay.n_step", "evaluation.episodes",
+    "link.capacity",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,18 +172,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
-        for name in (
-            "action_repeat",
-            "frame_stack",
-            "steps",
-            "actors",
-            "batch_size",
-            "utd_ratio",
-            "training_starts",
-            "publish_every",
-        ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}")
+        for name in _AT_LEAST_1:
+            value = attrgetter(name)(self)
+            if value < 1:
+                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        if self.link.silence_s <= 0:
+            raise ConfigError(
+                f"--link.silence-s must be positive, not {self.link.silence_s}: else updates always pause"
+            )
         if self.env_steps_per_update is not None and self.env_steps_per_update <= 0:
             raise ConfigError(f"--env-steps-per-update must be positive, not {self.env_steps_per_update}")
         if self.max_lead is not None and (
@@ -211,12 +214,17 @@ class TrainConfig:
 
     def require_steps(self) -> None:
         """Raise `ConfigError` when the run ends before its first update."""
-        first = self.training_starts + math.ceil(self.env_steps_per_update or 0)
+        first = self.training_starts + math.ceil(self.env_steps_per_update or 1)
         if self.steps < first:
-            pays = f" and --env-steps-per-update {self.env_steps_per_update:g}" if self.env_steps_per_update else ""
             raise ConfigError(
-                f"training would never start: --steps {self.steps} ends before the first update, which "
-                f"--training-starts {self.training_starts}{pays} put after {first} steps"
+                f"training would never start: the first update comes after {first} steps (--training-starts "
+                f"{self.training_starts}, then --env-steps-per-update {self.env_steps_per_update or 1:g}), and the run "
+                f"ends after --steps {self.steps}"
+            )
+        if self.training_starts < self.replay.n_step:
+            raise ConfigError(
+                f"the first update would find nothing to learn from: --training-starts {self.training_starts} must be "
+                f"at least --replay.n-step {self.replay.n_step}, the steps that one stored transition spans"
             )
 
     def require_demos(self) -> None:

@@ -37,4 +37,6 @@ def _run(given: list[str]) -> None:
     for noisy in ("httpx", "uvicorn.error", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     command = find_command(name)
-    command.run(command.parse(name, rest), stop)
+    options = command.parse(name, rest)
+    if not stop.is_set():
+        command.run(options, stop)

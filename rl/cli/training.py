@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rl.cli.base_config import Flat, find_config, on_config
 from rl.cli.command import Command, parse
 from rl.config import TrainConfig
-from rl.errors import ConfigError
+from rl.errors import ConfigError, LinkUnavailable
 from rl.utils.subprocesses import Stop
 
 _START = ("preset", "agent", "env", "cell")
@@ -72,7 +74,7 @@ def actor(options: ActorOptions, stop: Stop) -> None:
     """An actor's process."""
     from rl.training.processes import run_actor_process
 
-    if not stop.is_set():
+    with _ends_when_stopped(stop):
         run_actor_process(options.config, options.name, stop)
 
 
@@ -80,8 +82,18 @@ def evaluator(config: TrainConfig, stop: Stop) -> None:
     """The evaluator's process."""
     from rl.training.processes import run_evaluator_process
 
-    if not stop.is_set():
+    with _ends_when_stopped(stop):
         run_evaluator_process(config, stop)
+
+
+@contextmanager
+def _ends_when_stopped(stop: Stop) -> Iterator[None]:
+    """Whoever asks for the end while a learner is waited for does not learn that there was none."""
+    try:
+        yield
+    except LinkUnavailable:
+        if not stop.is_set():
+            raise
 
 
 def parse_train_options(command: str, arguments: list[str]) -> TrainConfig:

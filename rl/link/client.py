@@ -17,11 +17,13 @@ from rl.link.link_connection import LinkConnection
 from rl.link.messages import Handshake, HandshakeReply, Report
 from rl.link.outbox import Outbox
 from rl.link.state import ClientSettings, LinkState
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
 _REPORTS_KEPT = 1000
 _SOON_S = 3.0
+_POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
 _T = TypeVar("_T")
 
 
@@ -36,11 +38,19 @@ class LearnerLink:
         settings: where the learner is, and the time limits.
         handshake: name and spaces of this actor.
         connect_timeout_s: how long entering waits for the learner.
+        stop: ends that wait; None lets it last.
     """
 
-    def __init__(self, settings: ClientSettings, handshake: Handshake, connect_timeout_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        settings: ClientSettings,
+        handshake: Handshake,
+        connect_timeout_s: float = 60.0,
+        stop: Stop | None = None,
+    ) -> None:
         self._settings = settings
         self._connect_timeout_s = connect_timeout_s
+        self._stop = stop
         self._state = LinkState(Outbox(settings.capacity, settings.overflow), deque(maxlen=_REPORTS_KEPT))
         self._connection = LinkConnection(settings, handshake, self._state)
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
@@ -49,6 +59,8 @@ class LearnerLink:
         self._thread.start()
         try:
             if not self._is_connected():
+                if self._is_stopped():
+                    raise LinkUnavailable(f"stopped while waiting for the learner at {self._settings.url}")
                 raise LinkUnavailable(
                     f"no learner answers at {self._settings.url} within {self._connect_timeout_s:g} s. Is it running? "
                     f"Last try: {self._state.last_problem or 'no answer'}"
@@ -146,17 +158,23 @@ class LearnerLink:
 
     def _is_connected(self) -> bool:
         """Wait for the learner's reply, with a warning when it takes long."""
-        soon_s = min(_SOON_S, self._connect_timeout_s)
-        if self._wait(lambda: self._state.handshake_reply is not None, soon_s):
-            return True
-        left_s = self._connect_timeout_s - soon_s
-        if left_s > 0.0:
-            logger.warning(
-                "no learner at %s yet: %s. Waiting %.0f s more (link.connect_timeout_s); start it, or end this actor "
-                "with Ctrl+C",
-                *(self._settings.url, self._state.last_problem or "no answer", left_s),
-            )
-        return self._wait(lambda: self._state.handshake_reply is not None, left_s)
+        begun_s, is_warned = time.monotonic(), False
+        while True:
+            left_s = begun_s + self._connect_timeout_s - time.monotonic()
+            if self._wait(lambda: self._state.handshake_reply is not None, min(max(left_s, 0.0), _POLL_TIMEOUT_S)):
+                return True
+            if left_s <= 0.0 or self._is_stopped():
+                return False
+            if not is_warned and self._connect_timeout_s - left_s >= _SOON_S:
+                is_warned = True
+                logger.warning(
+                    "no learner at %s yet: %s. Waiting %.0f s more (link.connect_timeout_s); start it, or end this "
+                    "actor with Ctrl+C",
+                    *(self._settings.url, self._state.last_problem or "no answer", left_s),
+                )
+
+    def _is_stopped(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
 
     def _run(self) -> None:
         try:

@@ -74,7 +74,7 @@ def run_learner_process(config: TrainConfig, stop: Stop) -> None:
             return
         bind(config.link.host, _port(config)).close()  # whoever has it keeps no corrected command from this directory
         claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
-        with hold_run(config.directory()):
+        with hold_run(config.directory(), stop=stop):
             save_config(config, config.directory() / CONFIG)
             run_main(replace(config, device=str(device)), stop, channel)
 
@@ -163,7 +163,7 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     seeds = Seeds(config.seed)
     in_actor = config.evaluation.where == "actor" and name.endswith("-0")
     plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
-    with closing(env), make_link(config, spec, make_handshake(name, spec, "actor")) as link:
+    with closing(env), make_link(config, spec, make_handshake(name, spec, "actor"), stop) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
         own = Seeds(seeds.integer(f"{name} from step {link.handshake_reply.env_steps}"))
         policy = KINDS[config.agent_name].make_policy(config, spec, own.integer("policy"))
@@ -178,7 +178,7 @@ def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
     env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent_name].make_policy(config, spec, config.seed)
-    with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator")) as link:
+    with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator"), stop) as link:
         run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
 
 
@@ -270,8 +270,8 @@ def make_handshake(name: str, spec: AgentSpec, role: Literal["actor", "evaluator
     return Handshake(actor=name, attempt=uuid.uuid4().hex, role=role, spec=spec)
 
 
-def make_link(config: TrainConfig, spec: AgentSpec, handshake: Handshake) -> LearnerLink:
-    """The actor's end of the link that the configuration describes."""
+def make_link(config: TrainConfig, spec: AgentSpec, handshake: Handshake, stop: Stop | None = None) -> LearnerLink:
+    """The actor's end of the link that the configuration describes; `stop` ends the wait for the learner."""
     schema = TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action))
     settings = ClientSettings(
         url=learner_url("ws", config.link.host, _port(config)) + "/v1/link",
@@ -281,4 +281,4 @@ def make_link(config: TrainConfig, spec: AgentSpec, handshake: Handshake) -> Lea
         overflow=config.link.overflow,
         give_up_s=config.link.give_up_s,
     )
-    return LearnerLink(settings, handshake, config.link.connect_timeout_s)
+    return LearnerLink(settings, handshake, config.link.connect_timeout_s, stop)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.errors import CheckpointError, CheckpointNotFound, RunExists
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def asked_directory(arguments: Sequence[str]) -> tuple[Path | None, bool]:
 
 
 @contextmanager
-def hold_run(directory: str | os.PathLike[str], timeout_s: float = 60.0) -> Iterator[None]:
+def hold_run(directory: str | os.PathLike[str], timeout_s: float = 60.0, stop: Stop | None = None) -> Iterator[None]:
     """Keep a run's directory to this process; the system lets it go with the process, however that ends.
 
     A learner whose `train` was killed needs a moment to save and to leave, so a resume waits for it.
@@ -57,6 +58,7 @@ def hold_run(directory: str | os.PathLike[str], timeout_s: float = 60.0) -> Iter
     Args:
         directory: of the run.
         timeout_s: how long to wait for another process.
+        stop: ends that wait.
 
     Raises:
         RunExists: another process still works there.
@@ -64,7 +66,7 @@ def hold_run(directory: str | os.PathLike[str], timeout_s: float = 60.0) -> Iter
     deadline_s = time.monotonic() + timeout_s
     with (Path(directory) / _LOCK).open("w") as file:
         while not _locked(file.fileno()):
-            if time.monotonic() > deadline_s:
+            if time.monotonic() > deadline_s or (stop is not None and stop.is_set()):
                 raise RunExists(
                     f"another process still trains in {directory}: stop it, or choose another directory with --out"
                 )

@@ -91,6 +91,40 @@ def test_interventions_need_demonstrations_to_mix_them_with():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"steps": 40, "training_starts": 100}, "first update comes after 108 steps .*--steps 40"),
+        ({"steps": 1000, "training_starts": 1000, "env_steps_per_update": None, "max_lead": None}, "after 1001 steps"),
+        ({"training_starts": 5, "replay": ReplayConfig(n_step=6)}, "--training-starts 5 must be at least .* 6"),
+    ],
+)
+def test_a_run_that_would_never_start_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(make_preset("default"), **changes).require_trainable()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_starts(name: str):
+    make_preset(name).require_steps()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"log_every": 0}, "--log-every must be at least 1"),
+        ({"keep_checkpoints": 0}, "--keep-checkpoints must be at least 1"),
+        ({"replay": ReplayConfig(capacity=0)}, "--replay.capacity must be at least 1"),
+        ({"link": LinkConfig(capacity=0)}, "--link.capacity must be at least 1"),
+        ({"link": LinkConfig(silence_s=0.0)}, "--link.silence-s must be positive"),
+        ({"evaluation": EvaluationConfig(episodes=0)}, "--evaluation.episodes must be at least 1"),
+    ],
+)
+def test_a_number_that_would_stop_the_run_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
         ({"human": "scripted", "action_repeat": 2}, "--action-repeat 1"),
         ({"human": "scripted", "evaluation": EvaluationConfig(where="actor")}, "would help in the evaluations"),
         ({"replay": ReplayConfig(interventions=-1)}, "--replay.interventions"),

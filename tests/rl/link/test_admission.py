@@ -11,9 +11,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from rl.data.journal import TransitionJournal
+from rl.errors import LinkUnavailable
 from rl.link.client import LearnerLink
 from rl.link.hub import LearnerHub
 from rl.link.server import LinkServer, is_loopback
+from rl.utils.subprocesses import StopSignal
 
 from .conftest import SPEC, handshake, settings
 
@@ -80,3 +82,12 @@ def test_f15_an_open_address_has_any_name_and_no_foreign_page_even_with_the_toke
 )
 def test_what_is_a_loopback_address(host: str, expected: bool):
     assert is_loopback(host) is expected
+
+
+def test_whoever_waits_for_a_learner_can_be_stopped():
+    stop = StopSignal()
+    stop.set()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        link = LearnerLink(settings(silent.getsockname()[1]), handshake(), connect_timeout_s=1e6, stop=stop)
+        with pytest.raises(LinkUnavailable, match="stopped while waiting"), link:
+            raise AssertionError("there is no learner")
