@@ -22,7 +22,7 @@ def make_output_printable() -> None:
             stream.reconfigure(errors="replace")
 
 
-def exit_status(program: str, run: Callable[[], int]) -> int:
+def exit_status(run: Callable[[], int]) -> int:
     """Run a command and return its exit status.
 
     An error of robotkit's own tree becomes one sentence on stderr: status 2 when the request was wrong (nothing was
@@ -30,7 +30,6 @@ def exit_status(program: str, run: Callable[[], int]) -> int:
     (`| head`) ends the command without a word.
 
     Args:
-        program: what the sentence begins with.
         run: the command; returns its own status.
     """
     make_output_printable()
@@ -39,7 +38,7 @@ def exit_status(program: str, run: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except RobotkitError as error:
-        print(f"{program}: {error.message}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
         return 130
@@ -48,6 +47,6 @@ def exit_status(program: str, run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"{program}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return status

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-import tyro
-
-from robotkit.console import exit_status, make_output_printable
-from robotkit.factory import make_workcell
-from robotkit.workcell import Workcell
-from servers.app import create_app
-from servers.audit import default_path
-from servers.runner import CellServer, bind, end_within, take_signals, url_of
-from servers.settings import GripperUnit, ServerSettings
+if TYPE_CHECKING:
+    from robotkit.workcell import Workcell
+    from servers.settings import ServerSettings
 
 _SWITCH_INTERVAL_S = 0.0005
 _EXIT_S = 5.0
@@ -54,23 +49,32 @@ class Serve:
     """PEM file of the certificate's private key."""
     audit: str | None = None
     """File for the audit log, or "off"; left out: the state directory, for a real arm."""
-    serl_gripper: GripperUnit = "robotiq"
+    serl_gripper: Literal["robotiq", "franka-hand", "hil-serl"] = "robotiq"
     """Unit of the gripper in SERL's routes: 0 open to 255 closed (robotiq), metres (franka-hand), or 0 closed to 1 open
     (hil-serl)."""
 
 
 def main() -> None:
     """Parse the command line and serve until a signal comes."""
+    # While packages are loaded, Ctrl+C ends the process at once and without a traceback: no device is connected yet.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import tyro
+
+    from robotkit.console import exit_status, make_output_printable
+
     make_output_printable()
+    config = tyro.cli(Serve, prog="robotkit-serve")
+    from servers.runner import take_signals
+
     # Also while devices are still being connected, a signal ends in an orderly exit.
     take_signals(_leave)
-    config = tyro.cli(Serve, prog="robotkit-serve")
 
     def run() -> int:
         serve(config)
         return 0
 
-    sys.exit(exit_status("robotkit-serve", run))
+    sys.exit(exit_status(run))
 
 
 def serve(config: Serve) -> None:
@@ -79,6 +83,9 @@ def serve(config: Serve) -> None:
     Raises:
         RobotkitError: the cell cannot be built or connected, or the port is taken; nothing is left connected.
     """
+    from servers.app import create_app
+    from servers.runner import CellServer, bind, url_of
+
     settings = settings_of(config)
     with bind(settings.host, settings.port) as bound, _build(config) as workcell:
         settings = replace(settings, audit=_audit_path(config.audit, workcell))
@@ -98,6 +105,8 @@ def settings_of(config: Serve) -> ServerSettings:
     Raises:
         InvalidConfiguration: they contradict each other.
     """
+    from servers.settings import ServerSettings
+
     return ServerSettings(
         host=config.host,
         port=config.port,
@@ -114,6 +123,8 @@ def settings_of(config: Serve) -> ServerSettings:
 
 
 def _build(config: Serve) -> Workcell:
+    from robotkit.factory import make_workcell
+
     overrides = {"clock": config.clock} if config.clock else {}
     return make_workcell(config.cell, **overrides)
 
@@ -130,6 +141,8 @@ def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
         return None if asked == "off" else Path(asked)
     if workcell.robot.spec.is_simulated:
         return None
+    from servers.audit import default_path
+
     path = default_path(workcell.name, os.environ)
     try:
         if path is None:
@@ -148,6 +161,8 @@ def _secret(given: str | None, variable: str) -> str | None:
 
 
 def _leave(number: int, frame: object) -> NoReturn:
+    from servers.runner import end_within
+
     # Libraries that are being loaded or compiled have been seen to swallow what a signal raises.
     end_within(_EXIT_S)
     sys.exit(0)

@@ -163,6 +163,11 @@ def test_the_help_of_the_learner_s_commands_imports_nothing_slow():
     assert not modules_after_helps("from rl.cli import main", lines) & {*SLOW_TO_IMPORT, "numpy"}
 
 
+def test_the_help_of_the_server_imports_nothing_slow():
+    entry = "sys.argv[1:] = ['--help']; from servers.__main__ import main as serve; main = lambda _: serve()"
+    assert not modules_after_helps(entry, ["--help"]) & SLOW_TO_IMPORT
+
+
 @pytest.mark.skipif(not (ROOT / "rl" / "__init__.py").exists(), reason="rl is not built yet")
 def test_the_learner_does_not_import_the_robot():
     assert not modules_after("import rl") & {"robotkit", "envs", "sims", "servers"}

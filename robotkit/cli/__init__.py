@@ -32,7 +32,7 @@ Command = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (`robotkit.console`)."""
-    return exit_status("robotkit", lambda: _run(arguments))
+    return exit_status(lambda: _run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

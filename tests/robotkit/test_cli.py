@@ -177,7 +177,7 @@ def test_errors_are_one_sentence_on_stderr(capsys):
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         assert main(["state", "--url", url]) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"robotkit: no robot server at {url} (")
+    assert captured.err.startswith(f"error: no robot server at {url} (")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
 

@@ -117,6 +117,6 @@ def test_r8_every_ending_has_its_status_and_one_sentence(error, status, capsys):
     def fail() -> int:
         raise error
 
-    assert console.exit_status("robotkit", fail) == status
+    assert console.exit_status(fail) == status
     said = capsys.readouterr().err
-    assert said == ("" if status == 130 else f"robotkit: {error}\n")
+    assert said == ("" if status == 130 else f"error: {error}\n")

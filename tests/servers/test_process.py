@@ -175,7 +175,7 @@ def test_a_port_in_use_is_one_sentence_that_says_what_to_do() -> None:
         process = start("servers", "--cell", "fake", "--port", str(taken.getsockname()[1]))
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert output.startswith("robotkit-serve: port")
+    assert output.startswith("error: port")
     assert "in use" in output
     assert "--port" in output
     assert len(output.strip().splitlines()) == 1

@@ -93,5 +93,5 @@ def test_d5_the_command_line_tells_what_is_wrong_in_a_sentence(files: dict[str, 
     process = start("servers", "--cell", "fake", "--tls-cert", str(files["cert"]))
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "robotkit-serve: TLS needs both files" in output
+    assert "error: TLS needs both files" in output
     assert "Traceback" not in output
