@@ -12,11 +12,11 @@ from typing import Annotated, TypeVar
 import tyro
 
 from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
-from rl.cli.command import BaseConfig
+from rl.cli.command import PROGRAM, BaseConfig
 from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError
 from rl.presets import make_preset
-from rl.utils.run_directory import CONFIG, asked_directory
+from rl.utils.run_directory import BC_SETTINGS, CONFIG, asked_directory
 
 Options = TypeVar("Options")
 
@@ -53,6 +53,8 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
     found, rest = scan.parse_known_args(arguments)
     out, resumes = asked_directory(arguments)
     stored = out / CONFIG if out else None
+    if out is not None and resumes and (out / BC_SETTINGS).exists():
+        raise ConfigError(f"{out} is a behaviour cloning; go on with: {PROGRAM} bc --out {out} --resume")
     if found.config is not None:
         config = load_config(found.config)
     elif stored is not None and (resumes or continues) and stored.exists():

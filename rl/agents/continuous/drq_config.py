@@ -37,7 +37,7 @@ class DrqConfig(SacConfig):
     crop_padding: int = 4
     """Largest shift of an image in pixels; 0 leaves images as they are."""
     crops_as_in_serl: bool = False
-    """Whether all cameras get the same shifts, and the frames of a stack different ones, as in SERL (S9). Otherwise
+    """Whether all cameras get the same shifts, and the frames of a stack different ones, as in SERL. Otherwise
     each camera has its own, and a stack keeps the motion between its frames."""
 
     actor_on_last_slice: bool = False

@@ -28,7 +28,7 @@ class SacConfig:
     critic_subsample_size: int | None = 2
     """Target critics whose minimum is the target, drawn anew for each update; `None` takes all."""
     subsample_with_replacement: bool = False
-    """Whether the draw may take one critic twice, as SERL does (S4); REDQ draws without replacement."""
+    """Whether the draw may take one critic twice, as SERL does; REDQ draws without replacement."""
     discount: float = 0.99
     """Per environment step."""
     reward_bias: float = 0.0
@@ -57,7 +57,7 @@ class SacConfig:
     backup_entropy: bool = False
     """Whether the target holds the entropy of the next action."""
     discount_entropy_backup: bool = True
-    """Whether that entropy is discounted and masked as in Haarnoja et al. 2018, eq. 3; SERL does neither (S5)."""
+    """Whether that entropy is discounted and masked as in Haarnoja et al. 2018, eq. 3; SERL does neither."""
     average_policy: bool = False
     """Whether the policy without noise is the Polyak average of the trained one: steadier from one update to the next.
     SERL keeps this average among its targets and never uses it."""
@@ -68,7 +68,7 @@ class SacConfig:
     temperature_optimizer: OptimizerConfig = _STEADY
     """Optimizer of the temperature."""
     selective_optimizer_steps: bool = True
-    """Whether optimizers of networks that are not updated rest; `False` steps all on every call, as SERL (S6)."""
+    """Whether optimizers of networks that are not updated rest; `False` steps all on every call, as SERL does."""
     microbatch_size: int | None = 256
     """Rows in one pass of the losses: gradients of larger batches are accumulated, which changes rounding alone. On a
     CPU the layers' outputs then stay in the cache. `None` takes every batch in one pass."""

@@ -85,3 +85,9 @@ def test_a_behaviour_cloning_is_evaluated_from_its_own_settings(tmp_path: Path):
     parsed = EVALUATE.parse("evaluate", ["--out", str(tmp_path), "--episodes", "3", "--cell", "other"])
     assert parsed == EvalBcOptions(config=replace(options, out=tmp_path, cell="other"), episodes=3)
     assert parsed.config.adaptation().sees_images
+
+
+def test_a_behaviour_cloning_does_not_go_on_as_another_training(tmp_path: Path):
+    SETTINGS.write(tmp_path, TrainBcOptions((tmp_path / "demos.sqlite",), tmp_path))
+    with pytest.raises(ConfigError, match=f"robotkit-train bc --out {tmp_path} --resume"):
+        parse("--out", str(tmp_path), "--resume")
