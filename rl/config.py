@@ -107,7 +107,7 @@ class TrainConfig:
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     reward_classifier: Path | None = None
-    """Directory of `classifier` whose prediction is the only reward and ends the episode; the environment's own
+    """Directory of a reward classifier whose prediction is the only reward and ends the episode; the environment's own
     reward by default. Demonstrations are recorded with the same one."""
     goals: tuple[Path, ...] = ()
     """Files of frames that show success, `positives.sqlite` of `record success`; all that `--agent vice` is told of the

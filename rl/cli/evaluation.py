@@ -74,7 +74,7 @@ def replay(options: ReplayOptions, stop: Stop) -> None:
 
 _HEADINGS = {
     "What is evaluated": ("out", "checkpoint", "episodes", "seed", "video"),
-    "Where, if not as in training": ("env", "cell", "action_repeat", "frame_stack"),
+    "Where, if not as in training": ("env", "cell", "action_repeat", "frame_stack", "reward_classifier"),
 }
 
 EVALUATE: Command[EvalOptions | EvalBcOptions] = Command(

@@ -73,12 +73,9 @@ def short_help(program: str, about: str, headings: Mapping[str, tuple[str, ...]]
 
 def _described(flags: str, about: str, width: int) -> list[str]:
     """A line of two columns; text that is too long goes on below."""
-    first, *rest = textwrap.wrap(about, max(width - _INDENT, 20))
-    if len(flags) + 2 > _INDENT:
-        lines = textwrap.wrap(about, max(width - _INDENT, 20), initial_indent=" " * (len(flags) + 2 - _INDENT))
-        first, rest = lines[0].strip(), lines[1:]
-        return [f"{flags}  {first}", *(" " * _INDENT + line for line in rest)]
-    return [f"{flags:<{_INDENT}}{first}", *(" " * _INDENT + line for line in rest)]
+    column = max(_INDENT, len(flags) + 2)
+    first, *rest = textwrap.wrap(about, max(width - _INDENT, 20), initial_indent=" " * (column - _INDENT))
+    return [f"{flags:<{column}}{first.strip()}", *(" " * _INDENT + line for line in rest)]
 
 
 def _find(path: str, kind: type, holder: Any | None) -> _Option:

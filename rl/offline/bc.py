@@ -51,7 +51,8 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
 
 def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, stop: Stop, console: Console) -> int:
     seeds = Seeds(options.seed)
-    with closing(make_env(options.env, options.cell, options.adaptation())) as env:
+    adaptation = replace(options.adaptation(), reward_classifier=None)  # nothing is rewarded here
+    with closing(make_env(options.env, options.cell, adaptation)) as env:
         train, held_out = split_episodes(read_demos(options.demos, env), options.held_out, seeds.generator("held out"))
         agent = make_bc_agent(options, env.observation_space, env.action_space, device)
     if group.is_main:  # now that nothing has kept it from starting

@@ -40,6 +40,8 @@ class TrainBcOptions:
     sees_images: bool = False
     """Whether the policy sees images and state apart, instead of one vector."""
     images: ImagesConfig = field(default_factory=ImagesConfig)
+    reward_classifier: Path | None = None
+    """Directory of a reward classifier whose prediction is the only reward where the policy is evaluated."""
     resume: bool = False
     """Continue the run in --out."""
     epochs: int = 200
@@ -71,10 +73,11 @@ class TrainBcOptions:
 
     def adaptation(self) -> EnvAdapterConfig:
         """How the environment is adapted to the policy."""
+        classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         if not self.sees_images:
-            return EnvAdapterConfig(self.action_repeat, self.frame_stack)
+            return EnvAdapterConfig(self.action_repeat, self.frame_stack, reward_classifier=classifier)
         cameras = self.bc.encoder.image_keys
-        return EnvAdapterConfig(self.action_repeat, self.frame_stack, True, cameras, self.images)
+        return EnvAdapterConfig(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
 
     def directory(self) -> Path:
         """The run's directory."""

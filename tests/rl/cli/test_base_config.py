@@ -82,9 +82,10 @@ def test_a_run_goes_on_with_its_agent(tmp_path: Path):
 def test_a_behaviour_cloning_is_evaluated_from_its_own_settings(tmp_path: Path):
     options = TrainBcOptions((tmp_path / "demos.sqlite",), Path("elsewhere"), env="Mine-v0", sees_images=True)
     SETTINGS.write(tmp_path, options)
-    parsed = EVALUATE.parse("evaluate", ["--out", str(tmp_path), "--episodes", "3", "--cell", "other"])
-    assert parsed == EvalBcOptions(config=replace(options, out=tmp_path, cell="other"), episodes=3)
-    assert parsed.config.adaptation().sees_images
+    parsed = EVALUATE.parse("evaluate", ["--out", str(tmp_path), "--episodes", "3", "--reward-classifier", "mine"])
+    assert parsed == EvalBcOptions(config=replace(options, out=tmp_path, reward_classifier=Path("mine")), episodes=3)
+    adaptation = parsed.config.adaptation()
+    assert (adaptation.sees_images, adaptation.reward_classifier) == (True, "mine")
 
 
 def test_a_behaviour_cloning_does_not_go_on_as_another_training(tmp_path: Path):
