@@ -16,6 +16,8 @@ from rl.offline.bc_options import TrainBcOptions
 from rl.utils.run_directory import asked_directory
 from rl.utils.subprocesses import Stop
 
+_NOTE = "An evaluation that was stopped starts over."
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Evaluation:
@@ -29,10 +31,7 @@ class _Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions(_Evaluation):
-    """Evaluate a checkpoint without exploration noise, and draw its episodes as eval.png of the run.
-
-    An evaluation that was stopped starts over.
-    """
+    """Evaluate a checkpoint without exploration noise, and draw its episodes as eval.png of the run."""
 
     config: Flat
 
@@ -48,10 +47,10 @@ def _find_base(arguments: list[str]) -> BaseConfig[EvalOptions | EvalBcOptions]:
     """The configuration of the run in --out, of either kind, or the one that --config or --preset names."""
     out, _ = asked_directory(arguments)
     if out is not None and BC.is_in(out):
-        return BaseConfig(arguments, EvalBcOptions(config=replace(BC.read(out), out=out)))
+        return BaseConfig(arguments, EvalBcOptions(config=replace(BC.read(out), out=out)), _NOTE)
     found = find_config(arguments, continues=True)
     assert found.options is not None
-    return BaseConfig(found.arguments, EvalOptions(config=found.options), found.note)
+    return BaseConfig(found.arguments, EvalOptions(config=found.options), f"{_NOTE} {found.note}")
 
 
 def evaluate(options: EvalOptions | EvalBcOptions, stop: Stop) -> None:
