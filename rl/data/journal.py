@@ -28,6 +28,9 @@ from rl.utils.tree import Batch, FlatBatch, leaves, len_of, nest
 
 FORMAT_VERSION = 2
 
+IN_MEMORY = Path(":memory:")
+"""Path of a journal without a file: it is gone when it is closed, and `copy_blocks` can keep it."""
+
 _TABLES = """
 CREATE TABLE metadata (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE blocks (
@@ -251,8 +254,20 @@ class TransitionJournal:
             raise JournalError(f"the journal {self.path} cannot be used: {error}") from error
 
 
+def copy_blocks(source: TransitionJournal, target: TransitionJournal) -> None:
+    """Append to `target` what `source` holds beyond it; it must hold the beginning of `source`, or nothing.
+
+    Raises:
+        JournalError: `target` holds something else, or cannot be written.
+    """
+    for block in source.blocks(after_row=len(target)):
+        target.append(block.actor_id, block.first_sequence, block.transitions, block.info)
+
+
 def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     options = ""
+    if path == IN_MEMORY:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     if read_only:
         if not path.is_file():
             raise JournalError(f"there is no journal at {path}")

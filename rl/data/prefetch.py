@@ -85,7 +85,7 @@ class Prefetch:
     def _run(self) -> None:
         while self._wait_for_room():
             try:
-                batch = map_leaves(self._to_tensor, next(self._batches))
+                batch = to_tensors(next(self._batches), self._device)
                 item = (batch, self._batches.state_dict())
             except BaseException as error:  # handed over to the consumer, who raises it
                 self._fail(error)
@@ -104,8 +104,14 @@ class Prefetch:
             self._error = error
             self._changed.notify_all()
 
-    def _to_tensor(self, array: np.ndarray) -> torch.Tensor:
+
+def to_tensors(batch: Batch, device: torch.device) -> Batch:
+    """A nested dict of arrays as tensors on `device`; a copy to a CUDA device need not have arrived yet."""
+
+    def to_tensor(array: np.ndarray) -> torch.Tensor:
         tensor = torch.from_numpy(array)
-        if self._device.type != "cuda":
-            return tensor.to(self._device)
-        return tensor.pin_memory().to(self._device, non_blocking=True)
+        if device.type != "cuda":
+            return tensor.to(device)
+        return tensor.pin_memory().to(device, non_blocking=True)
+
+    return map_leaves(to_tensor, batch)

@@ -20,7 +20,7 @@ from rl.offline.demos import read_demos, split_episodes
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.plots.pictures import draw_curves
-from rl.utils.checkpoint import Checkpoints
+from rl.utils.checkpoint import load_checkpoint
 from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import tune_backends
 from rl.utils.run_directory import CHECKPOINTS, CURVE, METRICS, claim_run
@@ -135,9 +135,7 @@ def load_bc_policy(
         CheckpointNotFound: there is no checkpoint.
     """
     options = SETTINGS.read(directory)
-    path = checkpoint or directory / CHECKPOINTS
-    step = int(path.name.removeprefix("step_")) if path.name.startswith("step_") else None
-    epochs, state = Checkpoints(path if step is None else path.parent).load(step)
+    epochs, state = load_checkpoint(checkpoint or directory / CHECKPOINTS)
     agent = make_bc_agent(options, observation_space, action_space, torch.device("cpu"))
     agent.load_state_dict(state["agent"])
     return epochs, agent.policy

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-import numpy as np
-
-from rl.common.typing import Batch, Metrics
 from rl.link.frames import Weights
 from rl.link.hub import LearnerHub
-from rl.link.messages import Report
 from rl.training.replay_loader import ReplayLoader
+from rl.training.trainer import Batches, LoopIntervals, Trainer
 from rl.training.update_schedule import Schedule
-from rl.utils.checkpoint import Checkpoints
-from rl.utils.logger import Logger
-from rl.utils.rng_state import rng_state
 from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
@@ -26,85 +17,24 @@ logger = logging.getLogger(__name__)
 _POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
 
 
-class Agent(Protocol):
-    """What the loop needs of an agent."""
-
-    def update_high_utd(self, batch: Batch, utd_ratio: int) -> Metrics:
-        """Several critic updates and one of everything else."""
-        ...
-
-    def policy_state_dict(self) -> dict[str, np.ndarray]:
-        """What actors need to act."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resume needs."""
-        ...
-
-
-class Batches(Iterator[Batch], Protocol):
-    """An endless stream of batches on the learner's device whose position can be saved."""
-
-    def state_dict(self) -> Any:
-        """Where the stream stands."""
-        ...
-
-
-@dataclass(frozen=True)
-class LoopIntervals:
-    """Intervals of the loop's side work, in updates."""
-
-    utd_ratio: int
-    publish_every: int
-    log_every: int
-    checkpoint_every: int
-    silence_s: float
-
-
-@dataclass
-class Progress:
-    """Where the learner is; shown to whoever asks for the status."""
-
-    steps: int
-    updates: int = 0
-    env_steps: int = 0
-    buffer: int = 0
-    updates_per_s: float = 0.0
-    env_steps_per_s: float = 0.0
-    episodes: int = 0
-    episode_return: float | None = None
-    evaluation: dict[str, float] = field(default_factory=dict)
-    waiting_for: str | None = "the first actor"
-
-
 class LearnerLoop:
     """The loop of updates over objects that are built elsewhere.
 
     Args:
-        agent: the trained agent.
+        trainer: updates the agent, and keeps what is to be kept.
         loader: fills the replay buffer.
         hub: the actors.
         schedule: decides when to update.
-        intervals: when to publish, log and save.
-        metrics: log of the metrics.
-        checkpoints: store of the run's state.
-        progress: counters, those of the checkpoint after a resume.
+        intervals: when to publish.
     """
 
     def __init__(
-        self,
-        agent: Agent,
-        loader: ReplayLoader,
-        hub: LearnerHub,
-        schedule: Schedule,
-        intervals: LoopIntervals,
-        metrics: Logger,
-        checkpoints: Checkpoints,
-        progress: Progress,
+        self, trainer: Trainer, loader: ReplayLoader, hub: LearnerHub, schedule: Schedule, intervals: LoopIntervals
     ) -> None:
-        self._agent, self._loader, self._hub, self._schedule, self._intervals = agent, loader, hub, schedule, intervals
-        self._metrics, self._checkpoints, self._progress = metrics, checkpoints, progress
-        self._marks: list[tuple[float, int, int]] = []
+        self._trainer, self._loader, self._hub, self._schedule, self._intervals = (
+            trainer, loader, hub, schedule, intervals,
+        )  # fmt: skip
+        self._progress = trainer.progress
 
     def gather(self, stop: Stop) -> None:
         """Let the actors act until there is enough to learn from."""
@@ -122,17 +52,13 @@ class LearnerLoop:
             self._drain_reports()
             if not self._may_update():
                 continue
-            metrics = self._agent.update_high_utd(next(batches), intervals.utd_ratio)
-            progress.updates += 1
+            metrics = self._trainer.update(batches)
             if progress.updates % intervals.publish_every == 0:
                 self._publish()
             self._hub.grant(self._schedule.steps_allowed(progress.updates))
-            if progress.updates % intervals.log_every == 0:
-                self._log(metrics)
-            if intervals.checkpoint_every and progress.updates % intervals.checkpoint_every == 0:
-                self.save(batches)
+            self._trainer.keep(metrics, batches)
         self._publish()
-        self.save(batches)
+        self._trainer.save(batches)
 
     def finish(self, timeout_s: float) -> None:
         """End the training for all actors, and drain their reports until they disconnect."""
@@ -141,20 +67,6 @@ class LearnerLoop:
         while not self._hub.wait_for_disconnects(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
             self._drain_reports()
         self._drain_reports()
-
-    def save(self, batches: Batches) -> None:
-        """Write a checkpoint."""
-        progress = self._progress
-        state = {
-            "agent": self._agent.state_dict(),
-            "updates": progress.updates,
-            "env_steps": progress.env_steps,
-            "episodes": progress.episodes,
-            "batches": batches.state_dict(),
-            "rng": rng_state(),
-        }
-        path = self._checkpoints.save(progress.updates, state)
-        logger.info("checkpoint %s after %d updates and %d steps", path.name, progress.updates, progress.env_steps)
 
     def _may_update(self) -> bool:
         """True when an update is due and actors are there; else wait a little and say why."""
@@ -186,38 +98,9 @@ class LearnerLoop:
         self._progress.waiting_for = reason
 
     def _publish(self) -> None:
-        self._hub.publish(Weights(self._progress.updates, self._agent.policy_state_dict()))
+        self._hub.publish(Weights(self._progress.updates, self._trainer.agent.policy_state_dict()))
         self._hub.grant(self._schedule.steps_allowed(self._progress.updates))
-
-    def _log(self, metrics: Mapping[str, Any]) -> None:
-        progress = self._progress
-        self._marks = [*self._marks[-9:], (time.monotonic(), progress.updates, progress.env_steps)]
-        (then_s, updates, steps), now_s = self._marks[0], self._marks[-1][0]
-        if now_s > then_s:
-            progress.updates_per_s = (progress.updates - updates) / (now_s - then_s)
-            progress.env_steps_per_s = (progress.env_steps - steps) / (now_s - then_s)
-        counters = {
-            "updates": progress.updates,
-            "updates_per_s": progress.updates_per_s,
-            "env_steps_per_s": progress.env_steps_per_s,
-        }
-        self._metrics.log(progress.env_steps, {**metrics, **counters})
 
     def _drain_reports(self) -> None:
         for actor, report in self._hub.take_reports():
-            self._note(actor, report)
-
-    def _note(self, actor: str, report: Report) -> None:
-        progress = self._progress
-        step = int(report.values.get("env_steps", progress.env_steps))
-        self._metrics.log(step, {report.topic: dict(report.values)})
-        if report.topic == "evaluation":
-            progress.evaluation = dict(report.values)
-            logger.info("%s after %d steps: %s", actor, step, _in_words(report.values))
-        else:
-            progress.episodes += 1
-            progress.episode_return = report.values["return"]
-
-
-def _in_words(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self._trainer.note(actor, report)

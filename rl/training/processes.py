@@ -7,21 +7,17 @@ import uuid
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from rl.agents.continuous.distributed_agent import DistributedAgent
-from rl.agents.continuous.sac import SACAgent
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.config import TrainConfig, save_config
-from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
-from rl.data.mixture import MixedBatches, Source
-from rl.data.n_step import NStep
 from rl.data.prefetch import Prefetch
 from rl.data.schema import EXTRAS, TransitionSchema
-from rl.errors import CheckpointNotFound, ConfigError
+from rl.errors import ConfigError
 from rl.link.address import learner_url
 from rl.link.client import LearnerLink
 from rl.link.frames import largest_chunk
@@ -30,12 +26,19 @@ from rl.link.messages import AgentSpec, Handshake, build_space
 from rl.link.server import LinkServer, bind
 from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
-from rl.training.agent_factory import KINDS, AnyReplayBuffer, extra_fields
+from rl.training.agent_factory import KINDS
 from rl.training.distributed_worker import WorkerSetup, run_worker
-from rl.training.learner import LearnerLoop, LoopIntervals, Progress
-from rl.training.replay_loader import ReplayLoader
-from rl.training.update_schedule import Schedule
-from rl.utils.checkpoint import Checkpoints
+from rl.training.learner import LearnerLoop
+from rl.training.learner_parts import (
+    make_agent,
+    make_intervals,
+    make_memory,
+    make_schedule,
+    newest_state,
+    prepare_updates,
+)
+from rl.training.trainer import Progress, Trainer
+from rl.utils.checkpoint import Checkpoints, load_checkpoint
 from rl.utils.command_channel import CommandChannel
 from rl.utils.distributed import joined_process_group, local_device
 from rl.utils.logger import make_logger
@@ -112,44 +115,32 @@ def learn(
     out = config.directory()
     agent = make_agent(config, spec, seeds)
     checkpoints = Checkpoints(out / CHECKPOINTS, keep=config.keep_checkpoints)
-    state = _newest_state(checkpoints)
+    state = newest_state(checkpoints)
     if state is not None:
         agent.load_state_dict(state["agent"])
         progress.updates, progress.episodes = state["updates"], state["episodes"]
-    replay = KINDS[config.agent_name].make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
-    demos = _demonstrations(config, spec, agent, seeds)
-    mixed = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
-    batches = KINDS[config.agent_name].with_goals(config, spec, mixed, replay, seeds.integer("goals"))
+    memory = make_memory(config, spec, agent, seeds)
     if config.compile:
         agent.compile()
     metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        loader = ReplayLoader(
-            journal,
-            replay,
-            config.replay.n_step,
-            agent.config.discount,
-            demos=demos if config.replay.interventions else None,
-            extras=extra_fields(replay),
-        )
+        loader = memory.make_loader(config, agent, journal)
         trained = (
             agent
             if channel is None
             else DistributedAgent(agent, channel, WorkerSetup(config=config, spec=spec).to_json())
         )
-        loop = LearnerLoop(
-            trained, loader, hub, make_schedule(config), _intervals(config), metrics, checkpoints, progress
-        )
+        intervals = make_intervals(config)
+        trainer = Trainer(trained, intervals, metrics, checkpoints, progress)
+        loop = LearnerLoop(trainer, loader, hub, make_schedule(config), intervals)
         loop.gather(stop)
         if stop.is_set():
             return
+        prepare_updates(agent, memory.batches, state)
         if state is not None:
-            batches.load_state_dict(state["batches"])
             set_rng_state(state["rng"])
             logger.info("resumed after %d updates with %d transitions", progress.updates, loader.env_steps)
-        elif agent.config.standardises_inputs:
-            agent.fit_inputs(next(batches)["observations"])
-        with Prefetch(batches, device=config.device) as prefetched:
+        with Prefetch(memory.batches, device=config.device) as prefetched:
             loop.run(prefetched, stop)
         if not stop.is_set():
             loop.finish(_DRAIN_TIMEOUT_S)
@@ -188,57 +179,10 @@ def load_policy(config: TrainConfig, checkpoint: Path | None, spec: AgentSpec) -
     Raises:
         CheckpointNotFound: there is none.
     """
-    path = checkpoint or config.directory() / CHECKPOINTS
-    step = int(path.name.removeprefix("step_")) if path.name.startswith("step_") else None
-    updates, state = Checkpoints(path if step is None else path.parent).load(step)
+    updates, state = load_checkpoint(checkpoint or config.directory() / CHECKPOINTS)
     agent = make_agent(config, spec, Seeds(config.seed), device="cpu")
     agent.load_state_dict(state["agent"])
     return updates, agent.policy
-
-
-def make_agent(config: TrainConfig, spec: AgentSpec, seeds: Seeds, device: str | None = None) -> SACAgent:
-    """The agent that is trained."""
-    return KINDS[config.agent_name].make_agent(config, spec, seeds.integer("agent"), device or config.device)
-
-
-def make_schedule(config: TrainConfig) -> Schedule:
-    """The pace of a run."""
-    return Schedule(config.steps, config.training_starts, config.env_steps_per_update, config.max_lead)
-
-
-def _intervals(config: TrainConfig) -> LoopIntervals:
-    return LoopIntervals(
-        config.utd_ratio, config.publish_every, config.log_every, config.checkpoint_every, config.link.silence_s
-    )
-
-
-def _mixed(config: TrainConfig, replay: AnyReplayBuffer, demos: AnyReplayBuffer | None) -> list[tuple[Source, float]]:
-    """The replay buffer alone, or with the demonstrations beside it."""
-    share = config.replay.demo_share
-    return [(replay, 1.0)] if demos is None else [(replay, 1.0 - share), (demos, share)]
-
-
-def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> AnyReplayBuffer | None:
-    """A buffer with the demonstrations, and room for what a human will add; None without any."""
-    files = config.replay.demos
-    if not files:
-        return None
-    capacity = sum(summarize_demos(file).transitions for file in files) + config.replay.interventions
-    demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
-    extras = dict.fromkeys(extra_fields(demos), 0.0)
-    for file in files:
-        n_step = NStep(config.replay.n_step, agent.config.discount)
-        spaces = build_space(spec.observation), build_space(spec.action)
-        summary = load_demos(file, demos, *spaces, n_step=n_step, extras=extras)
-        logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)
-    return demos
-
-
-def _newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:
-    try:
-        return checkpoints.load()[1]
-    except CheckpointNotFound:
-        return None
 
 
 def _stored_spec(path: Path) -> AgentSpec | None:

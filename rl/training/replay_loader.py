@@ -58,9 +58,13 @@ class ReplayLoader:
             The number of transitions read since the journal's beginning.
         """
         for block in self._journal.blocks(after_row=self.env_steps):
-            self._insert(self._stream_of(block).push(block.transitions))
-            self.env_steps = block.last_row
+            self.add(block)
         return self.env_steps
+
+    def add(self, block: Block) -> None:
+        """Insert the next block, which is in the journal or comes to it later."""
+        self._insert(self._stream_of(block).push(block.transitions))
+        self.env_steps = block.last_row
 
     def _stream_of(self, block: Block) -> NStep:
         """The stream that this block continues; where a trajectory was torn, its last steps end as at a truncation."""

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,6 +108,17 @@ class Checkpoints:
             shutil.rmtree(self._path(step))
         for leftover in self.directory.glob(".step_*"):
             shutil.rmtree(leftover)
+
+
+def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
+    """Read the checkpoint `step_…` at `path`, or the newest undamaged one of a directory of them.
+
+    Raises:
+        CheckpointNotFound: there is none.
+        CheckpointError: the one at `path` is damaged.
+    """
+    found = re.fullmatch(r"step_(\d+)", path.name)
+    return Checkpoints(path.parent).load(int(found[1])) if found else Checkpoints(path).load()
 
 
 def _write_manifest(directory: Path, step: int) -> None:

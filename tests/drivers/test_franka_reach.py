@@ -16,7 +16,8 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.cli import main
 from rl.config import TrainConfig, load_config, save_config
 from rl.link.messages import AgentSpec
-from rl.training.processes import load_policy, make_agent
+from rl.training.learner_parts import make_agent
+from rl.training.processes import load_policy
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds

@@ -17,8 +17,8 @@ from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
 from rl.link.hub import LearnerHub
 from rl.link.messages import AgentSpec
-from rl.training.learner import Progress
 from rl.training.processes import learn
+from rl.training.trainer import Progress
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS, JOURNAL
 from rl.utils.seeds import Seeds

@@ -8,8 +8,8 @@ from dataclasses import asdict
 import pytest
 from rich.console import Console
 
-from rl.training.learner import Progress
 from rl.training.live_view import PlainLines, make_view, summary_line
+from rl.training.trainer import Progress
 
 ACTOR = {
     "role": "actor",

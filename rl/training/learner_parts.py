@@ -1,0 +1,124 @@
+"""What every learner is built of, beside its loop: agent, buffers, batches, pace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rl.agents.continuous.sac import SACAgent
+from rl.config import TrainConfig
+from rl.data.demos import load_demos, summarize_demos
+from rl.data.journal import TransitionJournal
+from rl.data.mixture import MixedBatches, Source
+from rl.data.n_step import NStep
+from rl.errors import CheckpointNotFound
+from rl.link.messages import AgentSpec, build_space
+from rl.training.agent_factory import KINDS, AnyReplayBuffer, extra_fields
+from rl.training.goals import Batches
+from rl.training.replay_loader import ReplayLoader
+from rl.training.trainer import LoopIntervals
+from rl.training.update_schedule import Schedule
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.seeds import Seeds
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The buffers that an agent learns from, and the batches drawn from them."""
+
+    replay: AnyReplayBuffer
+    demos: AnyReplayBuffer | None
+    batches: Batches
+
+    def make_loader(self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal) -> ReplayLoader:
+        """What moves the transitions of a journal into the buffers."""
+        return ReplayLoader(
+            journal,
+            self.replay,
+            config.replay.n_step,
+            agent.config.discount,
+            demos=self.demos if config.replay.interventions else None,
+            extras=extra_fields(self.replay),
+        )
+
+
+def make_agent(config: TrainConfig, spec: AgentSpec, seeds: Seeds, device: str | None = None) -> SACAgent:
+    """The agent that is trained."""
+    return KINDS[config.agent_name].make_agent(config, spec, seeds.integer("agent"), device or config.device)
+
+
+def make_memory(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> Memory:
+    """Empty buffers of the sizes that the configuration names, with the demonstrations beside them.
+
+    Raises:
+        ConfigError: there is no room for them, or a batch is too small for its shares.
+        DataError, JournalError: demonstrations or goals cannot be read, or are those of another environment.
+    """
+    kind = KINDS[config.agent_name]
+    replay = kind.make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
+    demos = _demonstrations(config, spec, agent, seeds)
+    mixed = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
+    return Memory(replay, demos, kind.with_goals(config, spec, mixed, replay, seeds.integer("goals")))
+
+
+def make_schedule(config: TrainConfig) -> Schedule:
+    """The pace of a run."""
+    return Schedule(config.steps, config.training_starts, config.env_steps_per_update, config.max_lead)
+
+
+def make_intervals(config: TrainConfig) -> LoopIntervals:
+    """When a loop does its side work."""
+    return LoopIntervals(
+        config.utd_ratio, config.publish_every, config.log_every, config.checkpoint_every, config.link.silence_s
+    )
+
+
+def newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:
+    """The state to resume from; None before the first checkpoint."""
+    try:
+        return checkpoints.load()[1]
+    except CheckpointNotFound:
+        return None
+
+
+def prepare_updates(agent: SACAgent, batches: Batches, state: Mapping[str, Any] | None) -> None:
+    """Before the first update of a process: go on with the draws of a checkpoint, or fit the agent to its inputs.
+
+    Args:
+        agent: with the checkpoint's state where there is one.
+        batches: of buffers that hold the transitions of the run so far.
+        state: a checkpoint's; None at the beginning of a run.
+
+    Raises:
+        CheckpointError: fewer transitions are here than when the checkpoint was written.
+    """
+    if state is not None:
+        batches.load_state_dict(state["batches"])
+    if not (state and state["updates"]) and agent.config.standardises_inputs:
+        agent.fit_inputs(next(batches)["observations"])
+
+
+def _mixed(config: TrainConfig, replay: AnyReplayBuffer, demos: AnyReplayBuffer | None) -> list[tuple[Source, float]]:
+    """The replay buffer alone, or with the demonstrations beside it."""
+    share = config.replay.demo_share
+    return [(replay, 1.0)] if demos is None else [(replay, 1.0 - share), (demos, share)]
+
+
+def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> AnyReplayBuffer | None:
+    """A buffer with the demonstrations, and room for what a human will add; None without any."""
+    files = config.replay.demos
+    if not files:
+        return None
+    capacity = sum(summarize_demos(file).transitions for file in files) + config.replay.interventions
+    demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
+    extras = dict.fromkeys(extra_fields(demos), 0.0)
+    for file in files:
+        n_step = NStep(config.replay.n_step, agent.config.discount)
+        spaces = build_space(spec.observation), build_space(spec.action)
+        summary = load_demos(file, demos, *spaces, n_step=n_step, extras=extras)
+        logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)
+    return demos

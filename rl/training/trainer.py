@@ -1,0 +1,161 @@
+"""Trainer: one update after the other, and what is kept of them: counters, metrics and checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from rl.common.typing import Batch, Metrics
+from rl.link.messages import Report
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.logger import Logger
+from rl.utils.rng_state import rng_state
+
+logger = logging.getLogger(__name__)
+
+
+class Agent(Protocol):
+    """What the loop needs of an agent."""
+
+    def update_high_utd(self, batch: Batch, utd_ratio: int) -> Metrics:
+        """Several critic updates and one of everything else."""
+        ...
+
+    def policy_state_dict(self) -> dict[str, np.ndarray]:
+        """What actors need to act."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resume needs."""
+        ...
+
+
+class Batches(Iterator[Batch], Protocol):
+    """An endless stream of batches on the learner's device whose position can be saved."""
+
+    def state_dict(self) -> Any:
+        """Where the stream stands."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoopIntervals:
+    """Intervals of the loop's side work, in updates."""
+
+    utd_ratio: int
+    publish_every: int
+    log_every: int
+    checkpoint_every: int
+    silence_s: float
+
+    def is_checkpoint(self, updates: int) -> bool:
+        """True when a checkpoint is due after so many updates."""
+        return bool(self.checkpoint_every) and updates % self.checkpoint_every == 0
+
+
+@dataclass
+class Progress:
+    """Where the learner is; shown to whoever asks for the status."""
+
+    steps: int
+    updates: int = 0
+    env_steps: int = 0
+    buffer: int = 0
+    updates_per_s: float = 0.0
+    env_steps_per_s: float = 0.0
+    episodes: int = 0
+    episode_return: float | None = None
+    evaluation: dict[str, float] = field(default_factory=dict)
+    waiting_for: str | None = "the first actor"
+
+
+class Trainer:
+    """Updates an agent, whoever decides when.
+
+    Args:
+        agent: the trained agent.
+        intervals: when to log and save.
+        metrics: log of the metrics.
+        checkpoints: store of the run's state; None where nothing is saved on the way.
+        progress: counters, those of the checkpoint after a resume.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        intervals: LoopIntervals,
+        metrics: Logger,
+        checkpoints: Checkpoints | None,
+        progress: Progress,
+    ) -> None:
+        self.agent = agent
+        self.progress = progress
+        self._intervals, self._metrics, self._checkpoints = intervals, metrics, checkpoints
+        self._marks: list[tuple[float, int, int]] = []
+
+    def update(self, batches: Batches) -> Metrics:
+        """Do one update on the next batch."""
+        metrics = self.agent.update_high_utd(next(batches), self._intervals.utd_ratio)
+        self.progress.updates += 1
+        return metrics
+
+    def keep(self, metrics: Metrics, batches: Batches) -> None:
+        """Log the metrics of the last update, and save, where it is time to."""
+        if self.progress.updates % self._intervals.log_every == 0:
+            self._log(metrics)
+        if self._intervals.is_checkpoint(self.progress.updates):
+            self.save(batches)
+
+    def save(self, batches: Batches) -> None:
+        """Write a checkpoint."""
+        if self._checkpoints is None:
+            return
+        progress = self.progress
+        path = self._checkpoints.save(progress.updates, self.state_dict(batches))
+        logger.info("checkpoint %s after %d updates and %d steps", path.name, progress.updates, progress.env_steps)
+
+    def state_dict(self, batches: Batches) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            "agent": self.agent.state_dict(),
+            "updates": self.progress.updates,
+            "env_steps": self.progress.env_steps,
+            "episodes": self.progress.episodes,
+            "batches": batches.state_dict(),
+            "rng": rng_state(),
+        }
+
+    def note(self, actor: str, report: Report) -> None:
+        """Take over what an actor reports."""
+        progress = self.progress
+        step = int(report.values.get("env_steps", progress.env_steps))
+        self._metrics.log(step, {report.topic: dict(report.values)})
+        if report.topic == "evaluation":
+            progress.evaluation = dict(report.values)
+            logger.info("%s after %d steps: %s", actor, step, _in_words(report.values))
+        else:
+            progress.episodes += 1
+            progress.episode_return = report.values["return"]
+
+    def _log(self, metrics: Mapping[str, Any]) -> None:
+        progress = self.progress
+        self._marks = [*self._marks[-9:], (time.monotonic(), progress.updates, progress.env_steps)]
+        (then_s, updates, steps), now_s = self._marks[0], self._marks[-1][0]
+        if now_s > then_s:
+            progress.updates_per_s = (progress.updates - updates) / (now_s - then_s)
+            progress.env_steps_per_s = (progress.env_steps - steps) / (now_s - then_s)
+        counters = {
+            "updates": progress.updates,
+            "updates_per_s": progress.updates_per_s,
+            "env_steps_per_s": progress.env_steps_per_s,
+        }
+        self._metrics.log(progress.env_steps, {**metrics, **counters})
+
+
+def _in_words(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
