@@ -59,6 +59,11 @@ class Block:
     info: Any
     """What the actor sent along, or None."""
 
+    @property
+    def follows_gap(self) -> bool:
+        """True when the actor's trajectory does not go on here from its block before."""
+        return bool((self.info or {}).get("follows_gap"))
+
 
 class TransitionJournal:
     """An append-only file of transitions, exactly once per actor and sequence number.
@@ -252,6 +257,11 @@ class TransitionJournal:
             yield
         except sqlite3.Error as error:
             raise JournalError(f"the journal {self.path} cannot be used: {error}") from error
+
+
+def gap_info(follows_gap: bool) -> dict[str, bool] | None:
+    """What `Block.follows_gap` is read from."""
+    return {"follows_gap": True} if follows_gap else None
 
 
 def copy_blocks(source: TransitionJournal, target: TransitionJournal) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rl.data.journal import TransitionJournal
+from rl.data.journal import TransitionJournal, gap_info
 from rl.data.schema import SCALAR, TransitionSchema
 from rl.errors import LinkProtocolError, RlError, SchemaMismatch
 from rl.link.frames import Chunk, Weights, merge
@@ -217,7 +217,7 @@ class LearnerHub:
         self.require_current(record, number)
         for chunk in merge(chunks):
             self._schema.flatten(chunk.transitions)
-            info = {"follows_gap": True} if chunk.follows_gap else None
+            info = gap_info(chunk.follows_gap)
             last = self._journal.append(record.actor_id, chunk.first_sequence, chunk.transitions, info)
             with self._changed:
                 self._stored = len(self._journal)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from rl.common.evaluation import ENV_SUCCESS, evaluate
 from rl.data.schema import GRASP_PENALTY, IS_INTERVENTION
 from rl.errors import EnvironmentInterrupted
-from rl.link.client import LearnerLink
-from rl.training.recovery import Recovery
+from rl.link.frames import Weights
+from rl.training.recovery import Recovery, Waiting
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 
@@ -33,6 +33,39 @@ class Policy(Protocol):
 
     def load_policy_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Take newer weights."""
+        ...
+
+
+class Link(Waiting, Protocol):
+    """What the loop needs of its way to the learner; `LearnerLink` says what each part does."""
+
+    @property
+    def env_steps(self) -> int:
+        """Transitions of all actors, as far as this one knows."""
+        ...
+
+    def may_step(self, timeout_s: float) -> bool:
+        """Whether one more step is allowed, waited for for some seconds at most."""
+        ...
+
+    def take_weights(self) -> Weights | None:
+        """Newer weights, if there are any."""
+        ...
+
+    def wait_for_weights(self, timeout_s: float) -> Weights | None:
+        """As `take_weights`, waited for for some seconds at most."""
+        ...
+
+    def send(self, transition: Mapping[str, Any]) -> None:
+        """Hand over one transition."""
+        ...
+
+    def tear(self) -> None:
+        """The next transition does not continue the last one."""
+        ...
+
+    def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
+        """Hand over figures for the log."""
         ...
 
 
@@ -60,7 +93,7 @@ class ActingPlan:
     """Evaluations in this actor's environment, between two episodes."""
 
 
-def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan, seeds: Seeds, stop: Stop) -> None:
+def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds: Seeds, stop: Stop) -> None:
     """Act until the learner is done or somebody stops it.
 
     When the environment is interrupted (`EnvironmentInterrupted`), and where a step is torn (`info["is_torn"]`), the
@@ -121,7 +154,7 @@ def run_actor(env: gym.Env, policy: Policy, link: LearnerLink, plan: ActingPlan,
         recovery.carry(lambda: evaluate_and_report(env, policy, link, plan.evaluation))
 
 
-def run_evaluator(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan, stop: Stop) -> None:
+def run_evaluator(env: gym.Env, policy: Policy, link: Link, plan: EvaluationPlan, stop: Stop) -> None:
     """Evaluate the learner's newest weights whenever it is time, and once more in the end."""
     done, recovery = -1, Recovery(link, stop)
     while not link.is_finished and not stop.is_set():
@@ -134,7 +167,7 @@ def run_evaluator(env: gym.Env, policy: Policy, link: LearnerLink, plan: Evaluat
         recovery.carry(lambda: evaluate_and_report(env, policy, link, plan))
 
 
-def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop | None = None) -> bool:
+def refresh(policy: Policy, link: Link, *, wait: bool = False, stop: Stop | None = None) -> bool:
     """Give the policy the newest weights, between two steps; True when there were any."""
     weights = link.take_weights()
     while weights is None and wait and not (stop and stop.is_set()) and not link.is_finished:
@@ -144,7 +177,7 @@ def refresh(policy: Policy, link: LearnerLink, *, wait: bool = False, stop: Stop
     return weights is not None
 
 
-def evaluate_and_report(env: gym.Env, policy: Policy, link: LearnerLink, plan: EvaluationPlan) -> None:
+def evaluate_and_report(env: gym.Env, policy: Policy, link: Link, plan: EvaluationPlan) -> None:
     """Evaluate without exploration noise, always from the same starts, and report."""
     env_steps = link.env_steps
     summary = evaluate(
@@ -158,7 +191,7 @@ def _reset(env: gym.Env, seed: int | None) -> Any:
     return env.reset(seed=seed)[0]
 
 
-def _may_step(link: LearnerLink, stop: Stop) -> bool:
+def _may_step(link: Link, stop: Stop) -> bool:
     """Wait for the learner's leave; False at the end."""
     while not stop.is_set():
         if link.may_step(_POLL_TIMEOUT_S):

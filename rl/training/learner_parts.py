@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,20 +84,9 @@ def newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:
         return None
 
 
-def prepare_updates(agent: SACAgent, batches: Batches, state: Mapping[str, Any] | None) -> None:
-    """Before the first update of a process: go on with the draws of a checkpoint, or fit the agent to its inputs.
-
-    Args:
-        agent: with the checkpoint's state where there is one.
-        batches: of buffers that hold the transitions of the run so far.
-        state: a checkpoint's; None at the beginning of a run.
-
-    Raises:
-        CheckpointError: fewer transitions are here than when the checkpoint was written.
-    """
-    if state is not None:
-        batches.load_state_dict(state["batches"])
-    if not (state and state["updates"]) and agent.config.standardises_inputs:
+def fit_inputs(agent: SACAgent, batches: Batches) -> None:
+    """Before the first update of a run: let an agent that standardises its inputs see what they are like."""
+    if agent.config.standardises_inputs:
         agent.fit_inputs(next(batches)["observations"])
 
 

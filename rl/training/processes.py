@@ -30,12 +30,12 @@ from rl.training.agent_factory import KINDS
 from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.learner import LearnerLoop
 from rl.training.learner_parts import (
+    fit_inputs,
     make_agent,
     make_intervals,
     make_memory,
     make_schedule,
     newest_state,
-    prepare_updates,
 )
 from rl.training.trainer import Progress, Trainer
 from rl.utils.checkpoint import Checkpoints, load_checkpoint
@@ -136,10 +136,12 @@ def learn(
         loop.gather(stop)
         if stop.is_set():
             return
-        prepare_updates(agent, memory.batches, state)
         if state is not None:
+            memory.batches.load_state_dict(state["batches"])
             set_rng_state(state["rng"])
             logger.info("resumed after %d updates with %d transitions", progress.updates, loader.env_steps)
+        if not progress.updates:
+            fit_inputs(agent, memory.batches)
         with Prefetch(memory.batches, device=config.device) as prefetched:
             loop.run(prefetched, stop)
         if not stop.is_set():

@@ -5,15 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rl.errors import EnvironmentInterrupted
-from rl.link.client import LearnerLink
 from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+
+
+class Waiting(Protocol):
+    """What `Recovery` needs of an actor's way to its learner."""
+
+    @property
+    def is_finished(self) -> bool:
+        """True when the training has ended."""
+        ...
+
+    def set_waiting_for(self, reason: str | None) -> None:
+        """Say what the actor waits for."""
+        ...
 
 
 class Recovery:
@@ -29,7 +41,7 @@ class Recovery:
         reminder_s: between two lines of the log about one interruption.
     """
 
-    def __init__(self, link: LearnerLink, stop: Stop, pause_s: float = 1.0, reminder_s: float = 60.0) -> None:
+    def __init__(self, link: Waiting, stop: Stop, pause_s: float = 1.0, reminder_s: float = 60.0) -> None:
         self._link = link
         self._stop = stop
         self._pause_s = pause_s

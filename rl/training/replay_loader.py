@@ -70,7 +70,7 @@ class ReplayLoader:
         """The stream that this block continues; where a trajectory was torn, its last steps end as at a truncation."""
         actor = block.actor_id.split("/")[0]
         actor_id, stream = self._streams.get(actor, ("", NStep(self._n_step, self._discount)))
-        if actor_id != block.actor_id or (block.info or {}).get("follows_gap"):
+        if actor_id != block.actor_id or block.follows_gap:
             self._insert(stream.flush())
         self._streams[actor] = (block.actor_id, stream)
         return stream

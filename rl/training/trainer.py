@@ -116,17 +116,17 @@ class Trainer:
         if self._checkpoints is None:
             return
         progress = self.progress
-        path = self._checkpoints.save(progress.updates, self.state_dict(batches))
+        path = self._checkpoints.save(progress.updates, self.state_dict(batches.state_dict()))
         logger.info("checkpoint %s after %d updates and %d steps", path.name, progress.updates, progress.env_steps)
 
-    def state_dict(self, batches: Batches) -> dict[str, Any]:
-        """What a checkpoint holds."""
+    def state_dict(self, draws: Any) -> dict[str, Any]:
+        """What a checkpoint holds; `draws` is the state of the batches."""
         return {
             "agent": self.agent.state_dict(),
             "updates": self.progress.updates,
             "env_steps": self.progress.env_steps,
             "episodes": self.progress.episodes,
-            "batches": batches.state_dict(),
+            "batches": draws,
             "rng": rng_state(),
         }
 

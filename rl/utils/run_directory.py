@@ -83,6 +83,11 @@ def _locked(file: int) -> bool:
     return True
 
 
+def holds_run(directory: str | os.PathLike[str]) -> bool:
+    """True when a run has claimed this directory."""
+    return (Path(directory) / _MARKER).exists()
+
+
 def claim_run(directory: str | os.PathLike[str], *, resume: bool, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Take a directory for a new run, or return to one.
 

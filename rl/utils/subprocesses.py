@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -71,6 +72,33 @@ class StopSignal:
             self._looked_s = now_s
             if os.getppid() != self._parent:
                 self._event.set()
+
+
+@contextmanager
+def interrupt_between_steps(stop: StopSignal) -> Iterator[None]:
+    """Inside, Ctrl+C sets `stop`, and becomes a `KeyboardInterrupt` at the end; a second Ctrl+C becomes one at once.
+
+    Where a program has a handler of its own, or in another thread than the main one, nothing changes.
+    """
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+    is_interrupted = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal is_interrupted
+        is_interrupted = True
+        stop.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if is_interrupted:
+        raise KeyboardInterrupt
 
 
 @dataclass

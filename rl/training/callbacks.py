@@ -1,0 +1,167 @@
+"""Callbacks: what happens in a training in this process, told to whoever listens, who may stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rl.common.typing import Metrics
+from rl.errors import ConfigError
+
+
+class StopTraining(Exception):
+    """Raised by a callback, ends the training in order, as returning False does."""
+
+
+@dataclass(frozen=True)
+class TrainingStart:
+    """A training begins."""
+
+    agent: TrainedAgent
+    """What is trained; callbacks that need it keep it from here."""
+    env_steps: int
+    """Environment steps that the run has had before."""
+    steps: int
+    """Environment steps that this training is to take."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One environment step."""
+
+    env_steps: int
+    """Environment steps since the beginning of the run, this one included."""
+    transition: Mapping[str, Any]
+    """As it is stored, without batch axis: `observations`, `actions` (A,) in [-1, 1], `next_observations`, `rewards`,
+    `masks` (1 - terminated), `dones` (terminated or truncated), `is_intervention` and `grasp_penalty`. Not to be
+    written to."""
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """One episode has ended."""
+
+    env_steps: int
+    episodes: int
+    """Episodes since the beginning of the run, this one included."""
+    values: Mapping[str, float]
+    """`return` (sum of rewards), `length` (steps), `interventions`, `intervened_steps`, and `success` where the
+    environment reports it."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update: `utd_ratio` critic steps, and one of policy and temperature."""
+
+    env_steps: int
+    updates: int
+    """Updates since the beginning of the run, this one included."""
+    metrics: Metrics
+    """Scalar tensors on the agent's device, such as `critic/critic_loss`; turning one into a number waits for it."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation without exploration noise."""
+
+    env_steps: int
+    values: Mapping[str, float]
+    """See `rl.common.evaluation.summarize`: `return_mean`, `length_mean`, `success_rate` …"""
+
+
+class TrainedAgent(Protocol):
+    """What a callback can do with the agent; `rl.SAC` and `rl.DrQ` say more about each."""
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps since the beginning of the run."""
+        ...
+
+    @property
+    def updates(self) -> int:
+        """Updates since the beginning of the run."""
+        ...
+
+    def predict(self, observation: Any, deterministic: bool = True) -> Any:
+        """The action for an observation."""
+        ...
+
+    def save(self, path: Any = None) -> Any:
+        """Write a checkpoint."""
+        ...
+
+
+class Callback:
+    """Told what happens in a training, in this order; overwrite what you need.
+
+    `on_training_start`, then for each step `on_step`, at the end of an episode `on_episode_end` and perhaps
+    `on_evaluation`, then `on_update` for each update that the steps so far pay for; at last `on_training_end`. A
+    method that returns False, or raises `StopTraining`, stops the training; all callbacks are still told of that event.
+    Any other exception ends `train` at once, and the agent can be used on.
+    """
+
+    def on_training_start(self, event: TrainingStart) -> bool | None:
+        """A training begins."""
+
+    def on_step(self, event: Step) -> bool | None:
+        """An environment step was taken and its transition stored."""
+
+    def on_episode_end(self, event: EpisodeEnd) -> bool | None:
+        """An episode has ended."""
+
+    def on_update(self, event: Update) -> bool | None:
+        """The networks were updated."""
+
+    def on_evaluation(self, event: Evaluation) -> bool | None:
+        """The policy was evaluated."""
+
+    def on_training_end(self) -> None:
+        """The training is over, for whatever reason."""
+
+
+Event = TrainingStart | Step | EpisodeEnd | Update | Evaluation
+
+_METHODS: Mapping[type[Event], str] = {
+    TrainingStart: Callback.on_training_start.__name__,
+    Step: Callback.on_step.__name__,
+    EpisodeEnd: Callback.on_episode_end.__name__,
+    Update: Callback.on_update.__name__,
+    Evaluation: Callback.on_evaluation.__name__,
+}
+
+
+class Callbacks:
+    """Tells several callbacks, and stops the training when one of them asks for it.
+
+    Args:
+        callbacks: in the order in which they are told.
+        stop: called when the training is to stop.
+
+    Raises:
+        ConfigError: one of them is no `Callback`.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], stop: Callable[[], None]) -> None:
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise ConfigError(
+                    f"a callback must be an object of a class that extends rl.Callback, not {callback!r}: put your "
+                    "function into such a class, as its on_step or on_episode_end"
+                )
+        self._callbacks, self._stop = tuple(callbacks), stop
+
+    def tell(self, event: Event) -> None:
+        """Tell all of them; one after another, also when one stops the training."""
+        for callback in self._callbacks:
+            try:
+                goes_on = getattr(callback, _METHODS[type(event)])(event) is not False
+            except StopTraining:
+                goes_on = False
+            if not goes_on:
+                self._stop()
+
+    def end(self) -> None:
+        """Tell all of them that the training is over."""
+        for callback in self._callbacks:
+            callback.on_training_end()

@@ -1,0 +1,247 @@
+"""Session: one run in this process, from its environment to its files, built of the parts that the processes share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rl.config import TrainConfig
+from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks
+from rl.data.schema import EXTRAS
+from rl.data.spaces import describe_spaces, differences
+from rl.errors import ConfigError, RunExists, SchemaMismatch
+from rl.link.messages import AgentSpec, build_space
+from rl.training.actor import ActingPlan, EvaluationPlan, run_actor
+from rl.training.callbacks import Callback, Callbacks, TrainedAgent, TrainingStart
+from rl.training.in_process import ACTOR, InProcessLink, TensorBatches
+from rl.training.learner_parts import Memory, fit_inputs, make_agent, make_intervals, make_memory, make_schedule
+from rl.training.replay_loader import ReplayLoader
+from rl.training.run_files import RunFiles
+from rl.training.trainer import Progress, Trainer
+from rl.utils.logger import Logger, make_logger
+from rl.utils.run_directory import JOURNAL, SPEC, holds_run
+from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import StopSignal, interrupt_between_steps
+from rl.wrappers.agent_env import AgentEnv, EnvLike
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run that was stored, at one of its checkpoints."""
+
+    directory: Path
+    updates: int
+    state: Mapping[str, Any]
+    """What the checkpoint holds."""
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The transitions of a run, and what is learned from them."""
+
+    memory: Memory
+    journal: TransitionJournal
+    loader: ReplayLoader
+
+
+class Session:
+    """Trains an agent in an environment, and stores the run.
+
+    Args:
+        config: of the run; with `out` its files are written from the beginning.
+        env: an environment, or the id of one.
+        stored: the run that is continued; None for a new one.
+
+    Raises:
+        ConfigError: such an agent cannot be trained there.
+        SchemaMismatch: a stored run has other spaces.
+        RunExists: `config.out` holds another run, or another process works there.
+        CheckpointError: `config.out` cannot be written.
+        DataError, JournalError: demonstrations cannot be read, or are those of another environment.
+    """
+
+    def __init__(self, config: TrainConfig, env: EnvLike, stored: StoredRun | None = None) -> None:
+        self.config = config
+        self.env = AgentEnv(env, config.adaptation(), config.cell)
+        self.progress = Progress(config.steps)
+        self._stored = stored
+        self._files: RunFiles | None = None
+        self._data: _Data | None = None
+        self._link: InProcessLink | None = None
+        self._user: str | None = None
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self) -> None:
+        config, stored = self.config, self._stored
+        self._seeds = Seeds(config.seed)
+        self._spec = AgentSpec.of(config.env, self.env.adapted, EXTRAS)
+        if stored is not None:
+            _require_same_spaces(stored.directory / SPEC, self._spec)
+        self.agent = make_agent(config, self._spec, self._seeds)
+        self._directories = set() if stored is None else {stored.directory.resolve()}
+        if stored is not None:
+            self.agent.load_state_dict(stored.state["agent"])
+            counters = stored.state
+            self.progress = Progress(
+                config.steps, stored.updates, counters["env_steps"], episodes=counters["episodes"], waiting_for=None
+            )
+        memory = None if stored else make_memory(config, self._spec, self.agent, self._seeds)
+        if config.out is not None:
+            self._files = self._claim(config.out)
+        if memory is not None:
+            self._data = self._collect(memory)
+        if config.compile:
+            self.agent.compile()
+
+    @contextmanager
+    def used_for(self, purpose: str) -> Iterator[None]:
+        """Keep the environment to one purpose at a time.
+
+        Raises:
+            ConfigError: it is in use.
+        """
+        if self._user is not None:
+            raise ConfigError(
+                f"{purpose} needs the environment, which is in the middle of {self._user}: call it afterwards, or pass "
+                "evaluate() an environment of its own"
+            )
+        self._user = purpose
+        try:
+            yield
+        finally:
+            self._user = None
+
+    def train(self, agent: TrainedAgent, steps: int, callbacks: Sequence[Callback], every: int, episodes: int) -> None:
+        """Take more steps and learn from them.
+
+        Args:
+            agent: what callbacks are told of.
+            steps: how many.
+            callbacks: told what happens.
+            every: steps between two evaluations; 0 for none.
+            episodes: of an evaluation.
+        """
+        stop = StopSignal()
+        listeners = Callbacks(callbacks, stop.set)
+        with self.used_for("train()"), self._metrics() as metrics:
+            self._link = self._make_link(steps, metrics, listeners, stop)
+            begin = self.progress.env_steps
+            # Another seed for each training: it must not live through the same episodes again.
+            own = Seeds(self._seeds.integer(f"{ACTOR} from step {begin}"))
+            plan = ActingPlan(
+                self.config.random_steps, EvaluationPlan(every, episodes, self._seeds.integer("evaluation"))
+            )
+            with interrupt_between_steps(stop):
+                try:
+                    listeners.tell(TrainingStart(agent, begin, steps))
+                    run_actor(self.env.adapted, self.agent.policy, self._link, plan, own, stop)
+                    if self._files is not None:
+                        self.save(self._files.directory)
+                finally:
+                    self._link.flush()
+                    listeners.end()
+
+    def save(self, directory: Path) -> Path:
+        """Write the run as it is now.
+
+        Raises:
+            RunExists: the directory holds another run, or another process works there.
+            CheckpointError, JournalError: the disk refuses.
+        """
+        if self._files is not None and directory.resolve() == self._files.directory.resolve():
+            return self._write(self._files)
+        with self._claim(directory) as files:
+            return self._write(files)
+
+    def close(self) -> None:
+        """Let go of the environment and the directory."""
+        self.env.close()
+        if self._files is not None:
+            self._files.close()
+
+    def _write(self, files: RunFiles) -> Path:
+        if self._link is not None:
+            self._link.flush()
+        data = self._collected()
+        self._directories.add(files.directory.resolve())
+        state = self._trainer(Logger([])).state_dict(data.memory.batches.state_dict())
+        return files.save(self.config, data.journal, self.progress.updates, state)
+
+    def _claim(self, directory: Path) -> RunFiles:
+        is_own = directory.resolve() in self._directories
+        if holds_run(directory) and not is_own:
+            raise RunExists(
+                f"{directory} already holds a run, which is never overwritten: choose another directory, or continue "
+                f"that run with load({str(directory)!r}, out={str(directory)!r})"
+            )
+        return RunFiles(directory, self.config, self._spec, resume=is_own)
+
+    def _collected(self) -> _Data:
+        """The transitions so far; those of a stored run are read when they are first needed."""
+        if self._data is None:
+            self._data = self._collect(make_memory(self.config, self._spec, self.agent, self._seeds))
+        return self._data
+
+    def _collect(self, memory: Memory) -> _Data:
+        journal = TransitionJournal(IN_MEMORY) if self._files is None else self._files.journal
+        if self._stored is not None and not len(journal):
+            with TransitionJournal(self._stored.directory / JOURNAL, read_only=True) as stored:
+                copy_blocks(stored, journal)
+        loader = memory.make_loader(self.config, self.agent, journal)
+        self.progress.env_steps = loader.poll()
+        if self._stored is not None:
+            memory.batches.load_state_dict(self._stored.state["batches"])
+        return _Data(memory, journal, loader)
+
+    def _metrics(self) -> Logger:
+        config = self.config
+        if config.out is None:
+            return Logger([])
+        return make_logger(config.out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
+
+    def _trainer(self, metrics: Logger) -> Trainer:
+        checkpoints = None if self._files is None else self._files.checkpoints
+        return Trainer(self.agent, make_intervals(self.config), metrics, checkpoints, self.progress)
+
+    def _make_link(self, steps: int, metrics: Logger, listeners: Callbacks, stop: StopSignal) -> InProcessLink:
+        data = self._collected()
+        self.config = replace(self.config, steps=self.progress.env_steps + steps)
+        self.progress.steps = self.config.steps
+
+        def prepare() -> None:
+            if not self.progress.updates:
+                fit_inputs(self.agent, data.memory.batches)
+
+        return InProcessLink(
+            self._trainer(metrics),
+            data.loader,
+            data.journal,
+            make_schedule(self.config),
+            make_intervals(self.config),
+            TensorBatches(data.memory.batches, self.agent.device),
+            prepare,
+            listeners,
+            stop,
+        )
+
+
+def _require_same_spaces(path: Path, spec: AgentSpec) -> None:
+    """Raise `SchemaMismatch` where the run whose spec is stored at `path` has other spaces."""
+    if not path.exists():
+        return
+    stored = AgentSpec.model_validate_json(path.read_bytes())
+    wanted, found = (
+        describe_spaces(build_space(each.observation), build_space(each.action)) for each in (stored, spec)
+    )
+    if different := differences(found, wanted):
+        raise SchemaMismatch(
+            f"the environment is not like the one that this run was trained in: {'; '.join(different)}. Pass an "
+            "environment with the same spaces"
+        )
