@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import rl
 from rl.cli.table import COMMANDS
 from tests.support.source_imports import Graph, find_climbs, find_cycle, import_graph, room_of
 
@@ -166,6 +167,19 @@ def test_the_help_of_the_learner_s_commands_imports_nothing_slow():
 def test_the_help_of_the_server_imports_nothing_slow():
     entry = "sys.argv[1:] = ['--help']; from servers.__main__ import main as serve; main = lambda _: serve()"
     assert not modules_after_helps(entry, ["--help"]) & SLOW_TO_IMPORT
+
+
+def test_importing_the_learner_imports_nothing_heavy_and_says_what_it_has():
+    assert not modules_after("import rl; dir(rl)") & {*HEAVY, "gymnasium", "numpy", "pydantic"}
+    assert set(rl.__all__) <= set(dir(rl))
+    assert {name: getattr(rl, name).__name__ for name in rl.__all__} == {name: name for name in rl.__all__}
+    assert not hasattr(rl, "PPO")
+
+
+def test_a_type_checker_sees_the_names_of_the_learner():
+    tree = ast.parse((ROOT / "rl" / "__init__.py").read_text())
+    seen = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(rl.__all__) <= seen
 
 
 @pytest.mark.skipif(not (ROOT / "rl" / "__init__.py").exists(), reason="rl is not built yet")

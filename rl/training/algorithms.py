@@ -240,14 +240,15 @@ class SAC(Algorithm):
     Args:
         env: an environment, or its Gymnasium id. Observations without images, which are flattened to a vector; actions
             in a bounded, flat Box.
-        config: settings of networks and optimizers.
+        config: settings of networks and optimizers; by default two critics and steady rates. `SacConfig()` is SERL's,
+            with ten critics and warm-up.
         seed: of every draw: equal seeds give equal weights, bit for bit on a CPU, if the environment draws from its own
             generator alone. Global generators are neither used nor changed.
         device: where updates and `predict` are computed: cpu, cuda, cuda:1 …
         demos: files of demonstrations, recorded with the same environment, `frame_stack` and `action_repeat`.
         out: directory that the run is written to while it goes on: metrics, transitions and checkpoints. By default
             nothing is written before `save`.
-        settings: see `rl.training.settings.Settings`.
+        settings: of the training; `rl.training.settings.Settings` says what each means.
 
     Raises:
         ConfigError: this agent cannot learn in this environment, or a setting is wrong; nothing was started.
@@ -277,13 +278,14 @@ class DrQ(Algorithm):
     Args:
         env: an environment, or its Gymnasium id. Observations are an image, uint8 (height, width, channels), or a
             (nested) Dict with images; everything else in it becomes one vector. Actions are in a bounded, flat Box.
-        config: settings of encoder, networks and optimizers; by default all cameras are looked at.
+        config: settings of encoder, networks and optimizers; by default the small encoder `compact` for all cameras,
+            and two critics.
         seed: see `SAC`.
         device: see `SAC`.
         demos: see `SAC`; recorded with the same `image_size` and `image_frames` too.
         out: see `SAC`.
-        settings: see `rl.training.settings.Settings`. `capacity` bounds the memory: each transition keeps one image of
-            each camera.
+        settings: of the training; `rl.training.settings.Settings` says what each means. `capacity` bounds the memory:
+            each transition keeps one image of each camera.
 
     Raises:
         ConfigError: see `SAC`.

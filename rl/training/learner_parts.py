@@ -21,6 +21,7 @@ from rl.training.trainer import LoopIntervals
 from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.seeds import Seeds
+from rl.utils.torch_utils import require_device
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,12 @@ class Memory:
 
 
 def make_agent(config: TrainConfig, spec: AgentSpec, seeds: Seeds, device: str | None = None) -> SACAgent:
-    """The agent that is trained."""
+    """The agent that is trained.
+
+    Raises:
+        ConfigError: there is no such device, or such an agent cannot be built.
+    """
+    require_device(device or config.device)
     return KINDS[config.agent_name].make_agent(config, spec, seeds.integer("agent"), device or config.device)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rl.config import TrainConfig
 from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks
 from rl.data.schema import EXTRAS
@@ -84,7 +86,8 @@ class Session:
         self._spec = AgentSpec.of(config.env, self.env.adapted, EXTRAS)
         if stored is not None:
             _require_same_spaces(stored.directory / SPEC, self._spec)
-        self.agent = make_agent(config, self._spec, self._seeds)
+        with torch.random.fork_rng(devices=[]):  # torch fills new layers from it, before they get their own values
+            self.agent = make_agent(config, self._spec, self._seeds)
         self._directories = set() if stored is None else {stored.directory.resolve()}
         if stored is not None:
             self.agent.load_state_dict(stored.state["agent"])
@@ -223,7 +226,7 @@ class Session:
             self._trainer(metrics),
             data.loader,
             data.journal,
-            make_schedule(self.config),
+            make_schedule(self.config).continued_at(self.progress.env_steps, self.progress.updates),
             make_intervals(self.config),
             TensorBatches(data.memory.batches, self.agent.device),
             prepare,

@@ -11,7 +11,9 @@ from typing import Any, Literal, TypedDict
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
-from rl.config import TrainConfig
+from rl.common.encoders import EncoderConfig
+from rl.common.optimizers import OptimizerConfig
+from rl.config import ReplayConfig, TrainConfig
 from rl.errors import ConfigError
 
 Kind = Literal["sac", "drq"]
@@ -23,27 +25,28 @@ class Settings(TypedDict, total=False):
     """What `SAC` and `DrQ` take beside the settings of their networks; a step is an action in the environment."""
 
     batch_size: int
-    """Transitions in one critic update; 256 when not given."""
+    """Transitions in one critic update; 256 for SAC and 128 for DrQ when not given."""
     utd_ratio: int
-    """Critic updates for each update of policy and temperature; one such round counts as one update."""
+    """Critic updates for each update of policy and temperature, 1 when not given; one such round is one update."""
     env_steps_per_update: float
-    """Steps for each update."""
+    """Steps for each update; 1 for SAC and 2 for DrQ when not given."""
     random_steps: int
-    """First steps, taken at random."""
+    """First steps of a run, taken at random; 500 when not given."""
     training_starts: int
-    """Steps before the first update."""
+    """Steps before the first update; 500 when not given."""
     action_repeat: int
-    """Environment steps that one action lasts."""
+    """Environment steps that one action lasts; 1 when not given."""
     frame_stack: int
-    """Newest observations that the agent sees together."""
+    """Newest observations that the agent sees together; 1 when not given."""
     image_size: int | None
     """Height and width in pixels that images are scaled to; as the environment gives them by default."""
     image_frames: int | None
     """Newest images of each camera that the agent sees together; as many as `frame_stack` by default."""
     capacity: int
-    """Transitions that the replay buffer holds; the oldest go first."""
+    """Transitions that the replay buffer holds, the oldest go first; 1 000 000 for SAC and 50 000 for DrQ when not
+    given."""
     n_step: int
-    """Rewards summed before bootstrapping."""
+    """Rewards summed before bootstrapping; 1 when not given."""
     demo_share: float
     """Part of every batch that comes from the demonstrations, when there are any; one half when not given."""
     interventions: int
@@ -51,23 +54,60 @@ class Settings(TypedDict, total=False):
     reward_classifier: StrPath | None
     """Directory of `train-classifier` whose prediction is the only reward and ends the episode."""
     log_every: int
-    """Updates between two lines of the metrics."""
+    """Updates between two lines of the metrics in `out`; 50 when not given."""
     checkpoint_every: int
-    """Updates between two checkpoints in `out`; 0 for one at the end of each training."""
+    """Updates between two checkpoints in `out`, 1000 when not given; 0 for one at the end of each training alone."""
     keep_checkpoints: int
-    """Newest checkpoints that stay in a directory."""
+    """Newest checkpoints that stay in a directory; 3 when not given."""
     tensorboard: bool
     """Write metrics for TensorBoard too, in `out`."""
     wandb_project: str | None
     """Project of Weights & Biases to log to, with `out`."""
     compile: bool
-    """Compile the updates: faster after the first minute; without a C++ compiler they stay eager."""
+    """Compile the updates, which is not done when not given: the first ones take a minute, the others are faster."""
 
+
+_STEADY = OptimizerConfig(3e-4)
 
 _DEFAULTS: Mapping[Kind, TrainConfig] = {
-    "sac": TrainConfig(preset="api", agent="sac", env_steps_per_update=8, compile=False),
-    "drq": TrainConfig(preset="api", agent="drq", env_steps_per_update=8, compile=False),
+    "sac": TrainConfig(
+        preset="api",
+        agent="sac",
+        batch_size=256,
+        utd_ratio=1,
+        env_steps_per_update=1,
+        random_steps=500,
+        training_starts=500,
+        compile=False,
+        sac=SacConfig(
+            critic_ensemble_size=2,
+            critic_subsample_size=None,
+            activations="relu",
+            actor_optimizer=_STEADY,
+            critic_optimizer=_STEADY,
+        ),
+    ),
+    "drq": TrainConfig(
+        preset="api",
+        agent="drq",
+        batch_size=128,
+        utd_ratio=1,
+        env_steps_per_update=2,
+        random_steps=500,
+        training_starts=500,
+        compile=False,
+        drq=DrqConfig(
+            encoder=EncoderConfig("compact", image_keys=None),
+            critic_ensemble_size=2,
+            critic_subsample_size=None,
+            activations="relu",
+        ),
+        replay=ReplayConfig(capacity=50_000),
+    ),
 }
+"""What learns soon in one process: an update for every step or two, with two critics and rates that do not change.
+`SacConfig()` and `DrqConfig()` themselves are SERL's, with ten critics and warm-up."""
+
 _IN_REPLAY = ("capacity", "n_step", "demo_share", "interventions")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
 
@@ -97,12 +137,15 @@ def make_config(
     Raises:
         ConfigError: an unknown setting, or values that contradict each other.
     """
+    if seed < 0:
+        raise ConfigError(f"the seed must be at least 0, not {seed}")
     base = replace(_DEFAULTS[kind], env=env, seed=seed, device=device, out=out)
     base = replace(base, replay=replace(base.replay, demos=tuple(map(Path, demos))))
-    if isinstance(networks, DrqConfig):
-        base = replace(base, drq=networks)
-    elif networks is not None:
-        base = replace(base, sac=networks)
+    if networks is not None:
+        wanted = type(getattr(base, kind))
+        if type(networks) is not wanted:
+            raise ConfigError(f"the second argument must be a {wanted.__name__}, not {networks!r}")
+        base = replace(base, **{kind: networks})  # type: ignore[arg-type]
     config = with_settings(base, settings)
     config.require_demos()
     return config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,35 @@ class Schedule:
     """Steps that pay for one update."""
     max_lead: int | None
     """Steps that actors may be ahead of the updates that are due."""
+    since_steps: int = 0
+    """Steps before which nothing is paid for; `since_updates` were done by then."""
+    since_updates: int = 0
+
+    @property
+    def _start(self) -> int:
+        return max(self.training_starts, self.since_steps)
+
+    def continued_at(self, env_steps: int, updates: int) -> Schedule:
+        """The schedule that goes on from here where a run has had another one so far.
+
+        What is more than one step behind, or ahead, stays so: a run that had no ratio, or another one, would else do
+        thousands of updates before its next step, or none for as many steps.
+        """
+        if self.env_steps_per_update is None:
+            return self
+        behind = self.updates_due(env_steps) - updates
+        if 0 <= behind <= max(1.0, 1.0 / self.env_steps_per_update):
+            return self
+        return replace(self, since_steps=env_steps, since_updates=updates)
 
     def updates_due(self, env_steps: int) -> float:
         """Updates that this much data pays for, in total."""
-        if env_steps < self.training_starts:
-            return 0
+        if env_steps < self._start:
+            return self.since_updates
         if self.env_steps_per_update is None:
             return math.inf
-        return math.floor((min(env_steps, self.steps) - self.training_starts) / self.env_steps_per_update)
+        steps = min(env_steps, self.steps) - self._start
+        return self.since_updates + math.floor(steps / self.env_steps_per_update)
 
     def may_update(self, env_steps: int, updates: int) -> bool:
         """True when one more update is paid for."""
@@ -39,12 +60,13 @@ class Schedule:
         """Environment steps that actors may have taken, in total, after this many updates."""
         if self.max_lead is None or self.env_steps_per_update is None:
             return self.steps
-        paced = self.training_starts + updates * self.env_steps_per_update + self.max_lead
+        paced = self._start + (updates - self.since_updates) * self.env_steps_per_update + self.max_lead
         return min(self.steps, math.floor(paced))
 
     def steps_wanted(self, updates: int) -> int:
         """Environment steps that the next update waits for."""
-        return min(self.steps, math.ceil(self.training_starts + (updates + 1) * (self.env_steps_per_update or 0)))
+        wanted = self._start + (updates + 1 - self.since_updates) * (self.env_steps_per_update or 0)
+        return min(self.steps, math.ceil(wanted))
 
     def is_done(self, env_steps: int, updates: int) -> bool:
         """True when all steps are taken, and used where there is a ratio."""

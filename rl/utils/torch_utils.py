@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
+from rl.errors import ConfigError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -32,6 +34,17 @@ def keep_freed_memory() -> None:
     """
     block = torch.empty(_KEEP_BYTES, dtype=torch.uint8)
     del block
+
+
+def require_device(name: str) -> None:
+    """Raise `ConfigError` where torch cannot compute on the device of this name."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"torch cannot compute on the device {name!r} here: {str(error).splitlines()[0]}. Choose cpu, or a device "
+            "of this machine that this torch was built for"
+        ) from error
 
 
 @cache

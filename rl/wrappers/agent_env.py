@@ -45,11 +45,12 @@ class AgentEnv:
 
 
 def name_of(env: EnvLike) -> str:
-    """The id by which an environment can be made again; the name of its class where it has none."""
+    """The id by which an environment can be made again; its class where it has none, which is nobody's id."""
     if isinstance(env, str):
         return env
     _require_env(env)
-    return type(env.unwrapped).__name__ if env.spec is None else env.spec.id
+    kind = type(env.unwrapped)
+    return f"{kind.__module__}.{kind.__qualname__}" if env.spec is None else env.spec.id
 
 
 def _require_env(env: Any) -> None:

@@ -175,16 +175,28 @@ def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]
-        env = gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
+        one = np.ones((), env.action_space.dtype)[()]  # bounds of another type make Gymnasium warn of an overflow
+        env = gym.wrappers.RescaleAction(env, -one, one)
     if adaptation.sees_images:
         return wrap_pixels(env, adaptation.cameras, adaptation.images, adaptation.frame_stack)
     if not isinstance(env.observation_space, gym.spaces.Box) or len(env.observation_space.shape) != 1:
-        env = gym.wrappers.FlattenObservation(env)
+        env = _as_vector(env)
     if env.observation_space.dtype != np.float32:
         env = _as_float32(env)
     if adaptation.frame_stack > 1:
         env = gym.wrappers.FlattenObservation(gym.wrappers.FrameStackObservation(env, adaptation.frame_stack))
     return env
+
+
+def _as_vector(env: gym.Env) -> gym.Env:
+    space = env.observation_space
+    if not space.is_np_flattenable:
+        raise ConfigError(
+            f"a state agent needs observations that flatten to a vector of one length, not {space}: wrap the "
+            "environment (gymnasium.ObservationWrapper) so that it gives a Box, Discrete, MultiBinary, or a Dict or "
+            "Tuple of them"
+        )
+    return gym.wrappers.FlattenObservation(env)
 
 
 def _as_float32(env: gym.Env) -> gym.Env:
@@ -197,8 +209,12 @@ def _as_float32(env: gym.Env) -> gym.Env:
 def _check(env: gym.Env, adaptation: EnvAdapterConfig) -> None:
     actions = env.action_space
     if not isinstance(actions, gym.spaces.Box) or len(actions.shape) != 1 or not actions.is_bounded():
-        raise ConfigError(f"soft actor-critic needs bounded actions in a flat Box, not {actions}")
+        raise ConfigError(
+            f"soft actor-critic needs bounded actions in a flat Box, not {actions}: choose an environment with "
+            "continuous actions, or wrap it (gymnasium.ActionWrapper) so that it takes a Box with finite bounds"
+        )
     if has_images(env.observation_space) and not adaptation.sees_images:
         raise ConfigError(
-            "this observation holds images, and a state agent cannot see: choose --agent drq, or an --env without them"
+            "this observation holds images, and a state agent cannot see: choose --agent drq (rl.DrQ in Python), or an "
+            "--env without them"
         )

@@ -42,7 +42,8 @@ class PixelObservation(gym.ObservationWrapper):
         if unknown or not paths:
             raise ConfigError(
                 f"a pixel agent needs images, uint8 of shape (height, width, channels); the observation has no "
-                f"{', '.join(unknown) or 'camera'}. Its cameras: {', '.join(paths) or 'none'}"
+                f"{', '.join(unknown) or 'camera'}. Its cameras: {', '.join(paths) or 'none'}. Choose one of these, or "
+                "--agent sac (rl.SAC in Python) for vectors"
             )
         self._paths = {name: paths[name] for name in (paths if cameras is None else cameras)}
         self._size = size

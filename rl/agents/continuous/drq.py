@@ -19,6 +19,7 @@ from rl.common.common import parameters_of
 from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper, Observation
 from rl.common.typing import Batch, Metrics, NetworkNames, Observations
+from rl.errors import ConfigError
 from rl.networks.actor_critic_nets import Critic, Policy
 from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.mlp import MLP
@@ -244,10 +245,21 @@ def _arranged_maps(encoder: EncodingWrapper, observations: Observation) -> dict[
 
 
 def shape_pixel_modules(modules: nn.ModuleDict, sample: Any, action_dim: int) -> None:
-    """Give policy and critics parameters that fit observations like this sample, tensors on the CPU."""
-    with torch.no_grad():
-        loc = cast(Policy, modules["actor"])(sample).loc
-        modules["critic"](sample, loc.new_zeros(*loc.shape[:-1], action_dim))
+    """Give policy and critics parameters that fit observations like this sample, tensors on the CPU.
+
+    Raises:
+        ConfigError: the encoder cannot take such images.
+    """
+    try:
+        with torch.no_grad():
+            loc = cast(Policy, modules["actor"])(sample).loc
+            modules["critic"](sample, loc.new_zeros(*loc.shape[:-1], action_dim))
+    except RuntimeError as error:
+        shapes = ", ".join(f"{key} {tuple(value.shape)}" for key, value in sample.items())
+        raise ConfigError(
+            f"the encoder cannot take observations of these shapes: {shapes}; {error}. Choose larger images "
+            "(--images.size, in Python image_size) or another encoder"
+        ) from error
 
 
 def make_drq_policy(observations: Observations, action_dim: int, config: DrqConfig, seed: int = 0) -> SacPolicy:

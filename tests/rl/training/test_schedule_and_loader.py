@@ -51,6 +51,22 @@ def test_a_free_run_lets_both_sides_go():
     assert schedule.is_done(100, 0)
 
 
+@given(schedules, st.integers(0, 200), st.integers(0, 400))
+def test_a_run_that_had_another_pace_goes_on_from_where_it_is(schedule: Schedule, env_steps: int, updates: int):
+    ratio, env_steps = schedule.env_steps_per_update, min(env_steps, schedule.steps)
+    going_on = schedule.continued_at(env_steps, updates)
+    behind = going_on.updates_due(env_steps) - updates
+    assert 0 <= behind <= max(1.0, 1.0 / ratio), "neither a burst of updates nor none for long"
+    later = max(env_steps, schedule.training_starts) + 10 * ratio
+    if later <= schedule.steps:
+        assert abs(going_on.updates_due(later) - updates - 10) <= max(1.0, 1.0 / ratio)
+
+
+@given(schedules, st.integers(0, 200))
+def test_a_run_in_step_keeps_its_schedule(schedule: Schedule, env_steps: int):
+    assert schedule.continued_at(env_steps, int(schedule.updates_due(env_steps))) is schedule
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[TransitionJournal]:
     with TransitionJournal(tmp_path / "journal.sqlite") as opened:
