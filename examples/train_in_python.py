@@ -26,7 +26,7 @@ class TrainInPython:
     steps: int = 5_000
     """Environment steps at most."""
     good_return: float = -200.0
-    """Mean return of an evaluation at which the training stops."""
+    """Mean return of two evaluations in a row at which the training stops."""
     seed: int = 0
     """Of every draw."""
 
@@ -34,7 +34,7 @@ class TrainInPython:
 def train(options: TrainInPython) -> dict[str, float]:
     """Train and save; evaluate the saved agent."""
     history = History()
-    good_enough = StopOnEvaluation(options.good_return, metric="return_mean")
+    good_enough = StopOnEvaluation(options.good_return, metric="return_mean", in_a_row=2)
     with SAC(options.env, seed=options.seed) as agent:
         try:
             agent.train(options.steps, callbacks=[ProgressBar(), history, good_enough], evaluate_every=1_000)

@@ -1,1 +1,1 @@
-"""The processes of a training: actors, learner, evaluator and their supervisor."""
+"""A training: its processes (actors, learner, evaluator, supervisor), and the same in one process (SAC, DrQ)."""

@@ -24,7 +24,7 @@ from rl.training.settings import Kind, Settings, StrPath, make_config, require_k
 from rl.utils.checkpoint import load_checkpoint
 from rl.utils.run_directory import CONFIG
 from rl.utils.seeds import Seeds
-from rl.wrappers.agent_env import AgentEnv, EnvLike, name_of
+from rl.wrappers.agent_env import EnvLike, name_of
 
 
 class Algorithm:
@@ -146,18 +146,16 @@ class Algorithm:
             `success_rate` with its 95 % interval `success_low`, `success_high` where the environment reports success.
 
         Raises:
-            ConfigError: there are no episodes, or the environment is in use by `train`.
+            ConfigError: there are no episodes, or the agent's environment is in use by `train`.
+            SchemaMismatch: `env` has other spaces.
         """
         seed = Seeds(self.run_config.seed if seed is None else seed).integer("eval")
         act = partial(self.core.sample_actions, argmax=True)
         if env is None:
             with self._session.used_for("evaluate()"):
                 return evaluate(act, self.env, episodes, seed)
-        other = AgentEnv(env, self.run_config.adaptation())
-        try:
+        with self._session.another(env) as other:
             return evaluate(act, other.adapted, episodes, seed)
-        finally:
-            other.close()
 
     def save(self, path: StrPath | None = None) -> Path:
         """Write configuration, all transitions and a checkpoint: what `load` and the commands continue.
@@ -247,7 +245,7 @@ class SAC(Algorithm):
         device: where updates and `predict` are computed: cpu, cuda, cuda:1 …
         demos: files of demonstrations, recorded with the same environment, `frame_stack` and `action_repeat`.
         out: directory that the run is written to while it goes on: metrics, transitions and checkpoints. By default
-            nothing is written before `save`.
+            nothing is written before `save`, and all transitions are kept in memory until then.
         settings: of the training; `rl.training.settings.Settings` says what each means.
 
     Raises:

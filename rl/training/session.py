@@ -84,8 +84,8 @@ class Session:
         config, stored = self.config, self._stored
         self._seeds = Seeds(config.seed)
         self._spec = AgentSpec.of(config.env, self.env.adapted, EXTRAS)
-        if stored is not None:
-            _require_same_spaces(stored.directory / SPEC, self._spec)
+        if stored is not None and (spec := stored.directory / SPEC).exists():
+            _require_same_spaces(self._spec, AgentSpec.model_validate_json(spec.read_bytes()))
         with torch.random.fork_rng(devices=[]):  # torch fills new layers from it, before they get their own values
             self.agent = make_agent(config, self._spec, self._seeds)
         self._directories = set() if stored is None else {stored.directory.resolve()}
@@ -151,6 +151,20 @@ class Session:
                     self._link.flush()
                     listeners.end()
 
+    @contextmanager
+    def another(self, env: EnvLike) -> Iterator[AgentEnv]:
+        """Another environment for this agent.
+
+        Raises:
+            ConfigError, SchemaMismatch: it is none, or has other spaces.
+        """
+        other = AgentEnv(env, self.config.adaptation())
+        try:
+            _require_same_spaces(AgentSpec.of(self.config.env, other.adapted, EXTRAS), self._spec)
+            yield other
+        finally:
+            other.close()
+
     def save(self, directory: Path) -> Path:
         """Write the run as it is now.
 
@@ -184,7 +198,7 @@ class Session:
                 f"{directory} already holds a run, which is never overwritten: choose another directory, or continue "
                 f"that run with load({str(directory)!r}, out={str(directory)!r})"
             )
-        return RunFiles(directory, self.config, self._spec, resume=is_own)
+        return RunFiles(directory, self.config, self._spec, resume=holds_run(directory))
 
     def _collected(self) -> _Data:
         """The transitions so far; those of a stored run are read when they are first needed."""
@@ -194,7 +208,7 @@ class Session:
 
     def _collect(self, memory: Memory) -> _Data:
         journal = TransitionJournal(IN_MEMORY) if self._files is None else self._files.journal
-        if self._stored is not None and not len(journal):
+        if self._stored is not None:
             with TransitionJournal(self._stored.directory / JOURNAL, read_only=True) as stored:
                 copy_blocks(stored, journal)
         loader = memory.make_loader(self.config, self.agent, journal)
@@ -235,15 +249,10 @@ class Session:
         )
 
 
-def _require_same_spaces(path: Path, spec: AgentSpec) -> None:
-    """Raise `SchemaMismatch` where the run whose spec is stored at `path` has other spaces."""
-    if not path.exists():
-        return
-    stored = AgentSpec.model_validate_json(path.read_bytes())
-    wanted, found = (
-        describe_spaces(build_space(each.observation), build_space(each.action)) for each in (stored, spec)
-    )
-    if different := differences(found, wanted):
+def _require_same_spaces(found: AgentSpec, wanted: AgentSpec) -> None:
+    """Raise `SchemaMismatch` where an environment has other spaces than that of the run."""
+    here, there = (describe_spaces(build_space(spec.observation), build_space(spec.action)) for spec in (found, wanted))
+    if different := differences(here, there):
         raise SchemaMismatch(
             f"the environment is not like the one that this run was trained in: {'; '.join(different)}. Pass an "
             "environment with the same spaces"

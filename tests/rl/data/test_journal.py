@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.data.journal import TransitionJournal
+from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks, gap_info
 from rl.errors import JournalError, SchemaMismatch, SequenceGap
 from tests.rl.data.transitions import assert_same, numbered, numbered_images
 
@@ -164,7 +164,7 @@ def test_two_writers_of_one_file_store_each_transition_once(path):
 WRITER = textwrap.dedent("""
     import sys
     import numpy as np
-    from rl.data.journal import TransitionJournal
+    from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks, gap_info
     journal = TransitionJournal(sys.argv[1])
     sequence = journal.last_sequence("a") + 1
     print("start", sequence, flush=True)
@@ -195,3 +195,27 @@ def test_a_writer_killed_at_random_moments_loses_and_doubles_nothing(path):
         assert stored == list(range(len(stored)))
         assert len(stored) >= acknowledged
     assert acknowledged > 0
+
+
+def test_a_journal_in_memory_is_kept_by_copying_what_the_copy_lacks(path):
+    with TransitionJournal(IN_MEMORY) as journal, TransitionJournal(path) as copy:
+        journal.append("a", 0, numbered_images(0, 3), info={"weights": 3})
+        journal.append("a", 3, numbered_images(3, 2), gap_info(True))
+        copy_blocks(journal, copy)
+        copy_blocks(journal, copy)
+        journal.append("b", 0, numbered_images(5, 2), gap_info(False))
+        copy_blocks(journal, copy)
+    with TransitionJournal(path, read_only=True) as copy:
+        assert rewards(copy) == [float(number) for number in range(7)]
+        assert [(block.actor_id, block.first_sequence, block.follows_gap) for block in copy.blocks()] == [
+            ("a", 0, False), ("a", 3, True), ("b", 0, False),
+        ]  # fmt: skip
+    assert not IN_MEMORY.exists()
+
+
+def test_a_copy_begins_with_what_it_copies(path):
+    with TransitionJournal(IN_MEMORY) as journal, TransitionJournal(path) as copy:
+        copy.append("other", 0, numbered(0, 2))
+        journal.append("a", 0, numbered(0, 5))
+        with pytest.raises(SequenceGap):
+            copy_blocks(journal, copy)

@@ -239,16 +239,18 @@ def test_an_environment_serves_one_purpose_at_a_time():
             agent.evaluate(1, env=ENV)
 
     agent.train(2, callbacks=[EvaluateElsewhere()])
+    with pytest.raises(SchemaMismatch, match="not like the one"):
+        agent.evaluate(1, env="Pendulum-v1")
 
 
 def test_images_and_state_are_seen():
-    agent = small_drq(frame_stack=2, image_size=24, image_frames=1)
+    agent = small_drq(frame_stack=2, image_size=48, image_frames=1)
     agent.train(24)
     assert agent.updates == 1
     observation, _ = agent.env.reset(seed=0)
     assert {name: value.shape for name, value in observation.items()} == {
-        "front": (1, 24, 24, 3),
-        "wrist": (1, 24, 24, 3),
+        "front": (1, 48, 48, 3),
+        "wrist": (1, 48, 48, 3),
         "state": (2, 1),
     }
 

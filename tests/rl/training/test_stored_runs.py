@@ -28,7 +28,7 @@ from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, METRICS, SPEC
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import StopSignal
 from rl.wrappers.make_env import make_env
-from tests.rl.training.small_agents import ENV, one_thread, small_drq, small_sac
+from tests.rl.training.small_agents import ENV, PIXEL_ENV, one_thread, small_drq, small_sac
 from tests.rl.training.test_exact_resume import assert_same
 from tests.support.tiny_env import FollowTarget
 
@@ -55,6 +55,14 @@ def test_what_was_saved_acts_the_same(agent_class: Any, make: Any, steps: int, t
     )
 
 
+def test_a_directory_that_was_deleted_is_written_anew(tmp_path: Path):
+    agent = small_sac().train(20)
+    agent.save(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    agent.train(4).save(tmp_path / "run")
+    assert SAC.load(tmp_path / "run").train(4).env_steps == 28
+
+
 @pytest.mark.parametrize(
     ("agent_class", "make", "steps"), [(SAC, small_sac, 41), (DrQ, small_drq, 25)], ids=["sac", "drq"]
 )
@@ -67,8 +75,9 @@ def test_an_agent_that_was_loaded_learns_as_one_that_was_not(agent_class: Any, m
     assert_same(straight.core.state_dict(), resumed.core.state_dict(), "agent")
 
 
-def test_one_update_here_is_one_update_of_the_learner(tmp_path: Path):
-    agent = small_sac(out=tmp_path / "here", n_step=3)
+@pytest.mark.parametrize(("make", "env"), [(small_sac, ENV), (small_drq, PIXEL_ENV)], ids=["sac", "drq"])
+def test_one_update_here_is_one_update_of_the_learner(make: Any, env: str, tmp_path: Path):
+    agent = make(out=tmp_path / "here", n_step=3, training_starts=16, env_steps_per_update=8)
     agent.train(24)
     assert agent.updates == 1
     agent.close()
@@ -77,7 +86,7 @@ def test_one_update_here_is_one_update_of_the_learner(tmp_path: Path):
     config = replace(load_config(there / CONFIG), out=there, learner_threads=1)
     with TransitionJournal(there / JOURNAL) as journal:
         spec = AgentSpec.model_validate_json((there / SPEC).read_bytes())
-        hub = LearnerHub(journal, ENV, spec)
+        hub = LearnerHub(journal, env, spec)
         learn(config, Seeds(config.seed), hub, spec, Progress(config.steps), StopSignal())
     here, learned = (load_checkpoint(run / CHECKPOINTS)[1] for run in (tmp_path / "here", there))
     # Episodes are reported by actors, of which this learner had none; global generators play no part.

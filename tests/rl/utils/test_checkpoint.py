@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rl.errors import CheckpointError, CheckpointNotFound, RunExists
-from rl.utils.checkpoint import Checkpoints
+from rl.utils.checkpoint import Checkpoints, load_checkpoint
 from rl.utils.rng_state import rng_state, set_rng_state
 from rl.utils.run_directory import claim_run
 
@@ -115,7 +115,7 @@ def test_random_generators_continue(tmp_path):
 
 WRITER = textwrap.dedent("""
     import sys, torch
-    from rl.utils.checkpoint import Checkpoints
+    from rl.utils.checkpoint import Checkpoints, load_checkpoint
     checkpoints = Checkpoints(sys.argv[1], keep=2)
     step = checkpoints.steps()[-1] + 1 if checkpoints.steps() else 1
     print("start", flush=True)
@@ -160,3 +160,11 @@ def test_a_run_directory_is_claimed_once(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="cannot start"):
         claim_run(tmp_path / "file" / "run", resume=False, facts=facts)
+
+
+def test_a_path_names_one_checkpoint_or_the_newest(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    paths = [checkpoints.save(step, state(step)) for step in (3, 12)]
+    assert [load_checkpoint(path)[0] for path in (*paths, tmp_path)] == [3, 12, 12]
+    with pytest.raises(CheckpointNotFound):
+        load_checkpoint(tmp_path / "step_000000000004")
