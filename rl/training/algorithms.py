@@ -181,7 +181,7 @@ class Algorithm:
         return self._session.save(directory)
 
     def close(self) -> None:
-        """Close the environment if it was made from an id, and leave `out` to others."""
+        """Close the environment if it was made from an id, and leave `out` to others; from now on it only predicts."""
         self._session.close()
 
     def __enter__(self) -> Self:

@@ -178,8 +178,10 @@ class Session:
             return self._write(files)
 
     def close(self) -> None:
-        """Let go of the environment and the directory."""
+        """Let go of the environment, the transitions and the directory."""
         self.env.close()
+        if self._data is not None:
+            self._data.journal.close()
         if self._files is not None:
             self._files.close()
 

@@ -187,6 +187,20 @@ def test_a_second_ctrl_c_does_not_wait():
     assert agent.train(10).env_steps == 40
 
 
+def test_every_training_lives_through_episodes_of_its_own():
+    starts: list[float] = []
+
+    class Keep(Callback):
+        def on_step(self, event: Step) -> None:
+            if event.transition["observations"][1] == 0:
+                starts.append(float(event.transition["observations"][0]))
+
+    agent = small_sac()
+    for _ in range(3):
+        agent.train(20, callbacks=[Keep()], evaluate_every=10, evaluate_episodes=1)
+    assert len(starts) == len(set(starts)) == 6
+
+
 class TornAtTheFifth(FollowTarget):
     """Says of the fifth step of each episode that it did not follow from its action."""
 
@@ -195,7 +209,7 @@ class TornAtTheFifth(FollowTarget):
         return observation, reward, terminated, truncated, {**info, "is_torn": self._steps == 5}
 
 
-def test_a_torn_step_is_left_out_and_ends_its_trajectory():
+def test_a_torn_step_is_left_out_and_ends_its_trajectory(tmp_path: Any):
     transitions: list[Any] = []
 
     class Keep(Callback):
@@ -207,9 +221,11 @@ def test_a_torn_step_is_left_out_and_ends_its_trajectory():
     counted = [int(transition["observations"][1]) for transition in transitions]
     assert counted == [0, 1, 2, 3, 5, 6, 7, 8, 9] * 2
     # Before the gap three steps end early, at its fourth; the ninth of the second episode ends it.
-    batch = agent._session._data.memory.replay.sample(18, indices=np.arange(18))  # type: ignore[union-attr]
-    spans = (batch["next_observations"][:, 1] - batch["observations"][:, 1]).astype(int).tolist()
-    assert spans == [3, 3, 2, 1, 3, 3, 3, 2, 1] * 2
+    agent.save(tmp_path)
+    for learner in (agent, SAC.load(tmp_path, TornAtTheFifth()).train(1)):
+        batch = learner._session._data.memory.replay.sample(18, indices=np.arange(18))  # type: ignore[union-attr]
+        spans = (batch["next_observations"][:, 1] - batch["observations"][:, 1]).astype(int).tolist()
+        assert spans == [3, 3, 2, 1, 3, 3, 3, 2, 1] * 2
 
 
 def test_an_observation_that_is_no_number_is_not_stored():
@@ -313,9 +329,10 @@ def test_an_environment_that_was_passed_stays_open_and_one_that_was_made_is_clos
             self.closed = True
 
     ours = Closing()
-    with small_sac(ours):
+    with small_sac(ours) as agent:
         pass
     assert not ours.closed
+    assert agent.predict([0.5, 1.0]).shape == (1,)
     made = SAC(ENV, NETWORKS)
     inner: Any = made.env.unwrapped
     inner.close = lambda: setattr(inner, "closed", True)
