@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
-from rl.common.encoders import EncoderConfig
+from rl.common.encoder_config import EncoderConfig
 from rl.common.optimizers import OptimizerConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.errors import ConfigError
@@ -52,7 +52,7 @@ class Settings(TypedDict, total=False):
     interventions: int
     """Newest transitions of a human's interventions that join the demonstrations."""
     reward_classifier: StrPath | None
-    """Directory of `train-classifier` whose prediction is the only reward and ends the episode."""
+    """Directory of `robotkit-train classifier` whose prediction is the only reward and ends the episode."""
     log_every: int
     """Updates between two lines of the metrics in `out`; 50 when not given."""
     checkpoint_every: int
@@ -72,14 +72,13 @@ _STEADY = OptimizerConfig(3e-4)
 _DEFAULTS: Mapping[Kind, TrainConfig] = {
     "sac": TrainConfig(
         preset="api",
-        agent="sac",
         batch_size=256,
         utd_ratio=1,
         env_steps_per_update=1,
         random_steps=500,
         training_starts=500,
         compile=False,
-        sac=SacConfig(
+        agent=SacConfig(
             critic_ensemble_size=2,
             critic_subsample_size=None,
             activations="relu",
@@ -89,14 +88,13 @@ _DEFAULTS: Mapping[Kind, TrainConfig] = {
     ),
     "drq": TrainConfig(
         preset="api",
-        agent="drq",
         batch_size=128,
         utd_ratio=1,
         env_steps_per_update=2,
         random_steps=500,
         training_starts=500,
         compile=False,
-        drq=DrqConfig(
+        agent=DrqConfig(
             encoder=EncoderConfig("compact", image_keys=None),
             critic_ensemble_size=2,
             critic_subsample_size=None,
@@ -142,10 +140,10 @@ def make_config(
     base = replace(_DEFAULTS[kind], env=env, seed=seed, device=device, out=out)
     base = replace(base, replay=replace(base.replay, demos=tuple(map(Path, demos))))
     if networks is not None:
-        wanted = type(getattr(base, kind))
+        wanted = type(base.agent)
         if type(networks) is not wanted:
             raise ConfigError(f"the second argument must be a {wanted.__name__}, not {networks!r}")
-        base = replace(base, **{kind: networks})  # type: ignore[arg-type]
+        base = replace(base, agent=networks)
     config = with_settings(base, settings)
     config.require_demos()
     return config
@@ -177,7 +175,8 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
 
 def require_kind(config: TrainConfig, kind: Kind, path: Path) -> None:
     """Raise `ConfigError` unless a stored run trains this kind of agent."""
-    if config.agent != kind:
+    name = config.agent_name
+    if name != kind:
         known = {"sac": "rl.SAC.load", "drq": "rl.DrQ.load"}
-        how = known.get(config.agent, f"`python -m rl eval --out {path}`")
-        raise ConfigError(f"the run at {path} is one of the agent {config.agent!r}, not {kind!r}: use {how}")
+        how = known.get(name, f"`robotkit-train evaluate --out {path}`")
+        raise ConfigError(f"the run at {path} is one of the agent {name!r}, not {kind!r}: use {how}")
