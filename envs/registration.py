@@ -229,13 +229,9 @@ def build(
 
 def open_cell(cell: str | Path | Workcell, overrides: Mapping[str, Any], token: str | None) -> Workcell:
     """The workcell that a user means by `cell`; see `make_env`."""
-    is_url = isinstance(cell, str) and cell.startswith(("http://", "https://"))
-    if token is not None and not is_url:
-        raise InvalidConfiguration(f"a token belongs to the URL of a robot server, not to cell={cell!r}")
+    given = {**overrides} if token is None else {**overrides, "token": token}
     if isinstance(cell, Workcell):
-        if overrides:
-            raise InvalidConfiguration("cell_overrides cannot change a built workcell; build it with them instead")
+        if given:
+            raise InvalidConfiguration("cell_overrides and token cannot change a built workcell; build it with them")
         return cell
-    if is_url:
-        return make_workcell("remote", url=cell, token=token, **overrides)
-    return make_workcell(cell, **overrides)
+    return make_workcell(cell, **given)

@@ -1,4 +1,4 @@
-"""Configurations of workcells, by registered name or from a TOML file."""
+"""What a cell is called: a registered name, a workcell file, or the URL of a robot server; and its configuration."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ from robotkit.workcell import Workcell
 
 WorkcellBuilder = Callable[..., WorkcellConfig | Workcell]
 _BUILTIN_CELLS = {"fake": "robotkit.drivers.fake:workcell_config", "remote": "robotkit.remote:remote_workcell"}
+
+
+def is_url(cell: object) -> bool:
+    """True for the address of a robot server."""
+    return isinstance(cell, str) and cell.startswith(("http://", "https://"))
+
+
+def is_file(cell: str | Path) -> bool:
+    """True for the path of a workcell file."""
+    return isinstance(cell, Path) or (cell.endswith(".toml") and not is_url(cell))
 
 
 def workcell_names() -> list[str]:
@@ -48,7 +58,8 @@ def find_workcell(name: str) -> WorkcellBuilder:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UnknownPlugin(
-        f"no workcell is named {name!r}.{hint} Known: {', '.join(names)}; or give the path of a .toml file"
+        f"no workcell is named {name!r}.{hint} Known: {', '.join(names)}; or give the path of a .toml file or the "
+        "URL of a robot server (http://host:port)"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from robotkit import registry
-from robotkit.cells import find_workcell, load_workcell_config, override
+from robotkit.cells import find_workcell, is_file, is_url, load_workcell_config, override
 from robotkit.clock import Clock, RealClock
 from robotkit.devices import BaseGripperServer, BaseRobotServer, BaseWorld, CellContext
 from robotkit.errors import ConfigurationError, InvalidConfiguration
@@ -31,21 +31,34 @@ def make_gripper(name: str, /, **options: Any) -> BaseGripperServer:
 def make_workcell(cell: str | Path | WorkcellConfig, /, **overrides: Any) -> Workcell:
     """Build a workcell. Nothing is connected yet, so nothing moves.
 
+    This decides what a cell is everywhere: for `gymnasium.make(cell=…)`, for `--cell` and for the commands.
+
     Args:
-        cell: a registered name ("mujoco-pick-cube", "remote"), a TOML file, or a configuration.
+        cell: a registered name ("mujoco-pick-cube"), a TOML file, the URL of a robot server, or a configuration.
         **overrides: replace single values; keys may be dotted: `**{"world.scene": "reach", "clock": "real"}`. A named
-            builder that takes arguments of its own ("remote" takes `url` and `token`) receives them instead.
+            builder that takes arguments of its own receives them instead, and so does a URL: `token`, and the others
+            of `robotkit.remote.remote_workcell`.
 
     Raises:
         InvalidConfiguration: something does not validate; every problem is named with its place.
         UnknownPlugin: no cell and no plugin of that name.
+        RemoteError: the server at the URL cannot be used.
     """
+    if isinstance(cell, str) and is_url(cell):
+        return _build_named("remote", {**overrides, "url": cell})
     if isinstance(cell, WorkcellConfig):
+        _refuse_token(cell.name, overrides)
         return build_workcell(override(cell, overrides))
-    if isinstance(cell, Path) or cell.endswith(".toml"):
+    if is_file(cell):
+        _refuse_token(cell, overrides)
         with _naming(str(cell)):
             return build_workcell(override(load_workcell_config(Path(cell)), overrides))
-    return _build_named(cell, overrides)
+    return _build_named(str(cell), overrides)
+
+
+def _refuse_token(cell: str | Path, overrides: Mapping[str, Any]) -> None:
+    if overrides.get("token") is not None:
+        raise InvalidConfiguration(f"a token belongs to the URL of a robot server, not to cell={str(cell)!r}")
 
 
 def _build_named(name: str, overrides: Mapping[str, Any]) -> Workcell:
@@ -58,6 +71,7 @@ def _build_named(name: str, overrides: Mapping[str, Any]) -> Workcell:
     except TypeError as error:
         raise InvalidConfiguration(f"cell {name!r}: {error}. It takes: {signature(builder)}") from error
     built = builder(**own)
+    _refuse_token(name, others)
     if isinstance(built, WorkcellConfig):
         return build_workcell(override(built, others))
     if others:
@@ -77,7 +91,7 @@ def build_workcell(config: WorkcellConfig) -> Workcell:
     Raises:
         ConfigurationError: a plugin is unknown, or one of its options is wrong; nothing was built yet.
     """
-    for section, kind, ref in _parts(config):
+    for section, kind, ref in plugins_of(config):
         with _naming(f"[{section}]"):
             kind.validate(ref.type, ref.options)
     world: BaseWorld | None = None
@@ -106,7 +120,7 @@ def build_workcell(config: WorkcellConfig) -> Workcell:
     )
 
 
-def _parts(config: WorkcellConfig) -> Iterator[tuple[str, registry.Registry[Any], PluginRef]]:
+def plugins_of(config: WorkcellConfig) -> Iterator[tuple[str, registry.Registry[Any], PluginRef]]:
     """Section of the file, kind and reference of every plugin that the cell names."""
     single = (("world", registry.worlds), ("robot", registry.robots), ("gripper", registry.grippers))
     for section, kind in single:

@@ -123,8 +123,15 @@ def settings_of(config: Serve) -> ServerSettings:
 
 
 def _build(config: Serve) -> Workcell:
+    from robotkit.cells import is_url
+    from robotkit.errors import InvalidConfiguration
     from robotkit.factory import make_workcell
 
+    if is_url(config.cell):
+        raise InvalidConfiguration(
+            f"--cell {config.cell}: a server serves the devices of its own machine; give a registered name "
+            "(robotkit list) or the path of a workcell file (.toml)"
+        )
     overrides = {"clock": config.clock} if config.clock else {}
     return make_workcell(config.cell, **overrides)
 

@@ -1,9 +1,9 @@
-"""The command line: `robotkit list`, `doctor`, `check`, `calibrate`, `state` and `stop`."""
+"""The command line: every subcommand of `robotkit`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -11,6 +11,7 @@ from robotkit.cli.calibrate import CameraCalibration, HandEyeCalibration
 from robotkit.cli.catalogue import List
 from robotkit.cli.check import Check
 from robotkit.cli.doctor import Doctor
+from robotkit.cli.operate import Cameras, Gripper, Home, Recover, Watch
 from robotkit.cli.remote import State, Stop
 from robotkit.console import EXIT_STATUSES, exit_status
 
@@ -26,7 +27,12 @@ Command = (
         Calibrate, tyro.conf.subcommand("calibrate", description="Measure a camera: its lens, and where it is mounted.")
     ]
     | Annotated[State, tyro.conf.subcommand("state")]
+    | Annotated[Watch, tyro.conf.subcommand("watch")]
     | Annotated[Stop, tyro.conf.subcommand("stop")]
+    | Annotated[Recover, tyro.conf.subcommand("recover")]
+    | Annotated[Home, tyro.conf.subcommand("home")]
+    | Annotated[Gripper, tyro.conf.subcommand("gripper")]
+    | Annotated[Cameras, tyro.conf.subcommand("cameras")]
 )
 
 
@@ -36,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    command: List | Doctor | Check | CameraCalibration | HandEyeCalibration | State | Stop = tyro.cli(
+    command: Any = tyro.cli(
         Command,
         prog="robotkit",
         description=f"A ROS-free robot hardware layer. Exit status: {EXIT_STATUSES}.",
         args=arguments,
     )
-    return command.run()
+    return int(command.run())

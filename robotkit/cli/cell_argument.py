@@ -1,19 +1,29 @@
-"""What a command calls a cell: a registered name, a workcell file, or the address of a robot server."""
+"""What a command calls a cell, `CELL`: checked before anything is built, and built."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-from robotkit.cells import find_workcell
+import tyro
+
+from robotkit.cells import find_workcell, is_file, is_url
 from robotkit.errors import InvalidConfiguration
 from robotkit.factory import make_workcell
 from robotkit.workcell import Workcell
 
+CellName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CELL")]
 
-def is_url(cell: str) -> bool:
-    """True for the address of a robot server."""
-    return cell.startswith(("http://", "https://"))
+
+@dataclass(frozen=True)
+class CellArgument:
+    """Which cell."""
+
+    cell: CellName
+    """A registered name (`robotkit list`), the path of a workcell file (.toml), or the URL of a robot server."""
+    token: str | None = None
+    """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
 
 
 def require_cell(cell: str) -> None:
@@ -23,24 +33,24 @@ def require_cell(cell: str) -> None:
         InvalidConfiguration: there is no such file.
         UnknownPlugin: no cell has that name.
     """
-    if cell.endswith(".toml"):
+    if is_file(cell):
         if not Path(cell).is_file():
             raise InvalidConfiguration(f"there is no workcell file {cell!r}")
     elif not is_url(cell):
         find_workcell(cell)
 
 
-def open_cell(cell: str, token: str | None) -> Workcell:
+def open_cell(cell: str, token: str | None, **overrides: Any) -> Workcell:
     """Build the cell, not yet connected.
 
     Args:
-        cell: a name, a path that ends in .toml, or a URL.
+        cell: what `make_workcell` takes.
         token: a server's bearer token; None takes the variable ROBOTKIT_TOKEN.
+        **overrides: as `make_workcell` takes them.
 
     Raises:
         ConfigurationError: the cell cannot be built.
         RemoteError: the server cannot be used.
     """
-    if is_url(cell):
-        return make_workcell("remote", url=cell, token=token or os.environ.get("ROBOTKIT_TOKEN") or None)
-    return make_workcell(cell)
+    require_cell(cell)
+    return make_workcell(cell, **(overrides if token is None else {**overrides, "token": token}))

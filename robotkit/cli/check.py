@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
 
-import tyro
-from rich.console import Console
-
+from robotkit.cells import is_url
 from robotkit.cli.arm_checks import arm_findings
-from robotkit.cli.cell_argument import is_url, open_cell, require_cell
-from robotkit.cli.finding import Finding, failed, findings_table, passed
+from robotkit.cli.cell_argument import CellArgument, open_cell, require_cell
+from robotkit.cli.finding import Finding, failed, passed, print_findings
 from robotkit.cli.limit_checks import limit_findings
 from robotkit.cli.reading import keep_from_control
 from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
@@ -22,7 +18,7 @@ from robotkit.workcell import Workcell
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(CellArgument):
     """Examine a cell before its first motion. Nothing moves: the check connects, reads and disconnects.
 
     Control of the arm starts where it stands, and only when its payload is right.
@@ -30,10 +26,6 @@ class Check:
     Exit status: 0 everything that applies passed, 1 something failed, 2 there is no such cell.
     """
 
-    cell: tyro.conf.Positional[str]
-    """A registered name (`robotkit list`), the path of a workcell file (.toml), or the URL of a robot server."""
-    token: str | None = None
-    """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
     watch_s: float = 1.0
     """How long to watch the arm, and then each camera."""
     residual_force_n: float = 3.0
@@ -49,10 +41,7 @@ class Check:
             raise InvalidConfiguration(f"--watch-s {self.watch_s:g}: the time to watch must be positive")
         require_cell(self.cell)
         findings = self.examine()
-        if self.json:
-            print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))  # noqa: T201
-        else:
-            Console().print(findings_table(findings))
+        print_findings(findings, self.json)
         return int(any(finding.status == "failed" for finding in findings))
 
     def examine(self) -> list[Finding]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from robotkit import registry
 from robotkit.cli import host_checks, software_checks
-from robotkit.cli.finding import Finding, findings_table
+from robotkit.cli.finding import Finding, print_findings
 from robotkit.cli.teleop_check import self_test
 
 
@@ -22,16 +22,19 @@ class Doctor:
     """Also test this device, such as "spacemouse": move all of it while the doctor watches."""
     watch_s: float = 5.0
     """How long to watch it."""
+    json: bool = False
+    """Print a JSON list in place of the table."""
 
     def run(self) -> int:
         """Print a line for each finding."""
-        console = Console()
         findings = examine(self.port)
         if self.teleop is not None:
             hand = registry.teleops.make(self.teleop)
-            console.print(f"Move {self.teleop} in every direction and press its buttons: {self.watch_s:g} s.")
+            Console(stderr=self.json).print(
+                f"Move {self.teleop} in every direction and press its buttons: {self.watch_s:g} s."
+            )
             findings.append(self_test(self.teleop, hand, self.watch_s))
-        console.print(findings_table(findings))
+        print_findings(findings, self.json)
         return int(any(finding.status == "problem" for finding in findings))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -54,3 +57,11 @@ def findings_table(findings: Sequence[Finding]) -> Table:
         verdict = Text(finding.status, style=_STYLES[finding.status])
         table.add_row(verdict, Text(finding.subject), Text(finding.found), Text(finding.fix))
     return table
+
+
+def print_findings(findings: Sequence[Finding], as_json: bool) -> None:
+    """Print the table, or a JSON list of objects with the fields of `Finding`."""
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))  # noqa: T201
+    else:
+        Console().print(findings_table(findings))

@@ -1,74 +1,61 @@
-"""`robotkit state` and `robotkit stop`: look at a cell behind a server, and stop its robot."""
+"""`robotkit state` and `robotkit stop`: look at a cell, and stop the robot behind a server."""
 
 from __future__ import annotations
 
 import json
-import os
-import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from robotkit.cells import is_url
+from robotkit.cli.cell_argument import CellName
+from robotkit.errors import InvalidConfiguration, RobotkitError
 
-from robotkit.errors import RobotkitError
-from robotkit.schema import CellState
-from robotkit.workcell import Workcell
-
-if TYPE_CHECKING:
-    from robotkit.remote import Session
-
-_REFRESH_S = 0.2
+_HERE = "http://127.0.0.1:5000"
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Which server."""
+    """Which cell, a server's unless another is named."""
 
-    url: str = "http://127.0.0.1:5000"
-    """Address of the robot server."""
+    cell: CellName = _HERE
+    """URL of the robot server."""
+    url: str | None = None
+    """The same as CELL."""
     token: str | None = None
     """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
     timeout_s: float = 5.0
     """How long to wait for an answer."""
 
-    def session(self) -> Session:
-        """The connection to the server; nothing is sent yet."""
-        from robotkit.remote import Session
+    @property
+    def address(self) -> str:
+        """What was named.
 
-        return Session(self.url, self._token(), self.timeout_s)
-
-    def workcell(self) -> Workcell:
-        """The remote cell, not yet connected."""
-        from robotkit.remote import remote_workcell
-
-        return remote_workcell(self.url, self._token(), self.timeout_s)
-
-    def _token(self) -> str | None:
-        return self.token or os.environ.get("ROBOTKIT_TOKEN") or None
+        Raises:
+            InvalidConfiguration: two different cells were.
+        """
+        if self.url is not None and self.cell not in (_HERE, self.url):
+            raise InvalidConfiguration(f"{self.cell} and --url {self.url} name two cells; give one")
+        return self.url or self.cell
 
 
 @dataclass(frozen=True)
 class State(Peer):
-    """Show what a robot behind a server measures."""
+    """Show what a cell measures.
 
-    watch: bool = False
-    """Go on showing until Ctrl-C."""
+    Nothing is commanded, and control of an arm in this process does not start: it counts as stopped by this command.
+    """
+
+    cell: CellName = _HERE
+    """A registered name (`robotkit list`), the path of a workcell file (.toml), or the URL of a robot server."""
+    json: bool = False
+    """Print the JSON object of `robotkit watch --json` in place of the table."""
 
     def run(self) -> int:
-        """Print the state once, or keep it on the screen."""
-        with self.workcell() as cell:
-            if not self.watch:
-                Console().print(state_table(cell.name, cell.get_state()))
-                return 0
-            with Live(state_table(cell.name, cell.get_state())) as live:
-                while True:
-                    time.sleep(_REFRESH_S)
-                    live.update(state_table(cell.name, cell.get_state()))
+        """Print the state once."""
+        from robotkit.cli.operation.state import show_state
+
+        waiting = {"timeout_s": self.timeout_s} if is_url(self.address) else {}
+        return show_state(self.address, self.token, self.json, **waiting)
 
 
 @dataclass(frozen=True)
@@ -77,15 +64,23 @@ class Stop(Peer):
 
     def run(self) -> int:
         """Stop the robot, before anything else is asked or understood; then read whether it is stopped, and say so."""
-        with closing(self.session()) as session:
+        from robotkit.remote import Session
+        from robotkit.remote.cell import token_or_variable
+
+        if not is_url(self.address):
+            raise InvalidConfiguration(
+                f"{self.address!r} is no URL: only the process that has an arm can stop it. Give the URL of its server "
+                "(http://host:port), or end that process; use the hardware stop if in doubt"
+            )
+        with closing(Session(self.address, token_or_variable(self.token), self.timeout_s)) as session:
             try:
                 session.stop()
                 is_stopped = _says_stopped(session.get("/v1/robot/state").content)
             except RobotkitError as error:
                 return _unconfirmed(str(error))
         if not is_stopped:
-            return _unconfirmed(f"{self.url} took the stop and does not say that the robot is stopped")
-        Console().print(Text(f"The robot behind {self.url} is stopped. It moves again after recover()."))
+            return _unconfirmed(f"{self.address} took the stop and does not say that the robot is stopped")
+        print(f"The robot behind {self.address} is stopped. It moves again after: robotkit recover {self.address}")  # noqa: T201
         return 0
 
 
@@ -101,32 +96,9 @@ def _says_stopped(content: bytes) -> bool:
 
 
 def _unconfirmed(why: str) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
     line = Text(f"robotkit: STOP NOT CONFIRMED - USE THE HARDWARE STOP: {why}", style="bold red")
     Console(stderr=True).print(line, soft_wrap=True)
     return 1
-
-
-def state_table(name: str, state: CellState) -> Table:
-    """The measurements of a cell, a row for each."""
-    robot = state.robot
-    table = Table("measurement", "value", "unit", title=Text(name), title_justify="left")
-    table.add_row("mode", Text(robot.mode + (f" ({', '.join(robot.faults)})" if robot.faults else "")), "")
-    if robot.stop is not None:
-        table.add_row("stop", Text(f"{robot.stop.cause} (by {robot.stop.author})"), "")
-    table.add_row("stamp", f"{robot.stamp_s:.3f}", "s")
-    table.add_row("tcp position in base", _text(robot.tcp_pose_in_base[:3]), "m")
-    table.add_row("tcp orientation in base", _text(robot.tcp_pose_in_base[3:]), "quaternion x y z w")
-    table.add_row("tcp velocity in base", _text(robot.tcp_twist_in_base), "m/s, rad/s")
-    table.add_row("wrench in tcp", _text(robot.wrench_in_tcp), "N, Nm")
-    table.add_row("joint positions", _text(robot.joint_positions_rad), "rad")
-    if state.gripper is not None:
-        table.add_row("gripper", f"{state.gripper.position:.3f}", "0 closed, 1 open")
-    for tracker, pose in state.poses.items():
-        table.add_row(Text(tracker), _text(pose.pose_in_base), "m, quaternion x y z w")
-    for device, report in state.errors.items():
-        table.add_row(Text(device), Text(report.message), Text(report.code))
-    return table
-
-
-def _text(values: np.ndarray) -> str:
-    return "  ".join(f"{value:+.4f}" for value in values)

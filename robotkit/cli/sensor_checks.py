@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from robotkit.cli import software_checks
+from robotkit.cli.camera_watch import oldest_s, rate_hz, watched
 from robotkit.cli.finding import Finding, failed, not_applicable, passed
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker
 from robotkit.devices.words import said_of
 from robotkit.drivers.fake import FakeWorld
 from robotkit.errors import DeviceFault
-from robotkit.schema import Frame
 from robotkit.workcell import Workcell
 
 _AGE_MAX_S = 0.5
@@ -27,8 +25,6 @@ _FUTURE_S = 0.05
 """A stamp may lie this far ahead of a remote cell's clock, which is known to half a round trip."""
 _CLOCK_DRIFT = 0.02
 _PERIOD_S = 0.002
-_FRAMES_MIN, _PATIENCE = 5, 5.0
-"""A camera is watched until that many frames came, at most so many times as long as asked."""
 
 
 def sensor_findings(cell: Workcell, watch_s: float) -> Iterator[Finding]:
@@ -109,7 +105,7 @@ def _camera(cell: Workcell, name: str, camera: BaseCamera, watch_s: float) -> Fi
     subject = f"camera {name}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        readings = list(_readings(cell, camera, watch_s))
+        readings = list(watched(cell, camera, watch_s))
     frame = readings[-1].frame
     size = (frame.rgb.shape[1], frame.rgb.shape[0])
     wanted_size = (camera.spec.width_px, camera.spec.height_px)
@@ -122,54 +118,15 @@ def _camera(cell: Workcell, name: str, camera: BaseCamera, watch_s: float) -> Fi
         return failed(subject, str(caught[0].message), "see GL below")
     if cell.clock.is_lockstep:
         return passed(subject, f"{size[0]}x{size[1]}; in lock-step it has no rate of its own")
-    age_s = max(0.0, *(reading.now_s - reading.frame.stamp_s for reading in readings))
-    rate_hz, wanted_hz = _rate_hz(readings), getattr(camera.config, "rate_hz", None)
+    age_s = oldest_s(readings)
+    measured_hz, wanted_hz = rate_hz(readings), getattr(camera.config, "rate_hz", None)
     asked = "" if wanted_hz is None else f" of {wanted_hz:g}"
-    found = f"{size[0]}x{size[1]}, {rate_hz:.1f}{asked} frames/s, oldest {1e3 * age_s:.0f} ms"
+    found = f"{size[0]}x{size[1]}, {measured_hz:.1f}{asked} frames/s, oldest {1e3 * age_s:.0f} ms"
     too_old = age_s > getattr(camera.config, "max_age_s", _AGE_MAX_S)
-    if too_old or rate_hz == 0.0 or (wanted_hz is not None and rate_hz < _RATE_SHARE_MIN * wanted_hz):
+    if too_old or measured_hz == 0.0 or (wanted_hz is not None and measured_hz < _RATE_SHARE_MIN * wanted_hz):
         fix = "use another USB socket or a smaller picture, shorten the exposure, or lower rate_hz"
         return failed(subject, found, fix)
     return passed(subject, found)
-
-
-class _Reading(NamedTuple):
-    frame: Frame
-    now_s: float
-    """The cell's clock before the reading."""
-
-
-def _readings(cell: Workcell, camera: BaseCamera, watch_s: float) -> Iterator[_Reading]:
-    """Frames of `watch_s`, longer on a machine that reads few of them; in lock-step a single one."""
-    begin_s, stamps_s = time.monotonic(), set[float]()
-    while True:
-        now_s = cell.clock.now_s()
-        reading = _Reading(camera.read(), now_s)
-        stamps_s.add(reading.frame.stamp_s)
-        yield reading
-        passed_s = time.monotonic() - begin_s
-        is_enough = passed_s > watch_s and len(stamps_s) >= _FRAMES_MIN
-        if cell.clock.is_lockstep or is_enough or passed_s > _PATIENCE * watch_s:
-            return
-        time.sleep(_PERIOD_S)
-
-
-def _rate_hz(readings: Sequence[_Reading]) -> float:
-    """Frames per second by their stamps, 0 when there is a single one.
-
-    Between two readings that lie far apart this machine itself may have missed a frame; such steps do not count.
-    """
-    steps_s, sure_steps_s, widest_s = [], [], 0.0
-    last_s = readings[0].frame.stamp_s
-    for before, reading in pairwise(readings):
-        widest_s = max(widest_s, reading.now_s - before.now_s)
-        step_s = reading.frame.stamp_s - last_s
-        if step_s > 0.0:
-            steps_s.append(step_s)
-            if widest_s < 0.5 * step_s:
-                sure_steps_s.append(step_s)
-            last_s, widest_s = reading.frame.stamp_s, 0.0
-    return 1.0 / float(np.median(sure_steps_s or steps_s)) if steps_s else 0.0
 
 
 def _tracker(cell: Workcell, name: str, tracker: BasePoseTracker) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +14,10 @@ from robotkit.remote.session import Session
 from robotkit.remote.steps import RemoteSteps
 from robotkit.remote.stream import RemoteStream
 from robotkit.schema import CellSpec, CellState, GripperCommand, ResetRequest, RobotCommand, StepRequest
+from robotkit.schema.wire import Health
 from robotkit.workcell import Workcell, checked_period
+
+TOKEN_VARIABLE = "ROBOTKIT_TOKEN"
 
 
 def remote_workcell(
@@ -23,11 +27,11 @@ def remote_workcell(
     motion_timeout_s: float = 120.0,
     ca_file: str | None = None,
 ) -> RemoteWorkcell:
-    """Ask the server at `url` what it has and build its twin; also `make_workcell("remote", url=…, token=…)`.
+    """Ask the server at `url` what it has and build its twin; also `make_workcell(url, token=…)`.
 
     Args:
         url: "http://host:port" or "https://host:port".
-        token: the server's bearer token, when it has one.
+        token: the server's bearer token, when it has one; None: as ROBOTKIT_TOKEN says.
         timeout_s: how long to wait for an answer, beyond the time that a request itself asks for.
         motion_timeout_s: the same for resets and joint motions.
         ca_file: certificates to trust instead of the system's; None: as ROBOTKIT_TLS_CA says.
@@ -38,7 +42,7 @@ def remote_workcell(
         Unauthorized: the token is missing or wrong.
         ProtocolError: something answers that is not a robot server.
     """
-    session = Session(url, token, timeout_s, motion_timeout_s, ca_file)
+    session = Session(url, token_or_variable(token), timeout_s, motion_timeout_s, ca_file)
     try:
         return RemoteWorkcell(session, session.read("/v1/cell", CellSpec))
     except ProtocolError:
@@ -46,6 +50,11 @@ def remote_workcell(
         raise
     finally:
         session.close()
+
+
+def token_or_variable(token: str | None) -> str | None:
+    """The token that was given, else the variable ROBOTKIT_TOKEN; an empty one is none."""
+    return token or os.environ.get(TOKEN_VARIABLE) or None
 
 
 class RemoteWorkcell(Workcell):
@@ -99,6 +108,10 @@ class RemoteWorkcell(Workcell):
         poses = {name: np.asarray(pose) for name, pose in (object_poses_in_base or {}).items()}
         request = ResetRequest.trusted(seed=seed, object_poses_in_base=poses)
         return self._seen(session.ask_after_motion("/v1/reset", request, CellState))
+
+    def health(self) -> Health:
+        """What an operator wants to know first; also of an arm that cannot be measured."""
+        return self.session.read("/v1/health", Health)
 
     def stream(self, rate_hz: float = 100.0, max_age_s: float = 0.2) -> RemoteStream:
         """A websocket to the same server under the same control, for loops faster than round trips."""

@@ -10,7 +10,7 @@ from robotkit.schema.arrays import JointVector
 from robotkit.schema.cell import CellState, StepRequest
 from robotkit.schema.gripper import GripperCommand
 from robotkit.schema.message import Message
-from robotkit.schema.robot import RobotCommand
+from robotkit.schema.robot import RobotCommand, RobotMode, StopRecord
 
 PROTOCOL_OLDEST, PROTOCOL_NEWEST = 2, 2
 """Versions of the protocol that this code speaks, as server and as client.
@@ -54,6 +54,28 @@ class ErrorReply(Message):
     code: str
     """Name of the error class, stable over versions; see `robotkit.errors`."""
     message: str
+
+
+class Health(Message):
+    """What an operator wants to know first."""
+
+    status: Literal["ok", "stopped", "fault"]
+    cell: str
+    clock: Literal["real", "lockstep"]
+    robot_mode: RobotMode
+    problems: tuple[str, ...]
+    """Why `status` is not "ok"."""
+    stop: StopRecord | None
+    """The stop that is latched: its cause, who stopped, and since when on the cell's clock."""
+    stopped_for_s: float | None
+    """For how long it has been latched."""
+    controlled_by: str | None
+    """Name of the client that commands now, as it calls itself."""
+    controlled_for_s: float | None
+    """For how long it has had control."""
+    uptime_s: float
+    serl_clear_requests: int
+    """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
 
 
 class JointMoveRequest(Message):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from robotkit.schema import Message, RobotMode, StopRecord
+from robotkit.schema import RobotMode, StopRecord
+from robotkit.schema.wire import Health
 from servers.context import ContextDep, ServerContext
 from servers.errors import reported
 from servers.routes.replies import answers, reply
@@ -16,28 +16,6 @@ from servers.routes.replies import answers, reply
 HALT_OWED = "the arm's device has not taken the stop and is told again: it may still move; use the emergency stop"
 
 router = APIRouter(prefix="/v1", tags=["health"])
-
-
-class Health(Message):
-    """What an operator wants to know first."""
-
-    status: Literal["ok", "stopped", "fault"]
-    cell: str
-    clock: Literal["real", "lockstep"]
-    robot_mode: RobotMode
-    problems: tuple[str, ...]
-    """Why `status` is not "ok"."""
-    stop: StopRecord | None
-    """The stop that is latched: its cause, who stopped, and since when on the cell's clock."""
-    stopped_for_s: float | None
-    """For how long it has been latched."""
-    controlled_by: str | None
-    """Name of the client that commands now, as it calls itself."""
-    controlled_for_s: float | None
-    """For how long it has had control."""
-    uptime_s: float
-    serl_clear_requests: int
-    """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
 
 
 @router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))

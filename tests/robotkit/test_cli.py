@@ -1,20 +1,20 @@
-"""What the shell sees: list, doctor, state, stop."""
+"""What the shell sees: doctor, state, stop, and the form of errors."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
+import json
 import socket
-import sys
 
 import pytest
 from rich.console import Console
 
 import robotkit as rk
-from robotkit.cli import catalogue, doctor, host_checks, main, software_checks
+from robotkit.cli import doctor, host_checks, main, software_checks
 from robotkit.cli.finding import Finding
-from robotkit.cli.remote import Peer, state_table
-from robotkit.registry import Registry
+from robotkit.cli.operation.state import state_table
 from tests.serving import served as on_network
 
 
@@ -24,29 +24,18 @@ def text_of(renderable):
     return console.file.getvalue()
 
 
-def test_list_shows_every_plugin_with_its_options(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    assert main(["list"]) == 0
-    out = capsys.readouterr().out
-    for kind in ("worlds", "robots", "grippers", "cameras", "trackers", "teleops", "workcells"):
-        assert kind in out
-    for word in ("time_constant_s", "float, > 0.0", "0.05", "Lag behind a target", "Array(7)", "fake"):
-        assert word in out
-
-
-def test_list_shows_how_to_get_a_missing_package(tmp_path, monkeypatch):
-    (tmp_path / "needs_franky.py").write_text("import franky\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(sys.modules, "franky", None)
-    robots = Registry("robot", rk.BaseRobotServer, {"franka": "needs_franky:Franka"})
-    assert "pip install 'robotkit[franka]'" in text_of(catalogue.plugin_table(robots))
-
-
 def test_the_doctor_fails_only_on_a_problem(monkeypatch, capsys):
     for status, code in (("ok", 0), ("warning", 0), ("problem", 1)):
         monkeypatch.setattr(doctor, "examine", lambda port, s=status: [Finding("x", s, "found", f"fix {port}")])
         assert main(["doctor", "--port", "5001"]) == code
         assert "fix 5001" in capsys.readouterr().out
+
+
+def test_the_doctor_tells_programs_what_it_tells_people(monkeypatch, capsys):
+    finding = Finding("x", "warning", "found", "fix")
+    monkeypatch.setattr(doctor, "examine", lambda port: [finding])
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [dataclasses.asdict(finding)]
 
 
 def test_a_wrong_gl_backend_ends_the_probe_and_not_the_doctor(monkeypatch):
@@ -122,45 +111,41 @@ def test_the_machine_is_read_from_its_files(tmp_path):
     assert "1 device" in host_checks.hid_access(tmp_path).found
 
 
-@pytest.fixture
-def served(monkeypatch):
-    """The fake cell in place of the remote one, and the arguments with which it was asked for."""
-    cell, asked = rk.make_workcell("fake", clock="real"), []
-
-    def remote_workcell(self):
-        asked.append(self)
-        return cell
-
-    monkeypatch.setattr(Peer, "workcell", remote_workcell)
-    return cell, asked
-
-
-def test_state_prints_the_measurements(served, capsys):
-    assert main(["state", "--url", "http://robot:5000", "--token", "t"]) == 0
+def test_state_prints_the_measurements_of_any_cell(capsys):
+    assert main(["state", "fake"]) == 0
     out = capsys.readouterr().out
-    assert "holding" in out
     assert "gripper" in out
-    assert served[1][0].url == "http://robot:5000"
-    assert served[1][0].token == "t"
+    assert "the arm is only read" in " ".join(out.split()), "control of an arm in this process does not start"
 
 
-def test_watch_ends_with_control_c(served, monkeypatch, capsys):
-    def interrupt(duration_s):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("form", [(), ("--url",)])
+def test_state_of_a_server_takes_its_address_with_and_without_url(form, capsys):
+    with on_network(rk.make_workcell("fake", clock="real")) as url:
+        assert main(["state", *form, url, "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert (state["cell"], state["mode"]) == ("fake", "holding")
 
-    monkeypatch.setattr("robotkit.cli.remote.time.sleep", interrupt)
-    assert main(["state", "--watch"]) == 130
+
+def test_two_names_for_one_cell_are_refused(capsys):
+    assert main(["stop", "http://127.0.0.1:1", "--url", "http://127.0.0.1:2"]) == 2
+    assert "give one" in capsys.readouterr().err
 
 
 def test_stop_stops(capsys):
     cell = rk.make_workcell("fake", clock="real")
     with on_network(cell) as url:
-        assert main(["stop", "--url", url]) == 0
+        assert main(["stop", url]) == 0
         assert "stopped" in capsys.readouterr().out
-        assert main(["state", "--url", url]) == 0
+        assert main(["state", url]) == 0
         assert "a stop was asked for" in " ".join(capsys.readouterr().out.split())
         with pytest.raises(rk.RobotStopped):
             cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad)
+
+
+def test_stop_of_what_is_no_server_is_refused(capsys):
+    """Another process that had the same arm would not notice, and nobody may think that it is stopped."""
+    assert main(["stop", "fake"]) == 2
+    assert "hardware stop" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["[/red] anna", "[bold] anna", "anna [robot.load]"])

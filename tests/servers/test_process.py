@@ -186,6 +186,7 @@ def test_a_port_in_use_is_one_sentence_that_says_what_to_do() -> None:
     [
         (Serve("fake", host="0.0.0.0", port=0), rk.InvalidConfiguration, "ROBOTKIT_TOKEN"),
         (Serve("fakee", port=0), rk.UnknownPlugin, "Known"),
+        (Serve("http://127.0.0.1:5000", port=0), rk.InvalidConfiguration, "its own machine"),
         (Serve("nowhere.toml", port=0), rk.InvalidConfiguration, "nowhere.toml"),
         (Serve("fake", port=70000), rk.InvalidConfiguration, "port"),
         (Serve("fake", port=0, stream_rate_max_hz=0.0), rk.InvalidConfiguration, "stream_rate_max_hz"),

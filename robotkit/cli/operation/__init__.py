@@ -1,0 +1,1 @@
+"""What `robotkit recover`, `home`, `gripper`, `cameras` and `watch` do with a cell."""

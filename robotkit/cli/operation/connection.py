@@ -1,0 +1,141 @@
+"""What the commands that operate a cell share: its devices, connected until the command ends, however it ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from robotkit.cli.cell_argument import open_cell
+from robotkit.cli.reading import keep_from_control
+from robotkit.devices import BaseRobotServer, Device
+from robotkit.devices.words import said_of
+from robotkit.errors import CommandRejected, MotionFailed, RobotkitError
+from robotkit.remote.devices import RemoteRobot
+from robotkit.workcell import Workcell
+
+_LOG = logging.getLogger(__name__)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLOSING_S = 5.0
+"""A second signal counts only this long after the first: before, the arm is being brought to rest."""
+_REST_RAD_S = 0.02
+"""No joint of an arm at rest is measured faster."""
+_REST_TIMEOUT_S = 2.0
+_POLL_PERIOD_S = 0.02
+
+
+@contextmanager
+def connected(cell: Workcell, *devices: Device | None) -> Iterator[None]:
+    """Connect the world of a simulation, then `devices`; close them, and what the cell itself has open, at the end.
+
+    Inside, SIGTERM and a terminal that is closed end the command as Ctrl+C does, so that everything is closed.
+    """
+    with _interruptible(), ExitStack() as stack:
+        stack.callback(cell.disconnect)
+        for device in (cell.world, *devices):
+            if device is not None:
+                stack.enter_context(device)
+        yield
+
+
+@contextmanager
+def reading(cell_name: str, token: str | None, reader: str, **overrides: Any) -> Iterator[Workcell]:
+    """A cell, connected to be read; control of an arm in this process does not start.
+
+    Cameras stay closed unless a tracker looks through them, and a device other than the arm that cannot be connected is
+    reported among the errors of the state.
+    """
+    cell = open_cell(cell_name, token, **overrides)
+    keep_from_control(cell.robot, reader)
+    if cell.gripper is not None:
+        cell.gripper.activates_on_connect = False
+    with connected(cell, cell.robot):
+        cameras = cell.cameras.values() if cell.trackers else ()
+        others = [device for device in (cell.gripper, *cameras, *cell.trackers.values()) if device is not None]
+        with _connected_if_possible(others):
+            yield cell
+
+
+@contextmanager
+def _connected_if_possible(devices: Iterable[Device]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for device in devices:
+            try:
+                stack.enter_context(device)
+            except Exception as error:  # a plugin's own errors too
+                _LOG.warning("%s is not connected: %s", device.context.name, said_of(error))
+        yield
+
+
+def arm_of_server(cell: Workcell) -> BaseRobotServer | None:
+    """The arm of a cell behind a server, whose disconnection gives control back; None for one in this process."""
+    return cell.robot if isinstance(cell.robot, RemoteRobot) else None
+
+
+@contextmanager
+def brought_to_rest(cell: Workcell) -> Iterator[None]:
+    """When what is inside fails or is interrupted, leave the arm at rest; what was refused has moved nothing.
+
+    Raises:
+        MotionFailed: the arm could neither be held nor stopped, or is measured moving still.
+    """
+    try:
+        yield
+    except CommandRejected:
+        raise
+    except BaseException as error:
+        _bring_to_rest(cell, error)
+        if isinstance(error, KeyboardInterrupt):
+            print("Interrupted: the arm is at rest.", flush=True)  # noqa: T201
+        raise
+
+
+def _bring_to_rest(cell: Workcell, cause: BaseException) -> None:
+    try:
+        try:
+            cell.robot.hold()
+        except CommandRejected:  # it is stopped, or another client commands it
+            return
+        except RobotkitError:
+            cell.robot.stop()
+        if not cell.clock.is_lockstep:  # there, no time passes any more
+            _wait_for_rest(cell.robot)
+    except RobotkitError as error:
+        raise MotionFailed(f"STOP NOT CONFIRMED - USE THE HARDWARE STOP: {error.message}") from cause
+
+
+def _wait_for_rest(robot: BaseRobotServer) -> None:
+    end_s = time.monotonic() + _REST_TIMEOUT_S
+    while (fastest_rad_s := float(np.abs(robot.get_state().joint_velocities_rad_s).max())) > _REST_RAD_S:
+        if time.monotonic() > end_s:
+            raise MotionFailed(f"a joint still turns at {fastest_rad_s:.2f} rad/s")
+        time.sleep(_POLL_PERIOD_S)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    first_s: float | None = None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal first_s
+        now_s = time.monotonic()
+        if first_s is None or now_s - first_s > _CLOSING_S:
+            first_s = now_s
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

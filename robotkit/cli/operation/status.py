@@ -1,0 +1,77 @@
+"""`ArmStatus`: what an arm does, why it stands, and who commands it, in this process or behind a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robotkit.errors import CommandRejected, DeviceError, RobotkitError
+from robotkit.remote import RemoteWorkcell
+from robotkit.schema import RobotMode, StopRecord
+from robotkit.workcell import Workcell
+
+
+@dataclass(frozen=True)
+class ArmStatus:
+    """One look at an arm."""
+
+    mode: RobotMode
+    problems: tuple[str, ...]
+    """Names of what is wrong, of an arm in a fault."""
+    stop: StopRecord | None
+    for_s: float | None
+    """How long ago the stop or the fault came, where that is known."""
+    controlled_by: str | None
+    """Name of the client that commands; None in this process too."""
+    target_epoch: int | None
+    """See `RobotState.target_epoch`; None of an arm that cannot be measured."""
+
+    @property
+    def is_down(self) -> bool:
+        """True of an arm that takes no command before it is recovered."""
+        return self.mode in ("stopped", "fault")
+
+    def lines(self) -> list[str]:
+        """Why the arm takes no commands, for a person."""
+        ago = "" if self.for_s is None else f", {self.for_s:.1f} s ago"
+        found = []
+        if self.mode == "fault":
+            found.append(f"The arm is in a fault: {', '.join(self.problems) or 'it does not say which'}{ago}.")
+        if self.stop is not None:
+            when = "" if self.mode == "fault" else ago
+            found.append(f"The arm is stopped: {self.stop.cause} (by {self.stop.author}{when}).")
+        return found or [f"The arm is {self.mode}."]
+
+
+def arm_status(cell: Workcell) -> ArmStatus:
+    """Look at the arm of a cell that is connected; one that cannot be measured is in a fault."""
+    if isinstance(cell, RemoteWorkcell):
+        return _remote_status(cell)
+    try:
+        state = cell.robot.get_state()
+    except DeviceError as error:
+        return ArmStatus("fault", (f"{error.code}: {error.message}",), None, None, None, None)
+    since_s = state.fault_since_s if state.mode == "fault" else state.stop.since_s if state.stop is not None else None
+    for_s = None if since_s is None else max(0.0, cell.clock.now_s() - since_s)
+    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, state.target_epoch)
+
+
+def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
+    try:
+        epoch = cell.robot.get_state().target_epoch
+    except RobotkitError:  # the server's health says what is wrong
+        epoch = None
+    health = cell.health()
+    return ArmStatus(health.robot_mode, health.problems, health.stop, health.stopped_for_s, health.controlled_by, epoch)
+
+
+def require_unchanged(shown: ArmStatus, now: ArmStatus) -> None:
+    """Raise when something happened to the arm while a person read what was shown.
+
+    Raises:
+        CommandRejected: another stop, a fault, a recovery or a motion came meanwhile.
+    """
+    if (shown.mode, shown.problems, shown.target_epoch) != (now.mode, now.problems, now.target_epoch):
+        raise CommandRejected(
+            f"something happened to the arm since you were asked, so nothing was done. {' '.join(now.lines())} Look at "
+            "the cell, and run this again"
+        )
