@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from robotkit.cells import is_url
@@ -37,7 +38,7 @@ class Check(CellArgument):
 
     def run(self) -> int:
         """Print a line for each check."""
-        if self.watch_s <= 0.0:
+        if not 0.0 < self.watch_s < math.inf:
             raise InvalidConfiguration(f"--watch-s {self.watch_s:g}: the time to watch must be positive")
         require_cell(self.cell)
         findings = self.examine()

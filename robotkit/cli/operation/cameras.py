@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def save_pictures(
     cell_name: str, token: str | None, folder: Path, as_sheet: bool, watch_s: float, as_json: bool
 ) -> int:
     """Watch every camera of a cell and save its newest picture."""
-    if watch_s <= 0.0:
+    if not 0.0 < watch_s < math.inf:
         raise InvalidConfiguration(f"--watch-s {watch_s:g}: the time to watch must be positive")
     cell = open_cell(cell_name, token)
     if not cell.cameras:

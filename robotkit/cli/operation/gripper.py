@@ -19,7 +19,7 @@ _POLL_PERIOD_S = 0.02
 def move_fingers(cell_name: str, token: str | None, to: str, activates: bool, timeout_s: float) -> int:
     """Move the fingers of a cell's gripper and wait until they stand."""
     position = _position(to)
-    if not timeout_s > 0.0:
+    if not 0.0 < timeout_s < math.inf:
         raise InvalidConfiguration(f"--timeout-s {timeout_s:g}: the time for the fingers must be positive")
     console = console_for_sentences()
     cell = open_cell(cell_name, token)

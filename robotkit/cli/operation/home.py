@@ -11,7 +11,7 @@ from robotkit.cli.cell_argument import open_cell
 from robotkit.cli.operation.connection import brought_to_rest, connected
 from robotkit.cli.operation.question import confirmed, console_for_sentences, require_answerable
 from robotkit.cli.operation.status import ArmStatus, arm_status, require_unchanged
-from robotkit.errors import Busy, CommandRejected, ControlHeld, DeviceFault, JointLimitExceeded, RobotStopped
+from robotkit.errors import Busy, CommandRejected, ControlHeld, DeviceFault, RobotStopped
 from robotkit.kinematics import ForwardKinematics
 from robotkit.safety.body import BodyBounds
 from robotkit.schema import RobotSpec, SafetyLimits
@@ -36,25 +36,15 @@ class Way:
         return np.abs(self.goal_rad - self.start_rad)
 
     def require_allowed(self) -> None:
-        """Raise what the safety layer would raise before the motion begins.
+        """Raise what the safety layer would raise before the motion begins; it has checked the goal's joint range.
 
         Raises:
-            JointLimitExceeded: the reset joints are outside the ranges.
             OutsideWorkspace: the path leaves the bounds of the cell.
         """
-        spec, limits = self.spec, self.limits
-        for low, high in (
-            (spec.joint_position_min_rad, spec.joint_position_max_rad),
-            (limits.joint_position_min_rad, limits.joint_position_max_rad),
-        ):
-            if low is not None and high is not None and ((self.goal_rad < low) | (self.goal_rad > high)).any():
-                raise JointLimitExceeded(
-                    f"the reset joints {self.goal_rad.tolist()} are not within {low.tolist()} to {high.tolist()} rad; "
-                    "correct reset_joint_positions_rad in the workcell file"
-                )
-        if spec.kinematics is not None:
+        chain, limits = self.spec.kinematics, self.limits
+        if chain is not None:
             bounds = BodyBounds(
-                spec.kinematics, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
+                chain, limits.workspace, limits.planes, limits.link_clearance_m, limits.joint_path_margin_m
             )
             bounds.check_path(self.start_rad, self.goal_rad)
 
