@@ -11,6 +11,7 @@ from robotkit.cli.calibrate import CameraCalibration, HandEyeCalibration
 from robotkit.cli.catalogue import List
 from robotkit.cli.check import Check
 from robotkit.cli.doctor import Doctor
+from robotkit.cli.init import Init
 from robotkit.cli.operate import Cameras, Gripper, Home, Recover, Watch
 from robotkit.cli.remote import State, Stop
 from robotkit.console import EXIT_STATUSES, exit_status
@@ -21,6 +22,7 @@ Calibrate = (
 )
 Command = (
     Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Init, tyro.conf.subcommand("init")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[

@@ -1,4 +1,4 @@
-"""A question that a person answers before something moves."""
+"""Questions that a person answers at the terminal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def console_for_sentences() -> Console:
     return Console(highlight=False, markup=False, soft_wrap=True)
 
 
+def can_ask() -> bool:
+    """True when somebody can answer."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def require_answerable(is_given: bool) -> None:
     """Raise where nobody can be asked, before anything is opened.
 
@@ -23,7 +28,7 @@ def require_answerable(is_given: bool) -> None:
     Raises:
         InvalidConfiguration: standard input is no terminal.
     """
-    if not is_given and not (sys.stdin is not None and sys.stdin.isatty()):
+    if not is_given and not can_ask():
         raise InvalidConfiguration(
             "this command asks before it acts, and nobody can answer here: give --yes, or use a terminal"
         )
@@ -37,3 +42,12 @@ def confirmed(question: str, is_given: bool) -> bool:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
+
+
+def answered(question: str, default: str | None) -> str:
+    """Ask for a text; an empty answer is the default, or "" where there is none."""
+    hint = f" [{default}]" if default else ""
+    try:
+        return input(f"{question}{hint}: ").strip() or default or ""
+    except EOFError:
+        return default or ""
