@@ -10,18 +10,18 @@ import tyro
 
 @dataclass(frozen=True)
 class List:
-    """Show every plugin with its options and every named workcell; or one of them, with the unit of each option."""
+    """Show the names of plugins and workcells; with names, the options of those that have them, with their units."""
 
-    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[NAME]")] = None
-    """A plugin of any kind, or a cell: a registered name, the path of a workcell file (.toml), or the URL of a robot
-    server. Left out: all."""
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")] = ()
+    """Names of plugins, such as "franka", or kinds, such as "cameras"; "all" shows the options of every plugin. Or
+    cells, each a registered name, the path of a workcell file (.toml), or the URL of a robot server."""
     json: bool = False
     """Print a JSON list of objects with kind, name, about, error and options."""
     token: str | None = None
     """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
 
     def run(self) -> int:
-        """Print the tables."""
-        from robotkit.cli.listing import print_all, print_one
+        """Print the names, or the tables."""
+        from robotkit.cli.listing import print_entries, print_names
 
-        return print_all(self.json) if self.name is None else print_one(self.name, self.token, self.json)
+        return print_entries(self.names, self.token, self.json) if self.names else print_names(self.json)

@@ -6,12 +6,8 @@ import math
 from dataclasses import dataclass
 
 from robotkit.cells import is_url
-from robotkit.cli.arm_checks import arm_findings
 from robotkit.cli.cell_argument import CellArgument, open_cell, require_cell
 from robotkit.cli.finding import Finding, failed, passed, print_findings
-from robotkit.cli.limit_checks import limit_findings
-from robotkit.cli.reading import keep_from_control
-from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
 from robotkit.devices import Device
 from robotkit.devices.words import said_of
 from robotkit.errors import ConfigurationError, InvalidConfiguration, RobotkitError
@@ -47,6 +43,12 @@ class Check(CellArgument):
 
     def examine(self) -> list[Finding]:
         """Every finding: the limits first, then what the connected devices show."""
+        # Here, because they import what no help needs.
+        from robotkit.cli.arm_checks import arm_findings
+        from robotkit.cli.limit_checks import limit_findings
+        from robotkit.cli.reading import keep_from_control
+        from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
+
         try:
             cell = open_cell(self.cell, self.token)
         except RobotkitError as error:

@@ -32,47 +32,66 @@ class Entry:
     kind: str
     """"robot", "gripper", …, or "workcell"."""
     name: str
-    about: str
+    about: str = ""
     error: str | None = None
     """Why it cannot be loaded, and how to get it."""
     options: tuple[Option, ...] = ()
-    """Of a cell only where that cell was asked for."""
 
 
-def print_all(as_json: bool) -> int:
-    """Print every plugin and the names of the cells."""
+def print_names(as_json: bool) -> int:
+    """Print the names of each kind; nothing is loaded."""
+    named = {registry.kind: registry.names() for registry in ALL} | {_CELL: workcell_names()}
     if as_json:
-        plugins = [plugin_entry(registry, name) for registry in ALL for name in registry.names()]
-        _print_json([*plugins, *(_cell_name(name) for name in workcell_names())])
+        _print_json([Entry(kind, name) for kind, names in named.items() for name in names])
         return 0
+    table = Table.grid(padding=(0, 2))
+    for kind, names in named.items():
+        table.add_row(Text(f"{kind}s", style="bold"), Text(", ".join(names)))
     console = Console()
-    for registry in ALL:
-        console.print(plugin_table(registry))
-    console.print(Text("workcells: ", style="bold") + Text(", ".join(workcell_names())))
+    console.print(table)
+    console.print("`robotkit list NAME …` shows options; `robotkit list all` those of every plugin")
     return 0
 
 
-def print_one(name: str, token: str | None, as_json: bool) -> int:
-    """Print what is registered under `name`, or the cell that it names.
+def print_entries(words: Sequence[str], token: str | None, as_json: bool) -> int:
+    """Print the plugins and the cells that are named, each once.
 
     Raises:
         UnknownPlugin: nothing has that name.
     """
-    entries = [plugin_entry(registry, name) for registry in ALL if name in registry.names()]
-    if is_file(name) or is_url(name) or name in workcell_names():
-        entries.append(cell_entry(name, token))
-    if not entries:
-        known = sorted({known for registry in ALL for known in registry.names()} | set(workcell_names()))
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownPlugin(f"no plugin and no workcell is named {name!r}.{hint} Known: {', '.join(known)}")
+    found = [entry for word in words for entry in entries_of(word, token)]
+    entries = list({(entry.kind, entry.name, entry.about): entry for entry in found}.values())
     if as_json:
         _print_json(entries)
-    else:
-        console = Console()
-        for entry in entries:
-            console.print(entry_table(entry))
+        return 0
+    console = Console()
+    for entry in entries:
+        console.print(entry_table(entry))
     return 0
+
+
+def entries_of(word: str, token: str | None) -> list[Entry]:
+    """What one word names: a plugin in each kind that has it, a kind, every plugin, or a cell.
+
+    Raises:
+        UnknownPlugin: nothing has that name; the message suggests the nearest.
+    """
+    entries = [
+        plugin_entry(registry, name)
+        for registry in ALL
+        for name in registry.names()
+        if word in ("all", f"{registry.kind}s", name)
+    ]
+    if is_file(word) or is_url(word) or word in workcell_names():
+        entries.append(cell_entry(word, token))
+    if not entries:
+        known = {"all", *workcell_names()}
+        for registry in ALL:
+            known |= {f"{registry.kind}s", *registry.names()}
+        near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownPlugin(f"no plugin and no workcell is named {word!r}.{hint} `robotkit list` shows the names")
+    return entries
 
 
 def plugin_entry(registry: Registry, name: str) -> Entry:
@@ -107,21 +126,6 @@ def cell_entry(cell: str, token: str | None) -> Entry:
     return Entry(_CELL, cell, about, None, tuple(options))
 
 
-def plugin_table(registry: Registry) -> Table:
-    """One row for each option of each plugin; a plugin that cannot be loaded says how to get it."""
-    table = Table("name", "option", "type", "default", "about", title=f"{registry.kind}s", title_justify="left")
-    for name in registry.names():
-        entry = plugin_entry(registry, name)
-        if entry.error is not None:
-            table.add_row(Text(name, style="yellow"), "", "", "", Text(entry.error, style="yellow"))
-            continue
-        table.add_row(Text(name, style="bold green"), "", "", "", Text(entry.about))
-        for option in entry.options:
-            table.add_row("", *map(Text, (option.name, option.type, option.default_text, option.about)))
-        table.add_section()
-    return table
-
-
 def entry_table(entry: Entry) -> Table:
     """One row for each option of one plugin or cell."""
     value = "value" if entry.kind == _CELL else "default"
@@ -147,13 +151,6 @@ def _argument_options(arguments: Mapping[str, inspect.Parameter]) -> Iterator[Op
         is_required = argument.default is argument.empty
         default = None if is_required else argument.default
         yield Option(name, str(argument.annotation), default, unit_of(name), "", is_required)
-
-
-def _cell_name(name: str) -> Entry:
-    try:
-        return Entry(_CELL, name, first_sentence(find_workcell(name).__doc__))
-    except ConfigurationError as error:
-        return Entry(_CELL, name, "", error.message)
 
 
 def _print_json(entries: Sequence[Entry]) -> None:

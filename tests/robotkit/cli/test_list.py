@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 import robotkit as rk
+from robotkit.cells import workcell_names
 from robotkit.cli import listing, main
 from robotkit.cli.option_rows import Option, options_of, unit_of, values_of
-from robotkit.registry import ALL, Registry
+from robotkit.registry import ALL, Registry, trackers
 from tests.serving import served
 
 
@@ -25,24 +26,37 @@ def named(options: list[dict]) -> dict[str, dict]:
     return {option["name"]: option for option in options}
 
 
-def test_list_shows_every_plugin_with_its_options(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_list_shows_the_names_of_every_kind_and_loads_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(Registry, "get", lambda registry, name: pytest.fail("it is loaded"))
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for kind in ("worlds", "robots", "grippers", "cameras", "trackers", "teleops", "workcells"):
-        assert kind in out
-    for word in ("time_constant_s", "float, > 0.0", "0.05", "Lag behind a target", "Array(7)", "fake"):
-        assert word in out
-
-
-def test_every_plugin_and_every_cell_is_listed_for_programs_once(capsys):
+    for registry in ALL:
+        assert f"{registry.kind}s" in out
+        assert all(name in out for name in registry.names())
+    assert "mujoco-pick-cube" in out
     entries = listed(capsys)
     pairs = [(entry["kind"], entry["name"]) for entry in entries]
     plugins = {(registry.kind, name) for registry in ALL for name in registry.names()}
     assert len(pairs) == len(set(pairs))
-    assert set(pairs) - plugins == {("workcell", name) for name in rk.cells.workcell_names()}
+    assert set(pairs) - plugins == {("workcell", name) for name in workcell_names()}
     assert set(pairs) > plugins
     assert {tuple(entry) for entry in entries} == {("kind", "name", "about", "error", "options")}
+
+
+def test_list_all_shows_every_plugin_with_its_options(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["list", "all"]) == 0
+    out = capsys.readouterr().out
+    for registry in ALL:
+        assert all(f"{registry.kind} {name}" in out for name in registry.names())
+    for word in ("time_constant_s", "float, > 0.0", "0.05", "Lag behind a target", "Array(7)"):
+        assert word in out
+
+
+def test_several_names_and_kinds_are_shown_once_each(capsys):
+    pairs = [(entry["kind"], entry["name"]) for entry in listed(capsys, "keyboard", "trackers", "apriltag")]
+    assert pairs[0] == ("teleop", "keyboard")
+    assert sorted(pairs[1:]) == [("tracker", name) for name in trackers.names()]
 
 
 def test_list_shows_how_to_get_a_missing_package(tmp_path, monkeypatch):
@@ -51,7 +65,7 @@ def test_list_shows_how_to_get_a_missing_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "franky", None)
     robots = Registry("robot", rk.BaseRobotServer, {"franka": "needs_franky:Franka"})
     console = Console(width=200, file=io.StringIO())
-    console.print(listing.plugin_table(robots))
+    console.print(listing.entry_table(listing.plugin_entry(robots, "franka")))
     assert "pip install 'robotkit[franka]'" in console.file.getvalue()
 
 
