@@ -17,6 +17,7 @@ from robotkit.errors import DeviceError, Forbidden, InvalidConfiguration, Remote
 from robotkit.workcell import Workcell
 
 _RATE_MAX_HZ = 50.0
+_SILENT_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Look:
     report: CellReport
     answered_s: float
     """When the cell answered last, in monotonic seconds."""
+    silent_after_s: float = _SILENT_AFTER_S
+    """An older answer is no news any more."""
 
     def __rich__(self) -> Text:
         """The line; it is made anew whenever the screen is, so that the age of a silent link grows."""
-        return line(self.report, time.monotonic() - self.answered_s)
+        return line(self.report, time.monotonic() - self.answered_s, self.silent_after_s)
 
 
 def watch(cell_name: str, token: str | None, is_once: bool, as_json: bool, rate_hz: float) -> int:
@@ -52,13 +55,16 @@ def watch(cell_name: str, token: str | None, is_once: bool, as_json: bool, rate_
     return 0
 
 
-def line(report: CellReport, link_age_s: float) -> Text:
-    """What `watch` shows of a look that came `link_age_s` ago."""
+def line(report: CellReport, link_age_s: float, silent_after_s: float = _SILENT_AFTER_S) -> Text:
+    """What `watch` shows of a look that came `link_age_s` ago; it says so in red when that is too long."""
     text = Text(f"{report.cell}  ")
+    is_silent = link_age_s > silent_after_s
     if report.error is not None or report.mode is None or report.tcp_pose_in_base is None:
         message = report.error["message"] if report.error is not None else "no answer"
         return text.append(f"NO ANSWER for {link_age_s:.1f} s: {message}", style="bold red")
-    is_down = report.mode in ("stopped", "fault")
+    if is_silent:
+        text.append(f"NO ANSWER for {link_age_s:.1f} s, before that: ", style="bold red")
+    is_down = is_silent or report.mode in ("stopped", "fault")
     why = ", ".join(report.faults or ()) if report.mode == "fault" else ""
     if report.stop is not None:
         why = "; ".join(filter(None, (why, f"{report.stop['cause']} (by {report.stop['author']})")))
@@ -79,17 +85,18 @@ def line(report: CellReport, link_age_s: float) -> Text:
 def _looks(cell: Workcell, rate_hz: float) -> Iterator[Look]:
     """A look at every tick; after the first one, a cell that does not answer is asked again."""
     look_s = time.monotonic()
-    newest = Look(look(cell)[0], time.monotonic())
+    silent_after_s = max(_SILENT_AFTER_S, 2.0 / rate_hz)
+    newest = Look(look(cell)[0], time.monotonic(), silent_after_s)
     yield newest
     while True:
         look_s = max(look_s + 1.0 / rate_hz, time.monotonic())
         time.sleep(max(0.0, look_s - time.monotonic()))
         try:
-            newest = Look(look(cell)[0], time.monotonic())
+            newest = Look(look(cell)[0], time.monotonic(), silent_after_s)
         except (Unauthorized, Forbidden):
             raise
         except (RemoteError, DeviceError) as error:
-            newest = Look(unseen(cell, error), newest.answered_s)
+            newest = Look(unseen(cell, error), newest.answered_s, silent_after_s)
         yield newest
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.cli.operation.connection import connected
 from robotkit.remote import RemoteWorkcell
 from tests.serving import server_process, start
 from tests.support.waiting import wait_until
@@ -83,6 +84,23 @@ def test_a_server_that_dies_under_way_is_not_said_to_have_stopped_the_arm(tmp_pa
     assert process.returncode == 1
     assert "STOP NOT CONFIRMED - USE THE HARDWARE STOP" in output
     assert "Traceback" not in output
+
+
+def test_signals_are_given_back_and_an_ignored_one_stays_ignored():
+    """A watch under nohup outlives its terminal."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        cell = rk.make_workcell("fake")
+        with connected(cell, cell.robot):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # a second one does not disturb what the first one has begun
+        assert not cell.robot.is_connected
+    finally:
+        signal.signal(signal.SIGHUP, before[signal.SIGHUP])
+    assert before == {number: signal.getsignal(number) for number in before}
 
 
 def test_a_command_that_is_run_beside_the_main_thread_needs_no_signals(capfd):

@@ -114,13 +114,24 @@ def test_the_line_tells_who_why_and_how_old():
     with rk.make_workcell("fake") as cell:
         cell.robot.stop_for("somebody came near", "[/red] Ada")
         seen = dataclasses.replace(reports.look(cell)[0], controlled_by="anna@lab train.py", round_trip_s=0.004)
-    line = command.line(seen, 2.5).plain
+    line = command.line(seen, 0.5).plain
     for word in (
         "stopped: somebody came near (by [/red] Ada)", "tool +0.500 +0.000 +0.300 m", "force 0.0 N", "gripper 1.00",
-        "link 4 ms, 2.5 s ago", "anna@lab train.py has control",
+        "link 4 ms, 0.5 s ago", "anna@lab train.py has control",
     ):  # fmt: skip
         assert word in line
     assert "NO ANSWER for 7.0 s: away" in command.line(reports.unseen(cell, rk.RemoteTimeout("away")), 7.0).plain
+
+
+def test_an_old_answer_is_not_shown_as_the_state():
+    with rk.make_workcell("fake") as cell:
+        seen = reports.look(cell)[0]
+    fresh, old = command.line(seen, 0.9), command.line(seen, 4.0)
+    assert "NO ANSWER" not in fresh.plain
+    assert "green" in str(fresh.spans)
+    assert "NO ANSWER for 4.0 s, before that: holding" in old.plain
+    assert "green" not in str(old.spans)
+    assert "NO ANSWER" not in command.line(seen, 4.0, silent_after_s=5.0).plain
 
 
 def test_the_age_of_a_silent_link_grows_without_a_new_look(monkeypatch):
