@@ -113,9 +113,14 @@ def _bring_to_rest(cell: Workcell, cause: BaseException) -> None:
 
 def _wait_for_rest(robot: BaseRobotServer) -> None:
     end_s = time.monotonic() + _REST_TIMEOUT_S
-    while (fastest_rad_s := float(np.abs(robot.get_state().joint_velocities_rad_s).max())) > _REST_RAD_S:
+    while True:
+        state = robot.get_state()
+        fastest_rad_s = float(np.abs(state.joint_velocities_rad_s).max())
+        if fastest_rad_s <= _REST_RAD_S and not state.is_halt_owed:
+            return
         if time.monotonic() > end_s:
-            raise MotionFailed(f"a joint still turns at {fastest_rad_s:.2f} rad/s")
+            owed = ", and its device has not taken the stop" if state.is_halt_owed else ""
+            raise MotionFailed(f"a joint turns at {fastest_rad_s:.2f} rad/s{owed}")
         time.sleep(_POLL_PERIOD_S)
 
 

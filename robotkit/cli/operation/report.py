@@ -25,6 +25,8 @@ class CellReport:
     faults: list[str] | None = None
     stop: dict[str, Any] | None = None
     """cause, author, since_s on the cell's clock, code; the stop that is latched."""
+    is_halt_owed: bool | None = None
+    """True while the device has not taken a stop, or the halt of a fault: the arm may still move."""
     stamp_s: float | None = None
     """When the arm was measured, on the cell's clock."""
     age_s: float | None = None
@@ -85,8 +87,8 @@ def look(cell: Workcell) -> tuple[CellReport, CellState]:
 
 
 _OF_ROBOT = (
-    "faults", "stop", "stamp_s", "tcp_pose_in_base", "tcp_twist_in_base", "wrench_in_tcp", "joint_positions_rad",
-    "joint_velocities_rad_s", "control_success_rate",
+    "faults", "stop", "is_halt_owed", "stamp_s", "tcp_pose_in_base", "tcp_twist_in_base", "wrench_in_tcp",
+    "joint_positions_rad", "joint_velocities_rad_s", "control_success_rate",
 )  # fmt: skip
 
 

@@ -24,6 +24,8 @@ class ArmStatus:
     """Name of the client that commands; None in this process too."""
     target_epoch: int | None
     """See `RobotState.target_epoch`; None of an arm that cannot be measured."""
+    is_halt_owed: bool = False
+    """True while the arm's device has not taken a stop, or the halt of a fault."""
 
     @property
     def is_down(self) -> bool:
@@ -39,6 +41,8 @@ class ArmStatus:
         if self.stop is not None:
             when = "" if self.mode == "fault" else ago
             found.append(f"The arm is stopped: {self.stop.cause} (by {self.stop.author}{when}).")
+        if self.is_halt_owed:
+            found.append("Its device has not taken the stop and may still move: use the hardware stop.")
         return found or [f"The arm is {self.mode}."]
 
 
@@ -52,16 +56,19 @@ def arm_status(cell: Workcell) -> ArmStatus:
         return ArmStatus("fault", (f"{error.code}: {error.message}",), None, None, None, None)
     since_s = state.fault_since_s if state.mode == "fault" else state.stop.since_s if state.stop is not None else None
     for_s = None if since_s is None else max(0.0, cell.clock.now_s() - since_s)
-    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, state.target_epoch)
+    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, state.target_epoch, state.is_halt_owed)
 
 
 def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
     try:
-        epoch = cell.robot.get_state().target_epoch
+        state = cell.robot.get_state()
+        epoch, is_halt_owed = state.target_epoch, state.is_halt_owed
     except RobotkitError:  # the server's health says what is wrong
-        epoch = None
+        epoch, is_halt_owed = None, False
     health = cell.health()
-    return ArmStatus(health.robot_mode, health.problems, health.stop, health.stopped_for_s, health.controlled_by, epoch)
+    return ArmStatus(
+        health.robot_mode, health.problems, health.stop, health.stopped_for_s, health.controlled_by, epoch, is_halt_owed
+    )
 
 
 def require_unchanged(shown: ArmStatus, now: ArmStatus) -> None:

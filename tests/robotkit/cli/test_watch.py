@@ -13,6 +13,7 @@ from robotkit.cli import main
 from robotkit.cli.operation import report as reports
 from robotkit.cli.operation import watch as command
 from robotkit.cli.operation.report import CellReport
+from robotkit.cli.operation.status import ArmStatus
 from robotkit.remote.identity import program_name
 from servers import ServerSettings
 from tests.serving import served, server_process, start
@@ -121,6 +122,13 @@ def test_the_line_tells_who_why_and_how_old():
     ):  # fmt: skip
         assert word in line
     assert "NO ANSWER for 7.0 s: away" in command.line(reports.unseen(cell, rk.RemoteTimeout("away")), 7.0).plain
+
+
+def test_a_stop_that_the_device_has_not_taken_is_told():
+    with rk.make_workcell("fake") as cell:
+        seen = dataclasses.replace(reports.look(cell)[0], is_halt_owed=True)
+    assert "MAY STILL MOVE - USE THE HARDWARE STOP" in command.line(seen, 0.1).plain
+    assert "may still move" in " ".join(ArmStatus("stopped", (), None, None, None, 0, is_halt_owed=True).lines())
 
 
 def test_an_old_answer_is_not_shown_as_the_state():
