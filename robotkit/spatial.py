@@ -113,8 +113,8 @@ def integrate_delta(pose: np.ndarray, translation_m: np.ndarray, rotation_vector
 def rotate_vec6(quaternion_ab: np.ndarray, vec6_in_b: np.ndarray) -> np.ndarray:
     """Express a twist, a wrench or a pose delta (6,) of frame b in the axes of frame a.
 
-    Both halves are only rotated: the reference point stays where it is, so no lever arm enters. (Applying the adjoint
-    of a twist to a pose delta is SERL's bug S19.)
+    Both halves are only rotated: the reference point stays where it is, so no lever arm enters. SERL applies the
+    adjoint of a twist to a pose delta, which turns a pure translation.
     """
     return np.concatenate(
         (quaternions.rotate(quaternion_ab, vec6_in_b[:3]), quaternions.rotate(quaternion_ab, vec6_in_b[3:]))

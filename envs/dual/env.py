@@ -62,8 +62,8 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
     Both arms are asked whether they can go on before either of them is sent anything. In lock-step one arm is stepped
     after the other, which neither of them can tell. Where a clock runs by itself each arm has a thread, so that both
     are commanded at once and a step takes one period. When an arm fails, both are told to hold, the error goes on to
-    the caller with a note which arm it was, and the next thing is a `reset` (H9: a thread of HIL-SERL's dies with its
-    error, and the pair goes on with old observations).
+    the caller with a note which arm it was, and the next thing is a `reset`. (A thread of HIL-SERL's dies with its
+    error, and the pair goes on with old observations.)
 
     Args:
         left: the left arm's environment; its state is a dict.

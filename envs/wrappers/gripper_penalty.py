@@ -14,7 +14,7 @@ class GripperPenalty(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
     """Writes `info["grasp_penalty"]`: `penalty` at a step that asked the fingers for another opening, else 0.
 
     It counts what was really asked of the fingers (`info["gripper_changed"]`), whoever asked, a policy or a human; so
-    a policy that repeats itself, or speaks while the gripper sleeps, pays nothing. Success never depends on it (S21).
+    a policy that repeats itself, or speaks while the gripper sleeps, pays nothing. Success never depends on it.
 
     Args:
         env: an env whose cell has a gripper.

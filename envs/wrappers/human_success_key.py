@@ -11,7 +11,7 @@ from robotkit import BaseTeleop, InvalidConfiguration
 
 
 class HumanSuccessKey(PredictedReward):
-    """Every step during which the key is down is a success (H8), while the episode runs and not when it is over.
+    """Every step during which the key is down is a success, while the episode runs and not when it is over.
 
     Args:
         env: what is wrapped.

@@ -52,7 +52,7 @@ class Quat2Euler(PoseEncoding):
     """`tcp_pose` becomes (6,): x, y, z, then roll, pitch, yaw about the fixed axes x, y, z, in that order.
 
     The angles jump where roll or yaw pass pi, which a gripper that points down does in the base frame: use it outside
-    `RelativeFrame`, where angles start at 0, or take `Quat2R6`. (S20: SERL's conversion had the sign of pitch wrong.)
+    `RelativeFrame`, where angles start at 0, or take `Quat2R6`. (SERL's conversion has the sign of pitch wrong.)
     """
 
     # Rounding to single precision may lift pi above itself.

@@ -18,8 +18,8 @@ class RelativeFrame(ActionView, RecordConstructorArgs):
     """What a policy learns at one place holds at another.
 
     An action's translation and rotation are read in the axes of the tool as it was observed last, and only rotated into
-    the base's: a delta of a pose has no lever arm, so a pure translation stays one (S19, H13: SERL applied the adjoint
-    of a twist). `tcp_pose` is shown relative to the first pose of the episode, `tcp_vel` in the tool's own axes. What a
+    the base's: a delta of a pose has no lever arm, so a pure translation stays one. (SERL applies the adjoint
+    of a twist.) `tcp_pose` is shown relative to the first pose of the episode, `tcp_vel` in the tool's own axes. What a
     human did (`info["intervene_action"]`, base axes) is turned into the axes in which the policy would have said it,
     those before the step.
 

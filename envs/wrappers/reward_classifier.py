@@ -29,7 +29,7 @@ class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Base: after each step `predict` sets reward and `info["success"]`, and writes `info["success_probability"]`.
 
     The env's own reward and success are replaced, so build it with `terminates_on_success=False`; its other ends, and
-    time limits, stay. Penalties belong outside: success is never read off a reward (S21).
+    time limits, stay. Penalties belong outside: success is never read off a reward.
 
     Args:
         env: what is wrapped.

@@ -52,7 +52,7 @@ class Scaling:
 
 
 class UnnormalizeActionProprio(ActionView):
-    """Actions are restored on their way in; the state is normalised at resets and at steps alike (S13).
+    """Actions are restored on their way in; the state is normalised at resets and at steps alike.
 
     Args:
         env: its actions are a flat Box; its state, when `proprio` is given, a flat vector (SERL's layout).

@@ -4,7 +4,7 @@ Written is version 3.0 of the format, read are 3.0 and 2.1. A row is one step: t
 and under `next.` what came of it. Two facts of a transition have no place in the format, so they get one:
 
 - `next.done` says that an episode ends, not why. Beside it stand `next.terminated` (the task is over, mask 0) and
-  `next.truncated` (a time limit, or a cut recording; mask 1). LR5.
+  `next.truncated` (a time limit, or a cut recording; mask 1).
 - The observation after the last action. It lies in `robotkit/closing.parquet`, one row an episode, where other
   programs do not look. Without it the last step of a truncated episode has no value to bootstrap from.
 

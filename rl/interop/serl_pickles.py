@@ -6,10 +6,10 @@ which `grasp_penalty` and `succeed` are kept. What those files get wrong is not 
 
 - They follow one another without a mark where a recording was interrupted or only interventions were kept. An episode
   ends where `dones` or `masks` say so, and also where the next transition does not start at the observation that the
-  last one led to; there it was cut off, which is no failure: its mask stays 1 (S10, H1).
+  last one led to; there it was cut off, which is no failure: its mask stays 1.
 - The original environments call a time limit an end of the task, with mask 0. Which ones these were cannot be seen in
-  the data; `time_limit` undoes it (S18, H3).
-- Files of one folder are read in the order of the numbers in their names (H2).
+  the data; `time_limit` undoes it.
+- Files of one folder are read in the order of the numbers in their names.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class Handshake(LinkMessage):
     actor: Name
     """Name of the actor, the same after a restart."""
     attempt: Name
-    """New for every start of the actor's process, so that a restarted actor begins at 0 again (agentlace's A1)."""
+    """New for every start of the actor's process, so that a restarted actor begins at 0 again."""
     role: Literal["actor", "evaluator"] = "actor"
     """An evaluator sends no transitions: it needs no permission to step, and its silence is no reason to pause."""
     spec: AgentSpec

@@ -62,7 +62,7 @@ def draw_corners(
         images: what will be cropped.
         padding: largest shift.
         generator: draws.
-        as_in_serl: one draw for all cameras and another for each frame (S9), instead of the reverse.
+        as_in_serl: one draw for all cameras and another for each frame, instead of the reverse.
     """
     if as_in_serl and images:
         first = next(iter(images.values()))

@@ -98,7 +98,7 @@ class SacConfig:
         }
 
     def as_in_serl(self) -> Self:
-        """The same settings with the three departures from SERL undone: S4, S5 and S6."""
+        """The same settings with the three departures from SERL undone (docs/serl_differences.md)."""
         return replace(
             self,
             subsample_with_replacement=True,
