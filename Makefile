@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DOCS   := $(VENV)/.installed-docs
 ARGS   ?=
 
-.PHONY: help install demo test test-slow mutate bench check format clean
+.PHONY: help install demo test test-slow mutate bench docs check format clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,6 +36,14 @@ mutate: $(STAMP)   ## which small changes to the source no test notices; hours. 
 bench: $(STAMP)    ## measure; writes benchmarks/results/*.json and prints a table
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+$(DOCS): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)      ## build the documentation site into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo "The site is in site/: open site/index.html"
+
 check: $(STAMP)    ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -45,4 +54,4 @@ format: $(STAMP)   ## let ruff rewrite what it can
 	@$(BIN)/ruff format .
 
 clean:             ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .mutation sims/__pycache__
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .mutation sims/__pycache__

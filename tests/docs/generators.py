@@ -1,0 +1,18 @@
+"""The modules that make the generated pages, loaded as mkdocs loads them: beside each other, outside of any package."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from tests.end_to_end.runs import ROOT
+
+_FOLDER = ROOT / "docs" / "generate"
+
+sys.path.insert(0, str(_FOLDER))
+try:
+    api_pages, command_pages, device_pages, protocol_page = (
+        import_module(name) for name in ("api_pages", "command_pages", "device_pages", "protocol_page")
+    )
+finally:
+    sys.path.remove(str(_FOLDER))
