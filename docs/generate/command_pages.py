@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -47,6 +48,8 @@ class Command:
     program: str
     words: tuple[str, ...]
     help: str
+    agents: tuple[tuple[str, str], ...] = ()
+    """The help text for each agent that can be chosen, by its name; other agents have other options."""
 
     @property
     def line(self) -> str:
@@ -60,16 +63,22 @@ class Command:
 
     @property
     def about(self) -> str:
-        """The text between usage and options."""
-        return self.help.partition("\n\n")[2].partition("╭")[0].strip()
+        """The text between usage and options; a mere list of commands has none."""
+        return self.help.partition("\n\n")[2].partition("╭")[0].strip() if "╭" in self.help else ""
 
 
 def pages(root: Path) -> dict[str, str]:
     """Markdown by path: a page for each command of the programs that `pyproject.toml` installs, and a list of all."""
-    commands = [command for program, main in programs(root).items() for command in commands_of(program, main)]
+    commands = all_commands(root)
     seen: dict[str, Command] = {}
     found = {f"{_FOLDER}/{command.file}": _page(command, seen) for command in commands}
     return {f"{_FOLDER}/index.md": _index(commands), **found}
+
+
+@cache
+def all_commands(root: Path) -> tuple[Command, ...]:
+    """Every command of every program."""
+    return tuple(command for program, main in programs(root).items() for command in commands_of(program, main))
 
 
 def programs(root: Path) -> dict[str, str]:
@@ -80,10 +89,10 @@ def programs(root: Path) -> dict[str, str]:
 
 def commands_of(program: str, main: str, words: tuple[str, ...] = ()) -> Iterator[Command]:
     """A command and those below it, in the order in which its help lists them."""
-    command = Command(program, words, help_text(program, main, words))
+    command = Command(program, words, help_text(program, main, words), agents_of(program, main, words))
     yield command
     for name in subcommands(command.help):
-        yield from commands_of(program, main, (*words, name))
+        yield from commands_of(program, main, (*words, *name.split()))
 
 
 def help_text(program: str, main: str, words: tuple[str, ...] = ()) -> str:
@@ -92,11 +101,20 @@ def help_text(program: str, main: str, words: tuple[str, ...] = ()) -> str:
     return _printed(program, main, (*words, _FULL_HELP)) if _FULL_HELP in text else text
 
 
+def agents_of(program: str, main: str, words: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The help text of a command for each agent that its `--agent` takes."""
+    shown = re.search(r"--agent (?:\{([\w,-]+)\}|NAME +([\w, -]+?) \[)", _printed(program, main, (*words, "--help")))
+    names = re.split(r",\s*", shown[1] or shown[2]) if shown else []
+    return tuple((name, help_text(program, main, (*words, "--agent", name))) for name in names)
+
+
 def subcommands(text: str) -> list[str]:
-    """Names of the commands that a help text offers."""
+    """Commands that a help text offers, in its usage (`{list,check}`) or as a list of names and what they do."""
     usage = " ".join(text.partition("\n\n")[0].split())
     choices = re.search(r"\s\{([a-z][\w,-]*)\}(?:\s\[|$)", usage)
-    return choices[1].split(",") if choices else []
+    if choices:
+        return choices[1].split(",")
+    return re.findall(r"^  ([a-z][a-z -]*?)\s{2,}\S", text, re.MULTILINE) if usage.endswith(" COMMAND") else []
 
 
 def boxes(text: str) -> list[Box]:
@@ -144,7 +162,7 @@ def _printed(program: str, main: str, words: tuple[str, ...]) -> str:
     return output.read()
 
 
-def _index(commands: list[Command]) -> str:
+def _index(commands: tuple[Command, ...]) -> str:
     rows = [
         f"| [`{command.line}`]({command.file}) | {_cell(command.about.partition(chr(10) * 2)[0])} |"
         for command in commands
@@ -154,29 +172,24 @@ def _index(commands: list[Command]) -> str:
 
 def navigation(root: Path) -> list[Any]:
     """The pages in the form of `nav` in mkdocs.yml: a section for each program."""
-    sections: list[Any] = [f"{_FOLDER}/index.md"]
-    for program, main in programs(root).items():
-        sections.append(
-            {program: [{command.line: f"{_FOLDER}/{command.file}"} for command in commands_of(program, main)]}
-        )
-    return sections
+    sections: dict[str, list[Any]] = {}
+    for command in all_commands(root):
+        sections.setdefault(command.program, []).append({command.line: f"{_FOLDER}/{command.file}"})
+    return [f"{_FOLDER}/index.md", *({program: entries} for program, entries in sections.items())]
 
 
 def _page(command: Command, seen: dict[str, Command]) -> str:
-    usage = command.help.partition("\n\n")[0].strip()
-    lines = [f"# {command.line}", "", command.about, "", "```text", usage, "```", ""]
+    shown = command.help.partition("\n\n")[0] if boxes(command.help) else command.help
+    lines = [f"# {command.line}", "", command.about, "", "```text", shown.strip(), "```", ""]
     below = subcommands(command.help)
     if below:
-        named = [f"[`{name}`]({Command(command.program, (*command.words, name), '').file})" for name in below]
+        named = [f"[`{name}`]({Command(command.program, (*command.words, *name.split()), '').file})" for name in below]
         lines += ["Commands: " + ", ".join(named), ""]
     shared: dict[Command, list[str]] = {}
-    for box in boxes(command.help):
-        options = [option for option in box.options if not option.written.startswith("-h,")]
-        if not options or "commands" in box.title:
-            continue
-        first = seen.setdefault(repr((command.program, box)), command) if len(options) > 1 else command
+    for box in _boxes_of(command):
+        first = seen.setdefault(repr((command.program, box)), command) if len(box.options) > 1 else command
         if first is command:
-            lines += _table(box, options)
+            lines += _table(box)
         else:
             shared.setdefault(first, []).append(box.title)
     for first, titles in shared.items():
@@ -185,9 +198,22 @@ def _page(command: Command, seen: dict[str, Command]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(box: Box, options: list[Option]) -> list[str]:
+def _boxes_of(command: Command) -> list[Box]:
+    """The boxes with options, and those that other agents have in their place, each with its agent in the title."""
+    found = [box for box in boxes(command.help) if "commands" not in box.title]
+    known = {repr(box) for box in found}
+    for agent, text in command.agents:
+        for box in boxes(text):
+            if repr(box) not in known and box.title.startswith("agent"):
+                found.append(Box(f"{box.title} of {agent}", box.lead, box.options))
+    for box in found:
+        box.options = [option for option in box.options if not option.written.startswith("-h,")]
+    return [box for box in found if box.options]
+
+
+def _table(box: Box) -> list[str]:
     lead = [_cell(box.lead), ""] if box.lead else []
-    rows = [f"| {_code(option.written)} | {_cell(option.about)} |" for option in options]
+    rows = [f"| {_code(option.written)} | {_cell(option.about)} |" for option in box.options]
     return [f"## {box.title} {{#{_anchor(box.title)}}}", "", *lead, "| option | about |", "|---|---|", *rows, ""]
 
 

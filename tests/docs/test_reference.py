@@ -31,17 +31,16 @@ def generated(commands: dict[str, str]) -> dict[str, str]:
 
 
 def test_every_option_of_every_command_has_a_row_of_its_own_or_a_link(commands: dict[str, str]):
-    for program, main in command_pages.programs(ROOT).items():
-        for command in command_pages.commands_of(program, main):
-            page = commands[f"reference/commands/{command.file}"]
-            printed = set(re.findall(r"^│ (--[\w.-]+)", command.help, re.MULTILINE)) - {"--help"}
-            shown = set(re.findall(r"^\| <code>(--[\w.-]+)", page, re.MULTILINE))
-            for file, anchor in re.findall(r"\]\(([\w.-]+)#([\w-]+)\)", page):
-                section = commands[f"reference/commands/{file}"].partition(f"{{#{anchor}}}")[2].partition("\n## ")[0]
-                shown |= set(re.findall(r"<code>(--[\w.-]+)", section))
-            # What is on or off is printed on one line or on two: `--resume, --no-resume`.
-            missing = {option for option in printed - shown if ".no-" not in option and "--no-" not in option}
-            assert not missing, command.line
+    for command in command_pages.all_commands(ROOT):
+        page = commands[f"reference/commands/{command.file}"]
+        printed = set(re.findall(r"^│ (--[\w.-]+)", command.help, re.MULTILINE)) - {"--help"}
+        shown = set(re.findall(r"^\| <code>(--[\w.-]+)", page, re.MULTILINE))
+        for file, anchor in re.findall(r"\]\(([\w.-]+)#([\w-]+)\)", page):
+            section = commands[f"reference/commands/{file}"].partition(f"{{#{anchor}}}")[2].partition("\n## ")[0]
+            shown |= set(re.findall(r"<code>(--[\w.-]+)", section))
+        # What is on or off is printed on one line or on two: `--resume, --no-resume`.
+        missing = {option for option in printed - shown if ".no-" not in option and "--no-" not in option}
+        assert not missing, command.line
 
 
 def test_a_help_text_is_read_box_by_box():
@@ -70,6 +69,23 @@ def test_a_help_text_is_read_box_by_box():
     ]
     assert (net.lead, net.options[0].written, net.options[0].about) == ("What the net is.", "--net.width INT", "Units.")
     assert command_pages.subcommands(text) == ["a", "b"]
+
+
+def test_a_help_text_may_list_its_commands_line_by_line():
+    text = "usage: tool COMMAND\n\nRecord:\n  record demos    of a person\n  check           a file\n\nExit status: 0\n"
+    assert command_pages.subcommands(text) == ["record demos", "check"]
+    assert command_pages.subcommands("usage: tool check [OPTIONS]\n\nHow:\n  --speed INT  Or not\n") == []
+
+
+def test_other_agents_options_are_shown_beside_those_of_the_first():
+    def text(option: str) -> str:
+        agent = f"╭─ agent options ─╮\n│ --agent.{option} INT  Units.\n╰──╯\n"
+        return f"usage: train\n\nTrains.\n\n{agent}╭─ run options ─╮\n│ --out PATH  Where.\n╰──╯\n"
+
+    command = command_pages.Command("tool", ("train",), text("width"), (("sac", text("width")), ("drq", text("depth"))))
+    page = command_pages._page(command, {})
+    assert re.findall(r"^## (.*) {", page, re.MULTILINE) == ["agent options", "run options", "agent options of drq"]
+    assert "--agent.depth" in page
 
 
 def test_every_route_and_message_of_the_server_is_on_the_page():
