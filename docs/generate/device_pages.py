@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -20,6 +21,7 @@ _SECTIONS: dict[str, type[Message]] = {
     "[[limits.planes]]": Plane,
     "[limits.compliance]": ComplianceLimits,
 }
+_SECTION_NAMES = {message.__name__ for message in _SECTIONS.values()}
 _HEADER = ["| option | type | default | about |", "|---|---|---|---|"]
 _LEAD = """A cell is one TOML file. `[robot]`, `[gripper]`, `[world]`, `[cameras.NAME]` and `[trackers.NAME]` each
 have a `type`, which is the name of a device below; every other key of the section is an option of that device. A file
@@ -57,7 +59,9 @@ def _devices(registry: Registry) -> Iterator[str]:
 def _rows(message: type[Message]) -> Iterator[str]:
     texts = attribute_docs(message)
     for name, kind, default, about in option_rows(cast(type[PluginConfig], message)):
-        shown = default if default == "required" else f"`{_cell(default)}`"
+        is_long = default.partition("(")[0] in _SECTION_NAMES
+        shown = "as below" if is_long else default if default == "required" else f"`{_cell(default)}`"
+        kind = re.sub(r"\brobotkit\.[\w.]*\.(?=\w)", "", kind)
         yield f"| `{name}` | {_cell(kind)} | {shown} | {_cell(about or texts.get(name, ''))} |"
 
 

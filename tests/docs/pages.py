@@ -15,12 +15,11 @@ NOT_RUN = {
     r"^pip install": "needs a package index",
     r"^sudo |^uname |^ping |^printf |^SUBSYSTEM|^KERNEL|^RULES$|^ENV$|^ROBOTKIT_": "asks or changes a control PC",
     r"^jq |^sqlite3 ": "a program of its own, for files that other tests read",
-    r"my_lab|control-pc|gpu-pc|spacemouse|http://left": "needs a lab's devices; tests/examples/test_docs.py parses it",
+    r"my_lab(?!\.toml$)|control-pc|gpu-pc|spacemouse|http://left": "needs a lab's devices; is parsed by test_docs.py",
     r"--device cuda": "needs a GPU",
     r"FILE|…": "stands for files of the reader's own",
-    r"demos.sqlite$|lerobot|train-classifier --positives frames/positives.sqlite --negatives \S+ --out classifier$": (
-        "needs what a command before it takes from elsewhere; tests/rl/interop and tests/rl/offline make it"
-    ),
+    r"lerobot|--preset drq --replay.demos demos.sqlite$": "needs imported demonstrations; see tests/rl/interop",
+    r"train-classifier .* --out classifier$": "needs frames of a lab; another page trains on simulated ones",
     r"--reward-classifier |runs/classifier": "needs a trained classifier; tests/end_to_end has one",
     r"peg_insert_20_demos|demo_data|resnet10|runs/serl|runs/converted": "needs files of SERL; see tests/rl/interop",
     r"^torchrun|rl (actor|evaluator) ": "several processes; tests/rl/training runs them",
