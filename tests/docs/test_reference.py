@@ -122,6 +122,11 @@ def test_links_of_generated_pages_lead_somewhere(generated: dict[str, str]):
             assert re.search(rf"^#+ {anchor}$", text, re.MULTILINE | re.IGNORECASE), (path, anchor)
 
 
+def test_no_page_needs_a_script_of_another_host():
+    """Diagrams in mermaid are drawn by a script that the site would load from elsewhere."""
+    assert not [file for file in DOCS.rglob("*.md") if "```mermaid" in file.read_text(encoding="utf-8")]
+
+
 def test_every_page_is_in_the_navigation():
     nav = re.findall(r"[\w/]+\.md", yaml.safe_dump(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
     written = {file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md")}
