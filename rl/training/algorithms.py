@@ -47,7 +47,7 @@ class Algorithm:
         device: str | None = None,
         **settings: Unpack[Settings],
     ) -> Self:
-        """Continue a run that was stored by `save`, or by the commands of `python -m rl`.
+        """Continue a run that was stored by `save`, or by the commands of `robotkit-train`.
 
         Its transitions are read when `train` or `save` first needs them: an agent that only acts loads at once.
 
@@ -134,7 +134,7 @@ class Algorithm:
         return self._session.env.view.actions(self.core.sample_actions(seen, argmax=deterministic))
 
     def evaluate(self, episodes: int = 20, *, seed: int | None = None, env: EnvLike | None = None) -> dict[str, float]:
-        """Run episodes without exploration noise, as `python -m rl eval` does.
+        """Run episodes without exploration noise, as `robotkit-train evaluate` does.
 
         Args:
             episodes: how many, at least 1; the environment's own time limit must end them.
@@ -161,8 +161,8 @@ class Algorithm:
         """Write configuration, all transitions and a checkpoint: what `load` and the commands continue.
 
         Saving again to the same directory adds what is new, and keeps the newest `keep_checkpoints` checkpoints.
-        `python -m rl eval --out PATH` and `python -m rl train --out PATH --resume --steps N` read it; they make the
-        environment by its id.
+        `robotkit-train evaluate --out PATH` and `robotkit-train train --out PATH --resume --steps N` read it; they make
+        the environment by its id.
 
         Args:
             path: a directory, made where it is missing; `out` by default.

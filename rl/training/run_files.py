@@ -86,7 +86,7 @@ def find_run(path: Path) -> tuple[Path, Path]:
         directory, checkpoint = path, path / CHECKPOINTS
     if not (directory / CONFIG).is_file():
         raise ConfigError(
-            f"there is no run at {path}: give the directory that save() or `python -m rl train --out` wrote, or a "
+            f"there is no run at {path}: give the directory that save() or `robotkit-train train --out` wrote, or a "
             f"checkpoint {CHECKPOINTS}/step_… in it"
         )
     return directory, checkpoint

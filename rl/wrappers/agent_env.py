@@ -57,7 +57,7 @@ def _require_env(env: Any) -> None:
     if isinstance(env, gym.vector.VectorEnv):
         raise ConfigError(
             "an agent trains in one environment, and this is a vector of them: pass a single one, or start several "
-            "actors with `python -m rl train --actors`"
+            "actors with `robotkit-train train --actors`"
         )
     if not isinstance(env, (str, gym.Env)):
         raise ConfigError(f"an environment is a gymnasium.Env or the id of one, such as 'Pendulum-v1', and not {env!r}")

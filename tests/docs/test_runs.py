@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import tyro
 
 import robotkit as rk
 from rl.cli import main as run_rl
+from rl.cli.table import split_command
 from robotkit.cli import main as run_robotkit
 from servers.__main__ import Serve
 from tests.docs.pages import NOT_RUN, PAGES, blocks, commands, reason_not_to_run
@@ -21,16 +22,18 @@ from tests.serving import served
 
 SHOWN_URL = "http://127.0.0.1:5000"
 SHORT = {
-    "record-demos": "--episodes 1 --attempts 4",
-    "record-success": "--episodes 12 --positives 1000",
-    "train-classifier": "--epochs 1 --threads 1",
-    "train-bc": "--epochs 1 --held-out 0",
+    "record demos": "--episodes 1 --attempts 4",
+    "record success": "--episodes 12 --positives 1000",
+    "classifier": "--epochs 1 --threads 1",
+    "bc": "--epochs 1 --held-out 0",
     "train": "--steps 32 --random-steps 8 --training-starts 16 --batch-size 8 --utd-ratio 1 --env-steps-per-update 8 "
     "--max-lead 16 --checkpoint-every 1 --evaluation.every-steps 0 --no-compile --learner-threads 1",
-    "eval": "--episodes 1",
+    "evaluate": "--episodes 1",
     "replay": "",
 }
 """What makes a command take seconds, by its name: of an option that is given twice the last one counts."""
+SHORT_OPERATION = {"watch": ["--once"], "recover": ["--yes"], "home": ["--yes"]}
+"""What lets a command of `robotkit` end, and ask nothing."""
 FILES = {"new_task": {"hover.py": [0]}, "own_environment": {"park.py": [0, 1]}}
 """Files that a reader writes, and the Python blocks of the page that go into them."""
 SCRIPTS = {"index": [0, 1], "new_task": [1]}
@@ -76,11 +79,13 @@ class Session:
         if words[0] == "robotkit-serve":
             self._serve(tyro.cli(Serve, args=words[1:]))
         elif words[0] == "robotkit":
-            assert run_robotkit(words[1:]) in ((0, 1) if "doctor" in words else (0,))
+            status = run_robotkit([*words[1:], *SHORT_OPERATION.get(words[1], [])])
+            assert status in ((0, 1) if "doctor" in words else (0,))
             if "stop" in words and self._cell is not None:
                 self._cell.robot.recover()
         else:
-            self._learn(words[1:] if words[0] == "robotkit-train" else words[3:])
+            assert words[0] == "robotkit-train"
+            self._learn(words[1:])
 
     def _serve(self, config: Serve) -> None:
         self._stack.close()
@@ -89,15 +94,19 @@ class Session:
         self._url = self._stack.enter_context(served(self._cell))
 
     def _learn(self, words: list[str]) -> None:
-        name, *given = words
+        if words == ["list"] or words[-1].startswith("--help"):
+            with suppress(SystemExit):
+                run_rl(words)
+            return
+        name, given = split_command(words)
         short = shlex.split(SHORT[name])
         if name == "train":
             short += ["--link.port", str(free_port())]
-        if "--out" in given and name.startswith("train") and "--resume" not in given:
+        if "--out" in given and name in ("train", "classifier", "bc") and "--resume" not in given:
             shutil.rmtree(given[given.index("--out") + 1], ignore_errors=True)  # of another example on the page
-        elif name == "record-demos":
+        elif name == "record demos":
             Path(given[given.index("--out") + 1]).unlink(missing_ok=True)
-        run_rl([name, *given, *short])
+        run_rl([*name.split(), *given, *short])
 
 
 @pytest.mark.parametrize(
