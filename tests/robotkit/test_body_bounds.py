@@ -386,3 +386,12 @@ def test_the_axis_on_which_the_tool_is_outside_is_named(where, words):
 
 def test_on_the_way_back_the_arm_may_come_nearer_to_what_it_is_not_beyond():
     assert accepts(gantry(planes=(TABLE,)), at(x=1.0, z=0.3), at(x=0.95, z=0.2))
+
+
+def test_a_path_of_a_few_samples_is_looked_at_between_its_ends():
+    """The arc of 2 cm bulges 0.1 mm beyond the wall, before which it begins and ends."""
+    half = 0.01 / 0.3
+    wall = Plane(name="wall", point_in_base_m=(0.35 - 0.3 * (1 - np.cos(half)) / 2, 0, 0), normal_in_base=(-1, 0, 0))
+    bounds = BodyBounds(planar_arm(1), None, (wall,), None, 0.0)
+    bounds.check_joints(np.array((half,)))
+    assert not accepts(bounds, np.array((-half,)), np.array((half,)))

@@ -78,3 +78,9 @@ def test_b8_another_speed_gives_no_way_anew(budget):
     budget.change_speed(0.25 * scale)
     assert left(budget, 7.0) == 0.0
     assert left(budget, 7.1) == pytest.approx(0.025)
+
+
+def test_what_goes_nowhere_is_allowed_also_when_all_is_spent(budget):
+    budget.spend(0.1, 7.0)
+    assert budget.allows(budget.speed * 0.0, 7.0)
+    assert not budget.allows(1e-12, 7.0)

@@ -71,6 +71,9 @@ def test_it_is_the_arm_that_it_wraps():
     arm, body = build(ManualClock())
     assert (arm.config, arm.context, arm.spec) == (body.config, body.context, body.spec)
     assert arm.machine is body.machine
+    for change, is_connected in ((body.disconnect, False), (body.connect, True)):
+        change()
+        assert arm.is_connected is is_connected
 
 
 def test_a_command_that_was_only_checked_costs_nothing():
@@ -198,3 +201,15 @@ def test_an_arm_that_somebody_else_has_connected_is_inside_the_same_limits():
     assert arm.get_state().mode == "tracking"
     body._measure = moved(body, 0.35)
     assert arm.get_state().mode == "stopped"
+
+
+def test_an_arm_is_not_measured_for_a_command_while_its_newest_measurement_is_fresh():
+    arm, body = build(ManualClock(), state_max_age_s=0.1)
+    measured = []
+    body.on["measure"] = lambda: measured.append(arm._clock.now_s())
+    arm.get_state()
+    arm._clock.advance(0.1)
+    arm.send(pose_command())
+    arm._clock.advance(0.01)
+    arm.send(pose_command())
+    assert measured == [0.0, pytest.approx(0.11)]

@@ -149,3 +149,14 @@ def test_what_is_noted_in_any_call_is_told_when_it_returns_or_raises(call, withi
     body.on[within] = stop
     InThread(lambda: call(arm)).join()
     assert "of the driver" in heard
+
+
+def test_an_observer_that_fails_is_written_down_and_keeps_no_other_from_hearing(caplog):
+    arm, _, _ = watched()
+    heard = []
+    arm.subscribe(lambda _: fail_with(ValueError("no"))())
+    arm.subscribe(lambda event: heard.append(event.kind))
+    arm.stop()
+    arm.recover()
+    assert heard == ["stop", "recover"]
+    assert [record.exc_info[0] for record in caplog.records] == [ValueError] * 2

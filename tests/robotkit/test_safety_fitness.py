@@ -234,3 +234,7 @@ def test_b8_a_joint_that_turns_without_end_keeps_its_own_range():
     endless = np.array((*np.full(6, 2 * np.pi), 1000.0))
     arm = arm_with(joint_position_min_rad=-endless, joint_position_max_rad=endless)
     build(arm, joint_position_min_rad=-endless, joint_position_max_rad=endless)
+
+
+def test_an_arm_may_be_reset_to_the_ends_of_its_range():
+    build(arm_with(), joint_position_min_rad=HOME, joint_position_max_rad=HOME)

@@ -10,8 +10,11 @@ import robotkit as rk
 from robotkit.devices import CellContext
 from robotkit.drivers.fake import FakeRobot, ManualClock
 from robotkit.safety import make_safe
+from robotkit.spatial import integrate_delta
 from robotkit.workspace import is_inside
+from tests.support.recording_arm import RecordingArm
 from tests.support.safe_arm import safe_arm, shifted
+from tests.support.watched_arm import build
 
 
 @pytest.mark.parametrize(("limit", "good", "bad"), [
@@ -313,3 +316,21 @@ def test_b8_targets_lead_a_tool_back_from_half_a_metre_outside_and_not_from_fart
     assert len(body.sent) == is_led
     arm.move_to_joint_positions(body.spec.reset_joint_positions_rad + np.array((outside_m + 0.1, 0, 0, 0, 0, 0, 0)))
     assert is_inside(arm.get_state().tcp_pose_in_base, box)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_turn_counts_about_every_axis_and_from_every_orientation(seed):
+    rng = np.random.default_rng(seed)
+    axis, quaternion = rng.normal(size=3), rng.normal(size=4)
+    axis, quaternion = axis / np.linalg.norm(axis), quaternion / np.linalg.norm(quaternion)
+    arm, body = build(ManualClock(), max_rotation_step_rad=0.3)
+    here = np.array((0.5, 0.0, 0.3, *quaternion))
+    body._measure = lambda: RecordingArm._measure(body)._replace(tcp_pose_in_base=here)
+
+    def turned(angle_rad: float) -> rk.PoseCommand:
+        return rk.PoseCommand(tcp_pose_in_base=integrate_delta(here, np.zeros(3), angle_rad * axis))
+
+    with pytest.raises(rk.StepTooLarge, match=r"0\.3001 rad"):
+        arm.send(turned(0.3001))
+    arm.send(turned(0.2999))
+    assert body.calls == ["follow"]

@@ -125,3 +125,27 @@ def test_what_comes_beside_a_start_waits_for_its_end(other, monkeypatch):
         watch.stop()
     assert len(threads) <= 1
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_failure_is_told_once_and_again_after_a_good_round(caplog):
+    rounds = iter((1, 1, 1, 0, 1, 1))
+    watch = Watch({"fails": lambda: 1 / (1 - next(rounds, 0))}, 0.004)
+    watch.start()
+    try:
+        wait_until(lambda: watch.rounds >= 7)
+    finally:
+        watch.stop()
+    assert [record.levelname for record in caplog.records if record.name == watch_module.__name__] == ["ERROR"] * 2
+
+
+def test_an_end_waits_for_the_work_that_is_under_way_also_after_what_is_done_meanwhile(monkeypatch):
+    """What is done at the end is what lets the work return, a moment later."""
+    monkeypatch.setattr(watch_module, "STOP_WAIT_S", 0.0)
+    monkeypatch.setattr(watch_module, "_END_S", 20.0)
+    inside, go_on = threading.Event(), threading.Event()
+    watch = Watch({"works": lambda: (inside.set(), go_on.wait(20.0))}, None)
+    watch.start()
+    assert inside.wait(20.0)
+    (thread,), _ = watch._running
+    watch.stop(then=lambda: threading.Timer(0.1, go_on.set).start())
+    assert not thread.is_alive()

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.drivers.fake import chain as fake_chain
 from robotkit.safety import make_safe
+from robotkit.safety.body import BodyBounds
 from robotkit.schema.kinematics import Plane
 from tests.support.recording_arm import PlainArm
 from tests.support.safe_arm import FreeClock, safe_arm, shifted
@@ -285,3 +287,25 @@ def test_b8_nobody_moves_the_arm_between_the_look_at_a_joint_path_and_its_begin(
     (error,) = errors
     assert "a blocking joint motion is running" in error
     np.testing.assert_allclose(arm.get_state().joint_positions_rad, goal, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_b8_a_tool_target_is_held_against_a_plane_however_the_plane_stands(seed):
+    rng = np.random.default_rng(seed)
+    normal, aside_m, origin_m = rng.normal(size=3), rng.normal(size=3), rng.uniform(-1.0, 1.0, 3)
+    normal /= np.linalg.norm(normal)
+    wall = TABLE.model_copy(update={"name": "wall", "point_in_base_m": origin_m, "normal_in_base": normal})
+    bounds = BodyBounds(fake_chain.chain(6), None, (wall,), None, 0.0)
+
+    def check(target_before_m: float, tool_before_m: float) -> None:
+        target_m, tool_m = (
+            origin_m + before_m * normal + np.cross(normal, aside_m) for before_m in (target_before_m, tool_before_m)
+        )
+        bounds.check_tool(target_m.tolist(), lambda: tool_m)
+
+    check(0.0501, 0.2)
+    with pytest.raises(rk.OutsideWorkspace, match=r"0\.002 m beyond where plane 'wall'"):
+        check(0.048, 0.2)
+    check(0.03, 0.02)
+    with pytest.raises(rk.OutsideWorkspace, match=r"0\.020 m beyond where plane 'wall'"):
+        check(0.03, 0.031)
