@@ -7,8 +7,10 @@ import pytest
 
 import robotkit as rk
 from robotkit.clock import RealClock
+from robotkit.drivers.fake import ManualClock
 from tests.robotkit.test_workcell import Time
 from tests.support.recording_arm import fail_with
+from tests.support.watched_arm import build
 
 
 def nudged(cell, dx=0.02):
@@ -280,3 +282,21 @@ def test_r1_a_bare_arm_refuses_an_epoch_that_is_over():
         with pytest.raises(rk.TargetReplaced):
             bare.send(command, None, epoch)
         assert bare.send(command) == command
+
+
+def test_b8_the_path_of_a_joint_motion_that_waited_begins_where_the_arm_is_by_then(monkeypatch):
+    arm, body = build(ManualClock(), max_joint_speed_rad_s=1.0)
+    home, way = body.joints_rad, np.array((0, 0, 0, 0.5, 0, 0, 0))
+    begin, rates_hz = body.begin_joint_motion, []
+
+    def push():
+        body.joints_rad = home + 0.5 * way
+
+    def begin_and_tell(goal_rad, rate_max_hz):
+        rates_hz.append(rate_max_hz)
+        return begin(goal_rad, rate_max_hz)
+
+    monkeypatch.setattr(body, "begin_joint_motion", begin_and_tell)
+    monkeypatch.setattr(arm.machine, "lock", LockAfter(arm.machine.lock, push))
+    arm.move_to_joint_positions(home + way)
+    assert rates_hz == [pytest.approx(4.0)], "a quarter of a radian is left"

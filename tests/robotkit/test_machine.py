@@ -129,3 +129,24 @@ def test_nothing_takes_the_right_to_move_away_while_the_motion_begins():
     with travel.moving():
         assert InThread(lambda: machine.lock.acquire(timeout=0.01) and pytest.fail("it was free")).join() is None
     assert InThread(lambda: machine.lock.acquire(timeout=1.0) or pytest.fail("it is kept")).join() is None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a2_a_stop_from_a_signal_handler_in_the_middle_of_the_clearing_is_the_one_that_is_told(when):
+    first, second = (rk.StopRecord(cause=cause, author="anna", since_s=0.0) for cause in ("the first", "the second"))
+
+    class Interrupted(ArmMachine):
+        def __setattr__(self, name, value):
+            comes = name == "stop" and value is None and getattr(self, "stop", None) is first
+            if comes and when == "before":
+                self.note_stop(second)
+            super().__setattr__(name, value)
+            if comes and when == "after":
+                self.note_stop(second)
+
+    machine = Interrupted("arm", lambda: 0.0)
+    machine.connected(None, machine.disconnections)
+    machine.note_stop(first)
+    with pytest.raises(rk.RobotStopped, match="a stop came during the recovery"):
+        machine.recovered(machine.stops)
+    assert machine.stop is second

@@ -199,3 +199,18 @@ def test_a_plane_bounds_the_links_of_an_arm():
         assert "table" in body.machine.stop.cause
     finally:
         arm.disconnect()
+
+
+def test_b8_a_joint_target_is_refused_for_its_path_from_where_the_arm_is():
+    """Both ends are in the box; half-way the tool is turned out of it by more than a radian."""
+    box = BOX.model_copy(update={
+        "reference_quaternion_xyzw": np.array((1.0, 0, 0, 0)), "rotation_vector_min_rad": np.array((-0.8, -0.8, -1.6)),
+        "rotation_vector_max_rad": np.array((0.8, 0.8, 1.6)),
+    })  # fmt: skip
+    arm, body, _ = safe_arm(rk.SafetyLimits(workspace=box, speed_window_s=0.5))
+    start, around, back = (np.array((0.5, 0, 0.3, np.pi, 0, yaw_rad, 0)) for yaw_rad in (1.5, 2 * np.pi - 1.5, -1.5))
+    body.move_to_joint_positions(start)
+    with pytest.raises(rk.OutsideWorkspace, match=r"after \d+% of the joint path"):
+        arm.send(rk.JointCommand(joint_positions_rad=around))
+    assert body.sent == []
+    arm.send(rk.JointCommand(joint_positions_rad=back))

@@ -233,3 +233,14 @@ def test_b8_a_command_that_the_arm_refused_is_not_spent():
         arm.send(pose_command(0.02))
     body.on.clear()
     arm.send(pose_command(-0.02))
+
+
+def test_a_silence_begins_when_the_command_was_looked_at_however_long_the_arm_takes_it():
+    arm, body, clock = watched(watchdog_s=0.25)
+    body.on["follow"] = lambda: clock.advance(0.1875)
+    arm.send(pose_command())
+    watch_once(arm)
+    assert body.calls == ["follow"]
+    clock.advance(0.0625)
+    watch_once(arm)
+    assert body.calls == ["follow", "hold"]

@@ -309,3 +309,21 @@ def test_b8_a_tool_target_is_held_against_a_plane_however_the_plane_stands(seed)
     check(0.03, 0.02)
     with pytest.raises(rk.OutsideWorkspace, match=r"0\.020 m beyond where plane 'wall'"):
         check(0.03, 0.031)
+
+
+def test_b8_a_command_is_counted_before_anybody_else_has_the_arm(monkeypatch):
+    """The second is 0.03 m from where the arm is measured, and 0.09 m from the target before it."""
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_tcp_speed_m_s=0.2, speed_window_s=0.5))
+    first, second, errors = shifted(arm, 0.06), shifted(arm, -0.03), []
+
+    def send_too():
+        try:
+            arm.send(second)
+        except rk.StepTooLarge as error:
+            errors.append(str(error))
+
+    monkeypatch.setattr(arm.machine, "lock", LockThen(arm.machine.lock, send_too))
+    arm.send(first)
+    assert body.sent == [first]
+    (error,) = errors
+    assert "0.0900 m from the previous one; at most 0.0400 m is allowed now" in error
