@@ -155,3 +155,12 @@ def test_a_plain_arm_that_says_what_no_arm_says_is_in_a_fault_and_can_be_read(ar
     assert state.mode == "fault"
     assert rk.RobotState.model_validate_json(state.model_dump_json()) == state
     assert arm.inner.calls == ["send", "stop"]
+
+
+def test_a_plain_arm_that_was_stopped_before_it_was_connected_stands_in_a_fault_and_is_told_nothing():
+    arm = AdaptedRobot(PlainArm())
+    arm.stop()
+    arm.connect()
+    arm.inner.mode = "fault"
+    assert arm.get_state().mode == "fault"
+    assert arm.inner.calls == ["connect"]

@@ -7,7 +7,7 @@ import pytest
 import robotkit as rk
 from robotkit.devices import AdaptedRobot
 from robotkit.safety import make_safe
-from tests.support.recording_arm import PlainArm, joint_command
+from tests.support.recording_arm import InThread, PlainArm, joint_command
 from tests.support.safe_arm import FreeClock
 from tests.support.watched_arm import pose_command, watch_once
 
@@ -113,3 +113,16 @@ def test_r1_the_next_command_counts_from_where_the_arm_stands_and_the_watchdog_s
     clock.advance(0.3)
     watch_once(arm)
     assert inner.calls == ["hold"]
+
+
+def test_r1_nobody_comes_between_while_an_epoch_of_the_arm_is_counted(arm, monkeypatch):
+    replaced, is_free = arm.machine.replaced, []
+
+    def look_and_replace() -> None:
+        InThread(lambda: is_free.append(arm.machine.lock.acquire(blocking=False))).join()
+        replaced()
+
+    monkeypatch.setattr(arm.machine, "replaced", look_and_replace)
+    arm.inner.epoch += 1
+    arm.get_state()
+    assert is_free == [False]

@@ -150,3 +150,30 @@ def test_a2_a_stop_from_a_signal_handler_in_the_middle_of_the_clearing_is_the_on
     with pytest.raises(rk.RobotStopped, match="a stop came during the recovery"):
         machine.recovered(machine.stops)
     assert machine.stop is second
+
+
+def test_whoever_sees_a_new_epoch_sees_what_the_arm_does_in_it():
+    seen = []
+
+    class Watched(ArmMachine):
+        def __setattr__(self, name, value):
+            if name == "epoch" and value:
+                seen.append(self.activity)
+            super().__setattr__(name, value)
+
+    machine = Watched("arm", lambda: 0.0)
+    machine.connected(None, machine.disconnections)
+    machine.tracking()
+    machine.held("hold()")
+    assert seen == ["holding", "holding"]
+
+
+def test_a_wait_ends_with_the_motion_and_not_with_its_time():
+    machine, answers = ArmMachine("arm", lambda: 0.0), []
+    machine.connected(None, machine.disconnections)
+    travel = machine.begin_travel()
+    waiter = InThread(lambda: answers.append(travel.wait(3600.0)))
+    threading.Event().wait(0.05)
+    travel.end("a reason")
+    assert waiter.join() is None
+    assert answers == [True]

@@ -238,3 +238,11 @@ def test_b8_a_joint_that_turns_without_end_keeps_its_own_range():
 
 def test_an_arm_may_be_reset_to_the_ends_of_its_range():
     build(arm_with(), joint_position_min_rad=HOME, joint_position_max_rad=HOME)
+
+
+def test_b8_the_speed_that_an_arm_says_when_it_is_connected_is_that_of_its_own_joint_motions():
+    """It cannot be told a speed: before it was connected its own seemed to be above that of the cell."""
+    arm, body = late_arm(LatePlain, {"joint_velocity_max_rad_s": np.full(7, 0.5)}, max_joint_speed_rad_s=1.0)
+    arm.connect()
+    arm.move_to_joint_positions(HOME + 0.25)
+    assert "move" in body.calls

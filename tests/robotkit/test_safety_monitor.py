@@ -96,6 +96,17 @@ def test_speeds_that_are_too_high_count_in_a_row_only():
     assert watched.sees(tcp_twist_in_base=fast) is not None
 
 
+def test_what_was_too_fast_before_a_slow_measurement_is_forgotten():
+    """One fifth too fast: two in a row are 4 ms of way too far, and ten in a row 20 ms."""
+    watched, fast = Watched(max_tcp_speed_m_s=1.0, measured_speed_factor=2.0), np.array((2.4, 0, 0, 0, 0, 0))
+    for _ in range(20):
+        for twist in (fast, fast, np.zeros(6)):
+            assert watched.sees(tcp_twist_in_base=twist) is None
+    trips = [watched.sees(tcp_twist_in_base=fast) for _ in range(11)]
+    assert trips[7] is None
+    assert trips[-1] is not None
+
+
 @pytest.mark.parametrize(("limit", "field"), [(limit, field) for limit, field, _ in SPEEDS])
 def test_a_speed_that_is_no_number_is_too_high(limit, field):
     watched = Watched(**limit)

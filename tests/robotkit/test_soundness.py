@@ -90,6 +90,8 @@ def test_what_has_no_shape_of_a_measurement_is_named_and_the_last_measurement_st
     assert (state.mode, state.faults) == ("fault", ("device_fault",))
     np.testing.assert_array_equal(state.joint_positions_rad, before.joint_positions_rad)
     assert arm.calls[-1] == "halt"
+    with pytest.raises(rk.DeviceFault, match=f"no measurement: {name} is"):
+        arm.check(joint_command(arm))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])

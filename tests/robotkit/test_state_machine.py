@@ -14,6 +14,7 @@ from robotkit.devices.machine import STOP_WAIT_S
 from robotkit.drivers.fake import FakeRobot, ManualClock
 from robotkit.safety import make_safe
 from tests.faults.arms import NaiveRobot
+from tests.support.recording_arm import Broken, InThread, RecordingArm, fail_with, joint_command
 from tests.support.waiting import wait_until
 
 
@@ -282,3 +283,25 @@ def test_a_joint_motion_in_real_time_is_told_as_travelling():
         wait_until(lambda: cell.robot.get_state().mode == "travelling" or not mover.is_alive())
         mover.join(10.0)
         assert cell.robot.get_state().mode == "holding"
+
+
+@pytest.mark.parametrize("error", [rk.RemoteTimeout("no answer"), Broken("a fault of the driver"), KeyboardInterrupt()])
+def test_a_target_whose_answer_is_lost_is_one_that_the_arm_may_follow_and_a_refused_one_is_none(error):
+    arm = RecordingArm()
+    arm.connect()
+    arm.on["follow"] = fail_with(rk.InvalidCommand("the arm's own reason"))
+    with pytest.raises(rk.InvalidCommand):
+        arm.send(joint_command(arm))
+    assert (arm.machine.mode, arm.machine.targets) == ("holding", 0)
+    arm.on["follow"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.send(joint_command(arm))
+    assert (arm.machine.mode, arm.machine.targets) == ("tracking", 1)
+
+
+def test_nobody_comes_between_the_end_of_a_joint_motion_and_the_hold_after_it():
+    arm, is_free = RecordingArm(), []
+    arm.connect()
+    arm.on["hold"] = lambda: InThread(lambda: is_free.append(arm.machine.lock.acquire(blocking=False))).join()
+    arm.move_to_joint_positions(arm.joints_rad)
+    assert is_free == [False]

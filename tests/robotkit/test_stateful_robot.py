@@ -385,7 +385,7 @@ def test_a_body_that_does_not_say_how_it_starts_begins_to_hold():
     assert arm.calls == ["open", "hold"]
 
 
-def test_a_fault_that_is_read_again_halts_the_arm_no_more_and_one_that_cannot_be_halted_is_a_fault_all_the_same(arm):
+def test_a_fault_halts_the_arm_once_and_stays_one_when_that_fails_for_a_reason_that_is_written_down(arm, caplog):
     def fail() -> None:
         raise rk.DeviceFault("not now")
 
@@ -394,3 +394,4 @@ def test_a_fault_that_is_read_again_halts_the_arm_no_more_and_one_that_cannot_be
     for _ in range(3):
         assert arm.get_state().mode == "fault"
     assert arm.calls == ["halt"]
+    assert [record.exc_info[0] for record in caplog.records] == [rk.DeviceFault]
