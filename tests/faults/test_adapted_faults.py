@@ -164,3 +164,20 @@ def test_a_plain_arm_that_was_stopped_before_it_was_connected_stands_in_a_fault_
     arm.inner.mode = "fault"
     assert arm.get_state().mode == "fault"
     assert arm.inner.calls == ["connect"]
+
+
+STANDING: dict[str, Callable[[AdaptedRobot], object]] = {
+    "stop": lambda arm: arm.stop(),
+    "connection": lambda arm: (arm.disconnect(), arm.connect()),
+    "recovery": lambda arm: (arm.machine.note_stop(rk.StopRecord(cause="a", author="b", since_s=0.0)), arm.recover()),
+}
+
+
+@pytest.mark.parametrize("call", STANDING.values(), ids=STANDING)
+def test_a_plain_arm_that_was_made_to_stand_is_told_nothing_in_a_fault(arm, call):
+    arm.send(joint_command(arm))
+    call(arm)
+    count = len(arm.inner.calls)
+    arm.inner.mode = "fault"
+    assert arm.get_state().mode == "fault"
+    assert arm.inner.calls[count:] == []

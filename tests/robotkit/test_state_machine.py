@@ -305,3 +305,15 @@ def test_nobody_comes_between_the_end_of_a_joint_motion_and_the_hold_after_it():
     arm.on["hold"] = lambda: InThread(lambda: is_free.append(arm.machine.lock.acquire(blocking=False))).join()
     arm.move_to_joint_positions(arm.joints_rad)
     assert is_free == [False]
+
+
+@pytest.mark.parametrize("error", [rk.StaleState("no packets"), rk.RemoteTimeout("no answer"), Broken("of the driver")])
+def test_what_the_first_measurement_raises_is_raised_as_it_is_or_as_a_fault_of_the_device_because_of_it(error):
+    arm = RecordingArm()
+    arm.connect()
+    arm.on["measure"] = fail_with(error)
+    with pytest.raises(rk.DeviceFault if isinstance(error, Broken) else type(error)) as raised:
+        arm.get_state()
+    assert (raised.value.__cause__ if isinstance(error, Broken) else raised.value) is error
+    assert error.__cause__ is None
+    assert arm.machine.mode == "fault"
