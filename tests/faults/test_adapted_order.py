@@ -316,6 +316,17 @@ def test_what_the_arm_itself_refuses_is_refused_by_check_and_by_send(arm, by):
     assert arm.machine.mode == "holding"
 
 
+@pytest.mark.parametrize(("end", "error"), [("stop", rk.RobotStopped), ("disconnect", rk.NotConnected)])
+def test_an_arm_that_takes_no_command_now_is_not_asked_about_one(arm, end, error):
+    asked = []
+    arm.inner.on["check"] = lambda: asked.append(True)
+    getattr(arm, end)()
+    for call in (arm.check, arm.send):
+        with pytest.raises(error):
+            call(joint_command(arm))
+    assert asked == []
+
+
 def test_a_law_that_the_arm_tells_is_told_whatever_was_set(arm, monkeypatch):
     assert arm.compliance is None
     own = rk.ComplianceParams(translational_stiffness_n_m=500.0)

@@ -317,3 +317,13 @@ def test_what_the_first_measurement_raises_is_raised_as_it_is_or_as_a_fault_of_t
     assert (raised.value.__cause__ if isinstance(error, Broken) else raised.value) is error
     assert error.__cause__ is None
     assert arm.machine.mode == "fault"
+
+
+def test_a_stop_that_overtook_the_hold_after_a_joint_motion_is_told_once_more(monkeypatch):
+    monkeypatch.setattr("robotkit.devices.machine.STOP_WAIT_S", 0.0)
+    arm = RecordingArm()
+    arm.connect()
+    arm.on["hold"] = lambda: InThread(arm.stop).join()
+    arm.move_to_joint_positions(arm.joints_rad)
+    assert arm.calls[2:] == ["travel", "hold", "halt", "halt"]
+    assert arm.machine.mode == "stopped"
