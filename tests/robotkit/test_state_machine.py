@@ -299,11 +299,12 @@ def test_a_target_whose_answer_is_lost_is_one_that_the_arm_may_follow_and_a_refu
     assert (arm.machine.mode, arm.machine.targets) == ("tracking", 1)
 
 
-def test_nobody_comes_between_the_end_of_a_joint_motion_and_the_hold_after_it():
+@pytest.mark.parametrize("call", ["reset", "hold", "forget_target"])
+def test_nobody_comes_between_a_new_epoch_and_the_hold_in_it(call):
     arm, is_free = RecordingArm(), []
     arm.connect()
     arm.on["hold"] = lambda: InThread(lambda: is_free.append(arm.machine.lock.acquire(blocking=False))).join()
-    arm.move_to_joint_positions(arm.joints_rad)
+    getattr(arm, call)()
     assert is_free == [False]
 
 
