@@ -6,6 +6,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.devices import AdaptedRobot
+from robotkit.devices.foreign_targets import ForeignTargets
 from robotkit.safety import make_safe
 from tests.support.recording_arm import InThread, PlainArm, joint_command
 from tests.support.safe_arm import FreeClock
@@ -126,3 +127,19 @@ def test_r1_nobody_comes_between_while_an_epoch_of_the_arm_is_counted(arm, monke
     arm.inner.epoch += 1
     arm.get_state()
     assert is_free == [False]
+
+
+def test_r1_a_call_that_is_no_longer_under_way_has_ended_what_was_measured_before_it():
+    foreign, marks = ForeignTargets(), []
+
+    class Watched(set):
+        def discard(self, call: object) -> None:
+            super().discard(call)
+            marks.append(foreign.mark())
+
+    foreign._under_way = Watched()
+    before = foreign.mark()
+    with foreign.replacing():
+        assert foreign.mark() is None
+    assert marks == [foreign.mark()]
+    assert marks[0] is not before
