@@ -181,3 +181,14 @@ def test_a_plain_arm_that_was_made_to_stand_is_told_nothing_in_a_fault(arm, call
     arm.inner.mode = "fault"
     assert arm.get_state().mode == "fault"
     assert arm.inner.calls[count:] == []
+
+
+def test_a_plain_arm_that_did_not_take_a_stop_is_told_again_in_a_fault(arm):
+    arm.send(joint_command(arm))
+    arm.inner.on["stop"] = fail_with(rk.RemoteTimeout("no answer"))
+    with pytest.raises(rk.RemoteTimeout):
+        arm.stop()
+    arm.inner.on.clear()
+    arm.inner.mode = "fault"
+    assert arm.get_state().mode == "fault"
+    assert arm.inner.calls == ["send", "stop", "stop"]

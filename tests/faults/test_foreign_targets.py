@@ -143,3 +143,18 @@ def test_r1_a_call_that_is_no_longer_under_way_has_ended_what_was_measured_befor
         assert foreign.mark() is None
     assert marks == [foreign.mark()]
     assert marks[0] is not before
+
+
+def test_r1_a_call_of_ours_that_comes_when_the_arm_has_answered_is_none_of_its_own(arm, monkeypatch):
+    measure = arm.inner.get_state
+
+    def hold_after() -> rk.RobotState:
+        state = measure()
+        monkeypatch.undo()
+        arm.hold()
+        return state
+
+    monkeypatch.setattr(arm.inner, "get_state", hold_after)
+    arm.get_state()
+    epoch = arm.target_epoch
+    assert arm.get_state().target_epoch == epoch

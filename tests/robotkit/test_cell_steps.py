@@ -300,3 +300,14 @@ def test_b8_the_path_of_a_joint_motion_that_waited_begins_where_the_arm_is_by_th
     monkeypatch.setattr(arm.machine, "lock", LockAfter(arm.machine.lock, push))
     arm.move_to_joint_positions(home + way)
     assert rates_hz == [pytest.approx(4.0)], "a quarter of a radian is left"
+
+
+def test_r1_a_bare_arm_refuses_an_epoch_that_ended_while_the_gripper_was_told(monkeypatch):
+    with rk.make_workcell("fake") as cell:
+        bare = rk.Workcell("bare", cell.clock, cell.robot.inner, cell.gripper)
+        command, epoch, sent = nudged(cell), cell.robot.target_epoch, []
+        monkeypatch.setattr(cell.robot.inner, "_follow", sent.append)
+        monkeypatch.setattr(cell.gripper, "move", lambda _: cell.robot.hold())
+        with pytest.raises(rk.TargetReplaced):
+            bare.send(command, CLOSED, epoch)
+        assert sent == []

@@ -177,3 +177,13 @@ def test_a_wait_ends_with_the_motion_and_not_with_its_time():
     travel.end("a reason")
     assert waiter.join() is None
     assert answers == [True]
+
+
+def test_whoever_sees_that_a_stop_has_ended_a_motion_is_refused_another():
+    machine, stops = ArmMachine("arm", lambda: 0.0), []
+    machine.connected(None, machine.disconnections)
+    travel, end = machine.begin_travel(), Travel.end
+    travel.end = lambda why: (stops.append(machine.stop), end(travel, why))
+    record = rk.StopRecord(cause="a reason", author="anna", since_s=0.0)
+    machine.note_stop(record)
+    assert stops == [record]

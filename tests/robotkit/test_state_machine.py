@@ -328,3 +328,32 @@ def test_a_stop_that_overtook_the_hold_after_a_joint_motion_is_told_once_more(mo
     arm.move_to_joint_positions(arm.joints_rad)
     assert arm.calls[2:] == ["travel", "hold", "halt", "halt"]
     assert arm.machine.mode == "stopped"
+
+
+def test_a_stop_that_a_recovery_has_seen_and_cleared_halts_the_arm_no_more():
+    arm, seen = RecordingArm(), []
+    arm.connect()
+
+    def recover_meanwhile(record):
+        seen.append(arm.machine.stop is record)
+        InThread(arm.recover).join()
+
+    arm.stop_observers.append(recover_meanwhile)
+    arm.stop()
+    assert seen == [True]
+    assert arm.calls[2:] == ["clear", "start"]
+    assert arm.machine.mode == "holding"
+
+
+def test_nobody_comes_between_the_question_whether_a_joint_motion_may_begin_and_its_begin(monkeypatch):
+    arm, is_free = RecordingArm(), []
+    arm.connect()
+    require = arm.machine.require_ready
+
+    def look_and_require():
+        InThread(lambda: is_free.append(arm.machine.lock.acquire(blocking=False))).join()
+        require()
+
+    monkeypatch.setattr(arm.machine, "require_ready", look_and_require)
+    arm.begin_joint_motion(arm.joints_rad, 1.0)
+    assert is_free == [False]
