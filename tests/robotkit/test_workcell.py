@@ -101,6 +101,23 @@ def test_an_arm_that_stands_is_not_told_to_hold_when_its_cell_is_left(monkeypatc
     assert held == []
 
 
+def test_an_arm_in_a_joint_motion_is_held_before_its_cell_is_left(monkeypatch):
+    with rk.make_workcell("fake", **REAL) as cell:
+        held, hold = [], cell.robot.hold
+        monkeypatch.setattr(cell.robot, "hold", lambda: (held.append(cell.robot.machine.mode), hold()))
+        cell.robot.machine.begin_travel()
+    assert held == ["travelling"]
+
+
+def test_the_arm_forgets_its_target_when_the_world_has_been_reset(monkeypatch):
+    with rk.make_workcell("fake") as cell:
+        calls, reset, forget = [], cell.world.reset, cell.robot.forget_target
+        monkeypatch.setattr(cell.world, "reset", lambda *asked: (reset(*asked), calls.append("reset")))
+        monkeypatch.setattr(cell.robot, "forget_target", lambda: (calls.append("forget"), forget()))
+        cell.reset(seed=0)
+    assert calls == ["reset", "forget"]
+
+
 def test_a_hold_that_hangs_or_fails_keeps_no_device_open(monkeypatch):
     assert workcell._HOLD_S == 0.2, "as docs/safety.md says"
     monkeypatch.setattr(workcell, "_HOLD_S", 0.01)
