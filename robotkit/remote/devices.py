@@ -99,8 +99,8 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
         self.session().command("/v1/robot/compliance", params)
 
     def stop(self) -> None:
-        """Hold still now; works without control of the cell, and from any thread."""
-        self.session().stop()
+        """Hold still now; without control of the cell, before `connect()`, from any thread, and in a signal handler."""
+        self._session.stop()
 
     def recover(self) -> None:
         """Clear a stop or a fault."""

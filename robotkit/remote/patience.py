@@ -1,43 +1,46 @@
-"""`PatientBackend`: connections for httpcore on which a whole request, not each read of it, has a time-out."""
+"""`PatientBackend`: a connection for httpcore on which a whole request, not each read of it, has a time-out."""
 
 from __future__ import annotations
 
+import selectors
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import httpcore
 
+from robotkit.remote.dial import Dialer
+from robotkit.remote.race import hang_up
+
+T = TypeVar("T")
+
 
 class PatientBackend(httpcore.NetworkBackend):
-    """Opens connections whose every wait ends when the request of the thread that waits has had its time.
+    """Opens a connection whose every wait ends when its present request has had its time.
 
     A peer that sends a byte every second, or one interim answer after the other, ends no request later than that. A
-    connection that another thread closes wakes whoever waits on it.
+    connection that is closed wakes whoever waits on it.
+
+    Args:
+        dialer: opens it.
     """
 
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
-        self._local = threading.local()
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
+        self.end_s = 0.0
+        """When the present request has had its time, in monotonic seconds."""
 
-    @contextmanager
-    def patience(self, timeout_s: float) -> Iterator[None]:
-        """Inside, this thread waits for `timeout_s` in all."""
-        self._local.end_s = time.monotonic() + timeout_s
-        try:
-            yield
-        finally:
-            del self._local.end_s
+    def left_s(self) -> float:
+        """How long it may still wait.
 
-    def left_s(self, error: type[httpcore.TimeoutException]) -> float:
-        """How long this thread may still wait; raises `error` when it may not."""
-        left_s: float = self._local.end_s - time.monotonic()
+        Raises:
+            TimeoutError: not any more.
+        """
+        left_s = self.end_s - time.monotonic()
         if left_s <= 0.0:
-            raise error("the time for the whole request is over")
+            raise TimeoutError("the time for the whole request is over")
         return left_s
 
     def connect_tcp(
@@ -48,33 +51,63 @@ class PatientBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect."""
-        left_s = self.left_s(httpcore.ConnectTimeout)
-        return _PatientStream(self._inner.connect_tcp(host, port, left_s, local_address, socket_options), self)
+        """Connect to the server of the dialer."""
+        peer = _tried(lambda: self._dialer.connect(self.end_s), httpcore.ConnectTimeout, httpcore.ConnectError)
+        return _PatientStream(peer, self)
 
 
 class _PatientStream(httpcore.NetworkStream):
-    """A connection."""
-
-    def __init__(self, inner: httpcore.NetworkStream, backend: PatientBackend) -> None:
-        self._inner, self._backend = inner, backend
+    def __init__(self, peer: socket.socket, backend: PatientBackend) -> None:
+        self._peer, self._backend = peer, backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._backend.left_s(httpcore.ReadTimeout))
+        return self._waited(lambda: self._peer.recv(max_bytes), httpcore.ReadTimeout, httpcore.ReadError)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._backend.left_s(httpcore.WriteTimeout))
+        self._waited(lambda: self._peer.sendall(buffer), httpcore.WriteTimeout, httpcore.WriteError)
 
     def close(self) -> None:
-        with suppress(OSError):  # a peer that is gone already
-            self._inner.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-        self._inner.close()
+        hang_up(self._peer)
+        self._peer.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        left_s = self._backend.left_s(httpcore.ConnectTimeout)
-        return _PatientStream(self._inner.start_tls(ssl_context, server_hostname, left_s), self._backend)
+        secured = self._waited(
+            lambda: ssl_context.wrap_socket(self._peer, server_hostname=server_hostname),
+            httpcore.ConnectTimeout,
+            httpcore.ConnectError,
+        )
+        return _PatientStream(secured, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        """What httpcore asks: whether there is something to read, which of an idle connection means that it is over."""
+        if info != "is_readable":
+            return None
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._peer, selectors.EVENT_READ)
+                return bool(selector.select(0.0))
+        except (OSError, ValueError):  # another thread has closed it
+            return True
+
+    def _waited(
+        self,
+        work: Callable[[], T],
+        timeout: type[httpcore.TimeoutException],
+        failure: type[httpcore.NetworkError],
+    ) -> T:
+        def wait() -> T:
+            self._peer.settimeout(self._backend.left_s())
+            return work()
+
+        return _tried(wait, timeout, failure)
+
+
+def _tried(work: Callable[[], T], timeout: type[httpcore.TimeoutException], failure: type[httpcore.NetworkError]) -> T:
+    try:
+        return work()
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+    except OSError as error:
+        raise failure(str(error)) from error

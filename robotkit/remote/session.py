@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from robotkit.errors import ConnectionFailed, InvalidConfiguration, ProtocolError, RobotkitError, error_from_code
 from robotkit.remote.address import parse_url
+from robotkit.remote.answer import Answer, Header
 from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.identity import program_name
 from robotkit.remote.tls import tls_context
-from robotkit.remote.transport import Answer, Header, Transport
+from robotkit.remote.transport import Transport
 from robotkit.schema import Message
 from robotkit.schema.wire import (
     CLIENT_HEADER,
@@ -72,6 +73,7 @@ class Session:
         self._own_headers = _raw(self.headers)
         self.tls = tls_context(address.scheme, ca_file)
         self._transport = Transport(address, self.tls)
+        self.dialer = self._transport.dialer
         self.handshake = Handshake(self)
 
     def get(self, path: str, **query: str) -> Answer:
@@ -121,15 +123,15 @@ class Session:
         _require_done(self._move(path, body), self.url)
 
     def stop(self) -> None:
-        """Stop the robot; the one action that is sent again when its connection turns out to be closed.
+        """Stop the robot; the one action that is sent again, over new connections, until somebody answers.
+
+        It waits for nothing else of this session, also in a signal handler at any line of it.
 
         Raises:
             RobotkitError: as `post` does.
         """
-        try:
-            self.post("/v1/robot/stop")
-        except ConnectionFailed:
-            self.post("/v1/robot/stop")
+        answer = self._transport.post_alone("/v1/robot/stop", self._own_headers, self.timeout_s)
+        _require_done(self._accepted(answer), self.url)
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """`command` with `body`; parse the answer."""
@@ -180,7 +182,9 @@ class Session:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         sent = [*self._own_headers, *([_JSON] if content is not None else []), *_raw(headers or {})]
-        answer = self._transport.request(method, path, sent, timeout_s, content, query)
+        return self._accepted(self._transport.request(method, path, sent, timeout_s, content, query))
+
+    def _accepted(self, answer: Answer) -> Answer:
         if answer.status >= 400:
             raise remote_error(answer.status, answer.content)
         if answer.status not in (200, 204):

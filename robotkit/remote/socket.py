@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -21,12 +22,16 @@ def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnecti
         RemoteTimeout: no answer in time.
         Unauthorized: the token is missing or wrong.
     """
+    end_s = time.monotonic() + session.timeout_s
     try:
+        peer = session.dialer.connect(end_s)
+        peer.setblocking(True)
         return stack.enter_context(
             connect(
                 session.url.replace("http", "ws", 1) + path,
+                sock=peer,
                 additional_headers=session.headers,
-                open_timeout=session.timeout_s,
+                open_timeout=max(0.0, end_s - time.monotonic()),
                 close_timeout=_CLOSE_TIMEOUT_S,
                 compression=None,
                 proxy=None,

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from robotkit.errors import ConnectionFailed, ProtocolError, RemoteTimeout, error_from_code
+from robotkit.errors import Busy, ConnectionFailed, ProtocolError, RemoteTimeout, error_from_code
+from robotkit.remote.race import hang_up
 from robotkit.remote.session import Session
 from robotkit.remote.socket import open_socket
 from robotkit.schema import CellState, StepRequest
@@ -27,9 +28,13 @@ class RemoteSteps:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._in_turn = threading.Lock()
+        self._in_turn = threading.RLock()
+        """Re-entrant: a signal handler may come in the thread that holds it."""
+        self._stepping: int | None = None
+        """The thread of the step that is under way."""
         self._socket: ClientConnection | None = None
         self._opened = ExitStack()
+        self._closings = 0
         self._seq = 0
 
     def step(self, request: StepRequest, timeout_s: float) -> CellState:
@@ -41,33 +46,59 @@ class RemoteSteps:
             ConnectionFailed: nobody answers; it is unknown whether the step was carried out.
             RemoteTimeout: no answer in time; likewise.
             ProtocolError: something else was answered, or server and client speak no common version.
+            Busy: it is asked for by a signal handler that has interrupted another.
         """
-        with self._in_turn, self._session.handshake.doubted():
-            deadline_s = self._session.handshake.deadline_s(timeout_s - request.period_s)
-            self._seq += 1
-            try:
-                answer = self._exchange(self._seq, request, deadline_s, timeout_s)
-            except BaseException:
-                self.close()
-                raise
-            if isinstance(answer, StreamError):
-                raise error_from_code(answer.code, answer.message)
-            return answer.state
+        closings = self._closings
+        if not self._in_turn.acquire(timeout=timeout_s):
+            raise RemoteTimeout(f"another step to {self._session.url} did not end within {timeout_s:g} s")
+        try:
+            if self._stepping == threading.get_ident():
+                raise Busy("a step of this thread is under way; a signal handler may stop, hold and disconnect")
+            with self._session.handshake.doubted():
+                answer = self._step(request, timeout_s, closings)
+        finally:
+            self._in_turn.release()
+        return answer
 
     def close(self) -> None:
-        """Close the connection: the robot holds. The next step opens a new one."""
+        """Close the connection: the robot holds, and a step that is under way fails. The next one opens a new one."""
+        self._closings += 1
+        socket = self._socket
+        if socket is not None and self._stepping is not None:
+            hang_up(socket.socket)
+        if self._stepping != threading.get_ident():  # else the step that a signal handler interrupted does it
+            self._forget()
+
+    def _forget(self) -> None:
         self._socket = None
         self._opened.close()
 
+    def _step(self, request: StepRequest, timeout_s: float, closings: int) -> CellState:
+        try:
+            self._stepping = threading.get_ident()
+            deadline_s = self._session.handshake.deadline_s(timeout_s - request.period_s)
+            self._seq += 1
+            if self._socket is None:
+                self._socket = open_socket(self._session, "/v1/steps", self._opened)
+            if self._closings != closings:
+                raise ConnectionFailed(f"the connection to {self._session.url} was closed during a step")
+            answer = self._exchange(self._socket, self._seq, request, deadline_s, timeout_s)
+        except BaseException:
+            self._forget()
+            raise
+        finally:
+            self._stepping = None
+        if isinstance(answer, StreamError):
+            raise error_from_code(answer.code, answer.message)
+        return answer.state
+
     def _exchange(
-        self, seq: int, request: StepRequest, deadline_s: float, timeout_s: float
+        self, socket: ClientConnection, seq: int, request: StepRequest, deadline_s: float, timeout_s: float
     ) -> StreamState | StreamError:
         message = NumberedStep.trusted(**vars(request), seq=seq, deadline_s=deadline_s)
         try:
-            if self._socket is None:
-                self._socket = open_socket(self._session, "/v1/steps", self._opened)
-            self._socket.send(message.model_dump_json())
-            answer = _DOWN.validate_json(self._socket.recv(timeout_s), extra="ignore")
+            socket.send(message.model_dump_json())
+            answer = _DOWN.validate_json(socket.recv(timeout_s), extra="ignore")
         except TimeoutError as error:
             raise RemoteTimeout(f"{self._session.url} did not answer a step within {timeout_s:g} s") from error
         except ConnectionClosed as error:

@@ -27,6 +27,8 @@ from robotkit.schema.wire import StreamAck, StreamCommand, StreamError, StreamSt
 
 _WINDOW = 32
 """States that may be on their way: 64 ms at 500 Hz, so a reader that was held up sees nothing older."""
+_ENDED_S = 1.0
+"""How long `disconnect` waits for each thread, which in a signal handler may wait for the interrupted call."""
 
 
 class RemoteStream:
@@ -63,11 +65,12 @@ class RemoteStream:
         self.received = 0
         with ExitStack() as opened:
             path = f"/v1/stream?rate_hz={self._rate_hz:g}&window={_WINDOW}"
-            self._socket = open_socket(self._session, path, opened)
+            socket = open_socket(self._session, path, opened)
+            self._receiver, self._sender = (
+                threading.Thread(target=work, args=(socket,), daemon=True) for work in (self._receive, self._send)
+            )
             self._opened = opened.pop_all()
-        self._receiver, self._sender = (
-            threading.Thread(target=work, args=(self._socket,), daemon=True) for work in (self._receive, self._send)
-        )
+        self._socket = socket
         self._receiver.start()
         self._sender.start()
 
@@ -78,8 +81,9 @@ class RemoteStream:
             self._changed.notify_all()
         if socket is not None:
             self._opened.close()
-            self._receiver.join()
-            self._sender.join()
+            for thread in (self._receiver, self._sender):
+                if thread.is_alive():
+                    thread.join(_ENDED_S)
 
     def latest(self) -> CellState:
         """The newest state; waits for the first one.

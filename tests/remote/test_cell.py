@@ -88,17 +88,20 @@ def test_r13_in_real_time_the_clocks_agree() -> None:
         assert remote.clock.now_s() - told_s > 0.1 - 0.05
 
 
-def test_after_disconnect_nothing_is_sent(url: str) -> None:
+def test_after_disconnect_nothing_is_sent_but_a_stop(url: str, served_cell: rk.Workcell) -> None:
     cell = rk.make_workcell("remote", url=url)
-    for use in (cell.get_state, cell.step, cell.reset, cell.robot.stop, cell.gripper.open, cell.cameras["front"].read):
+    for use in (cell.get_state, cell.step, cell.reset, cell.robot.hold, cell.gripper.open, cell.cameras["front"].read):
         with pytest.raises(rk.NotConnected):
             use()
     with cell:
         cell.get_state()
     with pytest.raises(rk.NotConnected):
         cell.get_state()
+    cell.robot.stop()
+    assert served_cell.robot.get_state().mode == "stopped"
     with cell:
-        cell.get_state()
+        assert cell.get_state().robot.mode == "stopped"
+        cell.robot.recover()
 
 
 def test_a_server_that_goes_away_is_named() -> None:

@@ -18,7 +18,7 @@ STOPPED = b'{"mode":"stopped","of":"a version to come"}'
 def test_b2_the_stop_command_posts_stop_first_and_then_reads_whether_it_is_latched(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with scripted([DONE, reply(200, STOPPED)]) as (url, received):
+    with scripted([DONE], [reply(200, STOPPED)]) as (url, received):
         assert Stop(url=url, token="correct horse").run() == 0
     assert [line.split()[:2] for line in received] == [[b"POST", b"/v1/robot/stop"], [b"GET", b"/v1/robot/state"]]
     assert b"Bearer correct horse" in received[0]
@@ -42,7 +42,7 @@ PAGE = b"<html>Welcome</html>"
 def test_a_stop_that_nobody_confirms_is_not_said_to_be_one(
     capsys: pytest.CaptureFixture[str], answers: list[bytes | None]
 ) -> None:
-    with scripted(answers) as (url, _):
+    with scripted(*([answer] for answer in answers)) as (url, _):
         assert Stop(url=url, timeout_s=5.0).run() == 1
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -81,6 +81,6 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token: str) -> Non
 def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Authorization" not in Session("http://127.0.0.1:1", "").headers
     monkeypatch.setenv("ROBOTKIT_TOKEN", "")
-    with scripted([DONE, reply(200, STOPPED)]) as (url, received):
+    with scripted([DONE], [reply(200, STOPPED)]) as (url, received):
         assert Stop(url=url).run() == 0
     assert b"uthorization" not in received[0]

@@ -11,7 +11,7 @@ import httpcore
 import pytest
 
 import robotkit as rk
-from robotkit.remote import Session
+from robotkit.remote import Session, alone
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.session import HEARTBEAT_S
 from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ClockAdvanceRequest, ClockState, ProtocolInfo
@@ -75,13 +75,15 @@ def test_a_read_gives_up_after_the_second() -> None:
 
 
 def test_what_broke_without_a_word_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(request: httpcore.Request) -> None:
+    def broken(connection: httpcore.HTTPConnection, request: httpcore.Request) -> None:
         raise httpcore.ReadError
 
-    with opened("http://127.0.0.1:1") as session:
-        monkeypatch.setattr(session._transport._pool, "handle_request", broken)
-        with pytest.raises(rk.ConnectionFailed, match=r"127\.0\.0\.1:1 \(ReadError\)"):
-            session.get("/v1/clock")
+    monkeypatch.setattr(httpcore.HTTPConnection, "handle_request", broken)
+    with (
+        opened("http://127.0.0.1:1") as session,
+        pytest.raises(rk.ConnectionFailed, match=r"127\.0\.0\.1:1 \(ReadError\)"),
+    ):
+        session.get("/v1/clock")
 
 
 def test_a_command_is_never_sent_twice() -> None:
@@ -182,9 +184,29 @@ def test_b2_only_a_stop_is_sent_again_over_a_new_connection() -> None:
         assert [line.split()[1] for line in received] == [b"/v1/robot/stop"] * 2
 
 
+def test_b2_a_stop_goes_over_a_connection_of_its_own_and_again_over_another_while_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alone, "_AGAIN_AFTER_S", (0.0, 60.0))
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        listener.settimeout(20.0)
+        session = stack.enter_context(closing(Session(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=20.0)))
+        peers: list[socket.socket] = []
+        for use, connections, answer in ((lambda: session.get("/v1/clock"), 1, OK), (session.stop, 2, DONE)):
+            thread = threading.Thread(target=use)
+            thread.start()
+            for _ in range(connections):
+                peers.append(stack.enter_context(listener.accept()[0]))
+                assert peers[-1].recv(65536)
+            peers[-1].sendall(answer)
+            thread.join(20.0)
+            assert not thread.is_alive()
+        assert peers[1].recv(1) == b"", "the attempt that nobody answered is over"
+
+
 def test_b2_a_stop_that_was_refused_is_not_sent_again() -> None:
     refused = reply(401, b'{"code":"unauthorized","message":"why"}')
-    with scripted([refused, DONE]) as (url, received), opened(url) as session:
+    with scripted([refused], [DONE]) as (url, received), opened(url) as session:
         with pytest.raises(rk.Unauthorized):
             session.stop()
         assert len(received) == 1

@@ -15,6 +15,7 @@ from websockets.sync.server import ServerConnection
 
 import robotkit as rk
 from robotkit.remote import RemoteStream, Session
+from robotkit.remote import stream as remote_stream
 from robotkit.schema.wire import StreamError, StreamState
 from tests.support.scripted_socket import scripted
 from tests.support.waiting import wait_for_error, wait_until
@@ -275,3 +276,21 @@ def test_a_server_that_goes_is_told_apart_from_one_that_breaks_off(session: Sess
         with RemoteStream(session) as stream:
             close(server.accepted())
             assert words in str(wait_for_error(stream.latest, rk.ConnectionFailed))
+
+
+def test_a2_a_signal_handler_may_disconnect_a_stream_whose_lock_its_thread_holds(
+    session: Session, server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_stream, "_ENDED_S", 0.05)
+    stream = RemoteStream(session)
+    stream.connect()
+    socket = server.accepted()
+    with stream._changed:
+        socket.send(_state(1.0))
+        stream.disconnect()
+    with pytest.raises(rk.NotConnected):
+        stream.latest()
+    stream._receiver.join(20.0)
+    stream._sender.join(20.0)
+    assert not stream._receiver.is_alive()
+    assert not stream._sender.is_alive()

@@ -1,0 +1,23 @@
+"""`Answer`: what a server answered to a web request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered; the names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def answer_of(status: int, headers: Iterable[Header], content: bytes) -> Answer:
+    """The answer with these raw headers."""
+    names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+    return Answer(status, names, content)

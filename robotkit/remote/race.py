@@ -1,0 +1,114 @@
+"""`first_of`: attempts over sockets, several at a time in one thread; the first that succeeds ends the others."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from errno import EINPROGRESS, EWOULDBLOCK
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+Wait = tuple[socket.socket, int]
+"""A socket, and `selectors.EVENT_READ` or `EVENT_WRITE`."""
+Attempt = Generator[Wait, None, T]
+"""Yields what it waits for, returns its result, or raises `OSError`; closed before that, it closes its socket."""
+
+
+def first_of(
+    attempts: Iterable[tuple[float, Attempt[T]]], end_s: float, is_good: Callable[[T], bool] = lambda result: True
+) -> T:
+    """The first good result.
+
+    It takes no lock and needs no other thread: a signal handler may interrupt it at any line, and do the same.
+
+    Args:
+        attempts: how many seconds each begins after the one before, and the attempt. While none is under way the next
+            begins at once.
+        end_s: when there is no time left, in monotonic seconds.
+        is_good: another result is returned when no attempt is under way any more; after it no further one begins.
+
+    Raises:
+        TimeoutError: there was no result in time.
+        OSError: every attempt failed, the last one like this.
+    """
+    race = _Race(attempts, is_good)
+    try:
+        return race.run(end_s)
+    finally:
+        race.end()
+
+
+class _Race(Generic[T]):
+    def __init__(self, attempts: Iterable[tuple[float, Attempt[T]]], is_good: Callable[[T], bool]) -> None:
+        self._coming = deque(attempts)
+        self._is_good = is_good
+        self._begun_s = time.monotonic()
+        self._under_way: dict[Attempt[T], Wait] = {}
+        self._results: list[T] = []
+        self._error: OSError | None = None
+
+    def run(self, end_s: float) -> T:
+        while not (self._results and (self._is_good(self._results[-1]) or not self._under_way)):
+            now_s = time.monotonic()
+            if now_s >= end_s:
+                raise TimeoutError("the time for the whole request is over")
+            next_s = self._begun_s + self._coming[0][0] if self._coming and not self._results else end_s
+            if self._coming and not self._results and (now_s >= next_s or not self._under_way):
+                self._begun_s = now_s
+                self._advance(self._coming.popleft()[1])
+            elif self._under_way:
+                for attempt in self._ready(min(next_s, end_s) - now_s):
+                    self._advance(attempt)
+            else:
+                raise self._error or OSError("there is no address to try")
+        return self._results[-1]
+
+    def _advance(self, attempt: Attempt[T]) -> None:
+        self._under_way.pop(attempt, None)
+        try:
+            self._under_way[attempt] = next(attempt)
+        except StopIteration as ended:
+            self._results.append(ended.value)
+        except OSError as error:
+            self._error = error
+
+    def _ready(self, timeout_s: float) -> list[Attempt[T]]:
+        with selectors.DefaultSelector() as selector:
+            for attempt, (peer, events) in self._under_way.items():
+                selector.register(peer, events, attempt)
+            return [key.data for key, _ in selector.select(timeout_s)]
+
+    def end(self) -> None:
+        for attempt in self._under_way:
+            attempt.close()
+
+
+def connected(family: int, address: tuple[Any, ...]) -> Attempt[socket.socket]:
+    """Connect to one address; the socket does not block."""
+    peer = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        peer.setblocking(False)
+        code = peer.connect_ex(address)
+        if code in (EINPROGRESS, EWOULDBLOCK):
+            yield peer, selectors.EVENT_WRITE
+            code = peer.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        peer.close()
+        raise
+    return peer
+
+
+def hang_up(peer: socket.socket) -> None:
+    """End a connection at once: whoever waits on it wakes, in whatever thread; nothing is waited for."""
+    # Not that of a TLS socket, which takes its state away from a thread that is about to use it.
+    with suppress(OSError):  # a peer that is gone already
+        socket.socket.shutdown(peer, socket.SHUT_RDWR)

@@ -1,0 +1,87 @@
+"""A signal handler may use a remote cell at any line of a call to it: nothing hangs, and its stop is latched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import robotkit as rk
+from tests.serving import served
+from tests.support.interruption import Interruption, interrupted
+
+_SOURCES = ("/robotkit/remote/", "/httpcore/", "threading.py", "/websockets/sync/")
+
+Use = Callable[[rk.Workcell], object]
+
+CALLS: dict[str, Use] = {
+    "get_state": lambda cell: cell.robot.get_state(),
+    "hold": lambda cell: cell.robot.hold(),
+    "step": lambda cell: cell.step(),
+    "move": lambda cell: cell.robot.move_to_joint_positions(cell.robot.spec.reset_joint_positions_rad),
+    "stop": lambda cell: cell.robot.stop(),
+}
+HANDLERS: dict[str, Use] = {
+    "stop": lambda cell: cell.robot.stop(),
+    "hold": lambda cell: cell.robot.hold(),
+    "release": lambda cell: cell.session.post("/v1/control/release"),
+    "disconnect": lambda cell: cell.disconnect(),
+}
+PAIRS = [(call, "stop") for call in CALLS] + [
+    (call, handler) for call in ("get_state", "step") for handler in HANDLERS if handler != "stop"
+]
+
+
+@pytest.fixture(scope="module")
+def served_cell() -> rk.Workcell:
+    return rk.make_workcell("fake", clock="lockstep")
+
+
+@pytest.fixture(scope="module")
+def url(served_cell: rk.Workcell) -> Iterator[str]:
+    with served(served_cell) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("call", "handler"), PAIRS)
+def test_a2_a_signal_handler_may_use_a_remote_cell_at_any_line(
+    url: str, served_cell: rk.Workcell, call: str, handler: str
+) -> None:
+    cell = rk.make_workcell("remote", url=url, timeout_s=15.0)
+    line = 0
+    while True:
+        line += 1
+        cell.connect()
+        if line % 2:  # every other time over a connection that is open already
+            cell.step()
+        come = Interruption(line, lambda: HANDLERS[handler](cell), _SOURCES)
+        error = interrupted(lambda: CALLS[call](cell), come)
+        assert error is None or isinstance(error, rk.RobotkitError), f"line {line}: {error!r}"
+        if not come.has_come:
+            break
+        if "stop" in (call, handler):
+            assert served_cell.robot.get_state().mode == "stopped", f"line {line}"
+            cell.robot.recover()
+    cell.disconnect()
+    assert line > 100, "there were lines to interrupt"
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_remote_cell_can_be_read_after_an_interrupt_at_any_line(url: str) -> None:
+    cell = rk.make_workcell("remote", url=url, timeout_s=15.0)
+    read = CALLS["get_state"]
+    cell.connect()
+    line = 0
+    while True:
+        line += 1
+        read(cell)
+        come = Interruption(line, _interrupt, ("/robotkit/remote/", "/httpcore/"))
+        error = interrupted(lambda: read(cell), come)
+        if not come.has_come:
+            break
+        assert isinstance(error, KeyboardInterrupt), f"line {line}: {error!r}"
+    cell.disconnect()
+    assert line > 100, "there were lines to interrupt"
