@@ -100,7 +100,7 @@ class ServerContext:
             Busy: a blocking motion runs, or too many commands of this client wait.
             CommandExpired: its deadline passed before it could start.
             RobotStopped: the server is shutting down.
-            ConnectionFailed: the caller is gone, and a deadline of its own would not keep the command from acting late.
+            ConnectionFailed: the caller is gone.
         """
         has_begun = False
         try:
@@ -112,8 +112,7 @@ class ServerContext:
                     f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
                 )
             with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
-                if deadline_s is None and caller.deadline_s is None:
-                    caller.require_present()
+                caller.require_present()
                 begin()
                 if self._commander not in (None, client):
                     self._hold_because(client, f"it takes over from {self._commander}")

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from websockets.sync.client import connect
 
 import robotkit as rk
+from robotkit.schema.wire import DEADLINE_HEADER
 from servers import ServerSettings, create_app
 from servers.connections import Peer
 from servers.events import Event
@@ -95,14 +96,16 @@ def frozen(server: BackgroundServer) -> Iterator[None]:
         may_go_on.set()
 
 
+@pytest.mark.parametrize("deadline", ["", f"{DEADLINE_HEADER}: 1e12\r\n"], ids=["without", "with"])
 @pytest.mark.parametrize("path", BODIES)
 def test_f9_what_a_client_sent_before_it_left_is_not_carried_out_after_a_freeze(
-    server: BackgroundServer, carried_out: list[str], refusals: list[str], path: str
+    server: BackgroundServer, carried_out: list[str], refusals: list[str], path: str, deadline: str
 ) -> None:
     address = urlsplit(server.url)
     body = BODIES[path]
     content = "" if body is None else json.dumps(body)
-    head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {len(content)}\r\n\r\n"
+    length = f"Content-Length: {len(content)}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\n{deadline}{length}\r\n"
     with closing(socket.create_connection((address.hostname, address.port))) as peer:
         peer.sendall(f"GET /v1/protocol HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
         assert peer.recv(4096)  # the server reads
@@ -120,12 +123,18 @@ def test_f9_what_a_client_sent_before_it_left_is_not_carried_out_after_a_freeze(
         ("/v1/stream?rate_hz=1", {"type": "command", "command": BODIES["/v1/robot/command"]}),
     ],
 )
+@pytest.mark.parametrize("deadline", [{}, {"deadline_s": 1e12}])
 @pytest.mark.parametrize("says_goodbye", [True, False])
 def test_f9_messages_of_a_client_that_left_during_a_freeze_are_not_carried_out(
-    server: BackgroundServer, carried_out: list[str], path: str, message: object, says_goodbye: bool
+    server: BackgroundServer,
+    carried_out: list[str],
+    path: str,
+    message: dict[str, object],
+    deadline: dict[str, float],
+    says_goodbye: bool,
 ) -> None:
     with connect(server.url.replace("http", "ws") + path, close_timeout=0.0) as peer, frozen(server):
-        peer.send(json.dumps(message))
+        peer.send(json.dumps({**message, **deadline}))
         if says_goodbye:
             peer.protocol.send_close()
             peer.socket.sendall(b"".join(peer.protocol.data_to_send()))
