@@ -20,13 +20,11 @@ from robotkit.errors import (
     DeviceError,
     Forbidden,
     InvalidCommand,
-    ProtocolError,
     RobotkitError,
     Unsupported,
 )
 from robotkit.safety import SafeRobot, SafetyEvent
 from robotkit.schema import CellState, ComplianceParams, StepRequest
-from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
 from servers.audit import AuditLog
@@ -39,6 +37,7 @@ from servers.metrics import Metrics
 from servers.settings import ServerSettings
 from servers.stops import StopOwners
 from servers.turns import CURRENT_CALLER, Caller, Turns
+from servers.versions import require_spoken
 
 _log = logging.getLogger(__name__)
 
@@ -106,11 +105,7 @@ class ServerContext:
         try:
             client.require(Scope.COMMAND, "a command")
             caller = CURRENT_CALLER.get(None) or Caller()
-            if caller.protocol is not None and not PROTOCOL_OLDEST <= caller.protocol <= PROTOCOL_NEWEST:
-                raise ProtocolError(
-                    f"this client speaks version {caller.protocol} of the protocol, this server {PROTOCOL_OLDEST} to "
-                    f"{PROTOCOL_NEWEST}: it may read and stop, but not command. Install the same robotkit on both sides"
-                )
+            require_spoken(caller.protocol)
             with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
                 caller.require_present()
                 begin()

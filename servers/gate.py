@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
+from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robotkit.errors import InvalidCommand, RobotkitError
-from robotkit.schema.wire import CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
+from robotkit.schema.wire import CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
 from servers.access import key_of
+from servers.clock import require_own_clock
 from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, too_many
 from servers.context import ServerContext
-from servers.errors import error_response, reported
+from servers.errors import error_response, reported, status_of
 from servers.events import Event
+from servers.security import POSTS_OF_READERS
 from servers.turns import CURRENT_CALLER, Caller
+from servers.versions import require_spoken
 
 MAX_BODY_BYTES = 65536
 _BODY_TIME_S = 5.0
@@ -22,9 +27,11 @@ _PAUSES = 8
 """Looks for a heartbeat in the time that was promised; a silence is noticed one pause after that time at most."""
 _WATCHED_AFTER_S = 0.01
 """A request that takes longer is watched for its client."""
-_CLIENT, _DEADLINE, _HEARTBEAT, _PROTOCOL = (
-    name.lower().encode() for name in (CLIENT_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER)
+_CLIENT, _CLOCK, _DEADLINE, _HEARTBEAT, _PROTOCOL = (
+    name.lower().encode() for name in (CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER)
 )
+_OF_ANY_VERSION = POSTS_OF_READERS | {"/v1/control/release"}
+"""What a client may post whose version of the protocol is not spoken here."""
 
 
 class RequestGate:
@@ -56,6 +63,8 @@ class RequestGate:
             if scope.get("state", {}).get(ONLY_STOP):
                 raise _Refused(too_many(scope["client"][0] if scope["client"] else ""), 503)
             request = _Request(scope)
+            if scope["method"] == "POST" and scope["path"] not in _OF_ANY_VERSION:
+                _require(partial(require_spoken, request.protocol))
             body = await request.read(receive) if request.has_body else b""
         except _Refused as refused:
             if scope["method"] == "POST":
@@ -160,6 +169,9 @@ class _Request:
                 self.protocol = protocol_of(value)
             elif name == _DEADLINE:
                 self.deadline_s = _seconds(DEADLINE_HEADER, value)
+            elif name == _CLOCK:
+                clock = value.decode("latin-1")
+                _require(partial(require_own_clock, clock))
             elif name == _HEARTBEAT:
                 self.heartbeat_s = _seconds(HEARTBEAT_HEADER, value)
 
@@ -195,6 +207,13 @@ def _check_size(size: int) -> None:
     if size > MAX_BODY_BYTES:
         error = InvalidCommand(f"the body has {size} bytes or more; no request needs more than {MAX_BODY_BYTES}")
         raise _Refused(error, 413)
+
+
+def _require(check: Callable[[], None]) -> None:
+    try:
+        check()
+    except RobotkitError as error:
+        raise _Refused(error, status_of(error)) from None
 
 
 def protocol_of(value: bytes | str) -> int:

@@ -17,7 +17,7 @@ from servers.wrong_tokens import MOST, WITHIN_S, WrongTokens
 
 PAGE_PATHS = frozenset({"/", "/dashboard"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_POSTS_OF_READERS = frozenset(
+POSTS_OF_READERS = frozenset(
     {
         "/v1/robot/stop", "/v1/robot/stop/",
         "/getpos", "/getpos_euler", "/getvel", "/getforce", "/gettorque", "/getq", "/getdq", "/getjacobian",
@@ -102,7 +102,7 @@ class _Flood(Exception):
 
 
 def _acts(scope: Scope) -> bool:
-    return scope["method"] not in _READING_METHODS and scope["path"] not in _POSTS_OF_READERS
+    return scope["method"] not in _READING_METHODS and scope["path"] not in POSTS_OF_READERS
 
 
 def _asks_for_page(scope: Scope, headers: Headers) -> bool:

@@ -15,6 +15,7 @@ from robotkit.errors import Busy, RobotkitError
 from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.access import Client
+from servers.clock import require_own_clock
 from servers.connections import CONNECTION
 from servers.context import GONE, ServerContext
 from servers.errors import MESSAGE_MAX, reported
@@ -130,6 +131,7 @@ class StateStream:
         return self._context.workcell.get_state().model_dump_json()
 
     def _apply(self, message: StreamCommand) -> None:
+        require_own_clock(message.clock)
         with self._context.commanding(self._client, deadline_s=message.deadline_s) as cell:
             self._commanded = True
             cell.send(message.command, message.gripper)
@@ -184,6 +186,7 @@ class StepChannel:
     def _answer(self, body: str | bytes) -> str:
         try:
             request = self._context.parse_command(self._client, _STEP, body)
+            require_own_clock(request.clock)
             state = self._context.step(self._client, request, request.deadline_s)
             return f'{{"type":"state","seq":{request.seq},"state":{state.model_dump_json()}}}'
         except Exception as error:

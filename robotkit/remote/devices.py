@@ -104,7 +104,9 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def recover(self) -> None:
         """Clear a stop or a fault."""
-        self.session().post("/v1/robot/recover")
+        session = self.session()
+        session.handshake.require_common_version()
+        session.post("/v1/robot/recover")
 
     def hold(self) -> None:
         """Make the measured pose the target; also one outside the limits that a command would have to keep."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from robotkit.errors import CommandExpired, ProtocolError, RemoteError
-from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ProtocolInfo
+from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, NumberedStep, ProtocolInfo, StreamCommand
 
 _TIME_HOLDS_S = 300.0
 """Two machines' clocks drift apart by some 0.1 ms a second at most: by 30 ms until they are compared again."""
@@ -25,6 +25,23 @@ class ReadsServer(Protocol):
         """GET `path` and parse the answer."""
 
 
+class Deadline(NamedTuple):
+    """When a command may start at the latest."""
+
+    at_s: float
+    """In monotonic seconds of the server."""
+    clock: str | None
+    """Of which server; None: it does not tell."""
+
+
+class _Found(NamedTuple):
+    """What the server answered."""
+
+    offset_s: float
+    made_s: float
+    clock: str | None
+
+
 class Handshake:
     """Made before the first command, and again whenever what it found may no longer hold.
 
@@ -36,18 +53,23 @@ class Handshake:
     def __init__(self, session: ReadsServer, now_s: Callable[[], float] = time.monotonic) -> None:
         self._session = session
         self._now_s = now_s
-        self._made_s: float | None = None
+        self._found: _Found | None = None
 
-    def deadline_s(self, patience_s: float) -> float:
-        """`patience_s` from now, in monotonic seconds of the server; never later, and earlier by a round trip at most.
+    def deadline(self, patience_s: float) -> Deadline:
+        """`patience_s` from now; never later, and earlier by a round trip at most.
 
         Raises:
             ProtocolError: server and client speak no common version.
             RemoteError: the server cannot be asked.
         """
-        if self._made_s is None or self._now_s() - self._made_s > _TIME_HOLDS_S:
-            self._make()
-        return self._now_s() + self._offset_s + patience_s
+        found = self._found
+        if found is None or self._now_s() - found.made_s > _TIME_HOLDS_S:
+            found = self._make()
+        return Deadline(self._now_s() + found.offset_s + patience_s, found.clock)
+
+    def forget(self) -> None:
+        """Ask the server again before the next command."""
+        self._found = None
 
     def require_common_version(self) -> None:
         """Raise `ProtocolError` when server and client speak no common version."""
@@ -59,11 +81,11 @@ class Handshake:
         try:
             yield
         except (CommandExpired, RemoteError):
-            self._made_s = None
+            self.forget()
             raise
 
-    def _make(self) -> None:
-        self._made_s = None
+    def _make(self) -> _Found:
+        self.forget()
         try:
             info = self._session.read("/v1/protocol", ProtocolInfo)
         except ProtocolError as error:
@@ -77,5 +99,10 @@ class Handshake:
                 f"{PROTOCOL_OLDEST} to {PROTOCOL_NEWEST}: {_ADVICE}"
             )
         # The server read its clock before its answer arrived: a command starts at no time at which nobody waits for it.
-        self._offset_s = info.now_s - answered_s
-        self._made_s = answered_s
+        self._found = found = _Found(info.now_s - answered_s, answered_s, info.clock or None)
+        return found
+
+
+def timed_text(message: NumberedStep | StreamCommand) -> str:
+    """`message` as it is sent; without the name of a clock to a server that has told none, and may know of none."""
+    return message.model_dump_json(exclude={"clock"} if message.clock is None else None)

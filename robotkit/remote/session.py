@@ -20,6 +20,7 @@ from robotkit.remote.transport import Transport
 from robotkit.schema import Message
 from robotkit.schema.wire import (
     CLIENT_HEADER,
+    CLOCK_HEADER,
     DEADLINE_HEADER,
     HEARTBEAT_HEADER,
     NAME_HEADER,
@@ -161,9 +162,11 @@ class Session:
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        deadline_s = self.handshake.deadline_s(self.timeout_s)
+        deadline = self.handshake.deadline(self.timeout_s)
         with self.handshake.doubted():
-            given = {DEADLINE_HEADER: f"{deadline_s:.4f}", **(headers or {})}
+            given = {DEADLINE_HEADER: f"{deadline.at_s:.4f}", **(headers or {})}
+            if deadline.clock is not None:
+                given[CLOCK_HEADER] = deadline.clock
             return self._post(path, body, timeout_s or self.timeout_s, given)
 
     def _post(

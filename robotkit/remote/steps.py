@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from robotkit.errors import Busy, ConnectionFailed, ProtocolError, RemoteTimeout, error_from_code
+from robotkit.remote.handshake import Deadline, timed_text
 from robotkit.remote.race import hang_up
 from robotkit.remote.session import Session
 from robotkit.remote.socket import open_socket
@@ -76,13 +77,13 @@ class RemoteSteps:
     def _step(self, request: StepRequest, timeout_s: float, closings: int) -> CellState:
         try:
             self._stepping = threading.get_ident()
-            deadline_s = self._session.handshake.deadline_s(timeout_s - request.period_s)
+            deadline = self._session.handshake.deadline(timeout_s - request.period_s)
             self._seq += 1
             if self._socket is None:
                 self._socket = open_socket(self._session, "/v1/steps", self._opened)
             if self._closings != closings:
                 raise ConnectionFailed(f"the connection to {self._session.url} was closed during a step")
-            answer = self._exchange(self._socket, self._seq, request, deadline_s, timeout_s)
+            answer = self._exchange(self._socket, self._seq, request, deadline, timeout_s)
         except BaseException:
             self._forget()
             raise
@@ -93,11 +94,11 @@ class RemoteSteps:
         return answer.state
 
     def _exchange(
-        self, socket: ClientConnection, seq: int, request: StepRequest, deadline_s: float, timeout_s: float
+        self, socket: ClientConnection, seq: int, request: StepRequest, deadline: Deadline, timeout_s: float
     ) -> StreamState | StreamError:
-        message = NumberedStep.trusted(**vars(request), seq=seq, deadline_s=deadline_s)
+        message = NumberedStep.trusted(**vars(request), seq=seq, deadline_s=deadline.at_s, clock=deadline.clock)
         try:
-            socket.send(message.model_dump_json())
+            socket.send(timed_text(message))
             answer = _DOWN.validate_json(socket.recv(timeout_s), extra="ignore")
         except TimeoutError as error:
             raise RemoteTimeout(f"{self._session.url} did not answer a step within {timeout_s:g} s") from error

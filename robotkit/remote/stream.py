@@ -12,14 +12,17 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from robotkit.errors import (
+    CommandExpired,
     ConnectionFailed,
     NotConnected,
     ProtocolError,
+    RemoteError,
     RemoteTimeout,
     RobotkitError,
     StaleState,
     error_from_code,
 )
+from robotkit.remote.handshake import timed_text
 from robotkit.remote.session import Session, parse
 from robotkit.remote.socket import open_socket
 from robotkit.schema import CellState, GripperCommand, RobotCommand
@@ -61,6 +64,7 @@ class RemoteStream:
         """
         if self._socket is not None:
             return
+        self._session.handshake.forget()  # what it found may be of a server before
         self._state = self._command = self._error = None
         self.received = 0
         with ExitStack() as opened:
@@ -116,8 +120,8 @@ class RemoteStream:
             self._raise_errors()
         if not self._receiver.is_alive():
             raise ConnectionFailed(f"the stream to {self._session.url} is broken; call disconnect() and connect()")
-        deadline_s = self._session.handshake.deadline_s(self._session.timeout_s)
-        message = StreamCommand.trusted(type="command", command=command, gripper=gripper, deadline_s=deadline_s)
+        at_s, clock = self._session.handshake.deadline(self._session.timeout_s)
+        message = StreamCommand.trusted(type="command", command=command, gripper=gripper, deadline_s=at_s, clock=clock)
         with self._changed:
             self._command = message
             self._changed.notify_all()
@@ -151,7 +155,7 @@ class RemoteStream:
     def _send(self, socket: ClientConnection) -> None:
         try:
             while (command := self._next_command(socket)) is not None:
-                socket.send(command.model_dump_json())
+                socket.send(timed_text(command))
         except ConnectionClosed as error:
             self._fail(ConnectionFailed(f"the stream to {self._session.url} broke: {error}"))
 
@@ -162,6 +166,8 @@ class RemoteStream:
             return command if self._socket is socket else None
 
     def _fail(self, error: RobotkitError) -> None:
+        if isinstance(error, (CommandExpired, RemoteError)):
+            self._session.handshake.forget()
         with self._changed:
             self._error = error
             self._changed.notify_all()

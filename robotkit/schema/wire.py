@@ -26,6 +26,8 @@ NAME_HEADER = "X-Robotkit-Name"
 """What people read where the client is spoken of, such as "anna@lab3 train.py", percent-encoded."""
 DEADLINE_HEADER = "X-Robotkit-Deadline"
 """When a command may start at the latest, in monotonic seconds of the server (`GET /v1/protocol` tells them)."""
+CLOCK_HEADER = "X-Robotkit-Clock"
+"""Of which server the deadline was made, by the `clock` of its `GET /v1/protocol`; another carries nothing out."""
 HEARTBEAT_HEADER = "X-Robotkit-Heartbeat"
 """A promise for as long as the request lasts: the client posts `/v1/control/heartbeat` at least this often, in seconds.
 
@@ -46,6 +48,8 @@ class ProtocolInfo(Message):
     newest: int
     now_s: float
     """Monotonic seconds of the server, of which deadlines are made."""
+    clock: str = ""
+    """Name of this server's time, another after each start; empty: the server does not tell."""
 
 
 class ErrorReply(Message):
@@ -103,6 +107,8 @@ class NumberedStep(StepRequest):
     seq: int = Field(0, ge=0)
     deadline_s: float | None = None
     """When the step may start at the latest, in monotonic seconds of the server."""
+    clock: str | None = None
+    """Of which server the deadline was made; None: it does not matter."""
 
 
 class StreamCommand(Message):
@@ -113,6 +119,8 @@ class StreamCommand(Message):
     gripper: GripperCommand | None = None
     deadline_s: float | None = None
     """When it may be carried out at the latest, in monotonic seconds of the server."""
+    clock: str | None = None
+    """Of which server the deadline was made; None: it does not matter."""
 
 
 class StreamAck(Message):

@@ -10,6 +10,7 @@ import pytest
 import robotkit as rk
 from robotkit.cli.remote import Stop
 from robotkit.remote import Session
+from robotkit.remote.handshake import _Found
 from tests.remote.test_session import DONE, opened, reply, scripted
 
 STOPPED = b'{"mode":"stopped","of":"a version to come"}'
@@ -66,7 +67,7 @@ def test_an_action_counts_only_when_the_server_says_that_it_is_done(
     act: Callable[[Session, str], None], answer: bytes
 ) -> None:
     with scripted([answer]) as (url, _), opened(url) as session:
-        session.handshake._made_s, session.handshake._offset_s = time.monotonic(), 0.0
+        session.handshake._found = _Found(0.0, time.monotonic(), None)
         with pytest.raises(rk.ProtocolError, match="not a robot server"):
             act(session, "/v1/robot/hold")
 

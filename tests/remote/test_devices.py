@@ -54,6 +54,13 @@ class _Session:
     def stop(self) -> None:
         self._answer("stop", "/v1/robot/stop")
 
+    @property
+    def handshake(self) -> _Session:
+        return self
+
+    def require_common_version(self) -> None:
+        self._answer("version", "/v1/protocol")
+
 
 @pytest.fixture
 def session() -> _Session:
@@ -139,6 +146,7 @@ def test_motions_wait_stops_go_their_own_way_and_recovery_has_no_deadline(
     assert others == [
         ("move", "/v1/robot/reset", None),
         ("stop", "/v1/robot/stop"),
+        ("version", "/v1/protocol"),
         ("post", "/v1/robot/recover"),
         ("command", "/v1/robot/hold", None, None),
         ("command", "/v1/robot/compliance", params, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,13 +18,14 @@ from robotkit.remote.handshake import Handshake
 from robotkit.remote.session import parse
 from robotkit.schema.wire import (
     CLIENT_HEADER,
+    CLOCK_HEADER,
     DEADLINE_HEADER,
     PROTOCOL_HEADER,
     PROTOCOL_NEWEST,
     PROTOCOL_OLDEST,
     ProtocolInfo,
 )
-from servers import context as server_context
+from servers import clock, versions
 from servers.routes import protocol
 from tests.serving import served
 from tests.support.waiting import wait_until
@@ -38,6 +40,7 @@ class _Server:
     offset_s = 50.0
     round_trip_s = 0.0
     versions = (PROTOCOL_OLDEST, PROTOCOL_NEWEST)
+    clock = ""
 
     def __call__(self) -> float:
         return self.now_s
@@ -47,7 +50,7 @@ class _Server:
         self.now_s += self.round_trip_s / 2
         told_s = self.now_s + self.offset_s
         self.now_s += self.round_trip_s / 2
-        return ProtocolInfo(oldest=self.versions[0], newest=self.versions[1], now_s=told_s)
+        return ProtocolInfo(oldest=self.versions[0], newest=self.versions[1], now_s=told_s, clock=self.clock)
 
 
 @pytest.fixture
@@ -66,36 +69,45 @@ def test_b4_a_deadline_is_in_the_servers_time_and_never_later_than_the_patience(
 ) -> None:
     server.round_trip_s = round_trip_s
     for _ in range(2):
-        latest_s = handshake.deadline_s(5.0) - (server.now_s + 50.0)
+        latest_s = handshake.deadline(5.0).at_s - (server.now_s + 50.0)
         assert 5.0 - round_trip_s - 1e-9 <= latest_s <= 5.0
         server.now_s += 7.0
     assert server.asked == 1
 
 
 def test_b4_clocks_are_compared_again_before_they_have_drifted_apart(server: _Server, handshake: Handshake) -> None:
-    handshake.deadline_s(5.0)
+    handshake.deadline(5.0)
     server.offset_s += 0.03
     server.now_s += 301.0
-    assert handshake.deadline_s(5.0) == pytest.approx(server.now_s + 50.03 + 5.0)
+    assert handshake.deadline(5.0).at_s == pytest.approx(server.now_s + 50.03 + 5.0)
 
 
 @pytest.mark.parametrize("error", [rk.CommandExpired, rk.ConnectionFailed, rk.RemoteTimeout])
 def test_b4_after_a_failure_that_a_wrong_time_explains_clocks_are_compared_again(
     server: _Server, handshake: Handshake, error: type[rk.RobotkitError]
 ) -> None:
-    handshake.deadline_s(5.0)
+    handshake.deadline(5.0)
     server.offset_s = -900.0
     with pytest.raises(error), handshake.doubted():
         raise error("why")
-    assert handshake.deadline_s(5.0) == pytest.approx(server.now_s - 900.0 + 5.0)
+    assert handshake.deadline(5.0).at_s == pytest.approx(server.now_s - 900.0 + 5.0)
 
 
 def test_b4_a_refusal_of_another_kind_costs_no_further_handshake(server: _Server, handshake: Handshake) -> None:
-    handshake.deadline_s(5.0)
+    handshake.deadline(5.0)
     with pytest.raises(rk.OutsideWorkspace), handshake.doubted():
         raise rk.OutsideWorkspace("why")
-    handshake.deadline_s(5.0)
+    handshake.deadline(5.0)
     assert server.asked == 1
+
+
+def test_b4_a_deadline_says_of_which_server_it_was_made(server: _Server, handshake: Handshake) -> None:
+    assert handshake.deadline(1.0).clock is None, "a server that does not tell"
+    server.clock = "one"
+    assert handshake.deadline(1.0).clock is None
+    handshake.forget()
+    assert [handshake.deadline(1.0).clock for _ in range(2)] == ["one", "one"]
+    assert server.asked == 2
 
 
 @pytest.mark.parametrize(("versions", "fits"), [((1, 1), False), ((3, 4), False), ((1, 2), True), ((2, 9), True)])
@@ -104,21 +116,21 @@ def test_b3_versions_fit_when_one_is_common(
 ) -> None:
     server.versions = versions
     if fits:
-        handshake.deadline_s(1.0)
+        handshake.deadline(1.0)
     else:
         for _ in range(2):
             with pytest.raises(rk.ProtocolError, match=r"read and stopped.*same robotkit"):
-                handshake.deadline_s(1.0)
+                handshake.deadline(1.0)
 
 
 def test_b3_after_a_handshake_that_failed_the_one_before_counts_no_more(server: _Server, handshake: Handshake) -> None:
-    handshake.deadline_s(1.0)
+    handshake.deadline(1.0)
     server.versions = (8, 9)
-    for ask in (handshake.require_common_version, lambda: handshake.deadline_s(1.0)):
+    for ask in (handshake.require_common_version, lambda: handshake.deadline(1.0).at_s):
         with pytest.raises(rk.ProtocolError, match="version 8 to 9"):
             ask()
     server.versions = (PROTOCOL_OLDEST, PROTOCOL_NEWEST)
-    assert handshake.deadline_s(1.0) == pytest.approx(server.now_s + 51.0)
+    assert handshake.deadline(1.0).at_s == pytest.approx(server.now_s + 51.0)
 
 
 @pytest.fixture
@@ -135,7 +147,7 @@ def url(cell: rk.Workcell) -> Iterator[str]:
 def test_b3_a_server_of_another_version_can_be_read_and_stopped_and_not_commanded(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (protocol, server_context):
+    for module in (protocol, versions):
         monkeypatch.setattr(module, "PROTOCOL_OLDEST", 8)
         monkeypatch.setattr(module, "PROTOCOL_NEWEST", 9)
     with rk.make_workcell("remote", url=url) as remote:
@@ -148,6 +160,8 @@ def test_b3_a_server_of_another_version_can_be_read_and_stopped_and_not_commande
                 lambda: remote.robot.send(command),
                 lambda: remote.robot.reset(),
                 lambda: remote.gripper.close(),
+                lambda: remote.robot.hold(),
+                lambda: remote.robot.recover(),
                 lambda: stream.send(command),
             ):
                 with pytest.raises(rk.ProtocolError, match="version 8 to 9"):
@@ -162,13 +176,17 @@ def test_b3_a_client_of_another_version_may_read_and_stop_and_not_command(
     url: str, version: str, cell: rk.Workcell
 ) -> None:
     with httpx.Client(base_url=url, headers={PROTOCOL_HEADER: version}, trust_env=False) as client:
-        for path, body in (("/v1/step", {}), ("/v1/robot/reset", None), ("/open_gripper", None)):
+        acts = ("/v1/robot/reset", "/open_gripper", "/v1/robot/recover", "/v1/robot/hold", "/v1/clock/advance")
+        for path, body in (("/v1/step", {}), *((act, None) for act in acts)):
             reply = client.post(path, json=body)
             assert reply.json()["code"] == "protocol_error", path
             assert 400 <= reply.status_code < 600
             assert "read and stop" in reply.json()["message"]
         assert client.get("/v1/state").status_code == 200
+        assert client.post("/getq").status_code == 200
+        assert client.post("/v1/control/release").status_code == 204
         assert client.post("/v1/robot/stop").status_code == 204
+        assert client.post("/v1/robot/recover").status_code >= 400
     assert cell.get_state().robot.mode == "stopped"
     for path, message in (("/v1/steps", "{}"), ("/v1/stream?rate_hz=1&window=1", '{"type":"command"}')):
         headers = {PROTOCOL_HEADER: version}
@@ -278,6 +296,49 @@ def test_b4_a_deadline_in_the_past_is_refused(url: str, deadline: str, cell: rk.
         socket.send(json.dumps({"type": "command", "gripper": {"position": 0.0}, "deadline_s": float(deadline)}))
         assert json.loads(socket.recv())["code"] == "command_expired"
     assert cell.get_state().gripper.target_position != 0.0
+
+
+def test_b4_a_deadline_of_another_servers_time_is_refused(url: str, cell: rk.Workcell) -> None:
+    name, body = {CLIENT_HEADER: "tester"}, {"gripper": {"position": 0.0}}
+    deadline_s = time.monotonic() + 60.0
+    headers = {**name, DEADLINE_HEADER: f"{deadline_s}", CLOCK_HEADER: "that before the restart"}
+    reply = httpx.post(f"{url}/v1/step", json=body, headers=headers, trust_env=False)
+    assert (reply.status_code, reply.json()["code"]) == (409, "command_expired")
+    assert "GET /v1/protocol" in reply.json()["message"]
+    late = {**body, "deadline_s": deadline_s, "clock": "that before the restart"}
+    for path, message in (("/v1/steps", late), ("/v1/stream?rate_hz=1&window=1", {**late, "type": "command"})):
+        with connect(url.replace("http", "ws") + path, proxy=None, additional_headers=name) as socket:
+            socket.send(json.dumps(message))
+            answers = [json.loads(socket.recv(10.0))]
+            while answers[-1]["type"] == "state":
+                answers.append(json.loads(socket.recv(10.0)))
+        assert answers[-1]["code"] == "command_expired"
+    assert cell.get_state().gripper.target_position != 0.0
+
+
+def test_b4_a_client_whose_server_was_started_anew_asks_for_its_time_again(
+    url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pose = cell.get_state().robot.tcp_pose_in_base
+    with rk.make_workcell("remote", url=url) as remote, remote.stream() as stream:
+        uses: tuple[Callable[[], object], ...] = (
+            lambda: remote.gripper.close(),
+            lambda: remote.step(gripper=rk.GripperCommand(position=0.0)),
+            lambda: stream.send(rk.PoseCommand(tcp_pose_in_base=pose)),
+        )
+        for number, use in enumerate(uses):
+            remote.gripper.open()
+            monkeypatch.setattr(clock, "CLOCK", f"start {number}")
+            if number == 2:
+                use()
+                use = stream.latest
+                wait_until(lambda: stream._error is not None)
+            with pytest.raises(rk.CommandExpired):
+                use()
+            assert cell.get_state().gripper.target_position == 1.0
+            assert cell.get_state().robot.mode == "holding"
+            uses[number]()
+        wait_until(lambda: cell.get_state().robot.mode == "tracking")
 
 
 @pytest.mark.parametrize("deadline", ["nan", "inf", "soon", ""])

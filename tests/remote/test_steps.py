@@ -186,9 +186,9 @@ def test_b4_a_step_that_cannot_end_in_time_does_not_start() -> None:
 
     with scripted(handler) as session:
         steps = RemoteSteps(session)
-        earliest_s = session.handshake.deadline_s(17.0)
+        earliest_s = session.handshake.deadline(17.0).at_s
         steps.step(rk.StepRequest(period_s=3.0), 20.0)
-        assert earliest_s <= told[0] <= session.handshake.deadline_s(17.0)
+        assert earliest_s <= told[0] <= session.handshake.deadline(17.0).at_s
         steps.close()
 
 

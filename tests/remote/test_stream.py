@@ -16,6 +16,7 @@ from websockets.sync.server import ServerConnection
 import robotkit as rk
 from robotkit.remote import RemoteStream, Session
 from robotkit.remote import stream as remote_stream
+from robotkit.remote.handshake import Deadline
 from robotkit.schema.wire import StreamError, StreamState
 from tests.support.scripted_socket import scripted
 from tests.support.waiting import wait_for_error, wait_until
@@ -68,7 +69,7 @@ def server() -> _Server:
 @pytest.fixture
 def session(server: _Server):
     with scripted(server) as session:
-        session.handshake.deadline_s(0.0)  # its connection is none of a stream
+        session.handshake.deadline(0.0)  # its connection is none of a stream
         yield session
 
 
@@ -151,13 +152,32 @@ def test_a_command_that_meets_an_error_is_not_sent_and_the_next_one_is(session: 
 def test_b4_a_command_goes_up_once_with_a_deadline_of_the_sessions_patience(session: Session, server: _Server) -> None:
     with RemoteStream(session) as stream:
         server.accepted()
-        earliest_s = session.handshake.deadline_s(session.timeout_s)
+        earliest_s = session.handshake.deadline(session.timeout_s).at_s
         stream.send(gripper=_half_open(0.5))
         command = server.got()
-        assert earliest_s <= command["deadline_s"] <= session.handshake.deadline_s(session.timeout_s)
+        assert earliest_s <= command["deadline_s"] <= session.handshake.deadline(session.timeout_s).at_s
         assert command["command"] is None
         with pytest.raises(queue.Empty):
             server.received.get(timeout=0.05)
+
+
+def test_b4_a_stream_asks_for_the_servers_time_after_it_connects_and_after_a_command_came_too_late(
+    session: Session, server: _Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    make = session.handshake._make
+    monkeypatch.setattr(session.handshake, "_make", lambda: (made.append(1), make())[1])
+    with RemoteStream(session) as stream:
+        socket = server.accepted()
+        for _ in range(2):
+            stream.send(gripper=_half_open(0.5))
+        assert len(made) == 1
+        socket.send(StreamError(code="command_expired", message="late").model_dump_json())
+        wait_until(lambda: stream._error is not None)
+        with pytest.raises(rk.CommandExpired):
+            stream.send(gripper=_half_open(0.5))
+        stream.send(gripper=_half_open(0.5))
+    assert len(made) == 2
 
 
 def test_connecting_twice_is_one_connection(session: Session, server: _Server) -> None:
@@ -175,7 +195,7 @@ def test_m13_a_command_given_while_the_stream_ends_is_never_sent_over_the_next(
     stream = RemoteStream(session)
     stream.connect()
     server.accepted()
-    monkeypatch.setattr(session.handshake, "deadline_s", lambda patience_s: stream.disconnect() or 0.0)
+    monkeypatch.setattr(session.handshake, "deadline", lambda patience_s: stream.disconnect() or Deadline(0.0, None))
     stream.send(gripper=_half_open(0.1))
     monkeypatch.undo()
     with stream:

@@ -1,0 +1,25 @@
+"""`CLOCK`: the name of this process's time, by which a deadline that was made for another server is told apart."""
+
+from __future__ import annotations
+
+import uuid
+
+from robotkit.errors import CommandExpired
+
+CLOCK = uuid.uuid4().hex[:12]
+
+
+def require_own_clock(clock: str | None) -> None:
+    """Refuse a deadline of another server's time: after a restart of the machine it may lie hours ahead.
+
+    Args:
+        clock: whose time it is; None: the client does not say.
+
+    Raises:
+        CommandExpired: it is that of another server, or of this one before it was started anew.
+    """
+    if clock is not None and clock != CLOCK:
+        raise CommandExpired(
+            "the command was not carried out: its deadline is in the time of another server, or of this one before its "
+            "last start. Ask GET /v1/protocol, and send a new command, made from a fresh state"
+        )
