@@ -131,7 +131,10 @@ class Session:
         Raises:
             RobotkitError: as `post` does.
         """
-        answer = self._transport.post_alone("/v1/robot/stop", self._own_headers, self.timeout_s)
+        try:
+            answer = self._transport.post_alone("/v1/robot/stop", self._own_headers, self.timeout_s)
+        except ConnectionFailed:  # one that is open already may work where the system opens no more
+            answer = self._transport.request("POST", "/v1/robot/stop", self._own_headers, self.timeout_s)
         _require_done(self._accepted(answer), self.url)
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:

@@ -204,6 +204,26 @@ def test_b2_a_stop_goes_over_a_connection_of_its_own_and_again_over_another_whil
         assert peers[1].recv(1) == b"", "the attempt that nobody answered is over"
 
 
+def test_b2_a_stop_takes_a_connection_that_is_open_where_no_new_one_can_be_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        session = stack.enter_context(closing(Session(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=20.0)))
+        asked: list[bytes] = []
+
+        def serve() -> None:
+            peer = stack.enter_context(listener.accept()[0])
+            for answer in (OK, DONE):
+                asked.append(peer.recv(65536))
+                listener.close()
+                peer.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        session.get("/v1/clock")
+        session.stop()
+        thread.join(20.0)
+    assert asked[1].startswith(b"POST /v1/robot/stop ")
+
+
 def test_b2_a_stop_that_was_refused_is_not_sent_again() -> None:
     refused = reply(401, b'{"code":"unauthorized","message":"why"}')
     with scripted([refused], [DONE]) as (url, received), opened(url) as session:
