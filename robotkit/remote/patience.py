@@ -21,7 +21,7 @@ class PatientBackend(httpcore.NetworkBackend):
     """Opens a connection whose every wait ends when its present request has had its time.
 
     A peer that sends a byte every second, or one interim answer after the other, ends no request later than that. A
-    connection that is closed wakes whoever waits on it.
+    connection that is hung up wakes whoever waits on it.
 
     Args:
         dialer: opens it.
@@ -29,6 +29,7 @@ class PatientBackend(httpcore.NetworkBackend):
 
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
+        self._peer: socket.socket | None = None
         self.end_s = 0.0
         """When the present request has had its time, in monotonic seconds."""
 
@@ -53,7 +54,17 @@ class PatientBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the server of the dialer."""
         peer = _tried(lambda: self._dialer.connect(self.end_s), httpcore.ConnectTimeout, httpcore.ConnectError)
+        self._peer = peer
         return _PatientStream(peer, self)
+
+    def hang_up(self) -> None:
+        """End the connection, and whatever wait for it; from any thread."""
+        if self._peer is not None:
+            hang_up(self._peer)
+
+    def secured(self, peer: socket.socket) -> None:
+        """Note that the connection goes on over this socket."""
+        self._peer = peer
 
 
 class _PatientStream(httpcore.NetworkStream):
@@ -67,7 +78,6 @@ class _PatientStream(httpcore.NetworkStream):
         self._waited(lambda: self._peer.sendall(buffer), httpcore.WriteTimeout, httpcore.WriteError)
 
     def close(self) -> None:
-        hang_up(self._peer)
         self._peer.close()
 
     def start_tls(
@@ -78,6 +88,7 @@ class _PatientStream(httpcore.NetworkStream):
             httpcore.ConnectTimeout,
             httpcore.ConnectError,
         )
+        self._backend.secured(secured)
         return _PatientStream(secured, self._backend)
 
     def get_extra_info(self, info: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from robotkit.errors import ConnectionFailed, RemoteTimeout
@@ -42,7 +42,7 @@ def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnecti
         raise remote_error(error.response.status_code, bytes(error.response.body or b"")) from error
     except TimeoutError as error:
         raise RemoteTimeout(f"{session.url} did not open {path} in time") from error
-    except (OSError, InvalidHandshake) as error:
+    except (OSError, WebSocketException) as error:
         raise ConnectionFailed(
             f"no robot server at {session.url} ({error}); is robotkit-serve running there?"
         ) from error

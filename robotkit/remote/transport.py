@@ -6,7 +6,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlencode
 
 import h11
@@ -175,8 +175,13 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections, also of requests that wait; the next request opens new ones."""
+        while self._idle:
+            with suppress(IndexError):  # another thread took the last one
+                self._drop(self._idle.popleft())
         for kept in list(self._open):
-            self._drop(kept)
+            # Whoever uses it closes it: the number of its file must not become that of another connection meanwhile.
+            self._open.discard(kept)
+            kept.network.hang_up()
 
 
 class _Kept:
