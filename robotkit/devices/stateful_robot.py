@@ -54,6 +54,8 @@ class StatefulRobotServer(ArmBody):
         self._compliance: ComplianceParams | None = None
         self.stop_observers: list[Callable[[StopRecord], object]] = []
         """Told of each stop, whoever stops the arm; also from signal handlers and with the lock held."""
+        self.before_start: Callable[[], None] = lambda: None
+        """Called with the machine's lock held before control begins, which what it raises prevents."""
 
     @property
     def is_connected(self) -> bool:
@@ -84,6 +86,8 @@ class StatefulRobotServer(ArmBody):
             try:
                 with self.machine.lock:
                     self.machine.connected(fault, seen)
+                    if self.machine.mode == "holding":
+                        self.before_start()
                     if self.machine.mode == "holding":
                         with self._outlived_by_a_stop():
                             self._start()
@@ -283,6 +287,7 @@ class StatefulRobotServer(ArmBody):
                 self.require_connected()
                 try:
                     self.machine.require_no_stop_since(seen)
+                    self.before_start()
                     self._start()
                     self.machine.recovered(seen)
                 except BaseException:

@@ -5,6 +5,7 @@ and what to do, and the arm goes on with its previous target. (Bounding an actio
 """
 
 from robotkit.safety.events import SafetyEvent
-from robotkit.safety.robot import SafeRobot, make_safe
+from robotkit.safety.making import make_safe
+from robotkit.safety.robot import SafeRobot
 
 __all__ = ["SafeRobot", "SafetyEvent", "make_safe"]

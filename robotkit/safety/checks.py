@@ -86,12 +86,12 @@ class CommandChecks:
             self._body.check_path(start_rad, goal_rad)
         return path_rate_max_hz(self._arm, self._limits, self._steps, start_rad, goal_rad)
 
-    def took(self, target: list[float] | np.ndarray, now_s: float) -> None:
-        """The arm has taken what was checked last, or may have."""
+    def took(self, target: list[float] | np.ndarray, now_s: float, *, is_sure: bool) -> None:
+        """The arm has taken what was checked last, or may have where the answer was lost."""
         if isinstance(target, list):
-            self._steps.accepted_pose(target, now_s)
+            self._steps.accepted_pose(target, now_s, is_sure=is_sure)
         else:
-            self._steps.accepted_joints(target, now_s)
+            self._steps.accepted_joints(target, now_s, is_sure=is_sure)
 
     def require_fresh(self, state: RobotState) -> None:
         """Raise `StaleState` unless `state` is of now."""

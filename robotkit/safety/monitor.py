@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robotkit.quaternions import angle_between
 from robotkit.safety.body import BodyBounds
 from robotkit.schema import RobotSpec, RobotState, SafetyLimits
 from robotkit.workspace import BoxBounds, distance_outside
@@ -19,6 +20,8 @@ _EXCESS_S = 0.02
 """How much farther than at the allowed speed the arm may have gone: so many seconds of it. An arm that follows its
 targets with a lag starts each step fast, and faster when a command comes late."""
 _ANGLE_MARGIN_RAD = 0.1
+_PLACE_PERIOD_S = 0.02
+"""Between two looks at how far the arm has gone: late stamps and noise of the place count little over so long."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Monitor:
         with self._lock:
             margin_m = self._limits.measured_margin_m
             self._tool_m, self._tool_rad, self._links_m = _Leash(margin_m), _Leash(_ANGLE_MARGIN_RAD), _Leash(margin_m)
-            self._fast_stamp_s, self._times_fast, self._excess_s = math.nan, 0, 0.0
+            self._fast_stamp_s, self._told, self._seen = math.nan, _Excess(), _Excess()
+            self._before: RobotState | None = None
 
     def check(self, state: RobotState, *, watches_links: bool) -> Trip | None:
         """What is wrong with this measurement; None when nothing is. The links cost some 0.1 ms."""
@@ -106,18 +110,34 @@ class Monitor:
         # A NaN makes the sum one, and is too fast.
         shares = speed_m_s / self._max_speed_m_s, turn_rad_s / self._max_turn_rad_s, joint_rad_s / self._max_joint_rad_s
         share = max(shares) if math.isfinite(sum(shares)) else math.inf
-        if share <= 1.0:
-            self._times_fast, self._excess_s = 0, 0.0
+        if self._told.is_too_much(share, elapsed_s):
+            return self._too_fast("was measured at", speed_m_s, turn_rad_s, joint_rad_s)
+        return self._check_change_of_place(state)
+
+    def _check_change_of_place(self, state: RobotState) -> Trip | None:
+        """The same by how far the arm has gone: a driver may tell no speed, or a wrong one."""
+        before = self._before
+        elapsed_s = math.inf if before is None else state.stamp_s - before.stamp_s
+        if 0.0 <= elapsed_s < _PLACE_PERIOD_S:
             return None
-        self._times_fast += 1
-        # Without a measurement before, it is not known for how long.
-        self._excess_s += (share - 1.0) * (elapsed_s if elapsed_s > 0.0 else _EXCESS_S)
-        if self._times_fast < _TIMES_TOO_FAST or self._excess_s < _EXCESS_S:
+        self._before = state
+        if before is None or elapsed_s < 0.0:
             return None
+        start, end = before.tcp_pose_in_base.tolist(), state.tcp_pose_in_base.tolist()
+        speed_m_s, turn_rad_s = math.dist(start[:3], end[:3]) / elapsed_s, angle_between(start[3:], end[3:]) / elapsed_s
+        joint_rad_s = float(np.abs(state.joint_positions_rad - before.joint_positions_rad).max()) / elapsed_s
+        share = max(
+            speed_m_s / self._max_speed_m_s, turn_rad_s / self._max_turn_rad_s, joint_rad_s / self._max_joint_rad_s
+        )
+        if self._seen.is_too_much(share, elapsed_s):
+            return self._too_fast("has moved at", speed_m_s, turn_rad_s, joint_rad_s)
+        return None
+
+    def _too_fast(self, what: str, speed_m_s: float, turn_rad_s: float, joint_rad_s: float) -> Trip:
         return Trip(
-            f"the arm was measured at {speed_m_s:.3f} m/s, {turn_rad_s:.3f} rad/s at the tool and {joint_rad_s:.3f} "
-            f"rad/s at a joint; {self._limits.measured_speed_factor:g} times its speed limits is "
-            f"{self._max_speed_m_s:.3f} m/s, {self._max_turn_rad_s:.3f} rad/s and {self._max_joint_rad_s:.3f} rad/s"
+            f"the arm {what} {speed_m_s:.3f} m/s, {turn_rad_s:.3f} rad/s at the tool and {joint_rad_s:.3f} rad/s at a "
+            f"joint; {self._limits.measured_speed_factor:g} times its speed limits is {self._max_speed_m_s:.3f} m/s, "
+            f"{self._max_turn_rad_s:.3f} rad/s and {self._max_joint_rad_s:.3f} rad/s"
         )
 
     def _check_tool(self, state: RobotState) -> Trip | None:
@@ -139,6 +159,23 @@ class Monitor:
         if self._links_m.allows(depth.distance_m):
             return None
         return Trip(f"the arm was measured {depth.distance_m:.3f} m beyond its bounds: {depth.text}")
+
+
+class _Excess:
+    """How often in a row the arm was too fast, and how much farther than at the allowed speed it has gone."""
+
+    def __init__(self) -> None:
+        self._times, self._excess_s = 0, 0.0
+
+    def is_too_much(self, share: float, elapsed_s: float) -> bool:
+        """Count a speed, as a share of the allowed one, that lasted for `elapsed_s`."""
+        if share <= 1.0:
+            self._times, self._excess_s = 0, 0.0
+            return False
+        self._times += 1
+        # Without a measurement before, it is not known for how long.
+        self._excess_s += (share - 1.0) * (elapsed_s if elapsed_s > 0.0 else _EXCESS_S)
+        return self._times >= _TIMES_TOO_FAST and self._excess_s >= _EXCESS_S
 
 
 class _Leash:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from robotkit.clock import Clock
-from robotkit.devices import AdaptedRobot, BaseRobotServer, StatefulRobotServer
+from robotkit.devices import BaseRobotServer, StatefulRobotServer, Travel
 from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
     InvalidCommand,
     InvalidConfiguration,
+    MotionFailed,
     RobotkitError,
+    StaleState,
     TargetReplaced,
 )
 from robotkit.safety.checks import CommandChecks
 from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
-from robotkit.safety.fitness import require_fitting
+from robotkit.safety.fitness import require_fitting, require_true_kinematics
 from robotkit.safety.monitor import Monitor
 from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
@@ -28,6 +32,9 @@ from robotkit.safety.watchdog import Watchdog
 from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLimits
 
 MONITOR = "safety monitor"
+_POLL_PERIOD_S = 0.005
+_REST_S, _STILL_RAD_S = 10.0, 0.02
+"""An arm that is held comes to rest in tenths of a second; then its joints turn by about a degree a second at most."""
 
 
 class SafeRobot(BaseRobotServer):
@@ -48,6 +55,7 @@ class SafeRobot(BaseRobotServer):
         self._checks = CommandChecks(inner, limits, clock, self._measure)
         self._fit()
         self._max_age_s = limits.state_max_age_s
+        inner.before_start = self._require_fresh_start
         silence_s = None if clock.is_lockstep else limits.watchdog_s
         self._watchdog = Watchdog(inner, clock, silence_s, limits.state_max_age_s, self.stop_for, self._tell)
         self._counts_time = self._checks.counts_time or silence_s is not None
@@ -90,18 +98,26 @@ class SafeRobot(BaseRobotServer):
             if is_new:
                 self._checks.stamp_s = -math.inf
             self.inner.connect()
-            if is_new:
-                self._fit_or_disconnect()
-            if self._watch is not None:
-                self._watch.start()
+            with self._disconnected_unless_done():
+                self._accept(is_new=is_new)
+                if self._watch is not None:
+                    self._watch.start()
 
-    def _fit_or_disconnect(self) -> None:
+    @contextmanager
+    def _disconnected_unless_done(self) -> Iterator[None]:
         try:
-            with self.machine.lock:
-                self._fit()
+            yield
         except BaseException:
             self.disconnect()
             raise
+
+    def _accept(self, *, is_new: bool) -> None:
+        """Take a connected arm as it says and measures that it is, or refuse it."""
+        with self.machine.lock:
+            if is_new or self.inner.spec is not self.spec:
+                self._fit()
+            if self.machine.mode == "holding":
+                require_true_kinematics(self.spec, self._measure())
 
     def _fit(self) -> None:
         """Take what the arm says of itself into the bounds; some arms know themselves only when they are connected.
@@ -109,7 +125,7 @@ class SafeRobot(BaseRobotServer):
         Raises:
             InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
         """
-        require_fitting(self.inner, self.limits)
+        require_fitting(self.inner, self.limits, is_lockstep=self._clock.is_lockstep)
         spec, limits = self.inner.spec, self.limits
         if spec.joint_count != self.spec.joint_count:
             raise InvalidConfiguration(
@@ -180,12 +196,13 @@ class SafeRobot(BaseRobotServer):
                     self.require_target(epoch)
                 now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
                 target = self._checks.check(command, now_s)
-                taken = self.machine.targets
+                taken, accepted = self.machine.targets, None
                 try:
-                    return self.inner.send(command)
+                    accepted = self.inner.send(command)
+                    return accepted
                 finally:
                     if self.machine.targets != taken:  # also where the answer was lost: the arm may follow it
-                        self._checks.took(target, now_s)
+                        self._checks.took(target, now_s, is_sure=accepted is not None)
                         self._watchdog.commanded(now_s)
         except CommandRejected as error:
             self._note("refused", f"a {command.kind} command: {error.message}", "client")
@@ -200,20 +217,47 @@ class SafeRobot(BaseRobotServer):
             Unsupported: the arm cannot be told that speed, and its own may be higher; or it does not tell where its
                 joints bring the tool, and the cell bounds the tool.
             TargetReplaced: a stop, a hold or a recovery came before it began.
+            MotionFailed: an arm that was moving did not come to rest.
         """
-        epoch = self.machine.epoch
         try:
             goal_rad = joint_array(positions_rad)
-            with self.machine.lock:
-                self.require_target(epoch)
-                rate_max_hz = self._checks.check_motion(goal_rad, self._clock.now_s())
-                travel = self.inner.begin_joint_motion(goal_rad, rate_max_hz)
-            self.inner.finish_joint_motion(goal_rad, travel)
+            self.inner.finish_joint_motion(goal_rad, self._begin_joint_motion(goal_rad))
         except CommandRejected as error:
             self._note("refused", f"a joint motion: {error.message}", "client")
             raise
         finally:
             self._events.tell_noted()
+
+    def _begin_joint_motion(self, goal_rad: np.ndarray) -> Travel:
+        """From rest, so that the path begins where it was looked at; what is refused at once changes nothing."""
+        epoch = self.machine.epoch
+        with self.machine.lock:
+            travel = self._begin_from_rest(goal_rad, epoch)
+            if travel is not None:
+                return travel
+            self.inner.hold()
+            epoch = self.machine.epoch
+        end_s = time.monotonic() + _REST_S
+        while time.monotonic() < end_s and self.machine.epoch == epoch and not self._stands():
+            time.sleep(_POLL_PERIOD_S)
+        with self.machine.lock:
+            travel = self._begin_from_rest(goal_rad, epoch)
+        if travel is None:
+            raise MotionFailed(
+                f"arm {self.spec.name!r} has not come to rest within {_REST_S:g} s after a hold; is somebody moving it?"
+            )
+        return travel
+
+    def _begin_from_rest(self, goal_rad: np.ndarray, epoch: int) -> Travel | None:
+        """None when the arm moves; in lock-step no time passes in which it could come to rest."""
+        self.require_target(epoch)
+        rate_max_hz = self._checks.check_motion(goal_rad, self._clock.now_s())
+        if not (self._clock.is_lockstep or self._stands()):
+            return None
+        return self.inner.begin_joint_motion(goal_rad, rate_max_hz)
+
+    def _stands(self) -> bool:
+        return float(np.abs(self._measure().joint_velocities_rad_s).max()) <= _STILL_RAD_S
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Pass an impedance law on that keeps the cell's bounds.
@@ -241,11 +285,14 @@ class SafeRobot(BaseRobotServer):
         """Recover the arm, which then holds, from the first `stops_seen` stops; None: from those of before the call."""
         stops_seen = self.machine.stops if stops_seen is None else stops_seen
         with self._events.told():
-            # Before: nothing is judged while the arm is stopped, and what is judged then counts from where it is then.
-            self._rearm()
+            was_down = self.machine.mode in ("stopped", "fault")
+            if was_down:
+                # Before: nothing is judged while the arm is down, and what is judged then counts from where it is then.
+                self._rearm()
             self.inner.recover(stops_seen)
-            if self.inner.spec is not self.spec:
-                self._fit_or_disconnect()
+            if was_down:
+                with self._disconnected_unless_done():
+                    self._accept(is_new=False)
             self._note("recover", "the arm holds", "client")
 
     def hold(self) -> None:
@@ -284,6 +331,18 @@ class SafeRobot(BaseRobotServer):
                 self._note("fault", ", ".join(state.faults) or "fault", "device")
         return state
 
+    def _require_fresh_start(self) -> None:
+        """Control begins where the arm is measured: wait for a fresh measurement, for as long as one may be old."""
+        end_s = time.monotonic() + (self._max_age_s or 0.0)
+        while self._max_age_s is not None:
+            try:
+                return self._checks.require_fresh(self._measure())
+            except StaleState:
+                if self._clock.is_lockstep or time.monotonic() > end_s:
+                    raise
+            time.sleep(_POLL_PERIOD_S)
+        return None
+
     def _measure_once(self) -> None:
         """What the monitor's thread does on each round."""
         try:
@@ -311,18 +370,3 @@ def target_replaced(target_epoch: int) -> TargetReplaced:
         f"the arm's target was replaced since epoch {target_epoch} (a hold, a stop, a recovery, another client, a "
         "reset): make a new command from a fresh state"
     )
-
-
-def make_safe(robot: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> SafeRobot:
-    """Put `robot` inside `limits`; one without the project's state machine gets it.
-
-    Args:
-        robot: the body.
-        limits: None in a field switches that limit off.
-        clock: the cell's; on one that runs by itself a thread watches for silence, force, speed and place.
-
-    Raises:
-        InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
-    """
-    inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot, limits.state_max_age_s)
-    return SafeRobot(inner, limits, clock)

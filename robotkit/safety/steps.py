@@ -24,7 +24,8 @@ class StepLimit:
     """Counts each target from the last accepted one of its kind, or from the measurement when there is none.
 
     There is none when something else has replaced the target since (the machine's epoch has grown: a connection, a
-    stop, a hold, a joint motion, a reset), and after a command of the other kind.
+    stop, a hold, a joint motion, a reset), and after a command of the other kind. Where nobody knows whether the arm
+    has the last target, steps are counted from both.
 
     Args:
         machine: the arm's.
@@ -57,6 +58,7 @@ class StepLimit:
         self._epoch: int
         self._last_pose: list[float] | None = None
         self._last_joints_rad: np.ndarray | None = None
+        self._is_sure = True
 
     def fit(self, spec: RobotSpec) -> None:
         """Take what the arm says of itself by now; what was counted stays counted, so that no way is had twice."""
@@ -75,16 +77,22 @@ class StepLimit:
         if not self._bounds_poses:
             return
         last = self._pose_before()
+        if not self._is_sure:
+            self._distance_from(self._measure().tcp_pose_in_base.tolist(), pose)
+        self._distance_m = self._distance_from(last, pose)
+        self._check_tool_speed(last, pose, now_s)
+
+    def _distance_from(self, last: list[float], pose: list[float]) -> float:
         x, y, z, qx, qy, qz, qw = pose
         x0, y0, z0, qx0, qy0, qz0, qw0 = last
-        self._distance_m = distance_m = math.sqrt((x - x0) ** 2 + (y - y0) ** 2 + (z - z0) ** 2)
+        distance_m = math.sqrt((x - x0) ** 2 + (y - y0) ** 2 + (z - z0) ** 2)
         if not distance_m <= self._max_translation_m * _ROUNDING:
             raise _too_large("the tool target", distance_m, self._max_translation_m, "m", "max_translation_step_m")
         # The cosine of half the angle is the quaternions' dot product: no inverse function while all is well.
         if not abs(qx * qx0 + qy * qy0 + qz * qz0 + qw * qw0) >= self._min_half_cosine:
             angle_rad = angle_between(last[3:], pose[3:])
             raise _too_large("the tool target", angle_rad, self._max_rotation_rad, "rad", "max_rotation_step_rad")
-        self._check_tool_speed(last, pose, now_s)
+        return distance_m
 
     def check_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
         """Check a joint target, and where it brings the tool when the arm tells its kinematics.
@@ -93,10 +101,9 @@ class StepLimit:
             StepTooLarge: says how far it is and how far it may be.
         """
         before_rad = self._joints_before()
-        self._steps_rad = steps_rad = np.abs(positions_rad - before_rad)
-        step_rad = float(steps_rad.max())
-        if not step_rad <= self._max_joint_rad * _ROUNDING:
-            raise _too_large("a joint target", step_rad, self._max_joint_rad, "rad", "max_joint_step_rad")
+        if not self._is_sure:
+            self._steps_from(self._measure().joint_positions_rad, positions_rad)
+        self._steps_rad = steps_rad = self._steps_from(before_rad, positions_rad)
         if not self._joints.allows(steps_rad, now_s):
             left_rad = self._joints.left(now_s)
             joint = int((steps_rad - left_rad).argmax())
@@ -108,6 +115,13 @@ class StepLimit:
             last, pose = self.kinematics.tcp_poses(np.array((before_rad, positions_rad))).tolist()
             self._distance_m = math.dist(last[:3], pose[:3])
             self._check_tool_speed(last, pose, now_s)
+
+    def _steps_from(self, before_rad: np.ndarray, positions_rad: np.ndarray) -> np.ndarray:
+        steps_rad = np.abs(positions_rad - before_rad)
+        step_rad = float(steps_rad.max())
+        if not step_rad <= self._max_joint_rad * _ROUNDING:
+            raise _too_large("a joint target", step_rad, self._max_joint_rad, "rad", "max_joint_step_rad")
+        return steps_rad
 
     def path_rate_max_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
         """How much of the straight joint path may be done in a second, as a share, so that every speed limit is kept.
@@ -129,17 +143,19 @@ class StepLimit:
         way_rad = np.abs(goal_rad - start_rad)
         return float((self._own_speed_rad_s / np.maximum(way_rad, _TINY)).min())
 
-    def accepted_pose(self, pose: list[float], now_s: float) -> None:
-        """The target that was checked last was accepted: count the next one from it."""
+    def accepted_pose(self, pose: list[float], now_s: float, *, is_sure: bool = True) -> None:
+        """The target that was checked last was accepted, or may have been: count the next one from it."""
         self._spend_tool_speed(now_s)
         self._last_pose, self._last_joints_rad, self._epoch = pose, None, self._machine.epoch
+        self._is_sure = is_sure
 
-    def accepted_joints(self, positions_rad: np.ndarray, now_s: float) -> None:
-        """The target that was checked last was accepted: count the next one from it."""
+    def accepted_joints(self, positions_rad: np.ndarray, now_s: float, *, is_sure: bool = True) -> None:
+        """The target that was checked last was accepted, or may have been: count the next one from it."""
         self._joints.spend(self._steps_rad, now_s)
         if self.kinematics is not None:
             self._spend_tool_speed(now_s)
         self._last_pose, self._last_joints_rad, self._epoch = None, positions_rad, self._machine.epoch
+        self._is_sure = is_sure
 
     def _joint_speed_rad_s(self, spec: RobotSpec) -> np.ndarray:
         return np.minimum(spec.joint_velocity_max_rad_s, self._max_joint_speed_rad_s)

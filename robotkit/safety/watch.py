@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from robotkit.devices.machine import STOP_WAIT_S
+from robotkit.devices.words import said_of
+from robotkit.errors import DeviceFault
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 0.01
@@ -35,7 +37,11 @@ class Watch:
         return min(self._rounds.values())
 
     def start(self) -> None:
-        """Begin; again after a `stop`, too."""
+        """Begin; again after a `stop`, too.
+
+        Raises:
+            DeviceFault: this process may begin no further thread; then none of them runs on.
+        """
         with self._lock:
             if self._running is None:
                 quit_ = threading.Event()
@@ -43,9 +49,13 @@ class Watch:
                     threading.Thread(target=self._run, args=(name, quit_), name=name, daemon=True)
                     for name in self._works
                 ]
+                try:
+                    for thread in threads:
+                        thread.start()
+                except BaseException as error:
+                    quit_.set()
+                    raise DeviceFault(f"the watch over the arm cannot begin: {said_of(error)}") from error
                 self._running = threads, quit_
-                for thread in threads:
-                    thread.start()
 
     def stop(self, then: Callable[[], None] = lambda: None) -> None:
         """Begin no further round, do `then`, and wait for the work that is under way, but not for what hangs.

@@ -63,13 +63,13 @@ class WorkspaceBox(Message):
 class ComplianceLimits(Message):
     """How hard and how loosely the arm may be asked to press; None switches one off."""
 
-    max_contact_force_n: float | None = Field(None, gt=0.0)
+    max_contact_force_n: float | None = Field(None, gt=0.0, le=2000.0)
     """Stiffness times clip, of the stiffest axis."""
-    max_contact_torque_nm: float | None = Field(None, gt=0.0)
+    max_contact_torque_nm: float | None = Field(None, gt=0.0, le=2000.0)
     min_damping_ratio: float | None = Field(None, ge=0.0, le=2.0)
     """Damping / (2 sqrt(stiffness * mass)), for a mass of 1 kg and 0.02 kg m^2: SERL's law has 1.0 and 2.0."""
-    max_translational_stiffness_n_m: float | None = Field(None, gt=0.0)
-    max_rotational_stiffness_nm: float | None = Field(None, gt=0.0)
+    max_translational_stiffness_n_m: float | None = Field(None, gt=0.0, le=1e5)
+    max_rotational_stiffness_nm: float | None = Field(None, gt=0.0, le=1e4)
 
 
 class SafetyLimits(Message):
@@ -90,14 +90,14 @@ class SafetyLimits(Message):
     """How far the tool may leave the workspace box on its way along a joint path between two points inside."""
     max_translation_step_m: float | None = Field(None, gt=0.0, le=2.0)
     """Largest distance between two consecutive pose targets (the first counts from the measured pose)."""
-    max_rotation_step_rad: float | None = Field(None, gt=0.0, le=_WHOLE_TURN_RAD)
-    max_joint_step_rad: float | None = Field(None, gt=0.0, le=2 * _WHOLE_TURN_RAD)
+    max_rotation_step_rad: float | None = Field(None, gt=0.0, le=_FREE_RAD)
+    max_joint_step_rad: float | None = Field(None, gt=0.0, le=_WHOLE_TURN_RAD)
     max_tcp_speed_m_s: float | None = Field(None, gt=0.0, le=5.0)
     """Mean speed of the tool's targets: in any interval they move at most speed * (interval + `speed_window_s`).
 
     Joint targets count by where they bring the tool, on an arm that tells its kinematics.
     """
-    max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0, le=50.0)
+    max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0, le=20.0)
     max_joint_speed_rad_s: float | None = Field(None, gt=0.0, le=50.0)
     """The same for each joint; the arm's own highest speeds count in any case."""
     speed_window_s: float = Field(0.5, gt=0.0, le=1.0)

@@ -281,3 +281,26 @@ def test_it_leaves_a_controller_closed(clock, controller):
     assert controller.is_closed
     controller.was_told.clear()
     assert not controller.was_told.wait(0.05)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_b3_a_stop_never_leads_back_to_where_the_arm_was_measured_before(arm, clock, broken, monkeypatch):
+    """The line repeats an old packet, or brings none; the set-points go on."""
+    start_rad, old = joints_of(arm), arm._connection.read()
+    arm.send(rk.JointCommand(joint_positions_rad=start_rad + 1.0))
+    clock.advance(0.5)
+    way_rad = joints_of(arm) - start_rad
+    assert (way_rad > 0.1).all()
+
+    def read():
+        if broken:
+            raise rk.ConnectionFailed("no packet")
+        return old
+
+    with monkeypatch.context() as line:
+        line.setattr(arm._connection, "read", read)
+        arm.stop()
+    clock.advance(1.0)
+    stopped_rad = joints_of(arm) - start_rad
+    assert (stopped_rad >= way_rad - 1e-9).all()
+    assert (stopped_rad <= way_rad + 0.1).all(), "the newest set-point is a little ahead of the arm"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,8 @@ from robotkit.drivers.fake import ManualClock
 from robotkit.safety import make_safe
 from tests.support.recording_arm import RecordingArm, fail_with
 from tests.support.safe_arm import FreeClock
-from tests.support.watched_arm import BOX, build, kinds, moved, pose_command, watch_once, watched
+from tests.support.waiting import wait_until
+from tests.support.watched_arm import BOX, NO_KINEMATICS, build, kinds, moved, pose_command, watch_once, watched
 
 
 def test_m5_a_stop_that_fails_is_told_and_latched():
@@ -64,7 +67,9 @@ def test_f8_after_a_recovery_the_first_state_and_the_first_command_know_nothing_
 
 
 def test_an_arm_outside_its_box_recovers_although_the_watch_measures_at_once():
-    arm, body = build(ManualClock(), workspace=BOX.model_copy(update={"position_max_m": np.array((0.4, 0.2, 0.5))}))
+    arm, body = build(
+        ManualClock(), NO_KINEMATICS, workspace=BOX.model_copy(update={"position_max_m": np.array((0.4, 0.2, 0.5))})
+    )
     assert arm.get_state().mode == "holding", "it was there when watching began"
     body._measure = moved(body, 0.1)
     assert arm.get_state().mode == "stopped"
@@ -90,7 +95,7 @@ def test_a_world_that_was_reset_put_the_arm_where_it_is():
 
 
 def test_m1_connecting_twice_changes_nothing():
-    arm, body, clock = watched(workspace=BOX)
+    arm, body, clock = watched(NO_KINEMATICS, workspace=BOX)
     arm.get_state()
     arm.send(pose_command(0.01))
     arm.connect()
@@ -106,18 +111,78 @@ def test_m1_connecting_twice_changes_nothing():
 
 
 def test_m1_a_new_connection_begins_anew():
-    arm, body, _ = watched(workspace=BOX, state_max_age_s=1.0)
+    arm, body, _ = watched(NO_KINEMATICS, workspace=BOX, state_max_age_s=1.0)
     arm.get_state()
     arm.disconnect()
     body._measure = moved(body, 0.3)
     arm.connect()
     assert arm.get_state().mode == "holding", "a person moved it meanwhile"
     arm.disconnect()
-    arm.connect()
     body._measure = fail_with(rk.StaleState("nothing yet"))
+    body.calls.clear()
     with pytest.raises(rk.StaleState):
-        arm.send(pose_command())
-    assert "follow" not in body.calls, "nothing has been measured over this connection"
+        arm.connect()
+    assert not arm.is_connected
+    assert "start" not in body.calls, "control begins where the arm is measured over this connection"
+
+
+@pytest.mark.parametrize("was_down", ["stopped", "fault"])
+def test_b3_control_begins_again_only_where_the_arm_is_measured_by_now(was_down):
+    """A packet that is read again says where the arm was before somebody moved it."""
+    arm, body, clock = watched(state_max_age_s=0.05)
+    measure, old = body._measure, body._measure()
+    if was_down == "stopped":
+        arm.stop()
+    else:
+        body.fault = body.machine.fault_of(("torn",))
+        watch_once(arm)
+    body._measure = lambda: old
+    clock.advance(0.1)
+    body.calls.clear()
+    with pytest.raises(rk.StaleState, match=r"has measured nothing for 0\.1"):
+        arm.recover()
+    assert arm.get_state().mode in ("stopped", "fault")
+    assert not {"start", "hold", "follow"} & set(body.calls)
+    answers = iter([old, old])
+    body._measure = lambda: next(answers, None) or measure()
+    arm.recover()
+    assert arm.get_state().mode == "holding"
+
+
+def test_b3_a_recovery_of_an_arm_that_is_not_down_lengthens_no_leash():
+    """Programs that recover before each command would lose the watch over the box."""
+    arm, body, _ = watched(NO_KINEMATICS, workspace=BOX)
+    arm.get_state()
+    for step in range(1, 30):
+        body._measure = moved(body, 0.199 + 0.002 * step)
+        if arm.get_state().mode == "stopped":
+            break
+        arm.recover()
+    assert step == 11, "20 mm outside the box are allowed"
+
+
+@pytest.mark.parametrize("failing", ["robotkit-monitor", "robotkit-watchdog"])
+def test_b3_an_arm_whose_watch_cannot_begin_is_disconnected_again(failing, monkeypatch):
+    body = RecordingArm()
+    object.__setattr__(body.context, "clock", FreeClock())
+    arm = make_safe(body, rk.SafetyLimits(watchdog_s=0.2, state_max_age_s=0.5), body.context.clock)
+    start = threading.Thread.start
+
+    def start_unless(thread):
+        if thread.name == failing:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_unless)
+    with pytest.raises(rk.DeviceFault, match=r"the watch over the arm cannot begin: .*can't start new thread"):
+        arm.connect()
+    assert not arm.is_connected
+    assert body.calls[-1] == "close"
+    monkeypatch.undo()
+    arm.connect()
+    rounds = arm._watch.rounds
+    wait_until(lambda: arm._watch.rounds > rounds + 1)
+    arm.disconnect()
 
 
 def test_steps_of_a_new_connection_count_from_the_arm():

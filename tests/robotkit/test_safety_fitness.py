@@ -10,7 +10,9 @@ from robotkit.devices import CellContext
 from robotkit.drivers.fake import FakeRobot, ManualClock
 from robotkit.drivers.franka.config import FrankaRobotConfig, robot_spec
 from robotkit.safety import make_safe
+from robotkit.spatial import compose
 from tests.support.recording_arm import PlainArm
+from tests.support.safe_arm import FreeClock
 
 BOX = rk.WorkspaceBox(position_min_m=(0, -1, 0), position_max_m=(1, 1, 1))
 ENOUGH = {
@@ -23,7 +25,8 @@ ENOUGH = {
 
 
 def arm_with(**spec):
-    body = FakeRobot(FakeRobot.Config(), CellContext(clock=ManualClock()))
+    clock = ManualClock() if spec.get("is_simulated", True) else FreeClock()
+    body = FakeRobot(FakeRobot.Config(), CellContext(clock=clock))
     body.spec = body.spec.model_copy(update=spec)
     return body
 
@@ -41,6 +44,85 @@ def test_b8_a_real_arm_without_limits_does_not_start_unless_it_says_so(missing):
     build(real, **ENOUGH)
     build(real, unlimited=True)
     build(arm_with(is_simulated=True))
+
+
+@pytest.mark.parametrize("limits", [ENOUGH, {"unlimited": True}], ids=["limited", "unlimited"])
+def test_b8_a_real_arm_does_not_start_on_a_clock_that_stands(limits):
+    """A digital twin's: between two steps no time passes for watchdog, monitor and age of state."""
+    real = arm_with(is_simulated=False)
+    object.__setattr__(real.context, "clock", ManualClock())
+    with pytest.raises(rk.InvalidConfiguration, match="cannot be in a lock-step cell"):
+        build(real, **limits)
+
+
+def box_of(reach_m):
+    return rk.WorkspaceBox(position_min_m=[-reach_m] * 3, position_max_m=[reach_m] * 3)
+
+
+FAR = {"normal_in_base": (0, 0, 1), "name": "floor"}
+PANDA = FrankaRobotConfig(host="192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"workspace": box_of(1.9)}, "limits.workspace, .* bounds nothing: arm .* reaches at most 1.4"),
+        ({"planes": (rk.Plane(point_in_base_m=(0, 0, -20), **FAR),)}, "the plane 'floor' is 20.00 m from the base"),
+        ({"planes": (rk.Plane(point_in_base_m=(5, 5, 300), **FAR),)}, "the plane 'floor' is 300.00 m from the base"),
+        ({"max_joint_speed_rad_s": 45.0}, "the fastest joint of arm .*: give it in rad/s, not in degrees/s"),
+        ({"joint_position_max_rad": [12.0] * 7}, "give it in radians, not in degrees"),
+        ({"joint_position_min_rad": [-10.0] * 7}, "give it in radians, not in degrees"),
+    ],
+)
+def test_b8_numbers_that_bound_no_real_arm_are_refused(limits, message):
+    arm = arm_with(is_simulated=False)
+    arm.spec = robot_spec(PANDA)
+    build(arm, **ENOUGH)
+    with pytest.raises(rk.InvalidConfiguration, match=message):
+        build(arm, **{**ENOUGH, **limits})
+
+
+def test_b8_a_wall_that_the_arm_does_not_reach_may_be_told():
+    arm = arm_with(is_simulated=False)
+    arm.spec = robot_spec(PANDA)
+    build(arm, **ENOUGH, planes=(rk.Plane(point_in_base_m=(0, 0, -3.0), **FAR),))
+
+
+TILT_RAD = np.deg2rad(2.0)
+
+
+@pytest.mark.parametrize(
+    ("tool", "is_refused"),
+    [
+        ((0.0, 0.0, 0.0099, 0.0, 0.0, 0.0, 1.0), False),
+        ((0.0, 0.0, 0.0101, 0.0, 0.0, 0.0, 1.0), True),
+        ((0.0, 0.0, 0.0, np.sin(TILT_RAD * 0.495), 0.0, 0.0, np.cos(TILT_RAD * 0.495)), False),
+        ((0.0, 0.0, 0.0, np.sin(TILT_RAD * 0.505), 0.0, 0.0, np.cos(TILT_RAD * 0.505)), True),
+        ((0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 1.0), True),
+    ],
+)
+@pytest.mark.parametrize("when", ["connected", "recovered"])
+def test_b8_kinematics_that_contradict_the_measurement_are_refused(tool, is_refused, when):
+    """A chain that does not know the tool would judge planes, links and joint paths by a place where it is not."""
+    body = arm_with()
+    arm = build(body)
+    if when == "recovered":
+        arm.connect()
+        arm.stop()
+    chain = body.spec.kinematics
+    body.spec = body.spec.model_copy(
+        update={
+            "kinematics": chain.model_copy(update={"tcp_in_last_link": compose(chain.tcp_in_last_link, np.array(tool))})
+        }
+    )
+    begin = arm.recover if when == "recovered" else arm.connect
+    if not is_refused:
+        begin()
+        assert arm.get_state().mode == "holding"
+        return
+    with pytest.raises(rk.InvalidConfiguration, match=r"put its tool .* from where it is measured"):
+        begin()
+    assert not body.is_connected
 
 
 @pytest.mark.parametrize("limit", ["max_force_n", "max_torque_nm"])
@@ -194,7 +276,7 @@ def test_b8_a_box_that_the_arm_cannot_reach_is_refused():
     for scale, is_refused in ((0.999, False), (1.001, True)):
         corner = np.array((0.6, 0.0, 0.8)) * reach_m * scale
         box = rk.WorkspaceBox(position_min_m=corner, position_max_m=corner + 0.1)
-        arm = arm_with()
+        arm = arm_with(is_simulated=False)
         arm.spec = spec
         limits = {**ENOUGH, "workspace": box}
         if is_refused:

@@ -236,8 +236,8 @@ def test_a_distance_counts_in_all_directions():
 
 
 @pytest.mark.parametrize("turn", [np.pi - 1e-3, np.pi])
-def test_a_limit_of_more_than_half_a_turn_bounds_no_turn(turn):
-    arm, body, _ = safe_arm(rk.SafetyLimits(max_rotation_step_rad=4.0))
+def test_a_limit_of_half_a_turn_bounds_no_turn(turn):
+    arm, body, _ = safe_arm(rk.SafetyLimits(max_rotation_step_rad=np.pi))
     arm.send(shifted(arm, 0.0, turn))
     assert len(body.sent) == 1
 
@@ -255,10 +255,10 @@ def test_a_step_of_exactly_the_limit_is_accepted():
     ("link_clearance_m", 1.0),
     ("joint_path_margin_m", 0.2),
     ("max_translation_step_m", 2.0),
-    ("max_rotation_step_rad", 2 * np.pi),
-    ("max_joint_step_rad", 4 * np.pi),
+    ("max_rotation_step_rad", np.pi),
+    ("max_joint_step_rad", 2 * np.pi),
     ("max_tcp_speed_m_s", 5.0),
-    ("max_tcp_rotation_speed_rad_s", 50.0),
+    ("max_tcp_rotation_speed_rad_s", 20.0),
     ("max_joint_speed_rad_s", 50.0),
     ("max_force_n", 2000.0),
     ("max_torque_nm", 2000.0),

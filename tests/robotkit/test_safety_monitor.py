@@ -196,3 +196,44 @@ def test_what_has_no_limit_is_not_watched():
 def test_an_arm_that_tells_no_kinematics_has_no_links_to_watch():
     spec = SPEC.model_copy(update={"kinematics": None})
     assert Watched(spec, planes=(WALL,)).sees(links=True) is None
+
+
+def places(x_m=0.0, turn_rad=0.0, joint_rad=0.0):
+    """Where an arm is that has gone so far."""
+    return {
+        "tcp_pose_in_base": integrate_delta(POSE, np.array((x_m, 0, 0)), np.array((0, 0, turn_rad))),
+        "joint_positions_rad": SPEC.reset_joint_positions_rad + joint_rad * np.eye(7)[2],
+    }
+
+
+@pytest.mark.parametrize(("limits", "way"), [
+    ({"max_tcp_speed_m_s": 0.5}, {"x_m": 0.01}),
+    ({"max_tcp_rotation_speed_rad_s": 1.0}, {"turn_rad": 0.02}),
+    ({"max_joint_speed_rad_s": 1.5}, {"joint_rad": 0.03}),
+])  # fmt: skip
+def test_b3_an_arm_that_tells_no_speed_is_judged_by_how_far_it_goes(limits, way):
+    """Twice the limit is allowed: 1 m/s, 2 rad/s and 3 rad/s, here as steps of 10 ms."""
+    for share, is_stopped in ((0.98, False), (2.0, True)):
+        watched = Watched(**limits)
+        trips = [watched.sees(**places(**{name: share * i * step for name, step in way.items()})) for i in range(30)]
+        assert any(trips) == is_stopped
+    first = next(i for i, trip in enumerate(trips) if trip)
+    assert first <= 5, "two looks, 20 ms apart, after the first one"
+    assert "has moved at" in trips[first].cause
+
+
+def test_b3_one_leap_is_no_speed_and_a_new_beginning_forgets_the_place():
+    watched = Watched(max_tcp_speed_m_s=0.5)
+    for i in range(40):
+        assert watched.sees(**places(x_m=0.0 if i < 20 else 0.2)) is None
+    for i in range(40):
+        if i % 3 == 2:
+            watched.monitor.rearm()
+        assert watched.sees(**places(x_m=0.02 * i)) is None
+
+
+def test_b3_measurements_that_come_late_are_judged_over_the_time_that_passed():
+    watched = Watched(max_tcp_speed_m_s=0.5)
+    for i in range(20):
+        watched.stamp_s += 0.29
+        assert watched.sees(**places(x_m=0.29 * i)) is None

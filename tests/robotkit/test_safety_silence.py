@@ -212,8 +212,8 @@ def test_b4_an_arm_that_took_a_command_whose_answer_was_lost_holds_when_its_clie
 
 
 @pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
-def test_b8_a_command_whose_answer_was_lost_is_spent_and_the_next_one_counts_from_it(error):
-    arm, body, clock = watched(max_tcp_speed_m_s=0.2, speed_window_s=0.1, max_translation_step_m=0.02)
+def test_b8_a_command_whose_answer_was_lost_is_spent(error):
+    arm, body, clock = watched(max_tcp_speed_m_s=0.2, speed_window_s=0.1, max_translation_step_m=0.03)
     clock.advance(1.0)
     body.on["follow"] = fail_with(error)
     with pytest.raises(type(error)):
@@ -222,7 +222,35 @@ def test_b8_a_command_whose_answer_was_lost_is_spent_and_the_next_one_counts_fro
     with pytest.raises(rk.StepTooLarge, match=r"0\.0010 m from the previous one; at most 0\.0000 m"):
         arm.send(pose_command(0.021))
     clock.advance(0.1)
-    arm.send(pose_command(0.04))
+    arm.send(pose_command(0.03))
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("kind", ["pose", "joint"])
+def test_b8_commands_that_never_arrive_lead_no_step_farther_from_the_arm(error, kind):
+    """The cable is out, and a client goes on: the first command that arrives again is no leap."""
+    arm, body, _ = watched(max_translation_step_m=0.02, max_joint_step_rad=0.02)
+    home_rad = body.joints_rad.copy()
+
+    def command(step):
+        if kind == "pose":
+            return pose_command(step)
+        return rk.JointCommand(joint_positions_rad=home_rad + step * np.eye(7)[0])
+
+    body.on["follow"] = fail_with(error)
+    with pytest.raises(type(error)):
+        arm.send(command(0.015))
+    for step in (0.03, -0.01):
+        with pytest.raises(rk.StepTooLarge):
+            arm.send(command(step))
+    for _ in range(3):
+        with pytest.raises(type(error)):
+            arm.send(command(0.015))
+    body.on.clear()
+    with pytest.raises(rk.StepTooLarge):
+        arm.send(command(0.0201))
+    arm.send(command(0.0199))
+    arm.send(command(0.0395))
 
 
 def test_b8_a_command_that_the_arm_refused_is_not_spent():

@@ -90,14 +90,18 @@ def test_b6_a_measurement_from_the_future_moves_nothing(ahead_s):
     arm, body, clock = safe_arm(rk.SafetyLimits(state_max_age_s=0.2), FreeClock())
     command, measure = shifted(arm, 0.01), body._measure
     arm.disconnect()
-    body._measure = lambda: measure()._replace(stamp_s=clock.now_s() + ahead_s)
     arm._watch = None  # it would stop the arm before or after the next line
     arm.connect()
+    body._measure = lambda: measure()._replace(stamp_s=clock.now_s() + ahead_s)
+    clock.advance(0.3)
     for call in (arm.get_state, lambda: arm.send(command)):
         with pytest.raises(rk.StaleState, match="in the future"):
             call()
     arm.disconnect()
     assert body.sent == []
+    with pytest.raises(rk.StaleState, match="in the future"):
+        arm.connect()
+    assert not arm.is_connected
 
 
 def test_an_arm_that_is_told_to_forget_its_target_stands():

@@ -15,6 +15,8 @@ from tests.support.recording_arm import RecordingArm
 from tests.support.safe_arm import FreeClock
 
 BOX = rk.WorkspaceBox(position_min_m=(0.3, -0.2, 0.1), position_max_m=(0.7, 0.2, 0.5))
+NO_KINEMATICS = {"kinematics": None, "command_kinds": ("pose",)}
+"""Of an arm whose tool a test puts elsewhere than its joints."""
 POSE = np.array((0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0))
 
 
@@ -22,9 +24,9 @@ def pose_command(dx=0.0, turn=0.0, pose=POSE) -> rk.PoseCommand:
     return rk.PoseCommand(tcp_pose_in_base=integrate_delta(pose, np.array((dx, 0, 0)), np.array((0, 0, turn))))
 
 
-def build(clock: ManualClock, **limits) -> tuple[SafeRobot, RecordingArm]:
+def build(clock: ManualClock, spec: dict[str, object] | None = None, **limits) -> tuple[SafeRobot, RecordingArm]:
     """A connected arm whose watch goes round when the test says so."""
-    body = RecordingArm()
+    body = RecordingArm(**spec or {})
     object.__setattr__(body.context, "clock", clock)
     arm = make_safe(body, rk.SafetyLimits(**limits), clock)
     arm._watch = None
@@ -33,9 +35,9 @@ def build(clock: ManualClock, **limits) -> tuple[SafeRobot, RecordingArm]:
     return arm, body
 
 
-def watched(**limits) -> tuple[SafeRobot, RecordingArm, FreeClock]:
+def watched(spec: dict[str, object] | None = None, **limits) -> tuple[SafeRobot, RecordingArm, FreeClock]:
     clock = FreeClock()
-    return *build(clock, **{"watchdog_s": 0.2, **limits}), clock
+    return *build(clock, spec, **{"watchdog_s": 0.2, **limits}), clock
 
 
 def watch_once(arm: SafeRobot) -> None:

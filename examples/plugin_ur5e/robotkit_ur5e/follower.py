@@ -48,6 +48,11 @@ class Follower:
         with self._lock:
             self._pose, self._goal_rad = None, joints_rad
 
+    def freeze(self) -> None:
+        """Go no farther than the newest set-point, whatever is measured or not."""
+        with self._lock:
+            self._pose, self._goal_rad = None, self._setpoint_rad
+
     def advance(self) -> np.ndarray:
         """The set-point (6,) of the next period."""
         with self._lock:

@@ -120,7 +120,8 @@ class Ur5eRobot(StatefulRobotServer):
         self._follower.follow_joints(self._connection.read().joints_rad)
 
     def _halt(self) -> None:
-        self._hold()
+        """At the newest set-point: an old measurement would lead the arm back to where it was."""
+        self._follower.freeze()
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         """Servo along a smooth path, then wait until the arm has settled."""
