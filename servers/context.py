@@ -14,10 +14,10 @@ from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
+from robotkit.devices.words import said_of
 from robotkit.errors import (
     CommandRejected,
     ConnectionFailed,
-    DeviceError,
     Forbidden,
     InvalidCommand,
     RobotkitError,
@@ -28,13 +28,14 @@ from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
 from servers.audit import AuditLog
-from servers.errors import parse, validated
+from servers.errors import parse, reported, validated
 from servers.events import Event, EventHub, EventKind
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.lease import ControlLease
 from servers.metrics import Metrics
 from servers.settings import ServerSettings
+from servers.standing import HOLDS, make_stand
 from servers.stops import StopOwners
 from servers.turns import CURRENT_CALLER, Caller, Turns
 from servers.versions import require_spoken
@@ -110,7 +111,7 @@ class ServerContext:
                 caller.require_present()
                 begin()
                 if self._commander not in (None, client):
-                    self._hold_because(client, f"it takes over from {self._commander}")
+                    self._make_stand(client, f"it takes over from {self._commander}")
                 self._commander = caller.client = client
                 self._note(caller.connection, client)
                 has_begun = True
@@ -183,6 +184,10 @@ class ServerContext:
         except (CommandRejected, Forbidden) as error:
             self._tell_refused(client, error)
             raise
+        except Exception as error:
+            failure = reported(error)
+            self.tell("hold", client, f"it asked for it; the arm did not hold: {failure.message}", failure.code)
+            raise
 
     async def leave(self, caller: Caller) -> None:
         """Drop what a caller that is gone has asked for; from now on none of it starts, whatever is busy."""
@@ -193,7 +198,7 @@ class ServerContext:
         """Forget the commands of a caller that is gone, and hold when one of them acts."""
 
         def brake() -> None:
-            self._hold_because(caller.client, "it is gone, and its command was under way")
+            self._make_stand(caller.client, "it is gone, and its command was under way")
 
         self.turns.end(brake, self.workcell.clock.wake, caller)
 
@@ -217,11 +222,17 @@ class ServerContext:
         """End a client's control: the robot holds where it is; True when the client had control."""
         if self.lease.holder != client:
             return False
-        self.turns.end(self.hold, self.workcell.clock.wake, client=client)
-        self.hold()
+        outcomes: list[str] = []
+
+        def stand() -> None:
+            outcomes.append(make_stand(self.workcell, f"{client}: {why}"))
+
+        self.turns.end(stand, self.workcell.clock.wake, client=client)
+        stand()  # what acted may have moved the arm again until it ended
         released = self.lease.release(client)
         if released:
-            self.tell("control_released", client, f"{why}; the arm holds")
+            outcome = next((words for words in outcomes if words != HOLDS), HOLDS)
+            self.tell("control_released", client, f"{why}; {outcome}")
         return released
 
     def tell(self, kind: EventKind, client: Client, message: str = "", code: str = "") -> None:
@@ -282,24 +293,11 @@ class ServerContext:
             raise
         self.tell("recover", client)
 
-    def _hold_because(self, client: Client | None, why: str) -> None:
-        """Hold, and tell of whom it comes and why, unless the arm holds already."""
-        try:
-            self.workcell.robot.hold()
-        except CommandRejected as error:
-            _log.info("hold: %s", error)
-            return
-        except DeviceError as error:
-            why = f"{why}; the arm did not hold: {error.message}"
+    def _make_stand(self, client: Client | None, why: str) -> None:
+        """Hold, or stop, and tell of whom it comes and why."""
+        outcome = make_stand(self.workcell, f"{client}: {why}" if client is not None else why)
         name, address = (client.name, client.address) if client is not None else ("", "")
-        self.events.tell(Event("hold", why, name, address))
-
-    def hold(self) -> None:
-        """Hold the measured pose; an arm that is stopped or in a fault holds already."""
-        try:
-            self.workcell.robot.hold()
-        except (CommandRejected, DeviceError) as error:
-            _log.info("hold: %s", error)
+        self.events.tell(Event("hold", why if outcome == HOLDS else f"{why}; {outcome}", name, address))
 
     def close(self) -> None:
         """Hear of the arm no more, and write what the audit log has not written yet."""
@@ -317,8 +315,8 @@ class ServerContext:
         """Stop; an arm that cannot be reached does not keep the rest from closing."""
         try:
             self.workcell.robot.stop_for("the server is shutting down", "robotkit-serve")
-        except RobotkitError as error:
-            _log.warning("the arm did not take the last stop: %s", error)
+        except Exception as error:
+            _log.warning("the arm did not take the last stop: %s", said_of(error))
 
 
 def gripper_of(cell: Workcell) -> BaseGripperServer:

@@ -117,7 +117,7 @@ class Turns:
     ) -> None:
         """Drop the waiting commands of a caller or a client, and end the one that acts.
 
-        The command that comes next starts after `brake` has returned.
+        The command that comes next starts after `brake` has returned, also where that raises.
 
         Args:
             brake: ends a motion; called only while a command of theirs acts.
@@ -128,16 +128,19 @@ class Turns:
         with self._changed:
             if caller is not None:
                 caller.is_gone = True
-            for command in self._queue:
-                command.was_ended |= command.caller is caller if caller is not None else command.client == client
+            theirs = [one for one in self._queue if (one.client == client if caller is None else one.caller is caller)]
+            for command in theirs:
+                command.was_ended = True
             self._changed.notify_all()
-            head = self._queue[0] if self._queue else None
-            if head is None or not head.was_ended or head.is_done:
+            if not theirs or theirs[0] is not self._queue[0] or theirs[0].is_done:
                 return
+            head = theirs[0]
             head.brakes += 1
         try:
-            brake()
-            self._wake_until_done(head, wake)
+            try:
+                brake()
+            finally:
+                self._wake_until_done(head, wake)
         finally:
             with self._changed:
                 head.brakes -= 1
@@ -151,9 +154,11 @@ class Turns:
             head = self._queue[0] if self._queue else None
             if head is not None:
                 head.was_ended = True
-        brake()
-        if head is not None:
-            self._wake_until_done(head, wake)
+        try:
+            brake()
+        finally:
+            if head is not None:
+                self._wake_until_done(head, wake)
 
     def _admit(self, command: _Command) -> None:
         self._refuse(command)

@@ -79,17 +79,23 @@ def test_b9_control_that_passes_on_is_told_with_its_hold(context: ServerContext,
     assert _lines(told)[1:] == [("hold", "bert", "10.0.0.2", "it takes over from anna")]
 
 
-def test_b9_a_hold_that_the_arm_does_not_take_is_told(
+def test_b9_a_hold_that_was_asked_for_and_failed_is_told(
     context: ServerContext, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise rk.DeviceFault("its cable is out")
 
-    context.step(A, STEP)
-    context.let_go(A)
     monkeypatch.setattr(context.workcell.robot, "hold", fail)
-    context.step(B, STEP)
-    assert told[-1].message == "it takes over from anna; the arm did not hold: its cable is out"
+    with pytest.raises(rk.DeviceFault):
+        context.hold_now(A)
+    assert _lines(told) == [("hold", "anna", "10.0.0.1", "it asked for it; the arm did not hold: its cable is out")]
+
+
+def test_b9_control_that_ends_while_the_arm_is_stopped_is_told_so(context: ServerContext, told: list[Event]) -> None:
+    context.step(A, STEP)
+    context.stop(B)
+    context.let_go(A)
+    assert _lines(told)[-1] == ("control_released", "anna", "10.0.0.1", "it gave control back; the arm is stopped")
 
 
 def test_b9_an_owner_whom_a_recovery_forgot_while_he_stopped_owns_his_stop(

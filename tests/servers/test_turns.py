@@ -208,6 +208,45 @@ def test_a_wait_is_woken_until_the_command_has_ended(turns: Turns) -> None:
         assert not ender.is_alive()
 
 
+def test_b10_a_brake_that_fails_leaves_no_command_waiting(turns: Turns) -> None:
+    gone = Caller()
+
+    def fail() -> None:
+        raise ValueError("a driver's own")
+
+    with acting(turns, caller=gone) as acts:
+        with pytest.raises(ValueError, match="own"):
+            turns.end(fail, acts.may_end.set, gone)
+        assert isinstance(acts.ended(), rk.ConnectionFailed)
+
+
+def test_f9_a_last_stop_that_fails_leaves_no_command_waiting(turns: Turns) -> None:
+    def fail() -> None:
+        raise ValueError("a driver's own")
+
+    with acting(turns) as acts:
+        with pytest.raises(ValueError, match="own"):
+            turns.close(fail, acts.may_end.set)
+        assert isinstance(acts.ended(), rk.RobotStopped)
+
+
+def test_who_leaves_while_a_command_of_somebody_else_is_ending_brakes_nothing(turns: Turns) -> None:
+    gone, other = Caller(), Caller()
+    brakes: list[str] = []
+    with acting(turns, caller=gone) as acts:
+        waiting = _Client(turns, other, client="b")
+        _waiting(turns, 2)
+        braked = threading.Event()
+        ender = threading.Thread(target=turns.end, args=(braked.set, lambda: None, gone))
+        ender.start()
+        assert braked.wait(20.0)
+        turns.end(partial(brakes.append, "b"), lambda: None, other)
+        assert isinstance(waiting.ended(), rk.ConnectionFailed)
+        assert not brakes
+        acts.may_end.set()
+        ender.join(20.0)
+
+
 def test_f9_after_shutdown_begins_no_command_starts(turns: Turns) -> None:
     stops: list[str] = []
     with acting(turns) as acts:
