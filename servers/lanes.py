@@ -29,11 +29,23 @@ class Lane:
         return await to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=True)
 
     async def within(self, limit_s: float, work: Callable[[], object]) -> None:
-        """Call `work`; when it does not end within `limit_s`, say so and go on without it."""
+        """Call `work`; when it does not end within `limit_s`, or fails, say so and go on without it."""
+        name = getattr(work, "__name__", work)
         try:
-            await asyncio.wait_for(self.run(work), limit_s)
+            trouble = await asyncio.wait_for(self.run(_trouble_of, work), limit_s)
         except TimeoutError:
-            _log.error("%s did not end within %g s: a device hangs", getattr(work, "__name__", work), limit_s)
+            _log.error("%s did not end within %g s: a device hangs", name, limit_s)
+        else:
+            if trouble is not None:
+                _log.error("%s failed", name, exc_info=trouble)
+
+
+def _trouble_of(work: Callable[[], object]) -> BaseException | None:
+    try:
+        work()
+    except BaseException as error:  # a driver may raise SystemExit, too
+        return error
+    return None
 
 
 class JoiningLane(Lane):
