@@ -26,8 +26,13 @@ from servers.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
 
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""What a terminal, a service manager and a closed window send; each of them first stops the arm."""
+ENDING_SIGNALS: tuple[int, ...] = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
+    signal.SIGXCPU, signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)  # fmt: skip
+"""Whatever ends a process that does not take it, and comes from outside; each of them first stops the arm."""
+PASSED_OVER = (signal.SIGUSR1, signal.SIGUSR2)
+"""They too would end the process, and ask for nothing that this one does: rotating logs often sends the first."""
 _IDLE_CONNECTION_S = 75
 _GRACE_S = 1
 _PING_S = 5.0
@@ -143,15 +148,22 @@ class CellServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def take_signals(handler: Callable[[int, FrameType | None], object]) -> dict[signal.Signals, Any]:
+def take_signals(handler: Callable[[int, FrameType | None], object]) -> dict[int, Any]:
     """Let `handler` take what ends this process, and return what did so before.
 
     What the process ignores (nohup) stays ignored; outside the main thread all signals stay as they are.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
+    for number in PASSED_OVER:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _pass_over)
     before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     return {number: signal.signal(number, handler) for number in before if before[number] is not signal.SIG_IGN}
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """Not ignored as the system understands it: a program that is started from here would inherit that."""
 
 
 def end_within(limit_s: float) -> None:

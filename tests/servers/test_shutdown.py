@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER
-from servers.runner import ENDING_SIGNALS, take_signals
+from servers import ServerSettings, create_app
+from servers.runner import ENDING_SIGNALS, PASSED_OVER, BackgroundServer, take_signals
 from tests.serving import wait_for_url
 from tests.support.waiting import wait_until
 
@@ -130,7 +133,7 @@ def test_f9_sigterm_outruns_sixty_queued_requests(
     assert gone_s - sent_s < REST_WITHIN_S + MARGIN_S
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM])
 def test_f9_whatever_ends_the_process_stops_the_arm_and_disconnects_first(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -140,6 +143,50 @@ def test_f9_whatever_ends_the_process_stops_the_arm_and_disconnects_first(
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert output.index("stop_for") < output.index("disconnect")
+
+
+def test_f9_every_signal_from_outside_that_would_end_the_process_is_taken(tmp_path: Path) -> None:
+    """Those that are left cannot be caught, tell of a fault of the process itself, or end nothing."""
+    faults = {f"SIG{name}" for name in ("ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP")}
+    harmless = {f"SIG{name}" for name in ("CHLD", "CONT", "URG", "WINCH", "TSTP", "TTIN", "TTOU")}
+    ignored_by_python = {"SIGPIPE", "SIGXFSZ"}
+    names = faults | harmless | ignored_by_python | {"SIGKILL", "SIGSTOP"}
+    others = {getattr(signal, name) for name in names}
+    assert {*ENDING_SIGNALS, *PASSED_OVER} == signal.valid_signals() - others
+    with logging_server(tmp_path, PASS_ON, ("stop_for",)) as (url, process):
+        for number in PASSED_OVER:
+            process.send_signal(number)
+        assert httpx.get(f"{url}/v1/robot/state", trust_env=False).json()["stop"] is None
+
+
+@pytest.mark.parametrize("name", ["_halt", "_close"])
+def test_f9_a_driver_that_raises_its_own_error_at_the_end_takes_nothing_else_apart(
+    monkeypatch: pytest.MonkeyPatch, name: str, tmp_path: Path
+) -> None:
+    cell = rk.make_workcell("fake", clock="real")
+    closed: list[str] = []
+    disconnect = cell.gripper.disconnect
+    monkeypatch.setattr(cell.gripper, "disconnect", lambda: (closed.append("gripper"), disconnect()))
+    audit = tmp_path / "audit.jsonl"
+    waits = threading.Event()
+    advance = cell.clock.advance
+    monkeypatch.setattr(cell.clock, "advance", lambda period_s: (waits.set(), advance(period_s)))
+
+    def fail() -> None:
+        raise OSError("input/output error")
+
+    server = BackgroundServer(create_app(cell, ServerSettings(port=0, audit=audit))).start()
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60.0) as http:
+        answers: list[httpx.Response] = []
+        step = threading.Thread(target=lambda: answers.append(http.post("/v1/step", json={"period_s": 10.0})))
+        step.start()
+        assert waits.wait(20.0)
+        monkeypatch.setattr(cell.robot.inner, name, fail)
+        server.stop()
+        step.join(20.0)
+    assert answers[0].json()["code"] == "robot_stopped"
+    assert closed == ["gripper"]
+    assert json.loads(audit.read_text().splitlines()[-1])["event"] == "server_stop"
 
 
 def test_f9_what_the_process_ignores_stays_ignored() -> None:
