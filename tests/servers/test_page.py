@@ -129,6 +129,23 @@ def test_u9_stop_is_confirmed_by_the_state_that_follows(page: Any, stops: StopCo
     shows(page, "badge", "stopped")
 
 
+def test_u9_an_old_browser_stops_and_is_told_so(browser: Any, stops: StopCounter, cell: rk.Workcell) -> None:
+    missing = "delete AbortSignal.timeout; delete AbortSignal.any; delete window.BroadcastChannel;"
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": missing})
+    try:
+        with served(cell) as url:
+            page = opened(browser, url)
+            assert page.execute_script("return AbortSignal.timeout === undefined")
+            click(page, "stop")
+            shows(page, "words", "Stop confirmed")
+            assert cell.robot.get_state().mode == "stopped"
+            assert stops.count == 1
+            shows(page, "badge", "stopped")  # its reads work too
+            browser.get("about:blank")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 def test_u9_a_stop_that_does_not_act_alarms_and_is_sent_until_it_does(page: Any, stops: StopCounter) -> None:
     stops.is_lost = True
     click(page, "stop")
