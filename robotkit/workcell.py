@@ -246,11 +246,16 @@ def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceRepor
     """What a device measures; whatever it raises goes into `errors` under its name instead."""
     try:
         return measure()
-    except RobotkitError as error:
-        errors[name] = DeviceReport(code=error.code, message=error.message)
-    except Exception as error:  # a driver's own: the arm has moved, and its state is needed all the more
-        errors[name] = DeviceReport(code=DeviceFault.code, message=said_of(error))
+    except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more
+        errors[name] = report_of(error)
     return None
+
+
+def report_of(error: Exception) -> DeviceReport:
+    """What is told in the place of a device that raises `error`."""
+    if isinstance(error, RobotkitError):
+        return DeviceReport(code=error.code, message=error.message)
+    return DeviceReport(code=DeviceFault.code, message=said_of(error))
 
 
 def checked_period(period_s: Any) -> float:

@@ -34,6 +34,7 @@ from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.lease import ControlLease
 from servers.metrics import Metrics
+from servers.reads import Reads
 from servers.settings import ServerSettings
 from servers.standing import HOLDS, make_stand
 from servers.stops import StopOwners
@@ -62,6 +63,7 @@ class ServerContext:
         self.stopped_s: float | None = None
         """When the stop that is latched came, in monotonic seconds, where this server heard of it."""
         self.lanes = Lanes()
+        self.reads = Reads(workcell, self.lanes)
         self.turns = Turns()
         self.heartbeats = Heartbeats()
         self._stop_owners = StopOwners()

@@ -61,7 +61,12 @@ class JoiningLane(Lane):
         self._next: dict[object, asyncio.Task[Any]] = {}
 
     async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
-        """Call `work` in a thread, or wait for a call like it that has not begun; a caller that is cancelled ends none.
+        """Call `work` in a thread, or wait for a call like it that has not begun; to be cancelled ends neither."""
+        outcome: T = await asyncio.shield(self.join(work, *args))
+        return outcome
+
+    def join(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Task[T]:
+        """The call of `work` that `run` waits for.
 
         Unlike in other lanes, the work is carried out also when nobody waits for it any more.
         """
@@ -75,8 +80,7 @@ class JoiningLane(Lane):
                 self._running[key] = task
             else:
                 self._next[key] = task
-        outcome: T = await asyncio.shield(task)
-        return outcome
+        return task
 
     async def _run(
         self, key: object, before: asyncio.Task[Any] | None, work: Callable[[Unpack[Ts]], T], *args: *Ts
@@ -108,7 +112,12 @@ class Lanes:
         """Holds after a client is gone."""
         self.recover = Lane(4)
         self.shutdown = Lane(4)
+        self.arm = JoiningLane(2)
+        """Measurements of the arm, and nothing else: whoever has sent a stop looks here whether it acts."""
+        self.devices = JoiningLane(64)
+        """Measurements of the gripper and the trackers."""
         self.reads = Lane(16)
+        """What needs no device but the clock, and in lock-step the whole cell."""
         self.health = Lane(4)
         self.images = Lane(4)
         self.commands = Lane(40)

@@ -17,9 +17,9 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
 from servers.audit import AuditLog
-from servers.errors import reported
 from servers.events import Event
 from servers.lease import ControlLease
 
@@ -37,9 +37,10 @@ class MeasuredServer(Protocol):
 
 
 class Metrics:
-    """An observer of `EventHub`, and a reader of the cell whenever it is asked."""
+    """An observer of `EventHub`."""
 
     def __init__(self, context: MeasuredServer) -> None:
+        self._context = context
         self._registry = CollectorRegistry()
         self._events = Counter("robotkit_events", "What the audit log counts.", ["event"], registry=self._registry)
         self._refusals = Counter("robotkit_refusals", "Refused commands.", ["code"], registry=self._registry)
@@ -49,7 +50,6 @@ class Metrics:
             buckets=_COMMAND_BUCKETS_S,
             registry=self._registry,
         )
-        self._registry.register(_CellCollector(context))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -59,33 +59,36 @@ class Metrics:
         if event.kind in ("refused", "unauthorized"):
             self._refusals.labels(event.code).inc()
 
-    def text(self) -> bytes:
-        """Everything, in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def text(self, state: RobotState | None) -> bytes:
+        """Everything, in Prometheus' text format.
+
+        Args:
+            state: the arm's; None: it cannot be measured, which `robotkit_up` says.
+        """
+        cell = CollectorRegistry()
+        cell.register(_CellCollector(self._context, state))
+        return generate_latest(cell) + generate_latest(self._registry)
 
 
 class _CellCollector(Collector):
-    """Measures the cell at each scrape; what cannot be measured is left out, and `robotkit_up` is 0."""
+    """The cell at one scrape; what cannot be measured is left out, and `robotkit_up` is 0."""
 
-    def __init__(self, context: MeasuredServer) -> None:
-        self._context = context
+    def __init__(self, context: MeasuredServer, state: RobotState | None) -> None:
+        self._context, self._state = context, state
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that registering it measures nothing."""
+        """Nothing, so that registering it collects nothing."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """The arm's state and who commands."""
-        context = self._context
+        context, state = self._context, self._state
         yield _gauge("robotkit_controlled", "1 while a client has control.", float(context.lease.holder is not None))
         lost = context.audit.lost if context.audit is not None else 0
         yield _gauge("robotkit_audit_lost_lines", "Events that the audit log could not write.", float(lost))
         yield _gauge("robotkit_serl_clear_requests", "How often SERL's clearerr was asked for.",
                      float(context.serl_clear_requests))  # fmt: skip
-        try:
-            state = context.workcell.robot.get_state()
-        except Exception as error:  # a driver's own mistake too
-            reported(error)
+        if state is None:
             yield _gauge("robotkit_up", "1 when the arm can be measured.", 0.0)
             return
         yield _gauge("robotkit_up", "1 when the arm can be measured.", 1.0)

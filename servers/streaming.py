@@ -116,7 +116,7 @@ class StateStream:
 
     async def _send_state(self) -> None:
         try:
-            state = await self._context.lanes.reads.run(self._measure)
+            state = (await self._context.reads.cell()).model_dump_json()
         except Exception as error:
             await self._report(reported(error))
             await asyncio.sleep(_PAUSE_AFTER_FAULT_S)
@@ -126,9 +126,6 @@ class StateStream:
 
     async def _report(self, error: RobotkitError) -> None:
         await self._socket.send_text(error_text(error))
-
-    def _measure(self) -> str:
-        return self._context.workcell.get_state().model_dump_json()
 
     def _apply(self, message: StreamCommand) -> None:
         require_own_clock(message.clock)

@@ -123,11 +123,17 @@ class StatefulRobotServer(ArmBody):
             NotConnected: before `connect()`.
             DeviceError: the device has not measured anything yet.
         """
-        machine = self.machine
-        if not machine.is_connected:
+        if not self.machine.is_connected:
             self.require_connected()
-        measured = self._newest_measurement()
-        fault = machine.fault
+        return self._state_of(self._newest_measurement())
+
+    def newest_state(self) -> RobotState | None:
+        """The last measurement, if any, with the present mode and stop: asks no device and waits for nothing."""
+        measured = self._newest
+        return None if measured is None else self._state_of(measured)
+
+    def _state_of(self, measured: Measurement) -> RobotState:
+        machine, fault = self.machine, self.machine.fault
         return RobotState.trusted(
             stamp_s=measured.stamp_s,
             tcp_pose_in_base=measured.tcp_pose_in_base,

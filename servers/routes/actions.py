@@ -1,4 +1,4 @@
-"""`act` and `measure`: how a route reaches the cell, in threads and never on the event loop."""
+"""`act` and `look`: how a route reaches the cell, in threads and never on the event loop."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ async def act(request: Request, action: Action, body: Any = None, is_motion: boo
     return await context.lanes.commands.run(_act, context, client, action, body, content, is_motion)
 
 
-async def measure(context: ServerContext, read: Callable[[Workcell], Message]) -> Response:
-    """Answer what `read` finds, beside whatever the cell is doing."""
+async def look(context: ServerContext, read: Callable[[Workcell], Message]) -> Response:
+    """Answer what `read` finds without measuring, beside whatever the cell is doing."""
     return await context.lanes.reads.run(lambda: reply(read(context.workcell)))
 
 

@@ -12,7 +12,7 @@ from robotkit.workcell import Workcell
 from servers.access import Client, client_of
 from servers.context import ContextDep, ServerContext, get_context
 from servers.routes import examples
-from servers.routes.actions import act, measure
+from servers.routes.actions import act, look
 from servers.routes.direct import DirectRoute
 from servers.routes.replies import answers, reply, request_body
 
@@ -39,13 +39,13 @@ def _step(context: ServerContext, client: Client, body: bytes) -> Response:
 @router.get("/cell", **answers(CellSpec, "Enough for a client to build its twin."))
 async def get_cell(context: ContextDep) -> Response:
     """What the cell has."""
-    return await measure(context, Workcell.spec)
+    return await look(context, Workcell.spec)
 
 
 @router.get("/state", **answers(CellState, "Robot, gripper and tracked objects."))
 async def get_state(context: ContextDep) -> Response:
     """The newest measurement of everything but the cameras."""
-    return await measure(context, Workcell.get_state)
+    return reply(await context.reads.cell())
 
 
 @router.post(
@@ -65,7 +65,7 @@ def _reset(cell: Workcell, request: ResetRequest) -> CellState:
 @router.get("/clock", **answers(ClockState, "Seconds on the cell's clock."))
 async def get_clock(context: ContextDep) -> Response:
     """The cell's time."""
-    return await measure(context, _clock_state)
+    return await look(context, _clock_state)
 
 
 @router.post(

@@ -8,8 +8,8 @@ from fastapi.responses import Response
 from robotkit.schema import GripperCommand, GripperState
 from servers.context import ContextDep, gripper_of
 from servers.routes import examples
-from servers.routes.actions import act, measure
-from servers.routes.replies import DONE, answers, request_body
+from servers.routes.actions import act
+from servers.routes.replies import DONE, answers, reply, request_body
 
 router = APIRouter(prefix="/v1/gripper", tags=["gripper"])
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/gripper", tags=["gripper"])
 @router.get("/state", **answers(GripperState, "The newest measurement."))
 async def get_state(context: ContextDep) -> Response:
     """The newest measurement of the gripper."""
-    return await measure(context, lambda cell: gripper_of(cell).get_state())
+    return reply(await context.reads.device("the gripper", gripper_of(context.workcell).get_state))
 
 
 @router.post("/move", **DONE, openapi_extra=request_body(GripperCommand, examples.GRIPPER))

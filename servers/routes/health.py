@@ -7,7 +7,7 @@ import time
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from robotkit.schema import RobotMode, StopRecord
+from robotkit.schema import RobotMode, RobotState, StopRecord
 from robotkit.schema.wire import Health
 from servers.context import ContextDep, ServerContext
 from servers.errors import reported
@@ -21,11 +21,15 @@ router = APIRouter(prefix="/v1", tags=["health"])
 @router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))
 async def get_health(context: ContextDep) -> Response:
     """The state of server and robot in one glance."""
-    return reply(await context.lanes.health.run(_health, context))
+    try:
+        found: RobotState | Exception = await context.reads.arm(at_once=True)
+    except Exception as error:  # a driver's own mistake is a fault too
+        found = error
+    return reply(await context.lanes.health.run(_health, context, found))
 
 
-def _health(context: ServerContext) -> Health:
-    mode, problems, stop = _diagnose(context)
+def _health(context: ServerContext, found: RobotState | Exception) -> Health:
+    mode, problems, stop = _diagnose(found)
     holder = context.lease.holder
     return Health(
         status=mode if mode in ("stopped", "fault") else "ok",
@@ -48,11 +52,9 @@ def _stopped_for_s(context: ServerContext, stop: StopRecord) -> float:
     return on_cell_s if context.stopped_s is None else max(on_cell_s, time.monotonic() - context.stopped_s)
 
 
-def _diagnose(context: ServerContext) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
-    try:
-        state = context.workcell.robot.get_state()
-    except Exception as error:  # a driver's own mistake is a fault too
-        failure = reported(error)
+def _diagnose(state: RobotState | Exception) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
+    if isinstance(state, Exception):
+        failure = reported(state)
         return "fault", (f"{failure.code}: {failure.message}",), None
     problems: tuple[str, ...] = (HALT_OWED,) if state.is_halt_owed else ()
     if state.mode == "stopped":

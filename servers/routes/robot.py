@@ -12,8 +12,8 @@ from robotkit.workcell import Workcell
 from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext
 from servers.routes import examples
-from servers.routes.actions import act, measure
-from servers.routes.replies import DONE, answers, done, request_body
+from servers.routes.actions import act
+from servers.routes.replies import DONE, answers, done, reply, request_body
 
 _COMPLIANCE = TypeAdapter(ComplianceParams)
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/robot", tags=["robot"])
 @router.get("/state", **answers(RobotState, "The newest measurement."))
 async def get_state(context: ContextDep) -> Response:
     """The newest measurement of the arm."""
-    return await measure(context, lambda cell: cell.robot.get_state())
+    return reply(await context.reads.arm())
 
 
 @router.post(

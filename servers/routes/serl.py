@@ -54,7 +54,7 @@ def _json(**fields: Any) -> Response:
 
 async def _measured(context: ServerContext, fields: Callable[[RobotState], dict[str, Any]]) -> Response:
     """Answer what `fields` takes from one measurement, beside whatever the cell is doing."""
-    return await context.lanes.reads.run(lambda: _json(**fields(context.workcell.robot.get_state())))
+    return _json(**fields(await context.reads.arm()))
 
 
 def _exerted_wrench(state: RobotState) -> np.ndarray:
@@ -62,10 +62,10 @@ def _exerted_wrench(state: RobotState) -> np.ndarray:
     return 0.0 - state.wrench_in_tcp  # not its negative, which would send -0.0
 
 
-def _gripper_position(context: ServerContext) -> float:
-    """In SERL's unit; 0 for a cell without a gripper, which is what SERL's client assumes before it has asked."""
-    cell = context.workcell
-    return 0 if cell.gripper is None else gripper_to_serl(cell.gripper.get_state(), context.settings.serl_gripper)
+async def _gripper_position(context: ServerContext) -> float:
+    """In SERL's unit."""
+    state = await context.reads.device("the gripper", gripper_of(context.workcell).get_state)
+    return gripper_to_serl(state, context.settings.serl_gripper)
 
 
 @router.post("/getpos")
@@ -123,14 +123,15 @@ async def getjacobian(context: ContextDep) -> Response:
 @router.post("/get_gripper")
 async def get_gripper(context: ContextDep) -> Response:
     """Gripper position in the server's `GripperUnit`."""
-    gripper_of(context.workcell)
-    return await context.lanes.reads.run(lambda: _json(gripper=_gripper_position(context)))
+    return _json(gripper=await _gripper_position(context))
 
 
 @router.post("/getstate")
 async def getstate(context: ContextDep) -> Response:
     """Everything at once, from one measurement."""
-    return await _measured(context, lambda state: _everything(state) | {"gripper_pos": _gripper_position(context)})
+    # Of a cell without a gripper 0, which is what SERL's client assumes before it has asked.
+    position = 0 if context.workcell.gripper is None else await _gripper_position(context)
+    return await _measured(context, lambda state: _everything(state) | {"gripper_pos": position})
 
 
 def _everything(state: RobotState) -> dict[str, Any]:
@@ -148,12 +149,11 @@ def _everything(state: RobotState) -> dict[str, Any]:
 @router.post("/startimp", **_TEXT)
 async def startimp(context: ContextDep) -> Response:
     """The impedance law always runs here; this only says whether the arm would follow it."""
-    await context.lanes.reads.run(_require_following, context)
+    _require_following(await context.reads.arm())
     return text("Started impedance")
 
 
-def _require_following(context: ServerContext) -> None:
-    state = context.workcell.robot.get_state()
+def _require_following(state: RobotState) -> None:
     if state.mode == "stopped":
         raise RobotStopped("a stop is latched; when the cell is clear, a person recovers it on the operator's page")
     if state.mode == "fault":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,13 +10,18 @@ from typing import Any
 import pytest
 
 import robotkit as rk
+from servers.reads import Reads
 from servers.routes import cameras, health
 from tests.serving import served
 from tests.support.browser import chromium
 from tests.support.waiting import wait_until
 
 CONNECTIONS = 6
-PATIENT = "AbortSignal.timeout = () => new AbortController().signal;"
+PATIENT = """
+const later = window.setTimeout;
+window.setTimeout = (call, ms) => ms === 3000 ? 0 : later(call, ms);
+"""
+"""No read of the page comes to an end by its own time-out."""
 
 
 class _Reads:
@@ -27,16 +33,16 @@ class _Reads:
         self.may_end.set()
         self._lock = threading.Lock()
 
-    def hanging_as(self, work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def hanging_as(self, work: Callable[..., Any]) -> Callable[..., Any]:
         """`work`, while it may end."""
 
-        def call(argument: Any) -> Any:
+        def call(*arguments: Any) -> Any:
             with self._lock:
                 self.hanging += 1
             self.may_end.wait(20.0)
             with self._lock:
                 self.hanging -= 1
-            return work(argument)
+            return work(*arguments)
 
         return call
 
@@ -64,6 +70,7 @@ def test_u9_a_stop_waits_for_no_read_of_this_tab_or_another(
     cell = rk.make_workcell("fake", clock="real")
     for name in ("get_state", "spec"):
         monkeypatch.setattr(rk.Workcell, name, reads.hanging_as(getattr(rk.Workcell, name)))
+    monkeypatch.setattr(Reads, "cell", lambda self: asyncio.to_thread(self._cell.get_state))
     monkeypatch.setattr(health, "_health", reads.hanging_as(health._health))
     monkeypatch.setattr(cameras, "_image", lambda *which: rk.Workcell.get_state(which[0]))
     with served(cell) as url:
