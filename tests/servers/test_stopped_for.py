@@ -27,9 +27,9 @@ def test_u9_a_stop_grows_older_until_the_recovery_whatever_the_cells_clock_does(
             now_s[0] += 7.0
             cell.robot.stop_for("again", "somebody else")
             now_s[0] += 3.0
-            assert health._health(shared).stopped_for_s == pytest.approx(10.0)
+            assert health._health(shared, cell.robot.get_state()).stopped_for_s == pytest.approx(10.0)
             cell.robot.recover()
-            assert health._health(shared).stopped_for_s is None
+            assert health._health(shared, cell.robot.get_state()).stopped_for_s is None
     finally:
         monkeypatch.undo()
         cell.disconnect()
