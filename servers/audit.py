@@ -24,6 +24,7 @@ _CLOSE_WAIT_S = 2.0
 _MESSAGE_MAX = 1000
 """Characters of a sentence, which may quote what was asked: so much of it is kept while the disk is slow."""
 _MODE = 0o640
+_UNWRITTEN = ("kind", "is_weighty")
 
 
 class AuditLog:
@@ -100,7 +101,7 @@ class AuditLog:
             self._write_line(line)
 
     def _write_line(self, line: Line) -> None:
-        fields = {key: value for key, value in asdict(line.event).items() if value and key != "kind"}
+        fields = {key: value for key, value in asdict(line.event).items() if value and key not in _UNWRITTEN}
         stamp = line.when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         content = {"time": stamp, "event": line.event.kind, "cell": self._cell} | fields
         if line.times > 1:

@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GONE = "its connection is closed"
+_ASKED_FROM = "a stop was asked for from "
+_OPERATORS_MAX = 1024
 
 
 class ServerContext:
@@ -67,6 +69,8 @@ class ServerContext:
         self.turns = Turns()
         self.heartbeats = Heartbeats()
         self._stop_owners = StopOwners()
+        self._operators: set[tuple[str, str]] = set()
+        """Names and addresses of who has stopped with a token that operates."""
         self._commander: Client | None = None
         self._newest: tuple[object | None, Client | None, int] = (None, None, 0)
         """The connection of the newest command, its client, and how many commands in a row came over it."""
@@ -239,16 +243,20 @@ class ServerContext:
 
     def tell(self, kind: EventKind, client: Client, message: str = "", code: str = "") -> None:
         """Tell the audit log and the metrics what a client did."""
-        self.events.tell(Event(kind, message, client.name, client.address, code))
+        is_weighty = client.scope >= Scope.OPERATE
+        self.events.tell(Event(kind, message, client.name, client.address, code, is_weighty))
 
     def _tell_of_arm(self, event: SafetyEvent) -> None:
         """Tell what the safety layer tells; who was refused and who recovered, only this server knows."""
+        is_first = event.kind == "stop" and self.stopped_s is None
         if event.kind == "recover":
             self.stopped_s = None
-        elif event.kind == "stop" and self.stopped_s is None:
+        elif is_first:
             self.stopped_s = time.monotonic()
         if event.kind in ("stop", "hold", "fault"):
-            self.events.tell(Event(event.kind, event.message, event.author))
+            address = event.message.removeprefix(_ASKED_FROM) if event.message.startswith(_ASKED_FROM) else ""
+            is_weighty = is_first or (event.author, address) in self._operators
+            self.events.tell(Event(event.kind, event.message, event.author, address, is_weighty=is_weighty))
 
     def _taken(self, holder: Client, previous: Client | None) -> None:
         self.tell("control_taken", holder, f"before: {previous}" if previous not in (None, holder) else "")
@@ -256,8 +264,10 @@ class ServerContext:
     def stop(self, client: Client) -> None:
         """Stop the arm; nobody but this client, or an operator, may recover it."""
         self._stop_owners.add(client)
+        if client.scope >= Scope.OPERATE and len(self._operators) < _OPERATORS_MAX:
+            self._operators.add((client.name, client.address))
         try:
-            self.workcell.robot.stop_for(f"a stop was asked for from {client.address}", client.name)
+            self.workcell.robot.stop_for(f"{_ASKED_FROM}{client.address}", client.name)
         finally:
             # A recovery that came before the arm had stopped has forgotten the owner.
             self._stop_owners.add(client)

@@ -27,6 +27,9 @@ class Event:
     """Network address of the client."""
     code: str = ""
     """Name of the error, where there is one; see `robotkit.errors`."""
+    is_weighty: bool = False
+    """True for what a client with a token that operates does, and for a stop of an arm that was not stopped before: no
+    flood of other events takes it its name."""
 
 
 Observer = Callable[[Event], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,6 +30,22 @@ def _when(line: Line) -> datetime:
     return line.when
 
 
+class _Key(NamedTuple):
+    """What events that are alike have in common."""
+
+    kind: str
+    is_weighty: bool
+    author: str
+    address: str
+    code: str
+    cause: str
+
+    @property
+    def classes(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        """Those whose sorts are counted: of its kind, and of its kind and address."""
+        return (self.kind, self.is_weighty), (self.kind, self.is_weighty, self.address)
+
+
 class _Sort(NamedTuple):
     """Events that are alike: when their last line was made, and the one that follows."""
 
@@ -39,13 +56,17 @@ class _Sort(NamedTuple):
 class Repeats:
     """Makes lines of events, one a second of each sort that may be repeated; the first of a sort is a line at once.
 
-    Alike are events with kind, author, address and code in common, and stops and holds with their cause as well.
+    Alike are events with kind, weight, author, address and code in common; stops and holds with their cause as well.
     Whoever changes its name with each request makes `SORTS_MAX` sorts of a kind a second: what is new beyond them, and
-    comes from the same address, counts as of `many clients`. So does everybody's beyond `ALL_SORTS_MAX`.
+    comes from the same address, counts as of `many clients`. So does everybody's of that kind beyond `ALL_SORTS_MAX`.
+    Weighty events are counted apart from the others.
     """
 
     def __init__(self) -> None:
-        self._sorts: dict[tuple[str, ...], _Sort] = {}
+        self._sorts: OrderedDict[_Key, _Sort] = OrderedDict()
+        """In the order in which their last lines were made."""
+        self._counts: Counter[tuple[object, ...]] = Counter()
+        """How many sorts of a kind and weight there are, and of those how many have each address."""
 
     def add(self, when: datetime, event: Event) -> list[Line]:
         """The lines to write, now that `event` has happened."""
@@ -59,6 +80,7 @@ class Repeats:
                 # A stop that comes now repeats none before it.
                 lines += self._end("stop")
             self._sorts[key] = _Sort(when, None)
+            self._counts.update(key.classes)
             return [*lines, Line(when, event, 1)]
         times = 0 if sort.following is None else sort.following.times
         self._sorts[key] = _Sort(sort.written, Line(when, event, times + 1))
@@ -68,31 +90,40 @@ class Repeats:
         """What was counted and not written, and begin anew."""
         return sorted(self._end(), key=_when)
 
-    def _sort_of(self, event: Event) -> tuple[tuple[str, ...], Event]:
+    def _sort_of(self, event: Event) -> tuple[_Key, Event]:
         """The key of the event's sort, and the event as it is counted."""
         cause = event.message if event.kind in ("stop", "hold") else ""
-        key = (event.kind, event.author, event.address, event.code, cause)
+        key = _Key(event.kind, event.is_weighty, event.author, event.address, event.code, cause)
         if key in self._sorts:
             return key, event
-        of_address = sum(1 for kind, _, address, *_ in self._sorts if (kind, address) == (event.kind, event.address))
-        if of_address < SORTS_MAX and len(self._sorts) < ALL_SORTS_MAX:
+        of_kind, of_address = (self._counts[one] for one in key.classes)
+        if of_address < SORTS_MAX and of_kind < ALL_SORTS_MAX:
             return key, event
         address = event.address if of_address >= SORTS_MAX else ""
-        return (event.kind, _MANY, address, "", ""), replace(event, author=_MANY, address=address)
+        return _Key(event.kind, event.is_weighty, _MANY, address, "", ""), replace(event, author=_MANY, address=address)
 
     def _due(self, when: datetime) -> Iterator[Line]:
-        for key, (written, following) in list(self._sorts.items()):
+        while self._sorts:
+            key, (written, following) = next(iter(self._sorts.items()))
             # The clock of the day may be set back.
             if timedelta(0) <= when - written < timedelta(seconds=REPEAT_S):
-                continue
+                return
             if following is None:
-                del self._sorts[key]
+                self._forget(key)
             else:
                 self._sorts[key] = _Sort(when, None)
+                self._sorts.move_to_end(key)
                 yield following
 
     def _end(self, kind: str | None = None) -> Iterator[Line]:
-        for key in [key for key in self._sorts if kind in (None, key[0])]:
-            following = self._sorts.pop(key).following
+        for key in [key for key in self._sorts if kind in (None, key.kind)]:
+            following = self._forget(key).following
             if following is not None:
                 yield following
+
+    def _forget(self, key: _Key) -> _Sort:
+        for one in key.classes:
+            self._counts[one] -= 1
+            if not self._counts[one]:
+                del self._counts[one]
+        return self._sorts.pop(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -115,6 +116,35 @@ def test_b9_names_from_many_addresses_make_no_memory(repeats: Repeats) -> None:
     ]
     assert len(lines) == len(repeats._sorts) == ALL_SORTS_MAX + 1
     assert (lines[-1].event.author, lines[-1].event.address) == ("many clients", "")
+
+
+def test_f13_b9_a_flood_from_many_addresses_takes_no_event_of_another_kind_its_name(repeats: Repeats) -> None:
+    for index in range(2 * ALL_SORTS_MAX):
+        address = f"10.0.{index // 250}.{index % 250}"
+        repeats.add(at(0.0), Event("unauthorized", "no token", "", address, "unauthorized"))
+    for event in (
+        STOP,
+        REFUSED,
+        Event("recover", "", "anna", "10.0.0.1"),
+        Event("control_taken", "", "anna", "10.0.0.1"),
+    ):
+        assert repeats.add(at(0.1), event) == [Line(at(0.1), event, 1)]
+
+
+def test_f13_b9_a_flood_of_the_same_kind_takes_no_weighty_event_its_name(repeats: Repeats) -> None:
+    for index in range(2000):
+        repeats.add(at(0.0), replace(STOP, author=f"name {index}", address=f"10.0.0.{index % 250}"))
+    weighty = replace(STOP, author="shift lead", address="10.0.0.1", is_weighty=True)
+    assert repeats.add(at(0.1), weighty) == [Line(at(0.1), weighty, 1)]
+
+
+def test_what_was_counted_of_a_kind_is_counted_no_more_when_its_second_is_over(repeats: Repeats) -> None:
+    for second in range(3):
+        for index in range(SORTS_MAX):
+            event = replace(STOP, author=f"name {second} {index}", address="10.0.0.1")
+            assert repeats.add(at(2.0 * second), event) == [Line(at(2.0 * second), event, 1)]
+    repeats.flush()
+    assert not repeats._counts
 
 
 @pytest.mark.parametrize("kind", ["server_start", "server_stop"])

@@ -8,7 +8,7 @@ import pytest
 
 import robotkit as rk
 from servers import ServerSettings
-from servers.access import Client
+from servers.access import Client, Scope
 from servers.context import GONE, ServerContext
 from servers.events import Event
 from servers.turns import CURRENT_CALLER, Caller
@@ -96,6 +96,23 @@ def test_b9_control_that_ends_while_the_arm_is_stopped_is_told_so(context: Serve
     context.stop(B)
     context.let_go(A)
     assert _lines(told)[-1] == ("control_released", "anna", "10.0.0.1", "it gave control back; the arm is stopped")
+
+
+def test_f13_b9_stops_are_told_with_their_address_and_an_operators_and_the_first_weigh(
+    context: ServerContext, told: list[Event]
+) -> None:
+    reader = Client("key r", "reader", "10.0.0.3", Scope.READ)
+    for client in (reader, reader, A, B):
+        context.stop(client)
+    context.recover(A)
+    context.stop(reader)
+    assert [(event.author, event.address, event.is_weighty) for event in told if event.kind == "stop"] == [
+        ("reader", "10.0.0.3", True),
+        ("reader", "10.0.0.3", False),
+        ("anna", "10.0.0.1", True),
+        ("bert", "10.0.0.2", True),
+        ("reader", "10.0.0.3", True),
+    ]
 
 
 def test_b9_an_owner_whom_a_recovery_forgot_while_he_stopped_owns_his_stop(
