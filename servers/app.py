@@ -82,6 +82,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     for router in ROUTERS:
         app.include_router(router)
     add_document(app)
-    app.add_middleware(Guard, settings=settings, events=context.events)
     app.add_middleware(RequestGate, context=context)
+    # The outer one: of whoever has no token no body is waited for.
+    app.add_middleware(Guard, settings=settings, events=context.events)
     return app

@@ -15,6 +15,8 @@ PER_ADDRESS = 256
 SOCKETS_PER_ADDRESS = 64
 STOP_RESERVE = 32
 """Connections of an address beyond its limit, over which only a stop is served."""
+ONLY_STOP_MAX = 128
+"""The same of all addresses together, however many there are: the rest of the reserve is for devices."""
 STOP_PATHS = frozenset({"/v1/robot/stop", "/v1/robot/stop/"})
 """A stop is none the less meant with a slash behind it."""
 ONLY_STOP = "robotkit.only_stop"
@@ -37,6 +39,10 @@ class Connection(Protocol):
     @property
     def is_idle(self) -> bool:
         """True when it may be closed."""
+
+    @property
+    def is_known(self) -> bool:
+        """True once a request with a token has come over it: then somebody may be gone when it is closed."""
 
 
 class Connections:
@@ -61,17 +67,32 @@ class Connections:
         self._by_address: dict[str, dict[Connection, None]] = defaultdict(dict)
         """In the order in which they were last used: the longest idle one is found at once."""
         self._count = 0
+        self._only_stop: dict[Connection, None] = {}
 
     def add(self, connection: Connection) -> bool:
-        """Take one in; False when it is one too many and none of the others is idle."""
+        """Take one in; False when it is one too many and no other may be closed for it: it is there for a stop only.
+
+        Of those there are `ONLY_STOP_MAX`; one more closes the oldest over which nothing was asked yet.
+        """
         here = self._by_address[connection.address]
         here[connection] = None
         self._count += 1
         if len(here) > self._per_address:
-            return _close_longest_idle(here, connection)
-        if self._count > self._total:
-            return _close_longest_idle(max(self._by_address.values(), key=len), connection)
-        return True
+            has_room = _close_longest_idle(here, connection)
+        else:
+            has_room = self._count <= self._total or self._make_room(connection)
+        if not has_room:
+            self._only_stop[connection] = None
+            if len(self._only_stop) > ONLY_STOP_MAX and not _close_longest_idle(self._only_stop, connection):
+                connection.transport.abort()
+        return has_room
+
+    def _make_room(self, new: Connection) -> bool:
+        """Close the longest idle one over which no token came, of whoever has the most; else any idle one of that."""
+        by_size = sorted(self._by_address.values(), key=len, reverse=True)
+        return any(_close_longest_idle(among, new, spares_known=True) for among in by_size) or _close_longest_idle(
+            by_size[0], new
+        )
 
     def used(self, connection: Connection) -> None:
         """Note that a request of `connection` is over."""
@@ -83,6 +104,7 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forget one that is closed, or that has become a websocket."""
         here = self._by_address[connection.address]
+        self._only_stop.pop(connection, None)
         if connection in here:
             del here[connection]
             self._count -= 1
@@ -98,6 +120,12 @@ class Connections:
         return sum(one.is_socket for one in self._by_address.get(address, ()))
 
 
+def has_body(scope: Mapping[str, Any]) -> bool:
+    """True when the headers of a web request announce a body."""
+    lengths = [value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+    return scope["type"] == "http" and lengths not in ([], [b"0"])
+
+
 def too_many(address: str) -> Busy:
     """What an address with too many connections hears."""
     return Busy(
@@ -106,9 +134,9 @@ def too_many(address: str) -> Busy:
     )
 
 
-def _close_longest_idle(among: Mapping[Connection, None], new: Connection) -> bool:
+def _close_longest_idle(among: Mapping[Connection, None], new: Connection, spares_known: bool = False) -> bool:
     for one in among:
-        if one.is_idle and one is not new and not one.transport.is_closing():
+        if one is not new and one.is_idle and not (spares_known and one.is_known) and not one.transport.is_closing():
             # Without a farewell, which a peer that does not read could refuse to take.
             one.transport.abort()
             return True
@@ -121,6 +149,8 @@ class Peer:
     def __init__(self, transport: Any) -> None:
         peer: socket.socket | None = transport.get_extra_info("socket")
         self._file = -1 if peer is None else peer.fileno()
+        self.is_known = False
+        """True once a request with a right token has come from it; where there are no tokens, any request."""
         self.said_goodbye = False
         """True once it has announced that it closes, or the connection is closed."""
 

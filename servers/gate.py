@@ -13,7 +13,7 @@ from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
 from servers.access import key_of
 from servers.clock import require_own_clock
-from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, too_many
+from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, has_body, too_many
 from servers.context import ServerContext
 from servers.errors import error_response, reported, status_of
 from servers.events import Event
@@ -85,10 +85,10 @@ class RequestGate:
 
     async def _stop(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A stop needs neither body nor deadline: nothing that comes with it delays it, or has it refused."""
-        lengths = [value for name, value in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+        is_unread = has_body(scope)
 
         async def say_goodbye(message: Message) -> None:
-            if lengths not in ([], [b"0"]) and message["type"] == "http.response.start":
+            if is_unread and message["type"] == "http.response.start":
                 # What was not read must not be taken for the next request.
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)

@@ -80,6 +80,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """True when no request runs."""
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def is_known(self) -> bool:
+        """What the peer says."""
+        return self._peer.is_known
+
     def data_received(self, data: bytes) -> None:
         """Parse; headers that never end are refused."""
         super().data_received(data)
@@ -156,7 +161,7 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
     address = ""
     is_idle = False
     """When it closes, the robot holds."""
-    is_socket = True
+    is_known = is_socket = True
 
     def connection_made(self, transport: Any) -> None:
         """Count the websocket."""
@@ -249,7 +254,7 @@ class TlsEntrance(asyncio.Protocol):
     """
 
     is_idle = True
-    is_socket = False
+    is_known = is_socket = False
 
     def __init__(self, context: ssl.SSLContext, config: Config, server_state: ServerState, **given: Any) -> None:
         self._context = context

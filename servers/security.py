@@ -6,10 +6,12 @@ import math
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from robotkit.errors import Forbidden, RobotkitError, Unauthorized
 from servers import access
+from servers.connections import CONNECTION, Peer, has_body
 from servers.errors import error_response
 from servers.events import Event, EventHub
 from servers.settings import LOOPBACK_HOSTS, ServerSettings
@@ -57,12 +59,12 @@ class Guard:
             except RobotkitError as refusal:
                 self._events.tell(Event("unauthorized", refusal.message, address=address, code=refusal.code))
                 # For a websocket this answers the handshake itself, so that the client sees status and reason.
-                await error_response(refusal)(scope, receive, send)
+                await _closing(error_response(refusal), scope)(scope, receive, send)
                 return
             except _Flood as flood:
                 response = error_response(Unauthorized(f"{_FLOOD}; send the right one, or none"), TOO_MANY_TOKENS)
                 response.headers["Retry-After"] = str(math.ceil(flood.wait_s))
-                await response(scope, receive, send)
+                await _closing(response, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -91,6 +93,9 @@ class Guard:
             )
         if allowed < access.Scope.COMMAND and scope["type"] == "http" and _acts(scope):
             raise Forbidden("this token is for reading and for stopping; a command needs another")
+        peer: Peer | None = scope.get("state", {}).get(CONNECTION)
+        if peer is not None:
+            peer.is_known = True
         return allowed
 
 
@@ -99,6 +104,13 @@ class _Flood(Exception):
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s
+
+
+def _closing(response: Response, scope: Scope) -> Response:
+    """`response`, after which a connection with an unread body ends: that must not be taken for the next request."""
+    if has_body(scope):
+        response.headers["Connection"] = "close"
+    return response
 
 
 def _acts(scope: Scope) -> bool:

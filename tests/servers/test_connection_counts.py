@@ -8,14 +8,16 @@ from contextlib import closing
 
 import pytest
 
-from servers.connections import Connections, notice_vanished_peers, too_many
+from servers.connections import ONLY_STOP_MAX, Connections, notice_vanished_peers, too_many
 
 
 class _Connection:
     """A connection that is its own transport."""
 
-    def __init__(self, address: str = "a", is_idle: bool = True, is_socket: bool = False) -> None:
-        self.address, self.is_idle, self.is_socket = address, is_idle, is_socket
+    def __init__(
+        self, address: str = "a", is_idle: bool = True, is_socket: bool = False, is_known: bool = False
+    ) -> None:
+        self.address, self.is_idle, self.is_socket, self.is_known = address, is_idle, is_socket, is_known
         self.transport = self
         self.is_aborted = self.closes = False
 
@@ -72,6 +74,37 @@ def test_beyond_the_total_the_address_with_the_most_gives_one_up() -> None:
     many, few = _filled(connections, 3, "many"), _filled(connections, 2, "few")
     assert connections.add(_Connection("new"))
     assert [one.is_aborted for one in (*many, *few)] == [True, False, False, False, False]
+
+
+def test_f11_beyond_the_total_a_silent_one_is_closed_also_where_those_with_the_most_are_busy() -> None:
+    connections = Connections(total=5)
+    busy, (silent,) = _filled(connections, 3, "many", is_idle=False), _filled(connections, 1, "few")
+    known = _Connection("few", is_known=True)
+    assert connections.add(known)
+    assert connections.add(_Connection("new"))
+    assert [one.is_aborted for one in (*busy, silent, known)] == [False, False, False, True, False]
+    # Whose client would count as gone is closed for nobody at another address.
+    connections.remove(silent)
+    assert connections.add(_Connection("newer", is_idle=False))
+    assert not connections.add(_Connection("newest"))
+    assert not known.is_aborted
+
+
+def test_f11_those_for_a_stop_only_are_bounded_in_all_and_the_oldest_silent_one_gives_way() -> None:
+    connections = Connections(total=1)
+    _filled(connections, 1, "busy", is_idle=False)
+    only_stop = [_Connection(f"address {index}") for index in range(ONLY_STOP_MAX)]
+    for one in only_stop:
+        one.is_idle = False  # as if it were in its stop, so that it gives no room to the next
+        assert not connections.add(one)
+    new = _Connection("new", is_idle=False)
+    assert not connections.add(new)
+    assert new.is_aborted
+    connections.remove(new)
+    only_stop[1].is_idle = only_stop[2].is_idle = True
+    only_stop[1].is_known = only_stop[2].is_known = True
+    assert not connections.add(_Connection("newer"))
+    assert [one.is_aborted for one in only_stop[:4]] == [False, True, False, False]
 
 
 def test_what_is_removed_makes_room_and_leaves_nothing_behind() -> None:

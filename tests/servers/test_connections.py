@@ -23,7 +23,7 @@ from servers import ServerSettings, connections, create_app, gate, protocols
 from servers.connections import SOCKETS_PER_ADDRESS, Connections
 from servers.gate import MAX_BODY_BYTES
 from servers.runner import BackgroundServer
-from tests.serving import REPOSITORY, wait_for_url
+from tests.serving import REPOSITORY, served, wait_for_url
 from tests.support.waiting import wait_until
 
 
@@ -256,11 +256,11 @@ def test_f11_when_no_connection_is_idle_a_stop_is_served_and_nothing_else(
     url: str, few: int, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, may_go_on = threading.Semaphore(0), threading.Event()
-    measure = cell.robot.get_state
-    monkeypatch.setattr(cell.robot, "get_state", lambda: (entered.release(), may_go_on.wait(20.0), measure())[2])
+    spec = rk.Workcell.spec
+    monkeypatch.setattr(rk.Workcell, "spec", lambda cell: (entered.release(), may_go_on.wait(20.0), spec(cell))[2])
     with ExitStack() as stack:
         for _ in range(few):
-            stack.enter_context(opened(url)).sendall(_head("/v1/robot/state", method="GET"))
+            stack.enter_context(opened(url)).sendall(_head("/v1/cell", method="GET"))
             assert entered.acquire(timeout=20.0)
         for path, method, status in (
             ("/v1/clock", "GET", 503), ("/v1/robot/recover", "POST", 503), ("/v1/robot/stop", "POST", 204),
@@ -273,6 +273,15 @@ def test_f11_when_no_connection_is_idle_a_stop_is_served_and_nothing_else(
             pass
         may_go_on.set()
     cell.robot.recover()
+
+
+def test_f10_f11_of_whoever_has_no_token_no_body_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_BODY_TIME_S", 3600.0)
+    with served(rk.make_workcell("fake"), ServerSettings(token="correct horse battery")) as url, opened(url) as peer:
+        peer.sendall(_head("/v1/step", "Content-Length: 100") + b"{")
+        answer = _answer(peer)
+    assert answer.startswith("HTTP/1.1 401")
+    assert "connection: close" in answer.lower()
 
 
 def test_f11_beyond_the_reserve_for_stops_a_connection_is_closed_at_once(
