@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from robotkit.errors import ControlHeld
+from robotkit.errors import ControlHeld, DeviceFault, RobotStopped
 from servers.access import Client
 
 
 class ControlLease:
     """Taken by the first command, renewed by every further one, given up by silence or by `release`.
 
-    A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that lasts (a
-    joint motion) keeps the lease for as long as it runs.
+    A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that a stopped
+    robot or a device in a fault refuses renews nothing: whoever repeats it keeps nobody from the gripper. One that
+    lasts (a joint motion) keeps the lease for as long as it runs.
 
     Args:
         timeout_s: after this long without a command another client may take it.
@@ -74,11 +75,11 @@ class ControlLease:
                 self._before, self._is_taken = previous, False
             self._holder, self._is_given_up = client, False
             self._running += 1
-        has_begun = False
+        renews = False
 
         def begin() -> None:
-            nonlocal has_begun
-            has_begun = True
+            nonlocal renews
+            renews = True
             with self._lock:
                 is_new, self._is_taken = not self._is_taken, True
             if is_new:
@@ -86,10 +87,13 @@ class ControlLease:
 
         try:
             yield begin
+        except (RobotStopped, DeviceFault):
+            renews = False
+            raise
         finally:
             with self._lock:
                 self._running -= 1
-                if has_begun:
+                if renews:
                     self._renewed_s = self._now_s()
                 if not self._running and (self._is_given_up or not self._is_taken):
                     self._holder = None if self._is_given_up else self._before

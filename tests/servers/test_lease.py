@@ -14,6 +14,7 @@ import robotkit as rk
 from robotkit.remote.identity import program_name
 from servers import ServerSettings
 from servers.access import Client
+from servers.context import ServerContext
 from servers.lease import ControlLease
 from tests.serving import served
 
@@ -53,6 +54,46 @@ def commanding(lease: ControlLease, client: Client) -> Iterator[None]:
 def _command(lease: ControlLease, client: Client) -> None:
     with commanding(lease, client):
         pass
+
+
+@pytest.mark.parametrize(
+    ("failure", "renews"),
+    [
+        (rk.RobotStopped("a stop is latched"), False),
+        (rk.DeviceFault("in a fault"), False),
+        (rk.StepTooLarge("too far"), True),
+        (rk.MotionFailed("a stop came"), True),
+    ],
+)
+def test_b9_a_command_that_a_stopped_or_faulty_robot_refuses_renews_nothing(
+    lease: ControlLease, time: _Time, failure: rk.RobotkitError, renews: bool
+) -> None:
+    _command(lease, A)
+    for _ in range(2):
+        time.now_s += 0.7
+        with pytest.raises(type(failure)), commanding(lease, A):
+            raise failure
+    assert lease.holder == (A if renews else None)
+    if not renews:
+        _command(lease, B)
+        assert lease.holder == B
+
+
+def test_b9_a_client_that_repeats_what_a_stopped_arm_refuses_keeps_nobody_from_the_gripper(
+    time: _Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        monkeypatch.setattr(context.lease, "_now_s", time)
+        context.step(A, rk.StepRequest())
+        context.stop(B)
+        while time.now_s < 2.0 * context.lease.timeout_s:
+            time.now_s += 0.3 * context.lease.timeout_s
+            with pytest.raises(rk.RobotStopped), context.commanding(A) as commanded:
+                commanded.robot.reset()
+        with context.commanding(B) as commanded:
+            commanded.gripper.open()
+        assert context.lease.holder == B
 
 
 def test_the_first_to_command_has_control_and_keeps_it_by_commanding(lease: ControlLease, time: _Time) -> None:
