@@ -120,4 +120,6 @@ class Lanes:
         """What needs no device but the clock, and in lock-step the whole cell."""
         self.health = Lane(4)
         self.images = Lane(4)
+        self.parsing = Lane(2)
+        """What waits for nothing, and is too long for the event loop."""
         self.commands = Lane(40)

@@ -26,6 +26,8 @@ _UP: TypeAdapter[StreamCommand | StreamAck] = TypeAdapter(StreamUp)
 _STEP = TypeAdapter(NumberedStep)
 _PAUSE_AFTER_FAULT_S = 0.1
 _POLICY_VIOLATION = 1008
+_SMALL = 2048
+"""A longer message is parsed in a thread: the largest takes milliseconds, which stops would wait on the event loop."""
 
 
 class _Numbered(Message):
@@ -79,8 +81,12 @@ class StateStream:
             event = await self._socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
+            content = text_of(event)
             try:
-                message = self._context.parse_command(self._client, _UP, text_of(event))
+                if len(content) > _SMALL:
+                    message = await self._context.lanes.parsing.run(self._parse, content)
+                else:
+                    message = self._parse(content)
             except RobotkitError as error:
                 await self._report(error)
                 continue
@@ -89,6 +95,9 @@ class StateStream:
             else:
                 self._newest = message
                 self._has_command.set()
+
+    def _parse(self, content: str | bytes) -> StreamCommand | StreamAck:
+        return self._context.parse_command(self._client, _UP, content)
 
     async def _obey(self) -> None:
         while True:

@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
 from robotkit.workcell import Workcell
-from servers.access import ClientDep
+from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext, get_context, gripper_of
 from servers.routes import examples
 from servers.routes.actions import act
@@ -195,11 +195,13 @@ def _send_pose(cell: Workcell, body: PoseRequest) -> None:
 @router.post("/update_param", openapi_extra=request_body(dict[str, Number], examples.SERL_PARAM), **_TEXT)
 async def update_param(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Change single parameters of the impedance law, under SERL's names; the others stay."""
-    changes = context.parse_command(client, _PARAMETERS, await request.body())
-    await context.lanes.commands.run(
-        context.change_compliance, client, lambda present: compliance_from_serl(present, changes)
-    )
+    await context.lanes.commands.run(_update_param, context, client, await request.body())
     return text("Updated compliance parameters")
+
+
+def _update_param(context: ServerContext, client: Client, content: bytes) -> None:
+    changes = context.parse_command(client, _PARAMETERS, content)
+    context.change_compliance(client, lambda present: compliance_from_serl(present, changes))
 
 
 @router.post("/set_load", openapi_extra=request_body(LoadRequest, examples.SERL_LOAD), **_TEXT)

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from websockets.sync.client import connect
 
 import robotkit as rk
 import servers
@@ -208,6 +209,44 @@ def test_b2_holds_that_hang_leave_stop_free(
             assert entered.acquire(timeout=PATIENCE_S)
             assert http.post("/v1/robot/stop", timeout=PATIENCE_S).status_code == 204
             assert http.get("/v1/robot/state", timeout=PATIENCE_S).json()["mode"] == "stopped"
+
+
+def _is_on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/step", "/v1/robot/command", "/v1/robot/compliance", "/v1/gripper/move", "/pose", "/update_param"]
+)
+def test_f10_no_body_is_parsed_on_the_event_loop(
+    app: FastAPI, app_url: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    parsed: list[bool] = []
+    parse = app.state.context.parse_command
+    monkeypatch.setattr(
+        app.state.context, "parse_command", lambda *given: (parsed.append(_is_on_event_loop()), parse(*given))[1]
+    )
+    assert httpx.post(app_url + path, content=b"[" * 60_000, trust_env=False).status_code == 422
+    assert parsed == [False]
+
+
+def test_f10_a_long_message_of_a_stream_is_not_parsed_on_the_event_loop(
+    app: FastAPI, app_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bool] = []
+    parse = app.state.context.parse_command
+    monkeypatch.setattr(
+        app.state.context, "parse_command", lambda *given: (parsed.append(_is_on_event_loop()), parse(*given))[1]
+    )
+    with connect(app_url.replace("http", "ws") + "/v1/stream?rate_hz=0.1", proxy=None) as peer:
+        peer.send("[" * 60_000)
+        wait_until(lambda: parsed == [False])
+        peer.send('{"type": "ack", "seq": 1}')
+        wait_until(lambda: parsed == [False, True])
 
 
 def test_b2_whatever_else_asks_for_a_thread_none_is_one_of_those_for_stops() -> None:
