@@ -10,29 +10,25 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.device import DeviceContext
-from robotkit.devices.endings import ends_the_program
-from robotkit.devices.halts import Halts
-from robotkit.devices.machine import ArmFault, ArmMachine, Travel
-from robotkit.devices.soundness import require_finite, require_pose, require_shapes
-from robotkit.devices.words import said, said_of
+from robotkit.devices.machine import ArmFault, Travel
+from robotkit.devices.measuring_arm import MeasuringArm
+from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
     DeviceError,
-    DeviceFault,
     JointLimitExceeded,
     RemoteError,
     RobotStopped,
     Unsupported,
     error_from_code,
 )
-from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, RobotState, StopRecord
+from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, StopRecord
 
 _LOG = logging.getLogger(__name__)
 
 
-class StatefulRobotServer(ArmBody):
+class StatefulRobotServer(MeasuringArm):
     """Base of arms: stop, recover, hold, faults, joint motions and their interleavings are decided here, once.
 
     A body implements what `ArmBody` lists.
@@ -42,30 +38,14 @@ class StatefulRobotServer(ArmBody):
     """False of an arm whose joint motions run at its own speed, whatever `rate_max_hz` says."""
 
     def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
-        super().__init__(config, context)
-        self.spec = spec
-        self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
-        self._halts = Halts(
-            spec.name, self.machine, lambda: self._halt(), lambda: self._may_begin_to_move(), lambda: self._stands()
-        )
+        super().__init__(config, context, spec)
         self._opening = threading.RLock()
         self._is_open = False  # the device; changed with `_opening` held
-        self._newest: Measurement | None = None
         self._compliance: ComplianceParams | None = None
         self.stop_observers: list[Callable[[StopRecord], object]] = []
         """Told of each stop, whoever stops the arm; also from signal handlers and with the lock held."""
         self.before_start: Callable[[], None] = lambda: None
         """Called with the machine's lock held before control begins, which what it raises prevents."""
-
-    @property
-    def is_connected(self) -> bool:
-        """True between `connect()` and `disconnect()`."""
-        return self.machine.is_connected
-
-    @property
-    def target_epoch(self) -> int:
-        """Without a measurement."""
-        return self.machine.epoch
 
     def connect(self) -> None:
         """Connect; the arm holds where it is. One that is in a fault is connected and waits for `recover()`.
@@ -80,7 +60,7 @@ class StatefulRobotServer(ArmBody):
                 return
             self.machine.require_no_disconnection_since(seen)
             self._close_what_is_open()  # a disconnection that waits for `_opening` has left it to this call
-            self._newest = None
+            self._forget_measurements()
             fault = self._open()
             self._is_open = True
             try:
@@ -115,42 +95,6 @@ class StatefulRobotServer(ArmBody):
                 with self._opening:
                     if not self.machine.is_connected:
                         self._close_what_is_open()
-
-    def get_state(self) -> RobotState:
-        """The newest measurement, in every mode; after a fault of the connection the last one, with its old stamp.
-
-        Raises:
-            NotConnected: before `connect()`.
-            DeviceError: the device has not measured anything yet.
-        """
-        if not self.machine.is_connected:
-            self.require_connected()
-        return self._state_of(self._newest_measurement())
-
-    def newest_state(self) -> RobotState | None:
-        """The last measurement, if any, with the present mode and stop: asks no device and waits for nothing."""
-        measured = self._newest
-        return None if measured is None else self._state_of(measured)
-
-    def _state_of(self, measured: Measurement) -> RobotState:
-        machine, fault = self.machine, self.machine.fault
-        return RobotState.trusted(
-            stamp_s=measured.stamp_s,
-            tcp_pose_in_base=measured.tcp_pose_in_base,
-            tcp_twist_in_base=measured.tcp_twist_in_base,
-            wrench_in_tcp=measured.wrench_in_tcp,
-            joint_positions_rad=measured.joint_positions_rad,
-            joint_velocities_rad_s=measured.joint_velocities_rad_s,
-            jacobian_in_base=measured.jacobian_in_base,
-            mode=machine.mode,
-            faults=() if fault is None else fault.names,
-            fault_since_s=None if fault is None else fault.since_s,
-            stop=machine.stop,
-            is_halt_owed=self._halts.is_owed,
-            recoveries=machine.recoveries,  # before the epoch: one that comes between is then seen by its growth
-            target_epoch=machine.epoch,
-            control_success_rate=measured.control_success_rate,
-        )
 
     def check(self, command: RobotCommand) -> None:
         """Raise what `send` would raise because of the arm's mode or the kind of command, without sending."""
@@ -315,36 +259,6 @@ class StatefulRobotServer(ArmBody):
                 self._close()
             finally:
                 self._halts.forget()
-
-    def _newest_measurement(self) -> Measurement:
-        self._notice_fault()
-        try:
-            self._newest = self._measure_soundly()
-        except BaseException as error:
-            if not self.machine.is_connected or ends_the_program(error):
-                raise
-            fault = self._fault_of_driver(error, "measure")
-            self._latch(self.machine.fault_of((fault.code,), fault))
-            if self._newest is None:
-                if fault is error:
-                    raise
-                raise fault from error
-        return self._newest
-
-    def _measure_soundly(self) -> Measurement:
-        measured = self._measure()
-        require_shapes(measured, self.spec.joint_count)
-        require_pose(measured.tcp_pose_in_base)
-        require_finite(measured)
-        return measured
-
-    def _fault_of_driver(self, error: BaseException, doing: str) -> DeviceError | RemoteError:
-        """What no driver should raise is a fault of the device, so that a state can be read after it."""
-        if isinstance(error, DeviceError | RemoteError):
-            return error
-        if self.machine.fault is None:
-            _LOG.error("the driver of arm %r failed", self.spec.name, exc_info=error)
-        return DeviceFault(f"the driver of arm {self.spec.name!r} failed to {doing}: {said_of(error)}")
 
     def _notice_fault(self) -> None:
         fault = self._find_fault()

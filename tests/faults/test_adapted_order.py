@@ -257,12 +257,15 @@ def test_an_arm_that_was_stopped_at_its_own_panel_is_in_a_fault(arm):
 def test_a_fault_that_was_measured_before_the_recovery_is_not_latched_after_it(arm):
     arm.inner.mode = "fault"
     arm.get_state()
+    measure = arm.inner.get_state
 
-    def recover_meanwhile() -> None:
-        arm.inner.on.clear()
+    def measure_and_recover() -> rk.RobotState:
+        state = measure()
+        arm.inner.get_state, arm.inner.mode = measure, "holding"
         InThread(arm.recover).join()
+        return state
 
-    arm.inner.on["get_state"] = recover_meanwhile
+    arm.inner.get_state = measure_and_recover
     arm.get_state()
     assert arm.machine.mode == "holding"
 

@@ -1,0 +1,130 @@
+"""`MeasuringArm`: the states of an arm, made of what its body measures and of what its machine and its halts say."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+
+from robotkit.devices.body import ArmBody, Measurement
+from robotkit.devices.device import DeviceContext
+from robotkit.devices.endings import ends_the_program
+from robotkit.devices.halts import Halts
+from robotkit.devices.machine import ArmFault, ArmMachine
+from robotkit.devices.soundness import require_finite, require_pose, require_shapes
+from robotkit.devices.words import said_of
+from robotkit.errors import DeviceError, DeviceFault, RemoteError
+from robotkit.schema import PluginConfig, RobotSpec, RobotState
+
+_LOG = logging.getLogger(__name__)
+_LOOKS = 3
+"""How often an arm is measured for one state, while something else replaces its target meanwhile."""
+
+
+class MeasuringArm(ArmBody):
+    """What the state machine's arms have in common when they are read; an error of a body becomes a fault."""
+
+    def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
+        super().__init__(config, context)
+        self.spec = spec
+        self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
+        self._halts = Halts(
+            spec.name, self.machine, lambda: self._halt(), lambda: self._may_begin_to_move(), lambda: self._stands()
+        )
+        self._newest: tuple[Measurement, int] | None = None
+        """With the target epoch in which it was made."""
+
+    @property
+    def is_connected(self) -> bool:
+        """True between `connect()` and `disconnect()`."""
+        return self.machine.is_connected
+
+    @property
+    def target_epoch(self) -> int:
+        """Without a measurement."""
+        return self.machine.epoch
+
+    def get_state(self) -> RobotState:
+        """The newest measurement, in every mode; after a fault of the connection the last one, with its old stamp.
+
+        Its target epoch is the one in which it was measured: a command that is made from a measurement of before a hold
+        or a recovery is refused after it.
+
+        Raises:
+            NotConnected: before `connect()`.
+            DeviceError: the device has not measured anything yet.
+        """
+        if not self.machine.is_connected:
+            self.require_connected()
+        measured, epoch = self._newest_measurement()
+        for _ in range(_LOOKS - 1):
+            if epoch == self.machine.epoch:
+                break
+            measured, epoch = self._newest_measurement()
+        return self._state_of(measured, epoch)
+
+    def newest_state(self) -> RobotState | None:
+        """The last measurement, if any, with the present mode and stop: asks no device and waits for nothing."""
+        newest = self._newest
+        return None if newest is None else self._state_of(*newest)
+
+    def _state_of(self, measured: Measurement, epoch: int) -> RobotState:
+        machine, fault = self.machine, self.machine.fault
+        return RobotState.trusted(
+            stamp_s=measured.stamp_s,
+            tcp_pose_in_base=measured.tcp_pose_in_base,
+            tcp_twist_in_base=measured.tcp_twist_in_base,
+            wrench_in_tcp=measured.wrench_in_tcp,
+            joint_positions_rad=measured.joint_positions_rad,
+            joint_velocities_rad_s=measured.joint_velocities_rad_s,
+            jacobian_in_base=measured.jacobian_in_base,
+            mode=machine.mode,
+            faults=() if fault is None else fault.names,
+            fault_since_s=None if fault is None else fault.since_s,
+            stop=machine.stop,
+            is_halt_owed=self._halts.is_owed,
+            recoveries=machine.recoveries,
+            target_epoch=epoch,
+            control_success_rate=measured.control_success_rate,
+        )
+
+    def _forget_measurements(self) -> None:
+        self._newest = None
+
+    def _newest_measurement(self) -> tuple[Measurement, int]:
+        self._notice_fault()
+        epoch = self.machine.epoch
+        try:
+            self._newest = self._measure_soundly(), epoch
+        except BaseException as error:
+            if not self.machine.is_connected or ends_the_program(error):
+                raise
+            fault = self._fault_of_driver(error, "measure")
+            self._latch(self.machine.fault_of((fault.code,), fault))
+            if self._newest is None:
+                if fault is error:
+                    raise
+                raise fault from error
+        return self._newest
+
+    def _measure_soundly(self) -> Measurement:
+        measured = self._measure()
+        require_shapes(measured, self.spec.joint_count)
+        require_pose(measured.tcp_pose_in_base)
+        require_finite(measured)
+        return measured
+
+    def _fault_of_driver(self, error: BaseException, doing: str) -> DeviceError | RemoteError:
+        """What no driver should raise is a fault of the device, so that a state can be read after it."""
+        if isinstance(error, DeviceError | RemoteError):
+            return error
+        if self.machine.fault is None:
+            _LOG.error("the driver of arm %r failed", self.spec.name, exc_info=error)
+        return DeviceFault(f"the driver of arm {self.spec.name!r} failed to {doing}: {said_of(error)}")
+
+    @abstractmethod
+    def _notice_fault(self) -> None:
+        """Latch the fault that has ended control, if there is one."""
+
+    @abstractmethod
+    def _latch(self, fault: ArmFault) -> None:
+        """Refuse commands until recovery, and bring to rest what still moves."""
