@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
-from typing import cast
 
 from robotkit.cells import workcell_names
-from robotkit.cli.catalogue import attribute_docs, option_rows
+from robotkit.cli.option_rows import options_of
 from robotkit.errors import ConfigurationError
 from robotkit.registry import ALL, Registry
-from robotkit.schema import ComplianceLimits, Plane, PluginConfig, SafetyLimits, WorkcellConfig, WorkspaceBox
+from robotkit.schema import ComplianceLimits, Plane, SafetyLimits, WorkcellConfig, WorkspaceBox
 from robotkit.schema.message import Message
 
 _SECTIONS: dict[str, type[Message]] = {
@@ -21,8 +19,7 @@ _SECTIONS: dict[str, type[Message]] = {
     "[[limits.planes]]": Plane,
     "[limits.compliance]": ComplianceLimits,
 }
-_SECTION_NAMES = {message.__name__ for message in _SECTIONS.values()}
-_HEADER = ["| option | type | default | about |", "|---|---|---|---|"]
+_HEADER = ["| option | type | unit | default | about |", "|---|---|---|---|---|"]
 _LEAD = """A cell is one TOML file. `[robot]`, `[gripper]`, `[world]`, `[cameras.NAME]` and `[trackers.NAME]` each
 have a `type`, which is the name of a device below; every other key of the section is an option of that device. A file
 with `base = "NAME"` starts from a registered cell and changes what it says. [Safety](../safety.md) explains the limits;
@@ -34,7 +31,7 @@ def pages() -> dict[str, str]:
     lines = ["# Workcell file and devices", "", _LEAD, ""]
     lines += [f"Registered cells: {', '.join(f'`{name}`' for name in workcell_names())}.", ""]
     for section, message in _SECTIONS.items():
-        lines += [f"## {section}", "", _paragraphs(message.__doc__), "", *_HEADER, *_rows(message), ""]
+        lines += [f"## {section}", "", _paragraphs(message.__doc__), "", *_HEADER, *_rows(message, is_section=True), ""]
     for registry in ALL:
         lines += [f"## {registry.kind.capitalize()}s", "", *_devices(registry)]
     return {"reference/workcell_file.md": "\n".join(lines) + "\n"}
@@ -56,13 +53,13 @@ def _devices(registry: Registry) -> Iterator[str]:
         yield from [*_HEADER, *rows, ""] if rows else ["It has no options.", ""]
 
 
-def _rows(message: type[Message]) -> Iterator[str]:
-    texts = attribute_docs(message)
-    for name, kind, default, about in option_rows(cast(type[PluginConfig], message)):
-        is_long = default.partition("(")[0] in _SECTION_NAMES
-        shown = "as below" if is_long else default if default == "required" else f"`{_cell(default)}`"
-        kind = re.sub(r"\brobotkit\.[\w.]*\.(?=\w)", "", kind)
-        yield f"| `{name}` | {_cell(kind)} | {shown} | {_cell(about or texts.get(name, ''))} |"
+def _rows(message: type[Message], *, is_section: bool = False) -> Iterator[str]:
+    """The options; those of a section inside a section stand in its own table."""
+    for option in options_of(message):
+        if is_section and "." in option.name:
+            continue
+        default = "required" if option.is_required else f"`{_cell(option.default_text)}`"
+        yield f"| `{option.name}` | {_cell(option.type)} | {option.unit} | {default} | {_cell(option.about)} |"
 
 
 def _paragraphs(text: str | None) -> str:
