@@ -133,7 +133,7 @@ def took(call: Callable[[], object], times: int, period_s: float = 0.0) -> list[
 
 
 def _post(cell: RemoteWorkcell, command: rk.RobotCommand) -> rk.CellState:
-    request = rk.StepRequest.trusted(command=command, gripper=None, period_s=0.0)
+    request = rk.StepRequest.unchecked(command=command, gripper=None, period_s=0.0)
     return cell.session.ask("/v1/step", request, rk.CellState)
 
 

@@ -50,8 +50,8 @@ def _stepping(cell: rk.Workcell, repeats: int) -> list[Row]:
     arm = cell.world.arm  # type: ignore[union-attr]
     pose = cell.robot.get_state().tcp_pose_in_base.copy()
     pose[3:] = (1.0, 0.0, 0.0, 0.0)
-    command = rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose)
-    fingers = rk.GripperCommand.trusted(position=1.0)
+    command = rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=pose)
+    fingers = rk.GripperCommand.unchecked(position=1.0)
 
     def rows(function: Callable[[], object]) -> float:
         cell.reset(0)
@@ -76,7 +76,7 @@ def _devices(cell: rk.Workcell, repeats: int) -> list[Row]:
     while hasattr(robot, "inner"):
         robot = robot.inner
     pose = robot.get_state().tcp_pose_in_base
-    command = rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose)
+    command = rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=pose)
     calls: list[tuple[str, Callable[[], object]]] = [
         ("robot.get_state", robot.get_state),
         ("robot.send", lambda: robot.send(command)),

@@ -120,7 +120,7 @@ def ways(cell: RemoteWorkcell) -> tuple[Step, Step]:
     gripper = rk.GripperCommand(position=1.0)
 
     def post(period_s: float) -> rk.CellState:
-        request = rk.StepRequest.trusted(command=command, gripper=gripper, period_s=period_s)
+        request = rk.StepRequest.unchecked(command=command, gripper=gripper, period_s=period_s)
         return cell.session.ask("/v1/step", request, rk.CellState)
 
     return post, lambda period_s: cell.step(command, gripper, period_s)

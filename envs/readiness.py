@@ -23,7 +23,7 @@ def require_ready(state: RobotState, robot: BaseRobotServer) -> None:
             measures is no state of an arm.
     """
     if state.mode == "fault":
-        robot.check(PoseCommand.trusted(kind="pose", tcp_pose_in_base=state.tcp_pose_in_base))
+        robot.check(PoseCommand.unchecked(kind="pose", tcp_pose_in_base=state.tcp_pose_in_base))
         raise DeviceFault(
             f"the arm reports {', '.join(state.faults) or 'a fault'}; call recover() when it is safe to move again"
         )

@@ -226,7 +226,7 @@ class Workcell:
             pose = _reported(f"trackers.{name}", tracker.get_pose, errors)
             if pose is not None:
                 poses[name] = pose
-        return CellState.trusted(
+        return CellState.unchecked(
             robot=robot, gripper=gripper, poses=poses, accepted=accepted, errors=errors, overrun_s=overrun_s
         )
 

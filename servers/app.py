@@ -59,7 +59,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
         try:
             yield
         finally:
-            await context.lanes.shutdown.within(STOP_WAIT_S, context.stop_for_good)
+            await context.lanes.shutdown.within(STOP_WAIT_S, context.shutdown_stop)
             await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, workcell.disconnect)
             context.events.tell(Event("server_stop"))
             await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, context.close)

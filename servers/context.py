@@ -87,7 +87,7 @@ class ServerContext:
             self._unsubscribe = workcell.robot.subscribe(self._tell_of_arm)
 
     @contextmanager
-    def commanding(
+    def acquire_control(
         self, client: Client, is_motion: bool = False, deadline_s: float | None = None
     ) -> Iterator[Workcell]:
         """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
@@ -147,9 +147,9 @@ class ServerContext:
         """Carry out a control step.
 
         Raises:
-            CommandRejected: as `commanding` says, or as the cell itself does.
+            CommandRejected: as `acquire_control` says, or as the cell itself does.
         """
-        with self.commanding(client, deadline_s=deadline_s) as cell:
+        with self.acquire_control(client, deadline_s=deadline_s) as cell:
             return cell.handle(request)
 
     def set_compliance(self, client: Client, params: ComplianceParams) -> None:
@@ -168,7 +168,7 @@ class ServerContext:
             InvalidCommand: the new parameters do not validate; the arm keeps its own.
             Unsupported: the arm has no impedance law, or does not say which.
         """
-        with self.commanding(client) as cell:
+        with self.acquire_control(client) as cell:
             present = cell.robot.compliance
             if present is None:
                 raise Unsupported(f"arm {cell.robot.spec.name!r} has no impedance law that could be changed")
@@ -216,7 +216,7 @@ class ServerContext:
         """
         newest, client, commands = self._newest
         if client is not None and newest is connection and commands > 1:
-            task = asyncio.get_running_loop().create_task(self.lanes.gone.run(self.let_go, client, GONE))
+            task = asyncio.get_running_loop().create_task(self.lanes.gone.run(self.release_control, client, GONE))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -224,7 +224,7 @@ class ServerContext:
         newest, _, commands = self._newest
         self._newest = (connection, client, commands + 1 if connection is newest else 1)
 
-    def let_go(self, client: Client, why: str = "it gave control back") -> bool:
+    def release_control(self, client: Client, why: str = "it gave control back") -> bool:
         """End a client's control: the robot holds where it is; True when the client had control."""
         if self.lease.holder != client:
             return False
@@ -317,7 +317,7 @@ class ServerContext:
         if self.audit is not None:
             self.audit.close()
 
-    def stop_for_good(self) -> None:
+    def shutdown_stop(self) -> None:
         """Latch a stop before the server ends, once, and let no command start any more."""
         if not self._has_ended:
             self._has_ended = True

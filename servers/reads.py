@@ -85,7 +85,7 @@ class Reads:
             *(self._reported(f"trackers.{name}", one.get_pose, errors) for name, one in cell.trackers.items()),
         )
         measured = {name: pose for name, pose in zip(cell.trackers, poses, strict=True) if pose is not None}
-        return CellState.trusted(
+        return CellState.unchecked(
             robot=robot, gripper=gripper, poses=measured, accepted=None, errors=errors, overrun_s=0.0
         )
 

@@ -144,7 +144,7 @@ class CellServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the arm, then let requests finish, then disconnect."""
         # First: a motion that a request waits for would otherwise go on for as long as the grace lasts.
-        await self._context.lanes.shutdown.within(STOP_WAIT_S, self._context.stop_for_good)
+        await self._context.lanes.shutdown.within(STOP_WAIT_S, self._context.shutdown_stop)
         await super().shutdown(sockets)
 
 

@@ -74,7 +74,7 @@ class StateStream:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self._context.leave(self._caller)
                 if self._commanded:
-                    await self._context.lanes.gone.run(self._context.let_go, self._client, GONE)
+                    await self._context.lanes.gone.run(self._context.release_control, self._client, GONE)
 
     async def _receive(self) -> None:
         while True:
@@ -138,7 +138,7 @@ class StateStream:
 
     def _apply(self, message: StreamCommand) -> None:
         require_own_clock(message.clock)
-        with self._context.commanding(self._client, deadline_s=message.deadline_s) as cell:
+        with self._context.acquire_control(self._client, deadline_s=message.deadline_s) as cell:
             self._commanded = True
             cell.send(message.command, message.gripper)
 
@@ -171,7 +171,7 @@ class StepChannel:
             reader.cancel()
             with CancelScope(shield=True):
                 await self._context.leave(self._caller)
-                await self._context.lanes.gone.run(self._context.let_go, self._client, GONE)
+                await self._context.lanes.gone.run(self._context.release_control, self._client, GONE)
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""

@@ -8,14 +8,14 @@ import numpy as np
 
 from robotkit.schema import ComplianceParams
 from robotkit.spatial import wxyz_from_xyzw
-from sims.addresses import gather_addresses
 from sims.controllers.impedance import impedance_record, set_compliance
 from sims.controllers.joint import BANDWIDTH_RAD_S, joint_record
 from sims.controllers.opspace import opspace_params
 from sims.controllers.records import ARM, JOINT_IMPEDANCE, JOINTS, OPERATIONAL_SPACE, TARGET, WORK, record
+from sims.measurements import STATE_SIZE, read_arm
 from sims.models.panda import VELOCITY_MAX_RAD_S
+from sims.mujoco_addresses import gather_addresses
 from sims.physics import advance, measure_arm
-from sims.readings import STATE_SIZE, read_arm
 from sims.soundness import Soundness
 
 _NOT_STARTED = -1
@@ -58,7 +58,7 @@ class Arm:
         return is_sound
 
     def measure(self) -> np.ndarray:
-        """A new state vector, laid out as `sims.readings` says."""
+        """A new state vector, laid out as `sims.measurements` says."""
         out = np.empty(STATE_SIZE)
         read_arm(self._table, self._world, self._laws[0], out)
         return out

@@ -33,7 +33,7 @@ class MujocoWorldConfig(PluginConfig):
 def compile_model(scene: Scene, config: MujocoWorldConfig) -> Any:
     """Build arm and scene, and compile them with the options of `config`."""
     spec = arm_spec(config.model, config.masses)
-    scene.furnish(spec, scene.options(config.scene_options))
+    scene.add_to_spec(spec, scene.options(config.scene_options))
     spec.option.timestep = config.physics_dt_s
     if config.render == "fast":
         # Round things need few facets in small images; multi-sampling alone would double the time without a GPU.

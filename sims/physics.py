@@ -11,12 +11,12 @@ import numpy as np
 from numba import types
 
 from robotkit.errors import ConfigurationError
-from sims.addresses import At
 from sims.controllers.compiled import compiled
 from sims.controllers.impedance import impedance_torque, start_impedance
 from sims.controllers.joint import joint_torque, start_joint
 from sims.controllers.opspace import opspace_torque
 from sims.controllers.records import CARTESIAN_IMPEDANCE, JOINTS, OPERATIONAL_SPACE
+from sims.mujoco_addresses import Address
 from sims.pointers import numbers_at, pointer
 from sims.soundness import has_warned, is_far, keep_state
 
@@ -37,10 +37,16 @@ WORLD = np.dtype([("steps", "i8"), ("period", "f8"), ("origin", "f8")])
 """Physics steps since the start, their length in s, and the cell's time in s at step 0."""
 
 # Enum members are not constants to the compiler; plain integers are.
-_MODEL, _DATA, _Q, _DQ, _CTRL = int(At.MODEL), int(At.DATA), int(At.Q), int(At.DQ), int(At.CTRL)
-_POSITION, _ROTATION = int(At.SITE_POSITION), int(At.SITE_ROTATION)
-_ANCHOR, _AXIS = int(At.JOINT_ANCHOR), int(At.JOINT_AXIS)
-_INERTIA, _BIAS, _INDEX = int(At.INERTIA), int(At.BIAS), int(At.INERTIA_INDEX)
+_MODEL, _DATA, _Q, _DQ, _CTRL = (
+    int(Address.MODEL),
+    int(Address.DATA),
+    int(Address.Q),
+    int(Address.DQ),
+    int(Address.CTRL),
+)
+_POSITION, _ROTATION = int(Address.SITE_POSITION), int(Address.SITE_ROTATION)
+_ANCHOR, _AXIS = int(Address.JOINT_ANCHOR), int(Address.JOINT_AXIS)
+_INERTIA, _BIAS, _INDEX = int(Address.INERTIA), int(Address.BIAS), int(Address.INERTIA_INDEX)
 
 
 @compiled

@@ -16,10 +16,10 @@ from robotkit.errors import DeviceFault, InvalidConfiguration, Unsupported
 from sims.arm import Arm
 from sims.compilation import MujocoWorldConfig, compile_model
 from sims.controllers.records import record
+from sims.measurements import now_s
 from sims.physics import WORLD
 from sims.placement import Placement
 from sims.randomisation import Randomiser
-from sims.readings import now_s
 from sims.render import Renderer
 from sims.scenes import Scene, find_scene
 from sims.snapshot import Snapshot

@@ -41,7 +41,7 @@ class BinaryGripper:
         opening = 1.0 if value > 0.0 else 0.0
         if abs(opening - self._target) < _SAME or self._now_s - self._changed_s < self._sleep_s - 1e-9:
             return None
-        return GripperCommand.trusted(position=opening)
+        return GripperCommand.unchecked(position=opening)
 
     def follow(self, state: CellState) -> None:
         """Notice what the fingers were asked, and when."""

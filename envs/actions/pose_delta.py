@@ -97,7 +97,7 @@ class PoseDelta(ActionMap):
         translation_m = np.array(numbers[:3]) * self.config.translation_scale_m
         turn = self._turn(np.array(numbers[3:6]) * self.config.rotation_scale_rad)
         asked = self._bounded(spatial.integrate_delta(self._origin(), translation_m, turn))
-        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=self._inside(asked))
+        command = PoseCommand.unchecked(kind="pose", tcp_pose_in_base=self._inside(asked))
         return command, None if self._gripper is None else self._gripper(numbers[6])
 
     def follow(self, state: CellState) -> None:

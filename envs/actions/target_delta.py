@@ -74,11 +74,11 @@ class TargetDelta(ActionMap):
         if is_outside or at_quaternion != self._quaternion_xyzw:
             reach_m = scale if is_outside else np.inf
             pose = towards(np.array(self._pose), pose, reach_m, _TURN_BACK_RAD)
-        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose)
+        command = PoseCommand.unchecked(kind="pose", tcp_pose_in_base=pose)
         if self._gripper_scale is None:
             return command, None
         opening = clip(self._opening - grasp[0] * self._gripper_scale, 0.0, 1.0)
-        return command, GripperCommand.trusted(position=opening)
+        return command, GripperCommand.unchecked(position=opening)
 
     def follow(self, state: CellState) -> None:
         """Take the accepted pose and the gripper's target as the new origin; see `ActionMap`."""

@@ -88,7 +88,7 @@ class ArmMotion:
         return self._come_to_rest(workcell, state, goal, epoch)
 
     def _step(self, workcell: Workcell, target: np.ndarray, epoch: int) -> CellState:
-        command = PoseCommand.trusted(kind="pose", tcp_pose_in_base=target)
+        command = PoseCommand.unchecked(kind="pose", tcp_pose_in_base=target)
         state = workcell.step(command, None, self.period_s, epoch)
         if state.robot.target_epoch != epoch:
             raise TargetReplaced("something else replaced the target of the motion during a step")

@@ -69,7 +69,7 @@ class MeasuringArm(ArmBody):
 
     def _state_of(self, measured: Measurement, epoch: int) -> RobotState:
         machine, fault = self.machine, self.machine.fault
-        return RobotState.trusted(
+        return RobotState.unchecked(
             stamp_s=measured.stamp_s,
             tcp_pose_in_base=measured.tcp_pose_in_base,
             tcp_twist_in_base=measured.tcp_twist_in_base,

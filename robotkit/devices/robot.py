@@ -126,5 +126,5 @@ class BaseRobotServer(Device):
 def standing_command(spec: RobotSpec, tcp_pose_in_base: np.ndarray, joint_positions_rad: np.ndarray) -> RobotCommand:
     """The command that keeps an arm where it is measured; one that takes no poses is kept at its joint positions."""
     if "pose" in spec.command_kinds:
-        return PoseCommand.trusted(kind="pose", tcp_pose_in_base=tcp_pose_in_base)
-    return JointCommand.trusted(kind="joint", joint_positions_rad=joint_positions_rad)
+        return PoseCommand.unchecked(kind="pose", tcp_pose_in_base=tcp_pose_in_base)
+    return JointCommand.unchecked(kind="joint", joint_positions_rad=joint_positions_rad)

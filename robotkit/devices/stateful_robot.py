@@ -193,7 +193,7 @@ class StatefulRobotServer(MeasuringArm):
         machine = self.machine
         if not isinstance(error_from_code(code, ""), RobotStopped):
             code = RobotStopped.code
-        record = StopRecord.trusted(
+        record = StopRecord.unchecked(
             cause=said(cause), author=said(author), since_s=self.context.clock.now_s(), code=code
         )
         machine.note_stop(record)

@@ -211,7 +211,7 @@ class _Look(Source[TrackedPose]):
                 return None
             camera_pose = spatial.compose(self._history.tcp_pose_at(stamp_s), camera_pose)
         pose_in_base = spatial.compose(camera_pose, object_in_camera)
-        self.newest = TrackedPose.trusted(stamp_s=stamp_s, pose_in_base=pose_in_base)
+        self.newest = TrackedPose.unchecked(stamp_s=stamp_s, pose_in_base=pose_in_base)
         return self.newest
 
     def _object_pose_in_camera(self, corners_px: np.ndarray) -> np.ndarray | None:

@@ -75,7 +75,7 @@ class _Capture(Source[Frame]):
             return None
         stamp_s = self._clock.now_s()
         rgb = cv2.cvtColor(shape_rgb(bgr, self._options), cv2.COLOR_BGR2RGB)
-        return Frame.trusted(stamp_s=stamp_s, rgb=rgb, depth_m=None)
+        return Frame.unchecked(stamp_s=stamp_s, rgb=rgb, depth_m=None)
 
     def close(self) -> None:
         capture, self._capture = self._capture, None

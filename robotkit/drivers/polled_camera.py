@@ -58,7 +58,7 @@ class PolledCamera(BaseCamera):
         self.require_connected()
         frame = self._poller.newest()
         depth_m = None if frame.depth_m is None else frame.depth_m.copy()
-        return Frame.trusted(stamp_s=frame.stamp_s, rgb=frame.rgb.copy(), depth_m=depth_m)
+        return Frame.unchecked(stamp_s=frame.stamp_s, rgb=frame.rgb.copy(), depth_m=depth_m)
 
     def _describe(self, intrinsics: Intrinsics | None) -> None:
         """Set the spec; the size is known from the options, the intrinsics sometimes only from the device."""

@@ -110,7 +110,7 @@ class _Pipeline(Source[Frame]):
         if not color or (self._align and not depth):
             return None
         self._opens_without_frame = 0
-        return Frame.trusted(
+        return Frame.unchecked(
             stamp_s=self._stamp_s(color),
             rgb=shape_rgb(np.asanyarray(color.get_data()), self._options),
             depth_m=self._depth_m(depth) if depth else None,

@@ -100,7 +100,7 @@ class RobotiqGripper(BaseGripperServer):
         is_unconfirmed = reading.settled < target.number
         is_pending = is_unconfirmed or self._is_changing(reading)
         position = self._normalised(inputs.position)
-        return GripperState.trusted(
+        return GripperState.unchecked(
             stamp_s=reading.stamp_s,
             position=position,
             target_position=self._normalised(target.raw if is_unconfirmed else inputs.requested_position),

@@ -99,14 +99,14 @@ class RemoteWorkcell(Workcell):
     ) -> CellState:
         """Send commands, let `period_s` pass on the server's own ticks, measure, in one round trip."""
         session, period_s = self._connected(), checked_period(period_s)
-        request = StepRequest.trusted(command=command, gripper=gripper, period_s=period_s, target_epoch=target_epoch)
+        request = StepRequest.unchecked(command=command, gripper=gripper, period_s=period_s, target_epoch=target_epoch)
         return self._seen(self._steps.step(request, session.timeout_s + period_s))
 
     def reset(self, seed: int | None = None, object_poses_in_base: Mapping[str, np.ndarray] | None = None) -> CellState:
         """Bring the server's cell to its start and wait for it."""
         session = self._connected()
         poses = {name: np.asarray(pose) for name, pose in (object_poses_in_base or {}).items()}
-        request = ResetRequest.trusted(seed=seed, object_poses_in_base=poses)
+        request = ResetRequest.unchecked(seed=seed, object_poses_in_base=poses)
         return self._seen(session.ask_after_motion("/v1/reset", request, CellState))
 
     def health(self) -> Health:

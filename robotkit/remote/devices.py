@@ -91,7 +91,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def move_to_joint_positions(self, positions_rad: np.ndarray) -> None:
         """Move and wait for the arrival."""
-        request = JointMoveRequest.trusted(joint_positions_rad=np.asarray(positions_rad))
+        request = JointMoveRequest.unchecked(joint_positions_rad=np.asarray(positions_rad))
         self.session().move("/v1/robot/joint_move", request)
 
     def set_compliance(self, params: ComplianceParams) -> None:
@@ -130,7 +130,7 @@ class RemoteGripper(RemoteDevice, BaseGripperServer):
 
     def move(self, position: float) -> None:
         """Start to move."""
-        self.session().command("/v1/gripper/move", GripperCommand.trusted(position=position))
+        self.session().command("/v1/gripper/move", GripperCommand.unchecked(position=position))
 
     def activate(self) -> None:
         """Make it ready."""
@@ -158,7 +158,7 @@ class RemoteCamera(RemoteDevice, BaseCamera):
             rgb, depth_m = _pixels(answer.content, shape, has_depth)
         except (KeyError, ValueError) as error:
             raise ProtocolError(f"the server's image does not fit its headers: {error}") from error
-        return Frame.trusted(stamp_s=stamp_s, rgb=rgb, depth_m=depth_m)
+        return Frame.unchecked(stamp_s=stamp_s, rgb=rgb, depth_m=depth_m)
 
 
 class RemotePoseTracker(RemoteDevice, BasePoseTracker):

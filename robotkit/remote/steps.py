@@ -96,7 +96,7 @@ class RemoteSteps:
     def _exchange(
         self, socket: ClientConnection, seq: int, request: StepRequest, deadline: Deadline, timeout_s: float
     ) -> StreamState | StreamError:
-        message = NumberedStep.trusted(**vars(request), seq=seq, deadline_s=deadline.at_s, clock=deadline.clock)
+        message = NumberedStep.unchecked(**vars(request), seq=seq, deadline_s=deadline.at_s, clock=deadline.clock)
         try:
             socket.send(timed_text(message))
             answer = _DOWN.validate_json(socket.recv(timeout_s), extra="ignore")

@@ -121,7 +121,9 @@ class RemoteStream:
         if not self._receiver.is_alive():
             raise ConnectionFailed(f"the stream to {self._session.url} is broken; call disconnect() and connect()")
         at_s, clock = self._session.handshake.deadline(self._session.timeout_s)
-        message = StreamCommand.trusted(type="command", command=command, gripper=gripper, deadline_s=at_s, clock=clock)
+        message = StreamCommand.unchecked(
+            type="command", command=command, gripper=gripper, deadline_s=at_s, clock=clock
+        )
         with self._changed:
             self._command = message
             self._changed.notify_all()
@@ -148,7 +150,7 @@ class RemoteStream:
                 self.received += 1
                 self._changed.notify_all()
             if self.received % (_WINDOW // 4) == 0:
-                socket.send(StreamAck.trusted(type="ack", seq=self.received).model_dump_json())
+                socket.send(StreamAck.unchecked(type="ack", seq=self.received).model_dump_json())
         else:
             self._fail(_reported(text))
 

@@ -90,7 +90,7 @@ def tcp_pose(cell: Workcell) -> np.ndarray:
 
 def pose_command(pose: np.ndarray) -> rk.PoseCommand:
     """A command that nobody has validated, as hot paths send it."""
-    return rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=np.array(pose, dtype=np.float64))
+    return rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=np.array(pose, dtype=np.float64))
 
 
 def nudged(cell: Workcell, distance_m: float = 0.02) -> rk.PoseCommand:

@@ -189,7 +189,7 @@ async def pose(request: Request) -> Response:
 
 
 def _send_pose(cell: Workcell, body: PoseRequest) -> None:
-    cell.robot.send(PoseCommand.trusted(kind="pose", tcp_pose_in_base=body.arr))
+    cell.robot.send(PoseCommand.unchecked(kind="pose", tcp_pose_in_base=body.arr))
 
 
 @router.post("/update_param", openapi_extra=request_body(dict[str, Number], examples.SERL_PARAM), **_TEXT)

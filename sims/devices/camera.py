@@ -56,4 +56,4 @@ class MujocoCamera(WorldDevice, BaseCamera):
         """
         self.require_connected()
         stamp_s, rgb = self.world.render(self._camera, *self._size)
-        return Frame.trusted(stamp_s=stamp_s, rgb=rgb, depth_m=None)
+        return Frame.unchecked(stamp_s=stamp_s, rgb=rgb, depth_m=None)

@@ -9,8 +9,8 @@ import numpy as np
 from robotkit.devices import BaseGripperServer, CellContext
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
 from sims.devices.base import WorldDevice
+from sims.measurements import read_fingers
 from sims.models.robotiq_2f85 import FINGER_CLOSED_RAD, FINGER_JOINT, PAD_THICKNESS_M, WIDTH_MAX_M
-from sims.readings import read_fingers
 
 CTRL_CLOSED = 255.0
 STILL_RAD_S = 0.05
@@ -63,7 +63,7 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
                 and abs(position - target) > ARRIVED
             )
             is_grasping = is_still and is_short and not is_fresh and self._is_touching()
-        return GripperState.trusted(
+        return GripperState.unchecked(
             stamp_s=stamp_s,
             position=position,
             target_position=target,

@@ -8,7 +8,7 @@ from robotkit.devices import BasePoseTracker, CellContext
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import PluginConfig, TrackedPose
 from sims.devices.base import WorldDevice
-from sims.readings import read_body
+from sims.measurements import read_body
 
 
 class MujocoPoseTrackerConfig(PluginConfig):
@@ -51,4 +51,4 @@ class MujocoPoseTracker(WorldDevice, BasePoseTracker):
         with self.world.lock:
             read_body(self.world.record, self._position, self._rotation, numbers)
         numbers.flags.writeable = False
-        return TrackedPose.trusted(stamp_s=numbers.item(0), pose_in_base=numbers[1:])
+        return TrackedPose.unchecked(stamp_s=numbers.item(0), pose_in_base=numbers[1:])

@@ -33,7 +33,7 @@ class Scene:
     """What a world needs to know of a scene."""
 
     name: str
-    furnish: Callable[[Any, Any], None]
+    add_to_spec: Callable[[Any, Any], None]
     """Adds everything around the arm to a spec, as the scene's options say."""
     object_homes_in_base: Mapping[str, np.ndarray]
     """Pose (7,) xyzw at a reset, by the name of a body with a free joint or of a mocap body."""

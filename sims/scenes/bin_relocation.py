@@ -23,7 +23,7 @@ _CENTRE_XY_M = (0.5, 0.0)
 _ROUGH = (1.0, 0.005, 0.0001)
 
 
-def furnish(spec: Any, options: SceneOptions) -> None:
+def add_to_spec(spec: Any, options: SceneOptions) -> None:
     """Add the room, two bins on the table and the object."""
     set_contact_options(spec)
     add_room(spec, lamp_over="object")
@@ -70,7 +70,7 @@ HOME_RAD = np.array((-0.0466, 0.0549, 0.0466, -2.3791, -0.0039, 2.434, -0.7826))
 """The tool is at (0.5, 0, 0.15) m, turned by a quarter about the vertical."""
 SCENE = Scene(
     name="bin-relocation",
-    furnish=furnish,
+    add_to_spec=add_to_spec,
     object_homes_in_base=_HOMES,
     home_rad=HOME_RAD,
 )

@@ -48,7 +48,7 @@ class CableOptions(SceneOptions):
     """"friction": the fingers hold the cable and can lose it. "welded": its first link is part of the gripper."""
 
 
-def furnish(spec: Any, options: CableOptions) -> None:
+def add_to_spec(spec: Any, options: CableOptions) -> None:
     """Add the room, the clip on the table and the cable in the gripper."""
     set_contact_options(spec)
     add_room(spec, lamp_over="clip")
@@ -108,7 +108,7 @@ HOME_RAD = np.array((0.0, 0.0872, 0.0, -2.388, 0.0, 2.4751, 0.7854))
 """The tool is at (0.5, 0, 0.134) m, the cable 10 cm above its seat."""
 SCENE = Scene(
     name="cable-routing",
-    furnish=furnish,
+    add_to_spec=add_to_spec,
     object_homes_in_base={"clip": CLIP_HOME, "cable": CABLE_HOME},
     held_in_tcp={"cable": CABLE_IN_TCP},
     home_rad=HOME_RAD,

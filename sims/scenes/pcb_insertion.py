@@ -38,7 +38,7 @@ class PcbOptions(SceneOptions):
     """"friction": the fingers hold the component and can lose it. "welded": it is part of the gripper."""
 
 
-def furnish(spec: Any, options: PcbOptions) -> None:
+def add_to_spec(spec: Any, options: PcbOptions) -> None:
     """Add the room, the board on the table and the component in the gripper."""
     set_contact_options(spec)
     add_room(spec, lamp_over="board")
@@ -98,7 +98,7 @@ HOME_RAD = np.array((0.0, 0.1851, 0.0, -2.4005, 0.0, 2.5856, 0.7854))
 """The tool is at (0.5, 0, 0.09) m, the pins 4.3 cm above the board."""
 SCENE = Scene(
     name="pcb-insertion",
-    furnish=furnish,
+    add_to_spec=add_to_spec,
     object_homes_in_base={"board": BOARD_HOME, "component": COMPONENT_HOME},
     held_in_tcp={"component": COMPONENT_IN_TCP},
     home_rad=HOME_RAD,

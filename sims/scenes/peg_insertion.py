@@ -36,7 +36,7 @@ class PegOptions(SceneOptions):
     """"friction": the fingers hold the peg and can lose it. "welded": it is part of the gripper."""
 
 
-def furnish(spec: Any, options: PegOptions) -> None:
+def add_to_spec(spec: Any, options: PegOptions) -> None:
     """Add the room, the socket on the table and the peg in the gripper."""
     set_contact_options(spec)
     add_room(spec, lamp_over="socket")
@@ -88,7 +88,7 @@ HOME_RAD = np.array((0.0, 0.0079, 0.0, -2.3616, 0.0, 2.3694, 0.7854))
 """The tool is at (0.5, 0, 0.175) m, the tip of the peg 7 cm above the hole."""
 SCENE = Scene(
     name="peg-insertion",
-    furnish=furnish,
+    add_to_spec=add_to_spec,
     object_homes_in_base={"socket": SOCKET_HOME, "peg": PEG_HOME},
     held_in_tcp={"peg": PEG_IN_TCP},
     home_rad=HOME_RAD,

@@ -19,7 +19,7 @@ WORKSPACE_MAX_M = (0.6, 0.3, 0.5)
 MAX_STEP_M = 0.1 * 3**0.5 + 1e-6
 
 
-def furnish(spec: Any, options: SceneOptions) -> None:
+def add_to_spec(spec: Any, options: SceneOptions) -> None:
     """Add floor, block, lights and the front camera to a spec that holds the arm."""
     _set_options(spec)
     add_room(spec, lamp_over="block")
@@ -70,6 +70,6 @@ def _set_options(spec: Any) -> None:
 
 SCENE = Scene(
     name="pick-cube",
-    furnish=furnish,
+    add_to_spec=add_to_spec,
     object_homes_in_base={"block": np.array((0.5, 0.0, BLOCK_HALF_SIZE_M, 0.0, 0.0, 0.0, 1.0))},
 )

@@ -166,7 +166,7 @@ def test_fci_needs_execution_mode_and_unlocked_brakes(box):
 
 def test_brakes_that_take_their_time_are_waited_for(box, monkeypatch):
     state, host = box
-    monkeypatch.setattr(desk, "_NAP_S", 0.0)
+    monkeypatch.setattr(desk, "_POLL_PERIOD_S", 0.0)
     state.polls_until_unlocked = 3
     assert desk.unlock_brakes(options(host), lambda _: None).brakes == "Unlocked"
 

@@ -204,9 +204,11 @@ def test_b11_the_gains_in_force_follow_frankys_filter():
 
 def test_p1_a_clip_that_lies_on_one_side_of_zero_leaves_no_error():
     """SERL's law would push there without an error; franky cannot, and a clip of the other sign is none of its own."""
-    crooked = rk.ComplianceParams.trusted(**{**vars(law(2000.0, 0.01)), "translational_clip_max_m": np.full(3, -0.01)})
+    crooked = rk.ComplianceParams.unchecked(
+        **{**vars(law(2000.0, 0.01)), "translational_clip_max_m": np.full(3, -0.01)}
+    )
     np.testing.assert_array_equal(impedance.clips(crooked)[0], np.zeros(3))
-    turned = rk.ComplianceParams.trusted(**{**vars(law(2000.0, 0.01)), "rotational_clip_min": np.full(3, 0.1)})
+    turned = rk.ComplianceParams.unchecked(**{**vars(law(2000.0, 0.01)), "rotational_clip_min": np.full(3, 0.1)})
     np.testing.assert_array_equal(impedance.clips(turned)[1], np.zeros(3))
 
 

@@ -130,7 +130,7 @@ def test_a_motion_has_the_laws_clips_posture_and_limits():
 
 
 def test_a_clip_beyond_a_half_turn_is_a_half_turn():
-    law = rk.ComplianceParams.trusted(
+    law = rk.ComplianceParams.unchecked(
         **{
             **vars(rk.ComplianceParams()),
             "rotational_clip_min": np.full(3, -2.0),

@@ -272,7 +272,7 @@ class Late(Source[rk.Frame]):
     def poll(self) -> rk.Frame:
         time.sleep(0.001)
         rgb = np.zeros((48, 64, 3), np.uint8)
-        return rk.Frame.trusted(stamp_s=time.monotonic() - 0.9, rgb=rgb, depth_m=None)
+        return rk.Frame.unchecked(stamp_s=time.monotonic() - 0.9, rgb=rgb, depth_m=None)
 
     def close(self) -> None:
         """Nothing to close."""

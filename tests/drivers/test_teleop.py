@@ -35,7 +35,7 @@ def patience(monkeypatch):
 
 def mouse_options(**options: object) -> SpaceMouseConfig:
     """Unchecked: a test on a busy machine holds a deflection for longer than a person may."""
-    return SpaceMouseConfig.trusted(**dict(SpaceMouseConfig()) | options)
+    return SpaceMouseConfig.unchecked(**dict(SpaceMouseConfig()) | options)
 
 
 def mouse_on(puck: FakeSpaceMouse, **options: object) -> SpaceMouse:

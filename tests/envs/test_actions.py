@@ -22,8 +22,8 @@ def start():
 
 def accept(state, command, gripper):
     """What a cell measures that took the command but did not move at all."""
-    held = type(state.gripper).trusted(**{**state.gripper.__dict__, "target_position": gripper.position})
-    return type(state).trusted(**{**state.__dict__, "accepted": command, "gripper": held})
+    held = type(state.gripper).unchecked(**{**state.gripper.__dict__, "target_position": gripper.position})
+    return type(state).unchecked(**{**state.__dict__, "accepted": command, "gripper": held})
 
 
 @settings(max_examples=50, deadline=None)

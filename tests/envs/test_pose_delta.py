@@ -50,12 +50,12 @@ def pose_in_box(shares):
 
 def state_at(start, measured, commanded=None, opening=1.0, stamp_s=0.0):
     """A cell that measured one pose and had accepted another."""
-    robot = type(start.robot).trusted(**{**start.robot.__dict__, "tcp_pose_in_base": measured})
+    robot = type(start.robot).unchecked(**{**start.robot.__dict__, "tcp_pose_in_base": measured})
     accepted = None if commanded is None else PoseCommand(tcp_pose_in_base=commanded)
-    gripper = GripperState.trusted(
+    gripper = GripperState.unchecked(
         **{**start.gripper.__dict__, "target_position": opening, "stamp_s": stamp_s, "position": opening}
     )
-    return CellState.trusted(robot=robot, gripper=gripper, poses={}, accepted=accepted)
+    return CellState.unchecked(robot=robot, gripper=gripper, poses={}, accepted=accepted)
 
 
 def target(config, state, action):

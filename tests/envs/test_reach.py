@@ -84,8 +84,8 @@ def test_m22_a_miss_begins_the_count_anew(env):
 
     def is_success(position_m):
         pose = np.array((*position_m, 1.0, 0.0, 0.0, 0.0))
-        robot = type(state.robot).trusted(**{**state.robot.__dict__, "tcp_pose_in_base": pose})
-        return task.evaluate(type(state).trusted(**{**state.__dict__, "robot": robot})).is_success
+        robot = type(state.robot).unchecked(**{**state.robot.__dict__, "tcp_pose_in_base": pose})
+        return task.evaluate(type(state).unchecked(**{**state.__dict__, "robot": robot})).is_success
 
     assert [is_success(near_m) for _ in range(SUCCESS_STEPS - 1)] == [False] * (SUCCESS_STEPS - 1)
     assert not is_success(near_m + 0.02)

@@ -23,11 +23,11 @@ def arm():
 
 
 def no_number(state: rk.RobotState) -> rk.RobotState:
-    return rk.RobotState.trusted(**{**state.__dict__, "wrench_in_tcp": np.full(6, np.nan)})
+    return rk.RobotState.unchecked(**{**state.__dict__, "wrench_in_tcp": np.full(6, np.nan)})
 
 
 def says_fault(state: rk.RobotState) -> rk.RobotState:
-    return rk.RobotState.trusted(**{**state.__dict__, "mode": "fault", "faults": ("torn",)})
+    return rk.RobotState.unchecked(**{**state.__dict__, "mode": "fault", "faults": ("torn",)})
 
 
 MEASURED_BADLY: dict[str, Callable[[rk.RobotState], object]] = {
@@ -149,7 +149,7 @@ def test_a_plain_arm_whose_recovery_may_have_reached_it_is_told_to_stop_again(ar
 def test_a_plain_arm_that_says_what_no_arm_says_is_in_a_fault_and_can_be_read(arm, monkeypatch, mode, faults):
     arm.send(joint_command(arm))
     state = arm.get_state()
-    odd = rk.RobotState.trusted(**{**state.__dict__, "mode": mode, "faults": faults})
+    odd = rk.RobotState.unchecked(**{**state.__dict__, "mode": mode, "faults": faults})
     monkeypatch.setattr(arm.inner, "get_state", lambda: odd)
     state = arm.get_state()
     assert state.mode == "fault"

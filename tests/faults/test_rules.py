@@ -86,7 +86,7 @@ class CellMachine(RuleBasedStateMachine):
             "far": pose + np.array((5.0, 0, 0, 0, 0, 0, 0)), "text": np.array(["a"] * 7),
         }[junk]  # fmt: skip
         with pytest.raises((rk.RobotkitError, TypeError)):
-            self.rig.robot.send(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=bad))
+            self.rig.robot.send(rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=bad))
 
     @rule()
     def hold(self):

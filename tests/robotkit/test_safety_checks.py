@@ -15,10 +15,10 @@ from tests.support.recording_arm import InThread, PlainArm, RecordingArm, fail_w
 from tests.support.watched_arm import BOX, build, kinds, moved, pose_command
 
 CHECKED = {
-    "kind": (rk.Unsupported, {}, lambda arm: rk.JointCommand.trusted(kind="twist", joint_positions_rad=np.zeros(7))),
-    "no number": (rk.InvalidCommand, {}, lambda arm: rk.JointCommand.trusted(
+    "kind": (rk.Unsupported, {}, lambda arm: rk.JointCommand.unchecked(kind="twist", joint_positions_rad=np.zeros(7))),
+    "no number": (rk.InvalidCommand, {}, lambda arm: rk.JointCommand.unchecked(
         kind="joint", joint_positions_rad=np.full(7, np.nan))),
-    "too short": (rk.InvalidCommand, {}, lambda arm: rk.JointCommand.trusted(
+    "too short": (rk.InvalidCommand, {}, lambda arm: rk.JointCommand.unchecked(
         kind="joint", joint_positions_rad=np.zeros(6))),
     "joint range": (rk.JointLimitExceeded, {}, lambda arm: joint_command(arm, 7.0)),
     "box": (rk.OutsideWorkspace, {"workspace": BOX}, lambda arm: pose_command(0.3)),
@@ -55,7 +55,7 @@ def test_what_no_arm_could_do_is_said_to_be_so_also_of_an_arm_that_is_stopped(wh
         assert type(raised.value) is error
     for call in (arm.check, arm.send):
         with pytest.raises(rk.InvalidCommand, match=r"length 1, got \[2\.0, 0\.0, 0\.0, 0\.0\]"):
-            call(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=np.array((0, 0, 0, 2.0, 0, 0, 0))))
+            call(rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=np.array((0, 0, 0, 2.0, 0, 0, 0))))
         with pytest.raises(rk.RobotStopped):
             call(pose_command(9.0))
         with pytest.raises(rk.RobotStopped):

@@ -104,7 +104,7 @@ def test_a_command_that_nobody_validated_is_checked():
     bad = [np.full(7, np.nan), np.append(good[:6], np.inf), good[:5], np.append(good[:3], [0, 0, 0, 0.5])]
     for pose in bad:
         with pytest.raises(rk.InvalidCommand):
-            arm.send(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose))
+            arm.send(rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=pose))
     with pytest.raises(rk.InvalidCommand):
         arm.move_to_joint_positions("north")
     assert body.sent == []
@@ -152,7 +152,7 @@ def test_m8_a_quaternion_and_its_negative_are_the_same_orientation(limits):
 def test_joint_positions_that_nobody_validated_are_checked(bad):
     arm, body, _ = safe_arm(rk.SafetyLimits())
     with pytest.raises(rk.InvalidCommand, match="7 finite joint positions"):
-        arm.send(rk.JointCommand.trusted(kind="joint", joint_positions_rad=bad))
+        arm.send(rk.JointCommand.unchecked(kind="joint", joint_positions_rad=bad))
     assert body.sent == []
 
 
@@ -176,10 +176,10 @@ def test_a_quaternion_has_length_one(length):
     pose = shifted(arm).tcp_pose_in_base.copy()
     pose[3:] *= length
     with pytest.raises(rk.InvalidCommand, match="length 1"):
-        arm.send(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose))
+        arm.send(rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=pose))
     pose[3:] *= 1.0 + 1e-8 / length
     pose[3:] /= np.linalg.norm(pose[3:]) * (1.0 + 4e-7)
-    arm.send(rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=pose))
+    arm.send(rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=pose))
 
 
 def test_a_joint_may_go_to_the_ends_of_its_range():

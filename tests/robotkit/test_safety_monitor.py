@@ -30,7 +30,7 @@ class Watched:
 
     def sees(self, *, again=False, links=False, **measured):
         self.stamp_s += 0.0 if again else 0.01
-        state = rk.RobotState.trusted(**{
+        state = rk.RobotState.unchecked(**{
             "stamp_s": self.stamp_s, "tcp_pose_in_base": POSE, "tcp_twist_in_base": np.zeros(6),
             "wrench_in_tcp": np.zeros(6), "joint_positions_rad": SPEC.reset_joint_positions_rad,
             "joint_velocities_rad_s": np.zeros(7), "jacobian_in_base": np.zeros((6, 7)), "mode": "tracking", **measured,

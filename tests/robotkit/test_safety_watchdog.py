@@ -60,7 +60,7 @@ def test_m1_after_a_reconnection_the_watchdog_watches_again(watched):
 def test_m2_refused_commands_keep_no_orphan_alive(watched):
     arm, body, clock = watched
     arm.send(shifted(arm, 0.1))
-    bad = rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=np.full(7, np.nan))
+    bad = rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=np.full(7, np.nan))
     for _ in range(3):
         clock.advance(0.07)
         with pytest.raises(rk.InvalidCommand):

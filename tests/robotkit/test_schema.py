@@ -85,10 +85,10 @@ def test_quaternions_are_normalised_when_they_are_nearly_unit():
     assert np.linalg.norm(command.tcp_pose_in_base[3:]) == pytest.approx(1.0, abs=1e-15)
 
 
-def test_a_trusted_message_equals_a_validated_one():
-    trusted = rk.PoseCommand.trusted(kind="pose", tcp_pose_in_base=np.array(POSE, dtype=float))
-    assert trusted == rk.PoseCommand(tcp_pose_in_base=POSE)
-    assert trusted.model_dump_json() == rk.PoseCommand(tcp_pose_in_base=POSE).model_dump_json()
+def test_an_unchecked_message_equals_a_validated_one():
+    unchecked = rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=np.array(POSE, dtype=float))
+    assert unchecked == rk.PoseCommand(tcp_pose_in_base=POSE)
+    assert unchecked.model_dump_json() == rk.PoseCommand(tcp_pose_in_base=POSE).model_dump_json()
 
 
 @pytest.mark.parametrize(

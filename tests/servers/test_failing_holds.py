@@ -40,7 +40,7 @@ def _travel(context: ServerContext, caller: Caller, errors: list[Exception]) -> 
     def run() -> None:
         CURRENT_CALLER.set(caller)
         try:
-            with context.commanding(A, is_motion=True) as cell:
+            with context.acquire_control(A, is_motion=True) as cell:
                 cell.robot.move_to_joint_positions(goal_rad)
         except rk.RobotkitError as error:
             errors.append(error)
@@ -60,7 +60,7 @@ def _fail(error: BaseException) -> Callable[[], None]:
 
 ENDS: dict[str, Callable[[ServerContext, Caller], object]] = {
     "it is gone, and its command was under way": lambda context, caller: context.drop(caller),
-    "it gave control back": lambda context, caller: context.let_go(A),
+    "it gave control back": lambda context, caller: context.release_control(A),
 }
 
 
@@ -122,7 +122,7 @@ def test_b10_who_takes_over_from_a_client_whose_arm_does_not_hold_moves_nothing(
     context: ServerContext, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context.step(A, rk.StepRequest())
-    context.let_go(A)
+    context.release_control(A)
     monkeypatch.setattr(context.workcell.robot.inner, "_hold", _fail(rk.DeviceFault("its cable is out")))
     pose = context.workcell.robot.get_state().tcp_pose_in_base
     with pytest.raises(rk.RobotStopped, match="its cable is out"):

@@ -44,7 +44,7 @@ A, B = _client("a"), _client("b")
 
 
 @contextmanager
-def commanding(lease: ControlLease, client: Client) -> Iterator[None]:
+def acquire_control(lease: ControlLease, client: Client) -> Iterator[None]:
     """A command that has begun."""
     with lease.control(client) as begin:
         begin()
@@ -52,7 +52,7 @@ def commanding(lease: ControlLease, client: Client) -> Iterator[None]:
 
 
 def _command(lease: ControlLease, client: Client) -> None:
-    with commanding(lease, client):
+    with acquire_control(lease, client):
         pass
 
 
@@ -71,7 +71,7 @@ def test_b9_a_command_that_a_stopped_or_faulty_robot_refuses_renews_nothing(
     _command(lease, A)
     for _ in range(2):
         time.now_s += 0.7
-        with pytest.raises(type(failure)), commanding(lease, A):
+        with pytest.raises(type(failure)), acquire_control(lease, A):
             raise failure
     assert lease.holder == (A if renews else None)
     if not renews:
@@ -89,9 +89,9 @@ def test_b9_a_client_that_repeats_what_a_stopped_arm_refuses_keeps_nobody_from_t
         context.stop(B)
         while time.now_s < 2.0 * context.lease.timeout_s:
             time.now_s += 0.3 * context.lease.timeout_s
-            with pytest.raises(rk.RobotStopped), context.commanding(A) as commanded:
+            with pytest.raises(rk.RobotStopped), context.acquire_control(A) as commanded:
                 commanded.robot.reset()
-        with context.commanding(B) as commanded:
+        with context.acquire_control(B) as commanded:
             commanded.gripper.open()
         assert context.lease.holder == B
 
@@ -116,7 +116,7 @@ def test_silence_ends_control(lease: ControlLease, time: _Time) -> None:
 
 
 def test_a_command_that_lasts_keeps_control(lease: ControlLease, time: _Time) -> None:
-    with commanding(lease, A):
+    with acquire_control(lease, A):
         time.now_s += 60.0
         with pytest.raises(rk.ControlHeld):
             _command(lease, B)
@@ -126,7 +126,7 @@ def test_a_command_that_lasts_keeps_control(lease: ControlLease, time: _Time) ->
 
 
 def test_b9_control_that_is_given_up_during_a_command_ends_with_it(lease: ControlLease) -> None:
-    with commanding(lease, A):
+    with acquire_control(lease, A):
         assert lease.release(A)
         with pytest.raises(rk.ControlHeld):
             _command(lease, B)
@@ -136,7 +136,7 @@ def test_b9_control_that_is_given_up_during_a_command_ends_with_it(lease: Contro
 
 
 def test_b9_a_command_after_giving_control_up_takes_it_again(lease: ControlLease) -> None:
-    with commanding(lease, A):
+    with acquire_control(lease, A):
         assert lease.release(A)
         _command(lease, A)
     assert lease.holder == A
@@ -151,7 +151,7 @@ def test_only_the_holder_can_release(lease: ControlLease) -> None:
 
 
 def test_a_command_that_fails_gives_nothing_up(lease: ControlLease) -> None:
-    with pytest.raises(rk.OutsideWorkspace), commanding(lease, A):
+    with pytest.raises(rk.OutsideWorkspace), acquire_control(lease, A):
         raise rk.OutsideWorkspace("no")
     assert lease.holder == A
 

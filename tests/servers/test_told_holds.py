@@ -46,7 +46,7 @@ def test_b9_the_hold_of_a_client_that_is_gone_is_told(context: ServerContext, to
     dropping = threading.Thread(target=context.drop, args=(caller,))
 
     def act() -> None:
-        with context.commanding(A):
+        with context.acquire_control(A):
             dropping.start()
             assert holds.wait(20.0)
 
@@ -68,13 +68,13 @@ def test_b9_a_caller_that_is_gone_and_commands_nothing_holds_nothing(context: Se
 @pytest.mark.parametrize("why", ["it gave control back", GONE])
 def test_b9_control_that_ends_is_told_with_its_reason(context: ServerContext, told: list[Event], why: str) -> None:
     context.step(A, STEP)
-    assert context.let_go(A, why)
+    assert context.release_control(A, why)
     assert _lines(told) == [("control_released", "anna", "10.0.0.1", f"{why}; the arm holds")]
 
 
 def test_b9_control_that_passes_on_is_told_with_its_hold(context: ServerContext, told: list[Event]) -> None:
     context.step(A, STEP)
-    context.let_go(A)
+    context.release_control(A)
     context.step(B, STEP)
     assert _lines(told)[1:] == [("hold", "bert", "10.0.0.2", "it takes over from anna")]
 
@@ -94,7 +94,7 @@ def test_b9_a_hold_that_was_asked_for_and_failed_is_told(
 def test_b9_control_that_ends_while_the_arm_is_stopped_is_told_so(context: ServerContext, told: list[Event]) -> None:
     context.step(A, STEP)
     context.stop(B)
-    context.let_go(A)
+    context.release_control(A)
     assert _lines(told)[-1] == ("control_released", "anna", "10.0.0.1", "it gave control back; the arm is stopped")
 
 

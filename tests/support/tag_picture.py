@@ -70,7 +70,7 @@ class StillCamera(rk.BaseCamera):
 
     def read(self) -> rk.Frame:
         self.require_connected()
-        return rk.Frame.trusted(stamp_s=self.context.clock.now_s(), rgb=self.rgb.copy(), depth_m=None)
+        return rk.Frame.unchecked(stamp_s=self.context.clock.now_s(), rgb=self.rgb.copy(), depth_m=None)
 
 
 def write_video(path: Path, pictures: list[np.ndarray], rate_hz: float = 30.0) -> Path:

@@ -49,7 +49,7 @@ class FakeCamera(FakeDevice, BaseCamera):
         rgb = self._pattern.copy()
         rgb[..., 2] = index % 256
         depth_m = None if self._depth_m is None else self._depth_m.copy()
-        return Frame.trusted(stamp_s=index / self._rate_hz, rgb=rgb, depth_m=depth_m)
+        return Frame.unchecked(stamp_s=index / self._rate_hz, rgb=rgb, depth_m=depth_m)
 
     @staticmethod
     def _plane(height: int, width: int) -> np.ndarray:

@@ -44,7 +44,7 @@ class FakeTeleop(FakeDevice, BaseTeleop):
     def read(self) -> TeleopReading:
         """What the hand does now."""
         self.require_connected()
-        return TeleopReading.trusted(
+        return TeleopReading.unchecked(
             stamp_s=self.context.clock.now_s(),
             twist=self._twist.copy(),
             buttons=self._buttons,

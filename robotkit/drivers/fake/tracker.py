@@ -42,7 +42,7 @@ class FakePoseTracker(FakeDevice, BasePoseTracker):
     def get_pose(self) -> TrackedPose:
         """Where the object is now."""
         self.require_connected()
-        return TrackedPose.trusted(stamp_s=self.context.clock.now_s(), pose_in_base=self._find())
+        return TrackedPose.unchecked(stamp_s=self.context.clock.now_s(), pose_in_base=self._find())
 
     def _find(self) -> np.ndarray | None:
         if self._fixed_pose is not None or self._world is None:

@@ -26,7 +26,7 @@ from robotkit.schema import PluginConfig
 PASSWORD_VARIABLE = "FRANKA_DESK_PASSWORD"
 _ACTION_S = 20.0
 """Brakes take some seconds, joint after joint."""
-_NAP_S = 0.2
+_POLL_PERIOD_S = 0.2
 
 Tell = Callable[[str], None]
 
@@ -133,7 +133,7 @@ def _wait(session: Any, is_reached: Callable[[DeskState], bool], what: str) -> D
     while not is_reached(state := _state(session)):
         if time.monotonic() > end_s:
             raise DeviceFault(f"{what} {_ACTION_S:g} s after they were asked to be: {state}; look into Desk")
-        time.sleep(_NAP_S)
+        time.sleep(_POLL_PERIOD_S)
     return state
 
 

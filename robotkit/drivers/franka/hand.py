@@ -90,7 +90,7 @@ class FrankaHand(BaseGripperServer):
             raise DeviceFault(f"Franka hand: {failure}. Look at the fingers, then command them again")
         is_moving = self._commands.is_busy or reading.asked_s < self._commands.ended_s
         target_m = reading.width_m if self._wanted_m is None else self._wanted_m
-        return GripperState.trusted(
+        return GripperState.unchecked(
             stamp_s=reading.stamp_s,
             position=min(1.0, max(0.0, reading.width_m / width_max_m)),
             target_position=min(1.0, target_m / width_max_m),

@@ -14,14 +14,14 @@ import numpy as np
 from robotkit.drivers.franka import setup
 from robotkit.drivers.franka.config import FrankaRobotConfig
 from robotkit.drivers.franka.faults import Fault, device_fault, error_names, fault_names, translated
-from robotkit.drivers.franka.opening import answered_within, let_go, opened_within
+from robotkit.drivers.franka.opening import answered_within, close_connection, opened_within
 from robotkit.drivers.franka.silence import SILENCE_S, PacketWatch
 from robotkit.errors import ConnectionFailed, DeviceFault, NotConnected, RobotkitError
 
 _CONNECTION_S = 5.0
 _ANSWER_S = 5.0
 """A recovery from a reflex takes 0.1 s, a change of tool or load a few milliseconds."""
-_NAP_S = 0.002
+_POLL_PERIOD_S = 0.002
 _TOOL = franky.Frame.EndEffector
 _RECOVERY_S = 1.0
 _CONFIGURATION_S = 1.0
@@ -106,7 +106,7 @@ class FrankaLink:
         with self._lock:
             held, self._arm = [self._arm], None
         if held[0] is not None:
-            let_go(held.pop())
+            close_connection(held.pop())
 
     def control_time_s(self) -> float | None:
         """The arm's own time while a motion runs, else None."""
@@ -180,7 +180,7 @@ class FrankaLink:
                 raise self._silence()
             if now_s - start_s > deadline_s or time.monotonic() > end_s:
                 raise DeviceFault(f"{self._name} has not come to rest within {deadline_s} s; use the emergency stop")
-            time.sleep(_NAP_S)
+            time.sleep(_POLL_PERIOD_S)
 
     def outcome(self) -> Fault | None:
         """The fault that ended the last motion; None while it runs, after it was told once, and when all was well.

@@ -61,19 +61,19 @@ def answered_within(deadline_s: float, call: Callable[[], Any], doing: str) -> A
     return answers.pop()
 
 
-def let_go(arm: Any) -> None:
+def close_connection(arm: Any) -> None:
     """Stop a motion that still runs and close the connection of `arm`, whose last user the caller is.
 
     It is closed when this returns, unless the box is silent: then libfranka waits for its answer in a daemon thread.
     """
     held = [arm]
     del arm
-    thread = threading.Thread(target=_let_go, args=(held,), name="franka-letting-go", daemon=True)
+    thread = threading.Thread(target=_close_connection, args=(held,), name="franka-letting-go", daemon=True)
     thread.start()
     thread.join(_LETTING_GO_S)
 
 
-def _let_go(held: list[Any]) -> None:
+def _close_connection(held: list[Any]) -> None:
     arm = held.pop()
     with suppress(Exception):  # how the last motion ended
         if arm.is_in_control:

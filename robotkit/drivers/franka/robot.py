@@ -23,7 +23,7 @@ from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand
 _LOG = logging.getLogger(__name__)
 _REST_S = 3.0
 """A braked arm stands within this time: franky's own brake gives up after 2 s."""
-_NAP_S = 0.005
+_POLL_PERIOD_S = 0.005
 _DYNAMICS_MIN = 1e-3
 """The smallest share of the arm's dynamics that a joint motion is given."""
 
@@ -144,7 +144,7 @@ class FrankaRobot(StatefulRobotServer):
             with travel.moving():
                 factor = self._dynamics_factor(goal_rad, travel.rate_max_hz)
                 link.start(franky.JointMotion(franky.JointState(goal_rad), relative_dynamics_factor=factor))
-            while link.is_in_control and not travel.wait(_NAP_S):
+            while link.is_in_control and not travel.wait(_POLL_PERIOD_S):
                 self._notice_fault()
             self._raise_fault(travel)
             wait_until_settled(link, goal_rad, self._options.joint_tolerance_rad, travel)

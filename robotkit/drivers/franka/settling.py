@@ -10,12 +10,12 @@ from robotkit.devices import Travel
 from robotkit.drivers.franka.link import FrankaLink
 from robotkit.errors import MotionFailed
 
-_PATIENCE_S = 2.0
+_SETTLE_TIMEOUT_S = 2.0
 """In the arm's own time; its controller creeps over the last hundredths of a radian."""
 _WINDOW_S = 0.1
 _STILL_RAD_S = 0.02
 """Mean speed over the window; the measured speed itself carries noise above it."""
-_NAP_S = 0.005
+_POLL_PERIOD_S = 0.005
 
 
 def wait_until_settled(link: FrankaLink, goal_rad: np.ndarray, tolerance_rad: float, travel: Travel) -> None:
@@ -38,11 +38,11 @@ def wait_until_settled(link: FrankaLink, goal_rad: np.ndarray, tolerance_rad: fl
         speed_rad_s = float(np.abs(joints_rad - seen[0][1]).max()) / max(window_s, _WINDOW_S)
         if window_s >= _WINDOW_S and speed_rad_s <= _STILL_RAD_S and off_rad.max() <= tolerance_rad:
             return
-        if now_s - start_s > _PATIENCE_S:
+        if now_s - start_s > _SETTLE_TIMEOUT_S:
             raise MotionFailed(
                 f"the joint motion ended {off_rad.max():.4f} rad from its goal at joint {off_rad.argmax() + 1} "
                 f"(allowed: {tolerance_rad}), moving at {speed_rad_s:.3f} rad/s (allowed: {_STILL_RAD_S}) after "
-                f"{_PATIENCE_S:g} s; the arm holds where it is"
+                f"{_SETTLE_TIMEOUT_S:g} s; the arm holds where it is"
             )
-        travel.wait(_NAP_S)
+        travel.wait(_POLL_PERIOD_S)
         travel.require()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 SILENCE_S = 1.0
 """libfranka itself gives a motion up when no packet has come for so long; then it waits for ever for the answer to its
 last word, and still says that the motion runs."""
-_LOOK_S = 0.05
+_POLL_PERIOD_S = 0.05
 
 
 class PacketWatch:
@@ -33,7 +33,7 @@ class PacketWatch:
     def is_silent(self, packet_time_s: Callable[[], float]) -> bool:
         """True when the box is silent, and until a motion begins; `packet_time_s` tells the newest packet's time."""
         now_s = self._now_s()
-        if now_s - self._looked_s >= _LOOK_S:
+        if now_s - self._looked_s >= _POLL_PERIOD_S:
             self._look(now_s, packet_time_s())
         return self._is_silent
 

@@ -43,6 +43,6 @@ def reading(config: OperatorConfig, stamp_s: float, deflection: np.ndarray, butt
     facing = spatial.quaternion_from_rotation_vector(np.array((0.0, 0.0, config.forward_yaw_rad)))
     # Rounding removes the 1e-17 that a turn by pi leaves on the other axis.
     twist = np.clip(np.round(spatial.rotate_vec6(facing, steered), 12), -1.0, 1.0)
-    return TeleopReading.trusted(
+    return TeleopReading.unchecked(
         stamp_s=stamp_s, twist=twist, buttons=buttons, is_active=bool(twist.any() or any(buttons))
     )

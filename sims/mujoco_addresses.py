@@ -11,7 +11,7 @@ from sims.controllers.records import JOINTS
 from sims.models.panda import JOINT_NAMES
 
 
-class At(IntEnum):
+class Address(IntEnum):
     """Position of an address in the array; the `WORLD` record is in `sims.physics`."""
 
     MODEL = 0
@@ -34,7 +34,7 @@ class At(IntEnum):
     INERTIA_INDEX = auto()
 
 
-ADDRESSES = int(At.INERTIA_INDEX) + JOINTS * JOINTS
+ADDRESSES = int(Address.INERTIA_INDEX) + JOINTS * JOINTS
 
 
 def gather_addresses(model: Any, data: Any, tool_weight_n: np.ndarray) -> np.ndarray:
@@ -46,34 +46,34 @@ def gather_addresses(model: Any, data: Any, tool_weight_n: np.ndarray) -> np.nda
         tool_weight_n: (3,), the gravity force on everything beyond the wrist sensor, in the base frame.
 
     Returns:
-        int64 array of shape (ADDRESSES,): an address for each `At`, then the (7, 7) index of the arm's inertia in
+        int64 array of shape (ADDRESSES,): an address for each `Address`, then the (7, 7) index of the arm's inertia in
         MuJoCo's sparse inertia array.
     """
     tcp, wrist = model.site("pinch").id, model.site("attachment_site").id
     first = model.joint(JOINT_NAMES[0]).id
     dofs = [int(model.jnt_dofadr[model.joint(name).id]) for name in JOINT_NAMES]
     arrays = {
-        At.Q: data.qpos[model.jnt_qposadr[first] :],
-        At.DQ: data.qvel[dofs[0] :],
-        At.SITE_POSITION: data.site_xpos[tcp],
-        At.SITE_ROTATION: data.site_xmat[tcp],
-        At.JOINT_ANCHOR: data.xanchor[first:],
-        At.JOINT_AXIS: data.xaxis[first:],
-        At.INERTIA: _inertia_array(data),
-        At.BIAS: data.qfrc_bias[dofs[0] :],
-        At.CTRL: data.ctrl[model.actuator("actuator1").id :],
-        At.WRIST_FORCE: data.sensor("wrist_force").data,
-        At.WRIST_TORQUE: data.sensor("wrist_torque").data,
-        At.WRIST_POSITION: data.site_xpos[wrist],
-        At.WRIST_ROTATION: data.site_xmat[wrist],
-        At.TOOL_COM: data.subtree_com[model.body("attachment").id],
-        At.TOOL_WEIGHT: tool_weight_n,
+        Address.Q: data.qpos[model.jnt_qposadr[first] :],
+        Address.DQ: data.qvel[dofs[0] :],
+        Address.SITE_POSITION: data.site_xpos[tcp],
+        Address.SITE_ROTATION: data.site_xmat[tcp],
+        Address.JOINT_ANCHOR: data.xanchor[first:],
+        Address.JOINT_AXIS: data.xaxis[first:],
+        Address.INERTIA: _inertia_array(data),
+        Address.BIAS: data.qfrc_bias[dofs[0] :],
+        Address.CTRL: data.ctrl[model.actuator("actuator1").id :],
+        Address.WRIST_FORCE: data.sensor("wrist_force").data,
+        Address.WRIST_TORQUE: data.sensor("wrist_torque").data,
+        Address.WRIST_POSITION: data.site_xpos[wrist],
+        Address.WRIST_ROTATION: data.site_xmat[wrist],
+        Address.TOOL_COM: data.subtree_com[model.body("attachment").id],
+        Address.TOOL_WEIGHT: tool_weight_n,
     }
     table = np.zeros(ADDRESSES, np.int64)
-    table[At.MODEL], table[At.DATA] = model._address, data._address
+    table[Address.MODEL], table[Address.DATA] = model._address, data._address
     for place, array in arrays.items():
         table[place] = array.ctypes.data
-    table[At.INERTIA_INDEX :] = _inertia_index(model, dofs)
+    table[Address.INERTIA_INDEX :] = _inertia_index(model, dofs)
     return table
 
 

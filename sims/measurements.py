@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from sims.addresses import At
 from sims.controllers.compiled import compiled
 from sims.controllers.records import JOINTS
 from sims.controllers.rotation import quaternion_of
+from sims.mujoco_addresses import Address
 from sims.physics import tool_jacobian
 from sims.pointers import numbers_at
 
@@ -17,10 +17,10 @@ STATE_SIZE = 77
 """Stamp 1, pose 7 (xyzw), twist 6, wrench 6, joint positions 7 and velocities 7, Jacobian 42, fastest joint 1."""
 _POSE, _TWIST, _WRENCH, _Q, _DQ, _JACOBIAN, _FASTEST = 1, 8, 14, 20, 27, 34, 76
 
-_POSITION, _ROTATION = int(At.SITE_POSITION), int(At.SITE_ROTATION)
-_FORCE, _TORQUE = int(At.WRIST_FORCE), int(At.WRIST_TORQUE)
-_WRIST_POSITION, _WRIST_ROTATION = int(At.WRIST_POSITION), int(At.WRIST_ROTATION)
-_COM, _WEIGHT = int(At.TOOL_COM), int(At.TOOL_WEIGHT)
+_POSITION, _ROTATION = int(Address.SITE_POSITION), int(Address.SITE_ROTATION)
+_FORCE, _TORQUE = int(Address.WRIST_FORCE), int(Address.WRIST_TORQUE)
+_WRIST_POSITION, _WRIST_ROTATION = int(Address.WRIST_POSITION), int(Address.WRIST_ROTATION)
+_COM, _WEIGHT = int(Address.TOOL_COM), int(Address.TOOL_WEIGHT)
 
 
 @compiled
