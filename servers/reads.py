@@ -53,6 +53,7 @@ class Reads:
                 newest = robot.inner.newest_state()
                 if newest is not None:
                     return newest
+                at_once = True
             if at_once or waited_s >= _GIVE_UP_S:
                 raise DeviceFault(f"arm {robot.spec.name!r} has not answered for {waited_s:.1f} s")
         return measuring.result()

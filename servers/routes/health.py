@@ -7,6 +7,8 @@ import time
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from robotkit.devices import BaseRobotServer
+from robotkit.safety import SafeRobot
 from robotkit.schema import RobotMode, RobotState, StopRecord
 from robotkit.schema.wire import Health
 from servers.context import ContextDep, ServerContext
@@ -29,7 +31,7 @@ async def get_health(context: ContextDep) -> Response:
 
 
 def _health(context: ServerContext, found: RobotState | Exception) -> Health:
-    mode, problems, stop = _diagnose(found)
+    mode, problems, stop = _diagnose(context.workcell.robot, found)
     holder = context.lease.holder
     return Health(
         status=mode if mode in ("stopped", "fault") else "ok",
@@ -52,10 +54,14 @@ def _stopped_for_s(context: ServerContext, stop: StopRecord) -> float:
     return on_cell_s if context.stopped_s is None else max(on_cell_s, time.monotonic() - context.stopped_s)
 
 
-def _diagnose(state: RobotState | Exception) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
+def _diagnose(
+    robot: BaseRobotServer, state: RobotState | Exception
+) -> tuple[RobotMode, tuple[str, ...], StopRecord | None]:
     if isinstance(state, Exception):
         failure = reported(state)
-        return "fault", (f"{failure.code}: {failure.message}",), None
+        # What is latched is known without a measurement.
+        stop = robot.machine.stop if isinstance(robot, SafeRobot) else None
+        return "fault" if stop is None else "stopped", (f"{failure.code}: {failure.message}",), stop
     problems: tuple[str, ...] = (HALT_OWED,) if state.is_halt_owed else ()
     if state.mode == "stopped":
         problems += ("a stop is latched; POST /v1/robot/recover when the cell is clear",)

@@ -106,6 +106,18 @@ def test_b6_the_state_of_a_stopped_arm_whose_measurement_hangs_can_be_read(
     assert http.get("/openapi.json").status_code == 200
 
 
+def test_b6_a_stop_of_an_arm_that_was_never_measured_is_told_by_health(
+    http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, hang: Hang
+) -> None:
+    monkeypatch.setattr(cell.robot, "get_state", hang)
+    monkeypatch.setattr(cell.robot.inner, "newest_state", lambda: None)
+    assert http.post("/v1/robot/stop").status_code == 204
+    assert http.get("/v1/robot/state").json()["code"] == "device_fault"
+    health = http.get("/v1/health").json()
+    assert (health["status"], health["robot_mode"]) == ("stopped", "stopped")
+    assert health["stop"]["cause"] == "a stop was asked for from 127.0.0.1"
+
+
 def test_b6_health_waits_for_no_arm_that_hangs_whatever_its_mode(
     http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, hang: Hang
 ) -> None:
