@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from types import SimpleNamespace
 
 import pytest
@@ -36,14 +36,14 @@ class _Time:
         assert period_s >= 0.0
         self.now_s += period_s
 
-    async def run(self, work: Callable[[], str]) -> str:
+    async def cell(self) -> SimpleNamespace:
         if not self.costs_s:
             raise asyncio.CancelledError
         self.measured_s.append(round(self.now_s - 50.0, 6))
         self.now_s += self.costs_s.pop(0)
         if self.error is not None:
             raise self.error
-        return "{}"
+        return SimpleNamespace(model_dump_json=lambda: "{}")
 
     async def send_text(self, text: str) -> None:
         if '"error"' in text:
@@ -57,7 +57,7 @@ def _publish(monkeypatch: pytest.MonkeyPatch, *costs_s: float, error: Exception 
     fake = SimpleNamespace(get_running_loop=lambda: time, sleep=time.sleep, Event=asyncio.Event)
     monkeypatch.setattr(streaming, "asyncio", fake)
     socket = SimpleNamespace(headers={}, scope={}, send_text=time.send_text)
-    context = SimpleNamespace(lanes=SimpleNamespace(reads=time))
+    context = SimpleNamespace(reads=time)
     stream = StateStream(socket, context, object(), 1.0 / PERIOD_S, 0)
     publish: Awaitable[None] = stream._publish()
     with pytest.raises(asyncio.CancelledError):
