@@ -57,10 +57,25 @@ class MeasuringArm(ArmBody):
             self.require_connected()
         measured, epoch = self._newest_measurement()
         for _ in range(_LOOKS - 1):
-            if epoch == self.machine.epoch:
+            if epoch == self.machine.epoch or self.machine.fault is not None:
                 break
             measured, epoch = self._newest_measurement()
         return self._state_of(measured, epoch)
+
+    def measured_state(self) -> RobotState:
+        """A measurement of just now, or why there is none; no fault is latched.
+
+        Raises:
+            DeviceError, RemoteError: what the body raises, or a `DeviceFault` made of it.
+        """
+        epoch = self.machine.epoch
+        try:
+            self._newest = self._measure_soundly(), epoch
+        except (DeviceError, RemoteError):
+            raise
+        except Exception as error:
+            raise self._fault_of_driver(error, "measure") from error
+        return self._state_of(*self._newest)
 
     def newest_state(self) -> RobotState | None:
         """The last measurement, if any, with the present mode and stop: asks no device and waits for nothing."""

@@ -26,6 +26,7 @@ from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
 from robotkit.safety.fitness import require_fitting, require_true_kinematics
 from robotkit.safety.monitor import Monitor
+from robotkit.safety.recent_places import RecentPlaces
 from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
@@ -33,8 +34,11 @@ from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLi
 
 MONITOR = "safety monitor"
 _POLL_PERIOD_S = 0.005
+_PLACES_S = 0.3
+"""After so long an arm whose measurements go on has been measured often enough to tell by its places that it stands."""
 _REST_S, _STILL_RAD_S = 10.0, 0.02
-"""An arm that is held comes to rest in tenths of a second; then its joints turn by about a degree a second at most."""
+"""An arm that is held comes to rest in tenths of a second; then its joints turn by about a degree a second at most, in
+the mean over a tenth of a second: what is measured as speed carries noise, or is not measured at all."""
 
 
 class SafeRobot(BaseRobotServer):
@@ -60,6 +64,7 @@ class SafeRobot(BaseRobotServer):
         self._watchdog = Watchdog(inner, clock, silence_s, limits.state_max_age_s, self.stop_for, self._tell)
         self._counts_time = self._checks.counts_time or silence_s is not None
         self._is_in_fault = False
+        self._places = RecentPlaces()
         self._events = Events()
         inner.stop_observers.append(
             lambda stop: self._events.note(SafetyEvent("stop", stop.cause, stop.author, stop.since_s))
@@ -237,8 +242,10 @@ class SafeRobot(BaseRobotServer):
                 return travel
             self.inner.hold()
             epoch = self.machine.epoch
-        end_s = time.monotonic() + _REST_S
-        while time.monotonic() < end_s and self.machine.epoch == epoch and not self._stands():
+        begun_s = time.monotonic()
+        while time.monotonic() < begun_s + _REST_S and self.machine.epoch == epoch:
+            if self._stands(believes_speed=time.monotonic() > begun_s + _PLACES_S):
+                break
             time.sleep(_POLL_PERIOD_S)
         with self.machine.lock:
             travel = self._begin_from_rest(goal_rad, epoch)
@@ -256,8 +263,13 @@ class SafeRobot(BaseRobotServer):
             return None
         return self.inner.begin_joint_motion(goal_rad, rate_max_hz)
 
-    def _stands(self) -> bool:
-        return float(np.abs(self._measure().joint_velocities_rad_s).max()) <= _STILL_RAD_S
+    def _stands(self, *, believes_speed: bool = True) -> bool:
+        """By the places of the last tenth of a second; where there are none, by the measured speed or not at all."""
+        state = self._measure()
+        speed_rad_s = self._places.speed_rad_s(state)
+        if speed_rad_s is None:
+            return believes_speed and float(np.abs(state.joint_velocities_rad_s).max()) <= _STILL_RAD_S
+        return speed_rad_s <= _STILL_RAD_S
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Pass an impedance law on that keeps the cell's bounds.
@@ -293,6 +305,8 @@ class SafeRobot(BaseRobotServer):
             if was_down:
                 with self._disconnected_unless_done():
                     self._accept(is_new=False)
+            if self._measure().mode in ("stopped", "fault"):
+                self.machine.require_ready()  # says which, also of what came while it recovered
             self._note("recover", "the arm holds", "client")
 
     def hold(self) -> None:
@@ -325,6 +339,7 @@ class SafeRobot(BaseRobotServer):
     def _measure(self) -> RobotState:
         state = self.inner.get_state()
         self._checks.stamp_s = state.stamp_s
+        self._places.add(state)
         if (state.mode == "fault") != self._is_in_fault:
             self._is_in_fault = not self._is_in_fault
             if self._is_in_fault:
@@ -336,7 +351,7 @@ class SafeRobot(BaseRobotServer):
         end_s = time.monotonic() + (self._max_age_s or 0.0)
         while self._max_age_s is not None:
             try:
-                return self._checks.require_fresh(self._measure())
+                return self._checks.require_fresh(self.inner.measured_state())
             except StaleState:
                 if self._clock.is_lockstep or time.monotonic() > end_s:
                     raise

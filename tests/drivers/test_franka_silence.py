@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ import robotkit as rk
 from robotkit.drivers.franka import link as links
 from robotkit.drivers.franka import opening
 from robotkit.drivers.franka.silence import PacketWatch
+from robotkit.safety import make_safe
 from tests.support.franka_bench import Bench
 from tests.support.franky_sim import FrankaSimulator
 from tests.support.franky_sim.cells import robot_options
@@ -162,6 +164,37 @@ def test_b6_a_recovery_from_silence_opens_another_connection_and_holds(bench, mo
     old.answers.set()
     bench.robot.get_state()
     assert bench.robot.machine.mode == "holding"
+
+
+def test_b6_a_cell_is_recovered_from_silence_where_control_begins_on_a_fresh_measurement(bench, monkeypatch):
+    """As in every cell: the fault of before does not stand between the recovery and its measurement."""
+    # The bench's pose and its joints are made up.
+    monkeypatch.setattr("robotkit.safety.robot.require_true_kinematics", lambda spec, state: None)
+    arm = make_safe(bench.robot, rk.SafetyLimits(unlimited=True, state_max_age_s=1.0), bench.robot.context.clock)
+    bring_into("tracking", bench)
+    bench.arm.fall_silent()
+    while arm.get_state().mode != "fault":
+        pass
+    old, bench.arm = bench.arm, type(bench.arm)()
+    arm.recover()
+    assert arm.get_state().mode == "holding"
+    arm.send(command(bench))
+    old.answers.set()
+
+
+def test_b6_a_fault_that_is_read_again_and_again_takes_no_memory(bench):
+    bench.arm.fall_silent()
+    bring_into("tracking", bench)
+    while bench.robot.get_state().mode != "fault":
+        pass
+
+    def frames() -> int:
+        return len(list(traceback.walk_tb(bench.robot.machine.fault.error.__traceback__)))
+
+    before = frames()
+    for _ in range(50):
+        bench.robot.get_state()
+    assert frames() == before
 
 
 def test_b6_a_box_that_owes_an_answer_to_a_recovery_is_let_go_of(bench, monkeypatch):

@@ -220,3 +220,33 @@ def test_the_watch_ends_before_the_arm_is_closed_and_takes_no_goodbye_for_a_faul
     arm.disconnect()
     assert watches == [False]
     assert body.machine.stop is None
+
+
+@pytest.mark.parametrize("error", [rk.DeviceFault("encoder"), OSError("the cable"), rk.StaleState("no packets")])
+@pytest.mark.parametrize("was_down", ["stopped", "fault"])
+def test_b6_an_arm_that_cannot_be_measured_in_its_recovery_is_not_said_to_hold(error, was_down):
+    """A measurement of just before, although it is young enough, says nothing of what came since."""
+    arm, body, _ = watched(state_max_age_s=1.0)
+    arm.get_state()
+    if was_down == "stopped":
+        arm.stop()
+    else:
+        body.fault = body.machine.fault_of(("torn",))
+        watch_once(arm)
+    heard = kinds(arm)
+    body.on["clear"] = lambda: setattr(body, "_measure", fail_with(error))
+    body.calls.clear()
+    with pytest.raises((rk.DeviceFault, rk.StaleState)):
+        arm.recover()
+    assert body.machine.mode in ("stopped", "fault")
+    assert "start" not in body.calls
+    assert "recover" not in heard
+
+
+def test_b6_a_fault_that_comes_as_control_begins_is_what_a_recovery_raises():
+    arm, body, _ = watched(state_max_age_s=1.0)
+    arm.stop()
+    body.on["start"] = lambda: setattr(body, "fault", body.machine.fault_of(("torn",)))
+    with pytest.raises(rk.DeviceFault, match="torn"):
+        arm.recover()
+    assert body.machine.mode == "fault"

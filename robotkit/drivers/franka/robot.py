@@ -44,6 +44,8 @@ class FrankaRobot(StatefulRobotServer):
         self._tracking: ImpedanceTracking | None = None
         self._next_pose: np.ndarray | None = None
         """What was sent while the arm still braked."""
+        self._cleared: ArmFault | None = None
+        """The fault that a recovery has cleared at the box, and that the machine still has until the arm holds."""
         self._packet_s = self._stamp_s = float("-inf")
 
     def _open(self) -> ArmFault | None:
@@ -73,8 +75,8 @@ class FrankaRobot(StatefulRobotServer):
     def _measure(self) -> Measurement:
         """The newest packet; about 30 microseconds while the arm is controlled, up to 1 ms otherwise."""
         link, fault = self._require_link(), self.machine.fault
-        if fault is not None and isinstance(fault.error, ConnectionFailed):
-            raise fault.error
+        if fault is not None and fault is not self._cleared and isinstance(fault.error, ConnectionFailed):
+            raise ConnectionFailed(fault.error.message)  # a new one: an error that is raised again and again grows
         state, jacobian = link.measure()
         joints, velocities, pose = state.q, state.dq, pose_of(state)
         if not math.isfinite(joints.sum() + velocities.sum() + pose.sum()):
@@ -169,6 +171,7 @@ class FrankaRobot(StatefulRobotServer):
         link.clear_faults()
         link.configure()
         self.spec = with_tool(self.spec, link.read())
+        self._cleared = fault
 
     def _find_fault(self) -> ArmFault | None:
         link = self._link
