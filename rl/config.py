@@ -211,6 +211,8 @@ class TrainConfig:
         self.require_steps()
         self.require_demos()
         self.require_goals()
+        if missing := [str(path) for path in self.replay.demos if not path.is_file()]:
+            raise ConfigError(f"--replay.demos names what is no file: {', '.join(missing)}")
 
     def require_steps(self) -> None:
         """Raise `ConfigError` when the run ends before its first update."""

@@ -53,6 +53,9 @@ class ActorOptions:
 def train(config: TrainConfig, stop: Stop) -> None:
     """Start everything on this machine."""
     config.require_trainable()
+    from rl.wrappers.env_id import require_env_id
+
+    require_env_id(config.env)  # in a second, where a child would need the time to import torch
     from rich.console import Console
 
     from rl.training.supervisor import run_train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from rl.data.demos import load_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
-from rl.errors import CheckpointNotFound
+from rl.errors import CheckpointError, CheckpointNotFound
 from rl.link.messages import AgentSpec, build_space
 from rl.training.agent_factory import KINDS, AnyReplayBuffer, extra_fields
 from rl.training.goals import Batches
@@ -88,6 +89,22 @@ def newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:
         return checkpoints.load()[1]
     except CheckpointNotFound:
         return None
+
+
+def restore_agent(agent: SACAgent, state: Mapping[str, Any]) -> None:
+    """Continue an agent from the state of a checkpoint.
+
+    Raises:
+        CheckpointError: it is the state of an agent with other networks.
+    """
+    try:
+        agent.load_state_dict(state["agent"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"the checkpoint is that of an agent with other networks: {reason[:300]}. A run keeps its environment and "
+            "its networks: leave out the options that change them"
+        ) from error
 
 
 def fit_inputs(agent: SACAgent, batches: Batches) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.agents.continuous.sac_policy import SacPolicy
-from rl.config import TrainConfig, save_config
+from rl.config import TrainConfig
 from rl.data.journal import TransitionJournal
 from rl.data.prefetch import Prefetch
 from rl.data.schema import EXTRAS, TransitionSchema
@@ -36,7 +36,9 @@ from rl.training.learner_parts import (
     make_memory,
     make_schedule,
     newest_state,
+    restore_agent,
 )
+from rl.training.same_run import require_same_spaces, stored_config, take_run
 from rl.training.trainer import Progress, Trainer
 from rl.utils.checkpoint import Checkpoints, load_checkpoint
 from rl.utils.command_channel import CommandChannel
@@ -44,7 +46,7 @@ from rl.utils.distributed import joined_process_group, local_device
 from rl.utils.logger import make_logger
 from rl.utils.performance import tune_backends
 from rl.utils.rng_state import set_rng_state
-from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, LEARNER_URL, SPEC, claim_run, hold_run
+from rl.utils.run_directory import CHECKPOINTS, JOURNAL, LEARNER_URL, SPEC, hold_run
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import make_env
@@ -76,9 +78,8 @@ def run_learner_process(config: TrainConfig, stop: Stop) -> None:
             run_worker(channel, device)
             return
         bind(config.link.host, _port(config)).close()  # whoever has it keeps no corrected command from this directory
-        claim_run(config.directory(), resume=config.resume, facts={"env": config.env, "preset": config.preset})
-        with hold_run(config.directory(), stop=stop):
-            save_config(config, config.directory() / CONFIG)
+        take_run(config)
+        with hold_run(config.directory(), stop=stop), stored_config(config):
             run_main(replace(config, device=str(device)), stop, channel)
 
 
@@ -117,7 +118,7 @@ def learn(
     checkpoints = Checkpoints(out / CHECKPOINTS, keep=config.keep_checkpoints)
     state = newest_state(checkpoints)
     if state is not None:
-        agent.load_state_dict(state["agent"])
+        restore_agent(agent, state)
         progress.updates, progress.episodes = state["updates"], state["episodes"]
     memory = make_memory(config, spec, agent, seeds)
     if config.compile:
@@ -180,10 +181,13 @@ def load_policy(config: TrainConfig, checkpoint: Path | None, spec: AgentSpec) -
 
     Raises:
         CheckpointNotFound: there is none.
+        CheckpointError, SchemaMismatch: it is that of another agent, or of one for other spaces.
     """
     updates, state = load_checkpoint(checkpoint or config.directory() / CHECKPOINTS)
+    if config.out is not None and (trained_in := _stored_spec(config.out / SPEC)) is not None:
+        require_same_spaces(spec, trained_in)
     agent = make_agent(config, spec, Seeds(config.seed), device="cpu")
-    agent.load_state_dict(state["agent"])
+    restore_agent(agent, state)
     return updates, agent.policy
 
 

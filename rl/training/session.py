@@ -13,15 +13,23 @@ import torch
 from rl.config import TrainConfig
 from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks
 from rl.data.schema import EXTRAS
-from rl.data.spaces import describe_spaces, differences
-from rl.errors import ConfigError, RunExists, SchemaMismatch
-from rl.link.messages import AgentSpec, build_space
+from rl.errors import ConfigError, RunExists
+from rl.link.messages import AgentSpec
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor
 from rl.training.callbacks import Callback, Callbacks, TrainedAgent, TrainingStart
 from rl.training.in_process import ACTOR, InProcessLink, TensorBatches
-from rl.training.learner_parts import Memory, fit_inputs, make_agent, make_intervals, make_memory, make_schedule
+from rl.training.learner_parts import (
+    Memory,
+    fit_inputs,
+    make_agent,
+    make_intervals,
+    make_memory,
+    make_schedule,
+    restore_agent,
+)
 from rl.training.replay_loader import ReplayLoader
 from rl.training.run_files import RunFiles
+from rl.training.same_run import require_same_spaces
 from rl.training.trainer import Progress, Trainer
 from rl.utils.logger import Logger, make_logger
 from rl.utils.run_directory import JOURNAL, SPEC, holds_run
@@ -85,12 +93,12 @@ class Session:
         self._seeds = Seeds(config.seed)
         self._spec = AgentSpec.of(config.env, self.env.adapted, EXTRAS)
         if stored is not None and (spec := stored.directory / SPEC).exists():
-            _require_same_spaces(self._spec, AgentSpec.model_validate_json(spec.read_bytes()))
+            require_same_spaces(self._spec, AgentSpec.model_validate_json(spec.read_bytes()))
         with torch.random.fork_rng(devices=[]):  # torch fills new layers from it, before they get their own values
             self.agent = make_agent(config, self._spec, self._seeds)
         self._directories = set() if stored is None else {stored.directory.resolve()}
         if stored is not None:
-            self.agent.load_state_dict(stored.state["agent"])
+            restore_agent(self.agent, stored.state)
             counters = stored.state
             self.progress = Progress(
                 config.steps, stored.updates, counters["env_steps"], episodes=counters["episodes"], waiting_for=None
@@ -160,7 +168,7 @@ class Session:
         """
         other = AgentEnv(env, self.config.adaptation())
         try:
-            _require_same_spaces(AgentSpec.of(self.config.env, other.adapted, EXTRAS), self._spec)
+            require_same_spaces(AgentSpec.of(self.config.env, other.adapted, EXTRAS), self._spec)
             yield other
         finally:
             other.close()
@@ -248,14 +256,4 @@ class Session:
             prepare,
             listeners,
             stop,
-        )
-
-
-def _require_same_spaces(found: AgentSpec, wanted: AgentSpec) -> None:
-    """Raise `SchemaMismatch` where an environment has other spaces than that of the run."""
-    here, there = (describe_spaces(build_space(spec.observation), build_space(spec.action)) for spec in (found, wanted))
-    if different := differences(here, there):
-        raise SchemaMismatch(
-            f"the environment is not like the one that this run was trained in: {'; '.join(different)}. Pass an "
-            "environment with the same spaces"
         )

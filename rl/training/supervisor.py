@@ -13,13 +13,14 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from rl.config import TOKEN_VARIABLE, TrainConfig, save_config
+from rl.config import TOKEN_VARIABLE, TrainConfig
 from rl.errors import ConfigError
 from rl.link.address import learner_url
 from rl.link.server import bind, is_loopback
 from rl.training.live_view import View, make_view
+from rl.training.same_run import stored_config, take_run
 from rl.utils.checkpoint import Checkpoints
-from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS, claim_run
+from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS
 from rl.utils.subprocesses import Child, Stop
 
 logger = logging.getLogger(__name__)
@@ -36,26 +37,27 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
     Raises:
         ConfigError: the configuration cannot run on one machine, or the port is in use; no directory was made.
         RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+        SchemaMismatch: the run to resume is one in another environment, or of another agent.
         ChildFailed: a process failed too often.
     """
     config = _placed(config)
     out = config.directory()
-    claim_run(out, resume=config.resume, facts={"env": config.env, "preset": config.preset})
-    save_config(config, out / CONFIG)
+    take_run(config)
     if secret := config.link.secret():
         os.environ[TOKEN_VARIABLE] = secret  # how the processes get it: it is in no file and in no list of processes
     learner, others = _children(config)
     console.print(f"{config.env} into {out}; logs in {out}/{LOGS}", highlight=False)
-    try:
-        with make_view(console, f"{config.env} · {config.preset}") as view:
-            for child in (learner, *others):
-                child.start()
-            _supervise(config, learner, others, view, stop)
-    finally:
-        # The learner last: it stores what the actors still send.
-        for child in others:
-            child.stop(_CHILD_STOP_TIMEOUT_S)
-        learner.stop(_LEARNER_STOP_TIMEOUT_S)
+    with stored_config(config):
+        try:
+            with make_view(console, f"{config.env} · {config.preset}") as view:
+                for child in (learner, *others):
+                    child.start()
+                _supervise(config, learner, others, view, stop)
+        finally:
+            # The learner last: it stores what the actors still send.
+            for child in others:
+                child.stop(_CHILD_STOP_TIMEOUT_S)
+            learner.stop(_LEARNER_STOP_TIMEOUT_S)
     _conclude(config, console, was_stopped=stop.is_set())
 
 

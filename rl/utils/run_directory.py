@@ -108,6 +108,15 @@ def claim_run(directory: str | os.PathLike[str], *, resume: bool, facts: Mapping
     return _read(marker) if resume else _create(marker, facts)
 
 
+def release_run(directory: str | os.PathLike[str]) -> None:
+    """Give up a claim of a run of which nothing came: its files go, except the logs, and another run may claim it."""
+    beside = [JOURNAL + ending for ending in ("-wal", "-shm")]
+    for name in (CONFIG, SPEC, LEARNER_URL, METRICS, JOURNAL, *beside, _LOCK, _MARKER):
+        (Path(directory) / name).unlink(missing_ok=True)
+    if not any(Path(directory).iterdir()):
+        Path(directory).rmdir()
+
+
 def _create(marker: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(facts, indent=2)
     try:

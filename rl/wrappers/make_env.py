@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, SupportsFloat
@@ -13,6 +12,7 @@ import numpy as np
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.classifier_reward import add_classifier_reward
+from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
 
 _MENDABLE = frozenset({
@@ -131,12 +131,9 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     wanted = {"cell": cell, "render_mode": render_mode, "human": human}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
-        # Gymnasium's checker takes a first reset that raises for one that returned, and fails at the next step.
-        return TranslateErrors(gym.make(env_id, disable_env_checker=True, **options), env_id)
-    except ImportError as error:
-        raise ConfigError(f"the environment {env_id!r} cannot be imported: {error}") from error
-    except gym.error.Error as error:
-        raise ConfigError(f"there is no environment {env_id!r}: {error}{_origin(env_id)}") from error
+        with looked_up(env_id):
+            # Gymnasium's checker takes a first reset that raises for one that returned, and fails at the next step.
+            return TranslateErrors(gym.make(env_id, disable_env_checker=True, **options), env_id)
     except TypeError as error:
         if cell is not None and "cell" in str(error):
             raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
@@ -148,17 +145,6 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
         if said is None:
             raise
         raise ConfigError(f"{env_id} cannot be made: {said}") from error
-
-
-def _origin(env_id: str) -> str:
-    """Where the module of `module:Id-v0` was found: a folder of the same name hides an installed package."""
-    module, separator, _ = env_id.partition(":")
-    file = getattr(sys.modules.get(module), "__file__", None) if separator else None
-    return (
-        f" The module {module!r} was found in {file}: if that hides an installed package, start from another folder"
-        if file
-        else ""
-    )
 
 
 def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env:

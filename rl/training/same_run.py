@@ -1,0 +1,95 @@
+"""A run's directory as a training takes it: another run is refused, and one of which nothing came leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rl.config import TrainConfig, load_config, save_config
+from rl.data.journal import TransitionJournal
+from rl.data.spaces import describe_spaces, differences
+from rl.errors import RlError, SchemaMismatch
+from rl.link.messages import AgentSpec, build_space
+from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, claim_run, release_run
+
+
+def take_run(config: TrainConfig) -> None:
+    """Claim the directory of a new run, or check that a run is the one to continue; nothing in it changes.
+
+    Raises:
+        RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+        SchemaMismatch: the run to resume has another environment, other spaces, or another agent.
+        CheckpointError: the directory cannot be written, or read.
+    """
+    directory = config.directory()
+    claim_run(directory, resume=config.resume, facts={"env": config.env, "preset": config.preset})
+    if config.resume and (directory / CONFIG).exists():
+        require_same_run(load_config(directory / CONFIG), config)
+
+
+@contextmanager
+def stored_config(config: TrainConfig) -> Iterator[None]:
+    """Store the configuration of a run that was taken, and take it back when the run is refused before its first step.
+
+    Then a run that was continued has the configuration that it had, and the directory of a new one may be claimed by
+    the corrected command; the logs stay.
+    """
+    directory = config.directory()
+    path = directory / CONFIG
+    before = path.read_bytes() if path.exists() else None
+    began = _reached(directory)
+    save_config(config, path)
+    try:
+        yield
+    except Exception:
+        if _reached(directory) == began:
+            if config.resume and before is not None:
+                path.write_bytes(before)
+            elif not config.resume:
+                release_run(directory)
+        raise
+
+
+def require_same_run(stored: TrainConfig, asked: TrainConfig) -> None:
+    """Raise `SchemaMismatch` where a configuration has another environment, other spaces or another agent than its run.
+
+    Args:
+        stored: what the run began with.
+        asked: what it is to go on with.
+    """
+    facts = {
+        "--env": (stored.env, asked.env),
+        "--agent": (stored.agent_name, asked.agent_name),
+        "--frame-stack": (stored.frame_stack, asked.frame_stack),
+        "--images.size": (stored.images.size, asked.images.size),
+        "--images.frames": (stored.images.frames, asked.images.frames),
+    }
+    different = [f"{name} {there}, not {here}" for name, (there, here) in facts.items() if there != here]
+    if different:
+        raise SchemaMismatch(
+            f"the run in {asked.directory()} has {' and '.join(different)}: a run keeps its environment, its spaces "
+            "and its agent. Leave these options out, or start another run with another --out"
+        )
+
+
+def require_same_spaces(found: AgentSpec, wanted: AgentSpec) -> None:
+    """Raise `SchemaMismatch` where an environment has other spaces than that of the run."""
+    here, there = (describe_spaces(build_space(spec.observation), build_space(spec.action)) for spec in (found, wanted))
+    if different := differences(here, there):
+        raise SchemaMismatch(
+            f"the environment is not like the one that this run was trained in: {'; '.join(different)}. Pass an "
+            "environment with the same spaces"
+        )
+
+
+def _reached(directory: Path) -> tuple[int, list[str]]:
+    """Transitions and checkpoints that a run has."""
+    checkpoints = sorted(path.name for path in (directory / CHECKPOINTS).glob("step_*"))
+    if not (directory / JOURNAL).exists():
+        return 0, checkpoints
+    try:
+        with TransitionJournal(directory / JOURNAL, read_only=True) as journal:
+            return len(journal), checkpoints
+    except RlError:
+        return -1, checkpoints
