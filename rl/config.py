@@ -223,10 +223,16 @@ class TrainConfig:
                 f"{self.training_starts}, then --env-steps-per-update {self.env_steps_per_update or 1:g}), and the run "
                 f"ends after --steps {self.steps}"
             )
-        if self.training_starts < self.replay.n_step:
+        self.require_first_batch()
+
+    def require_first_batch(self) -> None:
+        """Raise `ConfigError` when the steps before the first update may not make one stored transition."""
+        needed = self.actors * (self.replay.n_step - 1) + 1  # so that one of the actors has taken enough
+        if self.training_starts < needed:
+            each = "" if self.actors == 1 else f" for each of --actors {self.actors}"
             raise ConfigError(
                 f"the first update would find nothing to learn from: --training-starts {self.training_starts} must be "
-                f"at least --replay.n-step {self.replay.n_step}, the steps that one stored transition spans"
+                f"at least {needed}, because a stored transition spans --replay.n-step {self.replay.n_step}{each}"
             )
 
     def require_demos(self) -> None:

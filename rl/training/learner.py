@@ -39,8 +39,12 @@ class LearnerLoop:
     def gather(self, stop: Stop) -> None:
         """Let the actors act until there is enough to learn from."""
         self._publish()
-        while self._loader.poll() < self._schedule.training_starts and not stop.is_set():
-            self._wait(self._schedule.training_starts, "the first steps, before which nothing is learned")
+        # Several actors may have taken the first steps without one of them having enough for an n-step transition.
+        while self._loader.poll() < self._schedule.training_starts or not self._loader.buffered:
+            if stop.is_set():
+                break
+            wanted = max(self._schedule.training_starts, self._loader.env_steps + 1)
+            self._wait(wanted, "the first steps, before which nothing is learned")
             self._drain_reports()
         self._progress.env_steps = self._loader.env_steps
 

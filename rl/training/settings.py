@@ -168,9 +168,11 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     rest = {name: value for name, value in settings.items() if name not in (*_IN_REPLAY, *_IN_IMAGES)}
     if rest.get("reward_classifier") is not None:
         rest["reward_classifier"] = Path(rest["reward_classifier"])
-    return replace(
+    changed = replace(
         config, replay=replace(config.replay, **replay), images=replace(config.images, **images), **rest
     )  # fmt: skip
+    changed.require_first_batch()
+    return changed
 
 
 def require_kind(config: TrainConfig, kind: Kind, path: Path) -> None:

@@ -338,3 +338,8 @@ def test_an_environment_that_was_passed_stays_open_and_one_that_was_made_is_clos
     inner.close = lambda: setattr(inner, "closed", True)
     made.close()
     assert inner.closed
+
+
+def test_u2_a_first_update_that_would_find_nothing_is_refused():
+    with pytest.raises(ConfigError, match="--training-starts 5 must be at least 10"):
+        small_sac(n_step=10, training_starts=5)
