@@ -10,7 +10,6 @@ from pathlib import Path
 import gymnasium as gym
 import imageio.v3 as imageio
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
@@ -21,6 +20,7 @@ from rl.offline.bc import load_bc_policy
 from rl.offline.bc_options import TrainBcOptions
 from rl.plots.episode_pictures import draw_evaluation
 from rl.training.processes import load_policy
+from rl.utils.progress import show_progress
 from rl.utils.run_directory import EVALUATION
 from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import make_env
@@ -84,15 +84,12 @@ def run_eval(
 
 @contextmanager
 def _progress(console: Console, episodes: int) -> Iterator[Callable[[Sequence[Episode]], None]]:
-    """A bar of episodes with the mean return and the successes so far."""
-    columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=episodes)
+    """The episodes with the mean return and the successes so far."""
+    with show_progress(console, "episodes", episodes) as show:
 
         def on_episode(done: Sequence[Episode]) -> None:
             mean = sum(episode.total_reward for episode in done) / len(done)
-            words = f"return {mean:.2f}, {sum(bool(episode.success) for episode in done)} successful"
-            bar.update(task, completed=len(done), description=words)
+            show(len(done), f"return {mean:.2f}, {sum(bool(episode.success) for episode in done)} successful")
 
         yield on_episode
 

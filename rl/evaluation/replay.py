@@ -12,7 +12,6 @@ import gymnasium as gym
 import numpy as np
 from pydantic import TypeAdapter
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from rl.common.evaluation import Episode, best_episode
@@ -21,6 +20,7 @@ from rl.errors import ConfigError, DataError
 from rl.evaluation.evaluate import write_video
 from rl.evaluation.replay_options import ReplayOptions
 from rl.plots.episode_pictures import draw_replay
+from rl.utils.progress import show_progress
 from rl.utils.tree import Batch, leaves, map_leaves
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.make_env import adapt, open_env
@@ -134,10 +134,11 @@ def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
     origin = chosen[0].origin
     with closing(_open(options, origin)) as raw:
         tool, env = find_tool_position(raw.observation_space), adapt(raw, _adaptation(options, origin))
-        results = [
-            replay_episode(env, one, render=options.video is not None, tool=tool)
-            for one in track(chosen, "replaying", console=console, transient=True)
-        ]
+        with show_progress(console, "replayed", len(chosen)) as show:
+            results = []
+            for one in chosen:
+                results.append(replay_episode(env, one, render=options.video is not None, tool=tool))
+                show(len(results), "")
     console.print(_table(results))
     picture = options.file.with_name(f"{options.file.stem}-replay.png")
     draw_replay(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader
 
 from rl.common.typing import Batch, Metrics
@@ -19,6 +18,7 @@ from rl.offline.rows import EpochOrder, on_device
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import ProcessGroup
 from rl.utils.logger import make_logger
+from rl.utils.progress import show_progress
 from rl.utils.run_directory import CHECKPOINTS
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
@@ -159,23 +159,25 @@ class Reporter:
         self._checkpoints = checkpoints
         self._config = config
         self._logger = make_logger(context.directory, tensorboard=False)
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=context.console, transient=True)
-        self._task = self._bar.add_task("epochs", total=config.epochs, completed=done)
+        self._done = done
 
     def __enter__(self) -> Reporter:
-        self._bar.start()
+        with ExitStack() as stack:
+            stack.callback(self._logger.close)
+            self._show = stack.enter_context(
+                show_progress(self._context.console, "epochs", self._config.epochs, self._done)
+            )
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._bar.stop()
-        self._logger.close()
+        self._stack.close()
 
     def report(self, learner: Learner, done: int, metrics: Metrics) -> None:
         """After `done` epochs, of which the last had these metrics."""
         found = self._logger.log(done, {"train": metrics, "held_out": self._context.validate()})
         words = "  ".join(f"{name} {value:.4g}" for name, value in found.items() if not name.endswith("/lr"))
-        self._bar.update(self._task, completed=done, description=words)
+        self._show(done, words)
         if done % self._config.checkpoint_every == 0:
             save(self._checkpoints, learner, done)
 

@@ -6,12 +6,12 @@ from contextlib import closing
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.data.demos import DemoSummary, record_demos
 from rl.plots.episode_pictures import draw_demos
 from rl.recording.experts import Expert, ExpertWrapper, ZeroAction, load_factory
 from rl.recording.options import RecordDemosOptions
+from rl.utils.progress import show_progress
 from rl.wrappers.make_env import adapt, open_env
 from rl.wrappers.tcp_position import find_tool_position
 
@@ -29,9 +29,10 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
     expert_env = ExpertWrapper(raw, expert)
     adaptation = options.adaptation()
     origin = {"env": options.env, **asdict(adaptation)}
-    columns = (TextColumn("demonstrations"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with closing(adapt(expert_env, adaptation)) as env, Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=options.episodes)
+    with (
+        closing(adapt(expert_env, adaptation)) as env,
+        show_progress(console, "demonstrations", options.episodes) as show,
+    ):
         summary = record_demos(
             options.out,
             env,
@@ -41,7 +42,7 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
             attempts_per_episode=options.attempts,
             origin=origin,
             resume=options.resume,
-            on_attempt=lambda kept, attempts: bar.update(task, completed=kept, description=f"{attempts} attempts"),
+            on_attempt=lambda kept, attempts: show(kept, f"{attempts} attempts"),
         )
     console.print(
         f"{options.out}: {summary.episodes} episodes, {summary.transitions} transitions, "

@@ -11,7 +11,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rl.data.labelled_frames import Frame, FrameWriter, spread_frames
 from rl.errors import DataError
@@ -19,6 +18,7 @@ from rl.plots.pictures import draw_montages, side_by_side
 from rl.recording.experts import Expert, ZeroAction, load_factory
 from rl.recording.held_key import HeldKey
 from rl.recording.options import RecordSuccessOptions
+from rl.utils.progress import show_progress
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import open_env
@@ -87,9 +87,7 @@ def _record(
         return Recorded(number - start.episodes, len(positives) - start.positives, len(negatives) - start.negatives)
 
     recorded = so_far()
-    columns = (TextColumn("positives"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=options.positives, completed=recorded.positives)
+    with show_progress(console, "positives", options.positives, recorded.positives) as show:
         while recorded.positives < options.positives and recorded.episodes != options.episodes and not stop.is_set():
             chance = Seeds(Seeds(options.seed).integer(f"episode {number}"))
             of_failure, of_success = run_labelled(env, eyes, expert, label, chance, options.noise)
@@ -97,8 +95,7 @@ def _record(
             negatives.write(str(number), of_failure)
             number += 1
             recorded = so_far()
-            words = f"{recorded.negatives} negatives, {recorded.episodes} episodes"
-            bar.update(task, completed=recorded.positives, description=words)
+            show(recorded.positives, f"{recorded.negatives} negatives, {recorded.episodes} episodes")
     console.print(
         f"{options.out}: {recorded.positives} positive and {recorded.negatives} negative frames of "
         f"{recorded.episodes} episodes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -14,7 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-_LINE_EVERY_S = 10.0
+from rl.utils.progress import LINE_EVERY_S, RateMeter, time_left
+
 _FIGURES_IN_A_ROW = 5  # fits into 80 columns
 
 
@@ -42,6 +44,7 @@ class LivePanel:
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
         self._console = console
+        self._meter = RateMeter()
         self._live = Live(console=console, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> Self:
@@ -55,9 +58,8 @@ class LivePanel:
 
     def show(self, status: Mapping[str, Any] | None) -> None:
         """Redraw."""
-        self._live.update(
-            Panel(render(status), title=self._title, title_align="left", width=min(100, self._console.width))
-        )
+        inside = render(status, measure_rates(self._meter, status))
+        self._live.update(Panel(inside, title=self._title, title_align="left", width=min(100, self._console.width)))
 
     def say(self, text: str) -> None:
         """Print above the panel."""
@@ -65,11 +67,13 @@ class LivePanel:
 
 
 class PlainLines:
-    """A line every ten seconds, for logs and pipes."""
+    """A line every ten seconds and one at the end, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._meter = RateMeter()
         self._next_s = 0.0
+        self._unsaid: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -77,13 +81,18 @@ class PlainLines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        return
+        if self._unsaid is not None:
+            self.say(self._unsaid)
 
     def show(self, status: Mapping[str, Any] | None) -> None:
         """Print a line when it is time."""
-        if status and status["progress"] and time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + _LINE_EVERY_S
-            self.say(summary_line(status))
+        if not status or not status["progress"]:
+            return
+        self._unsaid = summary_line(status, measure_rates(self._meter, status))
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + LINE_EVERY_S
+            self.say(self._unsaid)
+            self._unsaid = None
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -95,25 +104,42 @@ def make_view(console: Console, title: str) -> View:
     return LivePanel(console, title) if console.is_terminal else PlainLines(console)
 
 
-def render(status: Mapping[str, Any] | None) -> Group:
+@dataclass(frozen=True)
+class Rates:
+    """How fast a run goes, by the watch of whoever looks: a learner that is busy with one long update tells nothing."""
+
+    env_steps_per_s: float = 0.0
+    updates_per_s: float = 0.0
+
+
+def measure_rates(meter: RateMeter, status: Mapping[str, Any] | None) -> Rates:
+    """The rates up to the newest status."""
+    if status and status["progress"]:
+        meter.add(time.monotonic(), status["env_steps"], status["progress"]["updates"])
+    return Rates(*meter.rates_per_s())
+
+
+def render(status: Mapping[str, Any] | None, rates: Rates) -> Group:
     """The inside of the panel."""
     if not status or not status["progress"]:
         return Group(Text("starting …", style="dim"))
     progress = status["progress"]
     bar = ProgressBar(total=progress["steps"], completed=status["env_steps"], width=30)
     head = Table.grid(padding=(0, 2))
-    head.add_row(bar, f"{status['env_steps']:,} / {progress['steps']:,} steps", _remaining(status))
-    return Group(head, _figures(status), Text(_actors(status), style="red"), Text(_waiting(progress), style="yellow"))
+    head.add_row(bar, f"{status['env_steps']:,} / {progress['steps']:,} steps", _remaining(status, rates))
+    return Group(
+        head, _figures(status, rates), Text(_actors(status), style="red"), Text(_waiting(progress), style="yellow")
+    )
 
 
-def summary_line(status: Mapping[str, Any]) -> str:
+def summary_line(status: Mapping[str, Any], rates: Rates) -> str:
     """The same in a line."""
     progress = status["progress"]
     parts = [
         f"steps {status['env_steps']}/{progress['steps']}",
         f"updates {progress['updates']}",
-        f"{progress['env_steps_per_s']:.0f} steps/s",
-        f"{progress['updates_per_s']:.1f} updates/s",
+        f"{_rate(rates.env_steps_per_s)} steps/s",
+        f"{_rate(rates.updates_per_s)} updates/s",
         f"buffer {progress['buffer']}",
         f"return {_number(progress['episode_return'])}",
         f"lag {_lag(status)}",
@@ -123,12 +149,14 @@ def summary_line(status: Mapping[str, Any]) -> str:
         parts.append(f"evaluation {evaluation['return_mean']:.2f}")
     if "success_rate" in evaluation:
         parts.append(f"success {evaluation['success_rate']:.0%}")
+    if left := _remaining(status, rates):
+        parts.append(left)
     if trouble := _actors(status):
         parts.append(trouble)
     return ", ".join(parts) + _waiting(progress, before=", ")
 
 
-def _figures(status: Mapping[str, Any]) -> Table:
+def _figures(status: Mapping[str, Any], rates: Rates) -> Table:
     progress, evaluation = status["progress"], status["progress"]["evaluation"]
     grid = Table.grid(padding=(0, 3))
     success = f"{evaluation['success_rate']:.0%}" if "success_rate" in evaluation else "–"
@@ -138,8 +166,8 @@ def _figures(status: Mapping[str, Any]) -> Table:
         ("success", success),
         ("episodes", f"{progress['episodes']:,}"),
         ("updates", f"{progress['updates']:,}"),
-        ("updates/s", f"{progress['updates_per_s']:.1f}"),
-        ("steps/s", f"{progress['env_steps_per_s']:.0f}"),
+        ("updates/s", _rate(rates.updates_per_s)),
+        ("steps/s", _rate(rates.env_steps_per_s)),
         ("actor lag", _lag(status)),
         ("buffer", f"{progress['buffer']:,}"),
     ]
@@ -164,6 +192,9 @@ def _actors(status: Mapping[str, Any]) -> str:
 
 
 def _waiting(progress: Mapping[str, Any], before: str = "") -> str:
+    """What the learner is busy with, or waits for."""
+    if progress["busy_with"]:
+        return f"{before}{progress['busy_with']}"
     return f"{before}waiting for {progress['waiting_for']}" if progress["waiting_for"] else ""
 
 
@@ -174,12 +205,13 @@ def _lag(status: Mapping[str, Any]) -> str:
     return f"{max(lags)} updates" if lags else "–"
 
 
-def _remaining(status: Mapping[str, Any]) -> str:
-    rate = status["progress"]["env_steps_per_s"]
-    if rate <= 0:
-        return ""
-    seconds = int((status["progress"]["steps"] - status["env_steps"]) / rate)
-    return f"about {seconds // 60}:{seconds % 60:02d} left"
+def _remaining(status: Mapping[str, Any], rates: Rates) -> str:
+    return time_left(status["progress"]["steps"] - status["env_steps"], rates.env_steps_per_s)
+
+
+def _rate(per_s: float) -> str:
+    """One decimal below ten: a slow robot does not stand still."""
+    return f"{per_s:.1f}" if per_s < 10.0 else f"{per_s:.0f}"
 
 
 def _number(value: float | None) -> str:

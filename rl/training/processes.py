@@ -37,6 +37,7 @@ from rl.training.learner_parts import (
     make_schedule,
     newest_state,
     restore_agent,
+    say_first_update,
 )
 from rl.training.same_run import require_same_spaces, stored_config, take_run
 from rl.training.trainer import Progress, Trainer
@@ -132,7 +133,7 @@ def learn(
             else DistributedAgent(agent, channel, WorkerSetup(config=config, spec=spec).to_json())
         )
         intervals = make_intervals(config)
-        trainer = Trainer(trained, intervals, metrics, checkpoints, progress)
+        trainer = Trainer(trained, intervals, metrics, checkpoints, progress, say_first_update(config))
         loop = LearnerLoop(trainer, loader, hub, make_schedule(config), intervals)
         loop.gather(stop)
         if stop.is_set():

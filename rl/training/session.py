@@ -26,6 +26,7 @@ from rl.training.learner_parts import (
     make_memory,
     make_schedule,
     restore_agent,
+    say_first_update,
 )
 from rl.training.replay_loader import ReplayLoader
 from rl.training.run_files import RunFiles
@@ -82,6 +83,7 @@ class Session:
         self._data: _Data | None = None
         self._link: InProcessLink | None = None
         self._user: str | None = None
+        self._has_trained = False
         try:
             self._build()
         except BaseException:
@@ -233,12 +235,14 @@ class Session:
             return Logger([])
         return make_logger(config.out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
 
-    def _trainer(self, metrics: Logger) -> Trainer:
+    def _trainer(self, metrics: Logger, first_update: str | None = None) -> Trainer:
         checkpoints = None if self._files is None else self._files.checkpoints
-        return Trainer(self.agent, make_intervals(self.config), metrics, checkpoints, self.progress)
+        return Trainer(self.agent, make_intervals(self.config), metrics, checkpoints, self.progress, first_update)
 
     def _make_link(self, steps: int, metrics: Logger, listeners: Callbacks, stop: StopSignal) -> InProcessLink:
         data = self._collected()
+        first_update = None if self._has_trained else say_first_update(self.config)
+        self._has_trained = True
         self.config = replace(self.config, steps=self.progress.env_steps + steps)
         self.progress.steps = self.config.steps
 
@@ -247,7 +251,7 @@ class Session:
                 fit_inputs(self.agent, data.memory.batches)
 
         return InProcessLink(
-            self._trainer(metrics),
+            self._trainer(metrics, first_update),
             data.loader,
             data.journal,
             make_schedule(self.config).continued_at(self.progress.env_steps, self.progress.updates),

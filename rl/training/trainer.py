@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from rl.common.typing import Batch, Metrics
 from rl.link.messages import Report
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.logger import Logger
+from rl.utils.progress import RateMeter
 from rl.utils.rng_state import rng_state
 
 logger = logging.getLogger(__name__)
@@ -66,12 +68,12 @@ class Progress:
     updates: int = 0
     env_steps: int = 0
     buffer: int = 0
-    updates_per_s: float = 0.0
-    env_steps_per_s: float = 0.0
     episodes: int = 0
     episode_return: float | None = None
     evaluation: dict[str, float] = field(default_factory=dict)
     waiting_for: str | None = "the first actor"
+    busy_with: str | None = None
+    """What the learner does once, and for long."""
 
 
 class Trainer:
@@ -83,6 +85,7 @@ class Trainer:
         metrics: log of the metrics.
         checkpoints: store of the run's state; None where nothing is saved on the way.
         progress: counters, those of the checkpoint after a resume.
+        first_update: what takes long about the first update of this process, in words; None for nothing.
     """
 
     def __init__(
@@ -92,15 +95,20 @@ class Trainer:
         metrics: Logger,
         checkpoints: Checkpoints | None,
         progress: Progress,
+        first_update: str | None = None,
     ) -> None:
         self.agent = agent
         self.progress = progress
         self._intervals, self._metrics, self._checkpoints = intervals, metrics, checkpoints
-        self._marks: list[tuple[float, int, int]] = []
+        self._meter = RateMeter()
+        self._first_update = first_update
+        self._has_updated = False
 
     def update(self, batches: Batches) -> Metrics:
         """Do one update on the next batch."""
-        metrics = self.agent.update_high_utd(next(batches), self._intervals.utd_ratio)
+        batch = next(batches)
+        with nullcontext() if self._has_updated else self._in_first_update():
+            metrics = self.agent.update_high_utd(batch, self._intervals.utd_ratio)
         self.progress.updates += 1
         return metrics
 
@@ -142,17 +150,30 @@ class Trainer:
             progress.episodes += 1
             progress.episode_return = report.values["return"]
 
+    @contextmanager
+    def _in_first_update(self) -> Iterator[None]:
+        """Say what takes long, and how long it took."""
+        start_s = time.monotonic()
+        self._meter.add(start_s, self.progress.updates, self.progress.env_steps)
+        if self._first_update is not None:
+            logger.info("%s", self._first_update)
+            self.progress.busy_with = self._first_update
+        try:
+            yield
+        finally:
+            self.progress.busy_with = None
+        self._has_updated = True
+        if self._first_update is not None:
+            logger.info("the first update took %.0f s", time.monotonic() - start_s)
+
     def _log(self, metrics: Mapping[str, Any]) -> None:
         progress = self.progress
-        self._marks = [*self._marks[-9:], (time.monotonic(), progress.updates, progress.env_steps)]
-        (then_s, updates, steps), now_s = self._marks[0], self._marks[-1][0]
-        if now_s > then_s:
-            progress.updates_per_s = (progress.updates - updates) / (now_s - then_s)
-            progress.env_steps_per_s = (progress.env_steps - steps) / (now_s - then_s)
+        self._meter.add(time.monotonic(), progress.updates, progress.env_steps)
+        updates_per_s, env_steps_per_s = self._meter.rates_per_s()
         counters = {
             "updates": progress.updates,
-            "updates_per_s": progress.updates_per_s,
-            "env_steps_per_s": progress.env_steps_per_s,
+            "updates_per_s": updates_per_s,
+            "env_steps_per_s": env_steps_per_s,
         }
         self._metrics.log(progress.env_steps, {**metrics, **counters})
 
