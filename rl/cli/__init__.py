@@ -34,7 +34,7 @@ def _run(given: list[str]) -> None:
     elif signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    for noisy in ("httpx", "uvicorn.error", "websockets"):
+    for noisy in ("httpx", "uvicorn.error", "websockets", "OpenGL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     command = find_command(name)
     options = command.parse(name, rest)

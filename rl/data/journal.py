@@ -281,13 +281,23 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     if read_only:
         if not path.is_file():
             raise JournalError(f"there is no journal at {path}")
-        # SQLite reads a WAL file through side files; where it cannot make them the file cannot change either.
-        frozen = not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
-        options = "?mode=ro&immutable=1" if frozen else "?mode=ro"
+        options = f"?{_reading_mode(path)}"
     elif not path.parent.is_dir():
         raise JournalError(f"the directory {path.parent} does not exist; make it first")
     uri = path.absolute().as_uri() + options
-    return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _reading_mode(path: Path) -> str:
+    """How SQLite opens a file for reading. It reads a WAL file through side files, which stand beside it meanwhile."""
+    if os.access(path.parent, os.W_OK):
+        # What may write nothing cannot remove the side files either, and would leave them behind.
+        return "mode=rw" if os.access(path, os.W_OK) else "mode=ro"
+    # Where the side files cannot be made the file cannot change either.
+    return "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
 
 
 def _is_image_field(description: str) -> bool:

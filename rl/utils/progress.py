@@ -58,8 +58,8 @@ def time_left(rest: float, rate_per_s: float) -> str:
 
 @contextmanager
 def show_progress(
-    console: Console, what: str, total: float | None, done: float = 0, clock_s: Callable[[], float] = time.monotonic
-) -> Iterator[Callable[[float, str], None]]:
+    console: Console, what: str, total: int | None, done: int = 0, clock_s: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[int, str], None]]:
     """Show how far something is, with the time that is left.
 
     Args:
@@ -84,22 +84,20 @@ def show_progress(
 class _Lines:
     """A line every ten seconds."""
 
-    def __init__(
-        self, console: Console, what: str, total: float | None, done: float, clock_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, console: Console, what: str, total: int | None, done: int, clock_s: Callable[[], float]) -> None:
         self._console, self._what, self._total, self._clock_s = console, what, total, clock_s
         self._meter = RateMeter()
         self._said_s = clock_s()
         self._meter.add(self._said_s, done)
 
-    def show(self, done: float, words: str) -> None:
+    def show(self, done: int, words: str) -> None:
         """Print a line where it is time to."""
         now_s = self._clock_s()
         self._meter.add(now_s, done)
         if now_s - self._said_s < LINE_EVERY_S:
             return
         self._said_s = now_s
-        of_total = "" if self._total is None else f"/{self._total:g}"
+        of_total = "" if self._total is None else f"/{self._total}"
         left = "" if self._total is None else time_left(self._total - done, *self._meter.rates_per_s())
-        parts = [f"{self._what} {done:g}{of_total}", words, left]
+        parts = [f"{self._what} {done}{of_total}", words, left]
         self._console.print(", ".join(filter(None, parts)), highlight=False, soft_wrap=True, markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -97,3 +98,9 @@ def test_modules_of_the_current_folder_can_be_named_and_hide_nothing(monkeypatch
     main(["list"])
     main(["list"])
     assert sys.path == ["/installed", os.getcwd()]
+
+
+@pytest.mark.parametrize("library", ["OpenGL.acceleratesupport", "httpx", "uvicorn.error", "websockets.client"])
+def test_u13_what_a_library_notes_is_no_noise(library: str, capsys: pytest.CaptureFixture[str]):
+    main(["list"])
+    assert not logging.getLogger(library).isEnabledFor(logging.INFO)

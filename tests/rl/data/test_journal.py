@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +220,31 @@ def test_a_copy_begins_with_what_it_copies(path):
         journal.append("a", 0, numbered(0, 5))
         with pytest.raises(SequenceGap):
             copy_blocks(journal, copy)
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_u13_nothing_stays_beside_a_file_that_was_read(tmp_path: Path, is_finished: bool):
+    path = tmp_path / "a.sqlite"
+    writer = TransitionJournal(path)
+    writer.append("a", 0, {"rewards": np.zeros(3, np.float32)})
+    writer.finish() if is_finished else writer.close()
+    with TransitionJournal(path, read_only=True) as journal:
+        assert len(journal) == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reader_writes_nothing(tmp_path: Path):
+    TransitionJournal(tmp_path / "a.sqlite").close()
+    with TransitionJournal(tmp_path / "a.sqlite", read_only=True) as journal, pytest.raises(JournalError):
+        journal.append("a", 0, {"rewards": np.zeros(3, np.float32)})
+
+
+def test_a_reader_that_leaves_takes_nothing_from_a_writer(tmp_path: Path):
+    with TransitionJournal(tmp_path / "a.sqlite") as writer:
+        writer.append("a", 0, {"rewards": np.zeros(3, np.float32)})
+        with TransitionJournal(tmp_path / "a.sqlite", read_only=True) as journal:
+            assert len(journal) == 3
+        writer.append("a", 3, {"rewards": np.zeros(2, np.float32)})
+        assert len(writer) == 5
+    with TransitionJournal(tmp_path / "a.sqlite", read_only=True) as journal:
+        assert len(journal) == 5
