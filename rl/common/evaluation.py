@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 Policy = Callable[[Any], np.ndarray]
 """Observation to action."""
@@ -64,11 +67,12 @@ def run_episodes(
     if episodes < 1:
         raise ConfigError(f"an evaluation needs at least 1 episode, not {episodes}")
     done: list[Episode] = []
+    camera = _Camera(env) if keep_best_frames else None
     for number in range(episodes):
-        done.append(_run_episode(policy_fn, env, seed if number == 0 else None, keep_best_frames))
-        if keep_best_frames:
-            best = best_episode(done)
-            for episode in done:
+        done.append(_run_episode(policy_fn, env, seed if number == 0 else None, camera))
+        if shown := [episode for episode in done if episode.frames]:
+            best = best_episode(shown)
+            for episode in shown:
                 episode.frames = episode.frames if episode is best else []
         on_episode(done)
     return done
@@ -121,13 +125,13 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, render: bool) -> Episode:
+def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, camera: _Camera | None) -> Episode:
     episode = Episode()
     observation, _ = env.reset(seed=seed)
     ended = False
     while not ended:
-        if render:
-            _keep_frame(episode, env.render())
+        if camera is not None:
+            camera.shoot(episode)
         observation, reward, terminated, truncated, info = env.step(policy_fn(observation))
         episode.total_reward += float(reward)
         episode.length += 1
@@ -142,7 +146,31 @@ def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, render: bool
     return episode
 
 
-def _keep_frame(episode: Episode, frame: Any) -> None:
-    if not isinstance(frame, np.ndarray):
-        raise ConfigError("frames need an environment that was made with render_mode='rgb_array'")
-    episode.frames.append(frame)
+class _Camera:
+    """Renders an environment; one that cannot be rendered is refused at its first frame, and costs no result later."""
+
+    def __init__(self, env: gym.Env) -> None:
+        self._env = env
+        self._has_frames = self._is_broken = False
+
+    def shoot(self, episode: Episode) -> None:
+        """Add a frame to an episode.
+
+        Raises:
+            ConfigError: it is the first one of all, and there is none.
+        """
+        if self._is_broken:
+            return
+        try:
+            frame: Any = self._env.render()
+            if not isinstance(frame, np.ndarray):
+                raise TypeError("frames need an environment that was made with render_mode='rgb_array'")
+        except Exception as error:
+            if not self._has_frames:
+                raise ConfigError(f"the environment cannot be rendered: {error}") from error
+            logger.warning("rendering failed, and the episodes go on without frames: %s", error)
+            self._is_broken = True
+            episode.frames = []
+            return
+        self._has_frames = True
+        episode.frames.append(frame)

@@ -8,24 +8,21 @@ from functools import partial
 from pathlib import Path
 
 import gymnasium as gym
-import imageio.v3 as imageio
 from rich.console import Console
 
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
-from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
 from rl.offline.bc import load_bc_policy
 from rl.offline.bc_options import TrainBcOptions
 from rl.plots.episode_pictures import draw_evaluation
+from rl.plots.kept import drawn_last, require_video, write_video
 from rl.training.processes import load_policy
 from rl.utils.progress import show_progress
 from rl.utils.run_directory import EVALUATION
 from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import make_env
-
-_FRAMES_PER_S = 25
 
 
 def run_eval(
@@ -44,11 +41,12 @@ def run_eval(
         The summary that was printed; see `rl.common.evaluation.summarize`.
 
     Raises:
-        ConfigError: the video has no known ending.
+        ConfigError: the video cannot be written, or the environment cannot be rendered; found before the first step.
         CheckpointNotFound: there is no checkpoint.
+        OSError: a picture or the video could not be made, after everything was printed.
     """
-    if video is not None and video.suffix not in (".mp4", ".gif"):
-        raise ConfigError(f"a video ends in .mp4 or .gif, not {video.suffix or 'nothing'}: {video}")
+    if video is not None:
+        require_video(video)
     env = make_env(config.env, config.cell, config.adaptation(), "rgb_array" if video else None)
     try:
         updates, policy = _load(config, checkpoint, env)
@@ -73,12 +71,13 @@ def run_eval(
     if "false_successes" in summary:
         false, missed = (round(episodes * summary[name]) for name in ("false_successes", "missed_successes"))
         console.print(f"predictions: {false} false successes and {missed} missed ones", highlight=False)
-    if video is not None:
-        write_video(best_episode(found), video)
-        console.print(f"video    {video}", highlight=False, soft_wrap=True)
-    if directory := config.out or (checkpoint and checkpoint.parent):
-        draw_evaluation(found, directory / EVALUATION, f"{config.env}, checkpoint after {updates} updates")
-        console.print(f"picture  {directory / EVALUATION}", highlight=False, soft_wrap=True)
+    with drawn_last(console) as draw:
+        if directory := config.out or (checkpoint and checkpoint.parent):
+            picture, title = directory / EVALUATION, f"{config.env}, checkpoint after {updates} updates"
+            draw("picture", picture, lambda: draw_evaluation(found, picture, title))
+        if video is not None:
+            shown = best_episode([episode for episode in found if episode.frames] or found)
+            draw("video", video, lambda: write_video(shown, video))
     return summary
 
 
@@ -99,12 +98,3 @@ def _load(config: TrainConfig | TrainBcOptions, checkpoint: Path | None, env: gy
     if isinstance(config, TrainBcOptions):
         return load_bc_policy(config.out, checkpoint, env.observation_space, env.action_space)
     return load_policy(config, checkpoint, AgentSpec.of(config.env, env))
-
-
-def write_video(episode: Episode, path: Path) -> None:
-    """Write an episode's frames; .mp4 or .gif by the ending."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".gif":
-        imageio.imwrite(path, episode.frames, duration=1000 / _FRAMES_PER_S, loop=0)
-    else:
-        imageio.imwrite(path, episode.frames, fps=_FRAMES_PER_S)

@@ -17,9 +17,9 @@ from rich.table import Table
 from rl.common.evaluation import Episode, best_episode
 from rl.data.journal import TransitionJournal
 from rl.errors import ConfigError, DataError
-from rl.evaluation.evaluate import write_video
 from rl.evaluation.replay_options import ReplayOptions
 from rl.plots.episode_pictures import draw_replay
+from rl.plots.kept import drawn_last, require_video, write_video
 from rl.utils.progress import show_progress
 from rl.utils.tree import Batch, leaves, map_leaves
 from rl.wrappers.adapter_config import EnvAdapterConfig
@@ -126,7 +126,10 @@ def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
     Raises:
         ConfigError: no such episode, or no environment is known.
         DataError: the file is not of this environment, or cannot be replayed.
+        OSError: a picture or the video could not be made, after everything was printed.
     """
+    if options.video is not None:
+        require_video(options.video)
     chosen = [one for one in read_episodes(options.file) if not options.episodes or one.number in options.episodes]
     missing = set(options.episodes) - {one.number for one in chosen}
     if missing or not chosen:
@@ -141,17 +144,13 @@ def run_replay(options: ReplayOptions, console: Console) -> list[Comparison]:
                 show(len(results), "")
     console.print(_table(results))
     picture = options.file.with_name(f"{options.file.stem}-replay.png")
-    draw_replay(
-        [one.deviation for one in results],
-        [(np.array(one.recorded_path), np.array(one.replayed_path)) for one in results if one.recorded_path],
-        picture,
-        f"{options.file.name}, {len(results)} episodes replayed",
-    )
-    console.print(f"picture  {picture}", highlight=False, soft_wrap=True)
-    if options.video is not None:
-        episodes = [Episode(one.total_reward, one.steps, one.success, frames=one.frames) for one in results]
-        write_video(best_episode(episodes), options.video)
-        console.print(f"video    {options.video}", highlight=False, soft_wrap=True)
+    paths = [(np.array(one.recorded_path), np.array(one.replayed_path)) for one in results if one.recorded_path]
+    title = f"{options.file.name}, {len(results)} episodes replayed"
+    with drawn_last(console) as draw:
+        draw("picture", picture, lambda: draw_replay([one.deviation for one in results], paths, picture, title))
+        if (video := options.video) is not None:
+            episodes = [Episode(one.total_reward, one.steps, one.success, frames=one.frames) for one in results]
+            draw("video", video, lambda: write_video(best_episode(episodes), video))
     return results
 
 

@@ -118,8 +118,8 @@ def _conclude(
             "frames": {name: len(part) for name, part in parts.items()},
         },
     )
-    _draw(options.out, split.test, probabilities, counts, facts)
     _say(options.out, facts, counts, console)
+    _draw(options.out, split.test, probabilities, counts, facts)
     return facts
 
 

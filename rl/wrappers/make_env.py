@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, SupportsFloat
@@ -131,20 +132,31 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
     wanted = {"cell": cell, "render_mode": render_mode, "human": human}
     options: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     try:
-        with looked_up(env_id):
+        with looked_up(env_id), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*not in the possible render_modes")  # said below, as an error
             # Gymnasium's checker takes a first reset that raises for one that returned, and fails at the next step.
-            return TranslateErrors(gym.make(env_id, disable_env_checker=True, **options), env_id)
+            env = gym.make(env_id, disable_env_checker=True, **options)
+        if render_mode is not None and render_mode not in env.metadata.get("render_modes", []):
+            env.close()
+            raise ConfigError(_no_pictures(env_id))
+        return TranslateErrors(env, env_id)
     except TypeError as error:
         if cell is not None and "cell" in str(error):
             raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
         if human is not None and "human" in str(error):
             raise ConfigError(f"nobody can take over in {env_id}: leave out --human") from error
+        if render_mode is not None and "render_mode" in str(error):
+            raise ConfigError(_no_pictures(env_id)) from error
         raise
     except Exception as error:
         said = sentence_of(error)
         if said is None:
             raise
         raise ConfigError(f"{env_id} cannot be made: {said}") from error
+
+
+def _no_pictures(env_id: str) -> str:
+    return f"{env_id} cannot be rendered as images (its render_modes lack rgb_array): leave out --video"
 
 
 def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env:

@@ -72,6 +72,38 @@ def test_only_the_best_episode_keeps_its_frames():
     assert all(episode is best or not episode.frames for episode in episodes)
 
 
+class FailsToRender(Countdown):
+    """From its n-th frame on."""
+
+    def __init__(self, frames: int):
+        super().__init__()
+        self.frames = frames
+
+    def render(self):
+        self.frames -= 1
+        if self.frames < 0:
+            raise RuntimeError("the display is gone")
+        return super().render()
+
+
+def test_u5_rendering_that_fails_in_the_middle_costs_no_result_and_no_frames_of_before():
+    undisturbed = run_episodes(policy, Countdown(), 12, seed=0)
+    enough = sum(episode.length for episode in undisturbed[:5]) + 1
+    found = run_episodes(policy, FailsToRender(enough), 12, seed=0, keep_best_frames=True)
+    figures = [[(one.total_reward, one.success) for one in episodes] for episodes in (found, undisturbed)]
+    assert figures[0] == figures[1]
+    (shown,) = [one for one in found if one.frames]
+    assert shown is best_episode(found[:5])
+    assert len(shown.frames) == shown.length
+
+
+def test_u5_what_cannot_be_rendered_at_all_is_refused_before_the_first_step():
+    env = FailsToRender(0)
+    with pytest.raises(ConfigError, match="the display is gone"):
+        run_episodes(policy, env, 3, seed=0, keep_best_frames=True)
+    assert env.left == env.total
+
+
 def test_impossible_requests():
     with pytest.raises(ConfigError, match="at least 1"):
         evaluate(policy, Countdown(), 0, seed=0)
