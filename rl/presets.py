@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
@@ -199,6 +200,22 @@ PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "hil": hil,
 }
 _RENAMED = {"drq-judged": "drq-classifier"}
+
+
+_EXPECTED: Mapping[str, tuple[str, ...]] = {
+    "demo": ("replay.demos",),
+    "drq": ("replay.demos",),
+    "drq-demo": ("replay.demos",),
+    "drq-classifier": ("reward_classifier", "replay.demos"),
+    "vice": ("replay.demos",),
+    "hil": ("human", "replay.demos"),
+}
+"""Options that presets are to be given beside their own values."""
+
+
+def find_missing_options(config: TrainConfig) -> list[str]:
+    """The options, by their fields, that the preset of a configuration expects and that are not given."""
+    return [name for name in _EXPECTED.get(config.preset, ()) if not attrgetter(name)(config)]
 
 
 def make_preset(name: str) -> TrainConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,18 @@ from rl.cli.base_config import Flat, find_config, on_config
 from rl.cli.command import Command, parse
 from rl.config import TrainConfig
 from rl.errors import ConfigError, LinkUnavailable
+from rl.presets import find_missing_options
 from rl.utils.subprocesses import Stop
 
 _START = ("preset", "agent", "env", "cell")
+_EXPECTATIONS = {
+    "replay.demos": "record demonstrations with `robotkit-train record demos`, or nothing but the agent's own "
+    "experience is learned from",
+    "reward_classifier": "train one with `robotkit-train classifier`, or the environment's own reward is learned from",
+    "human": "name who takes over from the actor, or nobody does",
+}
+"""What the options that presets expect are for."""
+_OF_ACTORS = ("reward_classifier", "human")
 _LINK = ("link.host", "link.port")
 _RUN = ("out", "resume", "steps", "seed")
 _LEARNING = {
@@ -55,6 +65,7 @@ def train(config: TrainConfig, stop: Stop) -> None:
     config.require_trainable()
     from rl.wrappers.env_id import require_env_id
 
+    _warn(config, find_missing_options(config))
     require_env_id(config.env)  # in a second, where a child would need the time to import torch
     from rich.console import Console
 
@@ -67,6 +78,7 @@ def train(config: TrainConfig, stop: Stop) -> None:
 def learner(config: TrainConfig, stop: Stop) -> None:
     """The learner's process."""
     config.require_trainable()
+    _warn(config, [name for name in find_missing_options(config) if name not in _OF_ACTORS])
     from rl.training.processes import run_learner_process
 
     if not stop.is_set():
@@ -87,6 +99,17 @@ def evaluator(config: TrainConfig, stop: Stop) -> None:
 
     with _ends_when_stopped(stop):
         run_evaluator_process(config, stop)
+
+
+def _warn(config: TrainConfig, missing: list[str]) -> None:
+    """Say which options a preset expects and was not given; it trains without them, as something else."""
+    for name in missing:
+        option = f"--{name.replace('_', '-')}"
+        print(  # noqa: T201
+            f"warning: --preset {config.preset} is made for a training with {option}, which is not given: "
+            f"{_EXPECTATIONS[name]}",
+            file=sys.stderr,
+        )
 
 
 @contextmanager
