@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from rich.console import Console
 
 from examples.demo.curve import draw_curve
 from examples.demo.demonstrations import collect
+from examples.demo.learner_command import run_command
 from examples.demo.robot_server import RobotServer
 from rl.config import load_config
 from rl.evaluation.evaluate import run_eval
@@ -46,11 +45,9 @@ def train(demo: Demo, out: Path, url: str, demonstrations: Path) -> float:
     cells = ("--cell", url, "--evaluation.cell", CELL)
     command = ("train", "--preset", "demo", "--env", ENV, *cells, "--replay.demos", str(demonstrations))
     start_s = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "rl", *command, "--seed", str(demo.seed), "--out", str(out), *steps], check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"training ended with exit status {done.returncode}; its logs are in {out / 'logs'}")
+    status = run_command(*command, "--seed", str(demo.seed), "--out", str(out), *steps)
+    if status:
+        raise SystemExit(f"training ended with exit status {status}; its logs are in {out / 'logs'}")
     return (time.monotonic() - start_s) / 60.0
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ from rich.console import Console
 from envs.experts.pick_cube import PickCubeStrategy
 from envs.experts.tracker import TrackerPickCube
 from examples.demo.curve import draw_curve
+from examples.demo.learner_command import run_command
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
 from rl.evaluation.evaluate import run_eval
@@ -59,9 +58,9 @@ def train(demo: PixelDemo, out: Path, demonstrations: Path) -> float:
     steps = () if demo.steps is None else ("--steps", str(demo.steps))
     command = ("train", "--preset", PRESET, "--replay.demos", str(demonstrations), "--seed", str(demo.seed))
     began_s = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "rl", *command, "--out", str(out), *steps], check=False)
-    if done.returncode:
-        raise SystemExit(f"training ended with exit status {done.returncode}; its logs are in {out / 'logs'}")
+    status = run_command(*command, "--out", str(out), *steps)
+    if status:
+        raise SystemExit(f"training ended with exit status {status}; its logs are in {out / 'logs'}")
     return (time.monotonic() - began_s) / 60.0
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 from rich.console import Console
+
+from examples.demo.learner_command import run_command
 
 ENV = "envs:PandaPickCubeVision-v0"
 PRESET = "drq-classifier"
@@ -74,9 +74,8 @@ def main() -> None:
     console = Console()
     for words in commands(asked):
         console.print(f"robotkit-train {' '.join(words)}", style="bold", highlight=False, soft_wrap=True)
-        done = subprocess.run([sys.executable, "-m", "rl", *words], check=False)
-        if done.returncode:
-            raise SystemExit(done.returncode)
+        if status := run_command(*words):
+            raise SystemExit(status)
 
 
 if __name__ == "__main__":

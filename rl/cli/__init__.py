@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from rl.cli.endings import exit_status
 from rl.cli.table import STOPPED_BY_SIGNALS, find_command, list_commands, split_command, with_new_name
-from rl.utils.subprocesses import StopSignal
+from rl.utils.subprocesses import StopSignal, end_with_parent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,7 +31,9 @@ def _run(given: list[str]) -> None:
     stop = StopSignal()
     if name in STOPPED_BY_SIGNALS:
         stop.listen()  # before anything large is imported, so that no signal is lost
-    elif signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    else:
+        end_with_parent()
+    if name not in STOPPED_BY_SIGNALS and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     for noisy in ("httpx", "uvicorn.error", "websockets", "OpenGL"):

@@ -74,6 +74,19 @@ class StopSignal:
                 self._event.set()
 
 
+def end_with_parent() -> None:
+    """Let SIGTERM end this process, which looks at no `StopSignal`, when the process that started it is gone."""
+    parent = int(os.environ.get(PARENT_VARIABLE, "0"))
+    if parent:
+        threading.Thread(target=_terminate_without, args=(parent,), name="parent", daemon=True).start()
+
+
+def _terminate_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PARENT_POLL_PERIOD_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @contextmanager
 def interrupt_between_steps(stop: StopSignal) -> Iterator[None]:
     """Inside, Ctrl+C sets `stop`, and becomes a `KeyboardInterrupt` at the end; a second Ctrl+C becomes one at once.
