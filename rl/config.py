@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from rl.agents.continuous.agent_configs import AGENT_CONFIGS, AgentConfig, agent_name
+from rl.agents.continuous.agent_configs import AGENT_CONFIGS, AgentConfig, agent_name, light_agent_config
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.vice_config import ViceConfig
@@ -280,6 +280,27 @@ class TrainConfig:
         if self.out is None:
             raise ConfigError("this run has no directory: give --out")
         return self.out
+
+
+def light_config(agent: str = "sac") -> TrainConfig:
+    """What learns soon in anybody's environment, by what this agent observes.
+
+    A vector is cheap: an update for each step, and room for a million of them. Images are not: an update for every
+    second step, smaller batches, and room for 50 000. The settings of the papers are presets.
+
+    Raises:
+        ConfigError: no agent has this name.
+    """
+    config = TrainConfig(
+        agent=light_agent_config(agent),
+        utd_ratio=1,
+        env_steps_per_update=1,
+        random_steps=500,
+        training_starts=500,
+    )
+    if config.pixel_settings() is None:
+        return config
+    return replace(config, batch_size=128, env_steps_per_update=2, replay=ReplayConfig(capacity=50_000))
 
 
 @cache

@@ -12,14 +12,16 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoder_config import EncoderConfig
 from rl.common.optimizer_config import OptimizerConfig
-from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig
+from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, light_config
 from rl.errors import ConfigError
 from rl.wrappers.adapter_config import ImagesConfig
 
 
-def default() -> TrainConfig:
-    """One critic update for each environment step, in step with the actors."""
-    return TrainConfig(env_steps_per_update=8, max_lead=64)
+def default(agent: str = "sac") -> TrainConfig:
+    """Light settings for an environment of your own, sized to what --agent observes: two critics, an update a step."""
+    config = light_config(agent)
+    sees_images = config.pixel_settings() is not None
+    return replace(config, max_lead=64, steps=50_000 if sees_images else 100_000, compile=not sees_images)
 
 
 def serl() -> TrainConfig:

@@ -15,7 +15,7 @@ from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_conf
 from rl.cli.command import PROGRAM, BaseConfig
 from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError
-from rl.presets import make_preset
+from rl.presets import default, make_preset
 from rl.utils.run_directory import BC_SETTINGS, CONFIG, asked_directory
 
 Options = TypeVar("Options")
@@ -59,6 +59,8 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
         config = load_config(found.config)
     elif stored is not None and (resumes or continues) and stored.exists():
         config = load_config(stored)
+    elif found.agent is not None and found.preset in (None, "default"):
+        config = default(found.agent)
     else:
         config = make_preset(found.preset or "default")
     if found.agent is not None and found.agent != config.agent_name:

@@ -9,11 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
-from rl.common.encoder_config import EncoderConfig
-from rl.common.optimizers import OptimizerConfig
-from rl.config import ReplayConfig, TrainConfig
+from rl.config import TrainConfig, light_config
 from rl.errors import ConfigError
 
 Kind = Literal["sac", "drq"]
@@ -67,45 +64,6 @@ class Settings(TypedDict, total=False):
     """Compile the updates, which is not done when not given: the first ones take a minute, the others are faster."""
 
 
-_STEADY = OptimizerConfig(3e-4)
-
-_DEFAULTS: Mapping[Kind, TrainConfig] = {
-    "sac": TrainConfig(
-        preset="api",
-        batch_size=256,
-        utd_ratio=1,
-        env_steps_per_update=1,
-        random_steps=500,
-        training_starts=500,
-        compile=False,
-        agent=SacConfig(
-            critic_ensemble_size=2,
-            critic_subsample_size=None,
-            activations="relu",
-            actor_optimizer=_STEADY,
-            critic_optimizer=_STEADY,
-        ),
-    ),
-    "drq": TrainConfig(
-        preset="api",
-        batch_size=128,
-        utd_ratio=1,
-        env_steps_per_update=2,
-        random_steps=500,
-        training_starts=500,
-        compile=False,
-        agent=DrqConfig(
-            encoder=EncoderConfig("compact", image_keys=None),
-            critic_ensemble_size=2,
-            critic_subsample_size=None,
-            activations="relu",
-        ),
-        replay=ReplayConfig(capacity=50_000),
-    ),
-}
-"""What learns soon in one process: an update for every step or two, with two critics and rates that do not change.
-`SacConfig()` and `DrqConfig()` themselves are SERL's, with ten critics and warm-up."""
-
 _IN_REPLAY = ("capacity", "n_step", "demo_share", "interventions")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
 
@@ -137,7 +95,7 @@ def make_config(
     """
     if seed < 0:
         raise ConfigError(f"the seed must be at least 0, not {seed}")
-    base = replace(_DEFAULTS[kind], env=env, seed=seed, device=device, out=out)
+    base = replace(light_config(kind), preset="api", compile=False, env=env, seed=seed, device=device, out=out)
     base = replace(base, replay=replace(base.replay, demos=tuple(map(Path, demos))))
     if networks is not None:
         wanted = type(base.agent)

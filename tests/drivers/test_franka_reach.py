@@ -35,6 +35,7 @@ TRAINING = (
     *("--env", ENV, "--cell", LAB, "--steps", "4000", "--random-steps", "300", "--training-starts", "300"),
     *("--utd-ratio", "4", "--env-steps-per-update", "1", "--max-lead", "16", "--batch-size", "128"),
     *("--agent.critic-ensemble-size", "2", "--agent.discount", "0.9", "--agent.hidden-dims", "128", "128"),
+    *("--agent.activations", "tanh"),
     *("--agent.actor-optimizer.learning-rate", "1e-3", "--agent.actor-optimizer.warmup-steps", "0"),
     *("--agent.critic-optimizer.learning-rate", "1e-3", "--agent.critic-optimizer.warmup-steps", "0"),
     *("--evaluation.every-steps", "1000", "--evaluation.episodes", "10", "--learner-threads", "1"),

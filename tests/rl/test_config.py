@@ -91,7 +91,7 @@ def test_interventions_need_demonstrations_to_mix_them_with():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 40, "training_starts": 100}, "first update comes after 108 steps .*--steps 40"),
+        ({"steps": 40, "training_starts": 100}, "first update comes after 101 steps .*--steps 40"),
         ({"steps": 1000, "training_starts": 1000, "env_steps_per_update": None, "max_lead": None}, "after 1001 steps"),
         ({"training_starts": 5, "replay": ReplayConfig(n_step=6)}, "--training-starts 5 must be at least 6"),
         ({"training_starts": 8, "actors": 4, "replay": ReplayConfig(n_step=3)}, "must be at least 9, .* --actors 4"),

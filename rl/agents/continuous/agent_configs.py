@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, SerializerFunctionWrapHandler, Tag, WrapSerializer
@@ -13,7 +14,10 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_hybrid_config import DualArmConfig, SingleArmConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoder_config import EncoderConfig
+from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
+
+_STEADY = OptimizerConfig(3e-4)
 
 AGENT_CONFIGS: Mapping[str, type[SacConfig]] = {
     "sac": SacConfig,
@@ -41,6 +45,18 @@ def default_agent_config(name: str) -> AgentConfig:
         raise ConfigError(f"no agent is named {name!r}.{hint} Known: {', '.join(AGENT_CONFIGS)}")
     kind = AGENT_CONFIGS[name]
     return kind(encoder=EncoderConfig(image_keys=None)) if issubclass(kind, DrqConfig) else kind()
+
+
+def light_agent_config(name: str) -> AgentConfig:
+    """Settings that learn soon on a few cores: two critics and rates that do not change; images are seen by `compact`.
+
+    Raises:
+        ConfigError: no agent has this name.
+    """
+    config = replace(default_agent_config(name), critic_ensemble_size=2, critic_subsample_size=None, activations="relu")
+    if isinstance(config, DrqConfig):
+        return replace(config, encoder=EncoderConfig("compact", image_keys=None))
+    return replace(config, actor_optimizer=_STEADY, critic_optimizer=_STEADY)
 
 
 def _stored_name(stored: Any) -> str:

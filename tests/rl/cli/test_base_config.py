@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
+from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config, light_agent_config
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.cli.evaluation import EVALUATE, EvalBcOptions
 from rl.cli.training import parse_train_options
 from rl.config import TrainConfig, save_config
 from rl.errors import ConfigError
 from rl.offline.bc_options import SETTINGS, TrainBcOptions
-from rl.presets import make_preset
+from rl.presets import default, make_preset
+from rl.training.settings import make_config
+
+_OF_PRESET = {"serl": {}, "drq": {"actor_on_last_slice": True}}
 
 
 def parse(*words: str) -> TrainConfig:
@@ -27,8 +30,34 @@ def test_an_agent_is_chosen_by_name_and_its_options_begin_with_agent(name: str):
     assert config.agent_name == name
     assert config.agent.hidden_dims == (7,)
     assert config.agent.actor_optimizer.warmup_steps == 3
-    asked = replace(default_agent_config(name), hidden_dims=(7,), actor_optimizer=config.agent.actor_optimizer)
-    assert config == replace(make_preset("default"), agent=asked)
+    asked = replace(light_agent_config(name), hidden_dims=(7,), actor_optimizer=config.agent.actor_optimizer)
+    assert config == replace(default(name), agent=asked)
+
+
+@pytest.mark.parametrize("name", AGENT_CONFIGS)
+def test_u16_the_default_is_light_and_sized_to_what_the_agent_observes(name: str):
+    config = parse("--agent", name)
+    assert config == parse("--preset", "default", "--agent", name)
+    assert (config.utd_ratio, config.agent.critic_ensemble_size, config.agent.critic_subsample_size) == (1, 2, None)
+    sees_images = config.pixel_settings() is not None
+    assert (config.replay.capacity, config.batch_size) == ((50_000, 128) if sees_images else (1_000_000, 256))
+    assert config.steps <= 100_000
+    config.require_steps()
+
+
+def test_u16_the_default_of_the_commands_is_that_of_python():
+    in_python = make_config("sac", None, "Pendulum-v1", 0, "cpu", (), None, {})
+    by_command = parse("--env", "Pendulum-v1")
+    pace = {"preset": "api", "steps": in_python.steps, "max_lead": None, "compile": False}
+    assert replace(by_command, **pace) == in_python
+
+
+def test_u16_the_papers_settings_are_presets():
+    """SERL, Luo et al. 2024 (arXiv:2401.16013): ten critics of which two are taken, and rates that warm up."""
+    for preset, agent in (("serl", "sac"), ("drq", "drq")):
+        config = parse("--preset", preset)
+        assert config.agent == replace(default_agent_config(agent).as_in_serl(), **_OF_PRESET[preset])
+        assert (config.agent.critic_ensemble_size, config.agent.critic_subsample_size) == (10, 2)
 
 
 def test_options_of_other_agents_do_not_exist(capsys: pytest.CaptureFixture[str]):
