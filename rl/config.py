@@ -59,6 +59,9 @@ class EvaluationConfig:
     episodes, because a real robot exists once."""
     cell: str | None = None
     """Workcell of the evaluating process; the actors' when not given."""
+    stop_at_success: float | None = None
+    """Success rate that ends the training. Two evaluations in a row must reach it, such as 0.95; by default the
+    training goes on until --steps."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,16 @@ class TrainConfig:
             )
         if self.replay.interventions < 0:
             raise ConfigError(f"--replay.interventions must be positive or 0, not {self.replay.interventions}")
+        self._require_reachable_goal()
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")
+
+    def _require_reachable_goal(self) -> None:
+        goal = self.evaluation.stop_at_success
+        if goal is not None and not 0.0 < goal <= 1.0:
+            raise ConfigError(f"--evaluation.stop-at-success is a share of episodes above 0, 1 at most, not {goal}")
+        if goal is not None and not self.evaluation.every_steps:
+            raise ConfigError("--evaluation.stop-at-success needs evaluations: give --evaluation.every-steps N")
 
     @property
     def agent_name(self) -> str:

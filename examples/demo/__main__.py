@@ -9,13 +9,14 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from examples.demo.curve import draw_curve
+from examples.demo.curve import draw_curve, last_step
 from examples.demo.demonstrations import collect
-from examples.demo.learner_command import run_command
 from examples.demo.robot_server import RobotServer
+from examples.demo.training import end_on_signals, run_training
 from rl.config import load_config
 from rl.evaluation.evaluate import run_eval
 from rl.presets import make_preset
+from rl.utils.run_directory import METRICS
 
 ENV = "envs:PandaPickCube-v0"
 CELL = "mujoco-pick-cube"
@@ -32,23 +33,13 @@ class Demo:
     seed: int = 0
     """Seed of every random draw."""
     steps: int | None = None
-    """Environment steps; the demo preset's number by default."""
+    """Environment steps at most; the demo preset's number by default."""
+    full: bool = False
+    """Take all steps, instead of ending when 95 % of two evaluations in a row were successful."""
     demonstrations: int = 20
     """Scripted episodes to record."""
     episodes: int = 20
     """Episodes of the final evaluation."""
-
-
-def train(demo: Demo, out: Path, url: str, demonstrations: Path) -> float:
-    """Run actor, learner and evaluator as processes of their own; returns the minutes that they took."""
-    steps = () if demo.steps is None else ("--steps", str(demo.steps))
-    cells = ("--cell", url, "--evaluation.cell", CELL)
-    command = ("train", "--preset", "demo", "--env", ENV, *cells, "--replay.demos", str(demonstrations))
-    start_s = time.monotonic()
-    status = run_command(*command, "--seed", str(demo.seed), "--out", str(out), *steps)
-    if status:
-        raise SystemExit(f"training ended with exit status {status}; its logs are in {out / 'logs'}")
-    return (time.monotonic() - start_s) / 60.0
 
 
 def run(demo: Demo, out: Path, console: Console) -> None:
@@ -72,17 +63,19 @@ def run(demo: Demo, out: Path, console: Console) -> None:
             highlight=False,
         )
         console.rule("[bold]3  training: actor, learner and evaluator in processes of their own")
-        minutes = train(demo, out, server.url, demonstrations)
+        cells = ("--cell", server.url, "--evaluation.cell", CELL)
+        options = ("--preset", "demo", "--env", ENV, *cells, "--replay.demos", str(demonstrations))
+        minutes = run_training((*options, "--seed", str(demo.seed)), out, demo.steps, is_full=demo.full)
         console.rule("[bold]4  evaluation through the robot server")
         config = load_config(out / "config.json")
         video = out / "best_episode.mp4"
         result = run_eval(config, None, demo.episodes, video, console)
     picture = out / "learning_curve.png"
-    draw_curve(out / "metrics.jsonl", picture, summary.return_mean)
+    draw_curve(out / METRICS, picture, summary.return_mean)
     console.rule("[bold]done")
     console.print(
         f"success     {result['success_rate']:.0%} of {demo.episodes} episodes\n"
-        f"experience  {config.steps:,} environment steps\n"
+        f"experience  {last_step(out / METRICS):,} environment steps\n"
         f"training    {minutes:.1f} minutes\n"
         f"curve       {picture}\nvideo       {video}\ncheckpoint  {out / 'checkpoints'}",
         highlight=False,
@@ -92,6 +85,7 @@ def run(demo: Demo, out: Path, console: Console) -> None:
 def main() -> None:
     """Entry point of `python -m examples.demo`."""
     demo = tyro.cli(Demo, prog="make demo")
+    end_on_signals()
     out = demo.out or Path("runs") / f"demo-{time.strftime('%Y%m%d-%H%M%S')}-s{demo.seed}"
     out.parent.mkdir(parents=True, exist_ok=True)
     run(demo, out, Console())

@@ -23,6 +23,11 @@ def series(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[floa
     return [step for step, _ in found], [value for _, value in found]
 
 
+def last_step(metrics: Path) -> int:
+    """Environment steps at the end of a run."""
+    return max(row["step"] for row in read_metrics(metrics))
+
+
 def draw_curve(metrics: Path, picture: Path, expert_return: float) -> None:
     """Draw return and success over environment steps.
 

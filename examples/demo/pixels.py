@@ -14,7 +14,7 @@ from rich.console import Console
 from envs.experts.pick_cube import PickCubeStrategy
 from envs.experts.tracker import TrackerPickCube
 from examples.demo.curve import draw_curve
-from examples.demo.learner_command import run_command
+from examples.demo.training import end_on_signals, run_training
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
 from rl.evaluation.evaluate import run_eval
@@ -36,7 +36,9 @@ class PixelDemo:
     seed: int = 0
     """Seed of every random draw."""
     steps: int | None = None
-    """Environment steps; the preset's number by default."""
+    """Environment steps at most; the preset's number by default."""
+    full: bool = False
+    """Take all steps, instead of ending when 95 % of two evaluations in a row were successful."""
     demonstrations: int = 20
     """Scripted episodes to record."""
     episodes: int = 20
@@ -53,20 +55,10 @@ def collect(config: TrainConfig, path: Path, episodes: int, seed: int) -> DemoSu
         return record_demos(path, env, lambda _: expert_env.act(), episodes, seed, origin=origin)
 
 
-def train(demo: PixelDemo, out: Path, demonstrations: Path) -> float:
-    """Run actor, learner and evaluator as processes of their own; returns the minutes that they took."""
-    steps = () if demo.steps is None else ("--steps", str(demo.steps))
-    command = ("train", "--preset", PRESET, "--replay.demos", str(demonstrations), "--seed", str(demo.seed))
-    began_s = time.monotonic()
-    status = run_command(*command, "--out", str(out), *steps)
-    if status:
-        raise SystemExit(f"training ended with exit status {status}; its logs are in {out / 'logs'}")
-    return (time.monotonic() - began_s) / 60.0
-
-
 def main() -> None:
     """Entry point of `python -m examples.demo.pixels`."""
     demo = tyro.cli(PixelDemo, prog="python -m examples.demo.pixels")
+    end_on_signals()
     out = demo.out or Path("runs") / f"{PRESET}-{time.strftime('%Y%m%d-%H%M%S')}-s{demo.seed}"
     out.parent.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -77,7 +69,8 @@ def main() -> None:
         f"{demonstrations.stat().st_size / summary.transitions:,.0f} bytes a transition",
         highlight=False,
     )
-    minutes = train(demo, out, demonstrations)
+    options = ("--preset", PRESET, "--replay.demos", str(demonstrations), "--seed", str(demo.seed))
+    minutes = run_training(options, out, demo.steps, is_full=demo.full)
     result = run_eval(load_config(out / "config.json"), None, demo.episodes, out / "best_episode.mp4", console)
     draw_curve(out / "metrics.jsonl", out / "learning_curve.png", summary.return_mean)
     console.print(

@@ -36,10 +36,14 @@ _LEARNING = {
 _TRAIN_HEADINGS = {
     "What is learned": (*_START, "human", "reward_classifier", "frame_stack"),
     "Run": (*_RUN, "actors"),
-    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where"),
+    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where", "evaluation.stop_at_success"),
     **_LEARNING,
 }
-_LEARNER_HEADINGS = {"What is learned": ("preset", "agent", "env", "frame_stack"), "Run": _RUN, **_LEARNING}
+_LEARNER_HEADINGS = {
+    "What is learned": ("preset", "agent", "env", "frame_stack"),
+    "Run": (*_RUN, "evaluation.stop_at_success"),
+    **_LEARNING,
+}
 _ACTOR_HEADINGS = {
     "What is learned": (*_START, "human", "reward_classifier", "frame_stack", "action_repeat"),
     "Run": ("name", "seed", "random_steps", *_LINK, "link.overflow", "link.capacity", "link.give_up_s"),

@@ -7,6 +7,7 @@ import time
 
 from rl.link.frames import Weights
 from rl.link.hub import LearnerHub
+from rl.training.learned import SuccessGoal
 from rl.training.replay_loader import ReplayLoader
 from rl.training.trainer import Batches, LoopIntervals, Trainer
 from rl.training.update_schedule import Schedule
@@ -26,13 +27,20 @@ class LearnerLoop:
         hub: the actors.
         schedule: decides when to update.
         intervals: when to publish.
+        goal: what ends the training before its schedule.
     """
 
     def __init__(
-        self, trainer: Trainer, loader: ReplayLoader, hub: LearnerHub, schedule: Schedule, intervals: LoopIntervals
+        self,
+        trainer: Trainer,
+        loader: ReplayLoader,
+        hub: LearnerHub,
+        schedule: Schedule,
+        intervals: LoopIntervals,
+        goal: SuccessGoal,
     ) -> None:
-        self._trainer, self._loader, self._hub, self._schedule, self._intervals = (
-            trainer, loader, hub, schedule, intervals,
+        self._trainer, self._loader, self._hub, self._schedule, self._intervals, self._goal = (
+            trainer, loader, hub, schedule, intervals, goal,
         )  # fmt: skip
         self._progress = trainer.progress
 
@@ -49,9 +57,9 @@ class LearnerLoop:
         self._progress.env_steps = self._loader.env_steps
 
     def run(self, batches: Batches, stop: Stop) -> None:
-        """Update until the schedule is done or somebody stops it; the state is saved in the end."""
+        """Update until the schedule is done, the goal is reached or somebody stops it; save the state in the end."""
         progress, intervals = self._progress, self._intervals
-        while not stop.is_set() and not self._schedule.is_done(progress.env_steps, progress.updates):
+        while not stop.is_set() and not self._is_done():
             progress.env_steps, progress.buffer = self._loader.poll(), self._loader.buffered
             self._drain_reports()
             if not self._may_update():
@@ -71,6 +79,12 @@ class LearnerLoop:
         while not self._hub.wait_for_disconnects(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
             self._drain_reports()
         self._drain_reports()
+
+    def _is_done(self) -> bool:
+        if self._goal.reached is not None:
+            logger.info("%s", self._goal.reached.sentence())
+            return True
+        return self._schedule.is_done(self._progress.env_steps, self._progress.updates)
 
     def _may_update(self) -> bool:
         """True when an update is due and actors are there; else wait a little and say why."""
@@ -108,3 +122,5 @@ class LearnerLoop:
     def _drain_reports(self) -> None:
         for actor, report in self._hub.take_reports():
             self._trainer.note(actor, report)
+            if report.topic == "evaluation":
+                self._goal.note(int(report.values.get("env_steps", self._progress.env_steps)), report.values)

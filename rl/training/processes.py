@@ -28,6 +28,7 @@ from rl.link.state import ClientSettings
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.agent_factory import KINDS
 from rl.training.distributed_worker import WorkerSetup, run_worker
+from rl.training.learned import SuccessGoal
 from rl.training.learner import LearnerLoop
 from rl.training.learner_parts import (
     fit_inputs,
@@ -134,7 +135,8 @@ def learn(
         )
         intervals = make_intervals(config)
         trainer = Trainer(trained, intervals, metrics, checkpoints, progress, say_first_update(config))
-        loop = LearnerLoop(trainer, loader, hub, make_schedule(config), intervals)
+        goal = SuccessGoal(config.evaluation.stop_at_success, out)
+        loop = LearnerLoop(trainer, loader, hub, make_schedule(config), intervals, goal)
         loop.gather(stop)
         if stop.is_set():
             return

@@ -17,6 +17,7 @@ from rl.config import TOKEN_VARIABLE, TrainConfig
 from rl.errors import ConfigError
 from rl.link.address import learner_url
 from rl.link.server import bind, is_loopback
+from rl.training.learned import Learned
 from rl.training.live_view import View, make_view
 from rl.training.same_run import stored_config, take_run
 from rl.utils.checkpoint import Checkpoints
@@ -132,5 +133,9 @@ def _conclude(config: TrainConfig, console: Console, *, was_stopped: bool) -> No
         f"newest checkpoint: {config.directory() / CHECKPOINTS}/step_{steps[-1]:012d}" if steps else "no checkpoint yet"
     )
     console.print(f"{verb} at {time.strftime('%H:%M:%S')}; {where}", highlight=False)
+    go_on = f"go on with: robotkit-train train --out {config.directory()} --resume"
     if was_stopped:
-        console.print(f"go on with: robotkit-train train --out {config.directory()} --resume", highlight=False)
+        console.print(go_on, highlight=False)
+    elif (learned := Learned.load(config.directory())) is not None:
+        console.print(learned.sentence(), highlight=False, soft_wrap=True)
+        console.print(f"{go_on} --evaluation.stop-at-success None", highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rl.cli import main
+from rl.training.learned import Learned
 
 from .runs import SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
 
@@ -59,3 +60,23 @@ def test_a_learner_without_actors_says_what_it_waits_for(tmp_path: Path):
         assert process.wait(30) == 0
     finally:
         end(process)
+
+
+def test_it_ends_when_it_has_learned_and_says_so(tmp_path: Path):
+    out, log = tmp_path / "run", tmp_path / "train.log"
+    # An episode succeeds where the last error is small enough, which an untrained policy manages now and then.
+    goal = ("--evaluation.stop-at-success", 0.01, "--evaluation.every-steps", 100, "--evaluation.episodes", 20)
+    process = start("train", *SMALL, *goal, "--out", out, "--steps", 100_000, log=log)
+    try:
+        assert process.wait(120) == 0, log.read_text()
+    finally:
+        end(process)
+    learned = Learned.load(out)
+    assert learned is not None
+    assert learned.env_steps < last_state(out)["env_steps"] < 100_000
+    told = log.read_text()
+    assert learned.sentence() in told
+    assert f"--out {out} --resume --evaluation.stop-at-success None" in told
+    refused = start("train", "--out", out, "--resume", "--evaluation.stop-at-success", "None", "--steps", 1, log=log)
+    assert refused.wait(60) == 2
+    assert "training would never start" in log.read_text(), "the words that it tells are understood"
