@@ -47,7 +47,8 @@ class Renderer:
         self._thread.shutdown()
 
     def _draw(self, camera: int, width_px: int, height_px: int) -> tuple[float, np.ndarray]:
-        if self._backend is None or width_px > self._size_px[0] or height_px > self._size_px[1]:
+        is_larger = width_px > self._size_px[0] or height_px > self._size_px[1]
+        if self._backend is None or (is_larger and isinstance(self._backend, OpenGLRenderer)):
             self._drop()
             self._size_px = (max(width_px, self._size_px[0]), max(height_px, self._size_px[1]))
             self._backend = self._make_backend()

@@ -133,10 +133,17 @@ def test_images_are_fresh_copies_of_the_wanted_shape():
     assert (np.diff(columns[:100]) > 0).all()
 
 
-def test_rendering_shows_the_front_camera():
-    with made(**FAKE, render_mode="rgb_array") as env:
+@pytest.mark.parametrize(
+    ("cell", "camera", "size_px"), [(FAKE, "front", 128), (MUJOCO, "overview", 512)], ids=lambda value: ""
+)
+def test_rendering_shows_the_overview_or_the_front_camera(cell, camera, size_px):
+    with made(**cell, render_mode="rgb_array") as env:
         env.reset(seed=0)
-        assert env.render().shape == (128, 128, 3)
+        assert env.render().shape == (size_px, size_px, 3)
+        assert env.unwrapped.task.render_camera == camera
+
+
+def test_an_unknown_render_mode_is_refused():
     with pytest.raises(InvalidConfiguration, match="human"):
         make_env(IDS[0], **FAKE, render_mode="human")
 

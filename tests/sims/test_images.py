@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from envs.tasks.pick_cube import BLOCK_XY_MAX_M, BLOCK_XY_MIN_M
 from sims import render
 from sims.gl import context_class
 from tests.golden import recordings
 
 BLOCK = np.array((0.45, 0.1, 0.02, 0.0, 0.0, 0.0, 1.0))
+FLANGE_TOP_M = 0.86
+"""Height of the arm's last joint while the tool is at the ceiling of the box, 0.5 m."""
+MARGIN_PX = 15
 needs_gl = pytest.mark.skipif(context_class() is None, reason="no OpenGL on this machine")
 
 
@@ -36,10 +41,14 @@ def block_centre_px(rgb: np.ndarray) -> np.ndarray:
 
 def projected_px(cell: rk.Workcell, camera: str) -> np.ndarray:
     """Row and column where the pinhole of the camera's spec puts the block."""
-    world, spec = cell.world, cell.cameras[camera].spec
-    device = world.data.camera({"wrist": "handcam_depth"}.get(camera, camera))
-    x, y, z = device.xmat.reshape(3, 3).T @ (world.data.body("block").xpos - device.xpos)
-    lens = spec.intrinsics
+    return pixel_of(cell, camera, cell.world.data.body("block").xpos)
+
+
+def pixel_of(cell: rk.Workcell, camera: str, point_in_base_m: np.ndarray | tuple[float, ...]) -> np.ndarray:
+    """Row and column where the pinhole of the camera's spec puts a point."""
+    device = cell.world.data.camera({"wrist": "handcam_depth"}.get(camera, camera))
+    x, y, z = device.xmat.reshape(3, 3).T @ (point_in_base_m - device.xpos)
+    lens = cell.cameras[camera].spec.intrinsics
     return np.array((lens.cy_px + lens.fy_px * y / z, lens.cx_px - lens.fx_px * x / z))
 
 
@@ -140,3 +149,16 @@ with rk.make_workcell("mujoco-pick-cube") as cell:
 """
     done = run(code, MUJOCO_GL="disable")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("corner", list(itertools.product(*zip(BLOCK_XY_MIN_M, BLOCK_XY_MAX_M, strict=True))))
+def test_the_overview_has_arm_and_block_in_view_wherever_the_block_starts(cell, corner):
+    cell.reset(0, {"block": np.array((*corner, 0.02, 0.0, 0.0, 0.0, 1.0))})
+    spec, data = cell.cameras["overview"].spec, cell.world.data
+    bodies = [data.body(number) for number in range(1, cell.world.model.nbody)]
+    lifted_m = (*corner, FLANGE_TOP_M)
+    for point_m in (*(body.xpos for body in bodies), lifted_m):
+        row, column = pixel_of(cell, "overview", point_m)
+        assert MARGIN_PX < row < spec.height_px - MARGIN_PX
+        assert MARGIN_PX < column < spec.width_px - MARGIN_PX
+    assert min(spec.height_px, spec.width_px) >= 480, "a video is to be looked at"
