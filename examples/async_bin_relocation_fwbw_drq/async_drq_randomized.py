@@ -16,8 +16,8 @@ import torch
 
 from examples.async_bin_relocation_fwbw_drq.evaluate_cycle import evaluate_cycle
 from examples.async_bin_relocation_fwbw_drq.two_learners import run_actor_of_two
+from examples.serl.flags import RealFlags, checkpoint_of, command_of, learning, parse
 from examples.serl_envs import set_reward_classifiers
-from examples.serl_flags import RealFlags, checkpoint_of, command_of, learning, parse
 from rl.cli import main as run_command
 from rl.cli.training import parse_train_options
 from rl.errors import RlError

@@ -1,10 +1,3 @@
 #!/usr/bin/env bash
-# 20 demonstrations of the way forward by the scripted expert, or by a person: --cell URL --human spacemouse
-cd "$(dirname "$0")/../.." || exit 1
-mkdir -p runs || exit 1
-exec "${PYTHON:-python}" -m examples.async_bin_relocation_fwbw_drq.record_demo \
-    --fwbw fw \
-    --human expert \
-    --successes_needed 20 \
-    --demo_path runs/bin_fw_20_demos.sqlite \
-    "$@"
+# Its flags stand in examples/serl/scripts.py; further ones come after them, such as --seed 1.
+exec "$(dirname "$0")/../serl/run.sh" "$0" "$@"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from examples.serl_flags import RealFlags, run
+from examples.serl.flags import RealFlags, run
 
 
 @dataclass(frozen=True)

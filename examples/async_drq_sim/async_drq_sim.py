@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from examples.serl_flags import DrqFlags, run
+from examples.serl.flags import DrqFlags, run
 
 
 @dataclass(frozen=True)

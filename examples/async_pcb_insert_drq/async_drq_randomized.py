@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from examples.serl_flags import RealFlags, run
+from examples.serl.flags import RealFlags, run
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,3 @@
 #!/usr/bin/env bash
-# 20 demonstrations by the scripted expert, or by a person: ./record_demo.sh --cell URL --human spacemouse
-cd "$(dirname "$0")/../.." || exit 1
-mkdir -p runs || exit 1
-exec "${PYTHON:-python}" -m rl \
-    record demos \
-    --env examples.serl_envs:serl/FrankaPCBInsert-Vision-v0 \
-    --sees-images \
-    --human expert \
-    --episodes 20 \
-    --out runs/pcb_insert_20_demos.sqlite \
-    "$@"
+# Its flags stand in examples/serl/scripts.py; further ones come after them, such as --seed 1.
+exec "$(dirname "$0")/../serl/run.sh" "$0" "$@"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from examples.serl_flags import SerlFlags, run
+from examples.serl.flags import SerlFlags, run
 
 
 @dataclass(frozen=True)

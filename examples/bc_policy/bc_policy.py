@@ -12,8 +12,8 @@ from typing import Literal
 
 import tyro
 
+from examples.serl.flags import measuring
 from examples.serl_envs import env_id, set_reward_classifiers
-from examples.serl_flags import measuring
 from rl.cli import main as run_command
 
 

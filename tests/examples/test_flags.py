@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 
 import gymnasium
 import pytest
 import tyro
 
-from examples import serl_flags
 from examples.async_bin_relocation_fwbw_drq import record_demo
 from examples.async_bin_relocation_fwbw_drq.async_drq_randomized import Flags as BinFlags
 from examples.async_drq_sim.async_drq_sim import Flags as SimFlags
 from examples.async_peg_insert_drq.async_drq_randomized import Flags as PegFlags
 from examples.async_sac_state_sim.async_sac_state_sim import Flags as StateFlags
 from examples.bc_policy import bc_policy
+from examples.serl import flags as serl_flags
+from examples.serl.__main__ import main as run_script
+from examples.serl.scripts import SCRIPTS
 from examples.serl_envs import TASKS, env_id
 from rl.cli.table import find_command, split_command
 from rl.cli.training import parse_train_options
 from rl.offline.bc import TrainBcOptions
 
 from .scripts import EXAMPLES, words_of
-
-SCRIPTS = sorted(EXAMPLES.glob("async_*/*.sh"))
 
 
 def learner_of(flags):
@@ -64,30 +65,63 @@ def test_two_learners_have_two_ports_and_two_directories():
         BinFlags(fw_reward_classifier_ckpt_path=Path("a")).classifiers()
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_every_script_says_what_its_command_understands(script: Path, tmp_path: Path):
+def test_every_script_of_the_table_is_there_and_no_other():
+    shims = {str(path.relative_to(EXAMPLES)): path for path in EXAMPLES.glob("*/*.sh") if path.parent.name != "serl"}
+    assert set(shims) == set(SCRIPTS)
+    assert len({path.read_text() for path in shims.values()}) == 1, "they differ in their names alone"
+    assert all(os.access(path, os.X_OK) for path in shims.values())
+
+
+@pytest.mark.parametrize("folder", [".", "examples/async_peg_insert_drq"])
+def test_a_script_starts_its_row_of_the_table_from_any_folder(folder: str, tmp_path: Path, monkeypatch):
+    script = EXAMPLES / "async_peg_insert_drq" / "run_learner.sh"
+    monkeypatch.chdir(EXAMPLES.parent / folder)
+    words = words_of(f"./{os.path.relpath(script)}", tmp_path, "--exp_name", "two words")
+    assert words == ["-m", "examples.serl", "async_peg_insert_drq/run_learner.sh", "--exp_name", "two words"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_says_what_its_command_understands(name: str):
     """S3: a comment inside a continued line cut SERL's command in two."""
-    dash, module, *words = words_of(script, tmp_path, "--seed", "7")
-    assert dash == "-m"
+    module, words = SCRIPTS[name].module, [*SCRIPTS[name].words, "--seed", "7"]
     if module == "rl":
-        name, rest = split_command(words)
-        assert find_command(name).parse(name, rest).seed == 7
+        command, rest = split_command(words)
+        assert find_command(command).parse(command, rest).seed == 7
     elif module.endswith("record_demo"):
         flags, rest = tyro.cli(record_demo.Flags, args=words, use_underscores=True, return_unknown_args=True)
-        assert (f"_{flags.fwbw}_" in script.name, rest) == (True, ["--seed", "7"])
+        assert (f"_{flags.fwbw}_" in name, rest) == (True, ["--seed", "7"])
+    elif module == bc_policy.__name__:
+        command, *rest = bc_policy.arguments_of(tyro.cli(bc_policy.Flags, args=words, use_underscores=True))
+        options = tyro.cli(TrainBcOptions, args=rest)
+        assert (command, options.seed, options.sees_images) == ("bc", 7, True)
     else:
         flags, rest = serl_flags.parse(importlib.import_module(module).Flags, words)
         assert (rest, flags.seed, flags.debug) == ([], 7, True)
-        assert flags.learner == ("learner" in script.name)
+        assert flags.learner == ("learner" in name)
         parse_train_options("actor", serl_flags.learning(flags))
 
 
-def test_the_script_of_bc_says_what_its_command_understands(tmp_path: Path):
-    _, module, *words = words_of(EXAMPLES / "bc_policy" / "run_bc.sh", tmp_path, "--seed", "7")
-    assert module == bc_policy.__name__
-    command, *rest = bc_policy.arguments_of(tyro.cli(bc_policy.Flags, args=words, use_underscores=True))
-    options = tyro.cli(TrainBcOptions, args=rest)
-    assert (command, options.seed, options.sees_images) == ("bc", 7, True)
+def test_the_flags_of_a_script_are_those_of_serl_s():
+    """Two rows in full: one from states, one of two ways."""
+    assert SCRIPTS["async_sac_state_sim/run_learner.sh"].words == (
+        *("--learner", "--env", "PandaPickCube-v0", "--exp_name", "serl_dev_sim_test", "--seed", "0"),
+        *("--random_steps", "1000", "--training_starts", "1000", "--critic_actor_ratio", "8", "--batch_size", "256"),
+        "--debug",
+    )
+    assert SCRIPTS["async_bin_relocation_fwbw_drq/run_bw_learner.sh"].words == (
+        *("--learner", "--fwbw", "bw", "--env", "FrankaBinRelocation-Vision-v0"),
+        *("--exp_name", "serl_dev_drq_rlpd20demos_bin_fwbw", "--seed", "0"),
+        *("--random_steps", "200", "--training_starts", "200", "--critic_actor_ratio", "4", "--batch_size", "256"),
+        *("--debug", "--demo_path", "runs/bin_bw_20_demos.sqlite", "--checkpoint_period", "1000"),
+    )
+
+
+def test_a_script_that_is_not_there_is_answered_with_what_is_close(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match=r"Did you mean 'async_peg_insert_drq/run_actor\.sh'"):
+        run_script(["async_peg_insert_drq/run_actors.sh"])
+    run_script([])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in SCRIPTS)
 
 
 def test_other_options_go_on_to_the_learner_s_command():

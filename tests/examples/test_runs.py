@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from examples import serl_flags
 from examples.async_bin_relocation_fwbw_drq import async_drq_randomized as two_ways
 from examples.async_peg_insert_drq.async_drq_randomized import Flags as PegFlags
 from examples.bc_policy import bc_policy
+from examples.serl import flags as serl_flags
+from examples.serl.scripts import SCRIPTS
 from rl.data.demos import summarize_demos
 from tests.end_to_end.runs import end, free_port, last_state
 
-from .scripts import EXAMPLES, SEES_32, SMALL_NETS, finish, start, stored, words_of
+from .scripts import SEES_32, SMALL_NETS, finish, start, stored
 
 STEPS = 40
 
@@ -62,7 +63,7 @@ def test_peg_insertion_is_recorded_learned_and_measured(
 def test_demonstrations_are_cloned_and_the_clone_is_measured(
     tmp_path: Path, peg_demos: Path, capsys: pytest.CaptureFixture[str]
 ):
-    _, _, *given = words_of(EXAMPLES / "bc_policy" / "run_bc.sh", tmp_path, "--checkpoint_path", str(tmp_path / "bc"))
+    given = (*SCRIPTS["bc_policy/run_bc.sh"].words, "--checkpoint_path", str(tmp_path / "bc"))
     nets = ("--bc.encoder.bottleneck-dim", "8", "--bc.hidden-dims", "16", "--held-out", "0", *SEES_32)
     bc_policy.main([*given, "--demo_paths", str(peg_demos), "--epochs", "3", *nets])
     bc_policy.main([*given, "--eval_checkpoint_step", "3", "--eval_n_trajs", "1"])

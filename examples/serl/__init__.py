@@ -1,0 +1,1 @@
+"""SERL's scripts and flags, said in the words of `robotkit-train`."""
