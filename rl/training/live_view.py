@@ -206,6 +206,9 @@ def _lag(status: Mapping[str, Any]) -> str:
 
 
 def _remaining(status: Mapping[str, Any], rates: Rates) -> str:
+    """The time that is left; nothing while the learner does what it does once, which tells nothing of the rest."""
+    if status["progress"]["busy_with"]:
+        return ""
     return time_left(status["progress"]["steps"] - status["env_steps"], rates.env_steps_per_s)
 
 

@@ -49,7 +49,7 @@ def test_a_directory_that_holds_a_run(capsys: pytest.CaptureFixture[str], tmp_pa
         (("train", "--resume", "--out", "/nowhere/at/all"), "there is no run in /nowhere/at/all"),
         (("train", "--config", "/nowhere.json"), "/nowhere.json cannot be read"),
         (("train", "--batch-size", "0"), "--batch-size must be at least 1"),
-        (("train", "--max-lead", "2"), "the actors wait for an update that waits for them"),
+        (("train", "--max-lead", "0"), "the actors wait for an update that waits for them"),
         (("learner", "--link.host", "0.0.0.0"), "without a token"),
         (("train", "--cell", "http://127.0.0.1:1"), "--evaluation.where actor"),
         (("actor", "--env", "Nothing-v0"), "there is no environment 'Nothing-v0'"),

@@ -109,8 +109,12 @@ def test_u6_what_was_said_is_not_said_again_at_the_end():
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
-def test_u7_what_the_first_update_takes_is_shown_instead_of_a_standstill(is_terminal: bool):
+def test_u7_what_the_first_update_takes_is_shown_instead_of_a_standstill(is_terminal: bool, watch: Watch):
     out = io.StringIO()
     with make_view(Console(file=out, force_terminal=is_terminal, width=160), "title") as view:
+        view.show(None)
+        view.show(status(replace(LEARNING, updates=0, busy_with="compiling the update, once: about 40 s"), 700))
+        watch.now_s += 11.0
         view.show(status(replace(LEARNING, updates=0, busy_with="compiling the update, once: about 40 s")))
     assert "compiling the update, once: about 40 s" in out.getvalue()
+    assert " left" not in out.getvalue()
