@@ -80,6 +80,8 @@ class Health(Message):
     uptime_s: float
     serl_clear_requests: int
     """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
+    target_epoch: int | None = None
+    """See `RobotState.target_epoch`, but as it is now, also of an arm that cannot be measured; None: not told."""
 
 
 class JointMoveRequest(Message):

@@ -31,7 +31,8 @@ async def get_health(context: ContextDep) -> Response:
 
 
 def _health(context: ServerContext, found: RobotState | Exception) -> Health:
-    mode, problems, stop = _diagnose(context.workcell.robot, found)
+    robot = context.workcell.robot
+    mode, problems, stop = _diagnose(robot, found)
     holder = context.lease.holder
     return Health(
         status=mode if mode in ("stopped", "fault") else "ok",
@@ -45,6 +46,7 @@ def _health(context: ServerContext, found: RobotState | Exception) -> Health:
         controlled_for_s=context.lease.held_for_s,
         uptime_s=time.monotonic() - context.started_s,
         serl_clear_requests=context.serl_clear_requests,
+        target_epoch=robot.target_epoch if isinstance(robot, SafeRobot) else None,
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robotkit.errors import CommandRejected, DeviceError, RobotkitError
+from robotkit.devices import StatefulRobotServer
+from robotkit.errors import CommandRejected, RobotkitError
 from robotkit.remote import RemoteWorkcell
+from robotkit.safety import SafeRobot
 from robotkit.schema import RobotMode, StopRecord
 from robotkit.workcell import Workcell
 
@@ -23,7 +25,7 @@ class ArmStatus:
     controlled_by: str | None
     """Name of the client that commands; None in this process too."""
     target_epoch: int | None
-    """See `RobotState.target_epoch`; None of an arm that cannot be measured."""
+    """Which target the arm has now, not when it was measured last; None where nobody can tell."""
     is_halt_owed: bool = False
     """True while the arm's device has not taken a stop, or the halt of a fault."""
 
@@ -50,13 +52,16 @@ def arm_status(cell: Workcell) -> ArmStatus:
     """Look at the arm of a cell that is connected; one that cannot be measured is in a fault."""
     if isinstance(cell, RemoteWorkcell):
         return _remote_status(cell)
+    robot = cell.robot
+    assert isinstance(robot, SafeRobot | StatefulRobotServer), "a workcell's arm has the state machine"
+    epoch = robot.machine.epoch  # before the look: what comes within it counts as unseen
     try:
-        state = cell.robot.get_state()
-    except DeviceError as error:
-        return ArmStatus("fault", (f"{error.code}: {error.message}",), None, None, None, None)
+        state = robot.get_state()
+    except RobotkitError as error:
+        return ArmStatus("fault", (f"{error.code}: {error.message}",), robot.machine.stop, None, None, epoch)
     since_s = state.fault_since_s if state.mode == "fault" else state.stop.since_s if state.stop is not None else None
     for_s = None if since_s is None else max(0.0, cell.clock.now_s() - since_s)
-    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, state.target_epoch, state.is_halt_owed)
+    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, epoch, state.is_halt_owed)
 
 
 def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
@@ -66,6 +71,7 @@ def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
     except RobotkitError:  # the server's health says what is wrong
         epoch, is_halt_owed = None, False
     health = cell.health()
+    epoch = epoch if health.target_epoch is None else health.target_epoch
     return ArmStatus(
         health.robot_mode, health.problems, health.stop, health.stopped_for_s, health.controlled_by, epoch, is_halt_owed
     )
@@ -77,7 +83,7 @@ def require_unchanged(shown: ArmStatus, now: ArmStatus) -> None:
     Raises:
         CommandRejected: another stop, a fault, a recovery or a motion came meanwhile.
     """
-    if (shown.mode, shown.problems, shown.target_epoch) != (now.mode, now.problems, now.target_epoch):
+    if any(getattr(shown, name) != getattr(now, name) for name in ("mode", "problems", "stop", "target_epoch")):
         raise CommandRejected(
             f"something happened to the arm since you were asked, so nothing was done. {' '.join(now.lines())} Look at "
             "the cell, and run this again"

@@ -72,6 +72,35 @@ def test_a_stop_that_comes_while_a_person_reads_is_not_undone(cell, url, monkeyp
     assert cell.robot.get_state().mode == "stopped"
 
 
+@pytest.mark.parametrize("first_causes", [(), ("a first cause",)], ids=["a fault", "a stop within the fault"])
+@pytest.mark.parametrize("is_behind_a_server", [True, False], ids=["behind a server", "in this process"])
+def test_a_stop_is_not_undone_unseen_where_the_arm_cannot_be_measured(
+    cell, request, monkeypatch, capsys, first_causes, is_behind_a_server
+):
+    """Its state repeats the last measurement, with the target epoch of then, and a fault is told before a stop."""
+
+    def fail() -> None:
+        raise rk.ConnectionFailed("no packet")
+
+    def loses_its_line() -> None:
+        monkeypatch.setattr(cell.robot.inner, "_measure", fail)
+        for cause in first_causes:
+            cell.robot.stop_for(cause, "Ada")
+
+    if is_behind_a_server:
+        name = request.getfixturevalue("url")
+        loses_its_line()
+    else:
+        name, connect = "fake", cell.robot.connect
+        monkeypatch.setattr(recover, "open_cell", lambda name, token: cell)
+        monkeypatch.setattr(cell.robot, "connect", lambda: (connect(), loses_its_line()))
+    Person(monkeypatch, "y", lambda: cell.robot.stop_for("a cause that nobody has read", "Bob"))
+    assert main(["recover", name]) == 1
+    assert "something happened to the arm since you were asked" in capsys.readouterr().err
+    assert cell.robot.machine.stop is not None
+    assert cell.robot.machine.recoveries == 0
+
+
 def test_a_fault_that_persists_is_an_error(cell, url, monkeypatch, capsys):
     cell.robot.inner.inject_fault("user_stopped")
     monkeypatch.setattr(cell.robot.inner, "_clear_faults", fail_to_clear)
