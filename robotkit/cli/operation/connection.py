@@ -11,13 +11,10 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
-import numpy as np
-
 from robotkit.cli.cell_argument import open_cell
 from robotkit.cli.reading import keep_from_control
 from robotkit.devices import BaseRobotServer, Device
 from robotkit.devices.words import said_of
-from robotkit.errors import CommandRejected, MotionFailed, RobotkitError
 from robotkit.remote.devices import RemoteRobot
 from robotkit.workcell import Workcell
 
@@ -25,10 +22,6 @@ _LOG = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLOSING_S = 5.0
 """A second signal counts only this long after the first: before, the arm is being brought to rest."""
-_REST_RAD_S = 0.02
-"""No joint of an arm at rest is measured faster."""
-_REST_TIMEOUT_S = 2.0
-_POLL_PERIOD_S = 0.02
 
 
 @contextmanager
@@ -77,51 +70,6 @@ def _connected_if_possible(devices: Iterable[Device]) -> Iterator[None]:
 def arm_of_server(cell: Workcell) -> BaseRobotServer | None:
     """The arm of a cell behind a server, whose disconnection gives control back; None for one in this process."""
     return cell.robot if isinstance(cell.robot, RemoteRobot) else None
-
-
-@contextmanager
-def brought_to_rest(cell: Workcell) -> Iterator[None]:
-    """When what is inside fails or is interrupted, leave the arm at rest; what was refused has moved nothing.
-
-    Raises:
-        MotionFailed: the arm could neither be held nor stopped, or is measured moving still.
-    """
-    try:
-        yield
-    except CommandRejected:
-        raise
-    except BaseException as error:
-        _bring_to_rest(cell, error)
-        if isinstance(error, KeyboardInterrupt):
-            print("Interrupted: the arm is at rest.", flush=True)  # noqa: T201
-        raise
-
-
-def _bring_to_rest(cell: Workcell, cause: BaseException) -> None:
-    try:
-        try:
-            cell.robot.hold()
-        except CommandRejected:  # it is stopped, or another client commands it
-            return
-        except RobotkitError:
-            cell.robot.stop()
-        if not cell.clock.is_lockstep:  # there, no time passes any more
-            _wait_for_rest(cell.robot)
-    except RobotkitError as error:
-        raise MotionFailed(f"STOP NOT CONFIRMED - USE THE HARDWARE STOP: {error.message}") from cause
-
-
-def _wait_for_rest(robot: BaseRobotServer) -> None:
-    end_s = time.monotonic() + _REST_TIMEOUT_S
-    while True:
-        state = robot.get_state()
-        fastest_rad_s = float(np.abs(state.joint_velocities_rad_s).max())
-        if fastest_rad_s <= _REST_RAD_S and not state.is_halt_owed:
-            return
-        if time.monotonic() > end_s:
-            owed = ", and its device has not taken the stop" if state.is_halt_owed else ""
-            raise MotionFailed(f"a joint turns at {fastest_rad_s:.2f} rad/s{owed}")
-        time.sleep(_POLL_PERIOD_S)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from robotkit.cli.cell_argument import open_cell
-from robotkit.cli.operation.connection import brought_to_rest, connected
+from robotkit.cli.operation.connection import connected
 from robotkit.cli.operation.question import confirmed, console_for_sentences, require_answerable
+from robotkit.cli.operation.rest import brought_to_rest
 from robotkit.cli.operation.status import ArmStatus, arm_status, require_unchanged
 from robotkit.errors import Busy, CommandRejected, ControlHeld, DeviceFault, RobotStopped
 from robotkit.kinematics import ForwardKinematics

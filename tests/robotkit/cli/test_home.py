@@ -10,7 +10,6 @@ import pytest
 import robotkit as rk
 from robotkit.cli import main
 from robotkit.cli.operation import home
-from robotkit.cli.operation.connection import brought_to_rest
 from robotkit.remote import RemoteWorkcell
 from servers import ServerSettings
 from tests.serving import served
@@ -160,41 +159,3 @@ def test_ctrl_c_in_the_middle_leaves_an_arm_in_this_process_at_rest(cell, monkey
         assert state.mode == "holding"
         assert not state.joint_velocities_rad_s.any()
         assert off_rad(cell) > 0.1
-
-
-class BrokenArm:
-    """Fails to hold, or to stop, as it is told."""
-
-    def __init__(self, *failures: str) -> None:
-        self.failures, self.calls = failures, []
-
-    def _do(self, name: str) -> None:
-        self.calls.append(name)
-        if name in self.failures:
-            raise rk.ConnectionFailed("nobody answers")
-
-    def hold(self) -> None:
-        self._do("hold")
-
-    def stop(self) -> None:
-        self._do("stop")
-
-
-@pytest.mark.parametrize(
-    ("failures", "calls"), [((), ["hold"]), (("hold",), ["hold", "stop"]), (("hold", "stop"), ["hold", "stop"])]
-)
-def test_an_arm_that_cannot_be_held_is_stopped_and_else_the_hardware_stop_is_named(failures, calls):
-    cell = rk.make_workcell("fake")
-    cell.robot = arm = BrokenArm(*failures)
-    expected = rk.MotionFailed if len(failures) == 2 else ZeroDivisionError
-    with pytest.raises(expected, match="STOP NOT CONFIRMED" if len(failures) == 2 else None), brought_to_rest(cell):
-        raise ZeroDivisionError
-    assert arm.calls == calls
-
-
-def test_what_was_refused_takes_no_control_of_an_arm_of_somebody_else():
-    cell = rk.make_workcell("fake")
-    cell.robot = arm = BrokenArm()
-    with pytest.raises(rk.ControlHeld), brought_to_rest(cell):
-        raise rk.ControlHeld("another client commands this cell")
-    assert not arm.calls
