@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -283,8 +284,9 @@ def test_it_leaves_a_controller_closed(clock, controller):
     assert not controller.was_told.wait(0.05)
 
 
+@pytest.mark.parametrize("call", ["stop", "hold"])
 @pytest.mark.parametrize("broken", [False, True])
-def test_b3_a_stop_never_leads_back_to_where_the_arm_was_measured_before(arm, clock, broken, monkeypatch):
+def test_b3_a_stop_never_leads_back_to_where_the_arm_was_measured_before(arm, clock, broken, call, monkeypatch):
     """The line repeats an old packet, or brings none; the set-points go on."""
     start_rad, old = joints_of(arm), arm._connection.read()
     arm.send(rk.JointCommand(joint_positions_rad=start_rad + 1.0))
@@ -299,8 +301,60 @@ def test_b3_a_stop_never_leads_back_to_where_the_arm_was_measured_before(arm, cl
 
     with monkeypatch.context() as line:
         line.setattr(arm._connection, "read", read)
-        arm.stop()
+        getattr(arm, call)()
     clock.advance(1.0)
     stopped_rad = joints_of(arm) - start_rad
     assert (stopped_rad >= way_rad - 1e-9).all()
     assert (stopped_rad <= way_rad + 0.1).all(), "the newest set-point is a little ahead of the arm"
+
+
+def tool_m(joints_rad):
+    from robotkit_ur5e import kinematics
+
+    return kinematics.tcp_pose(joints_rad)[:3]
+
+
+def run_along_y(arm, clock, time_s):
+    """Follow a pose that the arm does not reach within `time_s`, at its full tool speed of 0.75 m/s."""
+    target = arm.get_state().tcp_pose_in_base
+    arm.send(rk.PoseCommand(tcp_pose_in_base=spatial.integrate_delta(target, np.array((0, -0.6, 0)), np.zeros(3))))
+    clock.advance(time_s)
+
+
+@pytest.mark.parametrize("call", ["stop", "hold"])
+@pytest.mark.parametrize("age_s", [0.0, 0.016, 0.04])
+def test_b3_an_arm_in_motion_brakes_where_it_is(arm, clock, call, age_s, monkeypatch):
+    """At full speed its set-point is some 35 mm ahead, and a packet of 40 ms ago tells of a place 30 mm behind."""
+    run_along_y(arm, clock, 0.4 - age_s)
+    packet = arm._connection.read()
+    clock.advance(age_s)
+    place_m = tool_m(joints_of(arm))
+    assert np.linalg.norm(tool_m(arm._follower.setpoint_rad) - place_m) > 0.03
+    with monkeypatch.context() as line:
+        line.setattr(arm._connection, "read", lambda: packet)
+        getattr(arm, call)()
+    assert np.linalg.norm(tool_m(arm._follower.setpoint_rad) - place_m) < 0.003
+    for _ in range(20):
+        clock.advance(0.02)
+        assert np.linalg.norm(tool_m(joints_of(arm)) - place_m) < 0.003
+
+
+@pytest.mark.parametrize("call", ["stop", "hold"])
+def test_b3_an_arm_that_something_blocks_presses_on_no_farther_once_it_is_stopped(arm, clock, call, monkeypatch):
+    """What trips a force limit keeps the arm from its set-point, which goes on without it."""
+    monkeypatch.setattr(type(arm._connection), "_LAG_S", np.inf)
+    run_along_y(arm, clock, 0.5)
+    place_m = tool_m(joints_of(arm))
+    assert np.linalg.norm(tool_m(arm._follower.setpoint_rad) - place_m) > 0.2
+    getattr(arm, call)()
+    clock.advance(0.1)
+    assert np.linalg.norm(tool_m(arm._follower.setpoint_rad) - place_m) < 0.003
+
+
+def test_an_arm_that_sags_sinks_no_farther_with_each_hold(arm, clock, monkeypatch):
+    read, asked_rad = arm._connection.read, joints_of(arm)
+    monkeypatch.setattr(arm._connection, "read", lambda: replace(read(), joints_rad=arm._follower.setpoint_rad - 0.003))
+    for _ in range(10):
+        arm.hold()
+        clock.advance(0.1)
+    np.testing.assert_array_equal(arm._follower.setpoint_rad, asked_rad)

@@ -53,6 +53,11 @@ class Follower:
         with self._lock:
             self._pose, self._goal_rad = None, self._setpoint_rad
 
+    def stand_at(self, joints_rad: np.ndarray) -> None:
+        """Ask for (6,) from the next period on; only for joints that are there, for no speed bounds the way."""
+        with self._lock:
+            self._pose, self._goal_rad, self._setpoint_rad = None, joints_rad, joints_rad
+
     def advance(self) -> np.ndarray:
         """The set-point (6,) of the next period."""
         with self._lock:

@@ -31,6 +31,10 @@ _STEP_S = 0.01
 _SETTLE_S = 2.0
 _ARRIVED_RAD = 0.01
 _STILL_RAD_S = 0.02
+_FRESH_S = 0.05
+"""An older measurement does not tell where to brake."""
+_THERE_RAD = 0.005
+"""An arm that stands nearer to its set-point keeps it: what it sags by does not add up over holds."""
 
 
 class Ur5eConfig(PluginConfig):
@@ -117,11 +121,37 @@ class Ur5eRobot(StatefulRobotServer):
 
     def _hold(self) -> None:
         """In joint space: an arm that only takes joints cannot be held at a pose."""
-        self._follower.follow_joints(self._connection.read().joints_rad)
+        self._stand()
 
     def _halt(self) -> None:
-        """At the newest set-point: an old measurement would lead the arm back to where it was."""
-        self._follower.freeze()
+        """As a hold: the controller brakes as fast as its servo loop does."""
+        self._stand()
+
+    def _stand(self) -> None:
+        """Where the arm is by now, so that it does not press on what keeps it from its set-point.
+
+        The newest set-point stays where the arm is there already, and without a fresh measurement: an old one would
+        lead the arm back to where it was.
+        """
+        follower = self._follower
+        follower.freeze()
+        setpoint_rad = follower.setpoint_rad
+        place_rad = self._place_by_now(setpoint_rad)
+        if place_rad is not None and np.abs(place_rad - setpoint_rad).max() > _THERE_RAD:
+            follower.stand_at(place_rad)
+
+    def _place_by_now(self, setpoint_rad: np.ndarray) -> np.ndarray | None:
+        """From the newest packet, which the arm has left by now towards its set-point; None of one that is old."""
+        try:
+            reading = self._connection.read()
+        except Exception:  # whatever it is: there is no measurement
+            return None
+        age_s = max(0.0, self.context.clock.now_s() - reading.stamp_s)
+        if age_s > _FRESH_S:
+            return None
+        measured_rad = reading.joints_rad
+        low, high = np.minimum(measured_rad, setpoint_rad), np.maximum(measured_rad, setpoint_rad)
+        return np.clip(measured_rad + reading.velocities_rad_s * age_s, low, high)
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         """Servo along a smooth path, then wait until the arm has settled."""
