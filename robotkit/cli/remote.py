@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from robotkit.cells import is_url
 from robotkit.cli.cell_argument import CellName
 from robotkit.errors import InvalidConfiguration, RobotkitError
 
+if TYPE_CHECKING:
+    from robotkit.remote import Session
+
 _HERE = "http://127.0.0.1:5000"
+_LOOK_FOR_S = 1.0
+"""How long a stop that was answered may be one that the arm's device has not taken yet."""
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Stop(Peer):
         with closing(Session(self.address, token_or_variable(self.token), self.timeout_s)) as session:
             try:
                 session.stop()
-                is_stopped = _says_stopped(session.get("/v1/robot/state").content)
+                is_stopped = _is_seen_stopped(session)
             except RobotkitError as error:
                 return _unconfirmed(str(error))
         if not is_stopped:
@@ -84,15 +92,26 @@ class Stop(Peer):
         return 0
 
 
-def _says_stopped(content: bytes) -> bool:
-    """Whether a state, of a server of any version, tells of a latched stop that the arm's device has taken."""
+def _is_seen_stopped(session: Session) -> bool:
+    """Look whether the robot is stopped; while only its device has not taken that, again for a second."""
+    end_s = time.monotonic() + _LOOK_FOR_S
+    while True:
+        is_stopped, is_halt_owed = _says_stopped(session.get("/v1/robot/state").content)
+        if not is_halt_owed or time.monotonic() >= end_s:
+            return is_stopped and not is_halt_owed
+        time.sleep(_LOOK_S)
+
+
+def _says_stopped(content: bytes) -> tuple[bool, bool]:
+    """Whether a state, of a server of any version, tells of a latched stop, and of one that is still owed."""
     try:
         state = json.loads(content)
     except ValueError:
-        return False
-    if not isinstance(state, dict) or state.get("is_halt_owed"):
-        return False
-    return state.get("mode") == "stopped" or bool(state.get("stop"))
+        return False, False
+    if not isinstance(state, dict):
+        return False, False
+    is_stopped = state.get("mode") == "stopped" or bool(state.get("stop"))
+    return is_stopped, is_stopped and bool(state.get("is_halt_owed"))
 
 
 def _unconfirmed(why: str) -> int:

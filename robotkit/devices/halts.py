@@ -5,10 +5,12 @@ from __future__ import annotations
 import _thread
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 
 from robotkit.devices.machine import ArmMachine
 from robotkit.devices.words import said_of
@@ -17,15 +19,41 @@ from robotkit.errors import DeviceFault
 _LOG = logging.getLogger(__name__)
 REPEAT_S = 0.02
 """How long after a halt that the device has not taken it is told again."""
+OVERDUE_S = 0.5
+"""How long a halt may take until it is owed: younger ones are under way, and nobody tells the device beside them."""
 _PAUSE_S = 1.0
-"""How long a recovery waits for a halt that is being repeated."""
+"""How long a recovery waits for halts that are under way."""
+_LOOK_S = 0.002
+"""How often who waits for a halt looks whether it is over: without a lock that a signal handler could wait for."""
+
+
+@dataclass(eq=False)
+class _Telling:
+    """A halt that was asked for and has not ended."""
+
+    number: int
+    """When it was asked for, and once it has begun when it began, among all halts and recoveries of the arm."""
+    began_s: float = math.inf
+    """In monotonic seconds."""
+    thread: int = field(default_factory=_thread.get_ident)
+
+    def is_of_another_thread(self) -> bool:
+        return self.thread != _thread.get_ident()
+
+    def is_overdue(self) -> bool:
+        return time.monotonic() - self.began_s >= OVERDUE_S
+
+    def is_young(self) -> bool:
+        return self.began_s < math.inf and not self.is_overdue()
 
 
 class Halts:
     """A halt is owed until the device has taken it: told again every 20 ms while the arm is stopped or in a fault.
 
-    One thread of the arm does that, and lives for as long as it is needed. A halt itself takes no lock: it may come
-    from a signal handler, or go ahead of a call that hangs.
+    It is owed once the device has raised, or has not returned for 0.5 s. Until then it is under way: who asks for
+    another one meanwhile waits, and one call that began after all of them does for all. One thread of the arm repeats
+    what is owed, and lives for as long as it is needed. A halt itself takes no lock: it may come from a signal handler,
+    which tells the device within a halt of its own thread, or go ahead of a call that hangs.
 
     Args:
         name: of the arm.
@@ -46,7 +74,9 @@ class Halts:
         self._name, self._machine, self._halt = name, machine, halt
         self._is_under_way, self._stands = is_under_way, stands
         self._numbers = itertools.count()
-        self._owed: set[int] = set()
+        self._settled = -1
+        self._tellings: set[_Telling] = set()
+        self._refused: set[int] = set()
         self._is_logged = False
         self._repeating = threading.Lock()
         # Held for an instant only; re-entrant for stops from signal handlers.
@@ -55,16 +85,37 @@ class Halts:
 
     @property
     def is_owed(self) -> bool:
-        """Whether the device was told to halt, and has not taken it."""
-        return bool(self._owed)
+        """Whether the device was told to halt, and has refused it or has had it for too long."""
+        return bool(self._refused) or any(one.is_overdue() for one in self._unsettled())
 
     def halt(self) -> None:
         """Tell the device to halt; when that raises it is told again, also after this has raised the same."""
-        number = next(self._numbers)
-        self._owed.add(number)
+        telling = _Telling(next(self._numbers))
+        try:
+            self._tellings.add(telling)
+            if self._begin(telling):
+                self._tell(telling.number)
+        finally:
+            self._tellings.discard(telling)
+            self.repeat()
+
+    def _begin(self, telling: _Telling) -> bool:
+        """Wait while another thread tells the device; False when one that began after this was asked for has done."""
+        while True:
+            with self._starting:
+                if self._settled > telling.number:
+                    return False
+                if not self._is_being_told():
+                    telling.number, telling.began_s = next(self._numbers), time.monotonic()
+                    return True
+            time.sleep(_LOOK_S)
+
+    def _tell(self, number: int) -> None:
         try:
             self._halt()
         except BaseException as error:
+            if number > self._settled:
+                self._refused.add(number)
             if not self._is_logged:
                 self._is_logged = True
                 _LOG.error(
@@ -73,8 +124,6 @@ class Halts:
             raise
         else:
             self._settle(number)
-        finally:
-            self.repeat()
 
     def repeat(self) -> None:
         """Let a halt that is owed be repeated, if nobody does so yet; also one that does not return."""
@@ -93,30 +142,46 @@ class Halts:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """No halt is repeated inside, where the arm is made to hold; what was owed before is forgotten when it does.
+        """No earlier halt is told inside, where the arm is made to hold; what was owed is forgotten when it does.
 
         Raises:
-            DeviceFault: one that is being repeated does not return.
+            DeviceFault: one that is under way does not return.
         """
+        deadline_s = time.monotonic() + _PAUSE_S
         if not self._repeating.acquire(timeout=_PAUSE_S):
-            raise DeviceFault(
-                f"arm {self._name!r} has been told to halt, and its driver does not return; wait until it does, then "
-                "call recover() again, or reconnect the arm"
-            )
+            raise self._does_not_return()
         try:
+            while any(one.is_of_another_thread() for one in self._unsettled()):
+                if time.monotonic() > deadline_s:
+                    raise self._does_not_return()
+                time.sleep(_LOOK_S)
             before = next(self._numbers)
             yield
             self._settle(before)
         finally:
             self._repeating.release()
 
+    def _does_not_return(self) -> DeviceFault:
+        return DeviceFault(
+            f"arm {self._name!r} has been told to halt, and its driver does not return; wait until it does, then "
+            "call recover() again, or reconnect the arm"
+        )
+
     def _settle(self, newest: int) -> None:
-        for number in tuple(self._owed):
+        with self._starting:
+            self._settled = max(self._settled, newest)
+        for number in tuple(self._refused):
             if number <= newest:
-                self._owed.discard(number)
-        if self._is_logged and not self._owed:
+                self._refused.discard(number)
+        if self._is_logged and not self.is_owed:
             self._is_logged = False
             _LOG.warning("no halt of arm %r is owed any more", self._name)
+
+    def _unsettled(self) -> list[_Telling]:
+        return [one for one in tuple(self._tellings) if one.number > self._settled]
+
+    def _is_being_told(self) -> bool:
+        return any(one.is_young() and one.is_of_another_thread() for one in tuple(self._tellings))
 
     def _is_needed(self) -> bool:
         machine = self._machine
@@ -130,7 +195,7 @@ class Halts:
                 if not self._is_needed():
                     self._has_thread = False
                     return
-            if self.is_owed or not self._stands():
+            if not self._is_being_told() and (self.is_owed or not self._stands()):
                 self._tell_again()
 
     def _tell_again(self) -> None:

@@ -207,6 +207,7 @@ def test_a_recovery_from_a_halt_that_hangs_at_the_device_is_refused(monkeypatch)
 
 def test_the_watch_has_a_halt_repeated_that_hangs_at_the_device(monkeypatch):
     monkeypatch.setattr("robotkit.devices.machine.STOP_WAIT_S", 0.0)
+    monkeypatch.setattr("robotkit.devices.halts.OVERDUE_S", 0.0)
     arm = RecordingArm()
     safe = make_safe(arm, rk.SafetyLimits(watchdog_s=0.2), FreeClock())
     arm.connect()

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -155,6 +156,43 @@ def test_u9_a_stop_that_does_not_act_alarms_and_is_sent_until_it_does(page: Any,
     stops.is_lost = False
     shows(page, "words", "Stop confirmed")
     assert ALARM not in text(page, "words")
+
+
+def test_u9_a_stop_whose_device_takes_its_time_is_sent_once_and_alarms_nobody(
+    page: Any, stops: StopCounter, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halts, owed = cell.robot.inner._halts, iter([True, True])
+    monkeypatch.setattr(type(halts), "is_owed", property(lambda _: stops.count > 0 and next(owed, False)))
+    page.execute_script(
+        "window.words = []; new MutationObserver(() => words.push(document.getElementById('words').textContent))"
+        ".observe(document.getElementById('words'), { childList: true })"
+    )
+    click(page, "stop")
+    shows(page, "words", "Stop confirmed at")
+    assert page.execute_script("return words")[-2:] == ["STOP sent", text(page, "words")]
+    assert stops.count == 1
+
+
+def test_u9_a_stop_that_the_device_does_not_take_is_sent_until_a_person_has_recovered_the_arm(
+    page: Any, stops: StopCounter, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(cell.robot.inner._halts), "is_owed", property(lambda _: cell.robot.machine.mode == "stopped")
+    )
+    click(page, "stop")
+    shows(page, "detail", "its device has not taken the stop")
+    wait_until(lambda: stops.count >= 2, 20.0)
+
+    def is_over_once_recovered() -> bool:
+        with suppress(rk.RobotStopped):  # one more came meanwhile
+            cell.robot.recover()
+        return "Stopped, and recovered since" in text(page, "words")
+
+    wait_until(is_over_once_recovered, 20.0)
+    cell.robot.recover()
+    count = stops.count
+    shows(page, "badge", "holding")
+    assert stops.count == count
 
 
 def test_u9_a_server_that_does_not_answer_alarms_until_it_does(browser: Any) -> None:
