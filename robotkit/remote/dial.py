@@ -62,8 +62,16 @@ class Dialer:
         return first_of(attempts, end_s)
 
     def _resolved(self, end_s: float, answers: SimpleQueue[list[Address] | OSError]) -> list[Address] | OSError:
-        """Ask the system, which sets no time for that, in a thread; not one of `threading`, whose starts take locks."""
-        _thread.start_new_thread(self._look_up, (answers, 0))
+        """Ask the system, which sets no time for that, in a thread; not one of `threading`, whose starts take locks.
+
+        Where this process can start none it asks in this thread, unless an address is known.
+        """
+        try:
+            _thread.start_new_thread(self._look_up, (answers, 0))
+        except RuntimeError as error:
+            if self._known:
+                return OSError(f"the name {self._host!r} was not looked up: {error}")
+            self._look_up(answers, 0)
         left_s = end_s - time.monotonic()
         try:
             return answers.get(timeout=max(0.0, min(left_s, _RESOLVED_S) if self._known else left_s))

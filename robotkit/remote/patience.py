@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpcore
 
 from robotkit.remote.dial import Dialer
-from robotkit.remote.race import hang_up
+from robotkit.remote.race import FilelessSelector, hang_up
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ class _PatientStream(httpcore.NetworkStream):
         if info != "is_readable":
             return None
         try:
-            with selectors.DefaultSelector() as selector:
+            with FilelessSelector() as selector:
                 selector.register(self._peer, selectors.EVENT_READ)
                 return bool(selector.select(0.0))
         except (OSError, ValueError):  # another thread has closed it

@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+FilelessSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""Waits also where this process has as many files open as it may: epoll, the default, is a file itself."""
 Wait = tuple[socket.socket, int]
 """A socket, and `selectors.EVENT_READ` or `EVENT_WRITE`."""
 Attempt = Generator[Wait, None, T]
@@ -79,7 +81,7 @@ class _Race(Generic[T]):
             self._error = error
 
     def _ready(self, timeout_s: float) -> list[Attempt[T]]:
-        with selectors.DefaultSelector() as selector:
+        with FilelessSelector() as selector:
             for attempt, (peer, events) in self._under_way.items():
                 selector.register(peer, events, attempt)
             return [key.data for key, _ in selector.select(timeout_s)]

@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from robotkit.errors import ConnectionFailed, InvalidConfiguration, ProtocolError, RobotkitError, error_from_code
+from robotkit.errors import (
+    ConnectionFailed,
+    InvalidConfiguration,
+    ProtocolError,
+    RemoteTimeout,
+    RobotkitError,
+    error_from_code,
+)
 from robotkit.remote.address import parse_url
 from robotkit.remote.answer import Answer, Header
 from robotkit.remote.handshake import Handshake
@@ -33,6 +40,9 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 HEARTBEAT_S = 1.0
 """A client that is silent for this long while a motion of its own runs counts as gone."""
+
+_LAST_TRY_S = 0.5
+"""How long a stop that nobody has answered over new connections is given over one that is open already."""
 
 _JSON: Header = (b"Content-Type", b"application/json")
 
@@ -131,10 +141,16 @@ class Session:
         Raises:
             RobotkitError: as `post` does.
         """
+        path, headers = "/v1/robot/stop", self._own_headers
         try:
-            answer = self._transport.post_alone("/v1/robot/stop", self._own_headers, self.timeout_s)
-        except ConnectionFailed:  # one that is open already may work where the system opens no more
-            answer = self._transport.request("POST", "/v1/robot/stop", self._own_headers, self.timeout_s)
+            answer = self._transport.post_alone(path, headers, self.timeout_s)
+        except Exception as error:  # a connection that is open already may work where no new one does
+            silent = isinstance(error, RemoteTimeout)
+            timeout_s = min(self.timeout_s, _LAST_TRY_S) if silent else self.timeout_s
+            try:
+                answer = self._transport.request("POST", path, headers, timeout_s)
+            except (ConnectionFailed, RemoteTimeout) as last:
+                raise (error if isinstance(error, RobotkitError) else last) from None
         _require_done(self._accepted(answer), self.url)
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
