@@ -13,7 +13,7 @@ import h11
 
 from robotkit.remote.answer import Answer, answer_of
 from robotkit.remote.dial import Address, Dialer
-from robotkit.remote.race import Attempt, connected, first_of
+from robotkit.remote.race import Attempt, Entry, connected, first_of
 
 T = TypeVar("T")
 
@@ -26,7 +26,8 @@ _ANSWER_BYTES_MAX = 65536
 def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, request: h11.Request, end_s: float) -> Answer:
     """Send a request without a body over connections of its own, again and again until somebody answers.
 
-    It goes to every address of the server at once: only what may be carried out several times is sent like this.
+    It goes to every address of the server at once, and no more to one that has answered: only what may be carried out
+    several times is sent like this.
 
     Args:
         dialer: knows the server's addresses.
@@ -40,12 +41,12 @@ def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, reques
         TimeoutError: nobody did in time.
     """
     addresses = dialer.addresses(end_s)
-    attempts = [
-        (0.0 if later else after_s, _answered(address, tls, host, request))
+    entries = [
+        Entry(0.0 if later else after_s, address, _answered(address, tls, host, request))
         for after_s in (0.0, *_AGAIN_AFTER_S)
         for later, address in enumerate(addresses)
     ]
-    return first_of(attempts, end_s, lambda answer: answer.status < 300)
+    return first_of(entries, end_s, lambda answer: answer.status < 300)
 
 
 def _answered(address: Address, tls: ssl.SSLContext | None, host: str, request: h11.Request) -> Attempt[Answer]:

@@ -8,7 +8,7 @@ import time
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from robotkit.remote.race import connected, first_of
+from robotkit.remote.race import Entry, connected, first_of
 
 Address = tuple[int, tuple[Any, ...]]
 """A family of addresses, and one of them as sockets take it."""
@@ -58,8 +58,8 @@ class Dialer:
             OSError: none of them takes one.
             TimeoutError: none did until `end_s`, in monotonic seconds.
         """
-        attempts = [(_NEXT_ADDRESS_S, connected(*address)) for address in self.addresses(end_s)]
-        return first_of(attempts, end_s)
+        entries = [Entry(_NEXT_ADDRESS_S, address, connected(*address)) for address in self.addresses(end_s)]
+        return first_of(entries, end_s)
 
     def _resolved(self, end_s: float, answers: SimpleQueue[list[Address] | OSError]) -> list[Address] | OSError:
         """Ask the system, which sets no time for that, in a thread; not one of `threading`, whose starts take locks.

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from errno import EINPROGRESS, EWOULDBLOCK
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -22,24 +22,31 @@ Attempt = Generator[Wait, None, T]
 """Yields what it waits for, returns its result, or raises `OSError`; closed before that, it closes its socket."""
 
 
-def first_of(
-    attempts: Iterable[tuple[float, Attempt[T]]], end_s: float, is_good: Callable[[T], bool] = lambda result: True
-) -> T:
+class Entry(NamedTuple, Generic[T]):
+    """An attempt of a race, and when it begins."""
+
+    after_s: float
+    """How many seconds after the one before; while none is under way it begins at once."""
+    where: object
+    """Its address: after an answer from there that is not good, no further one begins there."""
+    attempt: Attempt[T]
+
+
+def first_of(entries: Iterable[Entry[T]], end_s: float, is_good: Callable[[T], bool] = lambda result: True) -> T:
     """The first good result.
 
     It takes no lock and needs no other thread: a signal handler may interrupt it at any line, and do the same.
 
     Args:
-        attempts: how many seconds each begins after the one before, and the attempt. While none is under way the next
-            begins at once.
+        entries: the attempts in their order.
         end_s: when there is no time left, in monotonic seconds.
-        is_good: another result is returned when no attempt is under way any more; after it no further one begins.
+        is_good: another result is returned when no attempt is under way any more and none begins.
 
     Raises:
         TimeoutError: there was no result in time.
         OSError: every attempt failed, the last one like this.
     """
-    race = _Race(attempts, is_good)
+    race = _Race(entries, is_good)
     try:
         return race.run(end_s)
     finally:
@@ -47,48 +54,59 @@ def first_of(
 
 
 class _Race(Generic[T]):
-    def __init__(self, attempts: Iterable[tuple[float, Attempt[T]]], is_good: Callable[[T], bool]) -> None:
-        self._coming = deque(attempts)
+    def __init__(self, entries: Iterable[Entry[T]], is_good: Callable[[T], bool]) -> None:
+        self._coming = deque(entries)
         self._is_good = is_good
         self._begun_s = time.monotonic()
-        self._under_way: dict[Attempt[T], Wait] = {}
-        self._results: list[T] = []
+        self._under_way: dict[Entry[T], Wait] = {}
+        self._good: list[T] = []
+        self._bad: list[T] = []
+        self._refused: set[object] = set()
+        """Where no further attempt begins."""
         self._error: OSError | None = None
 
     def run(self, end_s: float) -> T:
-        while not (self._results and (self._is_good(self._results[-1]) or not self._under_way)):
+        while not self._good and (self._under_way or any(entry.where not in self._refused for entry in self._coming)):
             now_s = time.monotonic()
             if now_s >= end_s:
                 raise TimeoutError("the time for the whole request is over")
-            next_s = self._begun_s + self._coming[0][0] if self._coming and not self._results else end_s
-            if self._coming and not self._results and (now_s >= next_s or not self._under_way):
+            next_s = self._begun_s + self._coming[0].after_s if self._coming else end_s
+            if self._coming and (now_s >= next_s or not self._under_way):
                 self._begun_s = now_s
-                self._advance(self._coming.popleft()[1])
-            elif self._under_way:
-                for attempt in self._ready(min(next_s, end_s) - now_s):
-                    self._advance(attempt)
+                self._begin(self._coming.popleft())
             else:
-                raise self._error or OSError("there is no address to try")
-        return self._results[-1]
+                for entry in self._ready(min(next_s, end_s) - now_s):
+                    self._advance(entry)
+        if not self._good and not self._bad:
+            raise self._error or OSError("there is no address to try")
+        return (self._good or self._bad)[0]
 
-    def _advance(self, attempt: Attempt[T]) -> None:
-        self._under_way.pop(attempt, None)
+    def _begin(self, entry: Entry[T]) -> None:
+        if entry.where not in self._refused:
+            self._advance(entry)
+
+    def _advance(self, entry: Entry[T]) -> None:
+        self._under_way.pop(entry, None)
         try:
-            self._under_way[attempt] = next(attempt)
+            self._under_way[entry] = next(entry.attempt)
         except StopIteration as ended:
-            self._results.append(ended.value)
+            if self._is_good(ended.value):
+                self._good.append(ended.value)
+            else:
+                self._bad.append(ended.value)
+                self._refused.add(entry.where)
         except OSError as error:
             self._error = error
 
-    def _ready(self, timeout_s: float) -> list[Attempt[T]]:
+    def _ready(self, timeout_s: float) -> list[Entry[T]]:
         with FilelessSelector() as selector:
-            for attempt, (peer, events) in self._under_way.items():
-                selector.register(peer, events, attempt)
+            for entry, (peer, events) in self._under_way.items():
+                selector.register(peer, events, entry)
             return [key.data for key, _ in selector.select(timeout_s)]
 
     def end(self) -> None:
-        for attempt in self._under_way:
-            attempt.close()
+        for entry in self._under_way:
+            entry.attempt.close()
 
 
 def connected(family: int, address: tuple[Any, ...]) -> Attempt[socket.socket]:

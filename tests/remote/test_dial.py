@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import robotkit as rk
-from robotkit.remote import Session, dial
+from robotkit.remote import Session, alone, dial
 from robotkit.remote.dial import Dialer
 from robotkit.schema.wire import ClockState
 from tests.remote.test_session import DONE, OK, reply, scripted
@@ -68,6 +68,39 @@ def test_b2_a_stop_that_one_address_refuses_is_done_by_the_other(monkeypatch: py
         Session("http://robot:1", timeout_s=20.0).stop()
     assert len(received) == 1
     assert len(refused) <= 1
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_b2_a_stop_that_one_address_refuses_is_sent_again_to_the_other(
+    monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    monkeypatch.setattr(alone, "_AGAIN_AFTER_S", (0.05,) * 4)
+    with scripted([reply(404, b"nobody")]) as (wrong, _), ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        asked: list[bytes] = []
+
+        def serve() -> None:
+            peers = [stack.enter_context(listener.accept()[0]) for _ in range(2)]
+            asked.extend(peer.recv(65536) for peer in peers)
+            peers[1].sendall(DONE)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        addresses = [("127.0.0.1", _port(wrong)), listener.getsockname()]
+        _named(monkeypatch, *(addresses if is_first else addresses[::-1]))
+        Session("http://robot:1", timeout_s=20.0).stop()
+        thread.join(20.0)
+    assert len(asked) == 2
+
+
+def test_b2_a_stop_that_every_address_refuses_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alone, "_AGAIN_AFTER_S", (3600.0,))
+    refusal = reply(401, b'{"code":"unauthorized","message":"why"}')
+    with scripted([refusal]) as (one, first), scripted([refusal]) as (other, second):
+        _named(monkeypatch, ("127.0.0.1", _port(one)), ("127.0.0.1", _port(other)))
+        with pytest.raises(rk.Unauthorized, match="why"):
+            Session("http://robot:1", timeout_s=20.0).stop()
+    assert len(first) == len(second) == 1
 
 
 def test_a_server_is_reached_by_its_second_address_when_nobody_listens_at_the_first(
