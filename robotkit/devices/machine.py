@@ -117,6 +117,8 @@ class ArmMachine:
         self._name = name
         self._now_s = now_s
         self._travel: Travel | None = None
+        self._changes = 0
+        """How often what the arm does was said anew."""
         self._newest_stop: StopRecord | None = None
         # Held for an instant only, never while the device is called; re-entrant for stops from signal handlers.
         self._latching = threading.RLock()
@@ -185,10 +187,37 @@ class ArmMachine:
         """A sent target is followed, or may be."""
         self.activity = "tracking"
         self.targets += 1
+        self._changes += 1
+
+    def being_sent(self) -> tuple[Activity, int]:
+        """The device is about to be given a target, which it may follow before it answers; for `refused`."""
+        before, self.activity = self.activity, "tracking"
+        return before, self._changes
+
+    def refused(self, before: tuple[Activity, int]) -> None:
+        """What was being sent is no target, and changed nothing, unless something else has happened meanwhile."""
+        activity, changes = before
+        if self._changes == changes:
+            self.activity = activity
 
     def held(self, why: str) -> None:
         """The target is where the arm stands."""
         self._interrupt(why)
+
+    @contextmanager
+    def being_held(self, why: str) -> Iterator[None]:
+        """The device is made to hold inside; one that moved is "tracking" until it does, so that a watchdog sees it."""
+        self._interrupt(why, "holding" if self.activity == "holding" else "tracking")
+        with self.until_held():
+            yield
+
+    @contextmanager
+    def until_held(self) -> Iterator[None]:
+        """The device holds when this is left without an error, and nothing else has happened inside."""
+        changes = self._changes
+        yield
+        if self._changes == changes:
+            self.activity = "holding"
 
     def replaced(self) -> None:
         """The device replaced its target itself; what it does now is not known, so a watchdog goes on to wait."""
@@ -202,10 +231,10 @@ class ArmMachine:
         return self._travel
 
     def end_travel(self, travel: Travel) -> bool:
-        """The motion is over, however it ended; True when nothing else had ended it."""
+        """The motion is over, however it ended; True when nothing else had ended it: the arm is not held yet."""
         if travel.is_over:
             return False
-        self._interrupt("the motion is over")
+        self._interrupt("the motion is over", "tracking")
         return True
 
     def note_stop(self, record: StopRecord) -> None:
@@ -260,12 +289,13 @@ class ArmMachine:
         text = f"arm {self._name!r} reports {', '.join(names)}; call recover() when it is safe to move again"
         return ArmFault(names, error or DeviceFault(text), self._now_s())
 
-    def _interrupt(self, why: str) -> None:
-        """Stand, with a new target epoch; a joint motion that was running has lost its right to move."""
+    def _interrupt(self, why: str, activity: Activity = "holding") -> None:
+        """Begin a new target epoch, and `activity`; a joint motion that was running has lost its right to move."""
         travel, self._travel = self._travel, None
         if travel is not None:
             travel.end(why)
-        self.activity = "holding"
+        self.activity = activity
+        self._changes += 1
         self.epoch += 1
 
     def _stopped(self, record: StopRecord) -> RobotkitError:

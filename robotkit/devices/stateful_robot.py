@@ -111,17 +111,19 @@ class StatefulRobotServer(MeasuringArm):
         machine = self.machine
         with machine.lock:
             self.check(command)
+            before = machine.being_sent()
             try:
                 accepted = self._follow(command)
                 machine.tracking()
+                return accepted
             except CommandRejected:
+                machine.refused(before)
                 raise
             except BaseException:  # the answer may have been lost, and not the command
                 machine.tracking()
                 raise
             finally:
                 self._repeat_halt()
-            return accepted
 
     def hold(self) -> None:
         """Make the measured configuration the target; ends a joint motion. A stopped or faulted arm stands already."""
@@ -129,9 +131,8 @@ class StatefulRobotServer(MeasuringArm):
         with self.machine.lock:
             self.require_connected()
             if self.machine.mode not in ("stopped", "fault"):
-                self.machine.held("hold()")
                 try:
-                    with self._outlived_by_a_stop():
+                    with self.machine.being_held("hold()"), self._outlived_by_a_stop():
                         self._hold()
                 except BaseException:
                     self.machine.tracking()  # it may still follow its target, so a watchdog must not take it for held
@@ -161,10 +162,11 @@ class StatefulRobotServer(MeasuringArm):
         finally:
             with self.machine.lock:
                 if self.machine.end_travel(travel):
-                    self._notice_fault()
-                    if self.machine.mode == "holding":
-                        with self._standing_or_in_fault():
-                            self._hold()
+                    with self.machine.until_held():
+                        self._notice_fault()
+                        if self.machine.mode == "tracking":
+                            with self._standing_or_in_fault():
+                                self._hold()
                 else:
                     self._repeat_halt()
 
@@ -246,9 +248,8 @@ class StatefulRobotServer(MeasuringArm):
 
     def forget_target(self) -> None:
         """The world was put back to its start: a joint motion ends, the arm stands, and a new target epoch begins."""
-        with self.machine.lock:
-            self.machine.held("the world was reset")
-            if self.machine.is_connected and self.machine.mode == "holding":
+        with self.machine.lock, self.machine.being_held("the world was reset"):
+            if self.machine.is_connected and self.machine.mode not in ("stopped", "fault"):
                 with self._standing_or_in_fault():
                     self._forget_target()
 
@@ -286,7 +287,7 @@ class StatefulRobotServer(MeasuringArm):
             with self._outlived_by_a_stop():
                 yield
         except BaseException as error:
-            if self.machine.mode == "holding":
+            if self.machine.mode not in ("stopped", "fault"):
                 fault = self._fault_of_driver(error, "hold")
                 self._latch(self.machine.fault_of((fault.code,), fault))
             raise

@@ -202,6 +202,7 @@ class SafeRobot(BaseRobotServer):
                 now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
                 target = self._checks.check(command, now_s)
                 taken, accepted = self.machine.targets, None
+                self._watchdog.commanding(now_s)
                 try:
                     accepted = self.inner.send(command)
                     return accepted

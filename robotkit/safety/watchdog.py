@@ -44,6 +44,11 @@ class Watchdog:
         self._asked_s: float | None = None
         self._overdue_s: float | None = None
 
+    def commanding(self, now_s: float) -> None:
+        """An arm that may stand is about to be given a command: it may follow it before its driver has answered."""
+        if self._machine.activity != "tracking":
+            self.commanded(now_s)
+
     def commanded(self, now_s: float) -> None:
         """A command was accepted at `now_s`."""
         if self.silence_s is not None:
