@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
 from robotkit.devices import BaseGripperServer
+from robotkit.devices.machine import ASKED_AT, Moment
 from robotkit.devices.words import said_of
 from robotkit.errors import (
     CommandRejected,
@@ -88,16 +89,22 @@ class ServerContext:
 
     @contextmanager
     def acquire_control(
-        self, client: Client, is_motion: bool = False, deadline_s: float | None = None
+        self,
+        client: Client,
+        is_motion: bool = False,
+        deadline_s: float | None = None,
+        moment: Moment | None = None,
     ) -> Iterator[Workcell]:
         """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
 
-        When another client commanded before, the arm holds first: its target is none that this client knows.
+        When another client commanded before, the arm holds first: its target is none that this client knows. A command
+        that waits while a stop, a recovery or a hold that a client asks for comes is not carried out.
 
         Args:
             client: who commands.
             is_motion: True for a command that returns when the arm has arrived; no other command waits behind it.
             deadline_s: it does not start later, in monotonic seconds; None: as the caller's request says.
+            moment: what had come to the arm when it was asked for; None: as the caller says, else now.
 
         Raises:
             Forbidden: the client's token does not allow to command.
@@ -105,23 +112,27 @@ class ServerContext:
             ControlHeld: another client commands this cell.
             Busy: a blocking motion runs, or too many commands of this client wait.
             CommandExpired: its deadline passed before it could start.
-            RobotStopped: the server is shutting down.
+            RobotStopped: a stop came since it was asked for, or the server is shutting down.
+            TargetReplaced: a stop that is recovered, a recovery or a hold came since it was asked for.
             ConnectionFailed: the caller is gone.
         """
         has_begun = False
         try:
             client.require(Scope.COMMAND, "a command")
             caller = CURRENT_CALLER.get(None) or Caller()
+            moment = moment or caller.moment or self.moment
             require_spoken(caller.protocol)
             with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
                 caller.require_present()
+                self._require_nothing_since(moment)
                 begin()
                 if self._commander not in (None, client):
                     self._make_stand(client, f"it takes over from {self._commander}")
+                    self._require_nothing_since(moment)
                 self._commander = caller.client = client
                 self._note(caller.connection, client)
                 has_begun = True
-                with self.metrics.command_s.time():
+                with self.metrics.command_s.time(), _asked_at(moment):
                     yield self.workcell
         except (CommandRejected, Forbidden, ConnectionFailed) as error:
             if not (has_begun and isinstance(error, ConnectionFailed)):
@@ -140,16 +151,35 @@ class ServerContext:
             self._tell_refused(client, error)
             raise
 
+    @property
+    def moment(self) -> Moment | None:
+        """What has come to the arm until now; None where this server cannot tell."""
+        robot = self.workcell.robot
+        return robot.machine.moment if isinstance(robot, SafeRobot) else None
+
+    def _require_nothing_since(self, moment: Moment | None) -> None:
+        robot = self.workcell.robot
+        if moment is not None and isinstance(robot, SafeRobot):
+            robot.machine.require_nothing_since(moment)
+
+    def _note_hold(self) -> None:
+        """What was asked for before is not carried out after it."""
+        robot = self.workcell.robot
+        if isinstance(robot, SafeRobot):
+            robot.machine.note_hold()
+
     def _tell_refused(self, client: Client, error: RobotkitError) -> None:
         self.tell("refused", client, error.message, error.code)
 
-    def step(self, client: Client, request: StepRequest, deadline_s: float | None = None) -> CellState:
+    def step(
+        self, client: Client, request: StepRequest, deadline_s: float | None = None, moment: Moment | None = None
+    ) -> CellState:
         """Carry out a control step.
 
         Raises:
             CommandRejected: as `acquire_control` says, or as the cell itself does.
         """
-        with self.acquire_control(client, deadline_s=deadline_s) as cell:
+        with self.acquire_control(client, deadline_s=deadline_s, moment=moment) as cell:
             return cell.handle(request)
 
     def set_compliance(self, client: Client, params: ComplianceParams) -> None:
@@ -185,6 +215,7 @@ class ServerContext:
             client.require(Scope.COMMAND, "a hold")
             with self.lease.control(client) as begin:
                 begin()
+                self._note_hold()
                 self.workcell.robot.hold()
             self.tell("hold", client, "it asked for it")
         except (CommandRejected, Forbidden) as error:
@@ -272,18 +303,8 @@ class ServerContext:
             # A recovery that came before the arm had stopped has forgotten the owner.
             self._stop_owners.add(client)
 
-    @property
-    def stops_seen(self) -> int | None:
-        """How often the arm has been stopped by now; None where this server cannot tell."""
-        robot = self.workcell.robot
-        return robot.machine.stops if isinstance(robot, SafeRobot) else None
-
-    def recover(self, client: Client, stops_seen: int | None = None) -> None:
-        """Recover the arm from a stop or a fault.
-
-        Args:
-            client: who asks.
-            stops_seen: when the request arrived, which may have waited since: it undoes no later stop.
+    def recover(self, client: Client) -> None:
+        """Recover the arm from a stop or a fault; one that came since the request arrived stays.
 
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
@@ -291,13 +312,14 @@ class ServerContext:
             ConnectionFailed: the caller is gone.
         """
         # Before the owners are asked: a stop that is not counted yet has its owner by the time of the question.
-        stops_seen, robot = self.stops_seen if stops_seen is None else stops_seen, self.workcell.robot
+        caller, robot = CURRENT_CALLER.get(None) or Caller(), self.workcell.robot
+        moment = caller.moment or self.moment
         try:
-            if (caller := CURRENT_CALLER.get(None)) is not None:
-                caller.require_present()
+            caller.require_present()
             with self._stop_owners.recovery(client):
+                self._note_hold()
                 if isinstance(robot, SafeRobot):
-                    robot.recover(stops_seen)
+                    robot.recover(None if moment is None else moment.stops)
                 else:
                     robot.recover()
         except RobotkitError as error:
@@ -346,6 +368,15 @@ async def get_context(connection: HTTPConnection) -> ServerContext:
     """The context of the app that serves this request."""
     context: ServerContext = connection.app.state.context
     return context
+
+
+@contextmanager
+def _asked_at(moment: Moment | None) -> Iterator[None]:
+    token = ASKED_AT.set(moment)
+    try:
+        yield
+    finally:
+        ASKED_AT.reset(token)
 
 
 ContextDep = Annotated[ServerContext, Depends(get_context)]

@@ -9,6 +9,7 @@ from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from robotkit.devices.machine import Moment
 from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
 from servers.access import key_of
@@ -62,7 +63,7 @@ class RequestGate:
                 return
             if scope.get("state", {}).get(ONLY_STOP):
                 raise _Refused(too_many(scope["client"][0] if scope["client"] else ""), 503)
-            request = _Request(scope)
+            request = _Request(scope, self._context.moment)
             if scope["method"] == "POST" and scope["path"] not in _OF_ANY_VERSION:
                 _require(partial(require_spoken, request.protocol))
             body = await request.read(receive) if request.has_body else b""
@@ -96,7 +97,8 @@ class RequestGate:
         await self._app(scope, receive, say_goodbye)
 
     async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = Caller(request.deadline_s, request.protocol, scope.get("state", {}).get(CONNECTION))
+        connection = scope.get("state", {}).get(CONNECTION)
+        caller = Caller(request.deadline_s, request.protocol, connection, request.moment)
         CURRENT_CALLER.set(caller)
         loop = asyncio.get_running_loop()
         tasks: list[asyncio.Task[None]] = []
@@ -149,9 +151,15 @@ class _Gone(Exception):
 
 
 class _Request:
-    """What the headers of a request say about its body and its caller."""
+    """What the headers of a request say about its body and its caller.
 
-    def __init__(self, scope: Scope) -> None:
+    Args:
+        scope: of the request.
+        moment: what had come to the arm when the headers arrived.
+    """
+
+    def __init__(self, scope: Scope, moment: Moment | None) -> None:
+        self.moment = moment
         self.has_body = False
         self.client = ""
         self.protocol: int | None = None

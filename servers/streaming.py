@@ -11,6 +11,7 @@ from anyio import CancelScope
 from pydantic import Field, TypeAdapter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from robotkit.devices.machine import Moment
 from robotkit.errors import Busy, RobotkitError
 from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
@@ -54,7 +55,7 @@ class StateStream:
         self._window = window
         self._sent = 0
         self._acknowledged = 0
-        self._newest: StreamCommand | None = None
+        self._newest: tuple[StreamCommand, Moment | None] | None = None
         self._has_command = asyncio.Event()
         self._commanded = False
 
@@ -81,7 +82,7 @@ class StateStream:
             event = await self._socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
-            content = text_of(event)
+            content, moment = text_of(event), self._context.moment
             try:
                 if len(content) > _SMALL:
                     message = await self._context.lanes.parsing.run(self._parse, content)
@@ -93,7 +94,7 @@ class StateStream:
             if isinstance(message, StreamAck):
                 self._acknowledged = max(self._acknowledged, min(message.seq, self._sent))
             else:
-                self._newest = message
+                self._newest = message, moment
                 self._has_command.set()
 
     def _parse(self, content: str | bytes) -> StreamCommand | StreamAck:
@@ -107,7 +108,7 @@ class StateStream:
             if command is None:
                 continue
             try:
-                await self._context.lanes.commands.run(self._apply, command)
+                await self._context.lanes.commands.run(self._apply, *command)
             except Exception as error:
                 await self._report(reported(error))
 
@@ -136,9 +137,9 @@ class StateStream:
     async def _report(self, error: RobotkitError) -> None:
         await self._socket.send_text(error_text(error))
 
-    def _apply(self, message: StreamCommand) -> None:
+    def _apply(self, message: StreamCommand, moment: Moment | None) -> None:
         require_own_clock(message.clock)
-        with self._context.acquire_control(self._client, deadline_s=message.deadline_s) as cell:
+        with self._context.acquire_control(self._client, deadline_s=message.deadline_s, moment=moment) as cell:
             self._commanded = True
             cell.send(message.command, message.gripper)
 
@@ -155,7 +156,7 @@ class StepChannel:
         self._context = context
         self._client = client
         self._caller = caller_of(socket)
-        self._requests: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._requests: asyncio.Queue[tuple[str | bytes, Moment | None] | None] = asyncio.Queue()
 
     async def run(self) -> None:
         """Serve until the client goes or the server stops."""
@@ -163,8 +164,8 @@ class StepChannel:
         reader = asyncio.create_task(self._read())
         try:
             with suppress(WebSocketDisconnect):
-                while (body := await self._requests.get()) is not None:
-                    answer = await self._context.lanes.commands.run(self._answer, body)
+                while (request := await self._requests.get()) is not None:
+                    answer = await self._context.lanes.commands.run(self._answer, *request)
                     if not self._caller.is_gone:
                         await self._socket.send_text(answer)
         finally:
@@ -180,7 +181,7 @@ class StepChannel:
             if self._requests.qsize() >= QUEUE_LENGTH:
                 error = Busy(f"{QUEUE_LENGTH} steps of this connection wait; send one after the answer to the other")
             else:
-                self._requests.put_nowait(text_of(event))
+                self._requests.put_nowait((text_of(event), self._context.moment))
         # First: to a client that is gone as well nothing can be said.
         await self._context.leave(self._caller)
         if error is not None:
@@ -189,11 +190,11 @@ class StepChannel:
                 await self._socket.close(_POLICY_VIOLATION)
         self._requests.put_nowait(None)
 
-    def _answer(self, body: str | bytes) -> str:
+    def _answer(self, body: str | bytes, moment: Moment | None) -> str:
         try:
             request = self._context.parse_command(self._client, _STEP, body)
             require_own_clock(request.clock)
-            state = self._context.step(self._client, request, request.deadline_s)
+            state = self._context.step(self._client, request, request.deadline_s, moment)
             return f'{{"type":"state","seq":{request.seq},"state":{state.model_dump_json()}}}'
         except Exception as error:
             return error_text(reported(error), _seq_of(body))

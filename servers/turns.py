@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from robotkit.devices.machine import Moment
 from robotkit.errors import Busy, CommandExpired, ConnectionFailed, RobotkitError, RobotStopped
 from servers.access import Client
 from servers.connections import Peer
@@ -28,7 +29,11 @@ class Caller:
     """Waits for the answers to commands: one web request, or one websocket."""
 
     def __init__(
-        self, deadline_s: float | None = None, protocol: int | None = None, connection: Peer | None = None
+        self,
+        deadline_s: float | None = None,
+        protocol: int | None = None,
+        connection: Peer | None = None,
+        moment: Moment | None = None,
     ) -> None:
         self.connection = connection
         """The other end; None: there is no connection."""
@@ -36,6 +41,8 @@ class Caller:
         """Version of the protocol that it speaks; None: it does not say."""
         self.deadline_s = deadline_s
         """No command of this caller starts later, in monotonic seconds of this machine."""
+        self.moment = moment
+        """What had come to the arm when its request arrived; None: each of its commands has a moment of its own."""
         self.heard_s = time.monotonic()
         """When its last heartbeat arrived."""
         self.client: Client | None = None

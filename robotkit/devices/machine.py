@@ -13,8 +13,9 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from robotkit.errors import (
     CommandRejected,
@@ -23,6 +24,7 @@ from robotkit.errors import (
     NotConnected,
     RobotkitError,
     RobotStopped,
+    TargetReplaced,
     error_from_code,
 )
 from robotkit.schema import RobotMode, StopRecord
@@ -30,6 +32,18 @@ from robotkit.schema import RobotMode, StopRecord
 Activity = Literal["holding", "tracking", "travelling"]
 STOP_WAIT_S = 0.05
 """How long a stop waits for a call to the device that is under way; then it goes ahead of it."""
+
+
+class Moment(NamedTuple):
+    """What had come to an arm by some moment; a command that was asked for then is not carried out after more came."""
+
+    stops: int
+    recoveries: int
+    holds: int
+
+
+ASKED_AT: ContextVar[Moment | None] = ContextVar("ASKED_AT", default=None)
+"""When the command that this thread carries out was asked for; None: when the arm is called."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,8 @@ class ArmMachine:
         """How often `disconnect()` came; whoever connects finds out with it that one came meanwhile."""
         self.recoveries = 0
         """How often it was recovered from a stop or a fault."""
+        self.holds = 0
+        """How often `note_hold()` came."""
         self.targets = 0
         """How many targets the device has taken, or may have taken."""
         self._name = name
@@ -146,6 +162,7 @@ class ArmMachine:
         Raises:
             NotConnected: before `connect()`.
             RobotStopped: a stop is latched; the message says why, who and since when.
+            TargetReplaced: the command was asked for (`ASKED_AT`) before a stop, a recovery or a hold.
             DeviceFault: the arm is in a fault.
             CommandRejected: a blocking joint motion is running.
         """
@@ -153,6 +170,9 @@ class ArmMachine:
             raise NotConnected(f"arm {self._name!r} is not connected; call connect() or use it in a `with` block")
         if self.stop is not None:
             raise self._stopped(self.stop)
+        asked_at = ASKED_AT.get()
+        if asked_at is not None:
+            self.require_nothing_since(asked_at)
         if self.fault is not None:
             # A new error each time: whoever catches it may add to its traceback.
             raise type(self.fault.error)(self.fault.error.message) from self.fault.error
@@ -160,6 +180,26 @@ class ArmMachine:
             raise CommandRejected(
                 "a blocking joint motion is running, and nothing is queued behind it; wait for it, or stop() or "
                 "hold() the arm first"
+            )
+
+    @property
+    def moment(self) -> Moment:
+        """What has come until now."""
+        return Moment(self.stops, self.recoveries, self.holds)
+
+    def require_nothing_since(self, moment: Moment) -> None:
+        """Raise when a stop, a recovery or a hold that somebody asked for came after `moment`.
+
+        Raises:
+            RobotStopped: a stop is latched.
+            TargetReplaced: none is latched any more.
+        """
+        if self.moment != moment:
+            if (stop := self.stop) is not None:
+                raise self._stopped(stop)
+            raise TargetReplaced(
+                "a stop, a recovery or a hold came after this command was asked for and before it was carried out: "
+                "make a new command from a fresh state"
             )
 
     def connected(self, fault: ArmFault | None, disconnections_seen: int) -> None:
@@ -251,6 +291,11 @@ class ArmMachine:
         travel = self._travel
         if travel is not None:
             travel.end(record.cause)
+
+    def note_hold(self) -> None:
+        """Somebody asks for a hold: what was asked for before it is not carried out after it."""
+        with self._latching:
+            self.holds += 1
 
     def failed(self, fault: ArmFault) -> bool:
         """The device reports a fault; the first one stays until recovery. True when this is the first."""

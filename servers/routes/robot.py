@@ -82,5 +82,5 @@ async def stop(context: ContextDep, client: ClientDep) -> Response:
 @router.post("/recover", **DONE)
 async def recover(context: ContextDep, client: ClientDep) -> Response:
     """Clear a stop or a fault, when a person asks; the arm then holds its measured pose."""
-    await context.lanes.recover.run(context.recover, client, context.stops_seen)
+    await context.lanes.recover.run(context.recover, client)
     return done()
