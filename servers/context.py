@@ -73,6 +73,8 @@ class ServerContext:
         self._operators: set[tuple[str, str]] = set()
         """Names and addresses of who has stopped with a token that operates."""
         self._commander: Client | None = None
+        self._stood_for: Client | None = None
+        """Whose control has ended with an arm that was made to stand, and who has commanded nothing since."""
         self._newest: tuple[object | None, Client | None, int] = (None, None, 0)
         """The connection of the newest command, its client, and how many commands in a row came over it."""
         self._has_ended = False
@@ -126,14 +128,20 @@ class ServerContext:
                 caller.require_present()
                 self._require_nothing_since(moment)
                 begin()
-                if self._commander not in (None, client):
+                if self._commander not in (None, client, self._stood_for):
                     self._make_stand(client, f"it takes over from {self._commander}")
                     self._require_nothing_since(moment)
                 self._commander = caller.client = client
+                self._stood_for = None
                 self._note(caller.connection, client)
                 has_begun = True
-                with self.metrics.command_s.time(), _asked_at(moment):
-                    yield self.workcell
+                with self.metrics.command_s.time():
+                    token = ASKED_AT.set(moment)
+                    try:
+                        yield self.workcell
+                    finally:
+                        ASKED_AT.reset(token)
+                        self._stood_for = None  # a release that did not wait for this command's end
         except (CommandRejected, Forbidden, ConnectionFailed) as error:
             if not (has_begun and isinstance(error, ConnectionFailed)):
                 self._tell_refused(client, error)
@@ -265,6 +273,7 @@ class ServerContext:
             outcomes.append(make_stand(self.workcell, f"{client}: {why}"))
 
         self.turns.end(stand, self.workcell.clock.wake, client=client)
+        self._stood_for = client
         stand()  # what acted may have moved the arm again until it ended
         released = self.lease.release(client)
         if released:
@@ -368,15 +377,6 @@ async def get_context(connection: HTTPConnection) -> ServerContext:
     """The context of the app that serves this request."""
     context: ServerContext = connection.app.state.context
     return context
-
-
-@contextmanager
-def _asked_at(moment: Moment | None) -> Iterator[None]:
-    token = ASKED_AT.set(moment)
-    try:
-        yield
-    finally:
-        ASKED_AT.reset(token)
 
 
 ContextDep = Annotated[ServerContext, Depends(get_context)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ class ControlLease:
         self._on_taken = on_taken
         self._lock = threading.Lock()
         self._holder: Client | None = None
-        self._taken_s = self._renewed_s = 0.0
+        self._taken_s, self._renewed_s = 0.0, -math.inf
         self._running = 0
         self._is_given_up = False
         """True: the commands that still run are the last ones."""
@@ -97,6 +98,8 @@ class ControlLease:
                     self._renewed_s = self._now_s()
                 if not self._running and (self._is_given_up or not self._is_taken):
                     self._holder = None if self._is_given_up else self._before
+                    if self._is_given_up:
+                        self._renewed_s = -math.inf
 
     def release(self, client: Client) -> bool:
         """Give the lease up, once the commands of `client` that still run have ended; True when `client` had it."""
@@ -106,7 +109,8 @@ class ControlLease:
             if self._running:
                 self._is_given_up = True
             else:
-                self._holder = None
+                # Of this time nothing is left to whoever comes next and is refused.
+                self._holder, self._renewed_s = None, -math.inf
             return True
 
     def _is_held(self) -> bool:

@@ -122,7 +122,7 @@ def test_b10_who_takes_over_from_a_client_whose_arm_does_not_hold_moves_nothing(
     context: ServerContext, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context.step(A, rk.StepRequest())
-    context.release_control(A)
+    context.lease.release(A)  # as if it had fallen silent: nothing has made the arm stand
     monkeypatch.setattr(context.workcell.robot.inner, "_hold", _fail(rk.DeviceFault("its cable is out")))
     pose = context.workcell.robot.get_state().tcp_pose_in_base
     with pytest.raises(rk.RobotStopped, match="its cable is out"):

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 import robotkit as rk
 from servers import ServerSettings, create_app
 from servers.access import Client, key_of
-from servers.context import ServerContext
+from servers.context import ServerContext, gripper_of
 from servers.turns import CURRENT_CALLER, Caller
 
 A, B, PERSON = Client(key_of("a", ""), "anna"), Client("b", "bert"), Client("p", "person")
@@ -124,7 +124,7 @@ async def _answer_of(app: FastAPI, path: str, message: str) -> dict[str, Any]:
             answers.put_nowait(json.loads(sent["text"]))
 
     headers = [(b"host", b"127.0.0.1"), (b"x-robotkit-client", b"a")]
-    scope = {"type": "websocket", "scheme": "ws", "path": path, "query_string": b"", "headers": headers}
+    scope: dict[str, Any] = {"type": "websocket", "scheme": "ws", "path": path, "query_string": b"", "headers": headers}
     scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "root_path": "", "subprotocols": [], "state": {}}
     serving = asyncio.create_task(app(scope, receive, send))
     while (answer := await asyncio.wait_for(answers.get(), 20.0))["type"] == "state" and path == "/v1/stream":
@@ -170,7 +170,7 @@ def test_r1_a_message_that_was_read_before_is_not_obeyed_after_it(
     app: FastAPI, context: ServerContext, monkeypatch: pytest.MonkeyPatch, socket: str, event: str
 ) -> None:
     before = _facts(context.workcell)
-    message = {"type": "command", "command": _pose(context.workcell).model_dump(mode="json")}
+    message: dict[str, object] = {"type": "command", "command": _pose(context.workcell).model_dump(mode="json")}
     if socket == "/v1/steps":
         message = {"seq": 1, "command": message["command"], "period_s": 0.1}
     _late(context, EVENTS[event], monkeypatch)
@@ -215,8 +215,8 @@ def test_r1_what_comes_while_the_arm_is_made_to_stand_for_a_new_client_counts_to
 
     monkeypatch.setattr(context, "_make_stand", while_it_happens)
     with pytest.raises(rk.RobotStopped if event == "stop" else rk.TargetReplaced), context.acquire_control(B) as cell:
-        cell.gripper.close()
-    assert context.workcell.gripper.get_state().position == 1.0
+        gripper_of(cell).close()
+    assert gripper_of(context.workcell).get_state().position == 1.0
 
 
 def test_r1_the_hold_of_a_take_over_does_not_count_against_the_command_that_takes_over(context: ServerContext) -> None:

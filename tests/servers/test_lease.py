@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import quote, unquote
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.remote.identity import program_name
-from servers import ServerSettings
+from servers import ServerSettings, turns
 from servers.access import Client
 from servers.context import ServerContext
 from servers.lease import ControlLease
@@ -330,3 +330,57 @@ def test_clients_without_a_key_are_told_apart_by_their_address(url: str) -> None
         assert client.get("/v1/health").json()["controlled_by"] == "address 127.0.0.1"
         refused = client.post("/v1/step", json={}, headers={"X-Robotkit-Client": "other"})
         assert (refused.status_code, refused.json()["code"]) == (409, "control_held")
+
+
+def test_f4_who_is_refused_by_a_stopped_robot_has_no_control_after_another_has_given_it_up(time: _Time) -> None:
+    lease = ControlLease(1.0, time)
+    for gives_up_in_a_command in (False, True):
+        with acquire_control(lease, A):
+            if gives_up_in_a_command:
+                assert lease.release(A)
+        if not gives_up_in_a_command:
+            assert lease.release(A)
+        with pytest.raises(rk.RobotStopped), acquire_control(lease, B):
+            raise rk.RobotStopped("a stop is latched")
+        assert lease.holder is None
+        with pytest.raises(rk.Busy), lease.control(B):
+            raise rk.Busy("before it began")
+        assert lease.holder is None
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_f4_the_first_step_after_control_was_given_up_may_name_the_state_it_was_made_from(gives_up: bool) -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        state = context.step(A, rk.StepRequest(command=_lower(cell), period_s=0.1))
+        if gives_up:
+            context.release_control(A)
+        else:
+            context.lease.release(A)  # as if it had fallen silent: the arm may follow the target of another
+        state = cell.get_state()
+        command = rk.StepRequest(command=_lower(cell), target_epoch=state.robot.target_epoch)
+        if gives_up:
+            assert context.step(B, command).robot.target_epoch == state.robot.target_epoch
+        else:
+            with pytest.raises(rk.TargetReplaced):
+                context.step(B, command)
+
+
+def test_f4_a_command_that_outlives_the_release_has_the_arm_stand_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_BRAKE_WAIT_S", 0.01)
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        released = threading.Thread(target=context.release_control, args=(A,))
+        with suppress(rk.Busy), context.acquire_control(A):
+            released.start()
+            released.join(20.0)
+            cell.robot.send(_lower(cell))
+        assert cell.robot.get_state().mode == "tracking"
+        with context.acquire_control(B):
+            assert cell.robot.get_state().mode == "holding"
+
+
+def _lower(cell: rk.Workcell) -> rk.PoseCommand:
+    pose = cell.robot.get_state().tcp_pose_in_base.copy()
+    pose[2] -= 0.01
+    return rk.PoseCommand(tcp_pose_in_base=pose)
