@@ -1,4 +1,4 @@
-"""What a cell is called: a registered name, a workcell file, or the URL of a robot server; and its configuration."""
+"""Names of cells: a registered name, a workcell file, or the URL of a robot server; and the configuration of each."""
 
 from __future__ import annotations
 

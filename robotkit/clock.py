@@ -1,4 +1,4 @@
-"""The passing of time: the one seam between 10 Hz on a robot and thousands of steps a second in simulation."""
+"""`Clock`: the time of a cell, at 10 Hz on a robot and at thousands of steps a second in simulation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock(ABC):
 
 
 class RealClock(Clock):
-    """The wall's time, on absolute ticks: lateness never adds up to drift.
+    """Real time, in absolute ticks, so that late ticks never accumulate to a drift.
 
     Args:
         now_s: tells the time, monotonic.

@@ -1,4 +1,4 @@
-"""Commands and their terminal: output that every terminal can take, and the exit status of every ending."""
+"""Output that every terminal can print, and the exit status of every ending of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an entry point or a "module:attribute" text names, loaded, or a sentence that says why it cannot be."""
+"""Loads what an entry point or a "module:attribute" text names, or gives a sentence that says why this fails."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def load_entry(kind: str, name: str, entry: Entry) -> Any:
 
 
 def target_of(entry: Entry) -> str:
-    """What `entry` names, as "module:attribute"."""
+    """The target of `entry`, as "module:attribute"."""
     if isinstance(entry, EntryPoint):
         return entry.value
     return entry if isinstance(entry, str) else f"{entry.__module__}:{entry.__qualname__}"

@@ -44,7 +44,7 @@ class RobotkitError(Exception):
 
     @property
     def message(self) -> str:
-        """What went wrong, what is allowed and what to do, as one text."""
+        """The fault, what is allowed and what to do, as one text."""
         return str(self.args[0]) if self.args else ""
 
 

@@ -1,4 +1,4 @@
-"""From a name, a file or a configuration to built devices."""
+"""Builds devices and workcells from a name, a file or a configuration."""
 
 from __future__ import annotations
 

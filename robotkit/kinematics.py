@@ -1,4 +1,4 @@
-"""`ForwardKinematics`: where joint positions bring an arm's tool and links, for one configuration or a whole path."""
+"""`ForwardKinematics`: the poses of an arm's tool and links at joint positions, for one configuration or a path."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Quaternion arithmetic in plain floats, cheap enough for every control step (a few microseconds).
 
 All quaternions are unit xyzw. `robotkit.spatial` offers these functions too, beside the ones that need scipy; the tests
-hold them against scipy's `Rotation`.
+compare them with scipy's `Rotation`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words: where, what was given, and what is allowed."""
+"""Texts for the faults of a configuration: the place, the given value, and what is allowed."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _HOLD_S = 0.2
 
 @dataclass
 class Workcell:
-    """A robot, and what stands around it.
+    """A robot and the other devices of its cell.
 
     `robot` is already wrapped by the safety layer when the cell comes from `make_workcell`.
     """
@@ -97,7 +97,7 @@ class Workcell:
             holder.join(_HOLD_S)
 
     def spec(self) -> CellSpec:
-        """What this cell has."""
+        """The specification of this cell."""
         return CellSpec(
             name=self.name,
             clock="lockstep" if self.clock.is_lockstep else "real",

@@ -1,4 +1,4 @@
-"""The workspace box: is a pose inside, and which pose inside is next to it."""
+"""The workspace box: tests whether a pose is inside, and finds the nearest pose inside."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class BoxBounds:
 
 
 def distance_outside(pose: np.ndarray, box: WorkspaceBox) -> tuple[float, float]:
-    """How far a pose (7,) is from the box, in m and in rad; (0, 0) inside."""
+    """The distance of a pose (7,) from the box, in m and in rad; (0, 0) inside."""
     nearest = clip_pose(pose, box)
     return math.dist(pose[:3].tolist(), nearest[:3].tolist()), _angle(pose[3:], nearest[3:])
 

@@ -1,4 +1,4 @@
-"""What a camera is calibrated with: a printed tag, a ChArUco board or a chessboard."""
+"""Calibration boards: a printed tag, a ChArUco board or a chessboard."""
 
 from __future__ import annotations
 

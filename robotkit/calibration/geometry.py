@@ -38,7 +38,7 @@ class Estimate:
     board_in_stage: np.ndarray
 
     def board_in_camera(self, carrier_in_stage: np.ndarray) -> np.ndarray:
-        """Where the camera should see the board."""
+        """The pose at which the camera should see the board."""
         camera_in_stage = spatial.compose(carrier_in_stage, self.camera_in_carrier)
         return spatial.relative_pose(camera_in_stage, self.board_in_stage)
 

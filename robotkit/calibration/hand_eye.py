@@ -1,4 +1,4 @@
-"""Where a camera is mounted, from pictures of a board and the arm's poses."""
+"""The pose at which a camera is mounted, calculated from pictures of a board and the arm's poses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REFINED = "refined"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """How well a method predicts samples that it has not seen (cross-validation)."""
+    """The error of a method on held-out samples (cross-validation)."""
 
     rms_px: float
     position_m: float
@@ -47,7 +47,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class HandEye:
-    """Where the camera is, and how well that explains the samples."""
+    """The calibrated pose of the camera, and the residuals of the samples."""
 
     mount: Mount
     camera_pose_in_mount: np.ndarray

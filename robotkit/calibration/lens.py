@@ -21,7 +21,7 @@ _FOCAL_DEVIATION_MAX = 0.01
 
 @dataclass(frozen=True)
 class Lens:
-    """How a camera maps directions to pixels."""
+    """The parameters by which a camera maps directions to pixels."""
 
     intrinsics: Intrinsics
     distortion: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""Whether board and lens are what they were said to be: an arm that moves in metres tells both."""
+"""Checks of the given board size and lens against the motion of the arm, which is known in metres."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Scales:
-    """What a hand-eye calibration takes for granted."""
+    """The values that a hand-eye calibration assumes."""
 
     board: Scale
     """Of the board's size."""

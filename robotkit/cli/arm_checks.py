@@ -1,4 +1,4 @@
-"""`robotkit check`: what an arm shows while it is only read."""
+"""`robotkit check`: the checks of an arm, which only read it."""
 
 from __future__ import annotations
 

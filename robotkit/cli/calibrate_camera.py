@@ -1,4 +1,4 @@
-"""The work of `robotkit calibrate camera`."""
+"""The procedure of `robotkit calibrate camera`."""
 
 from __future__ import annotations
 

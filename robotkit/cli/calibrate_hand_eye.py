@@ -1,4 +1,4 @@
-"""The work of `robotkit calibrate hand-eye`."""
+"""The procedure of `robotkit calibrate hand-eye`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both calibration commands do with a person, a terminal and files."""
+"""The dialogue and the files that both calibration commands share."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_file(options: Calibration) -> CellFile:
 
 
 def picture_path(options: Calibration, kind: str) -> Path:
-    """Where the picture of the residuals goes.
+    """The path of the picture of the residuals.
 
     Raises:
         InvalidConfiguration: nothing can be written there.

@@ -1,4 +1,4 @@
-"""What a command calls a cell, `CELL`: checked before anything is built, and built."""
+"""`CellArgument`: the argument `CELL` of a command, which checks and builds the cell."""
 
 from __future__ import annotations
 

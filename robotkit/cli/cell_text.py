@@ -1,4 +1,4 @@
-"""The text of a workcell file in which single values are replaced; its comments and its order stay."""
+"""The text of a workcell file, in which single values can be replaced; comments and order are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`robotkit check`: is a cell ready for its first motion?"""
+"""`robotkit check`: examines whether a cell is ready for its first motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`robotkit doctor`: what this machine can do, and how to fix what it cannot."""
+"""`robotkit doctor`: examines this machine, and says how to repair what does not work."""
 
 from __future__ import annotations
 

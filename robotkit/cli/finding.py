@@ -25,7 +25,7 @@ _STYLES: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What was examined, how it is, and what to do about it."""
+    """One line of a report: the thing examined, the result, and the remedy."""
 
     subject: str
     status: Status

@@ -1,4 +1,4 @@
-"""The machine itself: kernel, processor, input devices, ports."""
+"""Checks of the machine: kernel, processor, input devices, ports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def findings(port: int) -> Iterator[Finding]:
 
 
 def cores() -> Finding:
-    """How many cores may this process use?"""
+    """Check the number of cores that this process may use."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count < 2:
         fix = "give this machine a second core: an actor and a learner want one each"

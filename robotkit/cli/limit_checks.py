@@ -1,4 +1,4 @@
-"""`robotkit check`: the limits of a cell."""
+"""`robotkit check`: the checks of a cell's limits."""
 
 from __future__ import annotations
 

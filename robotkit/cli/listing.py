@@ -71,7 +71,7 @@ def print_entries(words: Sequence[str], token: str | None, as_json: bool) -> int
 
 
 def entries_of(word: str, token: str | None) -> list[Entry]:
-    """What one word names: a plugin in each kind that has it, a kind, every plugin, or a cell.
+    """Entries that one word names: a plugin in each kind that has it, a kind, every plugin, or a cell.
 
     Raises:
         UnknownPlugin: nothing has that name; the message suggests the nearest.

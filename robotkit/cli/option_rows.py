@@ -63,7 +63,7 @@ def options_of(config: type[Message], prefix: str = "") -> Iterator[Option]:
 
 
 def values_of(message: Message, prefix: str = "") -> Iterator[Option]:
-    """The same of a message that is there, with its values in place of the defaults."""
+    """The options of an existing message, with its values instead of the defaults."""
     docs = field_docs(type(message))
     for name, info in type(message).model_fields.items():
         value = getattr(message, name)

@@ -1,4 +1,4 @@
-"""`robotkit check`: gripper, cameras, trackers, clock and graphics of a cell, while they are only read."""
+"""`robotkit check`: the checks of gripper, cameras, trackers, clock and graphics of a cell, which only read them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Python, its packages and the graphics library.
+"""Checks of Python, its packages and the graphics library.
 
-What could crash or hang is tried in a process of its own, so that a broken driver or a wrong MUJOCO_GL ends that
+A check that could crash or hang runs in a separate process, so that a broken driver or a wrong MUJOCO_GL ends that
 process and not the doctor.
 """
 
@@ -103,7 +103,7 @@ def graphics() -> Finding:
 
 
 def vendor_packages() -> Iterator[Finding]:
-    """Which optional packages are here?"""
+    """Check which optional packages are installed."""
     for module, extra in EXTRA_OF_MODULE.items():
         if extra in ("sim", "rl"):  # `simulator` and `torch` look at these
             continue

@@ -1,4 +1,4 @@
-"""The doctor's self-test of a device that a human steers with."""
+"""The self-test of a teleoperation device, for `robotkit doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contracts: what every body of a device, real, simulated or remote, must do."""
+"""The contracts that every body of a device fulfils, real, simulated or remote."""
 
 from robotkit.devices.adapter import AdaptedRobot
 from robotkit.devices.body import ArmBody, Measurement

@@ -1,4 +1,4 @@
-"""`AdaptedRobot`: the state machine around an arm that brings none of its own."""
+"""`AdaptedRobot`: the state machine around an arm that has none of its own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class AdaptedRobot(StatefulRobotServer):
 
     @property
     def compliance(self) -> ComplianceParams | None:
-        """What the arm tells, else what was set since it was connected or recovered."""
+        """The parameters that the arm tells, otherwise those set since it was connected or recovered."""
         return self.inner.compliance or self._compliance
 
     def check(self, command: RobotCommand) -> None:

@@ -1,4 +1,4 @@
-"""`ArmBody`: what a body of the state machine implements, and what it measures."""
+"""`ArmBody` and `Measurement`: the methods that an arm's body implements, and the measurement that it returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robotkit.schema import ComplianceParams, RobotCommand
 
 
 class Measurement(NamedTuple):
-    """What a body measures; fields as in `RobotState`."""
+    """The measurement that a body returns; its fields are those of `RobotState`."""
 
     stamp_s: float
     tcp_pose_in_base: np.ndarray

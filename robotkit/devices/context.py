@@ -1,4 +1,4 @@
-"""`CellContext`: what a workcell hands to each device that it builds."""
+"""`CellContext`: the objects that a workcell gives to each device that it builds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robotkit.devices.world import BaseWorld
 
 @dataclass(frozen=True)
 class CellContext(DeviceContext):
-    """What every device keeps, and the devices of its cell that were built before it."""
+    """The context of a device, with the devices of its cell that were built before it."""
 
     world: BaseWorld | None = None
     """The shared world, when the cell has one."""

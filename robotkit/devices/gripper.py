@@ -39,7 +39,7 @@ class BaseGripperServer(Device):
         """
 
     def require_position(self, position: float) -> None:
-        """For `move`: refuse what the fingers cannot be asked for.
+        """Refuse a position that the fingers cannot take; `move` calls it.
 
         Raises:
             InvalidCommand: not a number in [0, 1], or none of `spec.positions`; says which are allowed.

@@ -105,7 +105,7 @@ class Travel:
 
 
 class ArmMachine:
-    """What an arm does and whether it may move. Transitions happen with `lock` held; reading needs no lock.
+    """The mode of an arm, and whether it may move. Transitions need `lock`; reading needs no lock.
 
     Args:
         name: names the arm in errors.
@@ -151,7 +151,7 @@ class ArmMachine:
 
     @property
     def mode(self) -> RobotMode:
-        """What the arm does; a fault is said before a stop."""
+        """The mode of the arm; a fault comes before a stop."""
         if self.fault is not None:
             return "fault"
         return "stopped" if self.stop is not None else self.activity

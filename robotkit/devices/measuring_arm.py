@@ -1,4 +1,4 @@
-"""`MeasuringArm`: the states of an arm, made of what its body measures and of what its machine and its halts say."""
+"""`MeasuringArm`: the states of an arm, made of its body's measurement, its machine's mode and its halts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOKS = 3
 
 
 class MeasuringArm(ArmBody):
-    """What the state machine's arms have in common when they are read; an error of a body becomes a fault."""
+    """The common reading of the state machine's arms; an error of a body becomes a fault."""
 
     def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
         super().__init__(config, context)

@@ -1,4 +1,4 @@
-"""Measurements that are none (zeros for a pose, NaN, six joints of seven) are a fault of the device, no state."""
+"""Checks of measurements: an invalid one (zeros for a pose, NaN, six joints of seven) is a fault of the device."""
 
 from __future__ import annotations
 

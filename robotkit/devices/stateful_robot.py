@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class StatefulRobotServer(MeasuringArm):
-    """Base of arms: stop, recover, hold, faults, joint motions and their interleavings are decided here, once.
+    """The base class of arms; it decides stop, recovery, hold, faults, joint motions and their interleavings.
 
     A body implements what `ArmBody` lists.
     """

@@ -9,7 +9,7 @@ from robotkit.schema import TeleopReading
 
 
 class BaseTeleop(Device):
-    """A SpaceMouse, a gamepad, a keyboard, or a script that plays the human."""
+    """A device that a human steers with (a SpaceMouse, a gamepad, a keyboard), or a script in the human's place."""
 
     @abstractmethod
     def read(self) -> TeleopReading:

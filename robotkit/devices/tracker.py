@@ -1,4 +1,4 @@
-"""`BasePoseTracker`: the contract of whatever knows where an object is."""
+"""`BasePoseTracker`: the contract of a device that measures the pose of an object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from robotkit.schema import TrackedPose
 
 
 class BasePoseTracker(Device):
-    """Ground truth of a simulation, a fiducial marker, a motion-capture body: one object each."""
+    """The pose of one object, from a simulation's ground truth, a fiducial marker or motion capture."""
 
     @abstractmethod
     def get_pose(self) -> TrackedPose:

@@ -1,4 +1,4 @@
-"""`said`: whatever it was, as words; what is said of a stop must not come between the stop and the arm."""
+"""`said`: any object as a text, without an error; a text that belongs to a stop must never prevent the stop."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def said(value: object) -> str:
 
 
 def said_of(error: BaseException) -> str:
-    """What an error says, after its type when that is none of robotkit's; never raises."""
+    """The text of an error, after its type when that is none of robotkit's; never raises."""
     text, kind = said(error), type(error).__name__
     return text if isinstance(error, RobotkitError) or text.startswith(kind) else f"{kind}: {text}"

@@ -1,4 +1,4 @@
-"""`BaseWorld`: what several devices of one cell share."""
+"""`BaseWorld`: the contract of a world that several devices of one cell share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from robotkit.devices.device import Device
 
 
 class BaseWorld(Device):
-    """A simulation, or any other common ground of devices; it is connected first and disconnected last.
+    """A simulation, or another object that several devices share; it is connected first and disconnected last.
 
     A world that keeps its own time provides the cell's clock for `clock = "lockstep"`.
     """

@@ -1,1 +1,1 @@
-"""Drivers: one room a device, loaded by the registry when somebody asks for it."""
+"""Drivers: one file or folder for each device, which the registry loads when the device is requested."""

@@ -1,4 +1,4 @@
-"""Crop and resize, in one place: from the picture that a camera captures to the frame that it delivers."""
+"""Crop and resize: the conversion of a captured picture into the frame that a camera delivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`PolledCamera`: what every camera with a reader thread shares."""
+"""`PolledCamera`: the base class of cameras with a reader thread."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _GIVE_WAY_S = 1e-5
 
 
 class Source(ABC, Generic[T]):
-    """What a poller asks. After `start`, every method runs in the poller's thread."""
+    """The device that a poller reads. After `start`, every method runs in the poller's thread."""
 
     stopping: threading.Event
     """Given by the poller, set when polling is to end: then `open` and `poll` end their waits, and write no more."""

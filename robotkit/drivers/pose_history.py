@@ -1,4 +1,4 @@
-"""`PoseHistory`: where an arm's tool was a moment ago, for sensors whose readings are older than the newest state."""
+"""`PoseHistory`: an arm's last tool poses, for sensors whose readings are older than the newest state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no lab exceeds, for options that are arrays: how far something may lie from the frame that it is given in."""
+"""Bounds of options that are arrays: the largest distance of an object from the frame in which it is given."""
 
 from __future__ import annotations
 

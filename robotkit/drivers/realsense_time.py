@@ -1,4 +1,4 @@
-"""`ExposureClock`: when a RealSense frame was exposed, on the cell's clock."""
+"""`ExposureClock`: the exposure time of a RealSense frame, on the cell's clock."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ExposureClock:
         self._offsets_s: deque[tuple[float, float]] = deque()
 
     def stamp_s(self, frame: Any) -> float:
-        """When `frame`, which has just arrived, was exposed."""
+        """The exposure time of `frame`, which has just arrived."""
         arrived_s = self._clock.now_s()
         if self._clock.is_lockstep:
             return arrived_s

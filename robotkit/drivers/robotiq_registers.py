@@ -32,7 +32,7 @@ FIRST_REAL_FAULT = 0x08
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the gripper is told; the default deactivates it, which also clears its faults."""
+    """The registers that are written; the default deactivates the gripper, which also clears its faults."""
 
     is_activated: bool = False
     goes_to: bool = False
@@ -49,7 +49,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the gripper reports."""
+    """The registers that the gripper reports."""
 
     is_activated: bool
     """The activation bit as it was written (gACT)."""

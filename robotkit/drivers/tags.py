@@ -1,4 +1,4 @@
-"""Printed tags in a picture: their families, their corners, and where those lie on the paper."""
+"""Printed tags in a picture: their families, their corners, and the positions of the corners on the paper."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
 
 
 def tag_count(family: Family) -> int:
-    """How many tags a family has; their numbers count from 0."""
+    """The number of tags in a family; tags are numbered from 0."""
     return len(cv2.aruco.getPredefinedDictionary(DICTIONARIES[family]).bytesList)
 
 

@@ -1,4 +1,4 @@
-"""`answered_alone`: a web request that shares nothing with others: no connection, no lock and no thread."""
+"""`answered_alone`: a web request that shares no connection, no lock and no thread with others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Answer`: what a server answered to a web request."""
+"""`Answer`: the answer of a server to a web request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered; the names of headers are in lower case."""
+    """The answer of a server; the names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]

@@ -110,7 +110,7 @@ class RemoteWorkcell(Workcell):
         return self._seen(session.ask_after_motion("/v1/reset", request, CellState))
 
     def health(self) -> Health:
-        """What an operator wants to know first; also of an arm that cannot be measured."""
+        """The summary of the cell for an operator, also when the arm cannot be measured."""
         return self.session.read("/v1/health", Health)
 
     def stream(self, rate_hz: float = 100.0, max_age_s: float = 0.2) -> RemoteStream:

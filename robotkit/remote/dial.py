@@ -1,4 +1,4 @@
-"""`Dialer`: connections to a name that may have several addresses, some of them dead, within a time for everything."""
+"""`Dialer`: connections to a name with several addresses, some of which may not answer, within one deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Handshake`: which version a server speaks, and what time it is there."""
+"""`Handshake`: the protocol version and the time of a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReadsServer(Protocol):
 
 
 class Deadline(NamedTuple):
-    """When a command may start at the latest."""
+    """The latest time at which a command may start."""
 
     at_s: float
     """In monotonic seconds of the server."""

@@ -1,4 +1,4 @@
-"""`kept_up`: a thread that does something again and again while a block runs."""
+"""`kept_up`: a thread that repeats a call while a block runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`program_name`: how this program calls itself to people who read a server's page or log."""
+"""`program_name`: the name of this program on a server's page and in its log."""
 
 from __future__ import annotations
 

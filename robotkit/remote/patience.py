@@ -1,4 +1,4 @@
-"""`PatientBackend`: a connection for httpcore on which a whole request, not each read of it, has a time-out."""
+"""`PatientBackend`: a connection for httpcore whose time-out is for a whole request instead of each read."""
 
 from __future__ import annotations
 

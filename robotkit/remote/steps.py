@@ -21,7 +21,7 @@ _DOWN: TypeAdapter[StreamState | StreamError] = TypeAdapter(StreamDown)
 
 
 class RemoteSteps:
-    """What `POST /v1/step` does at a fraction of its cost; the connection opens with the first step.
+    """Control steps as with `POST /v1/step`, at a fraction of its cost; the first step opens the connection.
 
     Steps are numbered, and so are their answers. Anything but a clean answer closes the connection, so that a late one
     is never taken for the answer to another step.

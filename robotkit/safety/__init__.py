@@ -1,4 +1,4 @@
-"""The safety layer: an arm inside limits that hold in time, watched over by a thread.
+"""The safety layer: an arm inside limits on position and speed, which a thread monitors.
 
 Nothing is clamped here. A command outside a limit is refused with an error that says what was asked, what is allowed
 and what to do, and the arm goes on with its previous target. (Bounding an action is the client's work.)

@@ -1,4 +1,4 @@
-"""`BodyBounds`: where an arm's tool and links may be, for joint targets, for joint paths, and for a monitor."""
+"""`BodyBounds`: the bounds of an arm's tool and links, for joint targets, for joint paths, and for a monitor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REMEDY = "choose another target"
 
 @dataclass(frozen=True)
 class Depth:
-    """How far an arm is outside its bounds."""
+    """The distance of an arm outside its bounds."""
 
     distance_m: float
     """The largest distance by which the tool is outside the box, or a link beyond a plane or too near another link."""
@@ -155,7 +155,7 @@ class BodyBounds:
                 )
 
     def depth(self, positions_rad: np.ndarray) -> Depth:
-        """How far the configuration (n,) is outside; infinite for numbers that are not finite."""
+        """The distance of the configuration (n,) outside; infinite for numbers that are not finite."""
         excess, poses = self._excess(positions_rad[None])
         worst = excess[0]
         distance_m = float(max(worst[0], worst[2:].max(initial=0.0)))

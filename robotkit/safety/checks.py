@@ -1,4 +1,4 @@
-"""`CommandChecks`: everything that a command has to keep before an arm sees it."""
+"""`CommandChecks`: all checks that a command has to pass before an arm gets it."""
 
 from __future__ import annotations
 

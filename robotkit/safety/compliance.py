@@ -11,7 +11,7 @@ _APPARENT_INERTIA_KG_M2 = 0.02
 
 
 def compliance_excess(params: ComplianceParams, limits: ComplianceLimits) -> str | None:
-    """What of `params` is outside `limits`, as a sentence that says what is allowed; None when nothing is."""
+    """A sentence that says which of `params` is outside `limits` and what is allowed; None when none is."""
     ratio = damping_ratio(params)
     checks = (
         ("contact force (stiffness * clip)", params.contact_force_n, limits.max_contact_force_n, "N"),

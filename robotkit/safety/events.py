@@ -1,4 +1,4 @@
-"""`SafetyEvent`: what an audit log wants to know of an arm."""
+"""`SafetyEvent`: an event of an arm, for an audit log."""
 
 from __future__ import annotations
 

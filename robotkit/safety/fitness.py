@@ -1,4 +1,4 @@
-"""Whether an arm can keep the limits of its cell, asked before anything is connected."""
+"""Checks that an arm can keep the limits of its cell, made before anything is connected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a blocking joint motion may be, so that it keeps the speed limits of its cell."""
+"""The highest speed of a blocking joint motion that keeps the speed limits of its cell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORT_WAY_S = 0.02
 def path_rate_max_hz(
     arm: StatefulRobotServer, limits: SafetyLimits, steps: StepLimit, start_rad: np.ndarray, goal_rad: np.ndarray
 ) -> float:
-    """How much of the straight joint path may be done in a second, as a share.
+    """The share of the straight joint path that may be done in a second.
 
     Raises:
         Unsupported: the arm cannot be told that speed, and its own may be higher; or it does not tell where its joints

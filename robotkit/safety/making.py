@@ -1,4 +1,4 @@
-"""`make_safe`: any arm inside its limits."""
+"""`make_safe`: puts any arm inside its limits."""
 
 from __future__ import annotations
 

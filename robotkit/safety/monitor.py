@@ -1,4 +1,4 @@
-"""`Monitor`: judges each measurement, and says when the arm has to be stopped because of it."""
+"""`Monitor`: checks each measurement, and says when the arm has to be stopped because of it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Monitor:
             self._before: RobotState | None = None
 
     def check(self, state: RobotState, *, watches_links: bool) -> Trip | None:
-        """What is wrong with this measurement; None when nothing is. The links cost some 0.1 ms."""
+        """The fault that this measurement shows, or None. The check of the links takes some 0.1 ms."""
         if self._watches_force:
             trip = self._check_force(state)
             if trip is not None:

@@ -124,7 +124,7 @@ class StepLimit:
         return steps_rad
 
     def path_rate_max_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
-        """How much of the straight joint path may be done in a second, as a share, so that every speed limit is kept.
+        """The share of the straight joint path that may be done in a second, so that every speed limit is kept.
 
         The tool's speed is that of the Jacobian at evenly spaced samples of the path.
         """
@@ -139,7 +139,7 @@ class StepLimit:
         return min(rates)
 
     def own_path_rate_hz(self, start_rad: np.ndarray, goal_rad: np.ndarray) -> float:
-        """How much of the straight joint path is done in a second by a joint at the arm's own highest speed."""
+        """The share of the straight joint path that the arm does in a second at its own highest joint speed."""
         way_rad = np.abs(goal_rad - start_rad)
         return float((self._own_speed_rad_s / np.maximum(way_rad, _TINY)).min())
 

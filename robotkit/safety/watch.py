@@ -33,7 +33,7 @@ class Watch:
 
     @property
     def rounds(self) -> int:
-        """How often each of them has been called at least."""
+        """The smallest number of times that each of them has been called."""
         return min(self._rounds.values())
 
     def start(self) -> None:

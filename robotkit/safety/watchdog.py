@@ -1,4 +1,4 @@
-"""`Watchdog`: what happens to an arm whose client falls silent, or whose driver does not come back from measuring."""
+"""`Watchdog`: holds or stops an arm whose client sends no command, or whose driver's measurement does not return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every message that crosses a process or a package border."""
+"""The messages that cross a process or a package border."""
 
 from robotkit.schema.arrays import Array, JointVector, Pose, Vec3, Vec6
 from robotkit.schema.camera import CameraSpec, Frame, Intrinsics

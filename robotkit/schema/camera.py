@@ -22,7 +22,7 @@ class Intrinsics(Message):
 
 
 class CameraSpec(Message):
-    """What is known of a camera before it is connected."""
+    """The specification of a camera, known before it is connected."""
 
     name: str
     width_px: int = Field(gt=0)

@@ -19,7 +19,7 @@ PERIOD_MAX_S = 10.0
 
 
 class CellSpec(Message):
-    """What a cell has: enough for a client to build its twin."""
+    """The devices of a cell, with all that a client needs to build its remote counterpart."""
 
     name: str
     clock: Literal["real", "lockstep"]
@@ -33,7 +33,7 @@ class CellSpec(Message):
 
 
 class DeviceReport(Message):
-    """What a device that could not measure says."""
+    """The error of a device that could not measure."""
 
     code: str
     """Name of the error class; see `robotkit.errors`."""

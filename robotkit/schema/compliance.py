@@ -17,7 +17,7 @@ CLIP_MAX_SIN = 1.0
 
 
 class ComplianceParams(Message):
-    """How the arm gives way: force = stiffness * clipped error - damping * velocity + Ki * error integral.
+    """The impedance law: force = stiffness * clipped error - damping * velocity + Ki * error integral.
 
     The defaults are SERL's `compliance_param.cfg`. The clips bound the contact force: 2000 N/m * 0.01 m = 20 N. Each
     contains zero: outside such a clip the arm would be pulled away from its own target. Rotation errors are vector

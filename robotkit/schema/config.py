@@ -1,4 +1,4 @@
-"""What a workcell file says."""
+"""The content of a workcell file."""
 
 from __future__ import annotations
 

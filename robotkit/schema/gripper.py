@@ -13,7 +13,7 @@ Opening = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class GripperSpec(Message):
-    """What is known of a gripper before it is connected."""
+    """The specification of a gripper, known before it is connected."""
 
     name: str
     width_max_m: float

@@ -1,4 +1,4 @@
-"""What the safety layer allows."""
+"""The limits that the safety layer enforces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FARTHEST_M = 10.0
 
 
 class WorkspaceBox(Message):
-    """Where the tool may be asked to go, in metres and radians: what no arm reaches is refused.
+    """The box of allowed tool targets, in metres and radians; a box that no arm reaches is refused.
 
     Orientation is bounded as a rotation vector relative to a reference orientation, never as Euler angles: those wrap
     near a gripper that points down, and a clip there turns the arm away from its target.
@@ -61,7 +61,7 @@ class WorkspaceBox(Message):
 
 
 class ComplianceLimits(Message):
-    """How hard and how loosely the arm may be asked to press; None switches one off."""
+    """Limits of contact force, damping ratio and stiffness in the impedance law; None switches one off."""
 
     max_contact_force_n: float | None = Field(None, gt=0.0, le=2000.0)
     """Stiffness times clip, of the stiffest axis."""

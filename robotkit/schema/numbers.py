@@ -1,4 +1,4 @@
-"""Strict numbers: what counts as one at the border, for single fields and for arrays."""
+"""Strict validation of numbers at the border, for single fields and for arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of an arm: what it is, what it measures, what it can be asked."""
+"""Messages of an arm: its specification, its state and its commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RobotMode = Literal["holding", "tracking", "travelling", "stopped", "fault"]
 
 
 class RobotSpec(Message):
-    """What is known of an arm before it is connected."""
+    """The specification of an arm, known before it is connected."""
 
     name: str
     """Type of the arm, as in the registry."""

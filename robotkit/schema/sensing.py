@@ -7,14 +7,14 @@ from robotkit.schema.message import Message
 
 
 class TrackedPose(Message):
-    """Where a tracked object is."""
+    """The pose of a tracked object."""
 
     stamp_s: float
     pose_in_base: Pose
 
 
 class TeleopReading(Message):
-    """What the human's hand does."""
+    """The reading of a device that a human steers with."""
 
     stamp_s: float
     twist: Vec6

@@ -42,7 +42,7 @@ DEPTH_HEADER = "X-Robotkit-Depth"
 
 
 class ProtocolInfo(Message):
-    """What a client asks first: the versions that the server speaks, and its time."""
+    """The versions that the server speaks and its time, which a client requests first."""
 
     oldest: int
     newest: int
@@ -53,7 +53,7 @@ class ProtocolInfo(Message):
 
 
 class ErrorReply(Message):
-    """What every refusal looks like."""
+    """The body of every refusal."""
 
     code: str
     """Name of the error class, stable over versions; see `robotkit.errors`."""
@@ -61,7 +61,7 @@ class ErrorReply(Message):
 
 
 class Health(Message):
-    """What an operator wants to know first."""
+    """The summary of a cell for an operator."""
 
     status: Literal["ok", "stopped", "fault"]
     cell: str

@@ -1,4 +1,4 @@
-"""`ArmInterruptionContract`: what a stop, a hold or a command does to a joint motion that runs."""
+"""`ArmInterruptionContract`: the effect of a stop, a hold or a command on a joint motion that runs."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from robotkit.workcell import Workcell
 
 
 class CellContract:
-    """What the contracts of arms, grippers, cameras, trackers and cells have in common.
+    """The base class of the contracts of arms, grippers, cameras, trackers and cells.
 
     A subclass says with `make_cell` which workcell is tested, or overrides the fixture `cell`.
     """

@@ -1,4 +1,4 @@
-"""Targets for any arm, and waiting on any clock; what the contracts share."""
+"""Helpers of the contracts: targets for any arm, and waiting on any clock."""
 
 from __future__ import annotations
 

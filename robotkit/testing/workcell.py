@@ -12,7 +12,7 @@ from robotkit.workcell import Workcell
 
 
 class WorkcellContract(CellContract):
-    """Laws of every workcell: of its devices together.
+    """Laws of every workcell, which concern its devices together.
 
     The cell has a gripper; its limits are those that `ArmContract` needs.
     """

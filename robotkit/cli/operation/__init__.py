@@ -1,1 +1,1 @@
-"""What `robotkit recover`, `home`, `gripper`, `cameras` and `watch` do with a cell."""
+"""The actions of `robotkit recover`, `home`, `gripper`, `cameras` and `watch` on a cell."""

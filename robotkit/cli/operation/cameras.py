@@ -28,7 +28,7 @@ from robotkit.workcell import Workcell
 
 @dataclass(frozen=True)
 class CameraReport:
-    """What one camera gave; a field that does not apply is None."""
+    """The result for one camera; a field that does not apply is None."""
 
     camera: str
     file: str | None = None

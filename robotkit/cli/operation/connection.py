@@ -1,4 +1,4 @@
-"""What the commands that operate a cell share: its devices, connected until the command ends, however it ends."""
+"""The connection of the commands that operate a cell: its devices are connected until the command ends, in any way."""
 
 from __future__ import annotations
 

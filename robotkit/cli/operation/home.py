@@ -33,7 +33,7 @@ class Way:
 
     @property
     def turns_rad(self) -> np.ndarray:
-        """How far each joint turns, without its sign, (n,)."""
+        """The angle by which each joint turns, without its sign, (n,)."""
         return np.abs(self.goal_rad - self.start_rad)
 
     def require_allowed(self) -> None:
@@ -50,7 +50,7 @@ class Way:
             bounds.check_path(self.start_rad, self.goal_rad)
 
     def describe(self) -> str:
-        """How far and how fast, for a person."""
+        """A text that tells a person how far and how fast the arm will move."""
         joint = int(self.turns_rad.argmax())
         turn_rad, tool_m = float(self.turns_rad[joint]), self._tool_m()
         tool = "" if tool_m is None else f", and ends {tool_m:.3f} m from where the tool is"

@@ -1,4 +1,4 @@
-"""`ArmStatus`: what an arm does, why it stands, and who commands it, in this process or behind a server."""
+"""`ArmStatus`: an arm's mode, its cause, and who has control, for an arm in this process or behind a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices made of arithmetic: deterministic bodies of every contract, to test your own code without hardware."""
+"""Fake devices: deterministic bodies of every contract, with which you test your code without hardware."""
 
 from robotkit.drivers.fake.camera import FakeCamera, FakeCameraConfig
 from robotkit.drivers.fake.cell import workcell_config

@@ -1,4 +1,4 @@
-"""How the fake arm's joints move: pure functions of time, so that a reading never changes what happens."""
+"""The motion of the fake arm's joints as pure functions of time, so that a reading never changes the motion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`FakeTeleop`: a hand that does what it is told."""
+"""`FakeTeleop`: a teleoperation device whose readings a program sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`FakePoseTracker`: knows where an object of the fake world is."""
+"""`FakePoseTracker`: measures the pose of an object of the fake world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the Franka drivers, and what is known of the arms from their data sheets."""
+"""Options of the Franka drivers, and the arms' values from their data sheets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ JointArray = Annotated[np.ndarray, Array(_JOINTS)]
 
 
 class FrankaLoad(PluginConfig):
-    """What the arm carries beyond the end effector that is set in Desk."""
+    """The load of the arm in addition to the end effector that is set in Desk."""
 
     mass_kg: float = Field(ge=0.0, le=10.0)
     centre_of_mass_in_flange_m: Annotated[Vec3, within(TOOL_M)] = Field(
@@ -153,7 +153,7 @@ def joint_limits(config: FrankaRobotConfig) -> tuple[JointVector, JointVector, J
 
 
 def robot_spec(config: FrankaRobotConfig) -> RobotSpec:
-    """What is known before the arm is connected.
+    """The specification that is known before the arm is connected.
 
     Only the connected control box tells its nominal end effector; until then the Franka Hand's is assumed.
     """

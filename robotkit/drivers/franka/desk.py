@@ -1,4 +1,4 @@
-"""Franka's Desk without a browser: read the state, unlock the brakes, activate FCI; each step is told before.
+"""Franka's Desk without a browser: it reads the state, unlocks the brakes and activates FCI, and announces each step.
 
 Nothing here is called by the drivers: unlocking brakes and activating FCI are decisions of a person beside the arm.
 `python -m robotkit.drivers.franka.desk HOST state|unlock-brakes|activate-fci --user NAME`
@@ -32,7 +32,7 @@ Tell = Callable[[str], None]
 
 
 class DeskOptions(PluginConfig):
-    """How to reach Desk."""
+    """The address and the login of Desk."""
 
     host: str = Field(min_length=1)
     """Address of the control box."""
@@ -46,7 +46,7 @@ class DeskOptions(PluginConfig):
 
 @dataclass(frozen=True)
 class DeskState:
-    """What Desk says of the arm."""
+    """The state of the arm according to Desk."""
 
     mode: str
     """"Execution", in which FCI works, or "Programming"."""

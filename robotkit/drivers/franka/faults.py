@@ -1,4 +1,4 @@
-"""Foreign exceptions and error flags, turned into the project's tree with a way out."""
+"""The conversion of foreign exceptions and error flags into robotkit's errors, each with a remedy."""
 
 from __future__ import annotations
 

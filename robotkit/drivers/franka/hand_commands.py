@@ -27,7 +27,7 @@ _UNANSWERED_MAX = 32
 
 @dataclass(frozen=True)
 class Wish:
-    """What the hand is to do next."""
+    """The next command of the hand."""
 
     what: str
     """For messages: "close", "go to 0.040 m", "home"."""

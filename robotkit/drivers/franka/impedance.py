@@ -89,7 +89,7 @@ def motion(
 
 
 def departures(params: ComplianceParams) -> list[str]:
-    """What this arm does differently from what `params` ask, in words; empty when it does just that."""
+    """Texts that say where this arm differs from `params`; empty when it follows them exactly."""
     found = []
     sides = (
         (params.translational_clip_min_m, params.translational_clip_max_m),

@@ -1,4 +1,4 @@
-"""`SpeedLeash`: keeps the tracked pose so near to the arm that the impedance law drives no joint too fast."""
+"""`SpeedLeash`: limits the tracked pose's distance from the arm, so that the impedance law drives no joint too fast."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _REALTIME = {"enforce": franky.RealtimeConfig.Enforce, "ignore": franky.Realtime
 
 
 class FrankaLink:
-    """What the driver asks of franky.
+    """The calls of the driver to franky.
 
     While a motion runs, `read` returns the newest packet at once; otherwise it waits for the next (1 ms). libfranka
     forbids two reads, or a read and a start, at the same time; the lock puts them in a row. A signal handler may brake

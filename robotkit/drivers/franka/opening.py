@@ -1,4 +1,4 @@
-"""Asking libfranka within a deadline: most of its calls wait for ever for a box that accepts and is silent."""
+"""Calls to libfranka with a deadline: most wait without end for a control box that accepts and does not answer."""
 
 from __future__ import annotations
 

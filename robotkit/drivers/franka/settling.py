@@ -1,4 +1,4 @@
-"""When a joint motion has arrived: the arm has stood near its goal for a while, whatever its speed signal says."""
+"""The test for the end of a joint motion: the arm has stood near its goal for a time, whatever its speed signal is."""
 
 from __future__ import annotations
 

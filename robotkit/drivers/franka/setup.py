@@ -1,4 +1,4 @@
-"""What the control box is told before control starts: thresholds, load and tool, and how its packets show them."""
+"""The settings of the control box before control starts: thresholds, load and tool, and their check in its packets."""
 
 from __future__ import annotations
 

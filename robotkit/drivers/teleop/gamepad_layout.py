@@ -1,4 +1,4 @@
-"""`layout_of`: which stick, trigger or button of a gamepad steers what, found from what the gamepad has."""
+"""`layout_of`: the assignment of a gamepad's sticks, triggers and buttons, found from those that it has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CROSS_BUTTONS: Pair = (ecodes.BTN_DPAD_LEFT, ecodes.BTN_DPAD_RIGHT)
 
 @dataclass(frozen=True)
 class Layout:
-    """What steers along and about the operator's forward, left and up."""
+    """The inputs that steer along and about the operator's forward, left and up."""
 
     steering: tuple[tuple[tuple[Control, int], ...], ...]
     """Six tuples of controls with their signs; one that the gamepad does not have is empty."""

@@ -1,4 +1,4 @@
-"""From a hand's deflection in the operator's frame to a reading in the robot's base frame."""
+"""The conversion of a deflection in the operator's frame to a reading in the robot's base frame."""
 
 from __future__ import annotations
 

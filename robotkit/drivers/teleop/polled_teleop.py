@@ -1,4 +1,4 @@
-"""`PolledTeleop`: what every hand-held device with a reader thread shares."""
+"""`PolledTeleop`: the base class of teleoperation devices with a reader thread."""
 
 from __future__ import annotations
 
