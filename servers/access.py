@@ -1,4 +1,4 @@
-"""`Scope` and `Client`: what a token allows, and who asks."""
+"""`Scope` and `Client`: the rights of a token, and the sender of a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADER_MAX_CHARS = 12 * _NAME_MAX_CHARS
 
 
 class Scope(IntEnum):
-    """What a token allows; each includes those below it. Every token allows to stop."""
+    """The rights of a token; each scope includes those below it. Every token allows to stop."""
 
     READ = 1
     """Measurements, images, metrics, the operator's page."""
@@ -36,7 +36,7 @@ class Scope(IntEnum):
 
 @dataclass(frozen=True)
 class Client:
-    """Who sent a request; the name is what people read, the key a secret.
+    """The sender of a request. People read its name; its key is a secret.
 
     Two are the same when their keys and scopes are: without keys, programs and people of one machine differ in those.
     """
@@ -68,7 +68,7 @@ class TokenTable:
         self._tokens = [(token.encode(), scope) for token, scope in tokens.items()]
 
     def scope_of(self, given: bytes) -> Scope | None:
-        """What `given` allows; None for a wrong token. Takes equally long for each wrong token of one length."""
+        """The scope of `given`; None for a wrong token. The time is equal for each wrong token of one length."""
         if not self._tokens:
             return Scope.OPERATE
         found = [scope for token, scope in self._tokens if hmac.compare_digest(given, token)]
@@ -80,7 +80,7 @@ async def get_client(
     x_robotkit_client: Annotated[str | None, Header(alias=CLIENT_HEADER)] = None,
     x_robotkit_name: Annotated[str | None, Header(alias=NAME_HEADER)] = None,
 ) -> Client:
-    """Who asks. A client that sends no key of its own is told apart by its address, as SERL's are."""
+    """The client of a request. One that sends no key is told apart by its address, as SERL's clients are."""
     address = connection.client.host if connection.client else "unknown"
     name = _readable((x_robotkit_name or "")[:_HEADER_MAX_CHARS]) or (
         f"unnamed client at {address}" if x_robotkit_client else f"address {address}"
@@ -89,7 +89,7 @@ async def get_client(
 
 
 def key_of(header: str | None, address: str) -> str:
-    """What tells a client apart from others: the key that it sends, else its address."""
+    """The key by which a client is told apart from others: the one that it sends, otherwise its address."""
     return f"key {header}" if header else f"address {address}"
 
 

@@ -1,4 +1,4 @@
-"""`create_app`: built devices in, a web application out."""
+"""`create_app`: makes a web application of a built workcell."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def _ends_torn(path: Path) -> bool:
 
 
 def default_path(cell: str, environment: Mapping[str, str]) -> Path | None:
-    """Where a cell's log is kept by default: the service's state directory, else the user's; None without both."""
+    """The default path of a cell's log: in the service's state directory, else the user's; None without both."""
     name = re.sub(r"[^\w.-]", "_", cell).lstrip(".") or "cell"
     service = environment.get("STATE_DIRECTORY", "").split(":")[0]
     if service:

@@ -1,4 +1,4 @@
-"""How many connections a server keeps, for how long, and the few that are left for a stop."""
+"""Limits on the number and the time of a server's connections, and the few that are reserved for a stop."""
 
 from __future__ import annotations
 
@@ -112,11 +112,11 @@ class Connections:
             del self._by_address[connection.address]
 
     def excess(self, address: str) -> int:
-        """How many connections an address has beyond its limit."""
+        """The number of connections of an address beyond its limit."""
         return len(self._by_address.get(address, ())) - self._per_address
 
     def sockets(self, address: str) -> int:
-        """How many websockets an address has."""
+        """The number of websockets of an address."""
         return sum(one.is_socket for one in self._by_address.get(address, ()))
 
 
@@ -127,7 +127,7 @@ def has_body(scope: Mapping[str, Any]) -> bool:
 
 
 def too_many(address: str) -> Busy:
-    """What an address with too many connections hears."""
+    """The answer to an address with too many connections."""
     return Busy(
         f"{address or 'this address'} has as many connections as one may have ({PER_ADDRESS}, of them "
         f"{SOCKETS_PER_ADDRESS} websockets); close some. A stop is served all the same"

@@ -1,4 +1,4 @@
-"""`ServerContext`, what the routes of one server share, with the dependencies that hand it out."""
+"""`ServerContext`: the objects that the routes of one server share, with the dependencies that give it to them."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class ServerContext:
             raise
 
     def parse_command(self, client: Client, adapter: TypeAdapter[T], content: bytes | str) -> T:
-        """What `client` sent to command the cell, validated.
+        """The validated command that `client` sent to the cell.
 
         Raises:
             InvalidCommand: it does not validate.

@@ -1,4 +1,4 @@
-"""From an exception to `{code, message}` and an HTTP status: the one table."""
+"""The table from exceptions to `{code, message}` and an HTTP status."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def describe_errors(errors: Sequence[Any]) -> InvalidCommand:
 
 
 def parse(adapter: TypeAdapter[T], content: bytes | str) -> T:
-    """What a client sent, validated.
+    """The validated message that a client sent.
 
     Raises:
         InvalidCommand: it does not validate.

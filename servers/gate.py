@@ -1,4 +1,4 @@
-"""`RequestGate`: the ASGI layer that bounds every request, and notices when nobody waits for its answer any more."""
+"""`RequestGate`: the ASGI layer that limits every request, and notices when no client waits for its answer any more."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class _Request:
 
     @property
     def key(self) -> str:
-        """What tells its client apart from others."""
+        """The key by which its client is told apart from others."""
         return key_of(self.client, self.address)
 
     async def read(self, receive: Receive) -> bytes:

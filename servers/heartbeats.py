@@ -1,4 +1,4 @@
-"""`Heartbeats`: who promised to be heard from while a motion runs."""
+"""`Heartbeats`: the clients that promised to send heartbeats while a motion runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Lanes`: threads for each kind of work, so that no kind can take those of another."""
+"""`Lanes`: separate threads for each kind of work, so that no kind can use those of another."""
 
 from __future__ import annotations
 

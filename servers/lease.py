@@ -47,13 +47,13 @@ class ControlLease:
 
     @property
     def holder(self) -> Client | None:
-        """Who commands now."""
+        """The client that has control now."""
         with self._lock:
             return self._holder if self._is_held() else None
 
     @property
     def held_for_s(self) -> float | None:
-        """How long the present holder has had control."""
+        """The time for which the present holder has had control."""
         with self._lock:
             return self._now_s() - self._taken_s if self._is_held() else None
 

@@ -28,7 +28,7 @@ _COMMAND_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0
 
 
 class MeasuredServer(Protocol):
-    """What the metrics are read from."""
+    """The objects from which the metrics are read."""
 
     workcell: Workcell
     lease: ControlLease

@@ -1,4 +1,4 @@
-"""`Reads`: what clients read of a cell, each device in a thread of its own, so that one that hangs hides no other."""
+"""`Reads`: clients' reads of a cell, each device in its own thread, so that a device that hangs hides no other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Reads:
-    """Of each device one measurement runs and one waits, however many clients ask.
+    """Measurements for clients: for each device at most one runs and one waits, for any number of clients.
 
     Args:
         cell: what is read.

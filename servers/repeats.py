@@ -1,4 +1,4 @@
-"""`Repeats`: what may come without end is written at once, and then counted."""
+"""`Repeats`: writes the first of many similar events at once, and then counts those that follow."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Repeats:
         return lines
 
     def flush(self) -> list[Line]:
-        """What was counted and not written, and begin anew."""
+        """Return the lines that were counted and not written, and begin again."""
         return sorted(self._end(), key=_when)
 
     def _sort_of(self, event: Event) -> tuple[_Key, Event]:

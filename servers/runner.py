@@ -1,4 +1,4 @@
-"""Run an app on a socket, in this thread or in one of its own."""
+"""Runs an app on a socket, in this thread or in a separate one."""
 
 from __future__ import annotations
 

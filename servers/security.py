@@ -1,4 +1,4 @@
-"""`Guard`: the ASGI layer that lets nobody in who has no token, and no foreign web page."""
+"""`Guard`: the ASGI layer that refuses requests without a token, and those of foreign web pages."""
 
 from __future__ import annotations
 

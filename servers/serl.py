@@ -1,4 +1,4 @@
-"""SERL's and HIL-SERL's units and names, turned into the project's own."""
+"""The conversion of SERL's and HIL-SERL's units and names into those of robotkit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ServerSettings`: where a server listens, who may use it, how fast it streams."""
+"""`ServerSettings`: the address of a server, its tokens, and the rate at which it streams."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ServerSettings:
 
     @property
     def tokens(self) -> dict[str, Scope]:
-        """What each token allows."""
+        """The scope of each token."""
         return {token: _SCOPES[name] for name, token in self._given_tokens().items()}
 
     def _given_tokens(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`make_stand`: an arm whose client is gone, gave up or was taken over from holds; where it does not, it is stopped."""
+"""`make_stand`: holds an arm whose client no longer has control or is gone, and stops it when it does not hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`StopOwners`: who has stopped the arm since it was recovered, and who may therefore recover it."""
+"""`StopOwners`: the clients that stopped the arm since its last recovery, and that may therefore recover it."""
 
 from __future__ import annotations
 

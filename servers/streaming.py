@@ -1,4 +1,4 @@
-"""What the websockets do: `StateStream`, newest wins both ways, and `StepChannel`, one answer for each request."""
+"""The websockets: `StateStream`, newest wins both ways, and `StepChannel`, one answer for each request."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class StepChannel:
 
 
 def caller_of(socket: WebSocket) -> Caller:
-    """Who is at the other end of a websocket."""
+    """The client at the other end of a websocket."""
     protocol = socket.headers.get(PROTOCOL_HEADER)
     peer = socket.scope.get("state", {}).get(CONNECTION)
     return Caller(protocol=None if protocol is None else protocol_of(protocol), connection=peer)
@@ -216,7 +216,7 @@ def _seq_of(body: str | bytes) -> int:
 
 
 def text_of(event: Mapping[str, Any]) -> str | bytes:
-    """What a client sent in one message; its bytes when it was a binary one."""
+    """The text of a client's message; its bytes when it was a binary one."""
     text: str | bytes | None = event.get("text")
     return event["bytes"] if text is None else text
 

@@ -1,4 +1,4 @@
-"""`Turns`: commands act on the cell one at a time, and only for callers who still wait for the answer."""
+"""`Turns`: lets commands act on the cell one at a time, and only for callers that still wait for the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`require_spoken`: a client of a version of the protocol that is not spoken here commands nothing."""
+"""`require_spoken`: refuses the commands of a client whose protocol version this server does not speak."""
 
 from __future__ import annotations
 

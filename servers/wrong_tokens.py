@@ -1,4 +1,4 @@
-"""`WrongTokens`: which addresses send too many of them."""
+"""`WrongTokens`: finds the addresses that send too many wrong tokens."""
 
 from __future__ import annotations
 

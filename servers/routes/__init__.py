@@ -1,4 +1,4 @@
-"""The routes, one file a topic."""
+"""The routes, in one file for each topic."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""`act` and `look`: how a route reaches the cell, in threads and never on the event loop."""
+"""`act` and `look`: calls of a route to the cell, in threads and never on the event loop."""
 
 from __future__ import annotations
 

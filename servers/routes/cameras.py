@@ -1,4 +1,4 @@
-"""Camera images."""
+"""The routes of camera images."""
 
 from __future__ import annotations
 

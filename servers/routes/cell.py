@@ -1,4 +1,4 @@
-"""The cell as a whole: what it has, its state, one control step, its start, its clock."""
+"""The routes of the whole cell: its specification, its state, one control step, its reset, its clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _step(context: ServerContext, client: Client, body: bytes) -> Response:
 
 @router.get("/cell", **answers(CellSpec, "Enough for a client to build its twin."))
 async def get_cell(context: ContextDep) -> Response:
-    """What the cell has."""
+    """The specification of the cell."""
     return await look(context, Workcell.spec)
 
 

@@ -1,4 +1,4 @@
-"""Giving control back."""
+"""The route that gives control back."""
 
 from __future__ import annotations
 

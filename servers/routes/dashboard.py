@@ -1,4 +1,4 @@
-"""The operator's page."""
+"""The route of the operator's page."""
 
 from __future__ import annotations
 

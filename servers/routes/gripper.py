@@ -1,4 +1,4 @@
-"""The gripper."""
+"""The routes of the gripper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is everything well?"""
+"""The route of the cell's health."""
 
 from __future__ import annotations
 

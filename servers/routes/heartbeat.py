@@ -1,4 +1,4 @@
-"""Being heard from while a motion runs."""
+"""The route of the heartbeats that a client sends while a motion runs."""
 
 from __future__ import annotations
 

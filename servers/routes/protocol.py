@@ -1,4 +1,4 @@
-"""Which versions of the protocol are spoken here."""
+"""The route of the protocol versions that this server speaks."""
 
 from __future__ import annotations
 

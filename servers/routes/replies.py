@@ -1,4 +1,4 @@
-"""How routes answer: messages go out as they are, without a second validation."""
+"""The answers of routes: messages are sent without a second validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arm."""
+"""The routes of the arm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The websockets."""
+"""The routes of the websockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses of tracked objects."""
+"""The routes of the poses of tracked objects."""
 
 from __future__ import annotations
 
