@@ -1,4 +1,4 @@
-"""Which OpenGL backend this machine has, found without touching OpenGL."""
+"""The OpenGL backend of this machine, found without a call to OpenGL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled measurements: what the devices report, gathered in one call each."""
+"""Compiled measurements: one call for the measurement of each device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where MuJoCo keeps the numbers that compiled code reads: addresses gathered once, passed as one array."""
+"""Addresses of the MuJoCo data that compiled code reads, gathered once and passed as one array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`OpenGLRenderer`: images through MuJoCo's off-screen OpenGL; belongs to the thread that made it."""
+"""`OpenGLRenderer`: images through MuJoCo's off-screen OpenGL; only the thread that made a renderer uses it."""
 
 from __future__ import annotations
 

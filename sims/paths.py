@@ -1,4 +1,4 @@
-"""Joint paths: how long they take, and where they are when."""
+"""Joint paths: their duration, and the joint positions at each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where arm and objects are at the start of an episode."""
+"""The poses of arm and objects at the start of an episode."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Placement:
         self._scratch: Any = mujoco.MjData(model)
 
     def checked(self, poses_in_base: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What was asked for, as float64 poses with quaternions of length 1.
+        """The requested poses as float64, with quaternions of length 1.
 
         Raises:
             Unsupported: the scene cannot place an object of that name.

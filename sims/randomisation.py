@@ -1,4 +1,4 @@
-"""Domain randomisation: what a reset draws anew, from a seed."""
+"""Domain randomisation: the properties that each reset draws from its seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FIELDS = ("geom_friction", "body_mass", "body_inertia", "eq_data", "cam_pos", "
 
 
 class Randomisation(PluginConfig):
-    """What varies from reset to reset; as it comes, nothing does.
+    """The properties that vary from reset to reset; by default none does.
 
     Ranges of positions and angles are half widths: 0.02 draws from -0.02 to 0.02.
     """
@@ -61,7 +61,7 @@ class Randomisation(PluginConfig):
 
 @dataclass(frozen=True)
 class Draw:
-    """What one reset varies."""
+    """The values that one reset has drawn."""
 
     fields: Mapping[str, np.ndarray]
     """Arrays of the model by name."""

@@ -1,4 +1,4 @@
-"""`Renderer`: images of a world for any thread, through OpenGL where there is one and by casting rays elsewhere."""
+"""`Renderer`: images of a world for any thread, through OpenGL where it works and by ray casting elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Snapshot`: where everything in a world is at one moment, for renderers that must not hold its lock."""
+"""`Snapshot`: the poses of all bodies of a world at one moment, for renderers that must not hold its lock."""
 
 from __future__ import annotations
 

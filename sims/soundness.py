@@ -1,4 +1,4 @@
-"""`Soundness`: whether the numbers of a world can be believed, and the last state of which that is true."""
+"""`Soundness`: the check of a world's numbers, and the last state that passed it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Soundness:
         keep_state(self.guard, self.kept)
 
     def problem(self) -> str | None:
-        """What is wrong with the numbers of the world; None when nothing is."""
+        """The fault in the numbers of the world, or None."""
         for kind, count in enumerate(self._data.warning.number):
             if count:
                 return self._describe(mujoco.mjtWarning(kind), int(self._data.warning[kind].lastinfo))

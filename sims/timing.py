@@ -1,4 +1,4 @@
-"""Two ways for simulated time to pass: a clock that steps the physics, and a thread that follows the wall."""
+"""The two clocks of a simulation: one that steps the physics, and a thread that follows real time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GIVE_UP_S = 0.5
 
 
 class TimedWorld(Protocol):
-    """What makes time pass in a world."""
+    """The methods of a world by which its time passes."""
 
     @property
     def lock(self) -> AbstractContextManager[Any]:

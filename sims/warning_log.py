@@ -1,4 +1,4 @@
-"""MuJoCo's warnings go to the program's log, in place of a file in whatever folder it runs."""
+"""Writes MuJoCo's warnings to the program's log, instead of a file in the current folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How laws are compiled: `compiled`, a numba decorator that releases the interpreter lock and caches on disk."""
+"""`compiled`: the numba decorator that compiles laws, releases the interpreter lock and caches on disk."""
 
 from __future__ import annotations
 

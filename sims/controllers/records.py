@@ -1,4 +1,4 @@
-"""The memory that laws work on: one-element structured arrays, all float64, SI units, quaternions wxyz."""
+"""The data of the laws: one-element structured arrays, all float64, SI units, quaternions wxyz."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the devices of a simulated world share: they are connected while it is."""
+"""The base class of the devices of a simulated world: they are connected while the world is."""
 
 from __future__ import annotations
 

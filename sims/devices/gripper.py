@@ -90,7 +90,7 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
                 self._ctrl[0] = ctrl
 
     def activate(self) -> None:
-        """Nothing to do: a simulated gripper is always ready."""
+        """Return at once: a simulated gripper is always ready."""
         self.require_connected()
 
     def reset(self) -> None:

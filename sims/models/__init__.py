@@ -1,4 +1,4 @@
-"""Robots as MjSpec: from numbers, or with meshes from the optional Menagerie package."""
+"""Robots as MjSpec, built from numbers or with the meshes of the optional Menagerie package."""
 
 from __future__ import annotations
 

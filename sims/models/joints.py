@@ -1,4 +1,4 @@
-"""What differs between MuJoCo releases in how a joint is described."""
+"""The description of a joint, which differs between MuJoCo releases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes by name: what stands around the arm, a file each."""
+"""Scenes by name: the objects around the arm, in one file for each scene."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MODULES = {
 
 
 class SceneOptions(PluginConfig):
-    """What can be chosen about a scene; one with choices brings its own subclass."""
+    """The options of a scene; a scene with options has its own subclass."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a world needs to know of a scene."""
+    """The facts of a scene that a world needs."""
 
     name: str
     add_to_spec: Callable[[Any, Any], None]

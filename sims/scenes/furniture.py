@@ -1,4 +1,4 @@
-"""What scenes have in common: floor, light, cameras, contact options and the material of workpieces."""
+"""The common parts of scenes: floor, light, cameras, contact options and the material of workpieces."""
 
 from __future__ import annotations
 
