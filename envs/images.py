@@ -1,4 +1,4 @@
-"""What a task sees of a camera's image, and how it is fitted to the shape that the task observes."""
+"""Fits a camera's image to the shape that a task observes."""
 
 from __future__ import annotations
 

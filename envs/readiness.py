@@ -1,4 +1,4 @@
-"""Whether an arm can be commanded from a state."""
+"""Checks whether an arm can be commanded from a state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of environment ids, and how one is built from what a user writes."""
+"""The table of environment ids, and their construction from the arguments of `gymnasium.make`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an action in [-1, 1] becomes a command and is bounded."""
+"""Action maps: they turn an action in [-1, 1] into a bounded command."""
 
 from envs.actions.action_map import ActionMap
 from envs.actions.gripper import BinaryGripper

@@ -1,4 +1,4 @@
-"""`ActionMap`: the contract of where an action in [-1, 1] becomes a command and is bounded."""
+"""`ActionMap`: the contract of action maps, which turn an action in [-1, 1] into a bounded command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robotkit.schema import CellState, GripperCommand, RobotCommand
 
 
 class ActionMap(ABC):
-    """From a policy's action to commands; holds whatever an action is relative to."""
+    """The map from a policy's action to commands; it holds the target to which an action is relative."""
 
     space: spaces.Box
     meaning: str

@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class PoseDeltaConfig:
-    """How far an action reaches, what it counts from, and where it may not go."""
+    """The size of an action, the pose that it counts from, and the box that bounds it."""
 
     workspace: WorkspaceBox
     """Targets stay in it."""
@@ -136,7 +136,7 @@ class PoseDelta(ActionMap):
         return clipped
 
     def way_back(self, goal: np.ndarray) -> np.ndarray:
-        """From a target outside the box towards `goal` (7,) inside, no farther than an action along one axis goes."""
+        """A target from outside the box towards `goal` (7,) inside, no farther than an action along one axis."""
         config = self.config
         reach_m = min(config.translation_scale_m, config.longest_step_m)
         return towards(self._commanded, goal, reach_m, min(config.rotation_scale_rad, config.longest_step_rad))

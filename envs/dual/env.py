@@ -201,7 +201,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
 
 
 def each_arm(env: DualArmEnv, left: Callable[[Env], Env], right: Callable[[Env], Env] | None = None) -> DualArmEnv:
-    """The same pair, with a wrapper around each arm: `each_arm(env, RelativeFrame)` is HIL-SERL's `DualRelativeFrame`.
+    """Put a wrapper around each arm of the pair: `each_arm(env, RelativeFrame)` is HIL-SERL's `DualRelativeFrame`.
 
     Args:
         env: a pair that nothing is wrapped around yet.

@@ -1,4 +1,4 @@
-"""How what belongs to two arms is joined into one observation, action, `info`, and how options are told apart."""
+"""Joins the observations, actions and `info` of two arms into one, and splits the options of a reset."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def join_observations(observations: Sequence[Mapping[str, Any]]) -> dict[str, di
 
 
 def join_infos(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What each arm says under `left/…` and `right/…`, and what their grippers did and cost together.
+    """The `info` of each arm under `left/…` and `right/…`, and the values that concern both arms together.
 
     Interventions are left out: what they mean depends on what the other arm was given.
     """

@@ -1,4 +1,4 @@
-"""How an environment of two arms is built from what a user writes."""
+"""Builds an environment of two arms from the arguments of `gymnasium.make`."""
 
 from __future__ import annotations
 

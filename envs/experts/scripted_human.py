@@ -30,7 +30,7 @@ class Expert(Protocol):
 
 @dataclass(frozen=True)
 class TakeoverPolicy:
-    """When the scripted human takes over, and for how long."""
+    """The times at which the scripted human takes over, and the length of a takeover."""
 
     steps: int
     """Steps of the learned policy in an episode before the first takeover, and between two."""

@@ -1,4 +1,4 @@
-"""Experts for environments with cameras: they read the cell's trackers for what the observation lacks."""
+"""Experts for environments with cameras: they read the poses that the observation lacks from the cell's trackers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done in a workcell, one file a task."""
+"""The tasks in a workcell, in one file for each task."""
 
 from envs.tasks.franka import FrankaTask, franka_actions
 from envs.tasks.franka_config import PRECISION, FrankaTaskConfig

@@ -1,4 +1,4 @@
-"""Moving the tool to a pose in small steps over the cell's clock, and making sure that it arrived."""
+"""Moves the tool to a pose in small steps over the cell's clock, and checks that it arrived."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WAYS = 5
 
 @dataclass(frozen=True)
 class ArmMotion:
-    """How fast, in which steps, how exactly, and where the tool may be on its way."""
+    """The speed, the steps and the precision of a motion, and the box in which the tool stays."""
 
     workspace: WorkspaceBox
     """Every target on the way is in it, or leads back to it."""

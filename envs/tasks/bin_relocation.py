@@ -1,4 +1,4 @@
-"""SERL's bin relocation: carry an object from one bin to the other, and back, for ever."""
+"""SERL's bin relocation: carry an object from one bin to the other, and back, without end."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class BinRelocation(FrankaTask):
         return super().reset(workcell, np_random, options)
 
     def next_task(self, state: CellState, options: Mapping[str, Any]) -> int:
-        """What the options say; else, without resets, the task that starts in the bin where the object is.
+        """The task of the options; otherwise, without resets, the task that starts in the bin where the object is.
 
         An object that lies in neither bin leaves the task as it is, and is put back where objects can be placed.
         """

@@ -1,4 +1,4 @@
-"""Whether what a task may ask lies within what a cell allows."""
+"""Checks that the commands of a task lie within the limits of a cell."""
 
 from __future__ import annotations
 

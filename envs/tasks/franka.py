@@ -1,4 +1,4 @@
-"""`FrankaTask`: what SERL's tasks on a real arm have in common, in any cell, real, simulated or remote."""
+"""`FrankaTask`: the base class of SERL's tasks on a real arm, for any cell, real, simulated or remote."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FrankaTask(Task):
         self._episodes = 0
 
     def require_devices(self, workcell: Workcell) -> None:
-        """Also refuse a cell whose safety limits the task would run into."""
+        """Also refuse a cell whose safety limits are narrower than the task needs."""
         super().require_devices(workcell)
         actions = pose_delta_config(self.config)
         longest_m = max(actions.longest_step_m, self.config.reset_speed_m_s * self.config.control_period_s)
@@ -100,7 +100,7 @@ class FrankaTask(Task):
         return state
 
     def start_pose(self, np_random: np.random.Generator, options: Mapping[str, Any]) -> np.ndarray:
-        """Where the tool starts, (7,): what the options say, or the reset pose with its random part."""
+        """The pose at which the tool starts, (7,): that of the options, or the reset pose with its random part."""
         if "tcp_pose" in options:
             try:
                 return _POSE.validate(options["tcp_pose"])
@@ -114,7 +114,7 @@ class FrankaTask(Task):
     def object_poses(
         self, np_random: np.random.Generator, options: Mapping[str, Any]
     ) -> Mapping[str, np.ndarray] | None:
-        """Where objects start, (7,) by tracker name, in a world that can place them; those left out go home.
+        """The start poses of objects, (7,) by tracker name, in a world that can place them; others go to their home.
 
         None leaves such a world as it is (reset-free learning): the arm then moves as a real one does.
         """

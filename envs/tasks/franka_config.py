@@ -1,4 +1,4 @@
-"""`FrankaTaskConfig`: the numbers that tell one task of SERL's real robot from another."""
+"""`FrankaTaskConfig`: the numbers by which the tasks of SERL's real robot differ."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POSE = Array(7, unit_quaternion=True)
 
 @dataclass(frozen=True)
 class FrankaTaskConfig:
-    """What SERL calls `DefaultEnvConfig`; poses are x y z in metres and a unit quaternion xyzw, base frame."""
+    """The counterpart of SERL's `DefaultEnvConfig`; poses are x y z in m and a unit quaternion xyzw, base frame."""
 
     target_pose_in_base: tuple[float, ...]
     """Where the tool is when the task is done."""

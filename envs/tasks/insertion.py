@@ -89,7 +89,7 @@ class Insertion(FrankaTask):
             self.target = spatial.compose(goal, spatial.inverse(held))
 
     def goal(self, state: CellState) -> np.ndarray | None:
-        """Where the part belongs, (7,) in the base frame; None where part or socket are not tracked."""
+        """The goal pose of the part, (7,) in the base frame; None where part or socket are not tracked."""
         if self.config.part not in state.poses or self.config.socket not in state.poses:
             return None
         return spatial.compose(self._pose(state, self.config.socket), self._part_in_socket)
@@ -136,7 +136,7 @@ def box_over(
     tilt_rad: float,
     turn_rad: float,
 ) -> WorkspaceBox:
-    """Where a tool that points down may be about its target, (3,) in the base frame.
+    """The box of a tool that points down, about its target, (3,) in the base frame.
 
     Args:
         target_m: where the tool is when the part is in.

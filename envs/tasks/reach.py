@@ -54,7 +54,7 @@ class Reach(Task):
         self._steps_there = 0
 
     def require_devices(self, workcell: Workcell) -> None:
-        """Also refuse a cell whose safety limits the task would run into."""
+        """Also refuse a cell whose safety limits are narrower than the task needs."""
         super().require_devices(workcell)
         box = WorkspaceBox(
             position_min_m=TARGET_MIN_M,

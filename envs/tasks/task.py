@@ -1,4 +1,4 @@
-"""`Task`: the contract of what is to be done in a workcell, and how well it went."""
+"""`Task`: the contract of a task in a workcell: observations, reward, success and reset."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Task(ABC):
                 )
 
     def view(self, image: str) -> ImageView:
-        """What the observed image called `image` shows."""
+        """The part of a camera's picture that the observed image `image` shows."""
         return self.image_views.get(image, ImageView(image))
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Several environment steps taken as one, and `ActionRepeat`: each action lasts for several steps."""
+"""`ActionRepeat`: each action lasts for several environment steps, which are taken as one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robotkit import InvalidConfiguration
 
 
 class MacroStep(NamedTuple):
-    """What came of a run of actions."""
+    """The result of several actions that are taken as one step."""
 
     observations: list[Any]
     """One for each step that was taken."""

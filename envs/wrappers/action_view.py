@@ -1,4 +1,4 @@
-"""`ActionView`: a wrapper with another idea of an action than the env that it wraps."""
+"""`ActionView`: the base class of wrappers whose actions differ from those of the environment that they wrap."""
 
 from __future__ import annotations
 

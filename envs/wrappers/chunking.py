@@ -1,4 +1,4 @@
-"""`ChunkingWrapper`: a history of observations in, a sequence of actions out."""
+"""`ChunkingWrapper`: observes a history of observations, and takes a sequence of actions."""
 
 from __future__ import annotations
 

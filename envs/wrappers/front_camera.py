@@ -1,4 +1,4 @@
-"""`FrontCamera`: one camera is for a reward classifier, the others are for the policy."""
+"""`FrontCamera`: gives one camera to a reward classifier, and the others to the policy."""
 
 from __future__ import annotations
 

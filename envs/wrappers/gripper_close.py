@@ -1,4 +1,4 @@
-"""`GripperClose`: a policy that does not decide about the gripper."""
+"""`GripperClose`: leaves the gripper out of the policy's action, so that the gripper stays as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GripperPenalty`: what it costs to open or close the fingers."""
+"""`GripperPenalty`: the penalty for opening or closing the fingers."""
 
 from __future__ import annotations
 

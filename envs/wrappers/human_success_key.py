@@ -1,4 +1,4 @@
-"""`HumanSuccessKey`: a person says when it is done, by holding a key."""
+"""`HumanSuccessKey`: a person holds a key when the task has succeeded."""
 
 from __future__ import annotations
 

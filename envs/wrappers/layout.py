@@ -1,4 +1,4 @@
-"""Where wrappers find things in an observation: `{"state": {...}, "images": {...}}`, or SERL's flat layout."""
+"""The two layouts of an observation that wrappers read: `{"state": {...}, "images": {...}}`, or SERL's flat one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`MultiStageRewardClassifier`: several things have to be achieved, each once."""
+"""`MultiStageRewardClassifier`: a reward for several stages, each of which is achieved once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MultiStageRewardClassifier(PredictedReward):
         self._achieved = [False] * len(self._classifiers)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Nothing is achieved yet."""
+        """Begin an episode in which no stage is achieved."""
         self._achieved = [False] * len(self._classifiers)
         return super().reset(seed=seed, options=options)
 

@@ -15,7 +15,7 @@ from robotkit import InvalidConfiguration, spatial
 
 
 class RelativeFrame(ActionView, RecordConstructorArgs):
-    """What a policy learns at one place holds at another.
+    """Observations and actions relative to the start of the episode, so that a policy does not depend on the place.
 
     An action's translation and rotation are read in the axes of the tool as it was observed last, and only rotated into
     the base's: a delta of a pose has no lever arm, so a pure translation stays one. (SERL applies the adjoint
@@ -58,13 +58,13 @@ class RelativeFrame(ActionView, RecordConstructorArgs):
         return self._relative(observation), reward, terminated, truncated, info
 
     def inward(self, action: np.ndarray) -> np.ndarray:
-        """From tool axes to base axes, shortened to fit into [-1, 1]."""
+        """Rotate an action from tool axes to base axes, shortened to fit into [-1, 1]."""
         turned = spatial.rotate_vec6(self._tool[3:], action[:6].astype(np.float64))
         fitting = (half / max(1.0, float(np.abs(half).max())) for half in (turned[:3], turned[3:]))
         return np.concatenate((*fitting, action[6:])).astype(action.dtype)
 
     def outward(self, action: np.ndarray) -> np.ndarray:
-        """From base axes to tool axes."""
+        """Rotate an action from base axes to tool axes."""
         to_tool = spatial.inverse(self._tool)[3:]
         turned = spatial.rotate_vec6(to_tool, action[:6].astype(np.float64))
         return np.concatenate((turned, action[6:])).astype(action.dtype)

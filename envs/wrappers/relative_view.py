@@ -1,4 +1,4 @@
-"""`relative_view`: the stack of views that SERL's agents have on a real-robot task."""
+"""`relative_view`: the stack of wrappers through which SERL's agents observe a real-robot task."""
 
 from __future__ import annotations
 

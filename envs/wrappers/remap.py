@@ -1,4 +1,4 @@
-"""`Remap`: the same observation under other names."""
+"""`Remap`: renames the parts of an observation."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class BinaryRewardClassifier(PredictedReward):
         self._image_keys = image_keys
 
     def look(self, observation: Any) -> Any:
-        """What the classifier gets to see."""
+        """The observation that the classifier gets."""
         if self._image_keys is None:
             return observation
         keys = self._image_keys

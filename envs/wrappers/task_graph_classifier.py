@@ -1,4 +1,4 @@
-"""`TaskGraphRewardClassifier`: several tasks that set each other up, each with a classifier of its own."""
+"""`TaskGraphRewardClassifier`: several tasks, each with its own classifier, in which one prepares the next."""
 
 from __future__ import annotations
 

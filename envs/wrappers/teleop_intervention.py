@@ -1,4 +1,4 @@
-"""`TeleopIntervention`: a human takes over whenever the hand moves."""
+"""`TeleopIntervention`: a person takes over while the teleoperation device is moved."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Scaling:
 
     @classmethod
     def of(cls, kind: Literal["normal", "bounds"], first: Any, second: Any) -> Scaling:
-        """From the statistics of a data set.
+        """Make the scaling from the statistics of a data set.
 
         Args:
             kind: "normal" normalises to mean 0 and deviation 1, "bounds" to [-1, 1].

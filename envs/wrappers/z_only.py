@@ -1,4 +1,4 @@
-"""`ZOnly`: of the tool's pose only the height is seen."""
+"""`ZOnly`: observes only the height of the tool's pose."""
 
 from __future__ import annotations
 
