@@ -1,4 +1,4 @@
-"""The learner: networks, agents, data and the two loops, built on Gymnasium and PyTorch.
+"""The learner: networks, agents, data, and the loops of actor and learner, built on Gymnasium and PyTorch.
 
 Train an agent in this process:
 
@@ -9,8 +9,8 @@ Train an agent in this process:
     agent.save("runs/pendulum")
     action = SAC.load("runs/pendulum").predict(observation)
 
-The names below are loaded when they are first used, so that `import rl` needs no PyTorch. Every other name is imported
-from its room: `rl.agents`, `rl.data`, `rl.networks` …
+The names of `__all__` are loaded when they are first used, so that `import rl` needs no PyTorch. Import other names
+from their packages: `rl.agents`, `rl.data`, `rl.networks` …
 """
 
 from importlib import import_module

@@ -31,7 +31,7 @@ _AT_LEAST_1 = (
 
 @dataclass(frozen=True)
 class ReplayConfig:
-    """Where batches come from."""
+    """The data from which batches are drawn."""
 
     capacity: int = 1_000_000
     """Transitions that the replay buffer holds; the oldest go first."""
@@ -48,7 +48,7 @@ class ReplayConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How often and where the policy is evaluated, without exploration noise."""
+    """The settings of evaluations, which run without exploration noise."""
 
     every_steps: int = 2000
     """Environment steps between two evaluations; 0 turns them off."""
@@ -66,7 +66,7 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class LinkConfig:
-    """How actors and the learner find each other."""
+    """The connection between actors and the learner."""
 
     host: str = "127.0.0.1"
     """Address of the learner. It listens there; everything but loopback needs a token."""
@@ -274,7 +274,7 @@ class TrainConfig:
             )
 
     def adaptation(self) -> EnvAdapterConfig:
-        """How the environment is adapted to the agent."""
+        """The adaptation of the environment to the agent."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         settings = self.pixel_settings()
         if settings is None:

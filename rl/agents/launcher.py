@@ -1,8 +1,8 @@
 """Factories of agents and buffers with SERL's and HIL-SERL's argument names and defaults. Original: utils/launcher.py.
 
-They give the agents with SERL's networks and settings and its numbered bugs fixed; `config.as_in_serl()` of an agent's
-configuration undoes the fixes. Transitions are recorded by `rl.data.journal`, and demonstrations read by
-`rl.data.demos`: the RLDS arguments of the original's `make_replay_buffer` are not here.
+They make agents with SERL's networks and settings, without the faults that docs/serl_differences.md lists;
+`config.as_in_serl()` of an agent's configuration restores SERL's behaviour. `rl.data.journal` records transitions, and
+`rl.data.demos` reads demonstrations: the RLDS arguments of the original's `make_replay_buffer` are not here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ConfigT = TypeVar("ConfigT", bound=DrqConfig)
 
 
 class PixelSettings(TypedDict, total=False):
-    """What HIL-SERL's factories take beside seed and samples."""
+    """The settings that HIL-SERL's factories take beside seed and samples."""
 
     image_keys: Iterable[str]
     """Cameras that are looked at; `image` when not given."""
@@ -187,7 +187,7 @@ def make_sac_pixel_agent_hybrid_dual_arm(
     device: str | torch.device = "cpu",
     **settings: Unpack[PixelSettings],
 ) -> DrQAgentHybridDualArm:
-    """The same for two arms; each half of `sample_action` ends with a gripper."""
+    """Make the hybrid pixel agent for two arms; each half of `sample_action` ends with a gripper."""
     config, action_dim = _with_settings(DualArmConfig(), settings), np.shape(sample_action)[-1]
     return DrQAgentHybridDualArm.create_drq(sample_obs, action_dim, config, seed=seed, device=device)
 

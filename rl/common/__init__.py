@@ -1,1 +1,1 @@
-"""What agents share: the train state, optimizers, types."""
+"""Modules that agents share: the train state, optimizers, types."""

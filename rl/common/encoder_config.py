@@ -11,7 +11,7 @@ ENCODER_TYPES = ("small", "compact", "resnet", "resnet-pretrained")
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """How images and state become features; the defaults are SERL's.
+    """The settings of the encoder from images and state to features; the defaults are SERL's.
 
     Raises:
         ConfigError: an unknown encoder.

@@ -1,4 +1,4 @@
-"""From an observation's images and state to one feature vector: plain, with a goal image, with language."""
+"""Encoders of an observation's images and state into one feature vector: plain, with a goal image, with language."""
 
 from __future__ import annotations
 

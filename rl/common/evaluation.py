@@ -1,4 +1,4 @@
-"""Evaluation: run a policy for some episodes and say how well it did, and how sure that is."""
+"""Evaluation: runs a policy for some episodes, and gives its success rate with a confidence interval."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENV_SUCCESS = "env_success"
 
 @dataclass
 class Episode:
-    """What one episode came to."""
+    """The result of one episode."""
 
     total_reward: float = 0.0
     length: int = 0

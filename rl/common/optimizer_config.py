@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """What `make_optimizer` takes, so that an agent's configuration can hold it."""
+    """The settings that `make_optimizer` takes, as a part of an agent's configuration."""
 
     learning_rate: float = 3e-4
     """Peak learning rate."""

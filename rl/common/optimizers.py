@@ -76,7 +76,7 @@ class Adam:
         return self.schedule(self.count)
 
     def updates(self, grads: Sequence[Tensor]) -> list[Tensor]:
-        """What to add to the parameters for `grads`; advances the moments and the count."""
+        """The changes of the parameters for `grads`; advances the moments and the count."""
         if self.config.clip_grad_norm is not None:
             grads = clip_by_global_norm(grads, self.config.clip_grad_norm)
         rate = self.learning_rate()

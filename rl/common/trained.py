@@ -1,4 +1,4 @@
-"""Trained: one module with one optimizer, for what is trained by a single loss."""
+"""Trained: one module with one optimizer, for training with a single loss."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Trained:
         self.group = group
 
     def state_dict(self) -> dict[str, Any]:
-        """What a continuation needs, but for the module itself."""
+        """The state that a resume needs, without the module itself."""
         scale = {} if self.loss_scale is None else {"loss_scale": self.loss_scale.state_dict()}
         return {"optimizer": self.optimizer.state_dict(), **scale}
 

@@ -1,4 +1,4 @@
-"""BatchSharding: the rows of a joint batch that each process computes."""
+"""BatchSharding: chooses the rows of a joint batch that each process computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees of arrays to bytes and back: msgpack with one extension type for arrays, never pickle.
+"""The encoding of trees of arrays as bytes: msgpack with one extension type for arrays, never pickle.
 
 A tree is a nested dict (string keys) or list of numpy arrays, numbers, strings, bytes, bools and None. An array travels
 as its dtype, its shape and its raw little-endian bytes. Tuples come back as lists and numpy scalars as Python numbers.

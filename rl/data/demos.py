@@ -24,7 +24,7 @@ _RECORDER = "demonstrator"
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What a demonstration file holds."""
+    """The content of a demonstration file."""
 
     episodes: int
     transitions: int
@@ -215,7 +215,7 @@ def summarize_demos(path: str | os.PathLike[str]) -> DemoSummary:
 
 
 def episode_info(block: Block) -> dict[str, Any]:
-    """What stands beside an episode: its return, its success, and what its recorder added.
+    """The facts of an episode: its return, its success, and those that its recorder added.
 
     Raises:
         DataError: the block is no episode of a demonstration file.

@@ -20,7 +20,7 @@ _REACH_SHARE = 10
 
 @dataclass(frozen=True)
 class FrameEncoding:
-    """What is kept of a frame instead of its images, such as the feature maps of a frozen network."""
+    """The encoding of a frame that is kept instead of its images, such as the feature maps of a frozen network."""
 
     fields: Mapping[str, Field]
     """Shape and dtype of one frame's arrays, by the names that samples give them."""
@@ -89,7 +89,7 @@ class FrameStore:
         return numbers
 
     def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """What is kept, by name, of shape (*numbers.shape, *shape of one)."""
+        """The kept arrays of these frames, by name, of shape (*numbers.shape, *shape of one)."""
         rows = numbers % self.capacity
         return {name: kept.take(rows, axis=0) for name, kept in self._arrays.items()}
 

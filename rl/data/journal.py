@@ -107,7 +107,7 @@ class TransitionJournal:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What is known about the whole file; `fields` names the transition's fields after the first append."""
+        """The metadata of the whole file; `fields` names the transition's fields after the first append."""
         return {name: json.loads(value) for name, value in self._query("SELECT name, value FROM metadata")}
 
     def last_sequence(self, actor_id: str) -> int:
@@ -160,7 +160,7 @@ class TransitionJournal:
             yield block.last_row, block.transitions
 
     def blocks(self, after_row: int = 0) -> Iterator[Block]:
-        """As `read`, with everything that was stored along."""
+        """The blocks that `read` gives, with everything that was stored with them."""
         query = "SELECT * FROM blocks WHERE first_row + count > ? AND first_row >= ? ORDER BY first_row LIMIT ?"
         start = self._query("SELECT coalesce(max(first_row), 0) FROM blocks WHERE first_row <= ?", after_row)[0][0]
         while page := self._query(query, after_row, start, _PAGE):
@@ -260,7 +260,7 @@ class TransitionJournal:
 
 
 def gap_info(follows_gap: bool) -> dict[str, bool] | None:
-    """What `Block.follows_gap` is read from."""
+    """The info from which `Block.follows_gap` is read."""
     return {"follows_gap": True} if follows_gap else None
 
 

@@ -87,7 +87,7 @@ def read_frames(files: Sequence[Path], cameras: Sequence[str] | None = None) -> 
 
 
 def spread_frames(file: Path, count: int) -> tuple[int, list[tuple[str, Frame]]]:
-    """How many frames a file has, and at most `count` of them, evenly over it, each with the name of its episode.
+    """The number of frames in a file, and at most `count` of them, evenly spread, each with the name of its episode.
 
     Raises:
         JournalError: the file is missing or holds something else.

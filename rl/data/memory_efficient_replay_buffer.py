@@ -77,12 +77,12 @@ class MemoryEfficientReplayBuffer:
 
     @property
     def inserted(self) -> int:
-        """How many transitions were ever inserted."""
+        """The number of transitions that were ever inserted."""
         return self._inserted
 
     @property
     def frames_written(self) -> int:
-        """How many images per camera were ever stored."""
+        """The number of images per camera that were ever stored."""
         return self._frames.written
 
     def insert(self, transition: Mapping[str, Any]) -> None:
@@ -126,7 +126,7 @@ class MemoryEfficientReplayBuffer:
             return nest(flat)
 
     def state_dict(self) -> dict[str, Any]:
-        """What an exact resume needs besides the data: counters and the generator's state."""
+        """The state that an exact resume needs besides the data: counters and the generator's state."""
         with self._lock:
             return self._sampler.state_dict(self._inserted)
 

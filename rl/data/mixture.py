@@ -1,4 +1,4 @@
-"""MixedBatches: one batch from several buffers, mixed evenly all the way through (symmetric sampling of RLPD)."""
+"""MixedBatches: one batch from several buffers, evenly interleaved (symmetric sampling of RLPD)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rl.utils.tree import Batch, leaves, nest
 
 
 class Source(Protocol):
-    """Whatever can be sampled: a replay buffer, a demonstration buffer, a dataset."""
+    """The protocol of data that can be sampled: a replay buffer, a demonstration buffer, a dataset."""
 
     def sample(self, batch_size: int) -> Batch:
         """Draw `batch_size` transitions."""
@@ -85,7 +85,7 @@ class MixedBatches:
 
 
 def interleave(shares: np.ndarray, length: int) -> np.ndarray:
-    """Which source owns each row: the most even sequence, each row to the source that is furthest behind its share.
+    """The source of each row, as evenly mixed as possible: each row is of the source that is furthest behind its share.
 
     Args:
         shares: (n,) positive, summing to 1.

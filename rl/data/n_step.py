@@ -1,4 +1,4 @@
-"""NStep: one actor's stream of 1-step transitions to n-step transitions."""
+"""NStep: turns one actor's stream of 1-step transitions into n-step transitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packing: a batch of tensors as one run of bytes for each process, which one message can carry."""
+"""Packing: packs a batch of tensors into one byte array for each process, which one message can carry."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class PackedField:
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the fields of a shard lie: wide numbers before narrow ones, so that each is at a multiple of its size."""
+    """The offsets of a shard's fields: wide numbers before narrow ones, so that each is at a multiple of its size."""
 
     fields: tuple[PackedField, ...]
 
     @classmethod
     def of(cls, batch: Mapping[str, Any], sharding: BatchSharding) -> Packing:
-        """For the equal shards of a joint batch like this."""
+        """Make the packing for the equal shards of a joint batch."""
         found = [
             PackedField(path, rows.dtype, (len(rows) // sharding.processes, *rows.shape[1:]))
             for path, rows in leaves(batch)
@@ -77,12 +77,12 @@ class Packing:
         )
 
     def to_json(self) -> str:
-        """As text, for the processes that will unpack."""
+        """Encode as text, for the processes that will unpack."""
         return json.dumps([[field.path, str(field.dtype).removeprefix("torch."), field.shape] for field in self.fields])
 
     @classmethod
     def from_json(cls, text: str) -> Packing:
-        """What `to_json` wrote."""
+        """Decode the text of `to_json`."""
         return cls(
             tuple(
                 PackedField(tuple(path), getattr(torch, dtype), tuple(shape)) for path, dtype, shape in json.loads(text)

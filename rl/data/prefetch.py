@@ -22,7 +22,7 @@ class Batches(Protocol):
         ...
 
     def state_dict(self) -> Any:
-        """Where the stream stands."""
+        """The position of the stream."""
         ...
 
 
@@ -71,7 +71,7 @@ class Prefetch:
         return batch
 
     def state_dict(self) -> Any:
-        """Where the source stood after the batch that `next()` returned last: what waits here is drawn again."""
+        """The source's position after the batch that `next()` returned last: a batch that waits here is drawn again."""
         with self._changed:
             return self._state
 

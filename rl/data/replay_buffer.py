@@ -53,7 +53,7 @@ class ReplayBuffer:
 
     @property
     def inserted(self) -> int:
-        """How many transitions were ever inserted; the next one goes to row `inserted % capacity`."""
+        """The number of transitions that were ever inserted; the next one goes to row `inserted % capacity`."""
         return self._inserted
 
     def insert(self, transition: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ class ReplayBuffer:
             return nest(self._rows.read(self._sampler.choose(len(self), batch_size, indices)))
 
     def state_dict(self) -> dict[str, Any]:
-        """What an exact resume needs besides the data: counters and the generator's state."""
+        """The state that an exact resume needs besides the data: counters and the generator's state."""
         with self._lock:
             return self._sampler.state_dict(self._inserted)
 

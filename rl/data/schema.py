@@ -1,4 +1,4 @@
-"""What one transition looks like: the names, shapes and dtypes of its fields, fixed once and checked at the border.
+"""The schema of a transition: the names, shapes and dtypes of its fields, fixed once and checked at the border.
 
 A transition has `observations`, `actions`, `next_observations`, `rewards`, `masks` (1 - terminated: a time limit keeps
 1, so that the critic bootstraps), `dones` (terminated or truncated: the trajectory ends here), plus declared extras.

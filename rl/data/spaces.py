@@ -1,4 +1,4 @@
-"""Gymnasium spaces as plain facts, so that a file can tell whether its data belongs to an environment."""
+"""Descriptions of Gymnasium spaces as plain values, which tell whether a file's data belongs to an environment."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def describe_spaces(observation_space: gym.Space, action_space: gym.Space) -> di
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What is not the same in two results of `describe_spaces`, one phrase for each array; empty for equal ones."""
+    """The differences of two results of `describe_spaces`, one phrase for each array; empty for equal ones."""
     here, there = (
         {f"{space}{path}": part for space in both for path, part in _parts(both[space])} for both in (found, wanted)
     )

@@ -1,4 +1,4 @@
-"""Recorded episodes, taken again action by action: how far the observations come out as they were recorded."""
+"""Replays recorded episodes action by action, and measures the deviation from the recorded observations."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What other projects write and read: demonstrations and weights of SERL and HIL-SERL, LeRobot's datasets."""
+"""Formats of other projects: demonstrations and weights of SERL and HIL-SERL, LeRobot's datasets."""

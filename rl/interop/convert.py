@@ -1,4 +1,4 @@
-"""Weights of SERL as files of ours: the public ResNet-10, and checkpoints of the agent that learns from states."""
+"""Converts weights of SERL: the public ResNet-10, and checkpoints of the agent that learns from states."""
 
 from __future__ import annotations
 

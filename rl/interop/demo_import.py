@@ -1,4 +1,4 @@
-"""From somebody else's episodes to a demonstration file: fitted to an environment's spaces, checked, all or nothing."""
+"""Writes imported episodes into a demonstration file, fitted to an environment's spaces and checked, all or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIELDS = ("observations", "actions", "next_observations", "rewards", "masks", "d
 
 @dataclass(frozen=True)
 class Spaces:
-    """What an environment shows and takes."""
+    """The spaces of an environment's observations and actions."""
 
     observation: gym.Space
     action: gym.Space

@@ -1,16 +1,17 @@
-"""How demonstrations lie in a LeRobotDataset: names, places and columns, for export and import.
+"""The layout of demonstrations in a LeRobotDataset: names, paths and columns, for export and import.
 
-Written is version 3.0 of the format, read are 3.0 and 2.1. A row is one step: the observation, the action taken there,
-and under `next.` what came of it. Two facts of a transition have no place in the format, so they get one:
+The export writes version 3.0 of the format, the import reads 3.0 and 2.1. A row is one step: the observation, the
+action taken there, and its results under `next.`. Two facts of a transition have no place in the format, so robotkit
+adds one:
 
-- `next.done` says that an episode ends, not why. Beside it stand `next.terminated` (the task is over, mask 0) and
-  `next.truncated` (a time limit, or a cut recording; mask 1).
-- The observation after the last action. It lies in `robotkit/closing.parquet`, one row an episode, where other
-  programs do not look. Without it the last step of a truncated episode has no value to bootstrap from.
+- `next.done` says that an episode ends, not why. Therefore the columns `next.terminated` (the task is over, mask 0) and
+  `next.truncated` (a time limit, or a cut recording; mask 1) are added.
+- The observation after the last action is in `robotkit/closing.parquet`, one row an episode, which other programs
+  ignore. Without it the last step of a truncated episode has no value to bootstrap from.
 
-What does not survive: bytes of images, when they are stored as video; the older frames of a stack are not stored but
-put together again, so that stacks of another kind are refused, like observations other than `Box` and flat `Dict`; the
-seeds of recorded episodes.
+The dataset does not keep the exact pixels of images that are stored as video, the seeds of recorded episodes, and the
+older frames of a stack. The import stacks frames again, so that stacks of another kind are refused, like observations
+other than `Box` and flat `Dict`.
 """
 
 from __future__ import annotations
@@ -95,12 +96,12 @@ def _column(key: str | None, space: gym.Space) -> Column:
 
 
 def is_image_shape(shape: tuple[int, ...], dtype: Any) -> bool:
-    """Whether these are RGB bytes, of one frame or of several."""
+    """True for RGB bytes, of one frame or of several."""
     return np.dtype(dtype) == np.uint8 and len(shape) in (3, 4) and shape[-1] == 3
 
 
 def column_name(key: str | None, is_image: bool) -> str:
-    """What LeRobot calls an observation."""
+    """LeRobot's name of an observation."""
     if key is None:
         return _ONE_IMAGE if is_image else _ONE_VECTOR
     return (_IMAGES if is_image else _OBSERVATION) + key

@@ -1,4 +1,4 @@
-"""Demonstrations out: a file of ours as a LeRobotDataset, see `rl.interop.lerobot`."""
+"""Exports a demonstration file as a LeRobotDataset, see `rl.interop.lerobot`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Demonstrations in: a LeRobotDataset, of version 3.0 or 2.1, as a file of ours, see `rl.interop.lerobot`.
+"""Imports a LeRobotDataset, of version 3.0 or 2.1, into a demonstration file, see `rl.interop.lerobot`.
 
-Datasets of others say neither why an episode ended nor what was seen after its last action. So an episode whose last
-step is a success (`next.success`, else a positive last reward) terminated, and there the missing observation does not
-matter. Any other one was cut off: its last step is left out, and the one before it ends the episode with mask 1.
+Datasets of other programs do not tell why an episode ended, nor the observation after its last action. So an episode
+whose last step is a success (`next.success`, else a positive last reward) counts as terminated, and the missing
+observation has no effect. Any other one counts as cut: its last step is left out, and the one before it ends the
+episode with mask 1.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _NO_NUMBERS = ("string", "image", "video")
 
 @dataclass(frozen=True)
 class Place:
-    """Where an episode lies."""
+    """The place of an episode in the files."""
 
     episode: int
     data: Path
@@ -78,11 +79,11 @@ class Dataset:
         self._open = lru_cache(maxsize=1)(self._read)
 
     def has(self, place: str) -> bool:
-        """Whether there is such a file."""
+        """True if there is such a file."""
         return (self._root / place).is_file()
 
     def json(self, place: str) -> dict[str, Any]:
-        """What a JSON file holds."""
+        """The content of a JSON file."""
         try:
             content = json.loads((self._root / place).read_text())
         except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Camera frames to video files and back."""
+"""Writes camera frames to video files, and reads them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def encode_video(path: Path, frames: np.ndarray, fps: int) -> None:
 
 
 def video_facts(shape: tuple[int, ...], fps: int) -> dict[str, Any]:
-    """What `info.json` says of a video column beside its shape."""
+    """The facts of a video column in `info.json`, beside its shape."""
     return {
         "video.height": shape[0],
         "video.width": shape[1],

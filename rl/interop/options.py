@@ -10,7 +10,7 @@ from rl.errors import ConfigError
 
 @dataclass(frozen=True)
 class SerlOptions:
-    """What to make of the transitions."""
+    """Options for the interpretation of SERL's transitions."""
 
     z_axis_only: bool = False
     """Leave x, y and orientation out of the 19 numbers of a real robot's state."""
@@ -23,7 +23,7 @@ class SerlOptions:
 
 @dataclass(frozen=True)
 class LeRobotOptions:
-    """What a LeRobotDataset says beside the data."""
+    """The facts that a LeRobotDataset stores beside the data."""
 
     fps: int = 10
     """Actions per second, as they were recorded."""

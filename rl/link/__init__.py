@@ -1,1 +1,1 @@
-"""What travels between actors and the learner: messages, the server in the learner, the client in the actor."""
+"""The link between actors and the learner: its messages, the server in the learner, the client in the actor."""

@@ -1,4 +1,4 @@
-"""`learner_url`: where a learner is, in the one form that clients take."""
+"""`learner_url`: the address of a learner, in the one form that clients take."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class LearnerLink:
 
     @property
     def reconnects(self) -> int:
-        """How often the connection was made anew."""
+        """The number of times that the connection was made again."""
         return max(0, self._state.connections - 1)
 
     def send(self, transition: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class LearnerLink:
         return weights
 
     def wait_for_weights(self, timeout_s: float) -> Weights | None:
-        """As `take_weights`, but waits for them."""
+        """Take weights as `take_weights` does, but wait for them."""
         self._wait(lambda: self._state.weights is not None or self._state.is_finished, timeout_s)
         return self.take_weights()
 

@@ -226,7 +226,7 @@ class LearnerHub:
         self._notify()
 
     def fail(self, error: RlError) -> None:
-        """Nothing can be stored any more: the learner's loop must know."""
+        """Tell the learner's loop that nothing can be stored any more."""
         self._failure = error
         self._notify()
 

@@ -91,7 +91,7 @@ def _array(bound: Bound, spec: BoxSpec) -> np.ndarray:
 
 
 class AgentSpec(LinkMessage):
-    """What actor and learner must agree on before the first transition."""
+    """The facts on which actor and learner must agree before the first transition."""
 
     env: str
     observation: SpaceSpec

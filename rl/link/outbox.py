@@ -71,7 +71,7 @@ class Outbox:
             self._next_follows_gap = False
 
     def tear(self) -> None:
-        """What is put next does not continue what was put last: its trajectory ends there, as at a truncation."""
+        """End the trajectory at the last transition, as at a truncation: the next one does not continue it."""
         with self._room:
             self._next_follows_gap = True
 

@@ -26,7 +26,7 @@ _FORMAT_VERSION = 1
 
 
 class ClassifierFacts(BaseModel):
-    """What `classifier.json` holds."""
+    """The content of `classifier.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,7 +89,7 @@ class RewardClassifier:
         return float(self(observation).sigmoid())
 
     def is_success(self, observation: Mapping[str, Any]) -> bool:
-        """Whether that probability reaches the threshold."""
+        """True if that probability reaches the threshold."""
         return self.probability(observation) >= self.facts.threshold
 
 

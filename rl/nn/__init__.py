@@ -1,1 +1,1 @@
-"""Layers as in Flax, their initialisers and activations: what every network of the learner is made of."""
+"""The parts of the learner's networks: layers as in Flax, their initialisers and activations."""

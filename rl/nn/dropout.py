@@ -1,4 +1,4 @@
-"""Dropout with masks of its own, or with masks from outside."""
+"""Dropout with masks that it draws itself, or with given masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters from Flax: fills any module of ours from a Flax parameter tree, and writes one.
+"""Parameters from Flax: fills any module of `rl` from a Flax parameter tree, and writes one.
 
 How a module is matched with its Flax scope:
 
@@ -50,7 +50,7 @@ def oihw_to_hwio(array: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FlaxLeaf:
-    """How one parameter is called and laid out in Flax."""
+    """The name and the layout of one parameter in Flax."""
 
     name: str
     """Last part of the path, such as `kernel`."""

@@ -37,7 +37,7 @@ class InferredModule(nn.Module, ABC):
 
     @property
     def is_materialised(self) -> bool:
-        """Whether the parameters have shapes and values."""
+        """True once the parameters have shapes and values."""
         return not isinstance(self.weight, UninitializedParameter)
 
     def as_ensemble(self, size: int, *, shared_input: bool) -> Self:

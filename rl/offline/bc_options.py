@@ -72,7 +72,7 @@ class TrainBcOptions:
             raise ConfigError(f"--held-out must lie in [0, 1), not {self.held_out}")
 
     def adaptation(self) -> EnvAdapterConfig:
-        """How the environment is adapted to the policy."""
+        """The adaptation of the environment to the policy."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         if not self.sees_images:
             return EnvAdapterConfig(self.action_repeat, self.frame_stack, reward_classifier=classifier)

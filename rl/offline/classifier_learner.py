@@ -74,7 +74,7 @@ class ClassifierLearner:
         }
 
     def probabilities(self, frames: FrameSet, chunk: int) -> np.ndarray:
-        """Of success, float64 (N,)."""
+        """The probabilities of success, float64 (N,)."""
         return self._logits(frames, chunk).double().sigmoid().numpy()
 
     def _logits(self, frames: FrameSet, chunk: int) -> Tensor:

@@ -11,7 +11,7 @@ from rl.errors import DataError
 
 @dataclass(frozen=True)
 class ConfusionCounts:
-    """What a classifier said of labelled frames."""
+    """The counts of a classifier's right and wrong predictions on labelled frames."""
 
     true_positives: int
     false_positives: int

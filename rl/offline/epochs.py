@@ -25,7 +25,7 @@ from rl.utils.subprocesses import Stop
 
 
 class Learner(Protocol):
-    """What is trained."""
+    """The protocol of an object that is trained in epochs."""
 
     device: torch.device
 
@@ -52,7 +52,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class EpochsConfig:
-    """How long, and how often it is saved.
+    """The number of epochs, and the interval between checkpoints.
 
     Raises:
         ConfigError: a number is out of range.
@@ -145,7 +145,7 @@ def save(checkpoints: Checkpoints, learner: Learner, done: int) -> None:
 
 
 class Reporter:
-    """What the main process does after an epoch: metrics, progress, checkpoints.
+    """The work of the main process after an epoch: metrics, progress, checkpoints.
 
     Args:
         context: objects and settings of the loop.

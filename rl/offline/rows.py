@@ -18,7 +18,7 @@ from rl.utils.tree import leaves, map_leaves
 
 
 class EpochOrder(Protocol):
-    """What decides the order of an epoch's rows."""
+    """The protocol of an object that decides the order of an epoch's rows."""
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the order of this epoch, which depends on nothing before it."""

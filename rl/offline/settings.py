@@ -25,7 +25,7 @@ class SettingsFile(Generic[Options]):
         self.name = name
 
     def is_in(self, directory: Path) -> bool:
-        """Whether a training of this kind began in this directory."""
+        """True if a training of this kind began in this directory."""
         return (directory / self.name).is_file()
 
     def read(self, directory: Path) -> Options:

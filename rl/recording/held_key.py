@@ -1,4 +1,4 @@
-"""A key that a person holds down while something is so, read from a terminal."""
+"""`HeldKey`: a key that a person holds down, read from a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rl.errors import ConfigError
 
 
 class HeldKey:
-    """Whether a key is down. A terminal tells nothing of its release, so that is guessed from the key's repetition.
+    """A key that is held or not. A terminal does not tell its release, which is inferred from the key's repetition.
 
     A keyboard repeats a held key after a pause of up to half a second: the first stroke counts for that long, every
     repetition for a few of its periods only.
@@ -54,7 +54,7 @@ class HeldKey:
         self.close()
 
     def is_down(self) -> bool:
-        """Whether the key is held now; to be asked more often than keys are repeated, or at every control step."""
+        """True while the key is held; call it more often than keys are repeated, or at every control step."""
         now_s = self._now_s()
         strokes = self._typed().count(self._key)
         if strokes:

@@ -1,4 +1,4 @@
-"""The options of what records demonstrations and labelled frames."""
+"""The options of the commands that record demonstrations and labelled frames."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RecordDemosOptions:
             raise ConfigError("say who acts, once: --human expert, --human spacemouse or --expert module:factory")
 
     def adaptation(self) -> EnvAdapterConfig:
-        """How the environment will look to the agent."""
+        """The adaptation of the environment to the agent."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         return EnvAdapterConfig(1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier)
 

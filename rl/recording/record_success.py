@@ -1,4 +1,4 @@
-"""Recording what a reward classifier learns from: `robotkit-train record success`."""
+"""Recording labelled frames for a reward classifier: `robotkit-train record success`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Label = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a recording came to; with --resume including what was there."""
+    """The result of a recording; with --resume, including the frames that were there."""
 
     episodes: int
     positives: int
@@ -150,7 +150,7 @@ def run_labelled(
 
 
 def success_of(info: Mapping[str, Any]) -> bool:
-    """What the environment says.
+    """The success that the environment reports.
 
     Raises:
         DataError: it says nothing.

@@ -26,7 +26,7 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the run's files."""
+        """True in the process that writes the run's files."""
         return self.rank == 0
 
     def shard_size(self, rows: int) -> int:

@@ -1,4 +1,4 @@
-"""Images of the size that an agent wants."""
+"""Resizes images to the size that an agent observes."""
 
 from __future__ import annotations
 

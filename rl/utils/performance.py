@@ -1,4 +1,4 @@
-"""What makes arithmetic faster at the price of some digits: tensor cores, autocast and the loss scale of float16."""
+"""Faster arithmetic with lower precision: tensor cores, autocast and the loss scale of float16."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory of one run: its files, and that it is claimed once, continued on request, and used by one learner."""
+"""The directory of one run: its files, its claim by a new run, its resume, and the lock of the learner that uses it."""
 
 from __future__ import annotations
 

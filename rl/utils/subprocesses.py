@@ -24,7 +24,7 @@ _PARENT_POLL_PERIOD_S = 1.0
 
 
 class Stop(Protocol):
-    """Whether somebody wants the loop to end."""
+    """The protocol of a request that a loop ends."""
 
     def is_set(self) -> bool:
         """True when the loop should end after this step."""

@@ -1,4 +1,4 @@
-"""Weight files that are read only when they are the ones that were meant, and without running code from them."""
+"""Reads weight files whose checksum is the given one, without running code from them."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class PooledEncoder(nn.Module, ABC):
 
     @property
     def flax_names(self) -> dict[str, str]:
-        """Where Flax keeps the parameters of each part."""
+        """The Flax scope of the parameters of each part."""
         return {
             "embeddings": "SpatialLearnedEmbeddings_0",
             "softmax": "SpatialSoftmax_0",
@@ -76,7 +76,7 @@ class PooledEncoder(nn.Module, ABC):
         """Map pixels (batch, height, width, channels) to what `head` takes: all that precedes the pooling."""
 
     def arrange(self, maps: Tensor) -> Tensor:
-        """The same feature maps in the order of memory that the pooling reads: done once for all who pool them."""
+        """Bring feature maps into the memory order that the pooling reads, once for every pooling of them."""
         return maps if self.embeddings is None else channel_major(maps)
 
     @property

@@ -92,7 +92,7 @@ class ResNetEncoder(PooledEncoder):
 
     @property
     def flax_names(self) -> dict[str, str]:
-        """Where Flax keeps the parameters of each part; it counts the conditioning's Dense layers first."""
+        """The Flax scope of the parameters of each part; Flax counts the conditioning's Dense layers first."""
         return super().flax_names | {
             "blocks": self.block_name,
             "films": "FilmConditioning",
@@ -171,7 +171,7 @@ class PreTrainedResNetEncoder(PooledEncoder):
         self.pretrained_encoder = pretrained_encoder
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """As `features`, of one batch axis."""
+        """The feature maps that `features` gives, for one batch axis."""
         return self.features(images)
 
     def features(self, observations: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class SmallEncoder(PooledEncoder):
 
     @property
     def flax_names(self) -> dict[str, str]:
-        """Where Flax keeps the parameters of each part."""
+        """The Flax scope of the parameters of each part."""
         return super().flax_names | {"convs": "Conv"}
 
     def feature_map(self, images: Tensor) -> Tensor:

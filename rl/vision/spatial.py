@@ -60,7 +60,7 @@ class SpatialLearnedEmbeddings(InferredModule):
 
 
 def channel_major(maps: Tensor) -> Tensor:
-    """The same maps (batch, height, width, channel) with a channel's pixels side by side in memory.
+    """Arrange maps (batch, height, width, channel) so that a channel's pixels are side by side in memory.
 
     Maps that are so already, and rows of them, come back as they are: whoever uses maps several times does this once.
     """

@@ -1,4 +1,4 @@
-"""`EnvAdapterConfig`: how an environment is adapted to an agent."""
+"""`EnvAdapterConfig`: the settings that adapt an environment to an agent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class ImagesConfig:
-    """How images are handed to a pixel agent."""
+    """The images that a pixel agent observes."""
 
     size: int | None = None
     """Height and width in pixels that images are scaled to; as the environment gives them by default."""
@@ -18,7 +18,7 @@ class ImagesConfig:
 
 @dataclass(frozen=True)
 class EnvAdapterConfig:
-    """How an environment is adapted to an agent."""
+    """The settings that adapt an environment to an agent."""
 
     action_repeat: int = 1
     """Environment steps that one action lasts."""

@@ -1,4 +1,4 @@
-"""AgentEnv: an environment that a user named or built, with what adapts it to an agent."""
+"""AgentEnv: an environment that a user named or built, with the wrappers that adapt it to an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an environment is built for an agent: flat float32 observations or images, actions in [-1, 1]."""
+"""Builds an environment for an agent: flat float32 observations or images, actions in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class TranslateErrors(gym.Wrapper):
 
 
 def sentence_of(error: Exception) -> str | None:
-    """What an error of an environment's own tree says to the user; None for a mistake in the code."""
+    """The message of an error that an environment defines for its user; None for a mistake in the code."""
     said = getattr(error, "message", None)
     return "; ".join((said, *getattr(error, "__notes__", ()))) if isinstance(said, str) else None
 

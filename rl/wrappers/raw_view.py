@@ -14,7 +14,7 @@ from rl.utils.tree import stack
 
 
 class RawView:
-    """What the wrappers between an environment and an agent do to observations and actions.
+    """The conversion of observations and actions by the wrappers between an environment and an agent.
 
     Args:
         raw: the environment as it is.
@@ -33,7 +33,7 @@ class RawView:
             adapted = adapted.env
 
     def observations(self, raw: Any) -> tuple[Any, bool]:
-        """What the agent sees of an observation.
+        """The agent's observation that belongs to one of the environment.
 
         Args:
             raw: an observation of the environment. Of environments whose observation is one array also a batch of them,

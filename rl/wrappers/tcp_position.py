@@ -1,4 +1,4 @@
-"""Where the tool's position stands in what an agent observes."""
+"""The indices of the tool's position in an agent's observation."""
 
 from __future__ import annotations
 

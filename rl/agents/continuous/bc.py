@@ -149,7 +149,7 @@ class BCAgent:
 
     @torch.no_grad()
     def get_debug_metrics(self, batch: Batch) -> Metrics:
-        """Of each sample, without dropout: `mse` (B,), `log_probs` (B,) and the mode, `pi_actions` (B, A)."""
+        """Metrics of each sample, without dropout: `mse` (B,), `log_probs` (B,) and the mode, `pi_actions` (B, A)."""
         distribution = self.modules["actor"](self._observations(batch))
         actions = distribution.mode()
         return {

@@ -1,4 +1,4 @@
-"""What a replay buffer keeps of images when their encoder is frozen: feature maps, computed once."""
+"""Feature maps of a frozen encoder, computed once, which a replay buffer keeps instead of images."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class DistributedAgent:
         self._packing: Packing | None = None
 
     def update_high_utd(self, batch: Batch, utd_ratio: int) -> Metrics:
-        """As `SACAgent.update_high_utd` on the joint batch; the main process calls it, the others wait for it.
+        """Update as `SACAgent.update_high_utd` does, on the joint batch; the main process calls it, the others wait.
 
         Returns:
             The metrics of the joint batch.
@@ -70,11 +70,11 @@ class DistributedAgent:
             self._update(self._packing, None, utd_ratio)
 
     def policy_state_dict(self) -> dict[str, np.ndarray]:
-        """As the agent's."""
+        """The state of the agent's policy."""
         return self._agent.policy_state_dict()
 
     def state_dict(self) -> dict[str, Any]:
-        """As the agent's: the state of every process, as all are equal."""
+        """The agent's state, which is equal in every process."""
         return self._agent.state_dict()
 
     def _update(self, packing: Packing, packed: Tensor | None, utd_ratio: int) -> Metrics:

@@ -48,7 +48,7 @@ def make_drq_modules(encoder: EncodingWrapper, action_dim: int, config: DrqConfi
 
 
 def shared_coverage(modules: nn.ModuleDict) -> dict[str, list[nn.Parameter]]:
-    """What each optimizer of DrQ covers: the critic's also the encoder, the actor's of the encoder the state's part.
+    """The parameters of each optimizer of DrQ: the critic's has also the encoder, the actor's the encoder's state part.
 
     The policy lets no gradient into the image encoders, but one into the layers that encode the state; both losses
     train those, each through its own optimizer.
@@ -158,7 +158,7 @@ class DrQAgent(SACAgent):
     def update(
         self, batch: Batch, networks_to_update: NetworkNames | None = None, noise: SacNoise | None = None
     ) -> Metrics:
-        """As `SACAgent.update`, without augmentation."""
+        """Update as `SACAgent.update` does, without augmentation."""
         return super().update(self._unpacked(batch), networks_to_update, noise)
 
     def update_critics(self, batch: Batch, noise: SacNoise | None = None, crops: Crops | None = None) -> Metrics:

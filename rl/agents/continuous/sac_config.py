@@ -98,7 +98,7 @@ class SacConfig:
         }
 
     def as_in_serl(self) -> Self:
-        """The same settings with the three departures from SERL undone (docs/serl_differences.md)."""
+        """These settings with the three differences from SERL removed (docs/serl_differences.md)."""
         return replace(
             self,
             subsample_with_replacement=True,

@@ -1,4 +1,4 @@
-"""What the hybrid agents for one and for two arms share: SAC or DrQ with a grasp critic beside the critics."""
+"""The base classes of the hybrid agents for one and two arms: SAC or DrQ with a grasp critic beside the critics."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class SACAgentHybrid(SACAgent):
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> Self:
-        """As `SACAgent.create_states`; A counts the grippers too."""
+        """Make an agent as `SACAgent.create_states` does; A counts the grippers too."""
         own = cls._own(config)
         return super().create_states(observation_dim, action_dim, own, seed=seed, device=device)
 
@@ -122,7 +122,7 @@ class SACAgentHybrid(SACAgent):
     def update(
         self, batch: Batch, networks_to_update: NetworkNames | None = None, noise: SacNoise | None = None
     ) -> Metrics:
-        """As `SACAgent.update`, with `grasp_penalty` in the batch.
+        """Update as `SACAgent.update` does, with `grasp_penalty` in the batch.
 
         Raises:
             DataError: the batch has no such field, or actions of another length.
@@ -162,7 +162,7 @@ def _of_joint_step(noise: SacNoise, index: int, start: int, stop: int) -> SacNoi
 
 
 class DrQAgentHybrid(SACAgentHybrid, DrQAgent):
-    """The same on images and state, with one encoder for policy, critics and grasp critic; the critics train it."""
+    """The hybrid agent for images and state: policy, critics and grasp critic share one encoder, trained by critics."""
 
     losses: ClassVar[Mapping[str, LossFunction]] = {**SACAgentHybrid.losses, "actor": hybrid_pixel_actor_loss}
     config: HybridConfig
@@ -177,7 +177,7 @@ class DrQAgentHybrid(SACAgentHybrid, DrQAgent):
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> Self:
-        """As `DrQAgent.create_drq`; A counts the grippers too."""
+        """Make an agent as `DrQAgent.create_drq` does; A counts the grippers too."""
         own = cls._own(config)
         return super().create_drq(observations, action_dim, own, seed=seed, device=device)
 

@@ -57,7 +57,7 @@ class HybridConfig(DrqConfig):
             raise ConfigError(f"grasp_exploration is {self.grasp_exploration}: a probability lies in [0, 1]")
 
     def layout(self, action_dim: int) -> GripperLayout:
-        """Where the grippers sit in actions of this length."""
+        """The positions of the grippers in actions of this length."""
         from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
 
         return GripperLayout(action_dim, self.arms)

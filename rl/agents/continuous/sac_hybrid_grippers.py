@@ -1,4 +1,4 @@
-"""Where the grippers sit in an action, and how what they do becomes one label for a table of values."""
+"""The positions of the grippers in an action, and the label of their joint move in a table of values."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class GripperLayout:
 
     @property
     def choices(self) -> int:
-        """How many joint moves of the grippers there are."""
+        """The number of joint moves of the grippers."""
         return int(MOVES**self.arms)
 
     def continuous(self, actions: Tensor) -> Tensor:
-        """What is no gripper's of actions (..., A), (..., C)."""
+        """The part of actions (..., A) that is not for a gripper, (..., C)."""
         return self._by_arm(actions)[..., :-1].flatten(-2)
 
     def moves(self, actions: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def grasp_critic_loss(
 
 @torch.no_grad()
 def best_moves(modules: nn.ModuleDict, observations: Tensor, action_dim: int, config: HybridConfig) -> Tensor:
-    """What the grasp critic would do at observations, (B, arms)."""
+    """The best moves at observations according to the grasp critic, (B, arms)."""
     return config.layout(action_dim).moves_of(modules["grasp_critic"](observations).argmax(-1))
 
 

@@ -1,4 +1,4 @@
-"""The acting half of the hybrid agents: a Gaussian policy for the arms, a grasp critic for their grippers."""
+"""The acting part of the hybrid agents: a Gaussian policy for the arms, a grasp critic for their grippers."""
 
 from __future__ import annotations
 

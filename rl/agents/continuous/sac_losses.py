@@ -74,7 +74,7 @@ def beside(actions: Tensor, held: Tensor | None) -> Tensor:
 def critic_target(
     modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
 ) -> Tensor:
-    """What the critics are regressed to, (B,)."""
+    """The target of the critics' regression, (B,)."""
     next_observations = batch["next_observations"]
     distribution = modules["actor"](next_observations, train=KeepMasks(noise.critic_keep))
     next_actions, log_prob = distribution.sample_and_log_prob(noise.critic_eps)

@@ -1,4 +1,4 @@
-"""The acting half of an agent, light enough for the actor process: a policy and its generator, numpy in and out."""
+"""The acting part of an agent, for the actor process: a policy and its generator, with numpy inputs and outputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FAR = 10.0
 
 
 def make_input_layer(observation_dim: int, config: SacConfig) -> Standardise | None:
-    """What observations that are vectors pass through first, of policies and critics alike."""
+    """Make the first layer of policies and critics for observations that are vectors; None where there is none."""
     return Standardise(observation_dim, _FAR) if config.standardises_inputs else None
 
 

@@ -73,7 +73,7 @@ class VICEAgent(DrQAgent):
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> Self:
-        """As `DrQAgent.create_drq`, with a classifier."""
+        """Make an agent as `DrQAgent.create_drq` does, with a classifier."""
         encoder = make_encoder(config.encoder)
         trunk = frozen_trunk(encoder) or resnetv1_configs["resnetv1-10-frozen"]()
         modules = make_drq_modules(encoder, action_dim, config)
@@ -154,7 +154,7 @@ class VICEAgent(DrQAgent):
     def update_high_utd(
         self, batch: Batch, utd_ratio: int, noise: SacNoise | None = None, crops: Crops | None = None
     ) -> Metrics:
-        """As `DrQAgent.update_high_utd`, after a step of the classifier where the batch holds one for it.
+        """Update as `DrQAgent.update_high_utd` does, after a step of the classifier if the batch holds goals for it.
 
         Returns:
             As `DrQAgent.update_high_utd`, with the mean reward as `vice_rewards`, and what `update_vice` returns.
