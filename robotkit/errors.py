@@ -4,9 +4,9 @@ RobotkitError
 ├── ConfigurationError        the request to build something is wrong; nothing was touched
 │   ├── InvalidConfiguration      a file, an option or an override does not validate
 │   ├── UnknownPlugin             no plugin has that name
-│   ├── DuplicatePlugin           two plugins want one name
+│   ├── DuplicatePlugin           two plugins have one name
 │   └── MissingExtra              an optional package is not installed
-├── CommandRejected           the command was refused; the robot goes on holding its last target
+├── CommandRejected           the command was refused; the robot keeps its last target
 │   ├── InvalidCommand            NaN, a wrong length, an unknown field
 │   ├── OutsideWorkspace          the target lies outside the safety box
 │   ├── StepTooLarge              the target is too far from the previous one
@@ -16,7 +16,7 @@ RobotkitError
 │   ├── ControlHeld               another client commands this cell
 │   ├── Busy                      too many commands wait, or a blocking motion runs
 │   ├── CommandExpired            its deadline passed before it could start
-│   ├── TargetReplaced            it was made for a target that the arm has not any more
+│   ├── TargetReplaced            it was made for a target that the arm no longer has
 │   └── Unsupported               this body cannot do that
 ├── DeviceError               the device cannot do its work
 │   ├── NotConnected              connect() first
@@ -38,7 +38,7 @@ from typing import ClassVar
 
 
 class RobotkitError(Exception):
-    """Root of the tree. `code` is the stable name that travels over the wire."""
+    """The root of the tree. `code` is the stable name of an error in messages."""
 
     code: ClassVar[str] = "robotkit_error"
 
@@ -67,19 +67,19 @@ class UnknownPlugin(ConfigurationError):
 
 
 class DuplicatePlugin(ConfigurationError):
-    """Two plugins want the same name."""
+    """Two plugins have the same name."""
 
     code = "duplicate_plugin"
 
 
 class MissingExtra(ConfigurationError):
-    """An optional package is not installed; the message holds the pip line."""
+    """An optional package is not installed; the message has the pip command."""
 
     code = "missing_extra"
 
 
 class CommandRejected(RobotkitError):
-    """The command was refused; the robot goes on holding its last accepted target."""
+    """The command was refused; the robot keeps its last accepted target."""
 
     code = "command_rejected"
 
@@ -127,7 +127,7 @@ class ControlHeld(CommandRejected):
 
 
 class Busy(CommandRejected):
-    """A blocking motion runs, or as many commands of this client wait as may."""
+    """A blocking motion runs, or the largest allowed number of this client's commands wait."""
 
     code = "busy"
 
@@ -139,7 +139,7 @@ class CommandExpired(CommandRejected):
 
 
 class TargetReplaced(CommandRejected):
-    """The command counts from a target that a hold, a stop, another client or a reset has replaced since."""
+    """The command was made for a target that a hold, a stop, another client or a reset has replaced since."""
 
     code = "target_replaced"
 

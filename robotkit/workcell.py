@@ -56,7 +56,7 @@ class Workcell:
 
     @property
     def can_place_objects(self) -> bool:
-        """True when `reset` can put objects somewhere."""
+        """True when `reset` can place objects."""
         return self.world is not None
 
     @property
@@ -252,7 +252,7 @@ def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceRepor
 
 
 def report_of(error: Exception) -> DeviceReport:
-    """What is told in the place of a device that raises `error`."""
+    """The report in place of a device that raises `error`."""
     if isinstance(error, RobotkitError):
         return DeviceReport(code=error.code, message=error.message)
     return DeviceReport(code=DeviceFault.code, message=said_of(error))

@@ -1,4 +1,4 @@
-"""`CLOCK`: the name of this process's time, by which a deadline that was made for another server is told apart."""
+"""`CLOCK`: the name of this process's clock, by which a deadline for another server is recognised."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def validated(model: type[MessageT], fields: Mapping[str, Any]) -> MessageT:
 
 
 async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
-    """The answer to whatever no route is for, a websocket's handshake too."""
+    """The answer to a request without a route, a websocket's handshake too."""
     method = scope.get("method", "WEBSOCKET")
     error = ProtocolError(f"{method} {scope['path']}: Not Found; GET /openapi.json lists what there is")
     await error_response(error, HTTP_404_NOT_FOUND)(scope, receive, send)

@@ -222,5 +222,5 @@ def text_of(event: Mapping[str, Any]) -> str | bytes:
 
 
 def error_text(error: RobotkitError, seq: int = 0) -> str:
-    """The message that tells a client of `error`, in the request number `seq`."""
+    """The message to a client about `error`, in the request number `seq`."""
     return StreamError(code=error.code, message=error.message[:MESSAGE_MAX], seq=seq).model_dump_json()

@@ -7,7 +7,7 @@ from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST
 
 
 def require_spoken(version: int | None) -> None:
-    """Refuse whatever is neither a read nor a stop nor the end of control.
+    """Refuse every request that is neither a read nor a stop nor the end of control.
 
     Args:
         version: that of the client; None: it does not say (curl, SERL's clients), and is taken as it is.

@@ -15,7 +15,7 @@ class BaseCamera(Device):
 
     @abstractmethod
     def read(self) -> Frame:
-        """Return the newest frame, a copy that nobody else writes to.
+        """Return the newest frame, as a copy that no other thread writes to.
 
         Raises:
             NotConnected: before `connect()`.

@@ -1,4 +1,4 @@
-"""`ends_the_program`: errors that end the program, and tell nothing of the device whose call they came out of."""
+"""`ends_the_program`: tests for errors that end the program, and are no fault of the device whose call raised them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ForeignTargets`: finds out that an arm replaced its target itself, from the target epoch that it tells."""
+"""`ForeignTargets`: detects from an arm's target epoch that the arm has replaced its target itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ForeignTargets:
         return None if self._under_way else self._newest_call
 
     def has_replaced(self, mark: object | None, epoch: int) -> bool:
-        """Whether the arm has begun an epoch itself, when it told `epoch` in a measurement that began at `mark`."""
+        """True if the arm has begun an epoch itself, when it reported `epoch` in a measurement that began at `mark`."""
         if mark is None or mark is not self.mark():
             return False
         known_mark, known_epoch = self._known

@@ -48,7 +48,7 @@ class _Telling:
 
 
 class Halts:
-    """A halt is owed until the device has taken it: told again every 20 ms while the arm is stopped or in a fault.
+    """The halt of one arm, repeated every 20 ms until the device takes it, while the arm is stopped or in a fault.
 
     It is owed once the device has raised, or has not returned for 0.5 s. Until then it is under way: who asks for
     another one meanwhile waits, and one call that began after all of them does for all. One thread of the arm repeats

@@ -278,7 +278,7 @@ class ArmMachine:
         return True
 
     def note_stop(self, record: StopRecord) -> None:
-        """Latch a stop; needs no lock, so that whoever waits for the lock is refused when it gets it.
+        """Latch a stop; needs no lock, so that a call that waits for the lock is refused when it gets it.
 
         The first cause of a stop is kept: what stops a stopped arm once more did not stop it.
         """

@@ -18,7 +18,7 @@ class BaseRobotServer(Device):
 
     @abstractmethod
     def get_state(self) -> RobotState:
-        """Return the newest measurement; a stopped or faulted arm is measured too, and says so in `mode`.
+        """Return the newest measurement; a stopped or faulted arm is measured too, and `mode` shows it.
 
         Raises:
             NotConnected: before `connect()`.
@@ -33,7 +33,7 @@ class BaseRobotServer(Device):
 
     @property
     def compliance(self) -> ComplianceParams | None:
-        """The impedance law in force; None for an arm that has none, or does not tell."""
+        """The impedance law in force; None for an arm that has none, or does not report it."""
         return None
 
     def check(self, command: RobotCommand) -> None:

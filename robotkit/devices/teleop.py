@@ -13,7 +13,7 @@ class BaseTeleop(Device):
 
     @abstractmethod
     def read(self) -> TeleopReading:
-        """Return what the hand does now, without waiting.
+        """Return the present reading, without waiting.
 
         Raises:
             NotConnected: before `connect()`.

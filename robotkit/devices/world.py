@@ -20,7 +20,7 @@ class BaseWorld(Device):
     @property
     @abstractmethod
     def lockstep_clock(self) -> Clock | None:
-        """The clock that runs this world step by step; None for a world that only knows wall time."""
+        """The clock that runs this world step by step; None for a world that has only real time."""
 
     @abstractmethod
     def reset(self, seed: int | None, object_poses_in_base: Mapping[str, np.ndarray]) -> None:

@@ -30,7 +30,7 @@ class OpenCvCameraConfig(FrameConfig):
 
 
 class OpenCvCamera(PolledCamera):
-    """Frames of whatever `cv2.VideoCapture` opens."""
+    """Frames of any source that `cv2.VideoCapture` opens."""
 
     Config = OpenCvCameraConfig
 

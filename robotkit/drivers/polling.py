@@ -47,7 +47,7 @@ class Source(ABC, Generic[T]):
 
 
 class Poller(Generic[T]):
-    """Keeps the newest reading of a source; whoever asks never waits for the device, nor keeps the poller from it.
+    """Keeps the newest reading of a source. A caller never waits for the device, and never delays the poller.
 
     Args:
         source: the device.

@@ -19,7 +19,7 @@ _ROUNDING_S = 1e-6
 
 
 class PoseHistory(Source[float]):
-    """The tool's poses of the last `span_s`, interpolated; a `Poller` may fill it, or whoever needs it calls `poll`.
+    """The tool's poses of the last `span_s`, interpolated; a `Poller` fills it, or a user calls `poll`.
 
     Args:
         robot: the arm's body, not its safety layer: a fault is the reader's to see, not this history's.

@@ -43,7 +43,7 @@ class Reading:
 
 
 class RobotiqLine(Source[Reading]):
-    """The gripper as its thread sees it. What the gripper is doing is read from its status, never remembered.
+    """The gripper's line, for its thread. The gripper's motion is read from its status, never remembered.
 
     Callers leave a target or a restart; both survive a lost connection. Each poll reads the status first, so that a
     target is written only to a gripper that is ready.

@@ -24,7 +24,7 @@ _ANSWER_BYTES_MAX = 65536
 
 
 def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, request: h11.Request, end_s: float) -> Answer:
-    """Send a request without a body over connections of its own, again and again until somebody answers.
+    """Send a request without a body over separate connections, repeatedly until a server answers.
 
     It goes to every address of the server at once, and no more to one that has answered: only what may be carried out
     several times is sent like this.

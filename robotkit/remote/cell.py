@@ -27,7 +27,7 @@ def remote_workcell(
     motion_timeout_s: float = 120.0,
     ca_file: str | None = None,
 ) -> RemoteWorkcell:
-    """Ask the server at `url` what it has and build its twin; also `make_workcell(url, token=…)`.
+    """Build the remote counterpart of the cell that the server at `url` has; also `make_workcell(url, token=…)`.
 
     Args:
         url: "http://host:port" or "https://host:port".
@@ -77,7 +77,7 @@ class RemoteWorkcell(Workcell):
 
     @property
     def can_place_objects(self) -> bool:
-        """True when the server's world can put objects somewhere."""
+        """True when the server's world can place objects."""
         return self._spec.can_place_objects
 
     def disconnect(self) -> None:

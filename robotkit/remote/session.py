@@ -134,7 +134,7 @@ class Session:
         _require_done(self._move(path, body), self.url)
 
     def stop(self) -> None:
-        """Stop the robot; the one action that is sent again, over new connections, until somebody answers.
+        """Stop the robot; only this action is sent again, over new connections, until a server answers.
 
         It waits for nothing else of this session, also in a signal handler at any line of it.
 

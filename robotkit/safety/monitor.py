@@ -60,7 +60,7 @@ class Monitor:
         self.rearm()
 
     def rearm(self) -> None:
-        """Begin anew, after a connection or a recovery: the place where the arm is then counts as its own."""
+        """Begin again, after a connection or a recovery: the arm's present pose is then allowed."""
         with self._lock:
             margin_m = self._limits.measured_margin_m
             self._tool_m, self._tool_rad, self._links_m = _Leash(margin_m), _Leash(_ANGLE_MARGIN_RAD), _Leash(margin_m)

@@ -42,7 +42,7 @@ the mean over a tenth of a second: what is measured as speed carries noise, or i
 
 
 class SafeRobot(BaseRobotServer):
-    """Checks commands before the arm sees them, and measurements before the client does.
+    """Checks commands before the arm gets them, and measurements before the client gets them.
 
     Commands are checked and sent under the lock of the arm's state machine, so that no stop falls between. On a clock
     that runs by itself a thread measures too, and stops the arm when the monitor says so; another holds it when its
@@ -316,7 +316,7 @@ class SafeRobot(BaseRobotServer):
             self.inner.hold()
 
     def forget_target(self) -> None:
-        """Pass on that the arm was put somewhere else."""
+        """Tell the arm that it was moved to another place."""
         with self._events.told():
             self._rearm()
             self.inner.forget_target()

@@ -17,7 +17,7 @@ BadTarget = Callable[[Workcell], rk.PoseCommand]
 
 
 class ArmCommandContract(CellContract):
-    """Laws of states and commands; what the cell needs stands in `ArmContract`."""
+    """Laws of states and commands; `ArmContract` says what the cell needs."""
 
     def test_spec_is_consistent(self, cell: Workcell) -> None:
         """Joint ranges have one width for each joint, and the reset configuration lies inside."""

@@ -14,7 +14,7 @@ from robotkit.workcell import Workcell
 
 
 class ArmStopContract(CellContract):
-    """Laws of stops, holds and recoveries; what the cell needs stands in `ArmContract`."""
+    """Laws of stops, holds and recoveries; `ArmContract` says what the cell needs."""
 
     def test_stop_refuses_every_command_until_recover(self, cell: Workcell) -> None:
         """A stopped arm refuses commands until it is recovered; a second stop changes nothing."""

@@ -18,20 +18,20 @@ _MOTION_S = 20.0
 
 
 def gripper_of(cell: Workcell) -> rk.BaseGripperServer:
-    """The gripper of a cell that has to have one."""
+    """The gripper of a cell, which must have one."""
     assert cell.gripper is not None, "the contract needs a cell with a gripper"
     return cell.gripper
 
 
 def translation_step_m(cell: Workcell) -> float:
-    """The step limit of a cell that has to have one."""
+    """The step limit of a cell, which must have one."""
     step_m = cell.limits.max_translation_step_m
     assert step_m is not None, "the contract needs a cell with limits.max_translation_step_m"
     return step_m
 
 
 def joint_step_rad(cell: Workcell) -> float:
-    """The joint step limit of a cell that has to have one."""
+    """The joint step limit of a cell, which must have one."""
     step_rad = cell.limits.max_joint_step_rad
     assert step_rad is not None, "the contract needs a cell with limits.max_joint_step_rad"
     return step_rad
@@ -53,7 +53,7 @@ def wait_for_fingers(cell: Workcell) -> None:
 
 
 def wait_to_arrive(cell: Workcell, command: rk.PoseCommand, deadline_s: float = 2.0) -> None:
-    """Let time pass until the tool is where `command` wants it."""
+    """Let time pass until the tool is at the target of `command`."""
     for _ in range(round(deadline_s / 0.02)):
         wait(cell, 0.02)
         if distance_m(tcp_pose(cell), command) < ARRIVAL_M:
@@ -89,7 +89,7 @@ def tcp_pose(cell: Workcell) -> np.ndarray:
 
 
 def pose_command(pose: np.ndarray) -> rk.PoseCommand:
-    """A command that nobody has validated, as hot paths send it."""
+    """A command without validation, as control loops send it."""
     return rk.PoseCommand.unchecked(kind="pose", tcp_pose_in_base=np.array(pose, dtype=np.float64))
 
 
@@ -120,7 +120,7 @@ def too_far(cell: Workcell) -> rk.PoseCommand:
 
 
 def not_a_number(cell: Workcell) -> rk.PoseCommand:
-    """The measured pose with a coordinate that is no number."""
+    """The measured pose with a coordinate that is NaN."""
     pose = tcp_pose(cell)
     pose[0] = np.nan
     return pose_command(pose)

@@ -38,7 +38,7 @@ async def act(request: Request, action: Action, body: Any = None, is_motion: boo
 
 
 async def look(context: ServerContext, read: Callable[[Workcell], Message]) -> Response:
-    """Answer what `read` finds without measuring, beside whatever the cell is doing."""
+    """Answer what `read` finds without a measurement, while the cell does other work."""
     return await context.lanes.reads.run(lambda: reply(read(context.workcell)))
 
 

@@ -8,7 +8,7 @@ _GRIPPER_DOWN = (1.0, 0.0, 0.0, 0.0)
 
 
 def workcell_config() -> WorkcellConfig:
-    """An arm with a gripper, two cameras and one tracked block, inside every limit that the safety layer knows."""
+    """An arm with a gripper, two cameras and one tracked block, inside every limit of the safety layer."""
     return WorkcellConfig(
         name="fake",
         clock="lockstep",

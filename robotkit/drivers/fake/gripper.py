@@ -43,7 +43,7 @@ class FakeGripper(FakeDevice, BaseGripperServer):
             world.call_on_reset(self._snap_open)
 
     def get_state(self) -> GripperState:
-        """Where the fingers are now."""
+        """The present position of the fingers."""
         self.require_connected()
         position, is_moving = self._position()
         return GripperState.unchecked(

@@ -22,7 +22,7 @@ class FakeTeleopConfig(PluginConfig):
 
 
 class FakeTeleop(FakeDevice, BaseTeleop):
-    """Reports the last thing `steer` was told; active while anything is deflected or pressed."""
+    """A device that reports the last values of `steer`; active while one is deflected or pressed."""
 
     Config = FakeTeleopConfig
 
@@ -42,7 +42,7 @@ class FakeTeleop(FakeDevice, BaseTeleop):
         self._twist, self._buttons = deflection, tuple(buttons)
 
     def read(self) -> TeleopReading:
-        """What the hand does now."""
+        """The present reading."""
         self.require_connected()
         return TeleopReading.unchecked(
             stamp_s=self.context.clock.now_s(),

@@ -40,7 +40,7 @@ class FakePoseTracker(FakeDevice, BasePoseTracker):
             )
 
     def get_pose(self) -> TrackedPose:
-        """Where the object is now."""
+        """The present pose of the object."""
         self.require_connected()
         return TrackedPose.unchecked(stamp_s=self.context.clock.now_s(), pose_in_base=self._find())
 

@@ -102,7 +102,7 @@ class FrankaLink:
                     raise
 
     def close(self) -> None:
-        """Let go of the arm at once, whoever still knows this link: the control box takes one client at a time."""
+        """Close the connection at once, also while others hold this link: a control box takes one client at a time."""
         with self._lock:
             held, self._arm = [self._arm], None
         if held[0] is not None:

@@ -9,7 +9,7 @@ from robotkit.schema import ComplianceParams
 
 
 class GainRamp:
-    """franky tells the gains that were asked, not those in force; a motion starts with those of its constructor.
+    """The gains in force: franky reports the requested ones, and a motion starts with those of its constructor.
 
     Gains are a vector (9,): translational stiffness in N/m, rotational in Nm/rad, and the seven joints' posture in
     Nm/rad.

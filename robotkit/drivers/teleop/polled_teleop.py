@@ -54,6 +54,6 @@ class PolledTeleop(BaseTeleop):
         self._poller.stop()
 
     def read(self) -> TeleopReading:
-        """What the hand does now."""
+        """The present reading."""
         self.require_connected()
         return self._poller.newest()
