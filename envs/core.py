@@ -144,7 +144,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self._require(self.workcell.get_state(), with_objects=False)
 
     def require_steppable(self) -> None:
-        """Raise unless the next command counts from a state that still holds; measure anew where it may not.
+        """Raise unless the next command counts from a valid state; measure again where the state may be outdated.
 
         Raises:
             ResetNeeded: no episode runs.

@@ -12,7 +12,7 @@ from robotkit import InvalidConfiguration
 
 @dataclass(frozen=True)
 class ImageView:
-    """A part of what one camera sees; several views may look through the same camera."""
+    """A part of one camera's picture; several views may use the same camera."""
 
     camera: str
     """Name of the camera in the cell."""

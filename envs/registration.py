@@ -228,7 +228,7 @@ def build(
 
 
 def open_cell(cell: str | Path | Workcell, overrides: Mapping[str, Any], token: str | None) -> Workcell:
-    """The workcell that a user means by `cell`; see `make_env`."""
+    """The workcell that `cell` names; see `make_env`."""
     given = {**overrides} if token is None else {**overrides, "token": token}
     if isinstance(cell, Workcell):
         if given:

@@ -22,7 +22,7 @@ class TimedWorld(Protocol):
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
-        """Held by whoever touches the world."""
+        """The lock that every access to the world holds."""
 
     @property
     def problem(self) -> str | None:
@@ -70,7 +70,7 @@ class LockstepClock(Clock):
 
 
 class RealTimeThread:
-    """Makes the world's time follow `time.monotonic`, whatever the load does to its wake-ups."""
+    """Makes the world's time follow `time.monotonic`, also when load delays its wake-ups."""
 
     def __init__(self, world: TimedWorld) -> None:
         self._world = world

@@ -78,7 +78,7 @@ class MujocoWorld(BaseWorld):
         return self._connected
 
     def connect(self) -> None:
-        """Bring the world to the start of a new one, and let time run if it runs by itself.
+        """Bring the world to its initial state, and start its clock if it runs in real time.
 
         Raises:
             DeviceFault: the scene fails numerically as soon as it is simulated.

@@ -41,7 +41,7 @@ class BinRelocationStrategy:
 
 
 class BinRelocationExpert:
-    """It sees `tcp_pose`, `tcp_to_object` and `object_to_goal`.
+    """An expert that observes `tcp_pose`, `tcp_to_object` and `object_to_goal`.
 
     Args:
         config: of the task, for the scales of its actions.

@@ -69,7 +69,7 @@ CABLE_STRATEGY = InsertionStrategy(
 
 
 class InsertionExpert:
-    """It sees `part_to_goal` and nothing else.
+    """An expert that observes only `part_to_goal`.
 
     Args:
         config: of the task, for the scales of its actions.

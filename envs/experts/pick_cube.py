@@ -33,7 +33,7 @@ class PickCubeStrategy:
 
 
 class PickCubeExpert:
-    """Approach, descend, close, lift; it sees `{"state": {...}}` with `block_pos` and nothing else.
+    """An expert that approaches, descends, closes and lifts; it observes only `{"state": {...}}` with `block_pos`.
 
     The action moves the commanded target, so the expert keeps its own account of where that target is.
     """

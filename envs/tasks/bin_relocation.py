@@ -52,7 +52,7 @@ class BinRelocationConfig(FrankaTaskConfig):
 
 
 class BinRelocation(FrankaTask):
-    """Reward 1 when the object lies in the goal bin and the gripper has let go of it.
+    """A task with reward 1 when the object lies in the goal bin and the gripper has released it.
 
     Only a cell with a tracker for "object" can tell that; elsewhere the reward stays 0 and a classifier has to
     (`envs.wrappers.TaskGraphRewardClassifier`, with `option="task_id"`).

@@ -121,7 +121,7 @@ class FrankaTask(Task):
         return {}
 
     def leave(self, workcell: Workcell) -> None:
-        """Get away from whatever the last episode ended in: straight up."""
+        """Move straight up, away from the contact in which the last episode may have ended."""
         pose = workcell.get_state().robot.tcp_pose_in_base
         lift = np.array((0.0, 0.0, self.config.lift_m, 0.0, 0.0, 0.0, 0.0))
         self.motion.run(workcell, clip_pose(pose + lift, self.config.workspace))
@@ -146,7 +146,7 @@ class FrankaTask(Task):
         }
 
     def evaluate(self, state: CellState) -> Outcome:
-        """1 where the tool is at the target, which ends the episode if the config says so."""
+        """Reward 1 where the tool is at the target, which ends the episode if the config says so."""
         is_success = self.is_at(self.target, state.robot.tcp_pose_in_base)
         return Outcome(float(is_success), is_success, is_success and self.config.terminates_on_success)
 

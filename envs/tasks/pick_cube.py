@@ -37,7 +37,7 @@ def pick_cube_actions() -> TargetDelta:
 
 
 class PickCube(Task):
-    """SERL's `PandaPickCube` (franka_sim, commit cd5f7e7), on any cell that can grip and knows where the block is.
+    """SERL's `PandaPickCube` (franka_sim, commit cd5f7e7), on any cell with a gripper and a tracker of the block.
 
     Reward 0.3 exp(-20 d) + 0.7 clip(h / 0.2 m, 0, 1), with d the distance from tool to block in metres and h how far
     the block was lifted since the reset. An episode never terminates by itself: holding the block high goes on paying.

@@ -16,7 +16,7 @@ Structure = str | tuple[str, ...] | Mapping[str, "Structure"]
 
 
 class Remap(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
-    """Builds each observation anew after a pattern.
+    """Builds each observation from a pattern of other names.
 
     `Remap(env, {"image": ("images", "front"), "state": "state"})` renames, lifts and leaves out.
 

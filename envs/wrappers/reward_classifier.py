@@ -100,7 +100,7 @@ class BinaryRewardClassifier(PredictedReward):
 
 
 class FrontCameraRewardClassifier(BinaryRewardClassifier):
-    """The classifier sees what a `FrontCamera` inside keeps from the policy."""
+    """A reward classifier whose images are those that a `FrontCamera` inside keeps from the policy."""
 
     def look(self, observation: Any) -> Any:
         """The front camera's image, and the state."""

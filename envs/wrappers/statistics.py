@@ -23,7 +23,7 @@ class EpisodeStatistics(RecordEpisodeStatistics[Any, Any]):
         self._success_step = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start to count anew."""
+        """Start the counts again."""
         self._success_step = 0
         return super().reset(seed=seed, options=options)
 

@@ -12,7 +12,7 @@ from envs.wrappers.layout import state_space, with_state
 
 
 class ZOnly(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
-    """`tcp_pose` becomes (1,), its z: a policy that cannot know where it is must look.
+    """`tcp_pose` becomes (1,), its z, so that a policy finds the horizontal position from images.
 
     With SERL's five entries, the flat state then has 14 numbers: gripper 1, force 3, z 1, torque 3, velocity 6.
 
