@@ -283,7 +283,7 @@ class TrainConfig:
         return EnvAdapterConfig(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
 
     def pixel_settings(self) -> DrqConfig | None:
-        """The settings of an agent that sees images; None for one that does not."""
+        """The settings of an agent that observes images; None for another."""
         return self.agent if isinstance(self.agent, DrqConfig) else None
 
     def directory(self) -> Path:

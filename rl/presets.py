@@ -160,7 +160,7 @@ def vice() -> TrainConfig:
 
 
 def hil() -> TrainConfig:
-    """Sparse rewards with a person at hand, as in HIL-SERL; give --env, --human, --replay.demos.
+    """Sparse rewards with a person who takes over, as in HIL-SERL; give --env, --human, --replay.demos.
 
     Luo et al. 2024 (arXiv:2410.21845): what the person does joins the demonstrations, which are half of every batch.
     Each step costs 1 until success ends the episode: with a reward for success alone, one wasted step would change the

@@ -26,7 +26,7 @@ def is_images(array: np.ndarray) -> bool:
 
 
 class FrameTable:
-    """Images by number; one that is here already keeps its number, whoever brings it again.
+    """Images by number; an image that is stored already keeps its number when it is added again.
 
     A transition shares nearly all its images with the one before; so its images take a tenth of their size or less.
 

@@ -29,7 +29,7 @@ class FrameEncoding:
 
 
 class FrameStore:
-    """Keeps the newest frames. A frame is what all cameras saw at one moment; its number counts from 0 for ever.
+    """Keeps the newest frames. A frame holds the images of all cameras at one moment; frames are numbered from 0.
 
     A frame is recognised by a 128-bit digest of its pixels among the newest tenth of the store, so that the same moment
     may come again in another order: as the next observation n steps later, or from several actors in turn. Where it

@@ -95,7 +95,7 @@ class LearnerLink:
 
     @property
     def dropped(self) -> int:
-        """Transitions that had to be thrown away."""
+        """The number of transitions that had to be dropped."""
         return self._state.outbox.dropped
 
     @property

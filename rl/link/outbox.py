@@ -57,7 +57,7 @@ class Outbox:
 
     @property
     def dropped(self) -> int:
-        """Transitions thrown away so far."""
+        """The number of transitions dropped so far."""
         return self._dropped
 
     def put(self, transition: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The two action distributions of a policy: a diagonal Gaussian, and the same squashed by tanh.
+"""The two action distributions of a policy: a diagonal Gaussian, and a diagonal Gaussian squashed by tanh.
 
 The noise of a sample is an argument, so that a loss is a pure function. B stands for any leading axes, A for the
 action's length.

@@ -34,7 +34,7 @@ _CHUNK = 1024  # held-out rows that are evaluated at once
 
 
 def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
-    """Train to the last epoch, or until somebody asks for the end, and draw the curve.
+    """Train to the last epoch, or until the user ends the training, and draw the curve.
 
     Returns:
         Epochs that are done.

@@ -34,7 +34,7 @@ class Learner(Protocol):
         ...
 
     def reseed(self, seed: int) -> None:
-        """Start the stream of everything random in updates anew."""
+        """Start the random streams of the updates again."""
         ...
 
     def join(self, group: ProcessGroup) -> None:
@@ -96,7 +96,7 @@ class EpochContext:
 
 
 def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, stop: Stop) -> int:
-    """Train from the newest checkpoint to the last epoch, or until somebody asks for the end.
+    """Train from the newest checkpoint to the last epoch, or until the user ends the training.
 
     An epoch depends on its number and on the state before it alone, so a run that was stopped and continued ends where
     an undisturbed one ends.
@@ -121,7 +121,7 @@ def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, st
 
 
 def say_how_to_go_on(command: str, directory: Path, done: int, epochs: int, console: Console) -> None:
-    """Tell whoever stopped a training how it is continued."""
+    """Tell the user who stopped a training how to continue it."""
     console.print(
         f"stopped after {done} of {epochs} epochs; go on with: robotkit-train {command} --out {directory} --resume",
         highlight=False,

@@ -29,7 +29,7 @@ class FrameSet:
 
 @dataclass(frozen=True)
 class FrameSplit:
-    """Three parts without a common episode: frames of one episode look so alike that they would tell on each other."""
+    """Three parts without a common episode, because frames of one episode are so similar that a split would leak."""
 
     train: FrameSet
     tune: FrameSet

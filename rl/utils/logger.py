@@ -24,7 +24,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what waits and let go."""
+        """Write what waits, and close the output."""
         ...
 
 

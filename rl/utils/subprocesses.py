@@ -54,7 +54,7 @@ class StopSignal:
         self._event.set()
 
     def is_set(self) -> bool:
-        """True when somebody asked for the end."""
+        """True when an end was requested."""
         self._look_for_parent()
         return self._event.is_set()
 

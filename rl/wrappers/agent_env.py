@@ -15,7 +15,7 @@ EnvLike = str | gym.Env
 
 
 class AgentEnv:
-    """An environment as it is and as the agent sees it.
+    """An environment, and the environment as the agent observes it.
 
     Args:
         env: an environment, or the id of one.

@@ -15,7 +15,7 @@ from rl.wrappers.pixel_observation import PixelObservation
 
 
 class ClassifierReward(gym.Wrapper):
-    """Pays 1 and ends the episode where the classifier sees success, by its own threshold, and pays nothing before.
+    """A reward of 1, and the end of the episode, when the classifier predicts success by its threshold; 0 before.
 
     `info["success"]` is the prediction and `info["success_probability"]` its probability. The environment's own success
     moves to `info["env_success"]`: it neither pays nor ends an episode, but tells an evaluation which predictions are
