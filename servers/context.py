@@ -129,7 +129,7 @@ class ServerContext:
                 self._require_nothing_since(moment)
                 begin()
                 if self._commander not in (None, client, self._stood_for):
-                    self._make_stand(client, f"it takes over from {self._commander}")
+                    self._make_stand(client, f"it takes over from {self._commander}", unless_at_rest=True)
                     self._require_nothing_since(moment)
                 self._commander = caller.client = client
                 self._stood_for = None
@@ -269,12 +269,12 @@ class ServerContext:
             return False
         outcomes: list[str] = []
 
-        def stand() -> None:
-            outcomes.append(make_stand(self.workcell, f"{client}: {why}"))
+        def stand(unless_at_rest: bool = False) -> None:
+            outcomes.append(make_stand(self.workcell, f"{client}: {why}", unless_at_rest=unless_at_rest))
 
         self.turns.end(stand, self.workcell.clock.wake, client=client)
         self._stood_for = client
-        stand()  # what acted may have moved the arm again until it ended
+        stand(unless_at_rest=True)  # what acted may have moved the arm again until it ended
         released = self.lease.release(client)
         if released:
             outcome = next((words for words in outcomes if words != HOLDS), HOLDS)
@@ -336,9 +336,10 @@ class ServerContext:
             raise
         self.tell("recover", client)
 
-    def _make_stand(self, client: Client | None, why: str) -> None:
+    def _make_stand(self, client: Client | None, why: str, *, unless_at_rest: bool = False) -> None:
         """Hold, or stop, and tell of whom it comes and why."""
-        outcome = make_stand(self.workcell, f"{client}: {why}" if client is not None else why)
+        cause = f"{client}: {why}" if client is not None else why
+        outcome = make_stand(self.workcell, cause, unless_at_rest=unless_at_rest)
         name, address = (client.name, client.address) if client is not None else ("", "")
         self.events.tell(Event("hold", why if outcome == HOLDS else f"{why}; {outcome}", name, address))
 

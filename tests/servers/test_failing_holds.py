@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 import robotkit as rk
@@ -56,6 +57,13 @@ def _fail(error: BaseException) -> Callable[[], None]:
         raise error
 
     return hold
+
+
+def _track(context: ServerContext) -> np.ndarray:
+    """A target from within this process, where the arm stands."""
+    pose = context.workcell.robot.get_state().tcp_pose_in_base
+    context.workcell.robot.send(rk.PoseCommand(tcp_pose_in_base=pose))
+    return pose
 
 
 ENDS: dict[str, Callable[[ServerContext, Caller], object]] = {
@@ -124,7 +132,7 @@ def test_b10_who_takes_over_from_a_client_whose_arm_does_not_hold_moves_nothing(
     context.step(A, rk.StepRequest())
     context.lease.release(A)  # as if it had fallen silent: nothing has made the arm stand
     monkeypatch.setattr(context.workcell.robot.inner, "_hold", _fail(rk.DeviceFault("its cable is out")))
-    pose = context.workcell.robot.get_state().tcp_pose_in_base
+    pose = _track(context)
     with pytest.raises(rk.RobotStopped, match="its cable is out"):
         context.step(B, rk.StepRequest(command=rk.PoseCommand(tcp_pose_in_base=pose)))
     taken_over = next(event for event in told if event.kind == "hold" and event.author == "bert")
@@ -136,6 +144,7 @@ def test_b10_an_arm_that_neither_holds_nor_takes_the_stop_is_latched_and_told_so
 ) -> None:
     inner = context.workcell.robot.inner
     with monkeypatch.context() as patch:
+        _track(context)
         patch.setattr(inner, "_hold", _fail(rk.DeviceFault("its cable is out")))
         patch.setattr(inner, "_halt", _fail(OSError("input/output error")))
         outcome = standing.make_stand(context.workcell, "anna: gone")
@@ -143,3 +152,74 @@ def test_b10_an_arm_that_neither_holds_nor_takes_the_stop_is_latched_and_told_so
         "the arm did not hold: its cable is out; it is stopped, and its driver did not take that: input/output error"
     )
     assert context.workcell.robot.machine.stop is not None
+
+
+@pytest.mark.parametrize("is_busy", [False, True], ids=["free", "another call has the lock"])
+def test_b10_an_arm_at_rest_is_told_nothing_when_its_client_leaves_and_is_not_stopped(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch, is_busy: bool
+) -> None:
+    robot, told = context.workcell.robot, list[str]()
+    monkeypatch.setattr(standing, "HOLD_S", 20.0)
+    monkeypatch.setattr(standing, "LOCK_S", 20.0)
+    monkeypatch.setattr(robot.inner, "_hold", lambda: told.append("hold"))
+    epoch, has_lock, may_go_on = robot.target_epoch, threading.Event(), threading.Event()
+
+    def change_compliance() -> None:
+        with robot.machine.lock:
+            has_lock.set()
+            may_go_on.wait(20.0)
+
+    busy = threading.Thread(target=change_compliance, daemon=True)
+    busy.start()
+    assert has_lock.wait(20.0)
+    if not is_busy:
+        may_go_on.set()
+        busy.join(20.0)
+    outcomes: list[str] = []
+    leaving = threading.Thread(
+        target=lambda: outcomes.append(standing.make_stand(context.workcell, "anna: gone", unless_at_rest=True))
+    )
+    leaving.start()
+    may_go_on.set()
+    leaving.join(20.0)
+    assert outcomes == [standing.HOLDS]
+    assert (told, robot.target_epoch, robot.machine.mode) == ([], epoch, "holding")
+
+
+def test_b10_a_hold_that_hangs_takes_one_thread_however_many_clients_leave(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_return, holds, before = threading.Event(), list[int](), set(threading.enumerate())
+    _track(context)
+    monkeypatch.setattr(standing, "HOLD_S", 0.01)
+    monkeypatch.setattr(context.workcell.robot.inner, "_hold", lambda: (holds.append(1), may_return.wait(20.0)))
+    outcomes = [standing.make_stand(context.workcell, f"client {index}: gone") for index in range(20)]
+    assert "it is stopped" in outcomes[0]
+    assert set(outcomes[1:]) == {"the arm is stopped"}
+    assert holds == [1]
+    assert [thread.name for thread in set(threading.enumerate()) - before].count("robotkit-stand") == 1
+    may_return.set()
+
+
+def test_b10_who_leaves_while_another_hold_is_under_way_waits_for_that_one(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, may_return, holds = threading.Event(), threading.Event(), list[int]()
+    _track(context)
+    monkeypatch.setattr(standing, "HOLD_S", 20.0)
+    monkeypatch.setattr(
+        context.workcell.robot.inner, "_hold", lambda: (holds.append(1), has_begun.set(), may_return.wait(20.0))
+    )
+    outcomes: list[str] = []
+    leaving = [
+        threading.Thread(target=lambda: outcomes.append(standing.make_stand(context.workcell, "gone")))
+        for _ in range(3)
+    ]
+    for thread in leaving:
+        thread.start()
+        assert has_begun.wait(20.0)
+    may_return.set()
+    for thread in leaving:
+        thread.join(20.0)
+    assert outcomes == [standing.HOLDS] * 3
+    assert holds == [1]
