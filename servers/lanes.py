@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
+import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from anyio import CapacityLimiter, to_thread
@@ -48,6 +55,56 @@ def _trouble_of(work: Callable[[], object]) -> BaseException | None:
     return None
 
 
+class KeptLane(Lane):
+    """A lane with some threads that exist from its beginning: it works when the process can start no more.
+
+    When these hang, it takes other threads, as far as there are any. Its work is carried out also when nobody waits
+    for it any more.
+    """
+
+    def __init__(self, width: int, kept: int) -> None:
+        super().__init__(width)
+        self._work: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._idle = threading.Semaphore(kept)
+        threads = [
+            threading.Thread(target=_serve, args=(self._work, self._idle), name="robotkit-kept", daemon=True)
+            for _ in range(kept)
+        ]
+        for thread in threads:
+            thread.start()
+        weakref.finalize(self, _end, self._work, kept)
+
+    async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+        """Call `work` in a kept thread, or in another one while all of these are busy."""
+        if not self._idle.acquire(blocking=False):
+            return await super().run(work, *args)
+        outcome: Future[T] = Future()
+        outcome.set_running_or_notify_cancel()  # from now on it is not cancelled
+        self._work.put(partial(_settle, outcome, partial(copy_context().run, work, *args)))
+        return await asyncio.wrap_future(outcome)
+
+
+def _serve(work: SimpleQueue[Callable[[], object] | None], idle: threading.Semaphore) -> None:
+    while (call := work.get()) is not None:
+        call()
+        del call  # nothing of it is kept until the next
+        idle.release()
+
+
+def _end(work: SimpleQueue[Callable[[], object] | None], kept: int) -> None:
+    for _ in range(kept):
+        work.put(None)
+
+
+def _settle(outcome: Future[T], call: Callable[[], T]) -> None:
+    try:
+        result = call()
+    except BaseException as error:  # a driver may raise SystemExit, too
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(result)
+
+
 class JoiningLane(Lane):
     """A lane for calls of which one does for all that are alike: the same function with the same arguments.
 
@@ -59,6 +116,7 @@ class JoiningLane(Lane):
         super().__init__(width)
         self._running: dict[object, asyncio.Task[Any]] = {}
         self._next: dict[object, asyncio.Task[Any]] = {}
+        self._since_s: dict[object, float] = {}
 
     async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """Call `work` in a thread, or wait for a call like it that has not begun; to be cancelled ends neither."""
@@ -88,10 +146,16 @@ class JoiningLane(Lane):
         if before is not None:
             await asyncio.wait([before])
             self._running[key] = self._next.pop(key)
+        self._since_s[key] = time.monotonic()
         try:
             return await super().run(work, *args)
         finally:
-            del self._running[key]
+            del self._running[key], self._since_s[key]
+
+    def running_for_s(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> float:
+        """How long the call like it that runs has been running; 0 when none does."""
+        now_s = time.monotonic()
+        return now_s - self._since_s.get((work, *args), now_s)
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
@@ -104,7 +168,7 @@ class Lanes:
     """The lanes of one server."""
 
     def __init__(self) -> None:
-        self.stop = Lane(64)
+        self.stop = KeptLane(64, kept=4)
         """Stops, and nothing else."""
         self.holds = JoiningLane(16)
         """Holds that a client asks for, and control that it gives back."""

@@ -12,8 +12,13 @@ from robotkit.schema import CellState, DeviceReport, RobotState
 from robotkit.workcell import Workcell, report_of
 from servers.lanes import Lanes
 
-DEVICE_S = 0.5
-"""How long a device may take to be measured on a clock that runs by itself; then it is reported as one that fails."""
+DEVICE_S = 2.0
+"""How long one measurement of a device may take on a clock that runs by itself; then the device is reported as one that
+fails, until that measurement ends."""
+_LOOK_S = 0.1
+"""How often a wait looks whether it takes too long."""
+_LATE_LOOKS = 2
+"""In a row, since this process may have overslept one, suspended."""
 ARM_S = 0.2
 """After so long without an answer, an arm that is stopped or in a fault is told as it was measured last."""
 _PAUSES = 5
@@ -66,8 +71,11 @@ class Reads:
         """
         limit_s = _GIVE_UP_S if self._is_lockstep else DEVICE_S
         measuring = self._lanes.devices.join(measure)
-        if not await _is_over(measuring, limit_s):
-            raise DeviceFault(f"{name} has not answered within {limit_s:g} s")
+        late_looks = 0
+        while not await _is_over(measuring, _LOOK_S):
+            late_looks = late_looks + 1 if self._lanes.devices.running_for_s(measure) > limit_s else 0
+            if late_looks == _LATE_LOOKS:
+                raise DeviceFault(f"{name} has not answered within {limit_s:g} s")
         return measuring.result()
 
     async def cell(self) -> CellState:

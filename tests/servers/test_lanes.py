@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 import robotkit as rk
 import servers
 from robotkit.schema.wire import CLIENT_HEADER
-from servers import ServerSettings, create_app
+from servers import ServerSettings, create_app, standing
 from servers.runner import BackgroundServer
 from tests.serving import served
 from tests.support.waiting import wait_until
@@ -200,6 +200,7 @@ def test_b2_recoveries_that_hang_leave_stop_free(url: str, cell: rk.Workcell, mo
 def test_b2_holds_that_hang_leave_stop_free(
     url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
+    monkeypatch.setattr(standing, "_is_at_rest", lambda _: False)
     with httpx.Client(base_url=url, trust_env=False) as http:
         assert http.post("/v1/step", json={}, headers={CLIENT_HEADER: "tester"}).status_code == 200
         with (

@@ -41,6 +41,12 @@ def hang() -> Iterator[Hang]:
 
 
 @pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that hangs is reported soon."""
+    monkeypatch.setattr(reads, "DEVICE_S", 0.2)
+
+
+@pytest.fixture
 def cell() -> rk.Workcell:
     return rk.make_workcell("fake", clock="real")
 
@@ -58,6 +64,7 @@ def _all(http: httpx.Client, path: str) -> list[Any]:
         return [answer.json() for answer in pool.map(http.get, [path] * READERS)]
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("name", ["gripper", "trackers.block"])
 def test_b6_a_device_that_hangs_is_reported_in_its_own_place_and_takes_two_threads(
     http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, hang: Hang, name: str
@@ -74,6 +81,7 @@ def test_b6_a_device_that_hangs_is_reported_in_its_own_place_and_takes_two_threa
     assert not hang.entered.acquire(timeout=0.0)  # the next waits for the end of this one
 
 
+@pytest.mark.usefixtures("hurried")
 def test_b2_a_gripper_that_hangs_while_many_read_it_hides_no_stop(
     http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, hang: Hang
 ) -> None:
