@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import functools
 import logging
@@ -9,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from robotkit.errors import ConnectionFailed, InvalidConfiguration
+from servers.access import Client
 from servers.app import STOP_WAIT_S
 from servers.context import ServerContext
 from servers.gate import MAX_BODY_BYTES
@@ -33,6 +35,12 @@ ENDING_SIGNALS: tuple[int, ...] = (
 """Whatever ends a process that does not take it, and comes from outside; each of them first stops the arm."""
 PASSED_OVER = (signal.SIGUSR1, signal.SIGUSR2)
 """They too would end the process, and ask for nothing that this one does: rotating logs often sends the first."""
+TERMINAL_SIGNALS = (signal.SIGTTIN, signal.SIGTTOU)
+"""They would suspend a process in the background of a terminal, with every watch over the arm: they are ignored.
+
+A handler does not do: what is written to the terminal would be tried again, and bring the signal again, without end.
+"""
+_TERMINAL = Client("terminal", "robotkit-serve", "the server's terminal (Ctrl+Z)")
 _IDLE_CONNECTION_S = 75
 _GRACE_S = 1
 _PING_S = 5.0
@@ -113,6 +121,7 @@ class CellServer(uvicorn.Server):
         )
         self._context: ServerContext = app.state.context
         self._exit_s = exit_s
+        self._stops: set[asyncio.Task[None]] = set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Let no command start from now on, and shut down."""
@@ -125,14 +134,26 @@ class CellServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Shut down in order on every signal of `ENDING_SIGNALS`; uvicorn's own knows two of them."""
+        """Shut down in order on every signal of `ENDING_SIGNALS`, of which uvicorn knows two; Ctrl+Z stops the arm."""
+        loop = asyncio.get_running_loop()
         with super().capture_signals():
             before = take_signals(self.handle_exit)
+            before |= take_signals(
+                lambda number, frame: loop.call_soon_threadsafe(self._stop_from_terminal), (signal.SIGTSTP,)
+            )
             try:
                 yield
             finally:
                 for number, handler in before.items():
                     signal.signal(number, handler)
+
+    def _stop_from_terminal(self) -> None:
+        """Who suspends the server wants the arm to stand; it stands, and the server goes on to watch it."""
+        _log.error("Ctrl+Z stops the arm, and does not suspend the server, which watches it; Ctrl+C ends it")
+        stop = functools.partial(self._context.stop, _TERMINAL)
+        task = asyncio.get_running_loop().create_task(self._context.lanes.stop.within(STOP_WAIT_S, stop))
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Let connections in, each of them counted from its first moment."""
@@ -148,8 +169,10 @@ class CellServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def take_signals(handler: Callable[[int, FrameType | None], object]) -> dict[int, Any]:
-    """Let `handler` take what ends this process, and return what did so before.
+def take_signals(
+    handler: Callable[[int, FrameType | None], object], numbers: Iterable[int] = ENDING_SIGNALS
+) -> dict[int, Any]:
+    """Let `handler` take what ends this process, or these signals, and return what did so before.
 
     What the process ignores (nohup) stays ignored; outside the main thread all signals stay as they are.
     """
@@ -158,7 +181,9 @@ def take_signals(handler: Callable[[int, FrameType | None], object]) -> dict[int
     for number in PASSED_OVER:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _pass_over)
-    before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+    for number in TERMINAL_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in numbers}
     return {number: signal.signal(number, handler) for number in before if before[number] is not signal.SIG_IGN}
 
 

@@ -18,7 +18,7 @@ import pytest
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER
 from servers import ServerSettings, create_app
-from servers.runner import ENDING_SIGNALS, PASSED_OVER, BackgroundServer, take_signals
+from servers.runner import ENDING_SIGNALS, PASSED_OVER, TERMINAL_SIGNALS, BackgroundServer, take_signals
 from tests.serving import wait_for_url
 from tests.support.waiting import wait_until
 
@@ -148,15 +148,37 @@ def test_f9_whatever_ends_the_process_stops_the_arm_and_disconnects_first(
 def test_f9_every_signal_from_outside_that_would_end_the_process_is_taken(tmp_path: Path) -> None:
     """Those that are left cannot be caught, tell of a fault of the process itself, or end nothing."""
     faults = {f"SIG{name}" for name in ("ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP")}
-    harmless = {f"SIG{name}" for name in ("CHLD", "CONT", "URG", "WINCH", "TSTP", "TTIN", "TTOU")}
+    harmless = {f"SIG{name}" for name in ("CHLD", "CONT", "URG", "WINCH")}
+    suspending = {signal.SIGTSTP, *TERMINAL_SIGNALS}
     ignored_by_python = {"SIGPIPE", "SIGXFSZ"}
     names = faults | harmless | ignored_by_python | {"SIGKILL", "SIGSTOP"}
     others = {getattr(signal, name) for name in names}
-    assert {*ENDING_SIGNALS, *PASSED_OVER} == signal.valid_signals() - others
+    assert {*ENDING_SIGNALS, *PASSED_OVER, *suspending} == signal.valid_signals() - others
     with logging_server(tmp_path, PASS_ON, ("stop_for",)) as (url, process):
         for number in PASSED_OVER:
             process.send_signal(number)
         assert httpx.get(f"{url}/v1/robot/state", trust_env=False).json()["stop"] is None
+
+
+def test_f9_ctrl_z_stops_the_arm_and_suspends_no_server(tmp_path: Path) -> None:
+    with (
+        logging_server(tmp_path, PASS_ON, ("stop_for",)) as (url, process),
+        httpx.Client(base_url=url, trust_env=False, timeout=20.0) as http,
+    ):
+        for number in TERMINAL_SIGNALS:
+            process.send_signal(number)
+        assert http.post("/v1/step", json={}).status_code == 200
+        assert http.get("/v1/robot/state").json()["mode"] == "holding"
+        for _ in range(2):
+            process.send_signal(signal.SIGTSTP)
+            wait_until(lambda: http.get("/v1/robot/state").json()["mode"] == "stopped", 20.0)
+            stop = http.get("/v1/robot/state").json()["stop"]
+            assert (stop["author"], "the server's terminal (Ctrl+Z)" in stop["cause"]) == ("robotkit-serve", True)
+            assert http.post("/v1/robot/recover").status_code == 204
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "does not suspend the server" in output
 
 
 @pytest.mark.parametrize("name", ["_halt", "_close"])
