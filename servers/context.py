@@ -29,6 +29,7 @@ from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
 from servers.audit import AuditLog
+from servers.copies import StopCopies
 from servers.errors import parse, reported, validated
 from servers.events import Event, EventHub, EventKind
 from servers.heartbeats import Heartbeats
@@ -69,6 +70,7 @@ class ServerContext:
         self.reads = Reads(workcell, self.lanes)
         self.turns = Turns()
         self.heartbeats = Heartbeats()
+        self.stop_copies = StopCopies()
         self._stop_owners = StopOwners()
         self._operators: set[tuple[str, str]] = set()
         """Names and addresses of who has stopped with a token that operates."""

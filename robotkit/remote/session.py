@@ -33,6 +33,7 @@ from robotkit.schema.wire import (
     NAME_HEADER,
     PROTOCOL_HEADER,
     PROTOCOL_NEWEST,
+    STOP_HEADER,
     ErrorReply,
 )
 
@@ -141,7 +142,7 @@ class Session:
         Raises:
             RobotkitError: as `post` does.
         """
-        path, headers = "/v1/robot/stop", self._own_headers
+        path, headers = "/v1/robot/stop", [*self._own_headers, *_raw({STOP_HEADER: str(uuid.uuid4())})]
         try:
             answer = self._transport.post_alone(path, headers, self.timeout_s)
         except Exception as error:  # a connection that is open already may work where no new one does

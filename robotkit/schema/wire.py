@@ -33,6 +33,11 @@ HEARTBEAT_HEADER = "X-Robotkit-Heartbeat"
 
 A client that does not keep it counts as gone, and the motion that it waits for ends.
 """
+STOP_HEADER = "X-Robotkit-Stop"
+"""The id of a stop, 16 to 64 characters, another for each: what arrives with a known one stops the arm no second time.
+
+A client sends a stop to every address and again until somebody answers; a copy that comes late would undo a recovery.
+"""
 STAMP_HEADER = "X-Robotkit-Stamp"
 """When an image was exposed, seconds on the cell's clock."""
 SHAPE_HEADER = "X-Robotkit-Shape"

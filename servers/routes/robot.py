@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import TypeAdapter
 
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotState
-from robotkit.schema.wire import JointMoveRequest
+from robotkit.schema.wire import STOP_HEADER, JointMoveRequest
 from robotkit.workcell import Workcell
 from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext
@@ -73,9 +73,10 @@ async def reset(request: Request) -> Response:
 
 @router.post("/stop/", **DONE, include_in_schema=False)
 @router.post("/stop", **DONE)
-async def stop(context: ContextDep, client: ClientDep) -> Response:
+async def stop(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Hold still now and refuse commands until `recover`. Anyone may, at any time."""
-    await context.lanes.stop.run(context.stop, client)
+    stop_id = request.headers.get(STOP_HEADER)
+    await context.stop_copies.once(client, stop_id, lambda: context.lanes.stop.run(context.stop, client))
     return done()
 
 
