@@ -28,7 +28,9 @@ _STATE_MAX_AGE_S = 0.2
 _HOLD_S = 0.2
 """How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""
 _RETURN_S = 1.0
-"""How long a recovery waits for a joint motion that was stopped to return."""
+"""How long a recovery, or a connection, waits for a joint motion that was stopped to return."""
+_STANDS_S = 0.05
+"""How long what the arm has said counts: that it is stopped, and need not be told again."""
 
 
 class AdaptedRobot(StatefulRobotServer):
@@ -49,6 +51,7 @@ class AdaptedRobot(StatefulRobotServer):
         self._state_max_age_s = _STATE_MAX_AGE_S if state_max_age_s is None else state_max_age_s
         self._motions = 0
         self._foreign = ForeignTargets()
+        self._stood: tuple[int, float] | None = None  # epoch and time of the newest measurement, if it said "stopped"
         self._may_track = False  # a target was given, and nothing has made the arm stand since
         self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
 
@@ -101,8 +104,9 @@ class AdaptedRobot(StatefulRobotServer):
             raise
 
     def _measure(self) -> Measurement:
-        epoch, mark = self.machine.epoch, self._foreign.mark()
+        epoch, mark, asked_s = self.machine.epoch, self._foreign.mark(), time.monotonic()
         state = self.inner.get_state()
+        self._stood = (epoch, asked_s) if state.mode in ("stopped", "fault") else None
         has_replaced = self._foreign.has_replaced(mark, state.target_epoch)
         fault = self._reported(state)
         if fault is not None:
@@ -205,10 +209,9 @@ class AdaptedRobot(StatefulRobotServer):
         return bool(self._motions)
 
     def _stands(self) -> bool:
-        try:
-            return self.inner.get_state().mode in ("stopped", "fault")
-        except BaseException:  # whatever its driver raises, it has not said so
-            return False
+        """By what others have measured since the stop: its measurement may hang, and this is asked by who repeats it."""
+        stood = self._stood
+        return stood is not None and stood[0] == self.machine.epoch and time.monotonic() - stood[1] <= _STANDS_S
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         with travel.moving():

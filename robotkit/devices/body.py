@@ -83,7 +83,10 @@ class ArmBody(BaseRobotServer):
         return False
 
     def _stands(self) -> bool:
-        """Asked, without lock, while `_may_begin_to_move`: whether the device says that it has halted."""
+        """Quick, without lock, while `_may_begin_to_move`: whether the device has said that it has halted.
+
+        It must not ask the device, whose answer may hang: nobody else repeats a halt.
+        """
         return True
 
     def _start(self) -> None:

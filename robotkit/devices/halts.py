@@ -60,7 +60,7 @@ class Halts:
         machine: of the arm.
         halt: tells the device once, which has taken it when this returns.
         is_under_way: whether a call has not returned that may begin to move the arm after a halt.
-        stands: asked while one is under way: whether the device says that it stands, and need not be told again.
+        stands: asked while one is under way, without the device: whether it says that it stands, and need not be told.
     """
 
     def __init__(

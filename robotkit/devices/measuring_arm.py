@@ -96,11 +96,18 @@ class MeasuringArm(ArmBody):
             faults=() if fault is None else fault.names,
             fault_since_s=None if fault is None else fault.since_s,
             stop=machine.stop,
-            is_halt_owed=self._halts.is_owed,
+            is_halt_owed=self._is_halt_owed(),
             recoveries=machine.recoveries,
             target_epoch=epoch,
             control_success_rate=measured.control_success_rate,
         )
+
+    def _is_halt_owed(self) -> bool:
+        """Also while a call may begin to move the arm after a halt that the device has taken."""
+        if self._halts.is_owed:
+            return True
+        is_down = self.machine.stop is not None or self.machine.fault is not None
+        return is_down and self._may_begin_to_move() and not self._stands()
 
     def _forget_measurements(self) -> None:
         self._newest = None

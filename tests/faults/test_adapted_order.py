@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -148,24 +149,53 @@ def test_nobody_tells_the_arm_to_stop_while_a_recovery_decides(arm, monkeypatch)
     motion.end()
 
 
-def test_an_arm_that_says_stopped_is_not_told_again(arm):
+def test_an_arm_that_says_stopped_is_not_told_again(arm, monkeypatch):
+    """By what somebody measured after the stop, and for as long as that is new."""
     motion = Motion(arm)
     arm.inner.on["stop"] = lambda: setattr(arm.inner, "mode", "stopped")
-    asked = threading.Semaphore(0)
-    arm.inner.on["get_state"] = asked.release
-    arm.stop()
-    for _ in range(3):
-        assert asked.acquire(timeout=20.0)
+    now_s = time.monotonic()
+    with arm._halts.paused():
+        arm.stop()
+        assert not arm._stands(), "nobody has measured since"
+        with monkeypatch.context() as patch:
+            patch.setattr(adapter_module.time, "monotonic", lambda: now_s)
+            assert not arm.get_state().is_halt_owed
+            assert arm._stands()
+            arm.machine.note_stop(rk.StopRecord(cause="again", author="anna", since_s=0.0))
+            assert not arm._stands(), "it said so before this stop"
+            arm.get_state()
+            patch.setattr(adapter_module.time, "monotonic", lambda: now_s + 0.051)
+            assert not arm._stands(), "50 ms later"
+            arm.get_state()
+            assert arm._stands()
+            arm.inner.mode = "holding"
+            assert arm.get_state().is_halt_owed
     assert arm.inner.calls == ["move", "stop"]
     motion.end()
 
 
-def test_an_arm_that_cannot_say_whether_it_is_stopped_is_told_again(arm):
+@pytest.mark.parametrize("measures", ["hangs", "fails"])
+def test_p3_a_plain_arm_that_cannot_say_whether_it_is_stopped_is_told_again(arm, measures):
+    """Also one that does not take a later halt, once: there is one thread that repeats, and it does not hang."""
+    go_on = threading.Event()
+    arm.get_state()
     motion = Motion(arm)
-    arm.inner.on["get_state"] = fail_with(rk.ConnectionFailed("lost"))
+    arm.inner.on["get_state"] = {"hangs": lambda: go_on.wait(20.0), "fails": fail_with(rk.ConnectionFailed("lost"))}[
+        measures
+    ]
     arm.stop()
-    wait_until(lambda: arm.inner.calls.count("stop") >= 3)
+    wait_until(lambda: arm.inner.calls.count("stop") >= 4)
+    assert arm.newest_state().is_halt_owed
+    arm.inner.on["stop"] = lambda: (arm.inner.on.pop("stop"), fail_with(OSError("busy"))())
+    with suppress(OSError):
+        arm.stop()
+    count = arm.inner.calls.count("stop")
+    wait_until(lambda: arm.inner.calls.count("stop") >= count + 3)
+    assert not go_on.is_set()
     motion.end()
+    wait_until(lambda: not arm._halts._has_thread)
+    assert not arm.newest_state().is_halt_owed, "the motion has returned"
+    go_on.set()
 
 
 def test_a_hold_of_a_travelling_plain_arm_stops_it(arm):
