@@ -74,14 +74,19 @@ class AdaptedRobot(StatefulRobotServer):
         self.inner.check(command)
 
     def forget_target(self) -> None:
-        """Tell the arm, too."""
+        """Tell the arm, too; a joint motion of such an arm can only be ended by a stop, which then stays latched."""
         try:
-            super().forget_target()
+            with self.machine.lock:
+                if self.machine.activity == "travelling":
+                    self.stop_for("the world was reset in a joint motion, which this arm can only end by a stop", _HOLD)
+                else:
+                    super().forget_target()
         finally:
             with self._foreign.replacing():
                 self.inner.forget_target()
 
     def _open(self) -> ArmFault | None:
+        self._await_motions("connect")
         self._compliance = None
         with self._foreign.replacing():
             self.inner.connect()
@@ -209,7 +214,7 @@ class AdaptedRobot(StatefulRobotServer):
         return bool(self._motions)
 
     def _stands(self) -> bool:
-        """By what others have measured since the stop: its measurement may hang, and this is asked by who repeats it."""
+        """By what others have measured since the stop: its measurement may hang, and nobody else repeats it."""
         stood = self._stood
         return stood is not None and stood[0] == self.machine.epoch and time.monotonic() - stood[1] <= _STANDS_S
 
@@ -241,15 +246,7 @@ class AdaptedRobot(StatefulRobotServer):
             self.stop_for(cause, _MOTION)
 
     def _clear_faults(self) -> None:
-        """A joint motion that has not returned yet would go on after the recovery."""
-        deadline_s = time.monotonic() + _RETURN_S
-        while self._motions:
-            if time.monotonic() > deadline_s:
-                raise DeviceFault(
-                    f"the joint motion of arm {self.spec.name!r} has not returned although it was stopped; wait until "
-                    "the arm stands, then call recover() again"
-                )
-            time.sleep(REPEAT_S)
+        self._await_motions("recover")
         self._compliance = None
         try:
             with self._halts.paused(), self._foreign.replacing():
@@ -262,6 +259,17 @@ class AdaptedRobot(StatefulRobotServer):
                     super()._halt_quietly()
             raise
         self.spec = self.inner.spec
+
+    def _await_motions(self, call: str) -> None:
+        """A joint motion that has not returned yet would go on after a recovery or a new connection."""
+        deadline_s = time.monotonic() + _RETURN_S
+        while self._motions:
+            if time.monotonic() > deadline_s:
+                raise DeviceFault(
+                    f"the joint motion of arm {self.spec.name!r} has not returned although it was stopped; wait until "
+                    f"the arm stands, then call {call}() again"
+                )
+            time.sleep(REPEAT_S)
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         try:

@@ -52,6 +52,7 @@ class StatefulRobotServer(MeasuringArm):
 
         Raises:
             ConnectionFailed: the device does not answer.
+            DeviceFault: a joint motion of the last connection goes on.
             NotConnected: `disconnect()` came after the call; nothing is left open, and control has not begun.
         """
         seen = self.machine.disconnections  # before the wait for another connection

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import robotkit as rk
-from robotkit.devices import AdaptedRobot, StatefulRobotServer
-from robotkit.devices import adapter as adapter_module
-from robotkit.devices import halts as halts_module
+from robotkit.devices import AdaptedRobot
+from tests.support.plain_motion import Motion
 from tests.support.recording_arm import Broken, InThread, PlainArm, fail_with, joint_command
 from tests.support.waiting import wait_until
 
@@ -25,22 +23,6 @@ def arm():
     arm.connect()
     arm.inner.calls.clear()
     return arm
-
-
-class Motion:
-    """A joint motion of the plain arm that returns when it is told to."""
-
-    def __init__(self, arm: AdaptedRobot, *, ends_with_a_stop: bool = False) -> None:
-        self.inside, self.go_on, self.arm = threading.Event(), threading.Event(), arm
-        arm.inner.on["move"] = lambda: (self.inside.set(), self.go_on.wait(20.0))
-        if ends_with_a_stop:
-            arm.inner.on["stop"] = self.go_on.set
-        self.caller = InThread(lambda: arm.move_to_joint_positions(arm.inner.joints_rad))
-        assert self.inside.wait(20.0)
-
-    def end(self) -> BaseException | None:
-        self.go_on.set()
-        return self.caller.join()
 
 
 def test_every_call_reaches_the_arm_once(arm):
@@ -121,145 +103,6 @@ def test_m7_after_a_stop_no_hold_reaches_a_plain_arm(arm):
     arm.stop()
     arm.hold()
     assert arm.inner.calls == ["stop"]
-
-
-def test_a_plain_arm_is_told_to_stop_until_its_joint_motion_returns(arm):
-    """It may have heard the first stop before it began to move."""
-    motion = Motion(arm)
-    arm.stop()
-    wait_until(lambda: arm.inner.calls.count("stop") >= 4)
-    assert isinstance(motion.end(), rk.MotionFailed)
-    wait_until(lambda: not arm._halts._has_thread)
-    arm.recover()
-    count = arm.inner.calls.count("stop")
-    arm.send(joint_command(arm))
-    assert arm.inner.calls.count("stop") == count
-
-
-def test_nobody_tells_the_arm_to_stop_while_a_recovery_decides(arm, monkeypatch):
-    """The stop that is repeated belongs before the recovery."""
-    monkeypatch.setattr(halts_module, "REPEAT_S", 0.001)
-    motion = Motion(arm)
-    arm.stop()
-    wait_until(lambda: arm.inner.calls.count("stop") >= 3)
-    with arm._halts.paused():
-        count = arm.inner.calls.count("stop")
-        threading.Event().wait(0.05)
-        assert arm.inner.calls.count("stop") == count
-    motion.end()
-
-
-def test_an_arm_that_says_stopped_is_not_told_again(arm, monkeypatch):
-    """By what somebody measured after the stop, and for as long as that is new."""
-    motion = Motion(arm)
-    arm.inner.on["stop"] = lambda: setattr(arm.inner, "mode", "stopped")
-    now_s = time.monotonic()
-    with arm._halts.paused():
-        arm.stop()
-        assert not arm._stands(), "nobody has measured since"
-        with monkeypatch.context() as patch:
-            patch.setattr(adapter_module.time, "monotonic", lambda: now_s)
-            assert not arm.get_state().is_halt_owed
-            assert arm._stands()
-            arm.machine.note_stop(rk.StopRecord(cause="again", author="anna", since_s=0.0))
-            assert not arm._stands(), "it said so before this stop"
-            arm.get_state()
-            patch.setattr(adapter_module.time, "monotonic", lambda: now_s + 0.051)
-            assert not arm._stands(), "50 ms later"
-            arm.get_state()
-            assert arm._stands()
-            arm.inner.mode = "holding"
-            assert arm.get_state().is_halt_owed
-    assert arm.inner.calls == ["move", "stop"]
-    motion.end()
-
-
-@pytest.mark.parametrize("measures", ["hangs", "fails"])
-def test_p3_a_plain_arm_that_cannot_say_whether_it_is_stopped_is_told_again(arm, measures):
-    """Also one that does not take a later halt, once: there is one thread that repeats, and it does not hang."""
-    go_on = threading.Event()
-    arm.get_state()
-    motion = Motion(arm)
-    arm.inner.on["get_state"] = {"hangs": lambda: go_on.wait(20.0), "fails": fail_with(rk.ConnectionFailed("lost"))}[
-        measures
-    ]
-    arm.stop()
-    wait_until(lambda: arm.inner.calls.count("stop") >= 4)
-    assert arm.newest_state().is_halt_owed
-    arm.inner.on["stop"] = lambda: (arm.inner.on.pop("stop"), fail_with(OSError("busy"))())
-    with suppress(OSError):
-        arm.stop()
-    count = arm.inner.calls.count("stop")
-    wait_until(lambda: arm.inner.calls.count("stop") >= count + 3)
-    assert not go_on.is_set()
-    motion.end()
-    wait_until(lambda: not arm._halts._has_thread)
-    assert not arm.newest_state().is_halt_owed, "the motion has returned"
-    go_on.set()
-
-
-def test_a_hold_of_a_travelling_plain_arm_stops_it(arm):
-    motion = Motion(arm, ends_with_a_stop=True)
-    arm.hold()
-    assert isinstance(motion.caller.join(), rk.MotionFailed)
-    assert "hold" not in arm.inner.calls
-    assert arm.get_state().stop.author == "hold of a plain arm"
-
-
-def test_a_joint_motion_that_begins_beside_a_hold_is_not_left_running(arm, monkeypatch):
-    """The hold has been called, and has to wait: when it goes on, the arm travels."""
-    arm.machine.lock.acquire()
-    waits = threading.Event()
-    notice = StatefulRobotServer._notice_fault
-
-    def notice_and_tell(self):
-        waits.set()
-        notice(self)
-
-    monkeypatch.setattr(AdaptedRobot, "_notice_fault", notice_and_tell)
-    holder = InThread(arm.hold)
-    waits.wait(0.2)  # a hold that asks before it has the lock is past its question now
-    monkeypatch.undo()
-    arm.machine.begin_travel()
-    arm.machine.lock.release()
-    assert holder.join() is None
-    assert "hold" not in arm.inner.calls
-    assert arm.machine.mode == "stopped"
-
-
-def test_a_recovery_waits_for_a_joint_motion_that_was_stopped(arm):
-    motion = Motion(arm)
-    arm.stop()
-    recovery = InThread(arm.recover)
-    wait_until(lambda: arm.inner.calls.count("stop") >= 2)
-    assert "recover" not in arm.inner.calls
-    motion.end()
-    assert recovery.join() is None
-    assert arm.inner.calls[-1] == "recover"
-    assert arm.machine.mode == "holding"
-
-
-def test_a_joint_motion_that_never_returns_lets_nobody_recover(arm, monkeypatch):
-    monkeypatch.setattr(adapter_module, "_RETURN_S", 0.0)
-    motion = Motion(arm)
-    arm.stop()
-    with pytest.raises(rk.DeviceFault, match="has not returned"):
-        arm.recover()
-    assert "recover" not in arm.inner.calls
-    assert arm.machine.mode == "stopped"
-    motion.end()
-    arm.recover()
-
-
-@pytest.mark.parametrize("error", [rk.StaleState("no packets"), rk.ConnectionFailed("lost")])
-def test_a_travelling_plain_arm_that_measures_nothing_any_more_is_stopped(arm, error):
-    motion = Motion(arm, ends_with_a_stop=True)
-    arm.inner.on["get_state"] = fail_with(error)
-    with pytest.raises(type(error)):
-        arm.get_state()
-    assert isinstance(motion.caller.join(), rk.MotionFailed)
-    assert arm.inner.calls.count("stop") >= 1
-    assert arm.machine.mode == "fault"
 
 
 def test_a_fault_of_a_plain_arm_is_latched_and_cleared(arm):
