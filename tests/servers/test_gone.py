@@ -227,7 +227,7 @@ def test_b10_hold_ends_a_blocking_motion_and_is_not_queued_behind_it(
     assert not _moves(cell)
 
 
-def test_when_another_client_takes_over_the_arm_holds_before_it_moves(
+def test_the_arm_holds_when_control_is_given_up_and_not_once_more_for_the_next_client(
     url: str, http: httpx.Client, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
