@@ -124,6 +124,8 @@ class ArmMachine:
         """How often a stop came; whoever recovers finds out with it that another one came meanwhile."""
         self.disconnections = 0
         """How often `disconnect()` came; whoever connects finds out with it that one came meanwhile."""
+        self.connections = 0
+        """How often it was connected."""
         self.recoveries = 0
         """How often it was recovered from a stop or a fault."""
         self.holds = 0
@@ -210,6 +212,7 @@ class ArmMachine:
         """
         self.require_no_disconnection_since(disconnections_seen)
         self._interrupt("the arm was connected again")
+        self.connections += 1
         self.is_connected, self.fault = True, fault
 
     def require_no_disconnection_since(self, disconnections_seen: int) -> None:

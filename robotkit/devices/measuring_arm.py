@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from abc import abstractmethod
 
@@ -32,6 +33,8 @@ class MeasuringArm(ArmBody):
         )
         self._newest: tuple[Measurement, int] | None = None
         """With the target epoch in which it was made."""
+        self._numbers = itertools.count()
+        self._newest_number = 0
 
     @property
     def is_connected(self) -> bool:
@@ -113,19 +116,38 @@ class MeasuringArm(ArmBody):
         self._newest = None
 
     def _newest_measurement(self) -> tuple[Measurement, int]:
+        """One that was under way across a connection or a recovery says nothing of the arm after it: measure again."""
+        machine = self.machine
         self._notice_fault()
-        epoch = self.machine.epoch
+        epoch, since = machine.epoch, (machine.connections, machine.recoveries)
+        number = next(self._numbers)
         try:
-            self._newest = self._measure_soundly(), epoch
+            measured = self._measure_soundly()
         except BaseException as error:
-            if not self.machine.is_connected or ends_the_program(error):
+            if not machine.is_connected or ends_the_program(error):
                 raise
-            fault = self._fault_of_driver(error, "measure")
-            self._latch(self.machine.fault_of((fault.code,), fault))
-            if self._newest is None:
-                if fault is error:
-                    raise
-                raise fault from error
+            if since == (machine.connections, machine.recoveries):
+                return self._after_a_failure(error)
+        else:
+            if since == (machine.connections, machine.recoveries):
+                self._keep(measured, epoch, number)
+                return measured, epoch
+        return self._newest_measurement()
+
+    def _keep(self, measured: Measurement, epoch: int, number: int) -> None:
+        """Unless one that began later, and has a later stamp, was faster."""
+        newest = self._newest
+        if newest is None or number > self._newest_number or measured.stamp_s >= newest[0].stamp_s:
+            self._newest, self._newest_number = (measured, epoch), number
+
+    def _after_a_failure(self, error: BaseException) -> tuple[Measurement, int]:
+        """The last measurement of an arm that is in a fault now."""
+        fault = self._fault_of_driver(error, "measure")
+        self._latch(self.machine.fault_of((fault.code,), fault))
+        if self._newest is None:
+            if fault is error:
+                raise error
+            raise fault from error
         return self._newest
 
     def _measure_soundly(self) -> Measurement:

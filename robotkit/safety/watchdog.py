@@ -41,8 +41,8 @@ class Watchdog:
         self._measuring_s = measuring_s
         self._stop, self._tell = stop, tell
         self._due_s: float | None = None
-        self._asked_s: float | None = None
-        self._overdue_s: float | None = None
+        self._asked: _Question | None = None
+        self._overdue: _Question | None = None
 
     def commanding(self, now_s: float) -> None:
         """An arm that may stand is about to be given a command: it may follow it before its driver has answered."""
@@ -55,12 +55,13 @@ class Watchdog:
             self._due_s = now_s + self.silence_s
 
     def measured(self, measure: Callable[[], object]) -> None:
-        """Call `measure`; it is missed when it does not return."""
-        self._asked_s = self._clock.now_s()
+        """Call `measure`; it is missed when it does not return, unless that of a later connection has been called."""
+        asked = self._asked = _Question(self._clock.now_s())
         try:
             measure()
         finally:
-            self._asked_s = None
+            if self._asked is asked:
+                self._asked = None
 
     def look(self) -> None:
         """One round."""
@@ -70,13 +71,13 @@ class Watchdog:
             self._miss_a_client()
 
     def _miss_a_measurement(self) -> None:
-        asked_s, allowed_s = self._asked_s, self._measuring_s
-        if asked_s is None or allowed_s is None or self._machine.mode == "fault":
+        asked, allowed_s = self._asked, self._measuring_s
+        if asked is None or allowed_s is None or self._machine.mode == "fault":
             return
-        waiting_s = self._clock.now_s() - asked_s
+        waiting_s = self._clock.now_s() - asked.since_s
         if waiting_s <= allowed_s:
             return
-        was_overdue, self._overdue_s = self._overdue_s == asked_s, asked_s
+        was_overdue, self._overdue = self._overdue is asked, asked
         if was_overdue:  # in two rounds, else the whole process was suspended
             self._stop(f"the arm was asked for a measurement {waiting_s:.3f} s ago and has not answered", WATCHDOG)
 
@@ -110,6 +111,13 @@ class Watchdog:
         attempt.is_over.set()
         if is_silent:
             self._tell("hold", f"no command came for {self.silence_s} s", WATCHDOG)
+
+
+class _Question:
+    """One measurement that was asked for."""
+
+    def __init__(self, since_s: float) -> None:
+        self.since_s = since_s
 
 
 class _Attempt:
