@@ -219,6 +219,7 @@ class StatefulRobotServer(MeasuringArm):
 
         Raises:
             DeviceFault: the fault persists; the arm stays as it was.
+            CommandRejected: it is in a joint motion, and needs no recovery.
             RobotStopped: another stop came after it was asked for.
         """
         seen = self.machine.stops if stops_seen is None else stops_seen  # before the wait for another recovery
@@ -229,9 +230,10 @@ class StatefulRobotServer(MeasuringArm):
             was_down = self.machine.mode in ("stopped", "fault")
             if was_down:
                 self._clear_faults()
-            if not was_down:
+            else:
                 with self.machine.lock:
                     self.require_connected()
+                    self._require_not_travelling()
                     self.hold()
                     self.machine.require_no_stop_since(seen)
                     self.machine.require_ready()
@@ -309,6 +311,13 @@ class StatefulRobotServer(MeasuringArm):
     def _halt_quietly(self) -> None:
         with suppress(Exception):  # the fault is what has to be told, and a halt that is owed is told in the state
             self._halts.halt()
+
+    def _require_not_travelling(self) -> None:
+        if self.machine.mode == "travelling":
+            raise CommandRejected(
+                f"arm {self.spec.name!r} is in a joint motion, and needs no recovery; wait for it, or end it with "
+                "stop() or hold()"
+            )
 
     def _require_in_range(self, goal_rad: np.ndarray) -> None:
         low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad

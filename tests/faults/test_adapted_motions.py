@@ -196,3 +196,13 @@ def test_a_travelling_plain_arm_that_measures_nothing_any_more_is_stopped(arm, e
     assert isinstance(motion.caller.join(), rk.MotionFailed)
     assert arm.inner.calls.count("stop") >= 1
     assert arm.machine.mode == "fault"
+
+
+def test_a_recovery_of_a_travelling_arm_is_refused_and_latches_nothing(arm):
+    motion = Motion(arm)
+    with pytest.raises(rk.CommandRejected, match="needs no recovery"):
+        arm.recover()
+    assert arm.machine.mode == "travelling"
+    assert arm.machine.stop is None
+    assert motion.end() is None
+    assert arm.inner.calls == ["move", "hold"]
