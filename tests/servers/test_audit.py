@@ -74,7 +74,6 @@ def test_b9_a_session_of_two_clients_can_be_read_afterwards(path: Path) -> None:
         ("recover", "bert", None),
         ("control_released", "anna", None),
         ("control_taken", "bert", None),
-        ("hold", "bert", None),
         ("control_released", "bert", None),
         ("stop", "robotkit-serve", None),
         ("server_stop", None, None),
