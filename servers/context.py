@@ -314,8 +314,12 @@ class ServerContext:
             # A recovery that came before the arm had stopped has forgotten the owner.
             self._stop_owners.add(client)
 
-    def recover(self, client: Client) -> None:
+    def recover(self, client: Client, stops_seen: int | None = None) -> None:
         """Recover the arm from a stop or a fault; one that came since the request arrived stays.
+
+        Args:
+            client: who asks.
+            stops_seen: `RobotState.stops` of the state that it has seen; a stop since stays. None: it does not say.
 
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
@@ -330,7 +334,9 @@ class ServerContext:
             with self._stop_owners.recovery(client):
                 self._note_hold()
                 if isinstance(robot, SafeRobot):
-                    robot.recover(None if moment is None else moment.stops)
+                    if stops_seen is None and moment is not None:
+                        stops_seen = moment.stops
+                    robot.recover(stops_seen)
                 else:
                     robot.recover()
         except RobotkitError as error:

@@ -102,11 +102,11 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
         """Hold still now; without control of the cell, before `connect()`, from any thread, and in a signal handler."""
         self._session.stop()
 
-    def recover(self) -> None:
-        """Clear a stop or a fault."""
+    def recover(self, stops_seen: int | None = None) -> None:
+        """Clear a stop or a fault; with the number of stops in the state that a person has seen, a stop since stays."""
         session = self.session()
         session.handshake.require_common_version()
-        session.post("/v1/robot/recover")
+        session.post("/v1/robot/recover" + ("" if stops_seen is None else f"?stops_seen={stops_seen}"))
 
     def hold(self) -> None:
         """Make the measured pose the target; also one outside the limits that a command would have to keep."""

@@ -99,6 +99,8 @@ class RobotState(Message):
     target_epoch: int = 0
     """Grows whenever something other than a sent command replaced the target: a hold, a stop, a recovery, a joint
     motion, a reset, a new connection. A client that counts its targets from the last one starts anew then."""
+    stops: int = 0
+    """How often a stop came; whoever recovers with this number undoes no later one."""
     recoveries: int = 0
     """How often the arm was recovered from a stop or a fault. What sees it grow was interrupted, and does not go on by
     itself."""

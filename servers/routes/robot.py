@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import TypeAdapter
 
+from robotkit.errors import InvalidCommand
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotState
 from robotkit.schema.wire import STOP_HEADER, JointMoveRequest
 from robotkit.workcell import Workcell
@@ -16,6 +17,7 @@ from servers.routes.actions import act
 from servers.routes.replies import DONE, answers, done, reply, request_body
 
 _COMPLIANCE = TypeAdapter(ComplianceParams)
+_NUMBER_DIGITS = 18
 
 router = APIRouter(prefix="/v1/robot", tags=["robot"])
 
@@ -81,7 +83,19 @@ async def stop(request: Request, context: ContextDep, client: ClientDep) -> Resp
 
 
 @router.post("/recover", **DONE)
-async def recover(context: ContextDep, client: ClientDep) -> Response:
-    """Clear a stop or a fault, when a person asks; the arm then holds its measured pose."""
-    await context.lanes.recover.run(context.recover, client)
+async def recover(request: Request, context: ContextDep, client: ClientDep) -> Response:
+    """Clear a stop or a fault, when a person asks; the arm then holds its measured pose.
+
+    With `?stops_seen=`, the number of `stops` in the state that the person has seen, a stop that came since stays.
+    """
+    stops_seen = _number_of_stops(request.query_params.get("stops_seen"))
+    await context.lanes.recover.run(context.recover, client, stops_seen)
     return done()
+
+
+def _number_of_stops(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS):
+        raise InvalidCommand(f"stops_seen must be the number of stops in a state of the arm, not {text[:40]!r}")
+    return int(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 import robotkit as rk
 from servers import ServerSettings, create_app
@@ -64,3 +65,29 @@ def test_b9_an_operators_stop_between_the_question_and_the_recovery_stays(
     with pytest.raises(rk.Forbidden, match="person"):
         context.recover(PROGRAM)
     context.recover(PERSON)
+
+
+def _recover_over_http(app: FastAPI, query: str) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            return await http.post("/v1/robot/recover" + query)
+
+    return asyncio.run(ask())
+
+
+def test_b9_a_recovery_that_tells_what_its_author_has_seen_undoes_no_stop_since() -> None:
+    app = create_app(rk.make_workcell("fake"), ServerSettings())
+    cell: rk.Workcell = app.state.context.workcell
+    cell.connect()
+    cell.robot.stop_for("the first", "somebody")
+    seen = cell.robot.get_state().stops
+    cell.robot.stop_for("the second, while the request is under way", "somebody else")
+    reply = _recover_over_http(app, f"?stops_seen={seen}")
+    assert (reply.status_code, reply.json()["code"]) == (409, "robot_stopped")
+    assert cell.robot.get_state().mode == "stopped"
+    seen = cell.robot.get_state().stops
+    assert _recover_over_http(app, f"?stops_seen={seen}").status_code == 204
+    assert cell.robot.get_state().mode == "holding"
+    assert _recover_over_http(app, "?stops_seen=x").status_code == 422
+    cell.robot.stop_for("the third", "somebody")
+    assert _recover_over_http(app, "").status_code == 204

@@ -7,6 +7,7 @@ from robotkit.cli.operation.connection import connected
 from robotkit.cli.operation.question import confirmed, console_for_sentences, require_answerable
 from robotkit.cli.operation.status import ArmStatus, arm_status, require_unchanged
 from robotkit.cli.reading import keep_from_control
+from robotkit.remote.devices import RemoteRobot
 
 
 def recover(cell_name: str, token: str | None, is_confirmed: bool) -> int:
@@ -27,7 +28,10 @@ def recover(cell_name: str, token: str | None, is_confirmed: bool) -> int:
             console.print("Nothing was done.")
             return 1
         require_unchanged(before, arm_status(cell))
-        cell.robot.recover()
+        if isinstance(cell.robot, RemoteRobot):
+            cell.robot.recover(before.stops)
+        else:
+            cell.robot.recover()
         after = arm_status(cell)
         for line in after.lines():
             console.print(line)

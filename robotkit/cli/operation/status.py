@@ -28,6 +28,8 @@ class ArmStatus:
     """Which target the arm has now, not when it was measured last; None where nobody can tell."""
     is_halt_owed: bool = False
     """True while the arm's device has not taken a stop, or the halt of a fault."""
+    stops: int | None = None
+    """How often it had been stopped, where that is known."""
 
     @property
     def is_down(self) -> bool:
@@ -61,19 +63,26 @@ def arm_status(cell: Workcell) -> ArmStatus:
         return ArmStatus("fault", (f"{error.code}: {error.message}",), robot.machine.stop, None, None, epoch)
     since_s = state.fault_since_s if state.mode == "fault" else state.stop.since_s if state.stop is not None else None
     for_s = None if since_s is None else max(0.0, cell.clock.now_s() - since_s)
-    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, epoch, state.is_halt_owed)
+    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, epoch, state.is_halt_owed, state.stops)
 
 
 def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
     try:
         state = cell.robot.get_state()
-        epoch, is_halt_owed = state.target_epoch, state.is_halt_owed
+        epoch, is_halt_owed, stops = state.target_epoch, state.is_halt_owed, state.stops
     except RobotkitError:  # the server's health says what is wrong
-        epoch, is_halt_owed = None, False
+        epoch, is_halt_owed, stops = None, False, None
     health = cell.health()
     epoch = epoch if health.target_epoch is None else health.target_epoch
     return ArmStatus(
-        health.robot_mode, health.problems, health.stop, health.stopped_for_s, health.controlled_by, epoch, is_halt_owed
+        health.robot_mode,
+        health.problems,
+        health.stop,
+        health.stopped_for_s,
+        health.controlled_by,
+        epoch,
+        is_halt_owed,
+        stops,
     )
 
 
