@@ -108,7 +108,7 @@ class Halts:
                 if not self._is_being_told():
                     telling.number, telling.began_s = next(self._numbers), time.monotonic()
                     return True
-            time.sleep(_LOOK_S)
+            self._await(lambda: self._settled > telling.number or not self._is_being_told(), math.inf)
 
     def _tell(self, number: int) -> None:
         try:
@@ -151,15 +151,24 @@ class Halts:
         if not self._repeating.acquire(timeout=_PAUSE_S):
             raise self._does_not_return()
         try:
-            while any(one.is_of_another_thread() for one in self._unsettled()):
-                if time.monotonic() > deadline_s:
-                    raise self._does_not_return()
-                time.sleep(_LOOK_S)
+            if not self._await(lambda: not self._is_of_others(), deadline_s):
+                raise self._does_not_return()
             before = next(self._numbers)
             yield
             self._settle(before)
         finally:
             self._repeating.release()
+
+    def _await(self, is_over: Callable[[], bool], deadline_s: float) -> bool:
+        """Wait until something is over; False when it is not by `deadline_s`, in monotonic seconds."""
+        while not is_over():
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_LOOK_S)
+        return True
+
+    def _is_of_others(self) -> bool:
+        return any(one.is_of_another_thread() for one in self._unsettled())
 
     def _does_not_return(self) -> DeviceFault:
         return DeviceFault(
