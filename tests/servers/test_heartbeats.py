@@ -89,7 +89,7 @@ def test_b10_of_two_keys_the_first_counts_everywhere() -> None:
 
 def gate_key(headers: list[tuple[bytes, bytes]], address: str) -> str:
     """Under what key the gate waits for heartbeats."""
-    return _Request({"headers": headers, "client": (address, 1)}).key
+    return _Request({"headers": headers, "client": (address, 1)}, None).key
 
 
 def test_f10_of_an_endless_name_no_more_is_decoded_than_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

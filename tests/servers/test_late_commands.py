@@ -209,8 +209,8 @@ def test_r1_what_comes_while_the_arm_is_made_to_stand_for_a_new_client_counts_to
     context.lease.release(A)
     stand = context._make_stand
 
-    def while_it_happens(client: Client, why: str) -> None:
-        stand(client, why)
+    def while_it_happens(client: Client, why: str, **options: bool) -> None:
+        stand(client, why, **options)
         context._note_hold() if event == "hold" else EVENTS[event](context)
 
     monkeypatch.setattr(context, "_make_stand", while_it_happens)
