@@ -243,11 +243,11 @@ class SafeRobot(BaseRobotServer):
                 return travel
             self.inner.hold()
             epoch = self.machine.epoch
-        begun_s = time.monotonic()
-        while time.monotonic() < begun_s + _REST_S and self.machine.epoch == epoch:
-            if self._stands(believes_speed=time.monotonic() > begun_s + _PLACES_S):
+        begun_s = self._clock.now_s()
+        while self._clock.now_s() < begun_s + _REST_S and self.machine.epoch == epoch:
+            if self._stands(believes_speed=self._clock.now_s() > begun_s + _PLACES_S):
                 break
-            time.sleep(_POLL_PERIOD_S)
+            self._clock.advance(_POLL_PERIOD_S)
         with self.machine.lock:
             travel = self._begin_from_rest(goal_rad, epoch)
         if travel is None:
