@@ -161,12 +161,12 @@ class CellMachine(RuleBasedStateMachine):
 
     @rule()
     def reconnect(self):
-        stop = self.rig.body.machine.stop
         if self.rig.fake is not None:
             self.touch(force_n=0.0)  # an arm that has measured nothing since it was connected has no state to show
         self.rig.cell.disconnect()
         with pytest.raises(rk.NotConnected):
             self.rig.robot.get_state()
+        stop = self.rig.body.machine.stop  # an arm that cannot be held where it is measured is stopped as it is left
         before_s = self.rig.clock.now_s()
         self.rig.cell.connect()
         assert self.rig.clock.now_s() >= before_s
