@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import numpy as np
 import pytest
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection
@@ -65,9 +66,11 @@ def test_when_the_connection_ends_the_robot_holds_and_control_is_free(
 ) -> None:
     wait_until_free(url)  # by the clients of the tests before, for which the robot is held too
     held = threading.Event()
+    pose = served_cell.robot.get_state().tcp_pose_in_base + np.array((0, 0, 0.01, 0, 0, 0, 0))
+    moves = rk.StepRequest(command=rk.PoseCommand(tcp_pose_in_base=pose))
     monkeypatch.setattr(served_cell.robot, "hold", held.set)
     with connect(url.replace("http", "ws") + "/v1/steps", proxy=None) as socket:
-        socket.send("{}")
+        socket.send(moves.model_dump_json())
         socket.recv()
         assert not held.is_set()
     assert held.wait(5.0)

@@ -19,6 +19,15 @@ from tests.rl.training.small_agents import ENV, NETWORKS, PIXEL_ENV, one_thread,
 from tests.rl.training.test_exact_resume import assert_same
 from tests.support.tiny_env import FollowTarget
 
+
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """Whatever a command that another test ran in this process has left behind."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 __all__ = ["one_thread"]
 
 
