@@ -15,7 +15,7 @@ from servers.lanes import Lanes
 DEVICE_S = 2.0
 """How long one measurement of a device may take on a clock that runs by itself; then the device is reported as one that
 fails, until that measurement ends."""
-_LOOK_S = 0.1
+_POLL_PERIOD_S = 0.1
 """How often a wait looks whether it takes too long."""
 _LATE_LOOKS = 2
 """In a row, since this process may have overslept one, suspended."""
@@ -72,7 +72,7 @@ class Reads:
         limit_s = _GIVE_UP_S if self._is_lockstep else DEVICE_S
         measuring = self._lanes.devices.join(measure)
         late_looks = 0
-        while not await _is_over(measuring, _LOOK_S):
+        while not await _is_over(measuring, _POLL_PERIOD_S):
             late_looks = late_looks + 1 if self._lanes.devices.running_for_s(measure) > limit_s else 0
             if late_looks == _LATE_LOOKS:
                 raise DeviceFault(f"{name} has not answered within {limit_s:g} s")

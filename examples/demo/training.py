@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from rl.utils.subprocesses import PARENT_VARIABLE
+from examples.demo.learner_command import run_command
 
 SUCCESS = 0.95
 """Success rate that ends a demonstration, in two evaluations in a row."""
-_STOP_TIMEOUT_S = 120.0  # the learner writes a checkpoint, and the processes of the run end one after the other
 
 
 def end_on_signals() -> None:
@@ -45,16 +41,8 @@ def run_training(options: Sequence[str], out: Path, steps: int | None, *, is_ful
     """
     ends = () if is_full else ("--evaluation.stop-at-success", str(SUCCESS))
     limit = () if steps is None else ("--steps", str(steps))
-    command = [sys.executable, "-m", "rl", "train", *options, *limit, *ends, "--out", str(out)]
     began_s = time.monotonic()
-    # The parent's number lets it end by itself where this program is killed.
-    process = subprocess.Popen(command, env={**os.environ, PARENT_VARIABLE: str(os.getpid())})
-    try:
-        status = process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait(_STOP_TIMEOUT_S)
-        raise
+    status = run_command("train", *options, *limit, *ends, "--out", str(out))
     if status:
         raise SystemExit(f"training ended with exit status {status}; its logs are in {out / 'logs'}")
     return (time.monotonic() - began_s) / 60.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _HERE = "http://127.0.0.1:5000"
 _LOOK_FOR_S = 1.0
 """How long a stop that was answered may be one that the arm's device has not taken yet."""
-_LOOK_S = 0.1
+_POLL_PERIOD_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _is_seen_stopped(session: Session) -> bool:
         is_stopped, is_halt_owed = _says_stopped(session.get("/v1/robot/state").content)
         if not is_halt_owed or time.monotonic() >= end_s:
             return is_stopped and not is_halt_owed
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_PERIOD_S)
 
 
 def _says_stopped(content: bytes) -> tuple[bool, bool]:

@@ -23,7 +23,7 @@ OVERDUE_S = 0.5
 """How long a halt may take until it is owed: younger ones are under way, and nobody tells the device beside them."""
 _PAUSE_S = 1.0
 """How long a recovery waits for halts that are under way."""
-_LOOK_S = 0.002
+_POLL_PERIOD_S = 0.002
 """How often who waits for a halt looks whether it is over: without a lock that a signal handler could wait for."""
 
 
@@ -164,7 +164,7 @@ class Halts:
         while not is_over():
             if time.monotonic() > deadline_s:
                 return False
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_PERIOD_S)
         return True
 
     def _is_of_others(self) -> bool:

@@ -68,7 +68,7 @@ def require_fitting(robot: StatefulRobotServer, limits: SafetyLimits, *, is_lock
 def require_true_kinematics(spec: RobotSpec, state: RobotState) -> None:
     """Refuse an arm whose kinematics do not lead from its measured joints to its measured tool.
 
-    Joint targets, paths, planes and links are judged by the one, the box by the other.
+    Joint targets, paths, planes and links are checked with the kinematics, the box with the measured tool.
 
     Raises:
         InvalidConfiguration: says how far they are apart.

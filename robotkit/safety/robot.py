@@ -300,7 +300,7 @@ class SafeRobot(BaseRobotServer):
         with self._events.told():
             was_down = self.machine.mode in ("stopped", "fault")
             if was_down:
-                # Before: nothing is judged while the arm is down, and what is judged then counts from where it is then.
+                # Before: the monitor checks nothing while the arm is down, and then counts from where the arm is.
                 self._rearm()
             self.inner.recover(stops_seen)
             if was_down:

@@ -33,7 +33,7 @@ class Device:
 @pytest.fixture(autouse=True)
 def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reads, "DEVICE_S", 1000.0)
-    monkeypatch.setattr(reads, "_LOOK_S", 0.001)
+    monkeypatch.setattr(reads, "_POLL_PERIOD_S", 0.001)
 
 
 def test_b6_a_measurement_that_waits_for_another_has_its_own_time() -> None:

@@ -21,7 +21,7 @@ _HOLD_S, _REMOTE_HOLD_S = 0.2, 1.0
 """How long a hold may take before the arm is stopped; behind a server, whose own bound is the first, on the way too."""
 _STOP_S = 6.0
 """How long a stop may take to be taken; a client tells one to its server for 5 s."""
-_REST_TIMEOUT_S, _LOOK_S = 2.0, 1.0
+_REST_TIMEOUT_S, _MEASUREMENT_TIMEOUT_S = 2.0, 1.0
 _POLL_PERIOD_S = 0.02
 _WINDOW_S, _STILL_RAD = 0.1, 0.002
 """An arm at rest is measured within this much at every joint for that long; a speed that is measured carries noise."""
@@ -61,7 +61,7 @@ def _bring_to_rest(cell: Workcell) -> bool:
     except BaseException:  # whatever it was, the arm may not hold
         _do_within(_STOP_S if is_bounded else None, robot.stop, "the stop")
     if is_bounded:  # in lock-step no time passes any more
-        _do_within(_REST_TIMEOUT_S + _LOOK_S, lambda: _wait_for_rest(robot), "the measurement")
+        _do_within(_REST_TIMEOUT_S + _MEASUREMENT_TIMEOUT_S, lambda: _wait_for_rest(robot), "the measurement")
     return True
 
 

@@ -13,7 +13,7 @@ from robotkit.cli.operation import rest
 from robotkit.cli.operation.rest import Rest, brought_to_rest
 
 NOT_CONFIRMED = "STOP NOT CONFIRMED - USE THE HARDWARE STOP"
-BOUNDS = {"hold": ["_HOLD_S"], "stop": ["_STOP_S"], "get_state": ["_REST_TIMEOUT_S", "_LOOK_S"]}
+BOUNDS = {"hold": ["_HOLD_S"], "stop": ["_STOP_S"], "get_state": ["_REST_TIMEOUT_S", "_MEASUREMENT_TIMEOUT_S"]}
 
 
 class BrokenArm:
