@@ -168,7 +168,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         """The render camera's newest image, uint8 (height, width, 3); None without a render mode."""
         if self.render_mode is None:
             return None
-        return self.workcell.cameras[self.task.render_camera].read().rgb
+        return self.workcell.cameras[self.task.camera_to_render(self.workcell)].read().rgb
 
     def close(self) -> None:
         """Disconnect the cell if it is this env's own. Closing twice changes nothing."""
@@ -221,8 +221,9 @@ def _check_render_mode(render_mode: str | None, task: Task, workcell: Workcell) 
         return
     if render_mode not in _RENDER_MODES:
         raise InvalidConfiguration(f"render_mode {render_mode!r} is not one of {_RENDER_MODES}")
-    if task.render_camera not in workcell.cameras:
+    camera = task.camera_to_render(workcell)
+    if camera not in workcell.cameras:
         raise InvalidConfiguration(
-            f"rendering needs a camera named {task.render_camera!r} in cell {workcell.name!r}; "
+            f"rendering needs a camera named {camera!r} in cell {workcell.name!r}; "
             f"it has: {', '.join(workcell.cameras) or 'none'}"
         )

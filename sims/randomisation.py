@@ -47,9 +47,9 @@ class Randomisation(PluginConfig):
     grip_m: float = Field(0.0, ge=0.0, le=0.02)
     """How far a held object is shifted between the fingers, along the tool's x and z axes."""
     camera_m: float = Field(0.0, ge=0.0, le=0.2)
-    """How far each camera is moved, along each axis of what carries it."""
+    """How far each camera but `overview` is moved, along each axis of what carries it."""
     camera_rad: float = Field(0.0, ge=0.0, le=0.5)
-    """How far each camera is turned, about each axis."""
+    """How far each of them is turned, about each axis."""
     light: Factors = (1.0, 1.0)
     """Brightness of each lamp; the ray caster, which stands in where there is no OpenGL, has a light of its own."""
 
@@ -126,11 +126,12 @@ class Randomiser:
             fields["eq_data"][weld, 3:6] += (shift[0], 0.0, shift[1])
 
     def _move_cameras(self, fields: dict[str, np.ndarray], rng: np.random.Generator) -> None:
-        count = self._model.ncam
-        fields["cam_pos"] += rng.uniform(-1.0, 1.0, (count, 3)) * self._ranges.camera_m
-        turns = Rotation.from_rotvec(rng.uniform(-1.0, 1.0, (count, 3)) * self._ranges.camera_rad)
-        nominal = Rotation.from_quat(xyzw_from_wxyz(fields["cam_quat"]))
-        fields["cam_quat"] = wxyz_from_xyzw((turns * nominal).as_quat())
+        model = self._model
+        moved = [camera for camera in range(model.ncam) if model.camera(camera).name != "overview"]
+        fields["cam_pos"][moved] += rng.uniform(-1.0, 1.0, (len(moved), 3)) * self._ranges.camera_m
+        turns = Rotation.from_rotvec(rng.uniform(-1.0, 1.0, (len(moved), 3)) * self._ranges.camera_rad)
+        nominal = Rotation.from_quat(xyzw_from_wxyz(fields["cam_quat"][moved]))
+        fields["cam_quat"][moved] = wxyz_from_xyzw((turns * nominal).as_quat())
 
     def _object_poses(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
         ranges, poses = self._ranges, {}

@@ -84,7 +84,8 @@ class FrankaTaskConfig:
     image_shape: tuple[int, int] = (128, 128)
     image_views: Mapping[str, ImageView] = field(default_factory=dict)
     """Crops, and several views of one camera (HIL-SERL's `IMAGE_CROP`)."""
-    render_camera: str = "front"
+    render_camera: str | None = None
+    """The camera that `render` shows; None takes `overview` where the cell has one, else `front`."""
 
     def __post_init__(self) -> None:
         for name in ("target_pose_in_base", "reset_pose_in_base"):

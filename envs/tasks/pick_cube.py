@@ -61,11 +61,6 @@ class PickCube(Task):
         self.state_space = spaces.Dict(parts)
         self._start_height_m = 0.0
 
-    def require_devices(self, workcell: Workcell) -> None:
-        """See the base; what people look at comes from the camera `overview` where the cell has one, else `front`."""
-        super().require_devices(workcell)
-        self.render_camera = "overview" if "overview" in workcell.cameras else "front"
-
     def reset(self, workcell: Workcell, np_random: np.random.Generator, options: Mapping[str, Any]) -> CellState:
         """Put the block at `options["block_xy"]` (2,) in metres, or anywhere in SERL's sampling box.
 

@@ -41,7 +41,8 @@ class Task(ABC):
     """What each of them shows; one that is not named here is all that the camera of its name sees."""
     image_shape: tuple[int, int] = (128, 128)
     """(height, width) in pixels of the observed images."""
-    render_camera: str = "front"
+    render_camera: str | None = None
+    """The camera that `render` shows; None takes `overview` where the cell has one, else `front`."""
     trackers: tuple[str, ...] = ()
     """Objects whose poses the task must know."""
     useful_trackers: tuple[str, ...] = ()
@@ -82,6 +83,10 @@ class Task(ABC):
                 raise error_from_code(
                     report.code, f"{type(self).__name__} needs the device {device!r}: {report.message}"
                 )
+
+    def camera_to_render(self, workcell: Workcell) -> str:
+        """Name the camera of the cell that `render` shows."""
+        return self.render_camera or ("overview" if "overview" in workcell.cameras else "front")
 
     def view(self, image: str) -> ImageView:
         """The part of a camera's picture that the observed image `image` shows."""

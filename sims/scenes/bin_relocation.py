@@ -38,7 +38,7 @@ def add_to_spec(spec: Any, options: SceneOptions) -> None:
 
 
 def workcell_config() -> WorkcellConfig:
-    """The cell `mujoco-bin-relocation`: Panda with SERL's impedance law, two bins, an object, three cameras."""
+    """The cell `mujoco-bin-relocation`: Panda with SERL's impedance law, two bins, an object, four cameras."""
     return impedance_cell(
         "mujoco-bin-relocation",
         PluginRef(type="mujoco", options={"scene": "bin-relocation"}),

@@ -59,7 +59,7 @@ def add_to_spec(spec: Any, options: CableOptions) -> None:
 
 
 def workcell_config() -> WorkcellConfig:
-    """The cell `mujoco-cable-routing`: Panda with SERL's impedance law, a held cable, a clip, three cameras."""
+    """The cell `mujoco-cable-routing`: Panda with SERL's impedance law, a held cable, a clip, four cameras."""
     return impedance_cell(
         "mujoco-cable-routing",
         PluginRef(type="mujoco", options={"scene": "cable-routing"}),

@@ -11,6 +11,8 @@ from robotkit.schema import PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBo
 WORKSPACE_MIN_M, WORKSPACE_MAX_M = (0.25, -0.35, 0.0), (0.75, 0.35, 0.6)
 TILT_MAX_RAD, TURN_MAX_RAD = 0.6, 2.3
 """Largest rotation vector of a tool target, away from a gripper that points straight down."""
+OVERVIEW_CAMERA = PluginRef(type="mujoco", options={"width_px": 512, "height_px": 512})
+"""The camera `overview` of a cell: for people. No observation has it, and randomisation leaves it in its place."""
 
 
 def impedance_cell(name: str, world: PluginRef, cameras: Sequence[str], trackers: Mapping[str, str]) -> WorkcellConfig:
@@ -19,7 +21,7 @@ def impedance_cell(name: str, world: PluginRef, cameras: Sequence[str], trackers
     Args:
         name: of the cell.
         world: the scene.
-        cameras: names of cameras in the scene.
+        cameras: names of cameras in the scene that observations may have.
         trackers: what each tracker of the cell follows, by name of a body in the scene.
     """
     return WorkcellConfig(
@@ -28,7 +30,7 @@ def impedance_cell(name: str, world: PluginRef, cameras: Sequence[str], trackers
         world=world,
         robot=PluginRef(type="mujoco", options={"controller": "impedance"}),
         gripper=PluginRef(type="mujoco"),
-        cameras={camera: PluginRef(type="mujoco") for camera in cameras},
+        cameras={**{camera: PluginRef(type="mujoco") for camera in cameras}, "overview": OVERVIEW_CAMERA},
         trackers={tracker: PluginRef(type="mujoco", options={"body": body}) for tracker, body in trackers.items()},
         limits=SafetyLimits(
             workspace=WorkspaceBox(

@@ -22,7 +22,7 @@ _PINCH_IN_BASE = (0.0, 0.0, 0.145)
 
 
 def add_room(spec: Any, lamp_over: str, centre_m: Sequence[float] = (0.3, 0.0, 0.4)) -> None:
-    """Add floor, sky, two lights and the front camera.
+    """Add floor, sky, two lights and the camera `overview`, which sees the arm and its workspace.
 
     Args:
         spec: holds the arm already.
@@ -43,6 +43,7 @@ def add_room(spec: Any, lamp_over: str, centre_m: Sequence[float] = (0.3, 0.0, 0
     world.add_light(pos=(0, -0.5, 0.4), mode=mujoco.mjtCamLight.mjCAMLIGHT_TARGETBODYCOM, targetbody=lamp_over,
                     diffuse=(0.8, 0.8, 0.8), **light)  # fmt: skip
     world.add_geom(name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(3, 3, 0.01), material="grid")
+    add_camera(world, "overview", (1.45, -0.75, 0.95), (0.3, 0.0, 0.37), 44.0)
 
 
 def set_contact_options(spec: Any) -> None:

@@ -49,7 +49,7 @@ def add_to_spec(spec: Any, options: PcbOptions) -> None:
 
 
 def workcell_config() -> WorkcellConfig:
-    """The cell `mujoco-pcb-insertion`: Panda with SERL's impedance law, a held component, a board, three cameras."""
+    """The cell `mujoco-pcb-insertion`: Panda with SERL's impedance law, a held component, a board, four cameras."""
     return impedance_cell(
         "mujoco-pcb-insertion",
         PluginRef(type="mujoco", options={"scene": "pcb-insertion"}),

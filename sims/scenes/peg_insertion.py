@@ -47,7 +47,7 @@ def add_to_spec(spec: Any, options: PegOptions) -> None:
 
 
 def workcell_config() -> WorkcellConfig:
-    """The cell `mujoco-peg-insertion`: Panda with SERL's impedance law, a held peg, a socket, three cameras.
+    """The cell `mujoco-peg-insertion`: Panda with SERL's impedance law, a held peg, a socket, four cameras.
 
     The peg is held as fast as a gripper with tens of newtons holds it; the model's fingers have five, and lose it when
     a policy leans on it. `world.scene_options.grasp = "friction"` leaves it to them.

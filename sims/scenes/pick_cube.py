@@ -9,7 +9,8 @@ import numpy as np
 
 from robotkit.schema import PluginRef, SafetyLimits, WorkcellConfig, WorkspaceBox
 from sims.scenes import Scene, SceneOptions
-from sims.scenes.furniture import add_camera, add_room
+from sims.scenes.cells import OVERVIEW_CAMERA
+from sims.scenes.furniture import add_room
 
 BLOCK_HALF_SIZE_M = 0.02
 BLOCK_MASS_KG = 0.1
@@ -25,7 +26,6 @@ def add_to_spec(spec: Any, options: SceneOptions) -> None:
     add_room(spec, lamp_over="block")
     world = spec.worldbody
     world.add_camera(name="front", pos=(1.3, 0, 0.7), quat=(0.5963678, 0.3799282, 0.3799282, 0.5963678), fovy=45)
-    add_camera(world, "overview", (1.45, -0.75, 0.95), (0.3, 0.0, 0.37), 44.0)
     block = world.add_body(name="block", pos=(0.5, 0, BLOCK_HALF_SIZE_M))
     block.add_freejoint(name="block")
     block.add_geom(name="block", type=mujoco.mjtGeom.mjGEOM_BOX, size=(BLOCK_HALF_SIZE_M,) * 3, mass=BLOCK_MASS_KG,
@@ -44,8 +44,7 @@ def workcell_config() -> WorkcellConfig:
             "front": PluginRef(type="mujoco", options={"camera": "front"}),
             # SERL's wrist image comes from the depth camera's lens, which sees wider than the colour one.
             "wrist": PluginRef(type="mujoco", options={"camera": "handcam_depth"}),
-            # For people: no observation has it. It sees the arm and all of the workspace.
-            "overview": PluginRef(type="mujoco", options={"width_px": 512, "height_px": 512}),
+            "overview": OVERVIEW_CAMERA,
         },
         trackers={"block": PluginRef(type="mujoco")},
         limits=SafetyLimits(

@@ -1,4 +1,4 @@
-"""The modules that make the generated pages, loaded as mkdocs loads them: beside each other, outside of any package."""
+"""The modules that make generated pages and pictures, loaded as mkdocs does: beside each other, without a package."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _FOLDER = ROOT / "docs" / "generate"
 
 sys.path.insert(0, str(_FOLDER))
 try:
-    api_pages, command_pages, device_pages, protocol_page = (
-        import_module(name) for name in ("api_pages", "command_pages", "device_pages", "protocol_page")
+    api_pages, command_pages, device_pages, protocol_page, task_pictures = (
+        import_module(name) for name in ("api_pages", "command_pages", "device_pages", "protocol_page", "task_pictures")
     )
 finally:
     sys.path.remove(str(_FOLDER))

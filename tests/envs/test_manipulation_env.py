@@ -140,7 +140,10 @@ def test_rendering_shows_the_overview_or_the_front_camera(cell, camera, size_px)
     with made(**cell, render_mode="rgb_array") as env:
         env.reset(seed=0)
         assert env.render().shape == (size_px, size_px, 3)
-        assert env.unwrapped.task.render_camera == camera
+        core = env.unwrapped
+        assert core.task.camera_to_render(core.workcell) == camera
+        core.task.render_camera = "wrist"
+        assert core.task.camera_to_render(core.workcell) == "wrist", "a task may choose"
 
 
 def test_an_unknown_render_mode_is_refused():

@@ -17,6 +17,7 @@ from envs.tasks.pick_cube import BLOCK_XY_MAX_M, BLOCK_XY_MIN_M
 from sims import render
 from sims.gl import context_class
 from tests.golden import recordings
+from tests.sims.scene_cells import CELLS
 
 BLOCK = np.array((0.45, 0.1, 0.02, 0.0, 0.0, 0.0, 1.0))
 FLANGE_TOP_M = 0.86
@@ -162,3 +163,14 @@ def test_the_overview_has_arm_and_block_in_view_wherever_the_block_starts(cell, 
         assert MARGIN_PX < row < spec.height_px - MARGIN_PX
         assert MARGIN_PX < column < spec.width_px - MARGIN_PX
     assert min(spec.height_px, spec.width_px) >= 480, "a video is to be looked at"
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_overview_has_arm_and_objects_in_view_in_every_scene(name):
+    with rk.make_workcell(name) as cell:
+        cell.reset(0)
+        spec, data, model = cell.cameras["overview"].spec, cell.world.data, cell.world.model
+        for number in range(1, model.nbody):
+            row, column = pixel_of(cell, "overview", data.body(number).xpos)
+            assert MARGIN_PX < row < spec.height_px - MARGIN_PX, model.body(number).name
+            assert MARGIN_PX < column < spec.width_px - MARGIN_PX, model.body(number).name

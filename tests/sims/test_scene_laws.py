@@ -115,6 +115,17 @@ def test_an_option_varies_what_it_names_and_nothing_else(option, value, fields):
         assert {name for name in VARIED if not np.allclose(getattr(model, name), nominal[name])} == fields
 
 
+@pytest.mark.parametrize("option", ["camera_m", "camera_rad"])
+def test_the_camera_for_people_stays_in_its_place_and_takes_no_draw_from_the_others(option):
+    with rk.make_workcell(CELLS[0], **{f"world.randomisation.{option}": 0.05}) as cell:
+        model = cell.world.model
+        names = [model.camera(number).name for number in range(model.ncam)]
+        nominal = np.hstack((model.cam_pos, model.cam_quat))
+        cell.reset(0)
+        moved = ~np.isclose(np.hstack((model.cam_pos, model.cam_quat)), nominal).all(1)
+        assert {name for name, is_moved in zip(names, moved, strict=True) if is_moved} == {*names} - {"overview"}
+
+
 @pytest.mark.parametrize(
     ("override", "text"),
     [
