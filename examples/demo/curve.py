@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+from matplotlib.figure import Figure
 
-mpl.use("Agg")
-from matplotlib import pyplot as plt
+from rl.plots.learning_curves import STEPS_LABEL, SUCCESS_LABEL
+from rl.plots.pictures import COLORS, label_axes
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -17,9 +17,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def series(rows: list[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    """Steps and values of one metric."""
-    found = [(row["step"], row[key]) for row in rows if key in row]
+def series(rows: list[dict[str, Any]], key: str, scale: float = 1.0) -> tuple[list[float], list[float]]:
+    """Thousands of steps, and the scaled values of one metric."""
+    found = [(row["step"] / 1000, scale * row[key]) for row in rows if key in row]
     return [step for step, _ in found], [value for _, value in found]
 
 
@@ -29,7 +29,7 @@ def last_step(metrics: Path) -> int:
 
 
 def draw_curve(metrics: Path, picture: Path, expert_return: float) -> None:
-    """Draw return and success over environment steps.
+    """Draw return and success of one run over environment steps.
 
     Args:
         metrics: the run's JSON lines.
@@ -37,15 +37,20 @@ def draw_curve(metrics: Path, picture: Path, expert_return: float) -> None:
         expert_return: mean return of the demonstrations, drawn as a line.
     """
     rows = read_metrics(metrics)
-    figure, (returns, success) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained", facecolor="white")
+    returns, success = figure.subplots(1, 2)
     returns.plot(*series(rows, "episode/return"), ".", color="0.75", markersize=3, label="training episode")
-    returns.plot(*series(rows, "evaluation/return_mean"), "-o", color="tab:blue", markersize=3, label="evaluation")
-    returns.axhline(expert_return, color="tab:green", linestyle="--", label="scripted expert")
-    returns.set(xlabel="environment steps", ylabel="return of an episode", ylim=(0, None))
+    returns.plot(*series(rows, "evaluation/return_mean"), "-o", color=COLORS[0], markersize=4, label="evaluation, mean")
+    returns.axhline(expert_return, color=COLORS[2], linestyle="--", label="scripted expert, mean")
+    label_axes(returns, STEPS_LABEL, "return of an episode\n(sum of rewards)")
+    returns.set_ylim(0, None)
     returns.legend(frameon=False)
-    success.plot(*series(rows, "evaluation/success_rate"), "-o", color="tab:blue", markersize=3)
-    success.set(xlabel="environment steps", ylabel="success rate", ylim=(0, 1.05))
-    for axes in (returns, success):
-        axes.spines[["top", "right"]].set_visible(False)
+    steps, low = series(rows, "evaluation/success_low", 100.0)
+    _, high = series(rows, "evaluation/success_high", 100.0)
+    success.fill_between(steps, low, high, color=COLORS[0], alpha=0.18, linewidth=0, label="95 % confidence interval")
+    rate = series(rows, "evaluation/success_rate", 100.0)
+    success.plot(*rate, "-o", color=COLORS[0], markersize=4, label="evaluation")
+    label_axes(success, STEPS_LABEL, SUCCESS_LABEL)
+    success.set_ylim(-3, 103)
+    success.legend(frameon=False, loc="lower right")
     figure.savefig(picture, dpi=150)
-    plt.close(figure)

@@ -76,8 +76,8 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
         say_how_to_go_on("bc", options.out, done, options.epochs, console)
     if group.is_main and done:
         panels = {
-            "negative log-likelihood": ("train/actor_loss", "held_out/nll"),
-            "squared error": ("train/mse", "held_out/mse"),
+            "negative log-likelihood (nats)": ("train/actor_loss", "held_out/nll"),
+            "squared error of an action": ("train/mse", "held_out/mse"),
         }
         draw_curves(options.out / METRICS, options.out / CURVE, panels)
         console.print(

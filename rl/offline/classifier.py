@@ -126,14 +126,17 @@ def _conclude(
 def _draw(
     out: Path, test: FrameSet, probabilities: np.ndarray, counts: ConfusionCounts, facts: ClassifierFacts
 ) -> None:
-    panels = {"cross-entropy": ("train/loss", "held_out/loss"), "accuracy": ("train/accuracy", "held_out/accuracy")}
+    panels = {
+        "cross-entropy (nats)": ("train/loss", "held_out/loss"),
+        "accuracy (share of frames)": ("train/accuracy", "held_out/accuracy"),
+    }
     draw_curves(out / METRICS, out / CURVE, panels)
     title = f"{len(test)} frames of {len(test.episodes)} held-out episodes,\nthreshold {facts.threshold:.3f}"
     draw_confusion(counts.confusion, out / CONFUSION, title)
     worst = np.argsort(-np.abs(probabilities - test.labels))[:_SHOWN]
     images = [np.concatenate([test.images[key][row] for key in facts.encoder.cameras()], axis=1) for row in worst]
     words = ("no success", "success")
-    captions = [f"{words[int(test.labels[row])]}, said {probabilities[row]:.2f}" for row in worst]
+    captions = [f"{words[int(test.labels[row])]}, predicted {probabilities[row]:.2f}" for row in worst]
     draw_montage(images, captions, out / WORST)
 
 

@@ -8,30 +8,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rl.utils.images import fit_square
 
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Told apart by colour-blind people too. Okabe and Ito 2008, Color Universal Design."""
+
 
 def draw_curves(metrics: Path, picture: Path, panels: Mapping[str, Sequence[str]]) -> None:
-    """Draw metrics over epochs, side by side.
+    """Draw metrics over epochs, side by side; an axis whose values span two powers of ten or more is logarithmic.
 
     Args:
         metrics: JSON lines; each has `step`, the epoch.
         picture: PNG to write.
-        panels: metrics of each panel, by its label.
+        panels: metrics of each panel, such as train/loss and held_out/loss, by its label.
     """
     # A run that was stopped between two checkpoints repeats epochs: the later line is the one that counts.
     rows = {row["step"]: row for row in map(json.loads, metrics.read_text().splitlines())}
     figure = Figure(figsize=(4.8 * len(panels), 3.4), layout="constrained")
     for axes, (label, names) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
-        for name in names:
+        drawn: list[tuple[float, float]] = []
+        for name, color in zip(names, COLORS, strict=False):
             points = [(step, row[name]) for step, row in sorted(rows.items()) if row.get(name) is not None]
-            axes.plot(*zip(*points, strict=True) if points else ((), ()), label=name.replace("_", " "))
-        axes.set(xlabel="epoch", ylabel=label)
+            axes.plot(*zip(*points, strict=True) if points else ((), ()), color=color, linewidth=1.2,
+                      label={"train": "training", "held_out": "held out"}[name.partition("/")[0]])  # fmt: skip
+            drawn += points
+        xs, ys = zip(*drawn, strict=True) if drawn else ((), ())
+        axes.set(xscale=_scale(xs), yscale=_scale(ys))
+        label_axes(axes, "epoch", label)
         axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture, dpi=150)
+
+
+def label_axes(axes: Axes, x_label: str, y_label: str) -> None:
+    """Give axes their labels and a light grid."""
+    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.grid(color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _scale(values: Sequence[float]) -> str:
+    return "log" if values and 0.0 < 100.0 * min(values) <= max(values) else "linear"
 
 
 def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
@@ -78,15 +98,15 @@ def draw_montages(
     """
     lines = {title: max(1, -(-len(images) // columns)) for title, (images, _) in groups.items()}
     height, width = next(images[0].shape[:2] for images, _ in groups.values() if len(images))
-    heights = [(1.9 * height / width + 0.3) * lines[title] + 0.4 * bool(title) for title in groups]
+    heights = [(1.9 * height / width + 0.35) * lines[title] + 0.4 * bool(title) for title in groups]
     figure = Figure(figsize=(1.9 * columns, sum(heights)), layout="constrained")
     parts: Any = figure.subfigures(len(groups), 1, height_ratios=heights, squeeze=False)
     for part, (title, (images, captions)) in zip(parts.ravel(), groups.items(), strict=True):
-        part.suptitle(title, fontsize=9)
+        part.suptitle(title, fontsize=11)
         grid = np.atleast_1d(part.subplots(lines[title], columns)).ravel()
         for axes in grid:
             axes.axis("off")
         for axes, image, caption in zip(grid, images, captions, strict=False):
             axes.imshow(image)
-            axes.set_title(caption, fontsize=7)
+            axes.set_title(caption, fontsize=9)
     figure.savefig(picture, dpi=120)
