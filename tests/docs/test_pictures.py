@@ -10,6 +10,7 @@ import pytest
 from envs.registration import DUAL_TABLE, TABLE
 from tests.docs.generators import task_pictures
 from tests.docs.pages import PAGES, ROOT
+from tests.test_architecture import ALLOWED
 
 IMAGES = ROOT / "docs" / "images"
 PICTURES = sorted(path for path in IMAGES.rglob("*") if path.suffix in (".png", ".svg", ".webp"))
@@ -21,6 +22,11 @@ def test_a_picture_is_shown_on_a_page_and_is_light(picture):
     shown = re.compile(rf"images/{re.escape(picture.relative_to(IMAGES).as_posix())}\b")
     assert any(shown.search(page.read_text(encoding="utf-8")) for page in PAGES)
     assert picture.stat().st_size <= MAX_BYTES
+
+
+def test_the_picture_of_the_packages_has_the_arrows_that_are_allowed():
+    drawn = re.findall(r'id="(\w+)-imports-(\w+)"', (IMAGES / "architecture.svg").read_text(encoding="utf-8"))
+    assert set(drawn) == {(package, other) for package, others in ALLOWED.items() for other in others - {package}}
 
 
 def test_every_simulated_cell_and_pairs_of_arms_have_a_picture():
