@@ -37,6 +37,7 @@ from servers.lanes import Lanes
 from servers.lease import ControlLease
 from servers.metrics import Metrics
 from servers.reads import Reads
+from servers.seen import Moments
 from servers.settings import ServerSettings
 from servers.standing import HOLDS, make_stand
 from servers.stops import StopOwners
@@ -69,6 +70,7 @@ class ServerContext:
         self.lanes = Lanes()
         self.reads = Reads(workcell, self.lanes)
         self.turns = Turns()
+        self.moments = Moments(workcell.robot)
         self.heartbeats = Heartbeats()
         self.stop_copies = StopCopies()
         self._stop_owners = StopOwners()
@@ -124,15 +126,15 @@ class ServerContext:
         try:
             client.require(Scope.COMMAND, "a command")
             caller = CURRENT_CALLER.get(None) or Caller()
-            moment = moment or caller.moment or self.moment
+            moment = moment or caller.moment or self.moments.now
             require_spoken(caller.protocol)
             with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
                 caller.require_present()
-                self._require_nothing_since(moment)
+                self.moments.require_nothing_since(moment)
                 begin()
                 if self._commander not in (None, client, self._stood_for):
                     self._make_stand(client, f"it takes over from {self._commander}", unless_at_rest=True)
-                    self._require_nothing_since(moment)
+                    self.moments.require_nothing_since(moment)
                 self._commander = caller.client = client
                 self._stood_for = None
                 self._note(caller.connection, client)
@@ -160,23 +162,6 @@ class ServerContext:
         except InvalidCommand as error:
             self._tell_refused(client, error)
             raise
-
-    @property
-    def moment(self) -> Moment | None:
-        """What has come to the arm until now; None where this server cannot tell."""
-        robot = self.workcell.robot
-        return robot.machine.moment if isinstance(robot, SafeRobot) else None
-
-    def _require_nothing_since(self, moment: Moment | None) -> None:
-        robot = self.workcell.robot
-        if moment is not None and isinstance(robot, SafeRobot):
-            robot.machine.require_nothing_since(moment)
-
-    def _note_hold(self) -> None:
-        """What was asked for before is not carried out after it."""
-        robot = self.workcell.robot
-        if isinstance(robot, SafeRobot):
-            robot.machine.note_hold()
 
     def _tell_refused(self, client: Client, error: RobotkitError) -> None:
         self.tell("refused", client, error.message, error.code)
@@ -214,8 +199,11 @@ class ServerContext:
                 raise Unsupported(f"arm {cell.robot.spec.name!r} has no impedance law that could be changed")
             cell.robot.set_compliance(change(present))
 
-    def hold_now(self, client: Client) -> None:
+    def hold_now(self, client: Client) -> tuple[Moment | None, Moment | None]:
         """Hold, without waiting for a turn: this also ends a blocking motion of the client.
+
+        Returns:
+            What had come to the arm before it, and with it; the second is None where more came meanwhile.
 
         Raises:
             Forbidden: the client's token does not allow to command.
@@ -225,9 +213,10 @@ class ServerContext:
             client.require(Scope.COMMAND, "a hold")
             with self.lease.control(client) as begin:
                 begin()
-                self._note_hold()
+                before = self.moments.note_hold()
                 self.workcell.robot.hold()
             self.tell("hold", client, "it asked for it")
+            return before, self.moments.only_a_hold_since(before)
         except (CommandRejected, Forbidden) as error:
             self._tell_refused(client, error)
             raise
@@ -314,12 +303,15 @@ class ServerContext:
             # A recovery that came before the arm had stopped has forgotten the owner.
             self._stop_owners.add(client)
 
-    def recover(self, client: Client, stops_seen: int | None = None) -> None:
+    def recover(self, client: Client, stops_seen: int | None = None) -> Moment | None:
         """Recover the arm from a stop or a fault; one that came since the request arrived stays.
 
         Args:
             client: who asks.
             stops_seen: `RobotState.stops` of the state that it has seen; a stop since stays. None: it does not say.
+
+        Returns:
+            What has come to the arm with it; None where more came meanwhile.
 
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
@@ -328,11 +320,11 @@ class ServerContext:
         """
         # Before the owners are asked: a stop that is not counted yet has its owner by the time of the question.
         caller, robot = CURRENT_CALLER.get(None) or Caller(), self.workcell.robot
-        moment = caller.moment or self.moment
+        moment = caller.moment or self.moments.now
         try:
             caller.require_present()
             with self._stop_owners.recovery(client):
-                self._note_hold()
+                before = self.moments.note_hold()
                 if isinstance(robot, SafeRobot):
                     if stops_seen is None and moment is not None:
                         stops_seen = moment.stops
@@ -343,6 +335,7 @@ class ServerContext:
             self.tell("recover_failed", client, error.message, error.code)
             raise
         self.tell("recover", client)
+        return self.moments.only_a_hold_since(before, recoveries=1)
 
     def _make_stand(self, client: Client | None, why: str, *, unless_at_rest: bool = False) -> None:
         """Hold, or stop, and tell of whom it comes and why."""

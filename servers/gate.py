@@ -11,7 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from robotkit.devices.machine import Moment
 from robotkit.errors import InvalidCommand, RobotkitError
-from robotkit.schema.wire import CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER
+from robotkit.schema.wire import (
+    CLIENT_HEADER,
+    CLOCK_HEADER,
+    DEADLINE_HEADER,
+    HEARTBEAT_HEADER,
+    PROTOCOL_HEADER,
+    SEEN_HEADER,
+)
 from servers.access import key_of
 from servers.clock import require_own_clock
 from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, has_body, too_many
@@ -19,6 +26,7 @@ from servers.context import ServerContext
 from servers.errors import error_response, reported, status_of
 from servers.events import Event
 from servers.security import POSTS_OF_READERS
+from servers.seen import moment_of
 from servers.turns import CURRENT_CALLER, Caller
 from servers.versions import require_spoken
 
@@ -28,8 +36,9 @@ _PAUSES = 8
 """Looks for a heartbeat in the time that was promised; a silence is noticed one pause after that time at most."""
 _WATCHED_AFTER_S = 0.01
 """A request that takes longer is watched for its client."""
-_CLIENT, _CLOCK, _DEADLINE, _HEARTBEAT, _PROTOCOL = (
-    name.lower().encode() for name in (CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER)
+_CLIENT, _CLOCK, _DEADLINE, _HEARTBEAT, _PROTOCOL, _SEEN = (
+    name.lower().encode()
+    for name in (CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER, SEEN_HEADER)
 )
 _OF_ANY_VERSION = POSTS_OF_READERS | {"/v1/control/release"}
 """What a client may post whose version of the protocol is not spoken here."""
@@ -63,7 +72,7 @@ class RequestGate:
                 return
             if scope.get("state", {}).get(ONLY_STOP):
                 raise _Refused(too_many(scope["client"][0] if scope["client"] else ""), 503)
-            request = _Request(scope, self._context.moment)
+            request = _Request(scope, self._context.moments.now)
             if scope["method"] == "POST" and scope["path"] not in _OF_ANY_VERSION:
                 _require(partial(require_spoken, request.protocol))
             body = await request.read(receive) if request.has_body else b""
@@ -155,7 +164,7 @@ class _Request:
 
     Args:
         scope: of the request.
-        moment: what had come to the arm when the headers arrived.
+        moment: what had come to the arm when the headers arrived; those may name an earlier one.
     """
 
     def __init__(self, scope: Scope, moment: Moment | None) -> None:
@@ -182,6 +191,8 @@ class _Request:
                 _require(partial(require_own_clock, clock))
             elif name == _HEARTBEAT:
                 self.heartbeat_s = _seconds(HEARTBEAT_HEADER, value)
+            elif name == _SEEN:
+                self.moment = _seen(value)
 
         self.address = scope["client"][0] if scope["client"] else "unknown"
 
@@ -209,6 +220,13 @@ class _Request:
             _check_size(len(body))
             if not message["more_body"]:
                 return body
+
+
+def _seen(value: bytes) -> Moment:
+    try:
+        return moment_of(value.decode("latin-1"))
+    except InvalidCommand as error:
+        raise _Refused(error, 422) from None
 
 
 def _check_size(size: int) -> None:

@@ -21,6 +21,7 @@ from servers.connections import CONNECTION
 from servers.context import GONE, ServerContext
 from servers.errors import MESSAGE_MAX, reported
 from servers.gate import protocol_of
+from servers.seen import moment_of
 from servers.turns import CURRENT_CALLER, QUEUE_LENGTH, Caller
 
 _UP: TypeAdapter[StreamCommand | StreamAck] = TypeAdapter(StreamUp)
@@ -82,7 +83,7 @@ class StateStream:
             event = await self._socket.receive()
             if event["type"] == "websocket.disconnect":
                 return
-            content, moment = text_of(event), self._context.moment
+            content, moment = text_of(event), self._context.moments.now
             try:
                 if len(content) > _SMALL:
                     message = await self._context.lanes.parsing.run(self._parse, content)
@@ -139,6 +140,7 @@ class StateStream:
 
     def _apply(self, message: StreamCommand, moment: Moment | None) -> None:
         require_own_clock(message.clock)
+        moment = moment if message.seen is None else moment_of(message.seen)
         with self._context.acquire_control(self._client, deadline_s=message.deadline_s, moment=moment) as cell:
             self._commanded = True
             cell.send(message.command, message.gripper)
@@ -181,7 +183,7 @@ class StepChannel:
             if self._requests.qsize() >= QUEUE_LENGTH:
                 error = Busy(f"{QUEUE_LENGTH} steps of this connection wait; send one after the answer to the other")
             else:
-                self._requests.put_nowait((text_of(event), self._context.moment))
+                self._requests.put_nowait((text_of(event), self._context.moments.now))
         # First: to a client that is gone as well nothing can be said.
         await self._context.leave(self._caller)
         if error is not None:
@@ -194,6 +196,7 @@ class StepChannel:
         try:
             request = self._context.parse_command(self._client, _STEP, body)
             require_own_clock(request.clock)
+            moment = moment if request.seen is None else moment_of(request.seen)
             state = self._context.step(self._client, request, request.deadline_s, moment)
             return f'{{"type":"state","seq":{request.seq},"state":{state.model_dump_json()}}}'
         except Exception as error:

@@ -200,8 +200,8 @@ class ArmMachine:
             if (stop := self.stop) is not None:
                 raise self._stopped(stop)
             raise TargetReplaced(
-                "a stop, a recovery or a hold came after this command was asked for and before it was carried out: "
-                "make a new command from a fresh state"
+                "a stop, a recovery or a hold came before this command was carried out, and after it was asked for or "
+                "after the newest state that its client has read: read a state, and make a new command from it"
             )
 
     def connected(self, fault: ArmFault | None, disconnections_seen: int) -> None:

@@ -96,6 +96,7 @@ class MeasuringArm(ArmBody):
             joint_velocities_rad_s=measured.joint_velocities_rad_s,
             jacobian_in_base=measured.jacobian_in_base,
             stops=machine.stops,  # before the stop itself is read: who sees this number has seen no later one
+            holds=machine.holds,
             mode=machine.mode,
             faults=() if fault is None else fault.names,
             fault_since_s=None if fault is None else fault.since_s,

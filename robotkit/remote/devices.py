@@ -81,7 +81,10 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
     def get_state(self) -> RobotState:
         """The newest measurement."""
-        return self.session().read("/v1/robot/state", RobotState)
+        session = self.session()
+        state = session.read("/v1/robot/state", RobotState)
+        session.saw(state)
+        return state
 
     def send(self, command: RobotCommand) -> RobotCommand:
         """Set a new target; returns the command as the server accepted it."""

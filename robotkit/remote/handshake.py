@@ -104,5 +104,5 @@ class Handshake:
 
 
 def timed_text(message: NumberedStep | StreamCommand) -> str:
-    """`message` as it is sent; without the name of a clock to a server that has told none, and may know of none."""
-    return message.model_dump_json(exclude={"clock"} if message.clock is None else None)
+    """`message` as it is sent; without what a server that has told nothing of it may not know."""
+    return message.model_dump_json(exclude={name for name in ("clock", "seen") if getattr(message, name) is None})

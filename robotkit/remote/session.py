@@ -24,7 +24,7 @@ from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.identity import program_name
 from robotkit.remote.tls import tls_context
 from robotkit.remote.transport import Transport
-from robotkit.schema import Message
+from robotkit.schema import Message, RobotState
 from robotkit.schema.wire import (
     CLIENT_HEADER,
     CLOCK_HEADER,
@@ -33,6 +33,7 @@ from robotkit.schema.wire import (
     NAME_HEADER,
     PROTOCOL_HEADER,
     PROTOCOL_NEWEST,
+    SEEN_HEADER,
     STOP_HEADER,
     ErrorReply,
 )
@@ -87,6 +88,12 @@ class Session:
         self._transport = Transport(address, self.tls)
         self.dialer = self._transport.dialer
         self.handshake = Handshake(self)
+        self.seen: str | None = None
+        """The newest state that this client's user has got, as `SEEN_HEADER` has it; None: there is none that tells."""
+
+    def saw(self, state: RobotState) -> None:
+        """Note that the user gets `state`: from now on commands say that they were made from it."""
+        self.seen = None if state.holds is None else f"{state.stops},{state.recoveries},{state.holds}"
 
     def get(self, path: str, **query: str) -> Answer:
         """Read something. A connection that the server dropped meanwhile is replaced once.
@@ -182,9 +189,12 @@ class Session:
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        seen = self.seen
         deadline = self.handshake.deadline(self.timeout_s)
         with self.handshake.doubted():
             given = {DEADLINE_HEADER: f"{deadline.at_s:.4f}", **(headers or {})}
+            if seen is not None:
+                given[SEEN_HEADER] = seen
             if deadline.clock is not None:
                 given[CLOCK_HEADER] = deadline.clock
             return self._post(path, body, timeout_s or self.timeout_s, given)
@@ -210,6 +220,7 @@ class Session:
     def _accepted(self, answer: Answer) -> Answer:
         if answer.status >= 400:
             raise remote_error(answer.status, answer.content)
+        self.seen = answer.headers.get(SEEN_HEADER.lower(), self.seen)
         if answer.status not in (200, 204):
             elsewhere = f" and points to {answer.headers['location'][:200]}" if "location" in answer.headers else ""
             raise ProtocolError(

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from robotkit.errors import Busy, ConnectionFailed, ProtocolError, RemoteTimeout, error_from_code
-from robotkit.remote.handshake import Deadline, timed_text
+from robotkit.remote.handshake import timed_text
 from robotkit.remote.race import hang_up
 from robotkit.remote.session import Session
 from robotkit.remote.socket import open_socket
@@ -49,14 +49,14 @@ class RemoteSteps:
             ProtocolError: something else was answered, or server and client speak no common version.
             Busy: it is asked for by a signal handler that has interrupted another.
         """
-        closings = self._closings
+        closings, seen = self._closings, self._session.seen
         if not self._in_turn.acquire(timeout=timeout_s):
             raise RemoteTimeout(f"another step to {self._session.url} did not end within {timeout_s:g} s")
         try:
             if self._stepping == threading.get_ident():
                 raise Busy("a step of this thread is under way; a signal handler may stop, hold and disconnect")
             with self._session.handshake.doubted():
-                answer = self._step(request, timeout_s, closings)
+                answer = self._step(request, timeout_s, closings, seen)
         finally:
             self._in_turn.release()
         return answer
@@ -74,16 +74,19 @@ class RemoteSteps:
         self._socket = None
         self._opened.close()
 
-    def _step(self, request: StepRequest, timeout_s: float, closings: int) -> CellState:
+    def _step(self, request: StepRequest, timeout_s: float, closings: int, seen: str | None) -> CellState:
         try:
             self._stepping = threading.get_ident()
             deadline = self._session.handshake.deadline(timeout_s - request.period_s)
             self._seq += 1
+            message = NumberedStep.unchecked(
+                **vars(request), seq=self._seq, deadline_s=deadline.at_s, clock=deadline.clock, seen=seen
+            )
             if self._socket is None:
                 self._socket = open_socket(self._session, "/v1/steps", self._opened)
             if self._closings != closings:
                 raise ConnectionFailed(f"the connection to {self._session.url} was closed during a step")
-            answer = self._exchange(self._socket, self._seq, request, deadline, timeout_s)
+            answer = self._exchange(self._socket, message, timeout_s)
         except BaseException:
             self._forget()
             raise
@@ -93,10 +96,7 @@ class RemoteSteps:
             raise error_from_code(answer.code, answer.message)
         return answer.state
 
-    def _exchange(
-        self, socket: ClientConnection, seq: int, request: StepRequest, deadline: Deadline, timeout_s: float
-    ) -> StreamState | StreamError:
-        message = NumberedStep.unchecked(**vars(request), seq=seq, deadline_s=deadline.at_s, clock=deadline.clock)
+    def _exchange(self, socket: ClientConnection, message: NumberedStep, timeout_s: float) -> StreamState | StreamError:
         try:
             socket.send(timed_text(message))
             answer = _DOWN.validate_json(socket.recv(timeout_s), extra="ignore")
@@ -106,6 +106,6 @@ class RemoteSteps:
             raise ConnectionFailed(f"{self._session.url} closed the connection during a step: {error}") from error
         except (ValueError, TypeError, ArithmeticError) as error:
             raise ProtocolError(f"the server's answer to a step is not a state: {error}") from error
-        if answer.seq != seq:
-            raise ProtocolError(f"the server answered step {answer.seq} where step {seq} was asked")
+        if answer.seq != message.seq:
+            raise ProtocolError(f"the server answered step {answer.seq} where step {message.seq} was asked")
         return answer

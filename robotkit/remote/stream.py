@@ -106,7 +106,9 @@ class RemoteStream:
         age_s = time.monotonic() - arrived_s
         if age_s > self._max_age_s:
             raise StaleState(f"the newest state arrived {age_s:.3f} s ago; allowed are {self._max_age_s:g} s")
-        return parse(StreamState, text).state
+        state = parse(StreamState, text).state
+        self._session.saw(state.robot)
+        return state
 
     def send(self, command: RobotCommand | None = None, gripper: GripperCommand | None = None) -> None:
         """Hand over new targets and return at once; they replace targets that were not sent yet.
@@ -116,13 +118,14 @@ class RemoteStream:
             ConnectionFailed: the stream is broken.
             NotConnected: before `connect()`.
         """
+        seen = self._session.seen
         with self._changed:
             self._raise_errors()
         if not self._receiver.is_alive():
             raise ConnectionFailed(f"the stream to {self._session.url} is broken; call disconnect() and connect()")
         at_s, clock = self._session.handshake.deadline(self._session.timeout_s)
         message = StreamCommand.unchecked(
-            type="command", command=command, gripper=gripper, deadline_s=at_s, clock=clock
+            type="command", command=command, gripper=gripper, deadline_s=at_s, clock=clock, seen=seen
         )
         with self._changed:
             self._command = message

@@ -38,12 +38,21 @@ STOP_HEADER = "X-Robotkit-Stop"
 
 A client sends a stop to every address and again until somebody answers; a copy that comes late would undo a recovery.
 """
+SEEN_HEADER = "X-Robotkit-Seen"
+"""The newest state that the author of a command has read, by its `stops`, `recoveries` and `holds`, as "2,1,0".
+
+The command is refused once more has come, however late the network delivers it. The answer to a hold or a recovery
+carries what the client has seen with it, unless something else has come that the client does not know of.
+"""
 STAMP_HEADER = "X-Robotkit-Stamp"
 """When an image was exposed, seconds on the cell's clock."""
 SHAPE_HEADER = "X-Robotkit-Shape"
 """Height, width and channels of a raw image, as "128,128,3"."""
 DEPTH_HEADER = "X-Robotkit-Depth"
 """"float32" when the raw pixels are followed by the depth image, little-endian metres; else "none"."""
+
+
+_Seen = Annotated[str, Field(pattern=r"^\d{1,18},\d{1,18},\d{1,18}$")]
 
 
 class ProtocolInfo(Message):
@@ -116,6 +125,8 @@ class NumberedStep(StepRequest):
     """When the step may start at the latest, in monotonic seconds of the server."""
     clock: str | None = None
     """Of which server the deadline was made; None: it does not matter."""
+    seen: _Seen | None = None
+    """The newest state that the author of the command has read, as `SEEN_HEADER` has it; None: it does not say."""
 
 
 class StreamCommand(Message):
@@ -128,6 +139,8 @@ class StreamCommand(Message):
     """When it may be carried out at the latest, in monotonic seconds of the server."""
     clock: str | None = None
     """Of which server the deadline was made; None: it does not matter."""
+    seen: _Seen | None = None
+    """The newest state that the author of the command has read, as `SEEN_HEADER` has it; None: it does not say."""
 
 
 class StreamAck(Message):

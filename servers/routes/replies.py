@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.responses import Response
@@ -19,9 +20,9 @@ def reply(message: Message) -> Response:
     return Response(message.model_dump_json(), media_type="application/json")
 
 
-def done() -> Response:
+def done(headers: Mapping[str, str] | None = None) -> Response:
     """Success without a body."""
-    return Response(status_code=204)
+    return Response(status_code=204, headers=headers)
 
 
 def answers(model: type[Message], description: str) -> dict[str, Any]:

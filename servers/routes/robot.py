@@ -15,6 +15,8 @@ from servers.context import ContextDep, ServerContext
 from servers.routes import examples
 from servers.routes.actions import act
 from servers.routes.replies import DONE, answers, done, reply, request_body
+from servers.seen import headers_of
+from servers.turns import CURRENT_CALLER
 
 _COMPLIANCE = TypeAdapter(ComplianceParams)
 _NUMBER_DIGITS = 18
@@ -63,8 +65,9 @@ def _set_compliance(context: ServerContext, client: Client, content: bytes) -> N
 @router.post("/hold", **DONE)
 async def hold(context: ContextDep, client: ClientDep) -> Response:
     """Make the measured pose the target, wherever it is; ends a blocking motion; nothing is latched."""
-    await context.lanes.holds.run(context.hold_now, client)
-    return done()
+    asked_at = CURRENT_CALLER.get().moment
+    before, seen = await context.lanes.holds.run(context.hold_now, client)
+    return done(headers_of(seen if before == asked_at else None))
 
 
 @router.post("/reset", **DONE)
@@ -89,8 +92,7 @@ async def recover(request: Request, context: ContextDep, client: ClientDep) -> R
     With `?stops_seen=`, the number of `stops` in the state that the person has seen, a stop that came since stays.
     """
     stops_seen = _number_of_stops(request.query_params.get("stops_seen"))
-    await context.lanes.recover.run(context.recover, client, stops_seen)
-    return done()
+    return done(headers_of(await context.lanes.recover.run(context.recover, client, stops_seen)))
 
 
 def _number_of_stops(text: str | None) -> int | None:

@@ -33,6 +33,9 @@ class _Session:
             raise answer
         return answer
 
+    def saw(self, state: rk.RobotState) -> None:
+        self.asked.append(("saw", state))
+
     def get(self, path: str, **query: str) -> Any:
         return self._answer("get", path, *query.items())
 

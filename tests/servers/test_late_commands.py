@@ -211,7 +211,7 @@ def test_r1_what_comes_while_the_arm_is_made_to_stand_for_a_new_client_counts_to
 
     def while_it_happens(client: Client, why: str, **options: bool) -> None:
         stand(client, why, **options)
-        context._note_hold() if event == "hold" else EVENTS[event](context)
+        context.moments.note_hold() if event == "hold" else EVENTS[event](context)
 
     monkeypatch.setattr(context, "_make_stand", while_it_happens)
     with pytest.raises(rk.RobotStopped if event == "stop" else rk.TargetReplaced), context.acquire_control(B) as cell:
@@ -219,11 +219,26 @@ def test_r1_what_comes_while_the_arm_is_made_to_stand_for_a_new_client_counts_to
     assert gripper_of(context.workcell).get_state().position == 1.0
 
 
+@pytest.mark.parametrize("seen", ["", "1", "1,2", "1,2,x", "1,2,-3", "1,2,3,4", "1,2," + "9" * 400])
+def test_r1_what_a_client_says_to_have_seen_is_a_state(app: FastAPI, context: ServerContext, seen: str) -> None:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            return await http.post("/v1/gripper/close", headers={"X-Robotkit-Seen": seen})
+
+    before = _facts(context.workcell)
+    reply = asyncio.run(ask())
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
+    for socket, message in (("/v1/steps", {"seq": 1}), ("/v1/stream", {"type": "command"})):
+        text = json.dumps({**message, "gripper": {"position": 0.0}, "seen": seen})
+        assert asyncio.run(_answer_of(app, socket, text))["code"] == "invalid_command"
+    assert _facts(context.workcell) == before
+
+
 def test_r1_the_hold_of_a_take_over_does_not_count_against_the_command_that_takes_over(context: ServerContext) -> None:
     context.step(A, rk.StepRequest(command=_pose(context.workcell)))
     context.lease.release(A)
     command = _pose(context.workcell)
-    token = CURRENT_CALLER.set(Caller(moment=context.moment))
+    token = CURRENT_CALLER.set(Caller(moment=context.moments.now))
     try:
         assert context.step(B, rk.StepRequest(command=command)).accepted == command
     finally:

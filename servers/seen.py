@@ -1,0 +1,75 @@
+"""`Moments`: what had come to an arm when a command was asked for, by which a late one is refused."""
+
+from __future__ import annotations
+
+from robotkit.devices import BaseRobotServer
+from robotkit.devices.machine import Moment
+from robotkit.errors import InvalidCommand
+from robotkit.safety import SafeRobot
+from robotkit.schema.wire import SEEN_HEADER
+
+_DIGITS = 18
+
+
+class Moments:
+    """The moments of one arm; one without a state machine has none, and refuses nothing here.
+
+    Args:
+        robot: the arm.
+    """
+
+    def __init__(self, robot: BaseRobotServer) -> None:
+        self._machine = robot.machine if isinstance(robot, SafeRobot) else None
+
+    @property
+    def now(self) -> Moment | None:
+        """What has come to the arm until now; None where this server cannot tell."""
+        return None if self._machine is None else self._machine.moment
+
+    def require_nothing_since(self, moment: Moment | None) -> None:
+        """Raise when a stop, a recovery or a hold that a client asked for came after `moment`.
+
+        Raises:
+            RobotStopped: a stop is latched.
+            TargetReplaced: none is latched any more.
+        """
+        if moment is not None and self._machine is not None:
+            self._machine.require_nothing_since(moment)
+
+    def note_hold(self) -> Moment | None:
+        """What was asked for before is not carried out after it; what had come before it."""
+        before = self.now
+        if self._machine is not None:
+            self._machine.note_hold()
+        return before
+
+    def only_a_hold_since(self, before: Moment | None, recoveries: int = 0) -> Moment | None:
+        """What has come by now, when since `before` no more than one hold has, and so many recoveries at most."""
+        now = self.now
+        if before is None or now is None or (now.stops, now.holds) != (before.stops, before.holds + 1):
+            return None
+        return now if now.recoveries <= before.recoveries + recoveries else None
+
+
+def moment_of(text: str) -> Moment:
+    """What had come to the arm by the state that a client names in `SEEN_HEADER`.
+
+    Raises:
+        InvalidCommand: it names none.
+    """
+    numbers = text.split(",")
+    if len(numbers) != len(Moment._fields) or not all(map(_is_count, numbers)):
+        raise InvalidCommand(
+            f"{SEEN_HEADER} must be the stops, recoveries and holds of a state of the arm, such as '2,1,0', not "
+            f"{text[:40]!r}"
+        )
+    return Moment(*map(int, numbers))
+
+
+def headers_of(moment: Moment | None) -> dict[str, str] | None:
+    """The header that tells a client what it has seen; None where it does not know everything that came."""
+    return None if moment is None else {SEEN_HEADER: ",".join(map(str, moment))}
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
