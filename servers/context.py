@@ -72,7 +72,7 @@ class ServerContext:
         self.turns = Turns()
         self.moments = Moments(workcell.robot)
         self.heartbeats = Heartbeats()
-        self.stop_copies = StopCopies()
+        self.stop_copies = StopCopies[Moment | None]()
         self._stop_owners = StopOwners()
         self._operators: set[tuple[str, str]] = set()
         """Names and addresses of who has stopped with a token that operates."""
@@ -292,8 +292,13 @@ class ServerContext:
     def _taken(self, holder: Client, previous: Client | None) -> None:
         self.tell("control_taken", holder, f"before: {previous}" if previous not in (None, holder) else "")
 
-    def stop(self, client: Client) -> None:
-        """Stop the arm; nobody but this client, or an operator, may recover it."""
+    def stop(self, client: Client) -> Moment | None:
+        """Stop the arm; nobody but this client, or an operator, may recover it.
+
+        Returns:
+            What has come to the arm with this stop, but for what came while the device was told.
+        """
+        before = self.moments.now
         self._stop_owners.add(client)
         if client.scope >= Scope.OPERATE and len(self._operators) < _OPERATORS_MAX:
             self._operators.add((client.name, client.address))
@@ -302,6 +307,8 @@ class ServerContext:
         finally:
             # A recovery that came before the arm had stopped has forgotten the owner.
             self._stop_owners.add(client)
+        now = self.moments.now
+        return None if before is None or now is None else before._replace(stops=now.stops)
 
     def recover(self, client: Client, stops_seen: int | None = None) -> Moment | None:
         """Recover the arm from a stop or a fault; one that came since the request arrived stays.

@@ -160,6 +160,9 @@ class Session:
             except (ConnectionFailed, RemoteTimeout) as last:
                 raise (error if isinstance(error, RobotkitError) else last) from None
         _require_done(self._accepted(answer), self.url)
+        told = _told(answer)
+        if told is not None and self.seen is not None and told == _with_another_stop(self.seen):
+            self.seen = told
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """`command` with `body`; parse the answer."""
@@ -215,12 +218,13 @@ class Session:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         sent = [*self._own_headers, *([_JSON] if content is not None else []), *_raw(headers or {})]
-        return self._accepted(self._transport.request(method, path, sent, timeout_s, content, query))
+        answer = self._accepted(self._transport.request(method, path, sent, timeout_s, content, query))
+        self.seen = _told(answer) or self.seen
+        return answer
 
     def _accepted(self, answer: Answer) -> Answer:
         if answer.status >= 400:
             raise remote_error(answer.status, answer.content)
-        self.seen = answer.headers.get(SEEN_HEADER.lower(), self.seen)
         if answer.status not in (200, 204):
             elsewhere = f" and points to {answer.headers['location'][:200]}" if "location" in answer.headers else ""
             raise ProtocolError(
@@ -234,6 +238,16 @@ def _require_done(answer: Answer, url: str) -> None:
         raise ProtocolError(
             f"not a robot server: {url} answered {answer.status} with {answer.content[:200]!r} to what has no answer"
         )
+
+
+def _told(answer: Answer) -> str | None:
+    return answer.headers.get(SEEN_HEADER.lower())
+
+
+def _with_another_stop(seen: str) -> str:
+    """What a client that had seen this has seen after a stop of its own."""
+    stops, rest = seen.split(",", 1)
+    return f"{int(stops) + 1},{rest}"
 
 
 def _raw(headers: Mapping[str, str]) -> list[Header]:

@@ -42,7 +42,8 @@ SEEN_HEADER = "X-Robotkit-Seen"
 """The newest state that the author of a command has read, by its `stops`, `recoveries` and `holds`, as "2,1,0".
 
 The command is refused once more has come, however late the network delivers it. The answer to a hold or a recovery
-carries what the client has seen with it, unless something else has come that the client does not know of.
+carries what the client has seen with it, unless something else has come that the client does not know of; that to a
+stop, or to a copy of it, what had come with it.
 """
 STAMP_HEADER = "X-Robotkit-Stamp"
 """When an image was exposed, seconds on the cell's clock."""
@@ -96,6 +97,8 @@ class Health(Message):
     """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
     target_epoch: int | None = None
     """See `RobotState.target_epoch`, but as it is now, also of an arm that cannot be measured; None: not told."""
+    stops: int | None = None
+    """See `RobotState.stops`, likewise: whoever recovers with this number undoes no stop after the one told here."""
 
 
 class JointMoveRequest(Message):

@@ -81,8 +81,8 @@ async def reset(request: Request) -> Response:
 async def stop(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Hold still now and refuse commands until `recover`. Anyone may, at any time."""
     stop_id = request.headers.get(STOP_HEADER)
-    await context.stop_copies.once(client, stop_id, lambda: context.lanes.stop.run(context.stop, client))
-    return done()
+    seen = await context.stop_copies.once(client, stop_id, lambda: context.lanes.stop.run(context.stop, client))
+    return done(headers_of(seen))
 
 
 @router.post("/recover", **DONE)

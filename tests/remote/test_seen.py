@@ -192,6 +192,27 @@ def test_r1_a_hold_blesses_nothing_that_came_before_it_unseen(cell: RemoteWorkce
         cell.robot.send(POSE)
 
 
+def test_r1_after_a_stop_of_its_own_a_client_may_open_the_gripper(cell: RemoteWorkcell, context: ServerContext) -> None:
+    cell.get_state()
+    cell.robot.stop()
+    cell.robot.stop()
+    cell.gripper.close()
+    cell.gripper.open()
+    with pytest.raises(rk.RobotStopped):
+        cell.robot.send(POSE)
+
+
+def test_r1_a_stop_blesses_nothing_that_came_before_it_unseen(cell: RemoteWorkcell, context: ServerContext) -> None:
+    cell.get_state()
+    _stop_and_recover(context)
+    cell.robot.stop()
+    with pytest.raises(rk.RobotStopped):
+        cell.gripper.close()
+    context.workcell.robot.recover()
+    with pytest.raises(rk.TargetReplaced):
+        cell.gripper.close()
+
+
 def test_b3_a_server_that_tells_of_no_holds_is_sent_no_word_of_them(
     cell: RemoteWorkcell, context: ServerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,26 @@ def test_b9_an_operators_stop_between_the_question_and_the_recovery_stays(
     context.recover(PERSON)
 
 
+def test_b9_health_tells_how_many_stops_had_come_also_of_an_arm_that_cannot_be_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = create_app(rk.make_workcell("fake"), ServerSettings())
+    robot = app.state.context.workcell.robot
+    app.state.context.workcell.connect()
+
+    def fail() -> rk.RobotState:
+        robot.stop_for("while it is looked at", "somebody")
+        raise rk.StaleState("the arm is silent")
+
+    monkeypatch.setattr(robot, "get_state", fail)
+
+    async def ask() -> int | None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:
+            return (await http.get("/v1/health")).json()["stops"]
+
+    assert [asyncio.run(ask()) for _ in range(2)] == [0, 1]
+
+
 def _recover_over_http(app: FastAPI, query: str) -> httpx.Response:
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http:

@@ -253,6 +253,70 @@ def test_u9_recovering_takes_two_presses(page: Any, cell: rk.Workcell) -> None:
     wait_until(lambda: text(page, "words") == "")
 
 
+def test_u9_a_second_press_undoes_no_stop_that_is_not_on_the_screen(page: Any, cell: rk.Workcell) -> None:
+    cell.robot.stop_for("the door was opened", "door switch")
+    shows(page, "detail", "the door was opened")
+    page.execute_script(
+        """
+        const get = window.fetch;
+        window.states = 0;
+        window.fetch = async (path, ...more) => {
+          if (path === "/v1/health") await new Promise(() => {});
+          const answer = await get(path, ...more);
+          if (path === "/v1/state") window.states++;
+          return answer;
+        };
+        """
+    )
+    before = page.execute_script("return window.states")
+    cell.robot.recover()
+    cell.robot.stop_for("a hand is in the cell", "somebody else")
+    wait_until(lambda: page.execute_script("return window.states") > before + 3, 20.0)
+    click(page, "recover")
+    click(page, "recover")
+    shows(page, "messages", "robot_stopped")
+    assert cell.robot.machine.stop.cause == "a hand is in the cell"
+
+
+@pytest.mark.parametrize("is_recovered_between", [False, True])
+def test_u9_a_stop_between_the_two_presses_has_to_be_looked_at(
+    page: Any, cell: rk.Workcell, is_recovered_between: bool
+) -> None:
+    cell.robot.stop_for("the door was opened", "door switch")
+    shows(page, "detail", "the door was opened")
+    click(page, "recover")
+    if is_recovered_between:
+        cell.robot.recover()
+    cell.robot.stop_for("a hand is in the cell", "somebody else")
+    shows(page, "messages", "Another stop came since you pressed Recover")
+    shows(page, "recover", "Recover")
+    shows(page, "detail", "a hand is in the cell" if is_recovered_between else "stopped again since, 1×")
+    click(page, "recover")
+    click(page, "recover")
+    shows(page, "badge", "holding")
+
+
+def test_u9_a_stop_whose_answer_is_lost_stops_nothing_again_that_a_person_has_recovered(
+    page: Any, stops: StopCounter, cell: rk.Workcell
+) -> None:
+    page.execute_script(
+        """
+        const send = window.fetch;
+        window.fetch = async (path, ...more) => {
+          const answer = await send(path, ...more);
+          if (path !== "/v1/robot/stop") return answer;
+          window.fetch = send;
+          await send("/v1/robot/recover", { method: "POST" });
+          throw new TypeError("the answer is lost");
+        };
+        """
+    )
+    click(page, "stop")
+    shows(page, "words", "Stopped, and recovered since")
+    assert stops.count == 1
+    assert cell.robot.get_state().mode == "holding"
+
+
 def test_u9_errors_go_when_their_cause_goes(page: Any, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> None:
     shows(page, "badge", "holding")
     broken = threading.Event()

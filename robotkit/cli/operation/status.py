@@ -74,6 +74,7 @@ def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
         epoch, is_halt_owed, stops = None, False, None
     health = cell.health()
     epoch = epoch if health.target_epoch is None else health.target_epoch
+    stops = stops if health.stops is None else health.stops
     return ArmStatus(
         health.robot_mode,
         health.problems,
