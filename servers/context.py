@@ -39,7 +39,7 @@ from servers.metrics import Metrics
 from servers.reads import Reads
 from servers.seen import Moments
 from servers.settings import ServerSettings
-from servers.standing import HOLDS, make_stand
+from servers.standing import HOLDS, make_stand, may_move
 from servers.stops import StopOwners
 from servers.turns import CURRENT_CALLER, Caller, Turns
 from servers.versions import require_spoken
@@ -224,6 +224,13 @@ class ServerContext:
             failure = reported(error)
             self.tell("hold", client, f"it asked for it; the arm did not hold: {failure.message}", failure.code)
             raise
+
+    def stop_unheld(self, client: Client, after_s: float) -> None:
+        """Stop an arm that may move and has not held after so long, though its client asked for it."""
+        if self.lease.holder in (None, client) and may_move(self.workcell.robot):
+            words = f"the arm did not hold within {after_s:g} s"
+            self.tell("hold", client, f"it asked for it; {words}; it is stopped")
+            self.workcell.robot.stop_for(f"{words} ({client}: it asked for it)", "robotkit-serve")
 
     async def leave(self, caller: Caller) -> None:
         """Drop what a caller that is gone has asked for; from now on none of it starts, whatever is busy."""

@@ -10,6 +10,7 @@ from robotkit.errors import InvalidCommand
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand, RobotState
 from robotkit.schema.wire import STOP_HEADER, JointMoveRequest
 from robotkit.workcell import Workcell
+from servers import bounded
 from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext
 from servers.routes import examples
@@ -66,7 +67,7 @@ def _set_compliance(context: ServerContext, client: Client, content: bytes) -> N
 async def hold(context: ContextDep, client: ClientDep) -> Response:
     """Make the measured pose the target, wherever it is; ends a blocking motion; nothing is latched."""
     asked_at = CURRENT_CALLER.get().moment
-    before, seen = await context.lanes.holds.run(context.hold_now, client)
+    before, seen = await bounded.hold(context, client)
     return done(headers_of(seen if before == asked_at else None))
 
 
@@ -92,7 +93,7 @@ async def recover(request: Request, context: ContextDep, client: ClientDep) -> R
     With `?stops_seen=`, the number of `stops` in the state that the person has seen, a stop that came since stays.
     """
     stops_seen = _number_of_stops(request.query_params.get("stops_seen"))
-    return done(headers_of(await context.lanes.recover.run(context.recover, client, stops_seen)))
+    return done(headers_of(await bounded.recover(context, client, stops_seen)))
 
 
 def _number_of_stops(text: str | None) -> int | None:

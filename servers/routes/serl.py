@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
 from robotkit.workcell import Workcell
+from servers import bounded
 from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext, get_context, gripper_of
 from servers.routes import examples
@@ -163,7 +164,7 @@ def _require_following(state: RobotState) -> None:
 @router.post("/stopimp", **_TEXT)
 async def stopimp(context: ContextDep, client: ClientDep) -> Response:
     """Hold the measured pose, also in the middle of a joint reset; unlike `/v1/robot/stop` nothing is latched."""
-    await context.lanes.holds.run(context.hold_now, client)
+    await bounded.hold(context, client)
     return text("Stopped impedance")
 
 
