@@ -44,7 +44,7 @@ def draw_curve(metrics: Path, picture: Path, expert_return: float) -> None:
     returns.axhline(expert_return, color=COLORS[2], linestyle="--", label="scripted expert, mean")
     label_axes(returns, STEPS_LABEL, "return of an episode\n(sum of rewards)")
     returns.set_ylim(0, None)
-    returns.legend(frameon=False)
+    returns.legend(framealpha=0.9, edgecolor="none")
     steps, low = series(rows, "evaluation/success_low", 100.0)
     _, high = series(rows, "evaluation/success_high", 100.0)
     success.fill_between(steps, low, high, color=COLORS[0], alpha=0.18, linewidth=0, label="95 % confidence interval")
