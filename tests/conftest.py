@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.parts import PARTS, VENDORS, Group
 
 # A shared machine may pause for longer than hypothesis' default deadline; a law that fails must fail again.
 settings.register_profile("robotkit", deadline=None, derandomize=True, print_blob=True)
@@ -13,12 +16,15 @@ settings.load_profile("robotkit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--vendor` keeps native vendor libraries in processes of their own."""
+    """`--vendor` keeps native vendor libraries in processes of their own, `--part` divides the tests without them."""
     parser.addoption(
         "--vendor",
-        choices=("all", "none", "franka", "others"),
+        choices=("all", *VENDORS),
         default="all",
         help="which tests to run: those without vendor libraries, with franky, or with the other drivers' libraries",
+    )
+    parser.addoption(
+        "--part", choices=PARTS, default="", help="of the tests without vendor libraries: those of some folders"
     )
 
 
@@ -28,24 +34,29 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no test file in which no test can be one of the group's."""
+    group = _group(config)
+    return None if group is None or group.may_have(collection_path) else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of one group of vendor libraries.
+    """Keep the tests of one group.
 
     `make test` runs each group in a process of its own (`tests.groups`): a native library that crashes then takes
     nobody else's results with it, and the crash tells which group it belongs to.
     """
-    wanted = config.getoption("--vendor")
-    if wanted == "all":
-        return
-    kept = [item for item in items if _vendor(item) == wanted]
-    config.hook.pytest_deselected(items=[item for item in items if _vendor(item) != wanted])
-    items[:] = kept
+    group = _group(config)
+    if group is not None:
+        config.hook.pytest_deselected(items=[item for item in items if not group.has(item.nodeid)])
+        items[:] = [item for item in items if group.has(item.nodeid)]
 
 
-def _vendor(item: pytest.Item) -> str:
-    if "franka" in item.nodeid:
-        return "franka"
-    return "others" if item.nodeid.startswith("tests/drivers/") else "none"
+def _group(config: pytest.Config) -> Group | None:
+    vendor, part = config.getoption("--vendor"), config.getoption("--part")
+    if vendor == "all" and part:
+        raise pytest.UsageError("--part divides the tests without vendor libraries: use it with --vendor none")
+    return None if vendor == "all" else Group(vendor, part)
 
 
 _EXIT_STATUS = pytest.StashKey[int]()

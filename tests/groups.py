@@ -10,30 +10,30 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-GROUPS = ("none", "others", "franka")
-"""Values of `--vendor`: a vendor's native library that crashes takes no other group's results with it."""
+from tests.parts import GROUPS
+
 _NO_TEST_FITS = 5
 _END_WAIT_S = 20.0
 
 
 def pytest_commands(arguments: Sequence[str]) -> list[list[str]]:
     """The command line of each group."""
-    return [[sys.executable, "-m", "pytest", "--vendor", group, *arguments] for group in GROUPS]
+    return [[sys.executable, "-m", "pytest", *group.options, *arguments] for group in GROUPS]
 
 
 def run(commands: Sequence[Sequence[str]]) -> int:
-    """Run the first command in the foreground and the others, one by one, beside it; 0 when all went well.
+    """Run the first command in the foreground and the others beside it, one for each core; 0 when all went well.
 
-    Many tests wait for time to pass, so that two groups at once take little longer than one. A machine with a single
-    core runs one after the other.
+    Many tests wait for time to pass, so that one command more than there are cores keeps all of these at work. A
+    machine with a single core runs one after the other.
     """
     first, *others = commands
+    cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
-        beside = _Beside(others, Path(folder))
+        beside = _Beside(others, Path(folder), at_once=cores)
         try:
-            if len(os.sched_getaffinity(0)) > 1:
+            if cores > 1:
                 beside.start()
             status = subprocess.run(first, check=False).returncode
             beside.start()
@@ -44,34 +44,38 @@ def run(commands: Sequence[Sequence[str]]) -> int:
 
 
 class _Beside:
-    """Commands that run one by one in a thread, with their output in files of `folder`."""
+    """Commands that run in a few threads, each when one is free, with their output in files of `folder`."""
 
-    def __init__(self, commands: Sequence[Sequence[str]], folder: Path) -> None:
-        self._commands, self._folder = commands, folder
-        self._thread: threading.Thread | None = None
+    def __init__(self, commands: Sequence[Sequence[str]], folder: Path, at_once: int) -> None:
+        self._folder = folder
+        self._waiting = iter(enumerate(commands))
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(at_once)]
         self._lock = threading.Lock()  # held while a process begins, and by whoever ends it
-        self._process: subprocess.Popen[bytes] | None = None
-        self._is_ended = False
-        self._statuses: list[int] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._is_started = self._is_ended = False
+        self._statuses: dict[int, int] = {}
 
     def start(self) -> None:
         """Begin; again has no effect."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
+        if not self._is_started:
+            self._is_started = True
+            for thread in self._threads:
+                thread.start()
 
     def join(self) -> None:
         """Wait until all have ended."""
-        if self._thread is not None:
-            self._thread.join()
+        if self._is_started:
+            for thread in self._threads:
+                thread.join()
 
     def end(self) -> None:
         """Interrupt what still runs, and begin no further one."""
         with self._lock:
             self._is_ended = True
-            process = self._process
-        if process is not None and process.poll() is None:
+            running = [process for process in self._processes if process.poll() is None]
+        for process in running:
             process.send_signal(signal.SIGINT)
+        for process in running:
             try:
                 process.wait(_END_WAIT_S)
             except subprocess.TimeoutExpired:
@@ -80,26 +84,27 @@ class _Beside:
 
     def show(self) -> list[int]:
         """Print what each has printed, in order; their exit statuses."""
-        for number in range(len(self._statuses)):
+        for number in sorted(self._statuses):
             sys.stdout.write((self._folder / str(number)).read_text(errors="replace"))
         sys.stdout.flush()
-        return self._statuses
+        return [self._statuses[number] for number in sorted(self._statuses)]
 
     def _run(self) -> None:
-        for number, command in enumerate(self._commands):
+        while (process := self._begin_next()) is not None:
+            number, begun = process
+            self._statuses[number] = 1 if begun is None else begun.wait()
+
+    def _begin_next(self) -> tuple[int, subprocess.Popen[bytes] | None] | None:
+        """The number of the next command, and its process if it can be run; None when there is nothing to begin."""
+        with self._lock:
+            if self._is_ended or (waiting := next(self._waiting, None)) is None:
+                return None
+            number, command = waiting
             with (self._folder / str(number)).open("wb") as output:
                 try:
-                    process = self._begin(command, output)
+                    process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
                 except OSError as error:
                     output.write(f"{command[0]} cannot be run: {error}\n".encode())
-                    self._statuses.append(1)
-                    continue
-                if process is None:
-                    return
-                self._statuses.append(process.wait())
-
-    def _begin(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes] | None:
-        with self._lock:
-            if not self._is_ended:
-                self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-            return None if self._is_ended else self._process
+                    return number, None
+            self._processes.append(process)
+            return number, process

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.groups import pytest_commands, run
+from tests.parts import GROUPS, TESTS, VENDORS, Group
 
-ROOT = Path(__file__).parents[1]
+ROOT = TESTS.parent
 
 
 def _ends_with(status: int, words: str = "") -> list[str]:
@@ -40,8 +41,52 @@ def test_one_that_cannot_run_is_a_failure() -> None:
 
 def test_every_group_is_asked_for_with_the_same_options() -> None:
     commands = pytest_commands(["-k", "stop"])
-    assert [command[4] for command in commands] == ["none", "others", "franka"]
-    assert all(command[5:] == ["-k", "stop"] for command in commands)
+    assert [command[3:-2] for command in commands] == [group.options for group in GROUPS]
+    assert all(command[-2:] == ["-k", "stop"] for command in commands)
+
+
+@pytest.mark.parametrize(
+    "name", ["test_a.py::test_it", "test_a.py::test_it[franka]", "test_franka.py::test_it"], ids=["no", "id", "file"]
+)
+@pytest.mark.parametrize("folder", ["", *sorted(path.name for path in TESTS.iterdir() if path.is_dir()), "rl/data"])
+def test_every_test_is_in_one_group_and_one_of_its_vendor_that_looks_where_it_is(folder: str, name: str) -> None:
+    node, path = Path("tests", folder, name), TESTS / folder / name.partition("::")[0]
+    [group] = [group for group in GROUPS if group.has(str(node))]
+    assert [vendor for vendor in VENDORS if Group(vendor).has(str(node))] == [group.vendor]
+    assert all(asked.may_have(above) for asked in (group, Group(group.vendor)) for above in (path, *path.parents))
+
+
+def test_a_group_imports_no_file_of_another_folder() -> None:
+    """Not even to look which tests are in it."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", *Group("none", "runs").options]
+    found = subprocess.run([*command, "tests/docs"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "tests/docs/" in found
+    assert not Group("none", "runs").may_have(TESTS / "rl")
+    assert not Group("others").may_have(TESTS / "rl" / "test_config.py")
+    assert Group("others").may_have(ROOT / "elsewhere" / "test_it.py")
+
+
+def test_a_part_is_one_of_the_tests_without_vendor_libraries() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--part=runs"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--vendor none" in done.stderr
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_one_command_more_than_there_are_cores_runs_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    """Each waits until as many as may run are there, and writes how many it saw when it began."""
+    at_once = cores + 1 if cores > 1 else 1
+    program = (
+        "import pathlib, sys, uuid\nfolder = pathlib.Path(sys.argv[1])\nmine = folder / uuid.uuid4().hex\n"
+        f"mine.touch()\nwhile len(list(folder.iterdir())) < {at_once}: pass\n"
+    )
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)))
+    assert run([[sys.executable, "-c", program, str(tmp_path)]] * at_once) == 0
+    assert len(list(tmp_path.iterdir())) == at_once
 
 
 def test_an_interruption_ends_every_group(tmp_path: Path) -> None:
@@ -51,15 +96,16 @@ def test_an_interruption_ends_every_group(tmp_path: Path) -> None:
         "try:\n    out.with_suffix('.there').touch(); time.sleep(600)\n"
         "except KeyboardInterrupt:\n    out.with_suffix('.interrupted').touch()\n    raise"
     )
-    commands = [[sys.executable, "-c", group, str(tmp_path / name)] for name in ("first", "beside", "later")]
+    begun = ("first", "beside", "beside too")
+    commands = [[sys.executable, "-c", group, str(tmp_path / name)] for name in (*begun, "later")]
     program = f"import os; os.sched_getaffinity = lambda pid: {{0, 1}}\nfrom tests.groups import run\nrun({commands!r})"
     runner = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL
     )
-    while not {"first.there", "beside.there"} <= {path.name for path in tmp_path.iterdir()}:
+    while not {f"{name}.there" for name in begun} <= {path.name for path in tmp_path.iterdir()}:
         assert runner.poll() is None
     os.killpg(runner.pid, signal.SIGINT)
     assert runner.wait() != 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{what}" for name in ("first", "beside") for what in ("there", "interrupted")
+        f"{name}.{what}" for name in begun for what in ("there", "interrupted")
     }
