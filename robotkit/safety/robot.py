@@ -11,6 +11,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseRobotServer, StatefulRobotServer, Travel
+from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
@@ -26,7 +27,6 @@ from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
 from robotkit.safety.fitness import require_fitting, require_true_kinematics
 from robotkit.safety.monitor import Monitor
-from robotkit.safety.recent_places import RecentPlaces
 from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
@@ -34,11 +34,9 @@ from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLi
 
 MONITOR = "safety monitor"
 _POLL_PERIOD_S = 0.005
-_PLACES_S = 0.3
-"""After so long an arm whose measurements go on has been measured often enough to tell by its places that it stands."""
 _REST_S, _STILL_RAD_S = 10.0, 0.02
 """An arm that is held comes to rest in tenths of a second; then its joints turn by about a degree a second at most, in
-the mean over a tenth of a second: what is measured as speed carries noise, or is not measured at all."""
+the mean over a tenth of a second."""
 
 
 class SafeRobot(BaseRobotServer):
@@ -223,7 +221,7 @@ class SafeRobot(BaseRobotServer):
             Unsupported: the arm cannot be told that speed, and its own may be higher; or it does not tell where its
                 joints bring the tool, and the cell bounds the tool.
             TargetReplaced: a stop, a hold or a recovery came before it began.
-            MotionFailed: an arm that was moving did not come to rest.
+            MotionFailed: the arm is not measured standing.
         """
         try:
             goal_rad = joint_array(positions_rad)
@@ -236,41 +234,36 @@ class SafeRobot(BaseRobotServer):
 
     def _begin_joint_motion(self, goal_rad: np.ndarray) -> Travel:
         """From rest, so that the path begins where it was looked at; what is refused at once changes nothing."""
-        epoch = self.machine.epoch
-        with self.machine.lock:
-            travel = self._begin_from_rest(goal_rad, epoch)
-            if travel is not None:
-                return travel
-            self.inner.hold()
-            epoch = self.machine.epoch
-        begun_s = self._clock.now_s()
-        while self._clock.now_s() < begun_s + _REST_S and self.machine.epoch == epoch:
-            if self._stands(believes_speed=self._clock.now_s() > begun_s + _PLACES_S):
-                break
+        epoch, end_s, is_held = self.machine.epoch, self._clock.now_s() + _REST_S, False
+        while True:
+            with self.machine.lock:
+                self.require_target(epoch)
+                rate_max_hz = self._checks.check_motion(goal_rad, self._clock.now_s())
+                stands = self._clock.is_lockstep or self._stands()
+                if stands:  # in lock-step no time passes in which it could come to rest
+                    return self.inner.begin_joint_motion(goal_rad, rate_max_hz)
+                if stands is False and not is_held:
+                    self.inner.hold()
+                    epoch, is_held = self.machine.epoch, True
+            self._await_other(stands, epoch, end_s)
+
+    def _await_other(self, stands: bool | None, epoch: int, end_s: float) -> None:
+        """Wait until whether the arm stands is told otherwise than by `stands`, or it has another target."""
+        while True:
             self._clock.advance(_POLL_PERIOD_S)
-        with self.machine.lock:
-            travel = self._begin_from_rest(goal_rad, epoch)
-        if travel is None:
-            raise MotionFailed(
-                f"arm {self.spec.name!r} has not come to rest within {_REST_S:g} s after a hold; is somebody moving it?"
-            )
-        return travel
+            if self._stands() is not stands or self.machine.epoch != epoch:
+                return
+            if self._clock.now_s() > end_s:
+                found = (
+                    "was not measured often enough to tell that it stands" if stands is None else "did not come to rest"
+                )
+                raise MotionFailed(f"arm {self.spec.name!r} {found} within {_REST_S:g} s; is somebody moving it?")
 
-    def _begin_from_rest(self, goal_rad: np.ndarray, epoch: int) -> Travel | None:
-        """None when the arm moves; in lock-step no time passes in which it could come to rest."""
-        self.require_target(epoch)
-        rate_max_hz = self._checks.check_motion(goal_rad, self._clock.now_s())
-        if not (self._clock.is_lockstep or self._stands()):
-            return None
-        return self.inner.begin_joint_motion(goal_rad, rate_max_hz)
-
-    def _stands(self, *, believes_speed: bool = True) -> bool:
-        """By the places of the last tenth of a second; where there are none, by the measured speed or not at all."""
-        state = self._measure()
-        speed_rad_s = self._places.speed_rad_s(state)
-        if speed_rad_s is None:
-            return believes_speed and float(np.abs(state.joint_velocities_rad_s).max()) <= _STILL_RAD_S
-        return speed_rad_s <= _STILL_RAD_S
+    def _stands(self) -> bool | None:
+        """By its places; None until it was measured for a tenth of a second. No speed that it tells is believed."""
+        self._measure()
+        way = self._places.newest_way()
+        return None if way is None else way.speed_rad_s <= _STILL_RAD_S
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Pass an impedance law on that keeps the cell's bounds.
@@ -340,7 +333,7 @@ class SafeRobot(BaseRobotServer):
     def _measure(self) -> RobotState:
         state = self.inner.get_state()
         self._checks.stamp_s = state.stamp_s
-        self._places.add(state)
+        self._places.add(state.stamp_s, state.joint_positions_rad)
         if (state.mode == "fault") != self._is_in_fault:
             self._is_in_fault = not self._is_in_fault
             if self._is_in_fault:

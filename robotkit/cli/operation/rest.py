@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from robotkit.devices import BaseRobotServer
+from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said_of
 from robotkit.errors import CommandRejected, ControlHeld, MotionFailed, RobotStopped
 from robotkit.remote.devices import RemoteRobot
-from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
 
 _HOLD_S, _REMOTE_HOLD_S = 0.2, 1.0
@@ -23,8 +20,8 @@ _STOP_S = 6.0
 """How long a stop may take to be taken; a client tells one to its server for 5 s."""
 _REST_TIMEOUT_S, _MEASUREMENT_TIMEOUT_S = 2.0, 1.0
 _POLL_PERIOD_S = 0.02
-_WINDOW_S, _STILL_RAD = 0.1, 0.002
-"""An arm at rest is measured within this much at every joint for that long; a speed that is measured carries noise."""
+_STILL_RAD = 0.002
+"""An arm at rest is measured within this much at every joint for a tenth of a second."""
 
 
 @contextmanager
@@ -96,41 +93,21 @@ def _do_within(limit_s: float | None, call: Callable[[], object], name: str) -> 
 
 
 def _wait_for_rest(robot: BaseRobotServer) -> None:
-    end_s, rest = time.monotonic() + _REST_TIMEOUT_S, Rest()
+    end_s, places = time.monotonic() + _REST_TIMEOUT_S, RecentPlaces(oldest_s=_REST_TIMEOUT_S)
     while True:
         state = robot.get_state()
-        if rest.is_seen_in(state) and not state.is_halt_owed:
+        places.add(state.stamp_s, state.joint_positions_rad)
+        way = places.newest_way()
+        if way is not None and way.largest_rad <= _STILL_RAD and not state.is_halt_owed:
             return
         if time.monotonic() > end_s:
+            found = (
+                "the arm was measured for less than 0.1 s"
+                if way is None
+                else (
+                    f"a joint turned {way.largest_rad:.3f} rad within {way.span_s:.2f} s (allowed: {_STILL_RAD:g} rad)"
+                )
+            )
             owed = ", and its device has not taken the stop" if state.is_halt_owed else ""
-            raise MotionFailed(f"{rest.describe()}{owed}")
+            raise MotionFailed(f"{found}{owed}")
         time.sleep(_POLL_PERIOD_S)
-
-
-class Rest:
-    """Whether an arm stands, from the places that it has been measured at in the last 0.1 s of its own time."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, np.ndarray]] = deque()
-
-    def is_seen_in(self, state: RobotState) -> bool:
-        """Take the newest measurement; one that is repeated tells nothing new."""
-        if not self._seen or state.stamp_s > self._seen[-1][0]:
-            self._seen.append((state.stamp_s, state.joint_positions_rad))
-        while len(self._seen) > 1 and self._seen[-1][0] - self._seen[1][0] >= _WINDOW_S:
-            self._seen.popleft()
-        return self._window_s >= _WINDOW_S and self._way_rad <= _STILL_RAD
-
-    def describe(self) -> str:
-        """Why it is not seen, for a person."""
-        if self._window_s < _WINDOW_S:
-            return f"the arm was measured over {self._window_s:.2f} s only (needed: {_WINDOW_S:g} s)"
-        return f"a joint turned {self._way_rad:.3f} rad within {self._window_s:.2f} s (allowed: {_STILL_RAD:g} rad)"
-
-    @property
-    def _window_s(self) -> float:
-        return self._seen[-1][0] - self._seen[0][0]
-
-    @property
-    def _way_rad(self) -> float:
-        return float(np.ptp([joints_rad for _, joints_rad in self._seen], axis=0).max())
