@@ -13,7 +13,6 @@ import numpy as np
 
 from robotkit.devices.body import Measurement
 from robotkit.devices.foreign_targets import ForeignTargets
-from robotkit.devices.halts import REPEAT_S
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
@@ -29,31 +28,29 @@ _FRESH_S, _POLL_PERIOD_S = 0.1, 0.005
 """How long a hold waits for such a measurement; a state of 10 Hz comes within it."""
 _HOLD_S = 0.2
 """How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""
-_RETURN_S = 1.0
-"""How long a recovery, or a connection, waits for a joint motion that was stopped to return."""
-_STANDS_S = 0.05
-"""How long what the arm has said counts: that it is stopped, and need not be told again."""
+_LEAST_S = 0.02
+"""How long its last halt may take at least before it is closed."""
 
 
 class AdaptedRobot(StatefulRobotServer):
     """Gives any `BaseRobotServer` a stop that sticks, a state in every mode and a refusal instead of a queue.
 
-    The arm's own latch, if it has one, is not relied on: a joint motion that was about to begin when the stop came is
-    told to stop until it has returned. Its joint motions run at its own speed, unless its `move_to_joint_positions`
-    takes `rate_max_hz` too, as that of the state machine does.
+    The arm's own latch, if it has one, is not relied on, nor its word that it is stopped: while a call that was made
+    before the stop is in the driver, it is told to stop. Its joint motions run at its own speed, unless its
+    `move_to_joint_positions` takes `rate_max_hz` too, as that of the state machine does.
 
     Args:
         inner: the arm.
         state_max_age_s: it is held at no measurement that is older, nor at one of more than 50 ms.
     """
 
+    _recovery_may_take_s = 0.5
+
     def __init__(self, inner: BaseRobotServer, state_max_age_s: float | None = None) -> None:
         super().__init__(inner.config, inner.context, inner.spec)
         self.inner = inner
         self._held_age_s = _HELD_AGE_S if state_max_age_s is None else min(state_max_age_s, _HELD_AGE_S)
-        self._motions = 0
         self._foreign = ForeignTargets()
-        self._stood: tuple[int, float] | None = None  # epoch and time of the newest measurement, if it said "stopped"
         self._may_track = False  # a target was given, and nothing has made the arm stand since
         self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
 
@@ -88,11 +85,10 @@ class AdaptedRobot(StatefulRobotServer):
                 else:
                     super().forget_target()
         finally:
-            with self._foreign.replacing():
+            with self._foreign.replacing(), self.machine.calls.under_way("forget_target"):
                 self.inner.forget_target()
 
     def _open(self) -> ArmFault | None:
-        self._await_motions("connect")
         self._compliance = None
         with self._foreign.replacing():
             self.inner.connect()
@@ -115,9 +111,8 @@ class AdaptedRobot(StatefulRobotServer):
             raise
 
     def _measure(self) -> Measurement:
-        epoch, mark, asked_s = self.machine.epoch, self._foreign.mark(), time.monotonic()
+        epoch, mark = self.machine.epoch, self._foreign.mark()
         state = self.inner.get_state()
-        self._stood = (epoch, asked_s) if state.mode in ("stopped", "fault") else None
         has_replaced = self._foreign.has_replaced(mark, state.target_epoch)
         fault = self._reported(state)
         if fault is not None:
@@ -139,8 +134,12 @@ class AdaptedRobot(StatefulRobotServer):
 
     def _rest_before_closing(self) -> None:
         """Held where it tracks: a stop would be latched in the arm, and is told only to one that does not hold."""
-        if self._motions or (self._may_track and not self._holds_in_time()):
+        under_way = self.machine.calls.oldest(of_others=True)
+        if under_way is not None or (self._may_track and not self._holds_in_time()):
             super()._rest_before_closing()
+
+    def _within_s(self, end_s: float) -> float:
+        return max(_LEAST_S, end_s - time.monotonic())
 
     def _holds_in_time(self) -> bool:
         """Hold, and whether that was done in 0.2 s: its measurement may hang, and a late one makes no target."""
@@ -149,9 +148,10 @@ class AdaptedRobot(StatefulRobotServer):
         def hold() -> None:
             try:
                 measured = self._measure_just_now()
-                if not is_late.is_set() and self._may_be_held():
-                    self._hold_at(measured)
-                    has_held.set()
+                with self.machine.calls.under_way("hold"):
+                    if not is_late.is_set() and self._may_be_held():
+                        self._hold_at(measured)
+                        has_held.set()
             except BaseException as error:  # the arm is told to stop then
                 _LOG.warning("arm %r does not hold before it is disconnected: %s", self.spec.name, said_of(error))
             is_over.set()
@@ -164,7 +164,7 @@ class AdaptedRobot(StatefulRobotServer):
 
     def _halt_quietly(self) -> None:
         """An arm that stands in a fault of its own is told nothing."""
-        if self._motions or self._may_track:
+        if self._may_track or self.machine.calls.outlive_a_halt():
             super()._halt_quietly()
 
     def _follow(self, command: RobotCommand) -> RobotCommand:
@@ -221,25 +221,13 @@ class AdaptedRobot(StatefulRobotServer):
             self.inner.stop()
         self._may_track = False
 
-    def _may_begin_to_move(self) -> bool:
-        return bool(self._motions)
-
-    def _stands(self) -> bool:
-        """By what others have measured since the stop: its measurement may hang, and nobody else repeats it."""
-        stood = self._stood
-        return stood is not None and stood[0] == self.machine.epoch and time.monotonic() - stood[1] <= _STANDS_S
-
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
-        with travel.moving():
-            self._motions += 1
-            self._may_track = True
-        try:
-            options = {"rate_max_hz": travel.rate_max_hz} if self.bounds_joint_motions else {}
+        options = {"rate_max_hz": travel.rate_max_hz} if self.bounds_joint_motions else {}
+        with self.machine.calls.under_way("move_to_joint_positions"):
+            with travel.moving():
+                self._may_track = True
             self._move(goal_rad, options)
             travel.require()
-        finally:
-            with self.machine.lock:
-                self._motions -= 1
 
     def _move(self, goal_rad: np.ndarray, options: dict[str, float]) -> None:
         try:
@@ -257,10 +245,13 @@ class AdaptedRobot(StatefulRobotServer):
             self.stop_for(cause, _MOTION)
 
     def _clear_faults(self) -> None:
-        self._await_motions("recover")
-        self._compliance = None
+        seen, self._compliance = self._stops_seen, None
         try:
-            with self._halts.paused(), self._foreign.replacing():
+            with (
+                self._halts.paused(seen),
+                self._foreign.replacing(),
+                self.machine.calls.under_way("recover", seen),
+            ):
                 self.inner.recover()
         except DeviceError:
             raise
@@ -270,17 +261,6 @@ class AdaptedRobot(StatefulRobotServer):
                     super()._halt_quietly()
             raise
         self.spec = self.inner.spec
-
-    def _await_motions(self, call: str) -> None:
-        """A joint motion that has not returned yet would go on after a recovery or a new connection."""
-        deadline_s = time.monotonic() + _RETURN_S
-        while self._motions:
-            if time.monotonic() > deadline_s:
-                raise DeviceFault(
-                    f"the joint motion of arm {self.spec.name!r} has not returned although it was stopped; wait until "
-                    f"the arm stands, then call {call}() again"
-                )
-            time.sleep(REPEAT_S)
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         try:

@@ -78,17 +78,6 @@ class ArmBody(BaseRobotServer):
             MotionFailed: it did not arrive.
         """
 
-    def _may_begin_to_move(self) -> bool:
-        """Whether a call has not returned that may make the device move although it has taken a halt meanwhile."""
-        return False
-
-    def _stands(self) -> bool:
-        """Quick, without lock, while `_may_begin_to_move`: whether the device has said that it has halted.
-
-        It must not ask the device, whose answer may hang: nobody else repeats a halt.
-        """
-        return True
-
     def _start(self) -> None:
         """Quick: let control begin where the arm stands, after a connection or a recovery."""
         self._hold()

@@ -9,9 +9,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
+from robotkit.devices.calls import DeviceCall, call_in_time
 from robotkit.devices.machine import ArmMachine
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault
@@ -50,34 +51,27 @@ class _Telling:
 class Halts:
     """The halt of one arm, repeated every 20 ms until the device takes it, while the arm is stopped or in a fault.
 
-    It is owed once the device has raised, or has not returned for 0.5 s. Until then it is under way: who asks for
-    another one meanwhile waits, and one call that began after all of them does for all. One thread of the arm repeats
-    what is owed, and lives for as long as it is needed. A halt itself takes no lock: it may come from a signal handler,
-    which tells the device within a halt of its own thread, or go ahead of a call that hangs.
+    It is owed once the device has raised, or has not returned for 0.5 s, or while the arm is measured moving. Until
+    then it is under way: who asks for another one meanwhile waits, and one call that began after all of them does for
+    all. One thread of the arm repeats what is owed, and what a call that is in the driver may outlive; it lives for as
+    long as it is needed. A halt itself takes no lock: it may come from a signal handler, which tells the device within
+    a halt of its own thread, or go ahead of a call that hangs.
 
     Args:
         name: of the arm.
         machine: of the arm.
         halt: tells the device once, which has taken it when this returns.
-        is_under_way: whether a call has not returned that may begin to move the arm after a halt.
-        stands: asked while one is under way, without the device: whether it says that it stands, and need not be told.
     """
 
-    def __init__(
-        self,
-        name: str,
-        machine: ArmMachine,
-        halt: Callable[[], None],
-        is_under_way: Callable[[], bool] = lambda: False,
-        stands: Callable[[], bool] = lambda: True,
-    ) -> None:
+    def __init__(self, name: str, machine: ArmMachine, halt: Callable[[], None]) -> None:
         self._name, self._machine, self._halt = name, machine, halt
-        self._is_under_way, self._stands = is_under_way, stands
         self._numbers = itertools.count()
         self._settled = -1
         self._tellings: set[_Telling] = set()
         self._refused: set[int] = set()
         self._is_logged = False
+        self._moves_on = False
+        self._stops_seen: int | None = None  # by the recovery that has paused the halts
         self._repeating = threading.Lock()
         # Held for an instant only; re-entrant for stops from signal handlers.
         self._starting = threading.RLock()
@@ -86,15 +80,19 @@ class Halts:
     @property
     def is_owed(self) -> bool:
         """Whether the device was told to halt, and has refused it or has had it for too long."""
-        return bool(self._refused) or any(one.is_overdue() for one in self._unsettled())
+        return self._moves_on or bool(self._refused) or any(one.is_overdue() for one in self._unsettled())
 
-    def halt(self) -> None:
-        """Tell the device to halt; when that raises it is told again, also after this has raised the same."""
+    def halt(self, within_s: float | None = None) -> None:
+        """Tell the device to halt; when that raises it is told again, also after this has raised the same.
+
+        Args:
+            within_s: the device is told in another thread, and raises a `DeviceFault` when it does not return in time.
+        """
         telling = _Telling(next(self._numbers))
         try:
             self._tellings.add(telling)
             if self._begin(telling):
-                self._tell(telling.number)
+                self._tell(telling.number, within_s)
         finally:
             self._tellings.discard(telling)
             self.repeat()
@@ -110,9 +108,12 @@ class Halts:
                     return True
             self._await(lambda: self._settled > telling.number or not self._is_being_told(), math.inf)
 
-    def _tell(self, number: int) -> None:
+    def _tell(self, number: int, within_s: float | None) -> None:
         try:
-            self._halt()
+            if within_s is None:
+                self._halt()
+            else:
+                call_in_time(self._halt, within_s)
         except BaseException as error:
             if number > self._settled:
                 self._refused.add(number)
@@ -140,9 +141,23 @@ class Halts:
         """The device has been closed, or made to hold: what was owed before is owed no more."""
         self._settle(next(self._numbers))
 
+    def note_motion(self, moves_on: bool) -> None:
+        """The arm that was halted is measured moving, or standing again."""
+        self._moves_on = moves_on
+        self.repeat()
+
+    def await_calls(self, wait_s: float, *, with_halts: bool = False) -> DeviceCall | None:
+        """Wait for the calls of other threads that are in the driver; the oldest that is left, also of this thread."""
+        calls = self._machine.calls
+        self._await(lambda: calls.oldest(of_others=True, with_halts=with_halts) is None, time.monotonic() + wait_s)
+        return calls.oldest(with_halts=with_halts)
+
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self, stops_seen: int | None = None) -> Iterator[None]:
         """No earlier halt is told inside, where the arm is made to hold; what was owed is forgotten when it does.
+
+        Args:
+            stops_seen: how many stops are earlier; None: those that have come by now.
 
         Raises:
             DeviceFault: one that is under way does not return.
@@ -153,10 +168,12 @@ class Halts:
         try:
             if not self._await(lambda: not self._is_of_others(), deadline_s):
                 raise self._does_not_return()
+            self._stops_seen = self._machine.stops if stops_seen is None else stops_seen
             before = next(self._numbers)
             yield
             self._settle(before)
         finally:
+            self._stops_seen = None
             self._repeating.release()
 
     def _await(self, is_over: Callable[[], bool], deadline_s: float) -> bool:
@@ -177,6 +194,8 @@ class Halts:
         )
 
     def _settle(self, newest: int) -> None:
+        if not self._is_down():
+            self._moves_on = False
         with self._starting:
             self._settled = max(self._settled, newest)
         for number in tuple(self._refused):
@@ -192,10 +211,12 @@ class Halts:
     def _is_being_told(self) -> bool:
         return any(one.is_young() and one.is_of_another_thread() for one in tuple(self._tellings))
 
-    def _is_needed(self) -> bool:
+    def _is_down(self) -> bool:
         machine = self._machine
-        is_over = machine.is_connected and (machine.stop is not None or machine.fault is not None)
-        return is_over and (self.is_owed or self._is_under_way())
+        return machine.is_connected and (machine.stop is not None or machine.fault is not None)
+
+    def _is_needed(self) -> bool:
+        return self._is_down() and (self.is_owed or self._machine.calls.outlive_a_halt())
 
     def _run(self) -> None:
         while True:
@@ -204,11 +225,19 @@ class Halts:
                 if not self._is_needed():
                     self._has_thread = False
                     return
-            if not self._is_being_told() and (self.is_owed or not self._stands()):
+            if not self._is_being_told():
                 self._tell_again()
 
     def _tell_again(self) -> None:
-        """Not in a recovery, which must not be followed by a halt that belongs before it."""
-        with self._repeating, self._machine.hurried(), suppress(BaseException):
-            if self._is_needed():
-                self.halt()
+        """Not in a recovery that no stop has overtaken, which must not be followed by a halt that belongs before it."""
+        has_turn = self._repeating.acquire(blocking=False)
+        try:
+            if has_turn or self._stops_seen not in (None, self._machine.stops):
+                # Who is in the driver may have the lock.
+                is_in_the_way = self._machine.calls.outlive_a_halt()
+                with nullcontext() if is_in_the_way else self._machine.hurried(), suppress(BaseException):
+                    if self._is_needed():
+                        self.halt()
+        finally:
+            if has_turn:
+                self._repeating.release()

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from robotkit.devices.calls import DeviceCalls
 from robotkit.errors import (
     CommandRejected,
     DeviceFault,
@@ -89,7 +90,8 @@ class Travel:
         """
         with self._machine.lock:
             self.require()
-            yield
+            with self._machine.calls.under_way("a joint motion"):
+                yield
 
     def require(self) -> None:
         """Raise `MotionFailed` when the motion has lost its right to move."""
@@ -130,6 +132,8 @@ class ArmMachine:
         """How often it was recovered from a stop or a fault."""
         self.holds = 0
         """How often `note_hold()` came."""
+        self.calls = DeviceCalls(lambda: self.stops)
+        """What is in the device's driver at this moment."""
         self.targets = 0
         """How many targets the device has taken, or may have taken."""
         self._name = name

@@ -7,6 +7,7 @@ import logging
 from abc import abstractmethod
 
 from robotkit.devices.body import ArmBody, Measurement
+from robotkit.devices.calls import HALT
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.endings import ends_the_program
 from robotkit.devices.halts import Halts
@@ -17,6 +18,8 @@ from robotkit.errors import DeviceError, DeviceFault, RemoteError
 from robotkit.schema import PluginConfig, RobotSpec, RobotState
 
 _LOG = logging.getLogger(__name__)
+_YOUNG_S = 0.05
+"""A call to the device that is younger is about to return, and no reason to say that a halt is owed."""
 _LOOKS = 3
 """How often an arm is measured for one state, while something else replaces its target meanwhile."""
 
@@ -28,9 +31,7 @@ class MeasuringArm(ArmBody):
         super().__init__(config, context)
         self.spec = spec
         self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
-        self._halts = Halts(
-            spec.name, self.machine, lambda: self._halt(), lambda: self._may_begin_to_move(), lambda: self._stands()
-        )
+        self._halts = Halts(spec.name, self.machine, self._tell_halt)
         self._newest: tuple[Measurement, int] | None = None
         """With the target epoch in which it was made."""
         self._numbers = itertools.count()
@@ -108,11 +109,15 @@ class MeasuringArm(ArmBody):
         )
 
     def _is_halt_owed(self) -> bool:
-        """Also while a call may begin to move the arm after a halt that the device has taken."""
+        """Also while a call may begin to move the arm after a halt that the device has taken; a young one returns."""
         if self._halts.is_owed:
             return True
         is_down = self.machine.stop is not None or self.machine.fault is not None
-        return is_down and self._may_begin_to_move() and not self._stands()
+        return is_down and self.machine.calls.outlive_a_halt(for_s=_YOUNG_S)
+
+    def _tell_halt(self) -> None:
+        with self.machine.calls.under_way(HALT):
+            self._halt()
 
     def _forget_measurements(self) -> None:
         self._newest = None

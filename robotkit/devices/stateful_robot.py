@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
 
 from robotkit.devices.device import DeviceContext
+from robotkit.devices.halts import REPEAT_S
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.measuring_arm import MeasuringArm
-from robotkit.devices.words import said
+from robotkit.devices.words import said, said_of
 from robotkit.errors import (
     CommandRejected,
     DeviceError,
+    DeviceFault,
     JointLimitExceeded,
     RemoteError,
     RobotStopped,
@@ -26,6 +29,10 @@ from robotkit.errors import (
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, StopRecord
 
 _LOG = logging.getLogger(__name__)
+_RETURN_S = 1.0
+"""How long a recovery, or a connection, waits for the calls of before to return from the driver."""
+_CLOSE_S = 0.5
+"""How long an arm is brought to rest before it is closed, and its calls are waited for."""
 
 
 class StatefulRobotServer(MeasuringArm):
@@ -36,12 +43,18 @@ class StatefulRobotServer(MeasuringArm):
 
     bounds_joint_motions = True
     """False of an arm whose joint motions run at its own speed, whatever `rate_max_hz` says."""
+    _recovery_may_take_s = -1.0
+    """How long a disconnection waits for a recovery that is under way before it closes beside it; -1: until it ends."""
 
     def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
         super().__init__(config, context, spec)
         self._opening = threading.RLock()
         self._is_open = False  # the device; changed with `_opening` held
+        self._stops_seen = 0  # by the recovery that is under way; changed with `_opening` held
         self._compliance: ComplianceParams | None = None
+        # Looked up when called: each may be replaced.
+        self.machine.calls.on_begin = lambda: self._halts.repeat()
+        self.machine.calls.on_return = lambda: self._repeat_halt()
         self.stop_observers: list[Callable[[StopRecord], object]] = []
         """Told of each stop, whoever stops the arm; also from signal handlers and with the lock held."""
         self.before_start: Callable[[], None] = lambda: None
@@ -52,13 +65,14 @@ class StatefulRobotServer(MeasuringArm):
 
         Raises:
             ConnectionFailed: the device does not answer.
-            DeviceFault: a joint motion of the last connection goes on.
+            DeviceFault: a call of the last connection has not returned from the driver.
             NotConnected: `disconnect()` came after the call; nothing is left open, and control has not begun.
         """
         seen = self.machine.disconnections  # before the wait for another connection
-        with self._opening:
+        with self._opened_by_one():
             if self.machine.is_connected:
                 return
+            self._require_no_call_of_before("connect", with_halts=True)
             self.machine.require_no_disconnection_since(seen)
             self._close_what_is_open()  # a disconnection that waits for `_opening` has left it to this call
             self._forget_measurements()
@@ -70,7 +84,7 @@ class StatefulRobotServer(MeasuringArm):
                     if self.machine.mode == "holding":
                         self.before_start()
                     if self.machine.mode == "holding":
-                        with self._outlived_by_a_stop():
+                        with self.machine.calls.under_way("connect"):
                             self._start()
             except BaseException:
                 self._disconnect(was_asked_for=False)
@@ -79,7 +93,8 @@ class StatefulRobotServer(MeasuringArm):
     def disconnect(self) -> None:
         """Bring the arm to rest and close the connection, also when a halt fails; a latched stop stays latched.
 
-        It waits for no `connect()` that is under way: that one gives up, and closes what it has opened.
+        It waits for no `connect()` that is under way: that one gives up, and closes what it has opened. A device that
+        does not halt is closed all the same, also while a call is in its driver, which may wait for that alone.
         """
         self._disconnect(was_asked_for=True)
 
@@ -93,9 +108,13 @@ class StatefulRobotServer(MeasuringArm):
                     self.machine.disconnected(was_asked_for)
         finally:
             if self._is_open:
-                with self._opening:
+                has_turn = self._opening.acquire(timeout=self._recovery_may_take_s)
+                try:
                     if not self.machine.is_connected:
                         self._close_what_is_open()
+                finally:
+                    if has_turn:
+                        self._opening.release()
 
     def check(self, command: RobotCommand) -> None:
         """Raise what `send` would raise because of the arm's mode or the kind of command, without sending."""
@@ -113,18 +132,17 @@ class StatefulRobotServer(MeasuringArm):
         with machine.lock:
             self.check(command)
             before = machine.being_sent()
-            try:
-                accepted = self._follow(command)
-                machine.tracking()
-                return accepted
-            except CommandRejected:
-                machine.refused(before)
-                raise
-            except BaseException:  # the answer may have been lost, and not the command
-                machine.tracking()
-                raise
-            finally:
-                self._repeat_halt()
+            with machine.calls.under_way("send"):
+                try:
+                    accepted = self._follow(command)
+                    machine.tracking()
+                    return accepted
+                except CommandRejected:
+                    machine.refused(before)
+                    raise
+                except BaseException:  # the answer may have been lost, and not the command
+                    machine.tracking()
+                    raise
 
     def hold(self) -> None:
         """Make the measured configuration the target; ends a joint motion. A stopped or faulted arm stands already."""
@@ -133,7 +151,7 @@ class StatefulRobotServer(MeasuringArm):
             self.require_connected()
             if self.machine.mode not in ("stopped", "fault"):
                 try:
-                    with self.machine.being_held("hold()"), self._outlived_by_a_stop():
+                    with self.machine.being_held("hold()"), self.machine.calls.under_way("hold"):
                         self._hold()
                 except BaseException:
                     self.machine.tracking()  # it may still follow its target, so a watchdog must not take it for held
@@ -175,7 +193,7 @@ class StatefulRobotServer(MeasuringArm):
         """Change the impedance law, also while moving; what the arm refuses changes nothing."""
         with self.machine.lock:
             self.require_connected()
-            with self._outlived_by_a_stop():
+            with self.machine.calls.under_way("set_compliance"):
                 self._set_compliance(params)
             self._compliance = params
 
@@ -207,6 +225,10 @@ class StatefulRobotServer(MeasuringArm):
             if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
                 self._halts.halt()
 
+    def note_motion_after_halt(self, moves_on: bool) -> None:
+        """An arm that is stopped or in a fault is measured moving, so that its halt is owed; or it stands again."""
+        self._halts.note_motion(moves_on)
+
     def repeat_owed_halt(self) -> None:
         """Have a halt that the device has not taken repeated, if nothing does so yet; called by who watches the arm."""
         self._halts.repeat()
@@ -218,7 +240,7 @@ class StatefulRobotServer(MeasuringArm):
             stops_seen: `machine.stops` when it was asked for, where that was earlier than this call.
 
         Raises:
-            DeviceFault: the fault persists; the arm stays as it was.
+            DeviceFault: the fault persists, or a call of before has not returned; the arm stays as it was.
             CommandRejected: it is in a joint motion, and needs no recovery.
             RobotStopped: another stop came after it was asked for.
         """
@@ -229,6 +251,8 @@ class StatefulRobotServer(MeasuringArm):
             self._notice_fault()
             was_down = self.machine.mode in ("stopped", "fault")
             if was_down:
+                self._require_no_call_of_before("recover")
+                self._stops_seen = seen
                 self._clear_faults()
             else:
                 with self.machine.lock:
@@ -238,13 +262,14 @@ class StatefulRobotServer(MeasuringArm):
                     self.machine.require_no_stop_since(seen)
                     self.machine.require_ready()
                 return
-            with self._halts.paused(), self.machine.lock:
+            with self._halts.paused(seen), self.machine.lock:
                 self.require_connected()
                 try:
                     self.machine.require_no_stop_since(seen)
                     self.before_start()
-                    self._start()
-                    self.machine.recovered(seen)
+                    with self.machine.calls.under_way("recover", seen):
+                        self._start()
+                        self.machine.recovered(seen)
                 except BaseException:
                     self._halts.halt()
                     raise
@@ -255,6 +280,27 @@ class StatefulRobotServer(MeasuringArm):
             if self.machine.is_connected and self.machine.mode not in ("stopped", "fault"):
                 with self._standing_or_in_fault():
                     self._forget_target()
+
+    @contextmanager
+    def _opened_by_one(self) -> Iterator[None]:
+        """Held inside; a recovery that hangs in the driver, of a connection that has been closed, is not waited for."""
+        while not self._opening.acquire(timeout=_RETURN_S):
+            if not self.machine.is_connected:
+                self._require_no_call_of_before("connect", with_halts=True)
+        try:
+            yield
+        finally:
+            self._opening.release()
+
+    def _require_no_call_of_before(self, what: str, *, with_halts: bool = False) -> None:
+        """One that has not returned yet would be carried out after a recovery, or on a new connection."""
+        call = self._halts.await_calls(_RETURN_S, with_halts=with_halts)
+        if call is not None:
+            raise DeviceFault(
+                f"{call.name}() has not returned from the driver of arm {self.spec.name!r} for {call.age_s:.1f} s, and "
+                f"may still act. Wait until it has returned and the arm stands, then call {what}() again; if it never "
+                "does, restart this program"
+            )
 
     def _close_what_is_open(self) -> None:
         is_open, self._is_open = self._is_open, False
@@ -276,18 +322,10 @@ class StatefulRobotServer(MeasuringArm):
                 self._halt_quietly()
 
     @contextmanager
-    def _outlived_by_a_stop(self) -> Iterator[None]:
-        """Whatever is done to the device inside, a stop that did not wait for it counts after it."""
-        try:
-            yield
-        finally:
-            self._repeat_halt()
-
-    @contextmanager
     def _standing_or_in_fault(self) -> Iterator[None]:
         """What is done inside makes the arm stand; where that fails the arm is in a fault, since nothing else does."""
         try:
-            with self._outlived_by_a_stop():
+            with self.machine.calls.under_way("hold"):
                 yield
         except BaseException as error:
             if self.machine.mode not in ("stopped", "fault"):
@@ -305,8 +343,27 @@ class StatefulRobotServer(MeasuringArm):
             self._halt_quietly()
 
     def _rest_before_closing(self) -> None:
-        with suppress(CommandRejected, DeviceError, RemoteError):  # `_close` does it as far as the arm can be reached
-            self._halts.halt()
+        """Halt until the calls of others have returned from the driver, or half a second has passed."""
+        calls, end_s = self.machine.calls, time.monotonic() + _CLOSE_S
+        while True:
+            call, error = calls.oldest(of_others=True), None
+            try:
+                self._halts.halt(self._within_s(end_s))
+            except Exception as caught:
+                error = caught
+            if call is None or time.monotonic() >= end_s:
+                break
+            self._halts.await_calls(REPEAT_S)
+        why = said_of(error) if error is not None else f"{call.name}() has not returned" if call is not None else None
+        if why is not None:
+            _LOG.error("arm %r is closed although it may still move: %s", self.spec.name, why)
+        # `_close` brings it to rest as far as it can be reached.
+        if error is not None and not isinstance(error, CommandRejected | DeviceError | RemoteError):
+            raise error
+
+    def _within_s(self, end_s: float) -> float | None:
+        """How long the device may take for its last halt, until `end_s` (monotonic); None: this one does not hang."""
+        return None
 
     def _halt_quietly(self) -> None:
         with suppress(Exception):  # the fault is what has to be told, and a halt that is owed is told in the state

@@ -27,6 +27,7 @@ from robotkit.safety.compliance import compliance_excess
 from robotkit.safety.events import EventKind, Events, Observer, SafetyEvent
 from robotkit.safety.fitness import require_fitting, require_true_kinematics
 from robotkit.safety.monitor import Monitor
+from robotkit.safety.standstill import Standstill
 from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
@@ -63,6 +64,7 @@ class SafeRobot(BaseRobotServer):
         self._counts_time = self._checks.counts_time or silence_s is not None
         self._is_in_fault = False
         self._places = RecentPlaces()
+        self._standstill, self._moves_on = Standstill(), False
         self._events = Events()
         inner.stop_observers.append(
             lambda stop: self._events.note(SafetyEvent("stop", stop.cause, stop.author, stop.since_s))
@@ -334,6 +336,10 @@ class SafeRobot(BaseRobotServer):
         state = self.inner.get_state()
         self._checks.stamp_s = state.stamp_s
         self._places.add(state.stamp_s, state.joint_positions_rad)
+        moves_on = self._standstill.is_left_by(state)
+        if moves_on != self._moves_on:
+            self._moves_on = moves_on
+            self.inner.note_motion_after_halt(moves_on)
         if (state.mode == "fault") != self._is_in_fault:
             self._is_in_fault = not self._is_in_fault
             if self._is_in_fault:

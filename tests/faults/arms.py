@@ -101,6 +101,7 @@ def put_under(robot: StatefulRobotServer, scheduler: Scheduler) -> None:
         return True
 
     robot._halts._await = await_at_a_point
+    robot._halts.repeat = lambda: None  # nothing is repeated after a time that does not pass
     for name in _PRIMITIVES:
         setattr(robot, name, _with_point(getattr(robot, name), scheduler))
 

@@ -207,8 +207,8 @@ class FrankaRobot(StatefulRobotServer):
                 with self.machine.lock:
                     is_free = link is self._link and self._tracking is None and not link.is_in_control
                     if is_free and self.machine.mode in ("holding", "tracking"):
-                        self._begin(link)
-                        self._repeat_halt()
+                        with self.machine.calls.under_way("hold"):
+                            self._begin(link)
             except Exception as error:  # nobody else knows that it does not hold
                 fault = self._fault_of_driver(error, "hold")
                 self._latch(self.machine.fault_of((fault.code,), fault))
