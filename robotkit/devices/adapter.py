@@ -17,15 +17,11 @@ from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
 from robotkit.devices.stateful_robot import StatefulRobotServer
 from robotkit.devices.words import said, said_of
-from robotkit.errors import CommandRejected, DeviceError, DeviceFault, MotionFailed, StaleState
+from robotkit.errors import CommandRejected, DeviceError, DeviceFault, MotionFailed
 from robotkit.schema import ComplianceParams, RobotCommand, RobotMode, RobotState
 
 _LOG = logging.getLogger(__name__)
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
-_HELD_AGE_S = 0.05
-"""How old the measurement may be at which an arm is held, which an older one would throw back to where it was."""
-_FRESH_S, _POLL_PERIOD_S = 0.1, 0.005
-"""How long a hold waits for such a measurement; a state of 10 Hz comes within it."""
 _HOLD_S = 0.2
 """How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""
 _LEAST_S = 0.02
@@ -41,15 +37,13 @@ class AdaptedRobot(StatefulRobotServer):
 
     Args:
         inner: the arm.
-        state_max_age_s: it is held at no measurement that is older, nor at one of more than 50 ms.
     """
 
     _recovery_may_take_s = 0.5
 
-    def __init__(self, inner: BaseRobotServer, state_max_age_s: float | None = None) -> None:
+    def __init__(self, inner: BaseRobotServer) -> None:
         super().__init__(inner.config, inner.context, inner.spec)
         self.inner = inner
-        self._held_age_s = _HELD_AGE_S if state_max_age_s is None else min(state_max_age_s, _HELD_AGE_S)
         self._foreign = ForeignTargets()
         self._may_track = False  # a target was given, and nothing has made the arm stand since
         self.bounds_joint_motions = "rate_max_hz" in signature(inner.move_to_joint_positions).parameters
@@ -60,11 +54,7 @@ class AdaptedRobot(StatefulRobotServer):
             if self.machine.activity == "travelling":
                 self.stop_for("hold() ended a joint motion, which this arm can only do by stopping", _HOLD)
                 return
-            try:
-                super().hold()
-            except StaleState as error:  # it would be thrown back to where it was
-                self.stop_for(error.message, _HOLD)
-                raise
+            super().hold()
 
     @property
     def compliance(self) -> ComplianceParams | None:
@@ -179,34 +169,7 @@ class AdaptedRobot(StatefulRobotServer):
         self._may_track = False
 
     def _hold(self) -> None:
-        """Where it was measured just now: a target that is old, or no pose, would throw the arm there.
-
-        Raises:
-            DeviceFault: the arm measures what is no measurement.
-            StaleState: it has measured nothing for too long.
-        """
-        measured = self._measure_just_now()
-        if self._may_be_held():
-            self._hold_at(measured)
-
-    def _measure_just_now(self) -> Measurement:
-        end_s = time.monotonic() + (0.0 if self.context.clock.is_lockstep else _FRESH_S)
-        while True:
-            measured = self._measure_soundly()
-            age_s = self.context.clock.now_s() - measured.stamp_s
-            if abs(age_s) <= self._held_age_s:
-                return measured
-            if time.monotonic() >= end_s:
-                break
-            time.sleep(_POLL_PERIOD_S)
-        raise StaleState(
-            f"arm {self.spec.name!r} cannot be held where it was measured {age_s:.3f} s ago; at most "
-            f"{self._held_age_s} s is allowed. Check its cable and its controller, and its driver's clock"
-        )
-
-    def _may_be_held(self) -> bool:
-        """False when it was stopped, or fell into a fault, while it was measured: it was told to stop."""
-        return self.machine.mode not in ("stopped", "fault")
+        self._hold_at(self._place)
 
     def _hold_at(self, measured: Measurement) -> None:
         if getattr(self.inner.hold, "__func__", None) is BaseRobotServer.hold:
@@ -237,12 +200,8 @@ class AdaptedRobot(StatefulRobotServer):
             raise
         except BaseException as error:  # the answer may have been lost, and not the motion
             if self.machine.mode == "travelling":
-                self._stop_quietly(f"it is not known whether its joint motion goes on: {said(error)}")
+                self._stop_quietly(f"it is not known whether its joint motion goes on: {said(error)}", _MOTION)
             raise
-
-    def _stop_quietly(self, cause: str) -> None:
-        with suppress(Exception):  # what ended the motion is told, and a halt that the arm has not taken is repeated
-            self.stop_for(cause, _MOTION)
 
     def _clear_faults(self) -> None:
         seen, self._compliance = self._stops_seen, None

@@ -58,7 +58,10 @@ class ArmBody(BaseRobotServer):
 
     @abstractmethod
     def _hold(self) -> None:
-        """Quick: make the measured configuration the target, whatever moves; control may have to start for it."""
+        """Quick: make the measured configuration the target, whatever moves; control may have to start for it.
+
+        It is called only of an arm that was measured just now, and has to begin from a measurement as new.
+        """
 
     @abstractmethod
     def _halt(self) -> None:
@@ -84,7 +87,11 @@ class ArmBody(BaseRobotServer):
 
     def _forget_target(self) -> None:
         """Quick: follow no target from before a reset of the world."""
-        self._hold()
+        self._hold_where_it_is()
+
+    @abstractmethod
+    def _hold_where_it_is(self) -> None:
+        """`_hold` an arm that was measured just now; one that is not measured is stopped."""
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         """Quick: change the impedance law, also while moving; an arm that stands keeps it for its next motion.

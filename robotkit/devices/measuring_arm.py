@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from abc import abstractmethod
 
 from robotkit.devices.body import ArmBody, Measurement
@@ -14,7 +15,7 @@ from robotkit.devices.halts import Halts
 from robotkit.devices.machine import ArmFault, ArmMachine
 from robotkit.devices.soundness import require_finite, require_pose, require_shapes
 from robotkit.devices.words import said_of
-from robotkit.errors import DeviceError, DeviceFault, RemoteError
+from robotkit.errors import DeviceError, DeviceFault, RemoteError, StaleState
 from robotkit.schema import PluginConfig, RobotSpec, RobotState
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +23,11 @@ _YOUNG_S = 0.05
 """A call to the device that is younger is about to return, and no reason to say that a halt is owed."""
 _LOOKS = 3
 """How often an arm is measured for one state, while something else replaces its target meanwhile."""
+HELD_AGE_S = 0.05
+"""How old the measurement may be at which an arm is held, which an older one would throw back to where it was."""
+_FRESH_S, _FRESH_TRIES, _POLL_PERIOD_S = 0.1, 3, 0.005
+"""How long, and how often at least, such a measurement is tried for: a state of 10 Hz comes within it, and a process
+that was kept from running has not tried by having been late."""
 
 
 class MeasuringArm(ArmBody):
@@ -31,6 +37,8 @@ class MeasuringArm(ArmBody):
         super().__init__(config, context)
         self.spec = spec
         self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
+        self.held_age_s = HELD_AGE_S
+        """How old the measurement may be at which it is held, and its control begins; its cell may say less."""
         self._halts = Halts(spec.name, self.machine, self._tell_halt)
         self._newest: tuple[Measurement, int] | None = None
         """With the target epoch in which it was made."""
@@ -65,21 +73,6 @@ class MeasuringArm(ArmBody):
                 break
             measured, epoch = self._newest_measurement()
         return self._state_of(measured, epoch)
-
-    def measured_state(self) -> RobotState:
-        """A measurement of just now, or why there is none; no fault is latched.
-
-        Raises:
-            DeviceError, RemoteError: what the body raises, or a `DeviceFault` made of it.
-        """
-        epoch = self.machine.epoch
-        try:
-            self._newest = self._measure_soundly(), epoch
-        except (DeviceError, RemoteError):
-            raise
-        except Exception as error:
-            raise self._fault_of_driver(error, "measure") from error
-        return self._state_of(*self._newest)
 
     def newest_state(self) -> RobotState | None:
         """The last measurement, if any, with the present mode and stop: asks no device and waits for nothing."""
@@ -156,6 +149,37 @@ class MeasuringArm(ArmBody):
                 raise error
             raise fault from error
         return self._newest
+
+    def _measure_just_now(self) -> Measurement:
+        """Where the arm is; no fault is latched.
+
+        Raises:
+            StaleState: it has measured nothing for too long, and nothing came while it was waited for.
+            DeviceError, RemoteError: what the body raises, or a `DeviceFault` made of it.
+        """
+        clock = self.context.clock
+        end_s = time.monotonic() + _FRESH_S
+        for tried in itertools.count(1):
+            is_last = clock.is_lockstep or (tried >= _FRESH_TRIES and time.monotonic() >= end_s)
+            epoch, number = self.machine.epoch, next(self._numbers)
+            try:
+                measured = self._measure_soundly()
+            except (DeviceError, RemoteError):
+                raise
+            except Exception as error:
+                raise self._fault_of_driver(error, "measure") from error
+            age_s = clock.now_s() - measured.stamp_s
+            if abs(age_s) <= self.held_age_s:
+                self._keep(measured, epoch, number)
+                return measured
+            if is_last:
+                break
+            time.sleep(_POLL_PERIOD_S)
+        was = f"was measured {age_s:.3f} s ago" if age_s > 0.0 else f"is said to be {-age_s:.3f} s in the future"
+        raise StaleState(
+            f"arm {self.spec.name!r} cannot be held where it {was}; at most {self.held_age_s:g} s is allowed. Check "
+            "its cable and its controller, and its driver's clock"
+        )
 
     def _measure_soundly(self) -> Measurement:
         measured = self._measure()

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
+from robotkit.devices.body import Measurement
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.halts import REPEAT_S
 from robotkit.devices.machine import ArmFault, Travel
@@ -55,10 +56,10 @@ class StatefulRobotServer(MeasuringArm):
         # Looked up when called: each may be replaced.
         self.machine.calls.on_begin = lambda: self._halts.repeat()
         self.machine.calls.on_return = lambda: self._repeat_halt()
+        self._place: Measurement
+        """Where a hold that is under way was measured; changed with the machine's lock held."""
         self.stop_observers: list[Callable[[StopRecord], object]] = []
         """Told of each stop, whoever stops the arm; also from signal handlers and with the lock held."""
-        self.before_start: Callable[[], None] = lambda: None
-        """Called with the machine's lock held before control begins, which what it raises prevents."""
 
     def connect(self) -> None:
         """Connect; the arm holds where it is. One that is in a fault is connected and waits for `recover()`.
@@ -67,6 +68,7 @@ class StatefulRobotServer(MeasuringArm):
             ConnectionFailed: the device does not answer.
             DeviceFault: a call of the last connection has not returned from the driver.
             NotConnected: `disconnect()` came after the call; nothing is left open, and control has not begun.
+            StaleState: nor where it has measured nothing just now.
         """
         seen = self.machine.disconnections  # before the wait for another connection
         with self._opened_by_one():
@@ -82,7 +84,7 @@ class StatefulRobotServer(MeasuringArm):
                 with self.machine.lock:
                     self.machine.connected(fault, seen)
                     if self.machine.mode == "holding":
-                        self.before_start()
+                        self._place = self._measure_just_now()
                     if self.machine.mode == "holding":
                         with self.machine.calls.under_way("connect"):
                             self._start()
@@ -145,14 +147,19 @@ class StatefulRobotServer(MeasuringArm):
                     raise
 
     def hold(self) -> None:
-        """Make the measured configuration the target; ends a joint motion. A stopped or faulted arm stands already."""
+        """Make the measured configuration the target; ends a joint motion. A stopped or faulted arm stands already.
+
+        Raises:
+            StaleState: it has measured nothing just now, and is stopped: an old target would throw it back.
+            DeviceError, RemoteError: it cannot be measured, and is stopped.
+        """
         self._notice_fault()
         with self.machine.lock:
             self.require_connected()
             if self.machine.mode not in ("stopped", "fault"):
                 try:
-                    with self.machine.being_held("hold()"), self.machine.calls.under_way("hold"):
-                        self._hold()
+                    with self.machine.being_held("hold()"):
+                        self._hold_where_it_is()
                 except BaseException:
                     self.machine.tracking()  # it may still follow its target, so a watchdog must not take it for held
                     raise
@@ -185,7 +192,7 @@ class StatefulRobotServer(MeasuringArm):
                         self._notice_fault()
                         if self.machine.mode == "tracking":
                             with self._standing_or_in_fault():
-                                self._hold()
+                                self._hold_where_it_is()
                 else:
                     self._repeat_halt()
 
@@ -266,7 +273,7 @@ class StatefulRobotServer(MeasuringArm):
                 self.require_connected()
                 try:
                     self.machine.require_no_stop_since(seen)
-                    self.before_start()
+                    self._place = self._measure_just_now()
                     with self.machine.calls.under_way("recover", seen):
                         self._start()
                         self.machine.recovered(seen)
@@ -278,7 +285,7 @@ class StatefulRobotServer(MeasuringArm):
         """The world was put back to its start: a joint motion ends, the arm stands, and a new target epoch begins."""
         with self.machine.lock, self.machine.being_held("the world was reset"):
             if self.machine.is_connected and self.machine.mode not in ("stopped", "fault"):
-                with self._standing_or_in_fault():
+                with self._standing_or_in_fault(), self.machine.calls.under_way("forget_target"):
                     self._forget_target()
 
     @contextmanager
@@ -301,6 +308,25 @@ class StatefulRobotServer(MeasuringArm):
                 f"may still act. Wait until it has returned and the arm stands, then call {what}() again; if it never "
                 "does, restart this program"
             )
+
+    def _hold_where_it_is(self) -> None:
+        try:
+            self._place = self._measure_just_now()
+        except Exception as error:
+            if self._may_be_held():
+                self._stop_quietly(f"the arm could not be held: {said(error)}", "hold")
+            raise
+        with self.machine.calls.under_way("hold"):
+            if self._may_be_held():
+                self._hold()
+
+    def _may_be_held(self) -> bool:
+        """False when it was stopped, or fell into a fault, while it was measured: it was told to stop."""
+        return self.machine.mode not in ("stopped", "fault")
+
+    def _stop_quietly(self, cause: str, author: str) -> None:
+        with suppress(Exception):  # what led to it is told, and a halt that the arm has not taken is repeated
+            self.stop_for(cause, author)
 
     def _close_what_is_open(self) -> None:
         is_open, self._is_open = self._is_open, False
@@ -325,8 +351,7 @@ class StatefulRobotServer(MeasuringArm):
     def _standing_or_in_fault(self) -> Iterator[None]:
         """What is done inside makes the arm stand; where that fails the arm is in a fault, since nothing else does."""
         try:
-            with self.machine.calls.under_way("hold"):
-                yield
+            yield
         except BaseException as error:
             if self.machine.mode not in ("stopped", "fault"):
                 fault = self._fault_of_driver(error, "hold")

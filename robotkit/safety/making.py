@@ -19,5 +19,5 @@ def make_safe(robot: BaseRobotServer, limits: SafetyLimits, clock: Clock) -> Saf
     Raises:
         InvalidConfiguration: a limit that this arm cannot keep, or a real arm without the limits that it needs.
     """
-    inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot, limits.state_max_age_s)
+    inner = robot if isinstance(robot, StatefulRobotServer) else AdaptedRobot(robot)
     return SafeRobot(inner, limits, clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseRobotServer, StatefulRobotServer, Travel
+from robotkit.devices.measuring_arm import HELD_AGE_S
 from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said
 from robotkit.errors import (
@@ -19,7 +19,6 @@ from robotkit.errors import (
     InvalidConfiguration,
     MotionFailed,
     RobotkitError,
-    StaleState,
     TargetReplaced,
 )
 from robotkit.safety.checks import CommandChecks
@@ -58,7 +57,7 @@ class SafeRobot(BaseRobotServer):
         self._checks = CommandChecks(inner, limits, clock, self._measure)
         self._fit()
         self._max_age_s = limits.state_max_age_s
-        inner.before_start = self._require_fresh_start
+        inner.held_age_s = min(HELD_AGE_S, limits.state_max_age_s or math.inf)
         silence_s = None if clock.is_lockstep else limits.watchdog_s
         self._watchdog = Watchdog(inner, clock, silence_s, limits.state_max_age_s, self.stop_for, self._tell)
         self._counts_time = self._checks.counts_time or silence_s is not None
@@ -345,18 +344,6 @@ class SafeRobot(BaseRobotServer):
             if self._is_in_fault:
                 self._note("fault", ", ".join(state.faults) or "fault", "device")
         return state
-
-    def _require_fresh_start(self) -> None:
-        """Control begins where the arm is measured: wait for a fresh measurement, for as long as one may be old."""
-        end_s = time.monotonic() + (self._max_age_s or 0.0)
-        while self._max_age_s is not None:
-            try:
-                return self._checks.require_fresh(self.inner.measured_state())
-            except StaleState:
-                if self._clock.is_lockstep or time.monotonic() > end_s:
-                    raise
-            time.sleep(_POLL_PERIOD_S)
-        return None
 
     def _measure_once(self) -> None:
         """What the monitor's thread does on each round."""

@@ -119,8 +119,11 @@ class SafetyLimits(Message):
 
     Only on a clock that runs by itself: in lock-step no time passes while the client is silent.
     """
-    state_max_age_s: float | None = Field(None, gt=0.0, le=1.0)
-    """An older measurement raises StaleState, and no command is accepted on it."""
+    state_max_age_s: float | None = Field(None, gt=0.0, le=0.5)
+    """An older measurement raises StaleState, no command is accepted on it, and an arm that moves is stopped.
+
+    A tool at 0.5 m/s goes 25 cm unseen in the largest; what is held is held at a measurement of at most 50 ms.
+    """
 
     @model_validator(mode="after")
     def _joint_ranges_are_ordered(self) -> Self:

@@ -170,7 +170,7 @@ def test_b6_a_cell_is_recovered_from_silence_where_control_begins_on_a_fresh_mea
     """As in every cell: the fault of before does not stand between the recovery and its measurement."""
     # The bench's pose and its joints are made up.
     monkeypatch.setattr("robotkit.safety.robot.require_true_kinematics", lambda spec, state: None)
-    arm = make_safe(bench.robot, rk.SafetyLimits(unlimited=True, state_max_age_s=1.0), bench.robot.context.clock)
+    arm = make_safe(bench.robot, rk.SafetyLimits(unlimited=True, state_max_age_s=0.5), bench.robot.context.clock)
     bring_into("tracking", bench)
     bench.arm.fall_silent()
     while arm.get_state().mode != "fault":

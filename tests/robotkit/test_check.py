@@ -22,7 +22,7 @@ LIMITS = rk.SafetyLimits(
     max_tcp_speed_m_s=0.5,
     max_tcp_rotation_speed_rad_s=2.0,
     watchdog_s=5.0,
-    state_max_age_s=1.0,
+    state_max_age_s=0.5,
     max_force_n=50.0,
 )
 
@@ -243,7 +243,8 @@ def test_a_slow_round_trip_fails(monkeypatch, cell):
 
 
 def test_an_arm_that_stops_measuring_fails(monkeypatch, cell):
-    cell.robot.inject_silence(True)
+    start = cell.robot._start
+    cell.robot._start = lambda: (start(), cell.robot.inject_silence(True))
     assert failures(examine(monkeypatch, cell)) == {"state stamps"}
 
 

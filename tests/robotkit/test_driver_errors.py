@@ -111,6 +111,9 @@ def test_what_may_come_from_a_signal_handler_of_the_main_thread_ends_the_program
 
 
 def test_a_driver_that_has_never_measured_says_so_with_an_error_of_the_project(arm):
+    arm.disconnect()
+    arm.fault = arm.machine.fault_of(("torn",))  # control does not begin, and nothing is measured for it
+    arm.connect()
     arm.on["measure"] = fail_with(OSError("the cable"))
     with pytest.raises(rk.DeviceFault, match="OSError: the cable") as caught:
         arm.get_state()

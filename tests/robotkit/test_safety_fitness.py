@@ -176,10 +176,22 @@ def test_a_reset_posture_outside_the_cells_joint_range_is_refused():
         build(arm_with(), joint_position_max_rad=[0.4, *[10.0] * 6])
 
 
+def as_said(measured, joint_count):
+    """The measurement of an arm with so many joints."""
+    return measured._replace(
+        joint_positions_rad=measured.joint_positions_rad[:joint_count],
+        joint_velocities_rad_s=measured.joint_velocities_rad_s[:joint_count],
+        jacobian_in_base=measured.jacobian_in_base[:, :joint_count],
+    )
+
+
 class Late(FakeRobot):
     """It says something else of itself when it is connected, and when it has recovered."""
 
     says: dict[str, object] = {}  # noqa: RUF012
+
+    def _measure(self):
+        return as_said(super()._measure(), self.spec.joint_count)
 
     def _open(self):
         self.spec = self.spec.model_copy(update=self.says)
@@ -194,6 +206,11 @@ class LatePlain(PlainArm):
     """The same of an arm that brings no state machine."""
 
     says: dict[str, object] = {}  # noqa: RUF012
+
+    def __init__(self):
+        super().__init__()
+        measure = self.body._measure
+        self.body._measure = lambda: as_said(measure(), self.spec.joint_count)
 
     def connect(self):
         super().connect()

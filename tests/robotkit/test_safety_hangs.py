@@ -52,7 +52,8 @@ def hanging_monitor(arm, body, hang: Hang) -> InThread:
     return monitor
 
 
-def test_p3_a_measurement_that_hangs_keeps_no_watchdog_from_holding_the_arm(hang):
+def test_p3_a_measurement_that_hangs_keeps_no_watchdog_from_bringing_the_arm_to_rest(hang, hasty):
+    """By a stop: where it could be held is not measured."""
     arm, body, clock = watched()
     heard = kinds(arm)
     arm.send(pose_command())
@@ -62,12 +63,13 @@ def test_p3_a_measurement_that_hangs_keeps_no_watchdog_from_holding_the_arm(hang
     assert body.calls == ["follow"]
     clock.advance(0.02)
     arm._watchdog.look()
-    assert body.calls == ["follow", "hold"]
-    assert heard == ["hold"]
+    assert body.calls == ["follow", "halt"]
+    assert heard == ["stop"]
     assert not hang.may_go_on.is_set()
     hang.may_go_on.set()
     assert monitor.join() is None
-    assert body.machine.mode == "holding"
+    assert body.machine.mode == "stopped"
+    assert "hold" not in body.calls
 
 
 def test_so_it_is_with_the_threads_of_the_watch(hang, monkeypatch):
@@ -81,12 +83,13 @@ def test_so_it_is_with_the_threads_of_the_watch(hang, monkeypatch):
     body.on["measure"] = hang
     assert hang.is_inside.wait(20.0)
     clock.advance(0.3)
-    wait_until(lambda: "hold" in body.calls)
+    wait_until(lambda: "halt" in body.calls)
+    assert body.machine.stop.author == "watchdog"
     arm.disconnect()
-    assert body.calls == ["open", "start", "follow", "hold", "halt", "close"]
+    assert body.calls == ["open", "start", "follow", "halt", "halt", "close"]
     hang.may_go_on.set()
     wait_until(lambda: not any(thread.name == "robotkit-monitor" for thread in set(threading.enumerate()) - others))
-    assert body.machine.stop is None, "the end of a connection is no fault"
+    assert body.machine.fault is None, "the end of a connection is no fault"
 
 
 def test_p3_b6_an_arm_whose_measurement_does_not_return_is_stopped(hang):

@@ -265,7 +265,7 @@ def test_a_step_of_exactly_the_limit_is_accepted():
     ("measured_margin_m", 0.2),
     ("measured_speed_factor", 5.0),
     ("watchdog_s", 5.0),
-    ("state_max_age_s", 1.0),
+    ("state_max_age_s", 0.5),
 ])  # fmt: skip
 def test_b8_a_limit_that_bounds_no_arm_is_refused(limit, largest):
     """Millimetres, degrees or milliseconds: as metres, radians or seconds they switch the limit off, unseen."""

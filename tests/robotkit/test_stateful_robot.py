@@ -268,6 +268,7 @@ def test_what_cannot_be_measured_is_a_fault_with_the_last_measurement(arm):
 def test_m1_a_measurement_of_another_connection_is_not_told(arm):
     arm.get_state()
     arm.disconnect()
+    arm.fault = arm.machine.fault_of(("torn",))  # control does not begin, and nothing is measured for it
     arm.connect()
 
     def fail() -> None:

@@ -46,7 +46,8 @@ class FrankaRobot(StatefulRobotServer):
         """What was sent while the arm still braked."""
         self._cleared: ArmFault | None = None
         """The fault that a recovery has cleared at the box, and that the machine still has until the arm holds."""
-        self._packet_s = self._stamp_s = float("-inf")
+        self._packet_s = self._stamp_s = self._looked_s = float("-inf")
+        self._doubts_pauses = False
 
     def _open(self) -> ArmFault | None:
         link = FrankaLink(self._options)
@@ -95,6 +96,14 @@ class FrankaRobot(StatefulRobotServer):
             jacobian_in_base=jacobian,
             control_success_rate=state.control_command_success_rate if is_in_control else 1.0,
         )
+
+    def _measure_just_now(self) -> Measurement:
+        """While a motion runs, the first packet after a pause may have come at its beginning: the next one counts."""
+        self._doubts_pauses = True
+        try:
+            return super()._measure_just_now()
+        finally:
+            self._doubts_pauses = False
 
     def _follow(self, command: RobotCommand) -> RobotCommand:
         """Make the pose the target of the impedance law, or its first one when the arm still brakes."""
@@ -247,8 +256,10 @@ class FrankaRobot(StatefulRobotServer):
 
     def _stamp(self, state: franky.RobotState) -> float:
         """The cell's time at which this packet was first seen, so that a silent arm's state grows old."""
-        packet_s = state.time.to_sec()
+        packet_s, now_s, looked_s = state.time.to_sec(), self.context.clock.now_s(), self._looked_s
         if packet_s != self._packet_s:
-            self._packet_s = packet_s
-            self._stamp_s = self.context.clock.now_s()
+            was_pause = self._doubts_pauses and now_s - looked_s > self.held_age_s
+            is_doubted = was_pause and self._require_link().is_in_control
+            self._packet_s, self._stamp_s = packet_s, looked_s if is_doubted else now_s
+        self._looked_s = now_s
         return self._stamp_s
