@@ -13,6 +13,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
+from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
@@ -33,6 +34,8 @@ T = TypeVar("T")
 _MOVING = ("tracking", "travelling")
 _HOLD_S = 0.2
 """How long the hold of an arm may take before the devices of its cell are closed."""
+_GRIPPER_S, _READING_S = 0.5, 2.0
+"""How long a step waits for a gripper to take its command, and for what is no arm to be measured."""
 
 
 @dataclass
@@ -53,6 +56,9 @@ class Workcell:
 
     def __post_init__(self) -> None:
         self._open: ExitStack | None = None
+        self._gripper_commands = BoundedCalls("the gripper was given a command", _GRIPPER_S)
+        names = ["gripper", *(f"trackers.{name}" for name in self.trackers)]
+        self._readings = {name: BoundedCalls(f"{name} was asked for a measurement", _READING_S) for name in names}
 
     @property
     def can_place_objects(self) -> bool:
@@ -127,8 +133,9 @@ class Workcell:
         """Send commands, let `period_s` pass, measure. In a remote cell this is one round trip.
 
         Everything is checked before anything is sent: after an error neither the arm nor the gripper has a new target.
-        One order of events is left: what replaces the arm's target while the gripper is being told leaves the gripper
-        with its new one, and the arm without.
+        Two orders of events are left: what replaces the arm's target while the gripper is being told leaves the gripper
+        with its new one, and the arm without; and the command of the arm waits 0.5 s at most for a gripper whose driver
+        does not return, which is then reported in `CellState.errors`.
 
         Args:
             command: for the arm.
@@ -156,7 +163,8 @@ class Workcell:
         """Check both commands, then send both; returns the arm's as it was accepted.
 
         A command is of the target that the arm had when this was called, or of `target_epoch`: when a stop, a hold or a
-        recovery comes before the arm has it, however long the gripper takes, it is refused.
+        recovery comes before the arm has it, however long the gripper takes, it is refused. A gripper whose driver does
+        not return is waited for 0.5 s, and takes no further command until it does.
 
         Raises:
             CommandRejected, DeviceError: as `step`.
@@ -169,13 +177,20 @@ class Workcell:
                 self.robot.check(command)
                 self._require_target(epoch)
             # First: a gripper that is lost or in a fault refuses here, before the arm has its target.
-            self.gripper.move(gripper.position)
+            self._tell_gripper(self.gripper, gripper.position)
         if command is None:
             return None
         if isinstance(self.robot, SafeRobot):
             return self.robot.send(command, epoch)
         self._require_target(epoch)
         return self.robot.send(command)
+
+    def _tell_gripper(self, gripper: BaseGripperServer, position: float) -> None:
+        if self.clock.is_lockstep:  # no time passes, and nothing else moves
+            gripper.move(position)
+            return
+        with suppress(Overdue):  # told in the state that is measured next
+            self._gripper_commands.call(lambda: gripper.move(position))
 
     def _require_target(self, target_epoch: int | None) -> int | None:
         """Refuse an epoch that is over; the epoch that counts from now on, None for one that costs a measurement."""
@@ -220,15 +235,25 @@ class Workcell:
         errors: dict[str, DeviceReport] = {}
         gripper = None
         if self.gripper is not None:
-            gripper = _reported("gripper", self.gripper.get_state, errors)
+            gripper = self._reported("gripper", self.gripper.get_state, errors)
+            if (overdue := self._gripper_commands.overdue) is not None:
+                errors.setdefault("gripper", report_of(overdue))
         poses = {}
         for name, tracker in self.trackers.items():
-            pose = _reported(f"trackers.{name}", tracker.get_pose, errors)
+            pose = self._reported(f"trackers.{name}", tracker.get_pose, errors)
             if pose is not None:
                 poses[name] = pose
         return CellState.unchecked(
             robot=robot, gripper=gripper, poses=poses, accepted=accepted, errors=errors, overrun_s=overrun_s
         )
+
+    def _reported(self, name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
+        """What a device measures; whatever it raises goes into `errors` under its name instead."""
+        try:
+            return measure() if self.clock.is_lockstep else self._readings[name].call(measure)
+        except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more
+            errors[name] = report_of(error)
+        return None
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """The cell itself: devices have an identity, so a copied Gymnasium spec still means this very cell."""
@@ -240,15 +265,6 @@ class Workcell:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.disconnect()
-
-
-def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
-    """What a device measures; whatever it raises goes into `errors` under its name instead."""
-    try:
-        return measure()
-    except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more
-        errors[name] = report_of(error)
-    return None
 
 
 def report_of(error: Exception) -> DeviceReport:

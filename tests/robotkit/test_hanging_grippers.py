@@ -1,0 +1,150 @@
+"""Laws of a step beside a gripper whose driver hangs: the arm's command and the caller wait for it within a bound."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import robotkit as rk
+from robotkit import workcell
+from robotkit.devices import bounded_calls
+from robotkit.devices.bounded_calls import BoundedCalls, Overdue
+from tests.support.recording_arm import fail_with
+from tests.support.waiting import wait_until
+
+REAL = {
+    "world": None,
+    "clock": "real",
+    "trackers": {"block": {"type": "fake", "pose_in_base": [0.5, 0, 0, 0, 0, 0, 1]}},
+}
+CLOSED = rk.GripperCommand(position=0.0)
+
+
+class Hang:
+    """A call of a driver that returns when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.goes_on, self.calls = threading.Event(), threading.Event(), 0
+
+    def __call__(self, *_: object) -> None:
+        self.calls += 1
+        self.begun.set()
+        assert self.goes_on.wait(60.0)
+
+
+@pytest.fixture
+def hang() -> Iterator[Hang]:
+    hang = Hang()
+    yield hang
+    hang.goes_on.set()
+
+
+@pytest.fixture
+def cell(monkeypatch) -> Iterator[rk.Workcell]:
+    """Its clock runs by itself, and what hangs is given hardly any time."""
+    monkeypatch.setattr(workcell, "_GRIPPER_S", 0.01)
+    with rk.make_workcell("fake", **REAL) as cell:
+        yield cell
+
+
+def nudged(cell: rk.Workcell) -> rk.PoseCommand:
+    pose = cell.robot.get_state().tcp_pose_in_base.copy()
+    pose[0] += 0.02
+    return rk.PoseCommand(tcp_pose_in_base=pose)
+
+
+def test_b6_a_gripper_that_hangs_with_its_command_keeps_no_command_from_the_arm(cell, hang, monkeypatch):
+    monkeypatch.setattr(cell.gripper, "move", hang)
+    command = nudged(cell)
+    state = cell.step(command, CLOSED)
+    np.testing.assert_array_equal(state.accepted.tcp_pose_in_base, command.tcp_pose_in_base)
+    assert state.robot.mode == "tracking"
+    assert state.errors["gripper"].code == "device_fault"
+    assert "its driver has not returned" in state.errors["gripper"].message
+    assert state.gripper is not None, "it can be measured all the same"
+
+
+def test_b6_a_gripper_that_hangs_is_checked_before_the_arm_is_told_and_asked_nothing_more(cell, hang, monkeypatch):
+    monkeypatch.setattr(cell.gripper, "move", hang)
+    cell.step(gripper=CLOSED)
+    before = cell.robot.machine.targets
+    for _ in range(3):
+        with pytest.raises(rk.DeviceFault, match="has not returned"):
+            cell.step(nudged(cell), CLOSED)
+    assert cell.robot.machine.targets == before, "a step that cannot be carried out as a whole is refused"
+    assert hang.calls == 1
+    assert cell.step(nudged(cell)).accepted is not None, "a step without the gripper goes on"
+    hang.goes_on.set()
+    wait_until(lambda: "gripper" not in cell.get_state().errors)
+    assert cell.step(nudged(cell), CLOSED).errors == {}
+
+
+@pytest.mark.parametrize("name", ["gripper", "trackers.block"])
+def test_b6_a_device_that_hangs_while_it_is_measured_is_reported_in_its_own_place(hang, monkeypatch, name):
+    monkeypatch.setattr(workcell, "_READING_S", 0.01)
+    with rk.make_workcell("fake", **REAL) as cell:
+        if name == "gripper":
+            monkeypatch.setattr(cell.gripper, "get_state", hang)
+        else:
+            monkeypatch.setattr(cell.trackers["block"], "get_pose", hang)
+        for _ in range(3):
+            state = cell.step(nudged(cell))
+            assert state.accepted is not None
+            assert "has not returned" in state.errors[name].message
+        assert hang.calls == 1
+        hang.goes_on.set()
+
+
+@pytest.mark.parametrize("error", [rk.DeviceFault("jammed"), rk.InvalidCommand("no such place"), OSError("torn")])
+def test_f4_what_a_gripper_refuses_is_raised_before_the_arm_is_told(cell, monkeypatch, error):
+    monkeypatch.setattr(cell.gripper, "move", lambda _: fail_with(error)())
+    before = cell.robot.machine.targets
+    with pytest.raises(type(error)) as caught:
+        cell.step(nudged(cell), CLOSED)
+    assert caught.value is error
+    assert cell.robot.machine.targets == before
+
+
+def test_a_stop_that_comes_while_the_gripper_hangs_makes_the_command_one_of_the_past(cell, hang, monkeypatch):
+    def stop_and_hang(position: float) -> None:
+        cell.robot.stop()
+        hang()
+
+    command = nudged(cell)
+    monkeypatch.setattr(cell.gripper, "move", stop_and_hang)
+    with pytest.raises(rk.RobotStopped):
+        cell.step(command, CLOSED)
+
+
+def test_in_lock_step_the_calls_are_made_in_the_thread_of_the_step(monkeypatch):
+    with rk.make_workcell("fake") as cell:
+        threads = []
+        move = cell.gripper.move
+        monkeypatch.setattr(cell.gripper, "move", lambda at: (threads.append(threading.current_thread()), move(at)))
+        cell.step(nudged(cell), CLOSED)
+    assert threads == [threading.current_thread()]
+
+
+def test_what_ends_a_thread_is_a_fault_of_the_device():
+    calls = BoundedCalls("it was asked", 60.0)
+    with pytest.raises(rk.DeviceFault, match="over"):
+        calls.call(fail_with(SystemExit("over")))
+    assert calls.call(lambda: 7) == 7
+
+
+def test_a_process_without_another_thread_calls_in_its_own(monkeypatch):
+    monkeypatch.setattr(bounded_calls._thread, "start_new_thread", lambda *_: fail_with(RuntimeError("no more"))())
+    assert BoundedCalls("it was asked", 60.0).call(threading.current_thread) is threading.current_thread()
+
+
+def test_the_bounds_are_those_of_the_documentation(hang):
+    assert (workcell._GRIPPER_S, workcell._READING_S) == (0.5, 2.0)
+    calls = BoundedCalls("it was asked", 0.0)
+    with pytest.raises(Overdue):
+        calls.call(hang)
+    assert isinstance(calls.overdue, Overdue)
+    hang.goes_on.set()
+    wait_until(lambda: calls.overdue is None)
