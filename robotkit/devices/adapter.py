@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from contextlib import suppress
 from inspect import signature
 from typing import get_args
@@ -24,8 +23,6 @@ _LOG = logging.getLogger(__name__)
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
 _HOLD_S = 0.2
 """How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""
-_LEAST_S = 0.02
-"""How long its last halt may take at least before it is closed."""
 
 
 class AdaptedRobot(StatefulRobotServer):
@@ -39,7 +36,7 @@ class AdaptedRobot(StatefulRobotServer):
         inner: the arm.
     """
 
-    _recovery_may_take_s = 0.5
+    _may_hang_s = 0.5
 
     def __init__(self, inner: BaseRobotServer) -> None:
         super().__init__(inner.config, inner.context, inner.spec)
@@ -127,9 +124,6 @@ class AdaptedRobot(StatefulRobotServer):
         under_way = self.machine.calls.oldest(of_others=True)
         if under_way is not None or (self._may_track and not self._holds_in_time()):
             super()._rest_before_closing()
-
-    def _within_s(self, end_s: float) -> float:
-        return max(_LEAST_S, end_s - time.monotonic())
 
     def _holds_in_time(self) -> bool:
         """Hold, and whether that was done in 0.2 s: its measurement may hang, and a late one makes no target."""

@@ -114,4 +114,4 @@ def call_in_time(call: Callable[[], object], wait_s: float) -> None:
     if errors:
         raise errors[0]
     if not has_returned:
-        raise DeviceFault(f"the driver has not returned for {wait_s:g} s")
+        raise DeviceFault(f"the driver has not returned for {wait_s:.2f} s")

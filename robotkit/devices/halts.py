@@ -24,6 +24,8 @@ OVERDUE_S = 0.5
 """How long a halt may take until it is owed: younger ones are under way, and nobody tells the device beside them."""
 _PAUSE_S = 1.0
 """How long a recovery waits for halts that are under way."""
+CLOSING_S = 1.0
+"""How long a device that has to be closed is told to halt before, while it has not taken that or may begin to move."""
 _POLL_PERIOD_S = 0.002
 """How often who waits for a halt looks whether it is over: without a lock that a signal handler could wait for."""
 
@@ -71,6 +73,7 @@ class Halts:
         self._refused: set[int] = set()
         self._is_logged = False
         self._moves_on = False
+        self._is_outlived = False  # a call was in the driver when the device took its last halt
         self._stops_seen: int | None = None  # by the recovery that has paused the halts
         self._repeating = threading.Lock()
         # Held for an instant only; re-entrant for stops from signal handlers.
@@ -109,6 +112,7 @@ class Halts:
             self._await(lambda: self._settled > telling.number or not self._is_being_told(), math.inf)
 
     def _tell(self, number: int, within_s: float | None) -> None:
+        is_outlived = self._machine.calls.oldest(of_others=True) is not None
         try:
             if within_s is None:
                 self._halt()
@@ -124,6 +128,7 @@ class Halts:
                 )
             raise
         else:
+            self._is_outlived = is_outlived
             self._settle(number)
 
     def repeat(self) -> None:
@@ -137,8 +142,33 @@ class Halts:
                     _thread.start_new_thread(self._run, ())
                     self._has_thread = True
 
+    def finish(self, within_s: float | None) -> None:
+        """Before the device is closed: halt it until it has taken that, and no call of others outlives it, within 1 s.
+
+        Args:
+            within_s: as for `halt`.
+        """
+        end_s = time.monotonic() + CLOSING_S
+        calls = self._machine.calls
+        while (self.is_owed or self._is_outlived) and time.monotonic() < end_s:
+            self._await(lambda: self._is_outlived and calls.oldest(of_others=True) is None, time.monotonic() + REPEAT_S)
+            with suppress(Exception):
+                self.halt(within_s)
+        if self._repeating.acquire(timeout=max(0.0, end_s - time.monotonic())):
+            self._repeating.release()  # what was being told again has been told
+        if self.is_owed or self._is_outlived:
+            call = calls.oldest(of_others=True)
+            _LOG.error(
+                "arm %r is disconnected although its driver has not %s for %g s: THE DEVICE MAY STILL MOVE. Use the "
+                "hardware stop",
+                self._name,
+                "taken the halt" if self.is_owed or call is None else f"returned from {call.name}()",
+                CLOSING_S,
+            )
+
     def forget(self) -> None:
         """The device has been closed, or made to hold: what was owed before is owed no more."""
+        self._is_outlived = False
         self._settle(next(self._numbers))
 
     def note_motion(self, moves_on: bool) -> None:
@@ -190,7 +220,7 @@ class Halts:
     def _does_not_return(self) -> DeviceFault:
         return DeviceFault(
             f"arm {self._name!r} has been told to halt, and its driver does not return; wait until it does, then "
-            "call recover() again, or reconnect the arm"
+            "call recover() again, or disconnect the arm, which closes its driver"
         )
 
     def _settle(self, newest: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,10 +12,9 @@ import numpy as np
 
 from robotkit.devices.body import Measurement
 from robotkit.devices.device import DeviceContext
-from robotkit.devices.halts import REPEAT_S
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.measuring_arm import MeasuringArm
-from robotkit.devices.words import said, said_of
+from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
     DeviceError,
@@ -32,8 +30,6 @@ from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotS
 _LOG = logging.getLogger(__name__)
 _RETURN_S = 1.0
 """How long a recovery, or a connection, waits for the calls of before to return from the driver."""
-_CLOSE_S = 0.5
-"""How long an arm is brought to rest before it is closed, and its calls are waited for."""
 
 
 class StatefulRobotServer(MeasuringArm):
@@ -44,8 +40,8 @@ class StatefulRobotServer(MeasuringArm):
 
     bounds_joint_motions = True
     """False of an arm whose joint motions run at its own speed, whatever `rate_max_hz` says."""
-    _recovery_may_take_s = -1.0
-    """How long a disconnection waits for a recovery that is under way before it closes beside it; -1: until it ends."""
+    _may_hang_s: float | None = None
+    """How long a disconnection waits for one call of the driver, which closing may end; None: each returns."""
 
     def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
         super().__init__(config, context, spec)
@@ -95,8 +91,10 @@ class StatefulRobotServer(MeasuringArm):
     def disconnect(self) -> None:
         """Bring the arm to rest and close the connection, also when a halt fails; a latched stop stays latched.
 
-        It waits for no `connect()` that is under way: that one gives up, and closes what it has opened. A device that
-        does not halt is closed all the same, also while a call is in its driver, which may wait for that alone.
+        A halt that the device has not taken is repeated for up to 1 s before the device is closed, and a call that may
+        begin a motion is told to stop and waited for as long; then closing may end what hangs in the driver. The log
+        says where the device may still move.
+        It waits for no `connect()` that is under way: that one gives up, and closes what it has opened.
         """
         self._disconnect(was_asked_for=True)
 
@@ -110,7 +108,7 @@ class StatefulRobotServer(MeasuringArm):
                     self.machine.disconnected(was_asked_for)
         finally:
             if self._is_open:
-                has_turn = self._opening.acquire(timeout=self._recovery_may_take_s)
+                has_turn = self._opening.acquire(timeout=-1 if self._may_hang_s is None else self._may_hang_s)
                 try:
                     if not self.machine.is_connected:
                         self._close_what_is_open()
@@ -332,6 +330,7 @@ class StatefulRobotServer(MeasuringArm):
         is_open, self._is_open = self._is_open, False
         if is_open:
             try:
+                self._halts.finish(self._may_hang_s)
                 self._close()
             finally:
                 self._halts.forget()
@@ -368,27 +367,8 @@ class StatefulRobotServer(MeasuringArm):
             self._halt_quietly()
 
     def _rest_before_closing(self) -> None:
-        """Halt until the calls of others have returned from the driver, or half a second has passed."""
-        calls, end_s = self.machine.calls, time.monotonic() + _CLOSE_S
-        while True:
-            call, error = calls.oldest(of_others=True), None
-            try:
-                self._halts.halt(self._within_s(end_s))
-            except Exception as caught:
-                error = caught
-            if call is None or time.monotonic() >= end_s:
-                break
-            self._halts.await_calls(REPEAT_S)
-        why = said_of(error) if error is not None else f"{call.name}() has not returned" if call is not None else None
-        if why is not None:
-            _LOG.error("arm %r is closed although it may still move: %s", self.spec.name, why)
-        # `_close` brings it to rest as far as it can be reached.
-        if error is not None and not isinstance(error, CommandRejected | DeviceError | RemoteError):
-            raise error
-
-    def _within_s(self, end_s: float) -> float | None:
-        """How long the device may take for its last halt, until `end_s` (monotonic); None: this one does not hang."""
-        return None
+        with suppress(CommandRejected, DeviceError, RemoteError):  # it is repeated, and `_close` does what it can
+            self._halts.halt(self._may_hang_s)
 
     def _halt_quietly(self) -> None:
         with suppress(Exception):  # the fault is what has to be told, and a halt that is owed is told in the state

@@ -155,6 +155,7 @@ def test_a_joint_motion_that_never_returns_lets_nobody_recover(arm, monkeypatch)
 
 def test_a2_a_joint_motion_that_outlives_its_connection_lets_nobody_connect_again(arm, monkeypatch):
     monkeypatch.setattr(adapter_module, "_RETURN_S", 0.0)
+    monkeypatch.setattr(halts_module, "CLOSING_S", 0.0)
     motion = Motion(arm)
     arm.disconnect()
     with pytest.raises(rk.DeviceFault, match=r"has not returned .* call connect\(\) again"):
@@ -167,7 +168,8 @@ def test_a2_a_joint_motion_that_outlives_its_connection_lets_nobody_connect_agai
     assert arm.machine.mode == "holding"
 
 
-def test_a_connection_waits_for_a_joint_motion_that_was_told_to_stop(arm):
+def test_a_connection_waits_for_a_joint_motion_that_was_told_to_stop(arm, monkeypatch):
+    monkeypatch.setattr(halts_module, "CLOSING_S", 0.0)
     motion = Motion(arm)
     arm.disconnect()
     connection = InThread(arm.connect)

@@ -322,7 +322,8 @@ def test_an_arm_that_does_not_open_is_not_connected():
 
 
 @pytest.mark.parametrize("error", [rk.DeviceFault("gone"), rk.ConnectionFailed("gone"), rk.CommandRejected("no")])
-def test_an_arm_that_does_not_halt_is_disconnected_all_the_same(arm, error):
+def test_an_arm_that_does_not_halt_is_disconnected_all_the_same(arm, error, monkeypatch):
+    monkeypatch.setattr("robotkit.devices.halts.CLOSING_S", 0.0)
     arm.on["halt"] = fail_with(error)
     arm.disconnect()
     assert arm.calls == ["halt", "close"]
