@@ -146,7 +146,11 @@ class SafeRobot(BaseRobotServer):
             if self._watch is None:
                 self.inner.disconnect()
             else:
-                self._watch.stop(then=self.inner.disconnect)
+                try:
+                    self._watch.stop(then=self.inner.disconnect)
+                finally:
+                    if self.inner.is_connected:  # it was interrupted before it began
+                        self._watch.start()
 
     def get_state(self) -> RobotState:
         """Measure; a measurement that exceeds a limit comes with `mode` "stopped" and the cause in `stop`.

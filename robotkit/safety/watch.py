@@ -69,8 +69,10 @@ class Watch:
             threads, quit_ = running
             quit_.set()
         try:
-            _join(threads, STOP_WAIT_S)
-            then()
+            try:
+                _join(threads, STOP_WAIT_S)
+            finally:  # also where Ctrl+C ends the wait
+                then()
         finally:
             _join(threads, _END_S)
 
