@@ -52,7 +52,7 @@ class DeviceCalls:
         self.on_begin: Callable[[], object] = lambda: None
         """Called when one that may begin a motion is counted, before the driver is called."""
         self.on_return: Callable[[], object] = lambda: None
-        """Called when one that may outlive a halt has returned, and is still counted."""
+        """Called when one that may outlive a halt has returned, and those that its thread has made in it."""
 
     @contextmanager
     def under_way(self, name: str, stops_seen: int | None = None) -> Iterator[None]:
@@ -65,7 +65,7 @@ class DeviceCalls:
             yield
         finally:
             try:
-                if self._may_outlive_a_halt(call):
+                if self._may_outlive_a_halt(call) and not self._is_within_another(call):
                     self.on_return()
             finally:
                 self._under_way.discard(call)
@@ -82,6 +82,11 @@ class DeviceCalls:
             if (with_halts or call.name != HALT) and (not of_others or call.is_of_another_thread())
         ]
         return min(calls, key=lambda call: call.began_s, default=None)
+
+    def _is_within_another(self, call: DeviceCall) -> bool:
+        return any(
+            other is not call and other.thread == call.thread and other.name != HALT for other in tuple(self._under_way)
+        )
 
     def _may_outlive_a_halt(self, call: DeviceCall) -> bool:
         return call.name != HALT and (call.stops_seen is None or call.stops_seen != self._stops())

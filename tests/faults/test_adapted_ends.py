@@ -87,7 +87,7 @@ def test_a_plain_arm_is_told_of_a_reset_of_its_world_also_when_it_does_not_hold(
     tracking.inner.on["hold"] = fail_with(OSError("busy"))
     with pytest.raises(OSError, match="busy"):
         tracking.forget_target()
-    assert tracking.inner.calls == ["hold", "stop", "forget_target"]
+    assert tracking.inner.calls == ["hold", "stop", "forget_target", "stop"]
     assert tracking.machine.mode == "fault"
 
 

@@ -133,7 +133,9 @@ def test_a2_a_plain_arm_is_told_to_stop_after_a_recovery_that_a_stop_overtook(ar
     arm.inner.on["recover"] = stop_meanwhile
     with pytest.raises(rk.RobotStopped if returns else rk.RemoteTimeout):
         arm.recover()
-    assert arm.inner.calls == ["stop", "recover", "stop", "stop"]
+    assert arm.inner.calls[:2] == ["stop", "recover"]
+    assert set(arm.inner.calls[2:]) == {"stop"}, "while it was in the driver, and when it had returned"
+    assert len(arm.inner.calls) >= 4
     assert arm.machine.mode == "stopped"
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 
 import pytest
 
 import robotkit as rk
 from robotkit.devices import AdaptedRobot, StatefulRobotServer
-from robotkit.devices import adapter as adapter_module
 from robotkit.devices import halts as halts_module
 from tests.support.plain_motion import Motion
 from tests.support.recording_arm import InThread, PlainArm, fail_with, joint_command
@@ -51,29 +49,16 @@ def test_nobody_tells_the_arm_to_stop_while_a_recovery_decides(arm, monkeypatch)
     motion.end()
 
 
-def test_an_arm_that_says_stopped_is_not_told_again(arm, monkeypatch):
-    """By what somebody measured after the stop, and for as long as that is new."""
+def test_an_arm_that_says_stopped_is_told_again_until_its_joint_motion_returns(arm):
+    """Its word comes from the flag that its stop has set, and says nothing of what it has yet to carry out."""
     motion = Motion(arm)
     arm.inner.on["stop"] = lambda: setattr(arm.inner, "mode", "stopped")
-    now_s = time.monotonic()
-    with arm._halts.paused():
-        arm.stop()
-        assert not arm._stands(), "nobody has measured since"
-        with monkeypatch.context() as patch:
-            patch.setattr(adapter_module.time, "monotonic", lambda: now_s)
-            assert not arm.get_state().is_halt_owed
-            assert arm._stands()
-            arm.machine.note_stop(rk.StopRecord(cause="again", author="anna", since_s=0.0))
-            assert not arm._stands(), "it said so before this stop"
-            arm.get_state()
-            patch.setattr(adapter_module.time, "monotonic", lambda: now_s + 0.051)
-            assert not arm._stands(), "50 ms later"
-            arm.get_state()
-            assert arm._stands()
-            arm.inner.mode = "holding"
-            assert arm.get_state().is_halt_owed
-    assert arm.inner.calls == ["move", "stop"]
+    arm.stop()
+    wait_until(lambda: arm.inner.calls.count("stop") >= 4)
+    wait_until(lambda: arm.get_state().is_halt_owed)
     motion.end()
+    wait_until(lambda: not arm._halts._has_thread)
+    assert not arm.get_state().is_halt_owed
 
 
 @pytest.mark.parametrize("measures", ["hangs", "fails"])
@@ -142,7 +127,7 @@ def test_a_recovery_waits_for_a_joint_motion_that_was_stopped(arm):
 
 
 def test_a_joint_motion_that_never_returns_lets_nobody_recover(arm, monkeypatch):
-    monkeypatch.setattr(adapter_module, "_RETURN_S", 0.0)
+    monkeypatch.setattr("robotkit.devices.stateful_robot._RETURN_S", 0.0)
     motion = Motion(arm)
     arm.stop()
     with pytest.raises(rk.DeviceFault, match="has not returned"):
@@ -154,7 +139,7 @@ def test_a_joint_motion_that_never_returns_lets_nobody_recover(arm, monkeypatch)
 
 
 def test_a2_a_joint_motion_that_outlives_its_connection_lets_nobody_connect_again(arm, monkeypatch):
-    monkeypatch.setattr(adapter_module, "_RETURN_S", 0.0)
+    monkeypatch.setattr("robotkit.devices.stateful_robot._RETURN_S", 0.0)
     monkeypatch.setattr(halts_module, "CLOSING_S", 0.0)
     motion = Motion(arm)
     arm.disconnect()

@@ -168,7 +168,8 @@ def test_an_arm_that_is_lost_while_it_is_connected_is_not_left_open(error):
     assert not arm.is_connected
 
 
-def test_a_travelling_plain_arm_is_stopped_before_it_is_disconnected(arm):
+def test_a_travelling_plain_arm_is_stopped_before_it_is_disconnected(arm, monkeypatch):
+    monkeypatch.setattr("robotkit.devices.halts.CLOSING_S", 0.0)
     motion = Motion(arm)
     arm.disconnect()
     assert arm.inner.calls == ["move", "stop", "disconnect"]

@@ -147,7 +147,7 @@ def test_a_stop_that_the_device_refuses_once_is_repeated_until_its_joint_motion_
 
     thread = threading.Thread(target=move, daemon=True)
     thread.start()
-    wait_until(lambda: arm.machine.mode == "travelling" and arm._motions)
+    wait_until(lambda: arm.machine.mode == "travelling" and arm.machine.calls.oldest())
     with pytest.raises(rk.DeviceFault, match="busy"):
         arm.stop()
     wait_until(lambda: "stop" in inner.moves)

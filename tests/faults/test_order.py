@@ -22,8 +22,9 @@ def arm():
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Stops wait for nobody."""
+    """Stops wait for nobody, and no time passes in which they are told again."""
     monkeypatch.setattr(machine_module, "STOP_WAIT_S", 0.0)
+    monkeypatch.setattr("robotkit.devices.halts.Halts.repeat", lambda _: None)
 
 
 ERRORS = [rk.DeviceFault("the device has failed"), Broken("a fault of the driver")]
@@ -118,7 +119,8 @@ def test_m6_a_stop_goes_ahead_of_a_device_that_hangs_and_once_more_after_it(arm,
     go_on.set()
     error = caller.join()
     assert (type(error) is rk.MotionFailed) if primitive == "travel" else error is None
-    assert arm.calls == [primitive, "halt", "halt"], "what began after the first halt is brought to rest, too"
+    after = ["halt", "halt"] if primitive == "travel" else ["halt"]  # when it has begun, and when it has ended
+    assert arm.calls == [primitive, "halt", *after], "what began after the first halt is brought to rest, too"
     assert arm.get_state().mode == "stopped"
 
 
@@ -155,7 +157,8 @@ def test_a_stop_while_the_arm_recovers_wins(arm, hasty, primitive):
     arm.on[primitive] = lambda: InThread(lambda: arm.stop_for("once more", "anna")).join()
     with pytest.raises(rk.RobotStopped, match="during the recovery"):
         arm.recover()
-    assert arm.calls == ["clear", *(["start"] if primitive == "start" else []), "halt", "halt"]
+    halts = ["halt", *(["halt"] if primitive == "start" else []), "halt"]
+    assert arm.calls == ["clear", *(["start"] if primitive == "start" else []), *halts]
     assert arm.get_state().mode == "stopped"
     arm.on.clear()
     arm.recover()
@@ -332,7 +335,8 @@ def test_an_arm_that_does_not_halt_is_disconnected_all_the_same(arm, error, monk
     assert arm.calls == ["halt", "close"], "twice changes nothing"
 
 
-def test_a_disconnection_waits_for_no_device_that_hangs(arm, hasty):
+def test_a_disconnection_waits_for_no_device_that_hangs(arm, hasty, monkeypatch):
+    monkeypatch.setattr("robotkit.devices.halts.CLOSING_S", 0.0)
     inside, go_on = threading.Event(), threading.Event()
     came_back = []
     arm.on["follow"] = lambda: (inside.set(), came_back.append(go_on.wait(20.0)))
