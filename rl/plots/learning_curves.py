@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -122,7 +123,11 @@ def draw_runs(runs: Sequence[Evaluations], picture: Path, title: str = "", refer
 
 def _draw_groups(axes: Axes, groups: Mapping[str, Sequence[Evaluations]], column: int, scale: float = 1.0) -> None:
     for index, (setting, runs) in enumerate(groups.items()):
-        style = {"color": COLORS[index % len(COLORS)], "marker": _MARKERS[index % len(_MARKERS)], "markersize": 4}
+        style: dict[str, Any] = {
+            "color": COLORS[index % len(COLORS)],
+            "marker": _MARKERS[index % len(_MARKERS)],
+            "markersize": 4,
+        }
         curves = [(steps, scale * values) for steps, values in (run.curve(column) for run in runs)]
         if len(curves) == 1:
             axes.plot(*curves[0], label=f"{setting}, one seed", **style)
