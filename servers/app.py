@@ -77,7 +77,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
         responses={status: {"model": ErrorReply} for status in sorted({*STATUS.values(), TOO_MANY_TOKENS})},
     )
     app.state.context = context
-    app.state.connections = Connections(on_lost=context.connection_lost)
+    app.state.connections = Connections(on_lost=context.control.connection_lost)
     add_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)

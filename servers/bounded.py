@@ -19,15 +19,15 @@ RECOVER_S = 2.5
 
 
 async def hold(context: ServerContext, client: Client) -> tuple[Moment | None, Moment | None]:
-    """`ServerContext.hold_now`, in its lane.
+    """`Control.hold_now`, in its lane.
 
     Raises:
         MotionFailed: it has not returned in time; an arm that may move is stopped.
         RobotkitError: as `hold_now` does.
     """
-    holding = context.lanes.holds.join(context.hold_now, client)
+    holding = context.lanes.holds.join(context.control.hold_now, client)
     if not context.workcell.clock.is_lockstep and not (await asyncio.wait([holding], timeout=HOLD_S))[0]:
-        await asyncio.wait([context.lanes.gone.join(context.stop_unheld, client, HOLD_S)], timeout=STOP_S)
+        await asyncio.wait([context.lanes.gone.join(context.control.stop_unheld, client, HOLD_S)], timeout=STOP_S)
         raise MotionFailed(
             f"the hold has not been confirmed within {HOLD_S:g} s. An arm that may move is being stopped: read its "
             "state, and use the hardware stop where it does not say that the arm is stopped or holding"

@@ -134,7 +134,7 @@ class RequestGate:
     async def _watch(self, receive: Receive, caller: Caller) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        await self._context.leave(caller)
+        await self._context.control.leave(caller)
 
     async def _listen(self, caller: Caller, client: str, heartbeat_s: float) -> None:
         """Count the client's silence in pauses: one that this process overslept counts as what was asked for."""
@@ -145,7 +145,7 @@ class RequestGate:
                 await asyncio.sleep(pause_s)
                 silent = silent + 1 if caller.heard_s == heard_s else 0
                 heard_s = caller.heard_s
-            await self._context.leave(caller)
+            await self._context.control.leave(caller)
 
 
 class _Refused(Exception):

@@ -16,8 +16,8 @@ class ControlLease:
     """Taken by the first command, renewed by every further one, given up by silence or by `release`.
 
     A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that a stopped
-    robot or a device in a fault refuses renews nothing: whoever repeats it keeps nobody from the gripper. One that
-    lasts (a joint motion) keeps the lease for as long as it runs.
+    robot or a device in a fault refuses renews nothing, and takes nothing where the arm was down when it began: whoever
+    repeats it keeps nobody from the gripper. One that lasts (a joint motion) keeps the lease for as long as it runs.
 
     Args:
         timeout_s: after this long without a command another client may take it.
@@ -58,8 +58,11 @@ class ControlLease:
             return self._now_s() - self._taken_s if self._is_held() else None
 
     @contextmanager
-    def control(self, client: Client) -> Iterator[Callable[[], None]]:
+    def control(self, client: Client) -> Iterator[Callable[[bool], None]]:
         """Hold the lease while one command waits and is carried out; call what is yielded when it begins.
+
+        It takes whether the arm is down (stopped, or in a fault): then the command takes the lease once it was not
+        refused for that.
 
         Raises:
             ControlHeld: another client commands this cell.
@@ -78,13 +81,11 @@ class ControlLease:
             self._running += 1
         renews = False
 
-        def begin() -> None:
+        def begin(is_down: bool) -> None:
             nonlocal renews
             renews = True
-            with self._lock:
-                is_new, self._is_taken = not self._is_taken, True
-            if is_new:
-                self._on_taken(client, self._before)
+            if not is_down:
+                self._take(client)
 
         try:
             yield begin
@@ -92,6 +93,8 @@ class ControlLease:
             renews = False
             raise
         finally:
+            if renews:
+                self._take(client)
             with self._lock:
                 self._running -= 1
                 if renews:
@@ -100,6 +103,12 @@ class ControlLease:
                     self._holder = None if self._is_given_up else self._before
                     if self._is_given_up:
                         self._renewed_s = -math.inf
+
+    def _take(self, client: Client) -> None:
+        with self._lock:
+            is_new, self._is_taken = not self._is_taken, True
+        if is_new:
+            self._on_taken(client, self._before)
 
     def release(self, client: Client) -> bool:
         """Give the lease up, once the commands of `client` that still run have ended; True when `client` had it."""

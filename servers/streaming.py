@@ -18,7 +18,8 @@ from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, Strea
 from servers.access import Client
 from servers.clock import require_own_clock
 from servers.connections import CONNECTION
-from servers.context import GONE, ServerContext
+from servers.context import ServerContext
+from servers.control import GONE
 from servers.errors import MESSAGE_MAX, reported
 from servers.gate import protocol_of
 from servers.seen import moment_of
@@ -74,9 +75,9 @@ class StateStream:
                 task.cancel()
             with CancelScope(shield=True):
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self._context.leave(self._caller)
+                await self._context.control.leave(self._caller)
                 if self._commanded:
-                    await self._context.lanes.gone.run(self._context.release_control, self._client, GONE)
+                    await self._context.lanes.gone.run(self._context.control.release, self._client, GONE)
 
     async def _receive(self) -> None:
         while True:
@@ -141,7 +142,7 @@ class StateStream:
     def _apply(self, message: StreamCommand, moment: Moment | None) -> None:
         require_own_clock(message.clock)
         moment = moment if message.seen is None else moment_of(message.seen)
-        with self._context.acquire_control(self._client, deadline_s=message.deadline_s, moment=moment) as cell:
+        with self._context.control.acquire(self._client, deadline_s=message.deadline_s, moment=moment) as cell:
             self._commanded = True
             cell.send(message.command, message.gripper)
 
@@ -173,8 +174,8 @@ class StepChannel:
         finally:
             reader.cancel()
             with CancelScope(shield=True):
-                await self._context.leave(self._caller)
-                await self._context.lanes.gone.run(self._context.release_control, self._client, GONE)
+                await self._context.control.leave(self._caller)
+                await self._context.lanes.gone.run(self._context.control.release, self._client, GONE)
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""
@@ -185,7 +186,7 @@ class StepChannel:
             else:
                 self._requests.put_nowait((text_of(event), self._context.moments.now))
         # First: to a client that is gone as well nothing can be said.
-        await self._context.leave(self._caller)
+        await self._context.control.leave(self._caller)
         if error is not None:
             with suppress(WebSocketDisconnect):
                 await self._socket.send_text(error_text(error))

@@ -49,7 +49,8 @@ class RemoteSteps:
             ProtocolError: something else was answered, or server and client speak no common version.
             Busy: it is asked for by a signal handler that has interrupted another.
         """
-        closings, seen = self._closings, self._session.seen
+        commands_nothing = request.command is None and request.gripper is None  # and was made from no state
+        closings, seen = self._closings, None if commands_nothing else self._session.seen
         if not self._in_turn.acquire(timeout=timeout_s):
             raise RemoteTimeout(f"another step to {self._session.url} did not end within {timeout_s:g} s")
         try:

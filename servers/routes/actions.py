@@ -46,6 +46,6 @@ def _act(
     context: ServerContext, client: Client, action: Action, body: Any, content: bytes | None, is_motion: bool
 ) -> Response:
     given = () if content is None else (context.parse_command(client, _adapter(body), content),)
-    with context.acquire_control(client, is_motion) as cell:
+    with context.control.acquire(client, is_motion) as cell:
         answer = action(cell, *given)
     return done() if answer is None else reply(answer)

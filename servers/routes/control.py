@@ -15,5 +15,5 @@ router = APIRouter(prefix="/v1/control", tags=["control"])
 @router.post("/release", **DONE)
 async def release(context: ContextDep, client: ClientDep) -> Response:
     """End this client's control: the robot holds, and another client may command. Nothing happens without control."""
-    await context.lanes.holds.run(context.release_control, client)
+    await context.lanes.holds.run(context.control.release, client)
     return done()

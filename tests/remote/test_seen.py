@@ -213,6 +213,15 @@ def test_r1_a_stop_blesses_nothing_that_came_before_it_unseen(cell: RemoteWorkce
         cell.gripper.close()
 
 
+def test_r1_a_step_that_commands_nothing_is_made_from_no_state(cell: RemoteWorkcell, context: ServerContext) -> None:
+    cell.get_state()
+    _stop_and_recover(context)
+    with pytest.raises(rk.TargetReplaced):
+        cell.step(POSE)
+    cell.step(period_s=0.02)
+    cell.step(POSE)
+
+
 def test_b3_a_server_that_tells_of_no_holds_is_sent_no_word_of_them(
     cell: RemoteWorkcell, context: ServerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

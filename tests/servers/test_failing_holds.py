@@ -41,7 +41,7 @@ def _travel(context: ServerContext, caller: Caller, errors: list[Exception]) -> 
     def run() -> None:
         CURRENT_CALLER.set(caller)
         try:
-            with context.acquire_control(A, is_motion=True) as cell:
+            with context.control.acquire(A, is_motion=True) as cell:
                 cell.robot.move_to_joint_positions(goal_rad)
         except rk.RobotkitError as error:
             errors.append(error)
@@ -67,8 +67,8 @@ def _track(context: ServerContext) -> np.ndarray:
 
 
 ENDS: dict[str, Callable[[ServerContext, Caller], object]] = {
-    "it is gone, and its command was under way": lambda context, caller: context.drop(caller),
-    "it gave control back": lambda context, caller: context.release_control(A),
+    "it is gone, and its command was under way": lambda context, caller: context.control.drop(caller),
+    "it gave control back": lambda context, caller: context.control.release(A),
 }
 
 

@@ -134,7 +134,7 @@ def test_nobody_is_dropped_who_got_its_answer(
     url: str, http: httpx.Client, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped: list[object] = []
-    monkeypatch.setattr(app.state.context, "drop", dropped.append)
+    monkeypatch.setattr(app.state.context.control, "drop", dropped.append)
     for watched_after_s in (gate._WATCHED_AFTER_S, 0.0):
         monkeypatch.setattr(gate, "_WATCHED_AFTER_S", watched_after_s)
         assert http.post("/v1/gripper/open", headers={HEARTBEAT_HEADER: "60"}).status_code == 204
@@ -301,6 +301,6 @@ def test_f17_a_connection_of_somebody_else_that_closes_takes_control_from_nobody
         reader.request("GET", "/v1/clock")
         assert reader.getresponse().read()
     assert lost.wait(20.0)
-    wait_until(lambda: not app.state.context._tasks)
+    wait_until(lambda: not app.state.context.control._tasks)
     assert not held.is_set()
     assert _holder(http) is not None

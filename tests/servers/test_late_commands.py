@@ -36,7 +36,7 @@ def _stop_and_recover(context: ServerContext) -> None:
 
 
 def _hold(context: ServerContext) -> None:
-    context.hold_now(A)
+    context.control.hold_now(A)
 
 
 EVENTS = {"stop": _stop, "recovery": _recover, "stop and recovery": _stop_and_recover, "hold": _hold}
@@ -192,7 +192,7 @@ def test_r1_what_comes_between_the_turn_and_the_arm_counts_too(context: ServerCo
     before = _facts(cell)
 
     def act() -> None:
-        with context.acquire_control(A):
+        with context.control.acquire(A):
             EVENTS[event](context)
             calls[name]()
 
@@ -207,14 +207,14 @@ def test_r1_what_comes_while_the_arm_is_made_to_stand_for_a_new_client_counts_to
 ) -> None:
     context.step(A, rk.StepRequest())
     context.lease.release(A)
-    stand = context._make_stand
+    stand = context.control._make_stand
 
     def while_it_happens(client: Client, why: str, **options: bool) -> None:
         stand(client, why, **options)
         context.moments.note_hold() if event == "hold" else EVENTS[event](context)
 
-    monkeypatch.setattr(context, "_make_stand", while_it_happens)
-    with pytest.raises(rk.RobotStopped if event == "stop" else rk.TargetReplaced), context.acquire_control(B) as cell:
+    monkeypatch.setattr(context.control, "_make_stand", while_it_happens)
+    with pytest.raises(rk.RobotStopped if event == "stop" else rk.TargetReplaced), context.control.acquire(B) as cell:
         gripper_of(cell).close()
     assert gripper_of(context.workcell).get_state().position == 1.0
 

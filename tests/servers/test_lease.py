@@ -12,6 +12,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.remote.identity import program_name
+from robotkit.safety import SafeRobot
 from servers import ServerSettings, turns
 from servers.access import Client
 from servers.context import ServerContext
@@ -47,7 +48,7 @@ A, B = _client("a"), _client("b")
 def acquire_control(lease: ControlLease, client: Client) -> Iterator[None]:
     """A command that has begun."""
     with lease.control(client) as begin:
-        begin()
+        begin(False)
         yield
 
 
@@ -89,9 +90,9 @@ def test_b9_a_client_that_repeats_what_a_stopped_arm_refuses_keeps_nobody_from_t
         context.stop(B)
         while time.now_s < 2.0 * context.lease.timeout_s:
             time.now_s += 0.3 * context.lease.timeout_s
-            with pytest.raises(rk.RobotStopped), context.acquire_control(A) as commanded:
+            with pytest.raises(rk.RobotStopped), context.control.acquire(A) as commanded:
                 commanded.robot.reset()
-        with context.acquire_control(B) as commanded:
+        with context.control.acquire(B) as commanded:
             commanded.gripper.open()
         assert context.lease.holder == B
 
@@ -190,7 +191,7 @@ def test_b9_of_commands_that_wait_together_the_first_to_begin_takes_control(time
         _command(lease, A)
         with pytest.raises(rk.ControlHeld):
             _command(lease, B)
-        begin()
+        begin(False)
     assert changes == [(B, None), (A, B)]
 
 
@@ -332,6 +333,41 @@ def test_clients_without_a_key_are_told_apart_by_their_address(url: str) -> None
         assert (refused.status_code, refused.json()["code"]) == (409, "control_held")
 
 
+@pytest.mark.parametrize("down", ["stopped", "fault"])
+@pytest.mark.parametrize("way", ["falls silent", "gives control back"])
+def test_b9_refusals_of_an_arm_that_is_down_change_nothing_about_control_and_are_told_as_refusals(
+    time: _Time, way: str, down: str
+) -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings(lease_timeout_s=1.0))
+        context.lease._now_s = time
+        told: list[tuple[str, str]] = []
+        context.step(A, rk.StepRequest())
+        if way == "gives control back":
+            context.control.release(A)
+        time.now_s += 5.0
+        if down == "stopped":
+            context.stop(A)
+        else:
+            assert isinstance(cell.robot, SafeRobot)
+            cell.robot.inner._latch(cell.robot.machine.fault_of(("torn",)))
+        context.events.subscribe(lambda event: told.append((event.kind, event.author)))
+        command = rk.PoseCommand(tcp_pose_in_base=cell.get_state().robot.tcp_pose_in_base)
+        for client in (B, A, B, B):
+            with pytest.raises((rk.RobotStopped, rk.DeviceFault)):
+                context.step(client, rk.StepRequest(command=command))
+            assert context.lease.holder is None
+        assert [kind for kind, _ in told if kind not in ("refused", "fault")] == []
+        told.clear()
+        for _ in range(2):
+            context.step(B, rk.StepRequest(gripper=rk.GripperCommand(position=0.0)))
+            assert context.lease.holder == B
+        context.recover(A)
+        context.step(B, rk.StepRequest(command=rk.PoseCommand(tcp_pose_in_base=command.tcp_pose_in_base)))
+        kinds = [kind for kind, _ in told if kind != "fault"]
+        assert kinds == ["control_taken", "recover"]
+
+
 def test_f4_who_is_refused_by_a_stopped_robot_has_no_control_after_another_has_given_it_up(time: _Time) -> None:
     lease = ControlLease(1.0, time)
     for gives_up_in_a_command in (False, True):
@@ -354,7 +390,7 @@ def test_f4_the_first_step_after_control_was_given_up_may_name_the_state_it_was_
         context = ServerContext(cell, ServerSettings())
         state = context.step(A, rk.StepRequest(command=_lower(cell), period_s=0.1))
         if gives_up:
-            context.release_control(A)
+            context.control.release(A)
         else:
             context.lease.release(A)  # as if it had fallen silent: the arm may follow the target of another
         state = cell.get_state()
@@ -370,13 +406,13 @@ def test_f4_a_command_that_outlives_the_release_has_the_arm_stand_again(monkeypa
     monkeypatch.setattr(turns, "_BRAKE_WAIT_S", 0.01)
     with rk.make_workcell("fake") as cell:
         context = ServerContext(cell, ServerSettings())
-        released = threading.Thread(target=context.release_control, args=(A,))
-        with suppress(rk.Busy), context.acquire_control(A):
+        released = threading.Thread(target=context.control.release, args=(A,))
+        with suppress(rk.Busy), context.control.acquire(A):
             released.start()
             released.join(20.0)
             cell.robot.send(_lower(cell))
         assert cell.robot.get_state().mode == "tracking"
-        with context.acquire_control(B):
+        with context.control.acquire(B):
             assert cell.robot.get_state().mode == "holding"
 
 

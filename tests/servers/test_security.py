@@ -333,8 +333,8 @@ def test_b9_a_token_to_read_holds_nothing_by_whatever_way_it_comes() -> None:
     with rk.make_workcell("fake") as cell:
         context = ServerContext(cell, SCOPED)
         with pytest.raises(rk.Forbidden, match="hold"):
-            context.hold_now(Client("r", "reader", scope=Scope.READ))
-        context.hold_now(Client("p", "program", scope=Scope.COMMAND))
+            context.control.hold_now(Client("r", "reader", scope=Scope.READ))
+        context.control.hold_now(Client("p", "program", scope=Scope.COMMAND))
 
 
 def test_b9_any_number_of_stops_leaves_one_to_be_recovered_by_an_operator() -> None:

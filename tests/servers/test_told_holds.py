@@ -9,7 +9,8 @@ import pytest
 import robotkit as rk
 from servers import ServerSettings
 from servers.access import Client, Scope
-from servers.context import GONE, ServerContext
+from servers.context import ServerContext
+from servers.control import GONE
 from servers.events import Event
 from servers.turns import CURRENT_CALLER, Caller
 
@@ -36,17 +37,17 @@ def _lines(told: list[Event]) -> list[tuple[str, str, str, str]]:
 
 
 def test_b9_a_hold_that_was_asked_for_is_told(context: ServerContext, told: list[Event]) -> None:
-    context.hold_now(A)
+    context.control.hold_now(A)
     assert _lines(told) == [("hold", "anna", "10.0.0.1", "it asked for it")]
 
 
 def test_b9_the_hold_of_a_client_that_is_gone_is_told(context: ServerContext, told: list[Event]) -> None:
     caller, holds = Caller(), threading.Event()
     context.events.subscribe(lambda event: holds.set() if event.kind == "hold" else None)
-    dropping = threading.Thread(target=context.drop, args=(caller,))
+    dropping = threading.Thread(target=context.control.drop, args=(caller,))
 
     def act() -> None:
-        with context.acquire_control(A):
+        with context.control.acquire(A):
             dropping.start()
             assert holds.wait(20.0)
 
@@ -61,14 +62,14 @@ def test_b9_the_hold_of_a_client_that_is_gone_is_told(context: ServerContext, to
 
 
 def test_b9_a_caller_that_is_gone_and_commands_nothing_holds_nothing(context: ServerContext, told: list[Event]) -> None:
-    context.drop(Caller())
+    context.control.drop(Caller())
     assert told == []
 
 
 @pytest.mark.parametrize("why", ["it gave control back", GONE])
 def test_b9_control_that_ends_is_told_with_its_reason(context: ServerContext, told: list[Event], why: str) -> None:
     context.step(A, STEP)
-    assert context.release_control(A, why)
+    assert context.control.release(A, why)
     assert _lines(told) == [("control_released", "anna", "10.0.0.1", f"{why}; the arm holds")]
 
 
@@ -87,14 +88,14 @@ def test_b9_a_hold_that_was_asked_for_and_failed_is_told(
 
     monkeypatch.setattr(context.workcell.robot, "hold", fail)
     with pytest.raises(rk.DeviceFault):
-        context.hold_now(A)
+        context.control.hold_now(A)
     assert _lines(told) == [("hold", "anna", "10.0.0.1", "it asked for it; the arm did not hold: its cable is out")]
 
 
 def test_b9_control_that_ends_while_the_arm_is_stopped_is_told_so(context: ServerContext, told: list[Event]) -> None:
     context.step(A, STEP)
     context.stop(B)
-    context.release_control(A)
+    context.control.release(A)
     assert _lines(told)[-1] == ("control_released", "anna", "10.0.0.1", "it gave control back; the arm is stopped")
 
 

@@ -1,0 +1,212 @@
+"""`Control`: who commands the cell: one client at a time, one command after the other, for as long as it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Histogram
+
+from robotkit.devices.machine import ASKED_AT, Moment
+from robotkit.errors import CommandRejected, ConnectionFailed, Forbidden
+from robotkit.safety import SafeRobot
+from robotkit.workcell import Workcell
+from servers.access import Client, Scope
+from servers.errors import reported
+from servers.lanes import Lanes
+from servers.lease import ControlLease
+from servers.seen import Moments
+from servers.standing import HOLDS, make_stand, may_move
+from servers.telling import Teller
+from servers.turns import CURRENT_CALLER, Caller, Turns
+from servers.versions import require_spoken
+
+GONE = "its connection is closed"
+
+
+class Control:
+    """Commands of clients to one cell.
+
+    Args:
+        workcell: the cell.
+        lanes: the threads.
+        moments: what has come to the arm.
+        teller: hears of refusals, holds and changes of control.
+        command_s: measures how long commands take.
+        timeout_s: after this long without a command another client may take control.
+    """
+
+    def __init__(
+        self, workcell: Workcell, lanes: Lanes, moments: Moments, teller: Teller, command_s: Histogram, timeout_s: float
+    ) -> None:
+        self._workcell, self._lanes, self._moments, self._teller = workcell, lanes, moments, teller
+        self._command_s = command_s
+        self.lease = ControlLease(timeout_s, on_taken=teller.tell_taken)
+        self.turns = Turns()
+        self._commander: Client | None = None
+        self._stood_for: Client | None = None
+        """Whose control has ended with an arm that was made to stand, and who has commanded nothing since."""
+        self._newest: tuple[object | None, Client | None, int] = (None, None, 0)
+        """The connection of the newest command, its client, and how many commands in a row came over it."""
+        self._tasks: set[asyncio.Task[bool]] = set()
+
+    @contextmanager
+    def acquire(
+        self,
+        client: Client,
+        is_motion: bool = False,
+        deadline_s: float | None = None,
+        moment: Moment | None = None,
+    ) -> Iterator[Workcell]:
+        """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
+
+        When another client commanded before, the arm holds first: its target is none that this client knows. A command
+        that waits while a stop, a recovery or a hold that a client asks for comes is not carried out.
+
+        Args:
+            client: who commands.
+            is_motion: True for a command that returns when the arm has arrived; no other command waits behind it.
+            deadline_s: it does not start later, in monotonic seconds; None: as the caller's request says.
+            moment: what had come to the arm when it was asked for; None: as the caller says, else now.
+
+        Raises:
+            Forbidden: the client's token does not allow to command.
+            ProtocolError: the client speaks a version of the protocol that this server does not.
+            ControlHeld: another client commands this cell.
+            Busy: a blocking motion runs, or too many commands of this client wait.
+            CommandExpired: its deadline passed before it could start.
+            RobotStopped: a stop came since it was asked for, or the server is shutting down.
+            TargetReplaced: a stop that is recovered, a recovery or a hold came since it was asked for.
+            ConnectionFailed: the caller is gone.
+        """
+        has_begun = False
+        try:
+            client.require(Scope.COMMAND, "a command")
+            caller = CURRENT_CALLER.get(None) or Caller()
+            moment = moment or caller.moment or self._moments.now
+            require_spoken(caller.protocol)
+            with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
+                caller.require_present()
+                self._moments.require_nothing_since(moment)
+                caller.client = client
+                is_down = self._is_down()
+                begin(is_down)
+                if not is_down:
+                    self._take_over(client, caller, moment)
+                has_begun = True
+                with self._command_s.time():
+                    token = ASKED_AT.set(moment)
+                    try:
+                        yield self._workcell
+                    finally:
+                        ASKED_AT.reset(token)
+                        if not is_down:
+                            self._stood_for = None  # a release that did not wait for this command's end
+                if is_down:  # it was for the gripper, and the arm stands
+                    self._become_commander(client, caller)
+        except (CommandRejected, Forbidden, ConnectionFailed) as error:
+            if not (has_begun and isinstance(error, ConnectionFailed)):
+                self._teller.tell_refused(client, error)
+            raise
+
+    def _is_down(self) -> bool:
+        """Whether the arm takes no commands, and so no client's can be under way."""
+        robot = self._workcell.robot
+        return isinstance(robot, SafeRobot) and robot.machine.mode in ("stopped", "fault")
+
+    def _take_over(self, client: Client, caller: Caller, moment: Moment | None) -> None:
+        """Make the arm stand where another client commanded before; its target is none that this one knows."""
+        if self._commander not in (None, client, self._stood_for):
+            self._make_stand(client, f"it takes over from {self._commander}", unless_at_rest=True)
+            self._moments.require_nothing_since(moment)
+        self._become_commander(client, caller)
+
+    def _become_commander(self, client: Client, caller: Caller) -> None:
+        self._commander, self._stood_for = client, None
+        self._note(caller.connection, client)
+
+    def hold_now(self, client: Client) -> tuple[Moment | None, Moment | None]:
+        """Hold, without waiting for a turn: this also ends a blocking motion of the client.
+
+        Returns:
+            What had come to the arm before it, and with it; the second is None where more came meanwhile.
+
+        Raises:
+            Forbidden: the client's token does not allow to command.
+            ControlHeld: another client commands this cell.
+        """
+        try:
+            client.require(Scope.COMMAND, "a hold")
+            with self.lease.control(client) as begin:
+                begin(self._is_down())
+                before = self._moments.note_hold()
+                self._workcell.robot.hold()
+            self._teller.tell("hold", client, "it asked for it")
+            return before, self._moments.only_a_hold_since(before)
+        except (CommandRejected, Forbidden) as error:
+            self._teller.tell_refused(client, error)
+            raise
+        except Exception as error:
+            failure = reported(error)
+            self._teller.tell("hold", client, f"it asked for it; the arm did not hold: {failure.message}", failure.code)
+            raise
+
+    def stop_unheld(self, client: Client, after_s: float) -> None:
+        """Stop an arm that may move and has not held after so long, though its client asked for it."""
+        if self.lease.holder in (None, client) and may_move(self._workcell.robot):
+            words = f"the arm did not hold within {after_s:g} s"
+            self._teller.tell("hold", client, f"it asked for it; {words}; it is stopped")
+            self._workcell.robot.stop_for(f"{words} ({client}: it asked for it)", "robotkit-serve")
+
+    async def leave(self, caller: Caller) -> None:
+        """Drop what a caller that is gone has asked for; from now on none of it starts, whatever is busy."""
+        caller.is_gone = True
+        await self._lanes.gone.run(self.drop, caller)
+
+    def drop(self, caller: Caller) -> None:
+        """Forget the commands of a caller that is gone, and hold when one of them acts."""
+
+        def brake() -> None:
+            self._make_stand(caller.client, "it is gone, and its command was under way")
+
+        self.turns.end(brake, self._workcell.clock.wake, caller)
+
+    def connection_lost(self, connection: object) -> None:
+        """Let the client go that commanded over `connection`; called on the event loop.
+
+        A client that keeps a connection, commands over it again and again, and closes it, is gone. One that opens a
+        connection for every command (curl, SERL's clients) is not.
+        """
+        newest, client, commands = self._newest
+        if client is not None and newest is connection and commands > 1:
+            task = asyncio.get_running_loop().create_task(self._lanes.gone.run(self.release, client, GONE))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _note(self, connection: object | None, client: Client) -> None:
+        newest, _, commands = self._newest
+        self._newest = (connection, client, commands + 1 if connection is newest else 1)
+
+    def release(self, client: Client, why: str = "it gave control back") -> bool:
+        """End a client's control: the robot holds where it is; True when the client had control."""
+        if self.lease.holder != client:
+            return False
+        outcomes: list[str] = []
+
+        def stand(unless_at_rest: bool = False) -> None:
+            outcomes.append(make_stand(self._workcell, f"{client}: {why}", unless_at_rest=unless_at_rest))
+
+        self.turns.end(stand, self._workcell.clock.wake, client=client)
+        self._stood_for = client
+        stand(unless_at_rest=True)  # what acted may have moved the arm again until it ended
+        released = self.lease.release(client)
+        if released:
+            outcome = next((words for words in outcomes if words != HOLDS), HOLDS)
+            self._teller.tell("control_released", client, f"{why}; {outcome}")
+        return released
+
+    def _make_stand(self, client: Client | None, why: str, *, unless_at_rest: bool = False) -> None:
+        cause = f"{client}: {why}" if client is not None else why
+        outcome = make_stand(self._workcell, cause, unless_at_rest=unless_at_rest)
+        self._teller.tell_hold(client, why if outcome == HOLDS else f"{why}; {outcome}")
