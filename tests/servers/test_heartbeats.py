@@ -57,6 +57,10 @@ def test_b10_a_server_that_was_itself_suspended_takes_no_client_for_gone() -> No
     class Context:
         heartbeats = Heartbeats()
 
+        @property
+        def control(self) -> Context:
+            return self
+
         async def leave(self, caller: Caller) -> None:
             left.append(caller)
 
