@@ -13,7 +13,7 @@ from envs.actions import ActionMap
 from envs.images import fit_image
 from envs.readiness import require_ready
 from envs.tasks.task import Outcome, Task
-from robotkit import InvalidConfiguration, TargetReplaced, Workcell
+from robotkit import InvalidConfiguration, RobotStopped, TargetReplaced, Workcell
 from robotkit.schema import CellState
 
 Observation = dict[str, Any]
@@ -67,6 +67,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self._owns_workcell = owns_workcell
         self._opening: float | None = None
         self._epoch: int | None = None
+        self._recoveries = 0
         self._measured_s = 0.0
         self._is_whole = self._is_torn = False
 
@@ -103,7 +104,8 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
             InvalidCommand: the action has a wrong shape or is not finite; nothing was sent.
             CommandRejected: the cell's safety layer refused it; nothing was sent.
             RobotStopped, DeviceError: the arm, or a device that the task needs, cannot go on. A step after that sends
-                nothing until it can.
+                nothing until it can. So too where the arm was stopped, or in a fault, and recovered since the last
+                observation: the action was made before that, and is not sent.
             ResetNeeded: no episode runs.
         """
         start_s = self._now_s()
@@ -148,7 +150,8 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
 
         Raises:
             ResetNeeded: no episode runs.
-            RobotStopped: a stop is latched.
+            RobotStopped: a stop is latched, or a stop or a fault was recovered since the last observation; this is
+                told once.
             DeviceError, RemoteError: the arm, or a device that the task needs, cannot go on.
         """
         if self._epoch is None:
@@ -162,7 +165,13 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
             self._look()
         self._is_torn = self._is_torn or is_replaced or not self._is_whole
         self.action_map.follow(state)
+        is_recovered = state.robot.recoveries != self._recoveries
         self._follow(state)
+        if is_recovered:
+            raise RobotStopped(
+                "the arm was stopped, or in a fault, and recovered since the last observation; no action from before "
+                "that is carried out. See that the cell is clear, then reset()"
+            )
 
     def render(self) -> np.ndarray | None:
         """The render camera's newest image, uint8 (height, width, 3); None without a render mode."""
@@ -180,7 +189,8 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self.task.require_measured(state, with_objects=with_objects)
 
     def _follow(self, state: CellState) -> None:
-        self._epoch, self._measured_s, self._is_whole = state.robot.target_epoch, self._now_s(), True
+        self._epoch, self._recoveries = state.robot.target_epoch, state.robot.recoveries
+        self._measured_s, self._is_whole = self._now_s(), True
 
     def _now_s(self) -> float:
         """The cell's time where it passes by itself; 0 in lock-step, where a step takes what it takes."""

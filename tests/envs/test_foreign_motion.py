@@ -86,6 +86,8 @@ def test_r1_the_next_target_after_an_interruption_is_where_the_arm_stands(name, 
         elif interruption == "stop":
             cell.robot.stop_for("a person pressed stop", "operator")
             cell.robot.recover()
+            with pytest.raises(rk.RobotStopped):
+                env.step(ahead)
         elif interruption == "joint_motion":
             cell.robot.reset()
         else:
@@ -95,6 +97,63 @@ def test_r1_the_next_target_after_an_interruption_is_where_the_arm_stands(name, 
         assert drift_m(env, cell, steps=3) < 1e-3
         assert state.target_epoch == env.workcell.robot.target_epoch
         assert np.allclose(pose_of(cell)[:3], stands[:3], atol=1e-3)
+
+
+@pytest.fixture(params=["in this process", "remote"])
+def any_cell(request):
+    """The cell of an environment, and the one that has the arm."""
+    cell = make_workcell("fake")
+    if request.param == "remote":
+        with served(cell) as url, make_workcell("remote", url=url) as remote:
+            yield remote, cell
+    else:
+        with cell:
+            yield cell, cell
+
+
+@pytest.mark.parametrize("when", ["before the step", "before its command"])
+@pytest.mark.parametrize("by", ["stop", "fault"])
+def test_a2_r1_no_action_from_before_a_recovery_is_carried_out_after_it(any_cell, by, when):
+    cell, owner = any_cell
+    env = env_in(cell, "FrankaReachPose-v0")
+    env.reset(seed=0)
+    ahead = np.full(env.action_space.shape, 0.3, np.float32)
+    assert not env.step(ahead)[4]["is_torn"]
+
+    def interrupt():
+        owner.robot.stop() if by == "stop" else owner.robot.inner.inject_fault("torn")
+        owner.robot.recover()
+
+    if when == "before the step":
+        interrupt()
+    else:
+        send = cell.step
+
+        def interrupted(*args):
+            cell.step = send
+            interrupt()
+            return send(*args)
+
+        cell.step = interrupted
+    targets = owner.robot.machine.targets
+    with pytest.raises(rk.RobotStopped, match="no action from before"):
+        env.step(ahead)
+    assert owner.robot.machine.targets == targets
+    info = env.step(ahead)[4]  # who goes on knows of it
+    assert info["is_torn"]
+    assert owner.robot.machine.targets == targets + 1
+    assert not env.step(ahead)[4]["is_torn"]
+
+
+def test_a2_r1_a_recovery_in_the_period_of_a_step_tears_it_and_the_next_action_has_seen_it():
+    with make_workcell("fake") as cell:
+        env = env_in(cell, "FrankaReachPose-v0")
+        env.reset(seed=0)
+        advance = cell.clock.advance
+        cell.clock.advance = lambda period_s: (advance(period_s), cell.robot.stop(), cell.robot.recover())
+        assert env.step(np.ones(7, np.float32))[4]["is_torn"]
+        cell.clock.advance = advance
+        assert not env.step(zero(env))[4]["is_torn"]
 
 
 def test_r1_a_hold_during_a_step_is_noticed_after_it():
@@ -160,6 +219,8 @@ def test_r1_a_state_that_is_none_is_a_device_fault_with_a_sentence(name, broken)
         assert np.array_equal(measure().tcp_pose_in_base, held), "a second step sent nothing"
         body._measure = measure
         cell.robot.recover()
+        with pytest.raises(rk.RobotStopped):
+            env.step(zero(env))
         assert env.step(zero(env))[4]["is_torn"]
 
 
