@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -95,14 +96,14 @@ class Control:
                 if not is_down:
                     self._take_over(client, caller, moment)
                 has_begun = True
-                with self._command_s.time():
-                    token = ASKED_AT.set(moment)
-                    try:
-                        yield self._workcell
-                    finally:
-                        ASKED_AT.reset(token)
-                        if not is_down:
-                            self._stood_for = None  # a release that did not wait for this command's end
+                token, begun_s = ASKED_AT.set(moment), time.perf_counter()
+                try:
+                    yield self._workcell
+                finally:
+                    ASKED_AT.reset(token)
+                    self._command_s.observe(time.perf_counter() - begun_s)
+                    if not is_down:
+                        self._stood_for = None  # a release that did not wait for this command's end
                 if is_down:  # it was for the gripper, and the arm stands
                     self._become_commander(client, caller)
         except (CommandRejected, Forbidden, ConnectionFailed) as error:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from robotkit.schema.numbers import require_numbers, shown
+from robotkit.schema.numbers import SEQUENCES, require_numbers, shown
 
 _LONGEST_AXIS = 64
 """No arm has more joints; without a bound a client decides how long its message is looked at."""
@@ -52,16 +52,14 @@ class Array:
             ValueError: wrong shape, not numbers (a boolean and a text are none), not finite, or not a unit quaternion
                 (off by more than 1e-3).
         """
-        if isinstance(value, list | tuple) and len(value) > _LONGEST_AXIS:
+        if isinstance(value, SEQUENCES) and len(value) > _LONGEST_AXIS:
             raise ValueError(f"expected shape {self._shape_text()}, got {len(value)} entries")
         try:
             require_numbers(value, len(self.shape))
             array = np.array(value, dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"expected numbers of shape {self._shape_text()}, got {shown(value)}") from error
-        if array.ndim != len(self.shape) or any(
-            want is not None and want != got for want, got in zip(self.shape, array.shape, strict=True)
-        ):
+        if array.shape != self.shape and not self._fits(array.shape):
             raise ValueError(f"expected shape {self._shape_text()}, got {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"every number must be finite, got {array.tolist()}")
@@ -74,6 +72,11 @@ class Array:
                 array[-4:] /= norm
         array.flags.writeable = False
         return array
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self.shape) and all(
+            want is None or want == got for want, got in zip(self.shape, shape, strict=True)
+        )
 
     def _shape_text(self) -> str:
         return "(" + ", ".join("n" if size is None else str(size) for size in self.shape) + ")"

@@ -11,6 +11,8 @@ from pydantic_core import CoreSchema, core_schema
 _NUMBER_KINDS = "fiu"
 """numpy's codes of floating point, signed and unsigned integers."""
 _SHOWN_CHARACTERS = 200
+SEQUENCES = (list, tuple)
+"""What an array may be made of; as a tuple, since `list | tuple` is made anew each time that it is asked."""
 
 
 def strict_numbers(schema: CoreSchema) -> CoreSchema:
@@ -35,7 +37,7 @@ def require_numbers(value: Any, depth: int) -> None:
     elif depth == 0:
         if not _is_number(value):
             raise ValueError(f"expected a number, got {shown(value)}")
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, SEQUENCES):
         for item in value:
             if type(item) is not float or depth != 1:
                 require_numbers(item, depth - 1)
@@ -82,6 +84,8 @@ _OPAQUE = frozenset({"metadata", "serialization", "default", "cls", "config"})
 
 def _plain(value: Any) -> Any:
     """Read numpy's numbers as Python's; no boolean, and no integer that a float cannot hold."""
+    if type(value) is float:  # almost every number of a state, of which each step has fourteen single ones
+        return value
     if isinstance(value, np.bool_):
         raise ValueError(f"expected a number, got {value!r}")
     if isinstance(value, np.generic) and value.dtype.kind in _NUMBER_KINDS:
