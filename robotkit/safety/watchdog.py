@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 
 from robotkit.clock import Clock
@@ -41,16 +43,22 @@ class Watchdog:
         self._measuring_s = measuring_s
         self._stop, self._tell = stop, tell
         self._due_s: float | None = None
+        self._taken_s, self._silent_s = -math.inf, math.inf  # monotonic: the last command, and when it was missed
+        self._attempt: _Attempt | None = None
         self._asked: _Question | None = None
         self._overdue: _Question | None = None
 
     def commanding(self, now_s: float) -> None:
         """An arm that may stand is about to be given a command: it may follow it before its driver has answered."""
         if self._machine.activity != "tracking":
-            self.commanded(now_s)
+            self._count_from(now_s)
 
     def commanded(self, now_s: float) -> None:
-        """A command was accepted at `now_s`."""
+        """A command that was begun at `now_s` is accepted."""
+        self._taken_s = time.monotonic()
+        self._count_from(now_s)
+
+    def _count_from(self, now_s: float) -> None:
         if self.silence_s is not None:
             self._due_s = now_s + self.silence_s
 
@@ -83,18 +91,28 @@ class Watchdog:
 
     def _miss_a_client(self) -> None:
         if self._due_s is None and self._machine.mode == "tracking":  # a hold failed of an arm that was sent nothing
-            self.commanded(self._clock.now_s())
+            self._count_from(self._clock.now_s())
         if not self._is_silent():
+            self._silent_s = math.inf
             return
+        self._silent_s, taken_s = min(self._silent_s, time.monotonic()), self._taken_s
+        attempt = self._attempt
+        if attempt is None or attempt.is_over.is_set():
+            attempt = self._attempt = self._begun_hold()
+        attempt.is_over.wait(max(self._silent_s, taken_s) + _HOLD_S - time.monotonic())
+        if attempt.has_held or (self._taken_s != taken_s and not attempt.is_over.is_set()):
+            return  # a command that was accepted meanwhile is no silence, although it kept the hold waiting
+        self._attempt = None
+        self._stop(f"the arm did not hold when its client fell silent: {attempt.trouble}", WATCHDOG)
+
+    def _begun_hold(self) -> _Attempt:
         attempt = _Attempt()
-        holder = threading.Thread(target=self._hold, args=(attempt,), name="robotkit-hold", daemon=True)
         try:
-            holder.start()
-            attempt.is_over.wait(_HOLD_S)
+            threading.Thread(target=self._hold, args=(attempt,), name="robotkit-hold", daemon=True).start()
         except RuntimeError as error:  # the process may have no more threads
             attempt.trouble = said(error)
-        if not attempt.has_held:
-            self._stop(f"the arm did not hold when its client fell silent: {attempt.trouble}", WATCHDOG)
+            attempt.is_over.set()
+        return attempt
 
     def _is_silent(self) -> bool:
         return self._due_s is not None and self._clock.now_s() >= self._due_s and self._machine.mode == "tracking"
