@@ -11,6 +11,7 @@ import numpy as np
 from robotkit import spatial
 from robotkit.cli.finding import Finding, failed, not_applicable, passed
 from robotkit.cli.reading import Kept
+from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said_of
 from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
@@ -23,7 +24,8 @@ _FIRST_CYCLES_S = 0.3
 """An arm counts the cycles before its control began as not served."""
 _NOT_STARTED = "control was not started, because the payload is wrong"
 _STOPPED = "control was not started, because somebody stopped the arm meanwhile"
-_STILL_M_S, _STILL_RAD_S = 0.005, 0.02
+_STILL_S, _STILL_RAD_S = 0.4, 0.005
+"""Over so long no joint of an arm that stands goes farther than at this speed; its tool does millimetres a second."""
 _SPREAD_FORCE_N, _SPREAD_TORQUE_NM = 2.0, 0.5
 """Largest standard deviation of a wrench at rest; more is vibration, or something that touches the tool."""
 _PERIOD_S = 0.004
@@ -104,10 +106,7 @@ def _payload(cell: Workcell, states: list[RobotState], force_max_n: float, torqu
     subject = "payload"
     if not cell.robot.spec.measures_wrench:
         return not_applicable(subject, "this arm measures no forces")
-    twists = np.array([state.tcp_twist_in_base for state in states])
-    if (np.linalg.norm(twists[:, :3], axis=1) > _STILL_M_S).any() or (
-        np.linalg.norm(twists[:, 3:], axis=1) > _STILL_RAD_S
-    ).any():
+    if _has_moved(states):
         return failed(subject, "the arm moves, so its payload cannot be judged", "let it rest, and check again")
     wrenches = np.array([state.wrench_in_tcp for state in states])
     mean, spread = wrenches.mean(axis=0), wrenches.std(axis=0)
@@ -122,6 +121,16 @@ def _payload(cell: Workcell, states: list[RobotState], force_max_n: float, torqu
     if force_spread_n > _SPREAD_FORCE_N or torque_spread_nm > _SPREAD_TORQUE_NM:
         return failed(subject, found, "something touches or shakes the tool: free it, and fasten loose cables")
     return passed(subject, found)
+
+
+def _has_moved(states: list[RobotState]) -> bool:
+    places = RecentPlaces(_STILL_S, oldest_s=2.0 * _STILL_S)
+    for state in states:
+        places.add(state.stamp_s, state.joint_positions_rad)
+        way = places.newest_way()
+        if way is not None and way.largest_rad > _STILL_RAD_S * way.span_s:
+            return True
+    return False
 
 
 def _load_remedy(state: RobotState, mean_wrench_in_tcp: np.ndarray) -> str:

@@ -208,6 +208,33 @@ def test_whatever_a_plugin_raises_is_a_line_of_the_table(monkeypatch, cell, part
         device.disconnect()
 
 
+@pytest.mark.parametrize(
+    ("speed_rad_s", "noise_rad_s", "status"),
+    [(0.0, 0.05, "passed"), (0.004, 0.0, "passed"), (0.006, 0.0, "failed"), (-0.5, 0.0, "failed")],
+)
+@pytest.mark.parametrize("period_s", [0.004, 0.125])
+def test_whether_an_arm_moves_is_told_by_its_places_and_not_by_the_noise_of_its_speeds(
+    cell, speed_rad_s, noise_rad_s, status, period_s
+):
+    noise = np.random.default_rng(0)
+    with cell:
+        standing = cell.robot.get_state()
+    states = [
+        standing.model_copy(
+            update={
+                "stamp_s": float(time_s),
+                "joint_positions_rad": standing.joint_positions_rad + speed_rad_s * time_s * np.eye(7)[3],
+                "tcp_twist_in_base": noise.normal(0.0, noise_rad_s, 6),
+                "joint_velocities_rad_s": noise.normal(0.0, noise_rad_s, 7),
+            }
+        )
+        for time_s in np.arange(0.0, 1.0, period_s)
+    ]
+    found = arm_checks._payload(cell, states, 5.0, 1.0)
+    assert found.status == status
+    assert ("the arm moves" in found.found) == (status == "failed")
+
+
 def test_a_wrench_that_swings_fails(monkeypatch, cell):
     flips = iter(range(1_000_000))
     measured = cell.robot.get_state
