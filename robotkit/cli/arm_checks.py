@@ -20,6 +20,8 @@ _SUCCESS_RATE_MIN = 0.9
 _ROUND_TRIP_MAX_S = 0.05
 _STATE_AGE_MAX_S = 0.2
 """Of a cell that sets no `limits.state_max_age_s`."""
+_HELD_AGE_S = 0.05
+"""The safety layer holds no arm at an older measurement, and stops it then."""
 _FIRST_CYCLES_S = 0.3
 """An arm counts the cycles before its control began as not served."""
 _NOT_STARTED = "control was not started, because the payload is wrong"
@@ -171,6 +173,7 @@ def _stamps(cell: Workcell, readings: list[_Reading]) -> Finding:
         return not_applicable(subject, "in lock-step time passes only on request")
     allowed_s = cell.limits.state_max_age_s or _STATE_AGE_MAX_S
     oldest_s = max(0.0, *(reading.now_s - reading.state.stamp_s for reading in readings))
+    youngest_s = min(reading.now_s + reading.round_trip_s - reading.state.stamp_s for reading in readings)
     steps_s = np.diff(np.unique(stamps_s))
     if not len(steps_s):
         return failed(subject, f"no new state in {readings[-1].now_s - stamps_s[0]:.2f} s", "check the arm's cable")
@@ -180,4 +183,9 @@ def _stamps(cell: Workcell, readings: list[_Reading]) -> Finding:
     )
     if oldest_s > allowed_s:
         return failed(subject, found, "use a cable in place of a radio link, and end what loads this machine")
+    if youngest_s > _HELD_AGE_S:
+        found = f"none is younger than {1e3 * youngest_s:.0f} ms (allowed to hold the arm: {1e3 * _HELD_AGE_S:.0f} ms)"
+        return failed(
+            subject, found, "measure nearer to the arm: with less buffering, or a shorter way to its controller"
+        )
     return passed(subject, found)

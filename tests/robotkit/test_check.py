@@ -269,6 +269,20 @@ def test_a_slow_round_trip_fails(monkeypatch, cell):
     assert "round trip" in failures(examine(monkeypatch, cell))
 
 
+@pytest.mark.parametrize(("late_s", "fails"), [(0.0, False), (0.03, False), (0.06, True)])
+def test_an_arm_whose_every_measurement_is_too_old_to_hold_it_fails(monkeypatch, cell, late_s, fails):
+    measured = cell.robot.get_state
+
+    def late() -> rk.RobotState:
+        state = measured()
+        return state.model_copy(update={"stamp_s": state.stamp_s - late_s})
+
+    cell.robot.get_state = late
+    findings = examine(monkeypatch, cell)
+    assert failures(findings) == ({"state stamps"} if fails else set())
+    assert ("allowed to hold the arm: 50 ms" in findings["state stamps"].found) == fails
+
+
 def test_an_arm_that_stops_measuring_fails(monkeypatch, cell):
     start = cell.robot._start
     cell.robot._start = lambda: (start(), cell.robot.inject_silence(True))
