@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import robotkit as rk
-from servers import ServerSettings, context, create_app
+from servers import ServerSettings, create_app, telling
 from servers.routes import health
 
 
@@ -19,7 +19,7 @@ def test_u9_a_stop_grows_older_until_the_recovery_whatever_the_cells_clock_does(
     cell = rk.make_workcell("fake", clock=clock)
     shared = create_app(cell, ServerSettings()).state.context
     cell.connect()
-    for module in (context, health):
+    for module in (telling, health):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now_s[0]))
     try:
         for _ in range(2):
@@ -27,9 +27,9 @@ def test_u9_a_stop_grows_older_until_the_recovery_whatever_the_cells_clock_does(
             now_s[0] += 7.0
             cell.robot.stop_for("again", "somebody else")
             now_s[0] += 3.0
-            assert health._health(shared, cell.robot.get_state()).stopped_for_s == pytest.approx(10.0)
+            assert health._health(shared, cell.robot.get_state(), None).stopped_for_s == pytest.approx(10.0)
             cell.robot.recover()
-            assert health._health(shared, cell.robot.get_state()).stopped_for_s is None
+            assert health._health(shared, cell.robot.get_state(), None).stopped_for_s is None
     finally:
         monkeypatch.undo()
         cell.disconnect()
