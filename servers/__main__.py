@@ -65,8 +65,12 @@ def main() -> None:
 
     make_output_printable()
     config = tyro.cli(Serve, prog="robotkit-serve")
+    from servers.ending import end_for_certain, prepare_to_end
+    from servers.log import log_aside
     from servers.runner import take_signals
 
+    log_aside()
+    prepare_to_end()
     # Also while devices are still being connected, a signal ends in an orderly exit.
     take_signals(_leave)
 
@@ -74,7 +78,10 @@ def main() -> None:
         serve(config)
         return 0
 
-    sys.exit(exit_status(run))
+    try:
+        sys.exit(exit_status(run))
+    finally:
+        end_for_certain(_EXIT_S)
 
 
 def serve(config: Serve) -> None:
@@ -168,7 +175,7 @@ def _secret(given: str | None, variable: str) -> str | None:
 
 
 def _leave(number: int, frame: object) -> NoReturn:
-    from servers.runner import end_within
+    from servers.ending import end_within
 
     # Libraries that are being loaded or compiled have been seen to swallow what a signal raises.
     end_within(_EXIT_S)

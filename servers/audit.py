@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import queue
 import re
@@ -13,11 +12,12 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from robotkit.aside import aside_logger
 from robotkit.errors import InvalidConfiguration
 from servers.events import Event
 from servers.repeats import REPEAT_S, Line, Repeats
 
-_log = logging.getLogger(__name__)
+_log = aside_logger(__name__)
 
 _QUEUE_MAX = 10_000
 _CLOSE_WAIT_S = 2.0

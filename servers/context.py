@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -11,6 +10,7 @@ from fastapi import Depends
 from pydantic import TypeAdapter
 from starlette.requests import HTTPConnection
 
+from robotkit.aside import aside_logger
 from robotkit.devices import BaseGripperServer
 from robotkit.devices.machine import Moment
 from robotkit.devices.words import said_of
@@ -33,7 +33,7 @@ from servers.stops import StopOwners
 from servers.telling import Teller
 from servers.turns import CURRENT_CALLER, Caller
 
-_log = logging.getLogger(__name__)
+_log = aside_logger(__name__)
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.status import HTTP_400_BAD_REQUEST, HTTP_404_NOT_FOUND
 from starlette.types import Receive, Scope, Send
 
+from robotkit.aside import aside_logger
 from robotkit.devices.words import said_of
 from robotkit.errors import (
     CommandRejected,
@@ -35,7 +35,7 @@ from robotkit.schema.wire import ErrorReply
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-_log = logging.getLogger(__name__)
+_log = aside_logger(__name__)
 
 T = TypeVar("T")
 

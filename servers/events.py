@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-_log = logging.getLogger(__name__)
+from robotkit.aside import aside_logger
+
+_log = aside_logger(__name__)
 
 EventKind = Literal[
     "server_start", "server_stop", "control_taken", "control_released", "unauthorized", "refused",

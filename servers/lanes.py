@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 import weakref
@@ -16,7 +15,9 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from anyio import CapacityLimiter, to_thread
 
-_log = logging.getLogger(__name__)
+from robotkit.aside import aside_logger
+
+_log = aside_logger(__name__)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

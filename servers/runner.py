@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import functools
-import logging
-import os
 import signal
 import socket
 import threading
@@ -18,15 +16,17 @@ from typing import Any, Self
 import uvicorn
 from fastapi import FastAPI
 
+from robotkit.aside import aside_logger
 from robotkit.errors import ConnectionFailed, InvalidConfiguration
 from servers.access import Client
 from servers.app import STOP_WAIT_S
 from servers.context import ServerContext
+from servers.ending import end_within, prepare_to_end
 from servers.gate import MAX_BODY_BYTES
 from servers.protocols import BoundedHttpProtocol, BoundedSocketProtocol, TlsEntrance
 from servers.settings import ServerSettings
 
-_log = logging.getLogger(__name__)
+_log = aside_logger(__name__)
 
 ENDING_SIGNALS: tuple[int, ...] = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
@@ -101,6 +101,8 @@ class CellServer(uvicorn.Server):
                 app,
                 ssl_certfile=settings.tls_cert,
                 ssl_keyfile=settings.tls_key,
+                # Its lines go the way of all others of this process, see `servers.log`.
+                log_config=None,
                 # uvloop reads before a handshake can begin, see `TlsEntrance`.
                 loop="auto" if settings.tls_cert is None else "asyncio",
                 # Its warnings are about requests that are none: whoever sends them would fill the log.
@@ -121,16 +123,19 @@ class CellServer(uvicorn.Server):
         )
         self._context: ServerContext = app.state.context
         self._exit_s = exit_s
+        if exit_s is not None:
+            prepare_to_end()
         self._stops: set[asyncio.Task[None]] = set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Let no command start from now on, and shut down."""
-        self._context.turns.is_closed = True
-        if self._exit_s is not None and not self.should_exit:
-            end_within(self._exit_s)
+        is_first = not self.should_exit
         super().handle_exit(sig, frame)
         # A second Ctrl+C would otherwise leave the devices connected.
         self.force_exit = False
+        self._context.turns.is_closed = True
+        if is_first and self._exit_s is not None:
+            end_within(self._exit_s)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -189,19 +194,6 @@ def take_signals(
 
 def _pass_over(number: int, frame: FrameType | None) -> None:
     """Not ignored as the system understands it: a program that is started from here would inherit that."""
-
-
-def end_within(limit_s: float) -> None:
-    """Let this process end by itself; when it has not done so in `limit_s` seconds, end it."""
-    timer = threading.Timer(limit_s, _leave_at_once)
-    timer.daemon = True
-    timer.start()
-
-
-def _leave_at_once() -> None:
-    _log.error("the process ends by force: a device hangs")
-    logging.shutdown()
-    os._exit(1)
 
 
 class BackgroundServer:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
+from robotkit.aside import aside_logger
 from robotkit.devices import BaseRobotServer
 from robotkit.devices.words import said
 from robotkit.safety import SafeRobot
@@ -20,7 +20,7 @@ LOCK_S = 1.0
 _STOP_S = 1.0
 """How long the driver may take to stop; that the arm is stopped is latched at once."""
 _AUTHOR = "robotkit-serve"
-_log = logging.getLogger(__name__)
+_log = aside_logger(__name__)
 
 
 class _Attempt:

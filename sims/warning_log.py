@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-_LOG = logging.getLogger(__name__)
+from robotkit.aside import aside_logger
+
+_LOG = aside_logger(__name__)
 
 
 def keep_warnings_out_of_files(mujoco: Any) -> None:

@@ -40,6 +40,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if group is None or group.may_have(collection_path) else True
 
 
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """Pytest's own, for tests that read the log at once: it is written in the thread that logs."""
+    from robotkit.aside import ASIDE
+
+    monkeypatch.setattr(ASIDE, "enqueue", ASIDE.write)
+    return caplog
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of one group.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import suppress
 from inspect import signature
@@ -10,6 +9,7 @@ from typing import get_args
 
 import numpy as np
 
+from robotkit.aside import aside_logger
 from robotkit.devices.body import Measurement
 from robotkit.devices.foreign_targets import ForeignTargets
 from robotkit.devices.machine import ArmFault, Travel
@@ -19,7 +19,7 @@ from robotkit.devices.words import said, said_of
 from robotkit.errors import CommandRejected, DeviceError, DeviceFault, MotionFailed
 from robotkit.schema import ComplianceParams, RobotCommand, RobotMode, RobotState
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
 _HOLD_S = 0.2
 """How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import itertools
-import logging
 import math
 import threading
 import time
@@ -12,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
+from robotkit.aside import aside_logger
 from robotkit.devices.calls import DeviceCall, call_in_time
 from robotkit.devices.machine import ArmMachine
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 REPEAT_S = 0.02
 """How long after a halt that the device has not taken it is told again."""
 OVERDUE_S = 0.5

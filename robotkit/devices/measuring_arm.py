@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from abc import abstractmethod
 
+from robotkit.aside import aside_logger
 from robotkit.devices.body import ArmBody, Measurement
 from robotkit.devices.calls import HALT
 from robotkit.devices.device import DeviceContext
@@ -18,7 +18,7 @@ from robotkit.devices.words import said_of
 from robotkit.errors import DeviceError, DeviceFault, RemoteError, StaleState
 from robotkit.schema import PluginConfig, RobotSpec, RobotState
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 _YOUNG_S = 0.05
 """A call to the device that is younger is about to return, and no reason to say that a halt is owed."""
 _LOOKS = 3

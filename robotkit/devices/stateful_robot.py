@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 
+from robotkit.aside import aside_logger
 from robotkit.devices.body import Measurement
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.machine import ArmFault, Travel
@@ -27,7 +27,7 @@ from robotkit.errors import (
 )
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, StopRecord
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 _RETURN_S = 1.0
 """How long a recovery, or a connection, waits for the calls of before to return from the driver."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
+from robotkit.aside import aside_logger
 from robotkit.devices import BaseGripperServer, CellContext
 from robotkit.drivers.polling import Poller
 from robotkit.drivers.robotiq_config import RobotiqConfig
@@ -15,7 +15,7 @@ from robotkit.schema import GripperSpec, GripperState
 
 __all__ = ["RobotiqConfig", "RobotiqGripper"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 
 
 class RobotiqGripper(BaseGripperServer):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-_LOG = logging.getLogger(__name__)
+from robotkit.aside import aside_logger
+
+_LOG = aside_logger(__name__)
 
 EventKind = Literal["stop", "recover", "hold", "refused", "fault"]
 

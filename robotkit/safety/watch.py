@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 
+from robotkit.aside import aside_logger
 from robotkit.devices.machine import STOP_WAIT_S
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 _LONGEST_PAUSE_S = 0.01
 """How late a silence or a force is noticed at most; twenty times below the 0.2 s in which an orphaned arm must hold."""
 _END_S = 1.0

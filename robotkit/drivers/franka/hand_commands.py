@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,9 +10,10 @@ from typing import Any
 
 import franky
 
+from robotkit.aside import aside_logger
 from robotkit.errors import DeviceFault
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 _STOP_S = 0.5
 """How long the hand may take to stop, and the stopped command to return; some hands never answer one."""
 _STOPS = 3

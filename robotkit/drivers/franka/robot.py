@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 
 import franky
 import numpy as np
 
+from robotkit.aside import aside_logger
 from robotkit.devices import ArmFault, CellContext, Measurement, StatefulRobotServer, Travel
 from robotkit.drivers.franka import impedance
 from robotkit.drivers.franka.config import FrankaRobotConfig, joint_limits, robot_spec
@@ -20,7 +20,7 @@ from robotkit.drivers.franka.tracking import ImpedanceTracking, pose_of
 from robotkit.errors import ConnectionFailed, DeviceFault, RobotkitError
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand
 
-_LOG = logging.getLogger(__name__)
+_LOG = aside_logger(__name__)
 _REST_S = 3.0
 """A braked arm stands within this time: franky's own brake gives up after 2 s."""
 _POLL_PERIOD_S = 0.005
