@@ -54,6 +54,11 @@ class AsideHandler(QueueHandler):
         self.queue.put_nowait(record)
         self.start()
 
+    def do(self, work: Callable[[], object]) -> None:
+        """Have the thread do something else that may wait for a terminal, in its turn."""
+        self.queue.put(work)
+        self.start()
+
     def start(self) -> None:
         """Begin the thread if there is none; by itself it begins with the first line."""
         process = os.getpid()

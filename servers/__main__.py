@@ -144,9 +144,10 @@ def _build(config: Serve) -> Workcell:
 
 
 def _announce(workcell: Workcell, url: str) -> None:
+    from servers.log import say
+
     clock = "lock-step" if workcell.clock.is_lockstep else "real time"
-    print(f"robotkit serves {workcell.name} ({clock}) at {url}")
-    print(f"operator's page: {url}/    stop with Ctrl+C", flush=True)
+    say(f"robotkit serves {workcell.name} ({clock}) at {url}\noperator's page: {url}/    stop with Ctrl+C")
 
 
 def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
@@ -155,6 +156,7 @@ def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
         return None if asked == "off" else Path(asked)
     if workcell.robot.spec.is_simulated:
         return None
+    from robotkit.aside import aside_logger
     from servers.audit import default_path
 
     path = default_path(workcell.name, os.environ)
@@ -164,7 +166,7 @@ def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
-        print(f"no audit log is kept: {error.strerror}; name a file with --audit", file=sys.stderr)
+        aside_logger(__name__).warning("no audit log is kept: %s; name a file with --audit", error.strerror)
         return None
     return path
 

@@ -6,10 +6,11 @@ import logging
 import os
 import sys
 import threading
+from functools import partial
 
 from robotkit.aside import ASIDE, aside_logger
 
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
 _log = aside_logger(__name__)
 
 
@@ -26,17 +27,26 @@ def log_aside() -> None:
     sys.unraisablehook = _log_unraisable
 
 
+def say(text: str) -> None:
+    """Print a text to stdout, without waiting until somebody reads it."""
+    ASIDE.do(partial(_write, _STDOUT, (text + "\n").encode(sys.stdout.encoding, "replace")))
+
+
 class _Stderr:
-    """Writes lines to the file itself: the lock of `sys.stderr` would be kept while nobody reads."""
+    """Writes lines of the log."""
 
     def __init__(self) -> None:
         self._formatter = logging.Formatter("%(levelname)s: %(message)s")
 
     def write(self, record: logging.LogRecord) -> None:
         if logging.getLogger(record.name).isEnabledFor(record.levelno):
-            left = (self._formatter.format(record) + "\n").encode("utf-8", "backslashreplace")
-            while left:
-                left = left[os.write(_STDERR, left) :]
+            _write(_STDERR, (self._formatter.format(record) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _write(file: int, content: bytes) -> None:
+    """Write to the file itself: the lock of `sys.stderr` would be kept while nobody reads, also at Python's end."""
+    while content:
+        content = content[os.write(file, content) :]
 
 
 def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:

@@ -77,7 +77,7 @@ def _fill(file: int) -> None:
 
 @contextmanager
 def process_with_full_output(program: str, has_url: bool) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A process with a Python program whose stdout and stderr are one pipe, full once it has told its URL, or from the beginning."""
+    """A process with a Python program whose output is one pipe, full once it has told its URL or from the beginning."""
     reading, writing = os.pipe()
     try:
         if not has_url:
@@ -108,7 +108,9 @@ def test_b2_a_server_whose_output_nobody_reads_stops_watches_and_ends(tmp_path: 
     ):
         answers: list[str] = []
         mover = threading.Thread(
-            target=lambda: answers.append(httpx.post(f"{url}/v1/robot/joint_move", json=FAR, trust_env=False).text)
+            target=lambda: answers.append(
+                httpx.post(f"{url}/v1/robot/joint_move", json=FAR, trust_env=False, timeout=60.0).text
+            )
         )
         mover.start()
         wait_until(lambda: http.get("/v1/robot/state").json()["mode"] == "travelling")
