@@ -95,11 +95,15 @@ class Workcell:
                 self._hold_what_moves()
 
     def _hold_what_moves(self) -> None:
-        """In a thread of its own: a driver that hangs keeps nothing open."""
+        """In a thread of its own: a driver that hangs keeps nothing open. Here where the process may have no more."""
         robot = self.robot
         if isinstance(robot, SafeRobot) and not self.clock.is_lockstep and robot.machine.mode in _MOVING:
             holder = threading.Thread(target=_quietly, args=(robot.hold,), name="robotkit-hold", daemon=True)
-            holder.start()
+            try:
+                holder.start()
+            except RuntimeError:
+                _quietly(robot.hold)
+                return
             holder.join(_HOLD_S)
 
     def spec(self) -> CellSpec:

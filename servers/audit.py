@@ -8,6 +8,7 @@ import queue
 import re
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,8 +65,10 @@ class AuditLog:
         """Write the event soon."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="robotkit-audit", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="robotkit-audit", daemon=True)
+                with suppress(RuntimeError):  # the process may have no more threads; the next event tries again
+                    thread.start()
+                    self._thread = thread
         try:
             self._queue.put_nowait((datetime.now(UTC), replace(event, message=event.message[:_MESSAGE_MAX])))
         except queue.Full:

@@ -43,6 +43,8 @@ class Lane:
             trouble = await asyncio.wait_for(self.run(_trouble_of, work), limit_s)
         except TimeoutError:
             _log.error("%s did not end within %g s: a device hangs", name, limit_s)
+        except Exception as error:  # all threads hang, and the process may have no more
+            _log.error("%s was not begun", name, exc_info=error)
         else:
             if trouble is not None:
                 _log.error("%s failed", name, exc_info=trouble)
@@ -176,7 +178,7 @@ class Lanes:
         self.gone = JoiningLane(64)
         """Holds after a client is gone."""
         self.recover = Lane(4)
-        self.shutdown = Lane(4)
+        self.shutdown = KeptLane(4, kept=4)
         self.arm = JoiningLane(2)
         """Measurements of the arm, and nothing else: whoever has sent a stop looks here whether it acts."""
         self.devices = JoiningLane(64)

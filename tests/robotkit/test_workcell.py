@@ -91,6 +91,23 @@ def test_an_arm_that_moves_is_held_before_the_others_are_closed(monkeypatch, err
     assert not cell.robot.is_connected
 
 
+def test_an_arm_that_moves_is_held_before_the_others_are_closed_where_no_thread_can_be_started(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with rk.make_workcell("fake", **REAL) as cell:
+        modes = []
+        pose = cell.robot.get_state().tcp_pose_in_base.copy()
+        pose[0] += 0.05
+        monkeypatch.setattr(cell.cameras["front"], "disconnect", lambda: modes.append(cell.robot.machine.mode))
+        assert cell.step(rk.PoseCommand(tcp_pose_in_base=pose)).robot.mode == "tracking"
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            cell.disconnect()
+    assert modes == ["holding"]
+    assert not cell.robot.is_connected
+
+
 @pytest.mark.parametrize("mode", ["holding", "stopped"])
 def test_an_arm_that_stands_is_not_told_to_hold_when_its_cell_is_left(monkeypatch, mode):
     with rk.make_workcell("fake", **REAL) as cell:
