@@ -283,6 +283,20 @@ def test_a_line_that_the_disk_took_half_of_spoils_no_other(
     assert json.loads(last)["author"] == "whole"
 
 
+def test_what_happens_while_no_thread_can_be_started_is_written_with_what_follows(
+    path: Path, log: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        log(Event("stop", author="anna"))
+    log(Event("recover", author="bert"))
+    log.close()
+    assert [line["author"] for line in lines(path)] == ["anna", "bert"]
+
+
 def test_a_disk_that_hangs_delays_neither_a_stop_nor_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr(AuditLog, "_append", lambda log, data: release.wait())
