@@ -1,5 +1,6 @@
 """Settings that all tests share."""
 
+import gc
 import os
 import signal
 import sys
@@ -59,6 +60,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if group is not None:
         config.hook.pytest_deselected(items=[item for item in items if not group.has(item.nodeid)])
         items[:] = [item for item in items if group.has(item.nodeid)]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what imports and collection have made: it lives as long as the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def _group(config: pytest.Config) -> Group | None:
