@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 TESTS = Path(__file__).parent
-_PARTS = {"end_to_end": "runs", "docs": "runs", "examples": "runs", "rl": "learner", "golden": "learner"}
+_PARTS = {
+    **dict.fromkeys(("end_to_end", "docs", "examples"), "runs"),
+    **dict.fromkeys(("rl", "golden"), "learner"),
+    **dict.fromkeys(("faults", "mutation", "calibration"), "faults"),
+}
 _REST = "laws"
 _WITHOUT_VENDORS = {"calibration", "docs", "end_to_end", "golden", "mutation", "rl"}
 """Folders whose tests load no vendor's library, whatever their names say."""
@@ -45,8 +49,9 @@ class Group(NamedTuple):
 PARTS = (*dict.fromkeys(_PARTS.values()), _REST)
 """Values of `--part`."""
 VENDORS = ("none", "others", "franka")
-GROUPS = (*(Group("none", part) for part in PARTS), Group("others"), Group("franka"))
-"""Every test is in one of them, and only in one."""
+_FIRST, *_LATER = (Group("none", part) for part in PARTS)
+GROUPS = (_FIRST, Group("franka"), *_LATER, Group("others"))
+"""Every test is in one of them, and only in one. Those that wait longest come first, to run beside the others."""
 
 
 def _folder(path: Path) -> str:
