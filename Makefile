@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DOCS   := $(VENV)/.installed-docs
+LOWEST := .venv-lowest
 ARGS   ?=
 
-.PHONY: help install demo test test-slow mutate bench docs check format clean
+.PHONY: help install demo test test-slow test-lowest mutate bench docs check format clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,13 +23,26 @@ $(STAMP): pyproject.toml constraints.txt
 install: $(STAMP)  ## create .venv and install robotkit into it
 
 demo: $(STAMP)     ## a simulated Franka arm learns to pick up a cube, in three processes
-	@$(BIN)/python -m examples.demo $(ARGS)
+	@$(BIN)/robotkit-train demo $(ARGS)
 
 test: check        ## style, types and the default tests; vendor libraries in processes of their own
 	@$(BIN)/python -m tests $(ARGS)
 
 test-slow: $(STAMP)  ## the long tests alone
 	@$(BIN)/python -m pytest -m slow --timeout 3600 $(ARGS)
+
+$(LOWEST)/.installed: pyproject.toml tests/lowest_versions.py
+	@test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	@echo "Installing robotkit with its lowest versions into $(LOWEST) (several GB with a CUDA build of torch) ..."
+	@$(LOWEST)/bin/python -m tests.lowest_versions constraints > $(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python -c $(LOWEST)/constraints.txt \
+	  -e '.[all,testing]' $$($(LOWEST)/bin/python -m tests.lowest_versions tools)
+	@touch $@
+
+test-lowest: $(LOWEST)/.installed  ## representative tests with the lowest versions that pyproject.toml allows
+	@$(LOWEST)/bin/python -m tests.lowest_versions selection | \
+	  xargs $(LOWEST)/bin/python -m pytest -W default -k 'not franka' $(ARGS)
 
 mutate: $(STAMP)   ## which small changes to the source no test notices; hours. ARGS="robotkit/safety --limit 50"
 	@$(BIN)/python -m tests.mutation $(ARGS)
@@ -54,4 +68,4 @@ format: $(STAMP)   ## let ruff rewrite what it can
 	@$(BIN)/ruff format .
 
 clean:             ## remove .venv and caches
-	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .mutation sims/__pycache__
+	rm -rf $(VENV) $(LOWEST) site .mypy_cache .ruff_cache .pytest_cache .mutation sims/__pycache__

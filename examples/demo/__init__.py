@@ -1,1 +1,1 @@
-"""The demonstration: a simulated arm learns to pick up a cube, with robot, actor and learner in separate processes."""
+"""The demonstration from images, and the comparison of the curves of several runs."""

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from envs.experts.pick_cube import PickCubeStrategy
 from envs.experts.tracker import TrackerPickCube
-from examples.demo.curve import draw_curve
-from examples.demo.training import end_on_signals, run_training
+from rl.cli.demonstration.training import end_on_signals, run_training
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
 from rl.evaluation.evaluate import run_eval
+from rl.plots.learning_curve import draw_curve
 from rl.presets import make_preset
 from rl.recording.record_demos import ExpertWrapper
 from rl.wrappers.make_env import adapt

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from examples.demo.learner_command import run_command
+from rl.cli.demonstration.learner_command import run_command
 
 ENV = "envs:PandaPickCubeVision-v0"
 PRESET = "drq-classifier"

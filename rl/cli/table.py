@@ -13,6 +13,9 @@ from rl.cli.endings import EXIT_STATUSES
 from rl.errors import ConfigError
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
+    "Begin": {
+        "demo": "rl.cli.demo:DEMO",
+    },
     "Train": {
         "train": "rl.cli.training:TRAIN",
         "learner": "rl.cli.training:LEARNER",

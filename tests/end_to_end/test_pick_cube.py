@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from examples.demo.robot_server import RobotServer
+from rl.cli.demonstration.robot_server import RobotServer
 
 from .runs import SMALL, assert_episodes_join, end, last_state, start, stored_by_actor
 

@@ -7,19 +7,22 @@ import gymnasium as gym
 import pytest
 from rich.console import Console
 
-from examples.demo.demonstrations import collect
 from rl.errors import ConfigError, DataError
 from rl.evaluation.replay import ReplayOptions, read_episodes, replay_episode, run_replay
+from rl.recording.options import RecordDemosOptions
+from rl.recording.record_demos import run_record_demos
 from rl.wrappers.make_env import EnvAdapterConfig, adapt, make_env
 
 ENV = "envs:PandaPickCube-v0"
+EXPERT = "envs.experts.tracker:pick_cube"
 ADAPTATION = EnvAdapterConfig(frame_stack=3)
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("replay") / "demos.sqlite"
-    collect(ENV, "mujoco-pick-cube", path, episodes=3, seed=5, adaptation=ADAPTATION, speed=1.0)
+    options = RecordDemosOptions(ENV, path, expert=EXPERT, episodes=3, seed=5, frame_stack=ADAPTATION.frame_stack)
+    run_record_demos(options, Console(quiet=True))
     return path
 
 

@@ -15,6 +15,8 @@ SIDE = 32
 class FollowLight(gym.ObservationWrapper):
     """Two cameras show the target, one of them upside down and darker; the state holds the step's number alone."""
 
+    metadata = {"render_modes": []}  # Gymnasium before 1.4 asks the class, where a wrapper has none  # noqa: RUF012
+
     def __init__(self) -> None:
         super().__init__(FollowTarget())
         image = gym.spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)

@@ -11,14 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples.demo.robot_server import RobotServer
+from rl.cli.demonstration.robot_server import RobotServer
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from examples.demo.robot_server import RobotServer
+from rl.cli.demonstration.robot_server import RobotServer
 with RobotServer("fake", Path(sys.argv[1])) as server:
     print(server.url, flush=True)
     time.sleep(600)

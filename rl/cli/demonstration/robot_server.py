@@ -36,7 +36,7 @@ class RobotServer:
         arguments = ("--cell", self._cell, "--port", str(self.port), "--clock", self._clock)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "examples.demo.served_until_eof", *arguments],
+                [sys.executable, "-m", "rl.cli.demonstration.served_until_eof", *arguments],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

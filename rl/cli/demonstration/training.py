@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from examples.demo.learner_command import run_command
+from rl.cli.demonstration.learner_command import run_command
 
 SUCCESS = 0.95
 """Success rate that ends a demonstration, in two evaluations in a row."""

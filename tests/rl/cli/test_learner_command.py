@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 PROGRAM = """
 import sys
-from examples.demo.learner_command import run_command
+from rl.cli.demonstration.learner_command import run_command
 run_command(*sys.argv[1:])
 """
 TRAIN = ("train", *SMALL, "--steps", "100000000", "--evaluation.every-steps", "0")

@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from examples.demo.curve import last_step
+from rl.plots.learning_curve import last_step
 from tests.end_to_end.runs import ROOT, SMALL, free_port, wait_for_status
 from tests.support.waiting import wait_until
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from examples.demo.training import end_on_signals, run_training
+from rl.cli.demonstration.training import end_on_signals, run_training
 end_on_signals()
 run_training(sys.argv[2:], Path(sys.argv[1]), 100_000, is_full=True)
 """

@@ -1,0 +1,1 @@
+"""`robotkit-train demo`, step by step: robot server, demonstrations, training, evaluation, pictures."""

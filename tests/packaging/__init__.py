@@ -1,0 +1,1 @@
+"""What users install: the wheel, and the versions that it allows."""
