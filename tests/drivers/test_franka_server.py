@@ -45,7 +45,7 @@ def stream(cell: rk.Workcell, duration_s: float) -> tuple[list[rk.RobotState], l
     return states, latencies_s
 
 
-@pytest.mark.parametrize("duration_s", [20.0, pytest.param(600.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("duration_s", [60.0, pytest.param(600.0, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)
 def test_streaming_loses_no_cycle(remote, duration_s):
     stream(remote, 0.2)  # the arm's own count of served cycles begins with the motion
