@@ -95,7 +95,8 @@ class RobotState(Message):
     stop: StopRecord | None = None
     """The stop that is latched, also beside a fault."""
     is_halt_owed: bool = False
-    """True while the device has refused a stop, or the halt of a fault, or takes too long for it: it may still move."""
+    """True while the device has refused a stop, or the halt of a fault, or takes too long for it: it may move. Also
+    while the arm is measured moving after it, as when a person guides it by hand."""
     target_epoch: int = 0
     """Grows whenever something other than a sent command replaced the target: a hold, a stop, a recovery, a joint
     motion, a reset, a new connection. A client that counts its targets from the last one starts anew then."""

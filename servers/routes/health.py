@@ -15,7 +15,10 @@ from servers.context import ContextDep, ServerContext
 from servers.errors import reported
 from servers.routes.replies import answers, reply
 
-HALT_OWED = "the arm's device has not taken the stop and is told again: it may still move; use the emergency stop"
+HALT_OWED = (
+    "the arm's device has not taken the stop, or the arm moves after it; it is told again: use the emergency stop, "
+    "unless somebody guides the arm by hand"
+)
 
 router = APIRouter(prefix="/v1", tags=["health"])
 

@@ -19,7 +19,7 @@ def test_a_franka_cell_is_examined_and_does_not_move(monkeypatch):
     with FrankaSimulator(is_lockstep=True) as simulator:
         config = franka_cell(simulator.host)
         speeds = {"max_tcp_speed_m_s": 1.0, "max_tcp_rotation_speed_rad_s": 2.0}
-        limits = config.limits.model_copy(update={**speeds, "watchdog_s": 5.0, "state_max_age_s": 1.0})
+        limits = config.limits.model_copy(update={**speeds, "watchdog_s": 5.0, "state_max_age_s": 0.5})
         cell = rk.make_workcell(config.model_copy(update={"limits": limits}))
         monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
         with cell:

@@ -311,13 +311,12 @@ def test_nobody_comes_between_a_new_epoch_and_the_hold_in_it(call):
 @pytest.mark.parametrize("error", [rk.StaleState("no packets"), rk.RemoteTimeout("no answer"), Broken("of the driver")])
 def test_what_the_first_measurement_raises_is_raised_as_it_is_or_as_a_fault_of_the_device_because_of_it(error):
     arm = RecordingArm()
-    arm.connect()
     arm.on["measure"] = fail_with(error)
     with pytest.raises(rk.DeviceFault if isinstance(error, Broken) else type(error)) as raised:
-        arm.get_state()
+        arm.connect()
     assert (raised.value.__cause__ if isinstance(error, Broken) else raised.value) is error
     assert error.__cause__ is None
-    assert arm.machine.mode == "fault"
+    assert not arm.is_connected
 
 
 def test_a_stop_that_overtook_the_hold_after_a_joint_motion_is_told_once_more(monkeypatch):

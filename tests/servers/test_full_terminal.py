@@ -57,7 +57,7 @@ joint_speed_rad_s = 0.01
 [gripper]
 type = "fake"
 [limits]
-state_max_age_s = 1.0
+state_max_age_s = 0.5
 """
 FAR = {"joint_positions_rad": [2.0, 0.0, 0.0, -1.9, 0.0, 2.0, 0.0]}
 

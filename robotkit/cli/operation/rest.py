@@ -108,6 +108,6 @@ def _wait_for_rest(robot: BaseRobotServer) -> None:
                     f"a joint turned {way.largest_rad:.3f} rad within {way.span_s:.2f} s (allowed: {_STILL_RAD:g} rad)"
                 )
             )
-            owed = ", and its device has not taken the stop" if state.is_halt_owed else ""
+            owed = ", and its device has not taken the stop, or it moves after it" if state.is_halt_owed else ""
             raise MotionFailed(f"{found}{owed}")
         time.sleep(_POLL_PERIOD_S)

@@ -46,7 +46,9 @@ class ArmStatus:
             when = "" if self.mode == "fault" else ago
             found.append(f"The arm is stopped: {self.stop.cause} (by {self.stop.author}{when}).")
         if self.is_halt_owed:
-            found.append("Its device has not taken the stop and may still move: use the hardware stop.")
+            found.append(
+                "It has not taken the stop, or moves after it: use the hardware stop, unless somebody guides it."
+            )
         return found or [f"The arm is {self.mode}."]
 
 
