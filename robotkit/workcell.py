@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -15,7 +16,7 @@ from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
 from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.words import said_of
-from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, Unsupported
+from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, TargetReplaced, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
 from robotkit.schema import (
     CellSpec,
@@ -56,7 +57,9 @@ class Workcell:
 
     def __post_init__(self) -> None:
         self._open: ExitStack | None = None
-        self._gripper_commands = BoundedCalls("the gripper was given a command", _GRIPPER_S)
+        silence_s = self.limits.watchdog_s or math.inf
+        # Else the watchdog would hold the arm while its command waits for the gripper.
+        self._gripper_commands = BoundedCalls("the gripper was given a command", min(_GRIPPER_S, 0.5 * silence_s))
         names = ["gripper", *(f"trackers.{name}" for name in self.trackers)]
         self._readings = {name: BoundedCalls(f"{name} was asked for a measurement", _READING_S) for name in names}
 
@@ -87,7 +90,7 @@ class Workcell:
     def disconnect(self) -> None:
         """Hold the arm if it moves, then disconnect every device in reverse order.
 
-        One that fails, or that takes its time, does not keep the others open, nor the arm moving.
+        One that fails keeps no other open. One that takes its time is waited for; the arm does not move meanwhile.
         """
         stack, self._open = self._open, None
         if stack is not None:
@@ -138,8 +141,8 @@ class Workcell:
 
         Everything is checked before anything is sent: after an error neither the arm nor the gripper has a new target.
         Two orders of events are left: what replaces the arm's target while the gripper is being told leaves the gripper
-        with its new one, and the arm without; and the command of the arm waits 0.5 s at most for a gripper whose driver
-        does not return, which is then reported in `CellState.errors`.
+        with its new one, and the arm without; and the command of the arm waits for a gripper whose driver does not
+        return, 0.5 s and half of `watchdog_s` at most, which is then reported in `CellState.errors`.
 
         Args:
             command: for the arm.
@@ -168,7 +171,7 @@ class Workcell:
 
         A command is of the target that the arm had when this was called, or of `target_epoch`: when a stop, a hold or a
         recovery comes before the arm has it, however long the gripper takes, it is refused. A gripper whose driver does
-        not return is waited for 0.5 s, and takes no further command until it does.
+        not return is waited for 0.5 s, and half of `watchdog_s`, at most, and takes no further command until it does.
 
         Raises:
             CommandRejected, DeviceError: as `step`.
@@ -184,13 +187,18 @@ class Workcell:
             self._tell_gripper(self.gripper, gripper.position)
         if command is None:
             return None
-        if isinstance(self.robot, SafeRobot):
-            return self.robot.send(command, epoch)
-        self._require_target(epoch)
-        return self.robot.send(command)
+        try:
+            if isinstance(self.robot, SafeRobot):
+                return self.robot.send(command, epoch)
+            self._require_target(epoch)
+            return self.robot.send(command)
+        except TargetReplaced as error:
+            if gripper is not None and (overdue := self._gripper_commands.overdue) is not None:
+                raise overdue from error  # it is why the command came too late
+            raise
 
     def _tell_gripper(self, gripper: BaseGripperServer, position: float) -> None:
-        if self.clock.is_lockstep:  # no time passes, and nothing else moves
+        if gripper.answers_at_once or self.clock.is_lockstep:  # where no time passes, nothing else moves
             gripper.move(position)
             return
         with suppress(Overdue):  # told in the state that is measured next
@@ -239,22 +247,25 @@ class Workcell:
         errors: dict[str, DeviceReport] = {}
         gripper = None
         if self.gripper is not None:
-            gripper = self._reported("gripper", self.gripper.get_state, errors)
+            gripper = self._reported("gripper", self.gripper, self.gripper.get_state, errors)
             if (overdue := self._gripper_commands.overdue) is not None:
                 errors.setdefault("gripper", report_of(overdue))
         poses = {}
         for name, tracker in self.trackers.items():
-            pose = self._reported(f"trackers.{name}", tracker.get_pose, errors)
+            pose = self._reported(f"trackers.{name}", tracker, tracker.get_pose, errors)
             if pose is not None:
                 poses[name] = pose
         return CellState.unchecked(
             robot=robot, gripper=gripper, poses=poses, accepted=accepted, errors=errors, overrun_s=overrun_s
         )
 
-    def _reported(self, name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
+    def _reported(
+        self, name: str, device: Device, measure: Callable[[], T], errors: dict[str, DeviceReport]
+    ) -> T | None:
         """What a device measures; whatever it raises goes into `errors` under its name instead."""
         try:
-            return measure() if self.clock.is_lockstep else self._readings[name].call(measure)
+            is_quick = device.answers_at_once or self.clock.is_lockstep
+            return measure() if is_quick else self._readings[name].call(measure)
         except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more
             errors[name] = report_of(error)
         return None

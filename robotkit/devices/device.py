@@ -32,6 +32,10 @@ class Device(ABC):
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
     """The options of this plugin. A workcell file is checked against it before anything moves."""
+    answers_at_once: ClassVar[bool] = False
+    """True of a gripper or tracker whose readings and targets never wait for the device: a thread of its own asks it.
+
+    The others are asked in another thread on a clock that runs by itself, so that a step waits for none that hangs."""
 
     def __init__(self, config: PluginConfig, context: DeviceContext) -> None:
         self.config = config

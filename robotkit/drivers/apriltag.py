@@ -86,6 +86,7 @@ class AprilTagTracker(BasePoseTracker):
     """
 
     Config = AprilTagConfig
+    answers_at_once = True
 
     def __init__(self, config: AprilTagConfig, context: CellContext) -> None:
         super().__init__(config, context)

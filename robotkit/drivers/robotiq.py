@@ -27,6 +27,7 @@ class RobotiqGripper(BaseGripperServer):
     """
 
     Config = RobotiqConfig
+    answers_at_once = True
 
     def __init__(self, config: RobotiqConfig, context: CellContext) -> None:
         super().__init__(config, context)

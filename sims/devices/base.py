@@ -10,6 +10,7 @@ from sims.world import MujocoWorld, require_world
 class WorldDevice(Device):
     """A device that lives in `world`; mixed in before its contract."""
 
+    answers_at_once = True
     world: MujocoWorld
 
     def __init__(self, config: PluginConfig, context: CellContext) -> None:

@@ -182,6 +182,38 @@ def test_b6_a_cell_is_recovered_from_silence_where_control_begins_on_a_fresh_mea
     old.answers.set()
 
 
+@pytest.mark.parametrize("looks", ["hold", "monitor, hold", "hold, monitor", "monitor within the hold"])
+def test_p3_a_pause_of_the_whole_process_ends_in_a_hold_whoever_looks_first(monkeypatch, looks):
+    bench = Bench(monkeypatch)
+    limits = rk.SafetyLimits(watchdog_s=0.2, state_max_age_s=0.2, unlimited=True)
+    arm = make_safe(bench.robot, limits, bench.clock)
+    monkeypatch.setattr("robotkit.safety.robot.require_true_kinematics", lambda *_: None)  # the bench has none
+    arm.connect()
+    arm.send(rk.PoseCommand(tcp_pose_in_base=arm.get_state().tcp_pose_in_base))
+    bench.now_s += 0.3
+    if looks == "monitor within the hold":
+        read = bench.robot._await_packet
+        monkeypatch.setattr(bench.robot, "_await_packet", lambda link: (read(link), arm.get_state()))
+        looks = "hold"
+    for look in looks.split(", "):
+        arm.hold() if look == "hold" else arm.get_state()
+        assert arm.machine.mode in ("tracking", "holding")
+    assert arm.machine.mode == "holding"
+    assert arm.machine.stop is None
+
+
+def test_p3_a_hold_looks_for_a_packet_of_after_it_was_asked_for(monkeypatch):
+    bench = Bench(monkeypatch)
+    arm = bench.robot
+    arm.connect()
+    arm.send(rk.PoseCommand(tcp_pose_in_base=arm.get_state().tcp_pose_in_base))
+    monkeypatch.setattr("robotkit.drivers.franka.robot._PACKET_S", 0.0)
+    bench.arm.tick_s = 0.0
+    with pytest.raises(rk.StaleState, match="no packet"):
+        arm.hold()
+    assert arm.machine.mode == "stopped"
+
+
 def test_b6_a_fault_that_is_read_again_and_again_takes_no_memory(bench):
     bench.arm.fall_silent()
     bring_into("tracking", bench)

@@ -12,6 +12,7 @@ import robotkit as rk
 from robotkit import workcell
 from robotkit.devices import bounded_calls
 from robotkit.devices.bounded_calls import BoundedCalls, Overdue
+from robotkit.drivers.fake.device import FakeDevice
 from tests.support.recording_arm import fail_with
 from tests.support.waiting import wait_until
 
@@ -40,6 +41,11 @@ def hang() -> Iterator[Hang]:
     hang = Hang()
     yield hang
     hang.goes_on.set()
+
+
+@pytest.fixture(autouse=True)
+def devices_that_may_wait(monkeypatch) -> None:
+    monkeypatch.setattr(FakeDevice, "answers_at_once", False)
 
 
 @pytest.fixture
@@ -117,6 +123,39 @@ def test_a_stop_that_comes_while_the_gripper_hangs_makes_the_command_one_of_the_
     monkeypatch.setattr(cell.gripper, "move", stop_and_hang)
     with pytest.raises(rk.RobotStopped):
         cell.step(command, CLOSED)
+
+
+@pytest.mark.parametrize("watchdog_s", [0.02, 5.0])
+def test_h4_a_gripper_that_hangs_is_named_and_not_what_came_while_the_arm_s_command_waited(
+    hang, monkeypatch, watchdog_s
+):
+    with rk.make_workcell("fake", **REAL, limits={"watchdog_s": watchdog_s}) as cell:
+        assert cell._gripper_commands._limit_s == min(0.5, 0.5 * watchdog_s)
+        cell._gripper_commands._limit_s = 0.01
+
+        def hold_and_hang(position: float) -> None:
+            cell.robot.hold()
+            hang()
+
+        monkeypatch.setattr(cell.gripper, "move", hold_and_hang)
+        before = cell.robot.machine.targets
+        with pytest.raises(rk.DeviceFault, match="the gripper was given a command") as caught:
+            cell.step(nudged(cell), CLOSED)
+        assert isinstance(caught.value.__cause__, rk.TargetReplaced)
+        assert cell.robot.machine.targets == before
+
+
+def test_a_device_that_answers_at_once_is_asked_in_the_thread_of_the_step(monkeypatch):
+    monkeypatch.setattr(FakeDevice, "answers_at_once", True)
+    with rk.make_workcell("fake", **REAL) as cell:
+        threads = []
+        for device, name in ((cell.gripper, "move"), (cell.gripper, "get_state"), (cell.trackers["block"], "get_pose")):
+            call = getattr(device, name)
+            monkeypatch.setattr(
+                device, name, lambda *at, call=call: (threads.append(threading.get_ident()), call(*at))[1]
+            )
+        cell.step(nudged(cell), CLOSED)
+    assert threads == [threading.get_ident()] * 3
 
 
 def test_in_lock_step_the_calls_are_made_in_the_thread_of_the_step(monkeypatch):

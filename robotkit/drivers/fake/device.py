@@ -10,6 +10,8 @@ from robotkit.devices import Device
 class FakeDevice(Device):
     """Connecting and disconnecting is a flag. Comes before the contract among a fake's bases."""
 
+    answers_at_once = True
+
     def __init__(self, config: Any, context: Any) -> None:
         super().__init__(config, context)
         self._connected = False

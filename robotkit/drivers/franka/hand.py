@@ -50,6 +50,7 @@ class FrankaHand(BaseGripperServer):
     """
 
     Config = FrankaHandConfig
+    answers_at_once = True
 
     def __init__(self, config: FrankaHandConfig, context: CellContext) -> None:
         super().__init__(config, context)

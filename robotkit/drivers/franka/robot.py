@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
+import time
 
 import franky
 import numpy as np
@@ -17,13 +19,15 @@ from robotkit.drivers.franka.link import FrankaLink
 from robotkit.drivers.franka.settling import wait_until_settled
 from robotkit.drivers.franka.setup import with_tool
 from robotkit.drivers.franka.tracking import ImpedanceTracking, pose_of
-from robotkit.errors import ConnectionFailed, DeviceFault, RobotkitError
+from robotkit.errors import ConnectionFailed, DeviceFault, RobotkitError, StaleState
 from robotkit.schema import ComplianceParams, PoseCommand, RobotCommand
 
 _LOG = aside_logger(__name__)
 _REST_S = 3.0
 """A braked arm stands within this time: franky's own brake gives up after 2 s."""
 _POLL_PERIOD_S = 0.005
+_PACKET_S, _PACKET_LOOKS, _PACKET_PERIOD_S = 0.1, 3, 0.001
+"""How long, and how often at least, a hold looks for the next packet of a box that sends one in a millisecond."""
 _DYNAMICS_MIN = 1e-3
 """The smallest share of the arm's dynamics that a joint motion is given."""
 
@@ -46,8 +50,7 @@ class FrankaRobot(StatefulRobotServer):
         """What was sent while the arm still braked."""
         self._cleared: ArmFault | None = None
         """The fault that a recovery has cleared at the box, and that the machine still has until the arm holds."""
-        self._packet_s = self._stamp_s = self._looked_s = float("-inf")
-        self._doubts_pauses = False
+        self._packet_s = self._stamp_s = float("-inf")
 
     def _open(self) -> ArmFault | None:
         link = FrankaLink(self._options)
@@ -98,12 +101,20 @@ class FrankaRobot(StatefulRobotServer):
         )
 
     def _measure_just_now(self) -> Measurement:
-        """While a motion runs, the first packet after a pause may have come at its beginning: the next one counts."""
-        self._doubts_pauses = True
-        try:
-            return super()._measure_just_now()
-        finally:
-            self._doubts_pauses = False
+        """While a motion runs, one packet more: the first that is seen after a pause may have come at its beginning."""
+        link = self._require_link()
+        if link.is_in_control:
+            self._await_packet(link)
+        return super()._measure_just_now()
+
+    def _await_packet(self, link: FrankaLink) -> None:
+        seen_s, end_s = link.read().time.to_sec(), time.monotonic() + _PACKET_S
+        for looks in itertools.count(1):
+            if link.read().time.to_sec() != seen_s:
+                return
+            if looks >= _PACKET_LOOKS and time.monotonic() >= end_s:
+                raise StaleState(f"the Franka control box has sent no packet for {_PACKET_S:g} s; check its cable")
+            time.sleep(_PACKET_PERIOD_S)
 
     def _follow(self, command: RobotCommand) -> RobotCommand:
         """Make the pose the target of the impedance law, or its first one when the arm still brakes."""
@@ -256,10 +267,8 @@ class FrankaRobot(StatefulRobotServer):
 
     def _stamp(self, state: franky.RobotState) -> float:
         """The cell's time at which this packet was first seen, so that a silent arm's state grows old."""
-        packet_s, now_s, looked_s = state.time.to_sec(), self.context.clock.now_s(), self._looked_s
+        packet_s = state.time.to_sec()
         if packet_s != self._packet_s:
-            was_pause = self._doubts_pauses and now_s - looked_s > self.held_age_s
-            is_doubted = was_pause and self._require_link().is_in_control
-            self._packet_s, self._stamp_s = packet_s, looked_s if is_doubted else now_s
-        self._looked_s = now_s
+            self._packet_s = packet_s
+            self._stamp_s = self.context.clock.now_s()
         return self._stamp_s

@@ -128,7 +128,9 @@ def test_a_stop_that_the_device_has_not_taken_is_told():
     with rk.make_workcell("fake") as cell:
         seen = dataclasses.replace(reports.look(cell)[0], is_halt_owed=True)
     assert "MAY STILL MOVE - USE THE HARDWARE STOP" in command.line(seen, 0.1).plain
-    assert "has not taken the stop" in " ".join(ArmStatus("stopped", (), None, None, None, 0, is_halt_owed=True).lines())
+    assert "has not taken the stop" in " ".join(
+        ArmStatus("stopped", (), None, None, None, 0, is_halt_owed=True).lines()
+    )
 
 
 def test_an_old_answer_is_not_shown_as_the_state():
