@@ -58,7 +58,7 @@ class Connections:
         self,
         per_address: int = PER_ADDRESS,
         total: int | None = None,
-        on_lost: Callable[[object], None] = lambda connection: None,
+        on_lost: Callable[[Peer], None] = lambda connection: None,
     ) -> None:
         self.on_lost = on_lost
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -153,6 +153,8 @@ class Peer:
         """True once a request with a right token has come from it; where there are no tokens, any request."""
         self.said_goodbye = False
         """True once it has announced that it closes, or the connection is closed."""
+        self.was_dismissed = False
+        """True once this server has closed the connection because it was idle; the peer may open another."""
 
     @property
     def has_left(self) -> bool:

@@ -14,6 +14,8 @@ from robotkit.errors import CommandRejected, ConnectionFailed, Forbidden
 from robotkit.safety import SafeRobot
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
+from servers.arrivals import Arrivals, Departure
+from servers.connections import Peer
 from servers.errors import reported
 from servers.lanes import Lanes
 from servers.lease import ControlLease
@@ -48,8 +50,7 @@ class Control:
         self._commander: Client | None = None
         self._stood_for: Client | None = None
         """Whose control has ended with an arm that was made to stand, and who has commanded nothing since."""
-        self._newest: tuple[object | None, Client | None, int] = (None, None, 0)
-        """The connection of the newest command, its client, and how many commands in a row came over it."""
+        self.arrivals = Arrivals()
         self._tasks: set[asyncio.Task[bool]] = set()
 
     @contextmanager
@@ -94,7 +95,7 @@ class Control:
                 is_down = self._is_down()
                 begin(is_down)
                 if not is_down:
-                    self._take_over(client, caller, moment)
+                    self._take_over(client, moment)
                 has_begun = True
                 token, begun_s = ASKED_AT.set(moment), time.perf_counter()
                 try:
@@ -105,7 +106,7 @@ class Control:
                     if not is_down:
                         self._stood_for = None  # a release that did not wait for this command's end
                 if is_down:  # it was for the gripper, and the arm stands
-                    self._become_commander(client, caller)
+                    self._become_commander(client)
         except (CommandRejected, Forbidden, ConnectionFailed) as error:
             if not (has_begun and isinstance(error, ConnectionFailed)):
                 self._teller.tell_refused(client, error)
@@ -116,16 +117,15 @@ class Control:
         robot = self._workcell.robot
         return isinstance(robot, SafeRobot) and robot.machine.mode in ("stopped", "fault")
 
-    def _take_over(self, client: Client, caller: Caller, moment: Moment | None) -> None:
+    def _take_over(self, client: Client, moment: Moment | None) -> None:
         """Make the arm stand where another client commanded before; its target is none that this one knows."""
         if self._commander not in (None, client, self._stood_for):
             self._make_stand(client, f"it takes over from {self._commander}", unless_at_rest=True)
             self._moments.require_nothing_since(moment)
-        self._become_commander(client, caller)
+        self._become_commander(client)
 
-    def _become_commander(self, client: Client, caller: Caller) -> None:
+    def _become_commander(self, client: Client) -> None:
         self._commander, self._stood_for = client, None
-        self._note(caller.connection, client)
 
     def hold_now(self, client: Client) -> tuple[Moment | None, Moment | None]:
         """Hold, without waiting for a turn: this also ends a blocking motion of the client.
@@ -173,38 +173,50 @@ class Control:
 
         self.turns.end(brake, self._workcell.clock.wake, caller)
 
-    def connection_lost(self, connection: object) -> None:
-        """Let the client go that commanded over `connection`; called on the event loop.
-
-        A client that keeps a connection, commands over it again and again, and closes it, is gone. One that opens a
-        connection for every command (curl, SERL's clients) is not.
-        """
-        newest, client, commands = self._newest
-        if client is not None and newest is connection and commands > 1:
-            task = asyncio.get_running_loop().create_task(self._lanes.gone.run(self.release, client, GONE))
+    def connection_lost(self, connection: Peer) -> None:
+        """Let the client go that is gone with `connection`, as `Arrivals` says; called on the event loop."""
+        departure = self.arrivals.lost(connection)
+        if departure is not None and not connection.was_dismissed and self.lease.holder == departure.client:
+            task = asyncio.get_running_loop().create_task(self.let_go(departure))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _note(self, connection: object | None, client: Client) -> None:
-        newest, _, commands = self._newest
-        self._newest = (connection, client, commands + 1 if connection is newest else 1)
+    async def let_go(self, departure: Departure | None) -> bool:
+        """End the control of a client that is gone, unless it is back by then; True when it had control."""
+        return departure is not None and await self._lanes.gone.run(self.release, departure.client, GONE, departure)
 
-    def release(self, client: Client, why: str = "it gave control back") -> bool:
-        """End a client's control: the robot holds where it is; True when the client had control."""
-        if self.lease.holder != client:
-            return False
+    def release(self, client: Client, why: str = "it gave control back", departure: Departure | None = None) -> bool:
+        """End a client's control: the robot holds where it is; True when the client had control.
+
+        Its commands of before end, and a later one acts after the robot holds.
+
+        Args:
+            client: whose control.
+            why: it ends.
+            departure: nothing ends once the client is back from it; None: it asked for the end itself.
+        """
         outcomes: list[str] = []
 
         def stand(unless_at_rest: bool = False) -> None:
             outcomes.append(make_stand(self._workcell, f"{client}: {why}", unless_at_rest=unless_at_rest))
 
-        self.turns.end(stand, self._workcell.clock.wake, client=client)
-        self._stood_for = client
-        stand(unless_at_rest=True)  # what acted may have moved the arm again until it ended
-        released = self.lease.release(client)
+        def is_here() -> bool:
+            return departure is not None and self.arrivals.is_back(departure)
+
+        def is_due() -> bool:
+            return self.lease.holder == client and not is_here()
+
+        released = False
+        with self.turns.ended(client, is_due, stand, self._workcell.clock.wake) as has_ended:
+            if has_ended and is_due():
+                self._stood_for = client
+                stand(unless_at_rest=True)  # what acted may have moved the arm again until it ended
+                released = self.lease.release(client, unless=is_here)
+        outcome = next((words for words in outcomes if words != HOLDS), HOLDS)
         if released:
-            outcome = next((words for words in outcomes if words != HOLDS), HOLDS)
             self._teller.tell("control_released", client, f"{why}; {outcome}")
+        elif outcomes:  # it came back meanwhile
+            self._teller.tell_hold(client, why if outcome == HOLDS else f"{why}; {outcome}")
         return released
 
     def _make_stand(self, client: Client | None, why: str, *, unless_at_rest: bool = False) -> None:

@@ -19,7 +19,7 @@ from robotkit.schema.wire import (
     PROTOCOL_HEADER,
     SEEN_HEADER,
 )
-from servers.access import key_of
+from servers.access import SCOPE_KEY, Client, key_of
 from servers.clock import require_own_clock
 from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, has_body, too_many
 from servers.context import ServerContext
@@ -42,6 +42,8 @@ _CLIENT, _CLOCK, _DEADLINE, _HEARTBEAT, _PROTOCOL, _SEEN = (
 )
 _OF_ANY_VERSION = POSTS_OF_READERS | {"/v1/control/release"}
 """What a client may post whose version of the protocol is not spoken here."""
+_NO_COMMANDS = _OF_ANY_VERSION | {"/v1/control/heartbeat", "/v1/robot/recover"}
+"""What a client may post that does not command the cell."""
 
 
 class RequestGate:
@@ -107,6 +109,9 @@ class RequestGate:
 
     async def _watched(self, request: _Request, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         connection = scope.get("state", {}).get(CONNECTION)
+        if connection is not None and not connection.said_goodbye and scope["path"] not in _NO_COMMANDS:
+            client = Client(request.key, "", request.address, scope[SCOPE_KEY])
+            self._context.control.arrivals.note(client, connection)
         caller = Caller(request.deadline_s, request.protocol, connection, request.moment)
         CURRENT_CALLER.set(caller)
         loop = asyncio.get_running_loop()

@@ -110,10 +110,13 @@ class ControlLease:
         if is_new:
             self._on_taken(client, self._before)
 
-    def release(self, client: Client) -> bool:
-        """Give the lease up, once the commands of `client` that still run have ended; True when `client` had it."""
+    def release(self, client: Client, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Give the lease up, once the commands of `client` that still run have ended; True when `client` had it.
+
+        Not where `unless` says so by the time at which no command can take it.
+        """
         with self._lock:
-            if self._holder != client or not self._is_held():
+            if self._holder != client or not self._is_held() or unless():
                 return False
             if self._running:
                 self._is_given_up = True

@@ -75,6 +75,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._registry.on_lost(self._peer)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that is idle for too long; nobody is gone because of that."""
+        self._peer.was_dismissed |= not self.transport.is_closing()
+        super().timeout_keep_alive_handler()
+
     @property
     def is_idle(self) -> bool:
         """True when no request runs."""

@@ -16,10 +16,10 @@ from robotkit.errors import Busy, RobotkitError
 from robotkit.schema import Message
 from robotkit.schema.wire import PROTOCOL_HEADER, NumberedStep, StreamAck, StreamCommand, StreamError, StreamUp
 from servers.access import Client
+from servers.arrivals import Departure
 from servers.clock import require_own_clock
 from servers.connections import CONNECTION
 from servers.context import ServerContext
-from servers.control import GONE
 from servers.errors import MESSAGE_MAX, reported
 from servers.gate import protocol_of
 from servers.seen import moment_of
@@ -29,6 +29,8 @@ _UP: TypeAdapter[StreamCommand | StreamAck] = TypeAdapter(StreamUp)
 _STEP = TypeAdapter(NumberedStep)
 _PAUSE_AFTER_FAULT_S = 0.1
 _POLICY_VIOLATION = 1008
+_KEPT = 2
+"""So many commands count the first over a websocket, which is kept for further ones."""
 _SMALL = 2048
 """A longer message is parsed in a thread: the largest takes milliseconds, which stops would wait on the event loop."""
 
@@ -59,7 +61,7 @@ class StateStream:
         self._acknowledged = 0
         self._newest: tuple[StreamCommand, Moment | None] | None = None
         self._has_command = asyncio.Event()
-        self._commanded = False
+        self._departure: Departure | None = None
 
     async def run(self) -> None:
         """Serve until the client goes or the server stops."""
@@ -75,14 +77,16 @@ class StateStream:
                 task.cancel()
             with CancelScope(shield=True):
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self._context.control.leave(self._caller)
-                if self._commanded:
-                    await self._context.lanes.gone.run(self._context.control.release, self._client, GONE)
+                control = self._context.control
+                departure = self._departure or control.arrivals.lost(self._caller)
+                await control.leave(self._caller)
+                await control.let_go(departure)
 
     async def _receive(self) -> None:
         while True:
             event = await self._socket.receive()
             if event["type"] == "websocket.disconnect":
+                self._departure = self._context.control.arrivals.lost(self._caller)
                 return
             content, moment = text_of(event), self._context.moments.now
             try:
@@ -96,6 +100,7 @@ class StateStream:
             if isinstance(message, StreamAck):
                 self._acknowledged = max(self._acknowledged, min(message.seq, self._sent))
             else:
+                self._context.control.arrivals.note(self._client, self._caller, _KEPT)
                 self._newest = message, moment
                 self._has_command.set()
 
@@ -143,7 +148,6 @@ class StateStream:
         require_own_clock(message.clock)
         moment = moment if message.seen is None else moment_of(message.seen)
         with self._context.control.acquire(self._client, deadline_s=message.deadline_s, moment=moment) as cell:
-            self._commanded = True
             cell.send(message.command, message.gripper)
 
 
@@ -160,6 +164,7 @@ class StepChannel:
         self._client = client
         self._caller = caller_of(socket)
         self._requests: asyncio.Queue[tuple[str | bytes, Moment | None] | None] = asyncio.Queue()
+        self._departure: Departure | None = None
 
     async def run(self) -> None:
         """Serve until the client goes or the server stops."""
@@ -174,8 +179,10 @@ class StepChannel:
         finally:
             reader.cancel()
             with CancelScope(shield=True):
-                await self._context.control.leave(self._caller)
-                await self._context.lanes.gone.run(self._context.control.release, self._client, GONE)
+                control = self._context.control
+                departure = self._departure or control.arrivals.lost(self._caller)
+                await control.leave(self._caller)
+                await control.let_go(departure)
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""
@@ -184,7 +191,9 @@ class StepChannel:
             if self._requests.qsize() >= QUEUE_LENGTH:
                 error = Busy(f"{QUEUE_LENGTH} steps of this connection wait; send one after the answer to the other")
             else:
+                self._context.control.arrivals.note(self._client, self._caller, _KEPT)
                 self._requests.put_nowait((text_of(event), self._context.moments.now))
+        self._departure = self._context.control.arrivals.lost(self._caller)
         # First: to a client that is gone as well nothing can be said.
         await self._context.control.leave(self._caller)
         if error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -119,30 +120,68 @@ class Turns:
         if command.was_ended:
             raise self._why_ended(command)
 
-    def end(
-        self, brake: Callable[[], None], wake: Callable[[], None], caller: Caller | None = None, client: object = None
-    ) -> None:
-        """Drop the waiting commands of a caller or a client, and end the one that acts.
+    def end(self, brake: Callable[[], None], wake: Callable[[], None], caller: Caller) -> None:
+        """Drop the waiting commands of a caller, and end the one that acts.
 
         The command that comes next starts after `brake` has returned, also where that raises.
 
         Args:
-            brake: ends a motion; called only while a command of theirs acts.
+            brake: ends a motion; called only while a command of the caller acts.
             wake: ends a wait; called until that command has ended.
-            caller: whose commands; from now on it is gone. None: those of `client`.
-            client: whose commands, when no caller is named.
+            caller: whose commands; from now on it is gone.
         """
         with self._changed:
-            if caller is not None:
-                caller.is_gone = True
-            theirs = [one for one in self._queue if (one.client == client if caller is None else one.caller is caller)]
-            for command in theirs:
-                command.was_ended = True
-            self._changed.notify_all()
-            if not theirs or theirs[0] is not self._queue[0] or theirs[0].is_done:
-                return
-            head = theirs[0]
-            head.brakes += 1
+            caller.is_gone = True
+            head = self._drop([one for one in self._queue if one.caller is caller])
+        self._brake(head, brake, wake)
+
+    @contextmanager
+    def ended(
+        self, client: object, is_due: Callable[[], bool], brake: Callable[[], None], wake: Callable[[], None]
+    ) -> Iterator[bool]:
+        """Drop the waiting commands of a client, end the one that acts, and let no later one begin inside the block.
+
+        The block begins when the command that acts has ended, or after a second.
+
+        Args:
+            client: whose commands.
+            is_due: whether they shall end; asked when no command can begin.
+            brake: ends a motion; called only while a command of the client acts.
+            wake: ends a wait; called until that command has ended.
+
+        Yields:
+            Whether they have ended.
+        """
+        place = _Command(None, Caller(), math.inf, is_motion=False)
+        with self._changed:
+            due = is_due()
+            if due:
+                head = self._drop([one for one in self._queue if one.client == client])
+                self._queue.insert(1, place)
+        if not due:
+            yield False
+            return
+        try:
+            self._brake(head, brake, wake)
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue[0] is place, _BRAKE_WAIT_S)
+            yield True
+        finally:
+            self._leave(place)
+
+    def _drop(self, theirs: list[_Command]) -> _Command | None:
+        """End these commands, in the order of the queue; the one of them that acts, which a brake has to end."""
+        for command in theirs:
+            command.was_ended = True
+        self._changed.notify_all()
+        if not theirs or theirs[0] is not self._queue[0] or theirs[0].is_done:
+            return None
+        theirs[0].brakes += 1
+        return theirs[0]
+
+    def _brake(self, head: _Command | None, brake: Callable[[], None], wake: Callable[[], None]) -> None:
+        if head is None:
+            return
         try:
             try:
                 brake()

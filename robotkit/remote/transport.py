@@ -19,8 +19,8 @@ from robotkit.remote.answer import Answer, Header, answer_of
 from robotkit.remote.dial import Dialer
 from robotkit.remote.patience import PatientBackend
 
-_KEPT_OPEN_S = 5.0
-"""A connection that is idle for longer is replaced: the server may have closed it meanwhile."""
+_KEPT_OPEN_S = 60.0
+"""A connection that is idle for longer is replaced: a server closes it after 75 s, perhaps as a command is sent."""
 _ANSWER_BYTES_MAX = 2**28
 """Several times the largest picture with its depths."""
 _FAILURES = (httpcore.NetworkError, httpcore.RemoteProtocolError, OSError)
@@ -48,6 +48,8 @@ class Transport:
         self.dialer = Dialer(url.raw_host.decode("ascii"), port)
         self._idle: deque[_Kept] = deque()
         """The connections over which no request runs; the longest idle one is the first."""
+        self._replaced: deque[_Kept] = deque()
+        """They are closed once another has answered: to the server a client without any is gone."""
         self._open: set[_Kept] = set()
 
     def request(
@@ -139,6 +141,7 @@ class Transport:
                 raise
             else:
                 self._give_back(kept)
+                self._drop_all(self._replaced)
                 return answer_of(response.status, response.headers, body)
 
     def _take(self) -> _Kept:
@@ -152,7 +155,7 @@ class Transport:
                 return kept
             if kept.http.is_idle() and not kept.http.has_expired():
                 return kept
-            self._drop(kept)
+            self._replaced.append(kept)
 
     def _give_back(self, kept: _Kept) -> None:
         if kept in self._open and kept.http.is_idle():
@@ -163,6 +166,11 @@ class Transport:
     def _drop(self, kept: _Kept) -> None:
         self._open.discard(kept)
         kept.http.close()
+
+    def _drop_all(self, connections: deque[_Kept]) -> None:
+        while connections:
+            with suppress(IndexError):  # another thread took the last one
+                self._drop(connections.popleft())
 
     def _read(self, response: httpcore.Response) -> bytes:
         pieces, size = [], 0
@@ -175,9 +183,8 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections, also of requests that wait; the next request opens new ones."""
-        while self._idle:
-            with suppress(IndexError):  # another thread took the last one
-                self._drop(self._idle.popleft())
+        self._drop_all(self._idle)
+        self._drop_all(self._replaced)
         for kept in list(self._open):
             # Whoever uses it closes it: the number of its file must not become that of another connection meanwhile.
             self._open.discard(kept)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import httpcore
 import pytest
 
 import robotkit as rk
-from robotkit.remote import Session, alone
+from robotkit.remote import Session, alone, transport
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.session import HEARTBEAT_S
 from robotkit.schema.wire import PROTOCOL_NEWEST, PROTOCOL_OLDEST, ClockAdvanceRequest, ClockState, ProtocolInfo
@@ -336,3 +336,35 @@ def test_m14_commands_take_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> No
 def test_each_session_has_a_name_of_its_own() -> None:
     one, other = Session("http://a"), Session("http://a")
     assert one.headers != other.headers
+
+
+def test_f17_an_idle_connection_is_closed_once_another_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_KEPT_OPEN_S", 0.0)
+    was_open: list[bool] = []
+
+    def serve(listener: socket.socket) -> None:
+        before, _ = listener.accept()
+        with before:
+            before.recv(65536)
+            before.sendall(OK)
+            after, _ = listener.accept()
+            with after:
+                after.recv(65536)
+                before.setblocking(False)
+                with suppress(BlockingIOError):
+                    before.recv(1)
+                    was_open.append(False)
+                before.setblocking(True)
+                was_open.append(True)
+                after.sendall(OK)
+                assert before.recv(1) == b""
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        with opened(f"http://127.0.0.1:{listener.getsockname()[1]}") as session:
+            for _ in range(2):
+                session.read("/v1/clock", ClockState)
+            thread.join(20.0)
+            assert not thread.is_alive()
+    assert was_open == [True]

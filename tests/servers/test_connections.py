@@ -189,6 +189,7 @@ def test_f11_the_second_request_of_a_connection_is_given_up_as_well(url: str, mo
 def test_f11_a_request_may_take_longer_than_its_headers_and_so_may_the_next(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert httpx.post(f"{url}/v1/control/release", trust_env=False).status_code == 204
     monkeypatch.setattr(protocols, "HEADER_TIME_S", 0.05)
     body = b'{"period_s": 0.1}'
     with opened(url) as peer:

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 import robotkit as rk
+from servers import turns as turns_room
 from servers.turns import QUEUE_LENGTH, QUEUE_WAIT_S, Caller, Turns
 from tests.support.waiting import wait_until
 
@@ -306,12 +307,43 @@ def test_of_a_client_that_gives_up_control_nothing_acts_any_more(turns: Turns) -
     with acting(turns) as acts:
         waiting, other = _Client(turns), _Client(turns, client="b")
         _waiting(turns, 3)
-        turns.end(lambda: (ended.append(acts.may_end.set), acts.may_end.set()), lambda: None, client="a")
-        assert isinstance(acts.ended(), rk.Busy)
-        assert isinstance(waiting.ended(), rk.Busy)
-        other.may_end.set()
-        assert other.ended() is None
+
+        def brake() -> None:
+            ended.append(acts.may_end.set)
+            acts.may_end.set()
+
+        with turns.ended("a", lambda: True, brake, lambda: None) as has_ended:
+            assert has_ended
+            assert isinstance(acts.ended(), rk.Busy)
+            assert isinstance(waiting.ended(), rk.Busy)
+            late = _Client(turns)
+            _waiting(turns, 3)
+            assert not other.acts.is_set()
+            assert not late.acts.is_set()
+        for later in (other, late):
+            later.may_end.set()
+            assert later.ended() is None
     assert len(ended) == 1
+
+
+def test_nothing_ends_that_is_not_due_by_the_time_at_which_no_command_can_begin(turns: Turns) -> None:
+    with acting(turns) as acts:
+        waiting = _Client(turns)
+        _waiting(turns, 2)
+        with turns.ended("a", lambda: not turns._changed._is_owned(), acts.may_end.set, lambda: None) as ended:
+            assert not ended
+        acts.may_end.set()
+        waiting.may_end.set()
+        assert acts.ended() is None
+        assert waiting.ended() is None
+
+
+def test_f9_a_command_that_hangs_keeps_nobody_from_what_follows_its_end(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_room, "_BRAKE_WAIT_S", 0.01)
+    with acting(turns), turns.ended("a", lambda: True, lambda: None, lambda: None) as ended:
+        assert ended
 
 
 @pytest.mark.parametrize("deadline_s", [1e12, 1e300])
