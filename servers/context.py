@@ -145,6 +145,7 @@ class ServerContext:
         Raises:
             Forbidden: another client stopped the arm, and this one's token does not allow to undo that.
             RobotStopped: another stop came since; it stays.
+            InvalidCommand: fewer stops have come than it has seen.
             ConnectionFailed: the caller is gone.
         """
         # Before the owners are asked: a stop that is not counted yet has its owner by the time of the question.
@@ -153,7 +154,7 @@ class ServerContext:
         try:
             caller.require_present()
             with self._stop_owners.recovery(client):
-                before = self.moments.note_hold()
+                before = self.moments.now
                 if isinstance(robot, SafeRobot):
                     if stops_seen is None and moment is not None:
                         stops_seen = moment.stops
@@ -164,7 +165,7 @@ class ServerContext:
             self.teller.tell("recover_failed", client, error.message, error.code)
             raise
         self.teller.tell("recover", client)
-        return self.moments.only_a_hold_since(before, recoveries=1)
+        return self.moments.only_one_since(before)
 
     def close(self) -> None:
         """Hear of the arm no more, and write what the audit log has not written yet."""

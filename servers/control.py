@@ -144,7 +144,7 @@ class Control:
                 before = self._moments.note_hold()
                 self._workcell.robot.hold()
             self._teller.tell("hold", client, "it asked for it")
-            return before, self._moments.only_a_hold_since(before)
+            return before, self._moments.only_one_since(before)
         except (CommandRejected, Forbidden) as error:
             self._teller.tell_refused(client, error)
             raise

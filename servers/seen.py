@@ -43,12 +43,12 @@ class Moments:
             self._machine.note_hold()
         return before
 
-    def only_a_hold_since(self, before: Moment | None, recoveries: int = 0) -> Moment | None:
-        """What has come by now, when since `before` no more than one hold has, and so many recoveries at most."""
+    def only_one_since(self, before: Moment | None) -> Moment | None:
+        """What has come by now, when since `before` no stop has, and no more than one hold or one recovery."""
         now = self.now
-        if before is None or now is None or (now.stops, now.holds) != (before.stops, before.holds + 1):
+        if before is None or now is None or now.stops != before.stops:
             return None
-        return now if now.recoveries <= before.recoveries + recoveries else None
+        return now if now.holds + now.recoveries <= before.holds + before.recoveries + 1 else None
 
 
 def moment_of(text: str) -> Moment:

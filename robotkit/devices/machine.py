@@ -21,6 +21,7 @@ from robotkit.devices.calls import DeviceCalls
 from robotkit.errors import (
     CommandRejected,
     DeviceFault,
+    InvalidCommand,
     MotionFailed,
     NotConnected,
     RobotkitError,
@@ -329,7 +330,17 @@ class ArmMachine:
         self._interrupt("recover()")
 
     def require_no_stop_since(self, stops_seen: int) -> None:
-        """Raise `RobotStopped` when a stop came after the first `stops_seen`."""
+        """Check that the first `stops_seen` are all that came.
+
+        Raises:
+            RobotStopped: a stop came after them.
+            InvalidCommand: fewer have come.
+        """
+        if self.stops < stops_seen:
+            raise InvalidCommand(
+                f"{self.stops} stops have come to arm {self._name!r}, and not {stops_seen}: they are counted from the "
+                "start of its program, which has been started anew; read the state, look at the cell, and recover again"
+            )
         if self.stops != stops_seen:
             raise RobotStopped(
                 f"a stop came during the recovery of arm {self._name!r}, and counts; call recover() again when it is "

@@ -248,6 +248,7 @@ class StatefulRobotServer(MeasuringArm):
             DeviceFault: the fault persists, or a call of before has not returned; the arm stays as it was.
             CommandRejected: it is in a joint motion, and needs no recovery.
             RobotStopped: another stop came after it was asked for.
+            InvalidCommand: fewer stops have come than `stops_seen`.
         """
         seen = self.machine.stops if stops_seen is None else stops_seen  # before the wait for another recovery
         with self._opening:
@@ -263,6 +264,7 @@ class StatefulRobotServer(MeasuringArm):
                 with self.machine.lock:
                     self.require_connected()
                     self._require_not_travelling()
+                    self.machine.note_hold()
                     self.hold()
                     self.machine.require_no_stop_since(seen)
                     self.machine.require_ready()

@@ -111,3 +111,52 @@ def test_b9_a_recovery_that_tells_what_its_author_has_seen_undoes_no_stop_since(
     assert _recover_over_http(app, "?stops_seen=x").status_code == 422
     cell.robot.stop_for("the third", "somebody")
     assert _recover_over_http(app, "").status_code == 204
+
+
+REFUSALS: dict[str, tuple[str, int, str]] = {
+    "of a healthy arm, by the number of a server before": ("?stops_seen=99", 422, "invalid_command"),
+    "of a healthy arm, by a number before a stop that was recovered": ("?stops_seen=0", 409, "robot_stopped"),
+    "during a joint motion": ("", 409, "command_rejected"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_r1_a_recovery_that_is_refused_takes_nothing_away_that_others_have_asked_for(
+    monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    app = create_app(rk.make_workcell("fake"), ServerSettings())
+    context: ServerContext = app.state.context
+    context.workcell.connect()
+    context.workcell.robot.stop()
+    context.recover(PERSON)
+    before = context.moments.now
+    if case == "during a joint motion":
+        monkeypatch.setattr(context.workcell.robot.machine, "activity", "travelling")
+    query, status, code = REFUSALS[case]
+    reply = _recover_over_http(app, query)
+    assert (reply.status_code, reply.json()["code"]) == (status, code)
+    assert context.moments.now == before
+    monkeypatch.undo()
+    assert _recover_over_http(app, "").status_code == 204
+    assert before is not None
+    assert context.moments.now == before._replace(holds=before.holds + 1)
+
+
+def test_b9_a_recovery_that_has_seen_more_stops_than_have_come_is_told_why(context: ServerContext) -> None:
+    context.stop(PERSON)
+    with pytest.raises(rk.InvalidCommand, match=r"1 stops have come .*, and not 2: .*started anew"):
+        context.recover(PERSON, 2)
+    assert context.workcell.robot.get_state().mode == "stopped"
+
+
+def test_r1_who_recovers_knows_of_the_recovery_and_of_nothing_that_came_beside_it(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context.stop(PERSON)
+    assert context.recover(PERSON) == context.moments.now == (1, 1, 0)
+    assert context.recover(PERSON) == context.moments.now == (1, 1, 1)
+    recover = context.workcell.robot.recover
+    monkeypatch.setattr(
+        context.workcell.robot, "recover", lambda seen: (recover(seen), context.control.hold_now(PERSON))
+    )
+    assert context.recover(PERSON) is None
