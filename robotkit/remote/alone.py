@@ -17,6 +17,8 @@ from robotkit.remote.race import Attempt, Entry, connected, first_of
 
 T = TypeVar("T")
 
+DONE = 204
+"""The status of a robot server's answer to an action that is done, and has none."""
 _AGAIN_AFTER_S = (0.3, 0.6, 1.2, 2.4)
 """When the request is sent again over new connections while nobody answers, in seconds after the time before."""
 _ANSWER_BYTES_MAX = 65536
@@ -27,7 +29,8 @@ def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, reques
     """Send a request without a body over separate connections, repeatedly until a server answers.
 
     It goes to every address of the server at once, and no more to one that has answered: only what may be carried out
-    several times is sent like this.
+    several times is sent like this. Any other answer than 204 is none of a robot server, and counts where nobody gives
+    that one.
 
     Args:
         dialer: knows the server's addresses.
@@ -46,7 +49,7 @@ def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, reques
         for after_s in (0.0, *_AGAIN_AFTER_S)
         for later, address in enumerate(addresses)
     ]
-    return first_of(entries, end_s, lambda answer: answer.status < 300)
+    return first_of(entries, end_s, lambda answer: answer.status == DONE)
 
 
 def _answered(address: Address, tls: ssl.SSLContext | None, host: str, request: h11.Request) -> Attempt[Answer]:

@@ -18,6 +18,7 @@ from robotkit.errors import (
     error_from_code,
 )
 from robotkit.remote.address import parse_url
+from robotkit.remote.alone import DONE
 from robotkit.remote.answer import Answer, Header
 from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
@@ -234,7 +235,7 @@ class Session:
 
 
 def _require_done(answer: Answer, url: str) -> None:
-    if answer.status != 204:
+    if answer.status != DONE:
         raise ProtocolError(
             f"not a robot server: {url} answered {answer.status} with {answer.content[:200]!r} to what has no answer"
         )

@@ -71,11 +71,13 @@ def test_b2_a_stop_that_one_address_refuses_is_done_by_the_other(monkeypatch: py
 
 
 @pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("status", [200, 202, 299, 301, 404])
 def test_b2_a_stop_that_one_address_refuses_is_sent_again_to_the_other(
-    monkeypatch: pytest.MonkeyPatch, is_first: bool
+    monkeypatch: pytest.MonkeyPatch, is_first: bool, status: int
 ) -> None:
+    """Or that is taken there by somebody who is no robot server."""
     monkeypatch.setattr(alone, "_AGAIN_AFTER_S", (0.05,) * 4)
-    with scripted([reply(404, b"nobody")]) as (wrong, _), ExitStack() as stack:
+    with scripted([reply(status, b"nobody")]) as (wrong, _), ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         asked: list[bytes] = []
 
