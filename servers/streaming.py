@@ -47,7 +47,7 @@ class StateStream:
 
     Nothing queues up: a state is measured when it can be sent, commands land in a slot of one, and a client that
     acknowledges is never more than `window` states behind. When the connection ends, by whatever cause, and its client
-    had control, the robot holds at once.
+    has commanded over no other since, the robot holds at once.
     """
 
     def __init__(self, socket: WebSocket, context: ServerContext, client: Client, rate_hz: float, window: int) -> None:
@@ -155,7 +155,7 @@ class StepChannel:
     """`POST /v1/step` without HTTP around it: each message is a `StepRequest`, each answer a state or an error.
 
     A web request costs more than the control step inside it; this is for loops that run faster than real time. When the
-    connection ends, and its client had control, the robot holds at once.
+    connection ends, and its client has commanded over no other since, the robot holds at once.
     """
 
     def __init__(self, socket: WebSocket, context: ServerContext, client: Client) -> None:

@@ -79,7 +79,7 @@ class RemoteStream:
         self._sender.start()
 
     def disconnect(self) -> None:
-        """Close the stream; if it commanded, the robot holds at once."""
+        """Close the stream; if the newest command went over it, the robot holds at once."""
         with self._changed:
             socket, self._socket = self._socket, None
             self._changed.notify_all()

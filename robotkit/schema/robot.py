@@ -103,8 +103,8 @@ class RobotState(Message):
     stops: int = 0
     """How often a stop came; whoever recovers with this number undoes no later one."""
     holds: int | None = None
-    """How often a client of the server has asked for a hold or a recovery; None: not told. A command that names a
-    state by its `stops`, `recoveries` and `holds` is refused once more has come."""
+    """How often a client of the server has asked for a hold, or for the recovery of an arm that needed none; None: not
+    told. A command that names a state by its `stops`, `recoveries` and `holds` is refused once more has come."""
     recoveries: int = 0
     """How often the arm was recovered from a stop or a fault. What sees it grow was interrupted, and does not go on by
     itself."""
