@@ -36,7 +36,6 @@ class CellMachine(RuleBasedStateMachine):
         self.rig: Rig = RIGS[self.body]()
         self.still_m = STILL_M[self.body]
         self.violations: list[AssertionError] = []
-        self.rig.clock.observe = self._look
         self.rig.cell.connect()
         self.rig.robot.recover()
         self.rig.cell.reset(seed=0)
@@ -46,6 +45,7 @@ class CellMachine(RuleBasedStateMachine):
         self.silent_since_s: float | None = None
         self.silent_at: np.ndarray | None = None
         self.travels = False
+        self.rig.clock.observe = self._look
 
     def teardown(self) -> None:
         self.rig.clock.observe = lambda: None
