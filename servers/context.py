@@ -91,7 +91,8 @@ class ServerContext:
         Raises:
             CommandRejected: as `Control.acquire` says, or as the cell itself does.
         """
-        with self.control.acquire(client, deadline_s=deadline_s, moment=moment) as cell:
+        commands_arm = request.command is not None
+        with self.control.acquire(client, deadline_s=deadline_s, moment=moment, commands_arm=commands_arm) as cell:
             return cell.handle(request)
 
     def set_compliance(self, client: Client, params: ComplianceParams) -> None:

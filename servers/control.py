@@ -60,17 +60,20 @@ class Control:
         is_motion: bool = False,
         deadline_s: float | None = None,
         moment: Moment | None = None,
+        commands_arm: bool = True,
     ) -> Iterator[Workcell]:
         """Hold the control lease, one command after the other, for as long as the caller waits for the answer.
 
         When another client commanded before, the arm holds first: its target is none that this client knows. A command
-        that waits while a stop, a recovery or a hold that a client asks for comes is not carried out.
+        that waits while a stop, a recovery or a hold that a client asks for comes is not carried out; but of one for
+        the gripper alone a stop that is still latched refuses nothing.
 
         Args:
             client: who commands.
             is_motion: True for a command that returns when the arm has arrived; no other command waits behind it.
             deadline_s: it does not start later, in monotonic seconds; None: as the caller's request says.
             moment: what had come to the arm when it was asked for; None: as the caller says, else now.
+            commands_arm: False for a command of the gripper alone, or of nothing.
 
         Raises:
             Forbidden: the client's token does not allow to command.
@@ -90,12 +93,12 @@ class Control:
             require_spoken(caller.protocol)
             with self.lease.control(client) as begin, self.turns.turn(client, caller, is_motion, deadline_s):
                 caller.require_present()
-                self._moments.require_nothing_since(moment)
+                self._moments.require_nothing_since(moment, commands_arm)
                 caller.client = client
                 is_down = self._is_down()
                 begin(is_down)
                 if not is_down:
-                    self._take_over(client, moment)
+                    self._take_over(client, moment, commands_arm)
                 has_begun = True
                 token, begun_s = ASKED_AT.set(moment), time.perf_counter()
                 try:
@@ -117,11 +120,11 @@ class Control:
         robot = self._workcell.robot
         return isinstance(robot, SafeRobot) and robot.machine.mode in ("stopped", "fault")
 
-    def _take_over(self, client: Client, moment: Moment | None) -> None:
+    def _take_over(self, client: Client, moment: Moment | None, commands_arm: bool) -> None:
         """Make the arm stand where another client commanded before; its target is none that this one knows."""
         if self._commander not in (None, client, self._stood_for):
             self._make_stand(client, f"it takes over from {self._commander}", unless_at_rest=True)
-            self._moments.require_nothing_since(moment)
+            self._moments.require_nothing_since(moment, commands_arm)
         self._become_commander(client)
 
     def _become_commander(self, client: Client) -> None:

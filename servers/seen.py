@@ -26,15 +26,10 @@ class Moments:
         """What has come to the arm until now; None where this server cannot tell."""
         return None if self._machine is None else self._machine.moment
 
-    def require_nothing_since(self, moment: Moment | None) -> None:
-        """Raise when a stop, a recovery or a hold that a client asked for came after `moment`.
-
-        Raises:
-            RobotStopped: a stop is latched.
-            TargetReplaced: none is latched any more.
-        """
+    def require_nothing_since(self, moment: Moment | None, commands_arm: bool = True) -> None:
+        """Raise when a stop, a recovery or a hold came after `moment`, as `ArmMachine.require_nothing_since` does."""
         if moment is not None and self._machine is not None:
-            self._machine.require_nothing_since(moment)
+            self._machine.require_nothing_since(moment, commands_arm)
 
     def note_hold(self) -> Moment | None:
         """What was asked for before is not carried out after it; what had come before it."""

@@ -147,7 +147,9 @@ class StateStream:
     def _apply(self, message: StreamCommand, moment: Moment | None) -> None:
         require_own_clock(message.clock)
         moment = moment if message.seen is None else moment_of(message.seen)
-        with self._context.control.acquire(self._client, deadline_s=message.deadline_s, moment=moment) as cell:
+        with self._context.control.acquire(
+            self._client, deadline_s=message.deadline_s, moment=moment, commands_arm=message.command is not None
+        ) as cell:
             cell.send(message.command, message.gripper)
 
 

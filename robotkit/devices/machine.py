@@ -194,20 +194,31 @@ class ArmMachine:
         """What has come until now."""
         return Moment(self.stops, self.recoveries, self.holds)
 
-    def require_nothing_since(self, moment: Moment) -> None:
+    def require_nothing_since(self, moment: Moment, commands_arm: bool = True) -> None:
         """Raise when a stop, a recovery or a hold that somebody asked for came after `moment`.
+
+        Args:
+            moment: when a command was asked for.
+            commands_arm: False for one of the gripper alone, which takes commands also while a stop is latched.
 
         Raises:
             RobotStopped: a stop is latched.
-            TargetReplaced: none is latched any more.
+            TargetReplaced: none is latched any more; or another reason than that stop refuses the gripper's command.
         """
-        if self.moment != moment:
-            if (stop := self.stop) is not None:
+        with self._latching:
+            now, stop = self.moment, self.stop
+        if now == moment:
+            return
+        if stop is not None:
+            if commands_arm:
                 raise self._stopped(stop)
-            raise TargetReplaced(
-                "a stop, a recovery or a hold came before this command was carried out, and after it was asked for or "
-                "after the newest state that its client has read: read a state, and make a new command from it"
-            )
+            if now == moment._replace(stops=now.stops):
+                return
+        raise TargetReplaced(
+            "a stop, a recovery or a hold came before this command was carried out, and after it was asked for or "
+            "after the newest state that its client has read: read a state (get_state()) first, and make a new command "
+            "from it"
+        )
 
     def connected(self, fault: ArmFault | None, disconnections_seen: int) -> None:
         """The device is open, and stands; a stop from before stays.

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from robotkit.schema import GripperCommand, GripperState
 from servers.context import ContextDep, gripper_of
 from servers.routes import examples
-from servers.routes.actions import act
+from servers.routes.actions import act_on_gripper
 from servers.routes.replies import DONE, answers, reply, request_body
 
 router = APIRouter(prefix="/v1/gripper", tags=["gripper"])
@@ -23,28 +23,28 @@ async def get_state(context: ContextDep) -> Response:
 @router.post("/move", **DONE, openapi_extra=request_body(GripperCommand, examples.GRIPPER))
 async def move(request: Request) -> Response:
     """Start to move the fingers and return at once."""
-    return await act(request, lambda cell, command: gripper_of(cell).move(command.position), GripperCommand)
+    return await act_on_gripper(request, lambda gripper, command: gripper.move(command.position), GripperCommand)
 
 
 @router.post("/open", **DONE)
 async def open_fingers(request: Request) -> Response:
     """Start to open fully."""
-    return await act(request, lambda cell: gripper_of(cell).open())
+    return await act_on_gripper(request, lambda gripper: gripper.open())
 
 
 @router.post("/close", **DONE)
 async def close_fingers(request: Request) -> Response:
     """Start to close fully."""
-    return await act(request, lambda cell: gripper_of(cell).close())
+    return await act_on_gripper(request, lambda gripper: gripper.close())
 
 
 @router.post("/activate", **DONE)
 async def activate(request: Request) -> Response:
     """Make the gripper ready after power-up."""
-    return await act(request, lambda cell: gripper_of(cell).activate())
+    return await act_on_gripper(request, lambda gripper: gripper.activate())
 
 
 @router.post("/reset", **DONE)
 async def reset(request: Request) -> Response:
     """Clear faults and make it ready again, fingers open."""
-    return await act(request, lambda cell: gripper_of(cell).reset())
+    return await act_on_gripper(request, lambda gripper: gripper.reset())

@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import TypeAdapter
 from scipy.spatial.transform import Rotation
 
+from robotkit.devices import BaseGripperServer
 from robotkit.errors import DeviceFault, RobotStopped
 from robotkit.schema import PoseCommand, RobotState
 from robotkit.workcell import Workcell
@@ -24,7 +25,7 @@ from servers import bounded
 from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext, get_context, gripper_of
 from servers.routes import examples
-from servers.routes.actions import act
+from servers.routes.actions import act, act_on_gripper
 from servers.routes.replies import request_body
 from servers.serl import (
     GripperRequest,
@@ -215,28 +216,28 @@ async def set_load(request: Request) -> Response:
 @router.post("/activate_gripper", **_TEXT)
 async def activate_gripper(request: Request) -> Response:
     """Make the gripper ready."""
-    await act(request, lambda cell: gripper_of(cell).activate())
+    await act_on_gripper(request, lambda gripper: gripper.activate())
     return text("Activated")
 
 
 @router.post("/reset_gripper", **_TEXT)
 async def reset_gripper(request: Request) -> Response:
     """Reset and activate the gripper."""
-    await act(request, lambda cell: gripper_of(cell).reset())
+    await act_on_gripper(request, lambda gripper: gripper.reset())
     return text("Reset")
 
 
 @router.post("/open_gripper", **_TEXT)
 async def open_gripper(request: Request) -> Response:
     """Start to open."""
-    await act(request, lambda cell: gripper_of(cell).open())
+    await act_on_gripper(request, lambda gripper: gripper.open())
     return text("Opened")
 
 
 @router.post("/close_gripper", **_TEXT)
 async def close_gripper(request: Request) -> Response:
     """Start to close."""
-    await act(request, lambda cell: gripper_of(cell).close())
+    await act_on_gripper(request, lambda gripper: gripper.close())
     return text("Closed")
 
 
@@ -251,9 +252,8 @@ async def move_gripper(request: Request) -> Response:
     """Start to move to a position in SERL's unit."""
     unit = (await get_context(request)).settings.serl_gripper
 
-    def move(cell: Workcell, body: GripperRequest) -> None:
-        gripper = gripper_of(cell)
+    def move(gripper: BaseGripperServer, body: GripperRequest) -> None:
         gripper.move(gripper_from_serl(body.gripper_pos, gripper.spec, unit))
 
-    await act(request, move, GripperRequest)
+    await act_on_gripper(request, move, GripperRequest)
     return text("Moved Gripper")

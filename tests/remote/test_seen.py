@@ -13,7 +13,7 @@ from robotkit.remote import steps, stream
 from robotkit.remote.cell import RemoteWorkcell
 from servers import ServerSettings, create_app
 from servers.access import Client
-from servers.context import ServerContext
+from servers.context import ServerContext, gripper_of
 from servers.runner import BackgroundServer
 from servers.turns import CURRENT_CALLER, Caller
 from tests.support.waiting import wait_until
@@ -72,18 +72,32 @@ def _pose() -> rk.PoseCommand:
         return rk.PoseCommand(tcp_pose_in_base=fake.get_state().robot.tcp_pose_in_base - np.eye(7)[2] * 0.01)
 
 
+def _by_stream(cell: RemoteWorkcell) -> None:
+    target = 1.0 - gripper_of(cell).get_state().target_position
+    with cell.stream() as states:
+        states.send(gripper=rk.GripperCommand(position=target))
+        wait_until(lambda: states._error is not None or gripper_of(cell).get_state().target_position == target)
+        states.latest()
+
+
 POSE, GOAL_RAD = _pose(), rk.make_workcell("fake").robot.spec.reset_joint_positions_rad + 0.1
+GRIPPER_WAYS: dict[str, Callable[[RemoteWorkcell], object]] = {
+    "gripper": lambda cell: gripper_of(cell).close(),
+    "activation": lambda cell: gripper_of(cell).activate(),
+    "reset of the gripper": lambda cell: gripper_of(cell).reset(),
+    "step of the gripper": lambda cell: cell.step(gripper=rk.GripperCommand(position=0.0)),
+}
 WAYS: dict[str, Callable[[RemoteWorkcell], object]] = {
+    **GRIPPER_WAYS,
     "send": lambda cell: cell.robot.send(POSE),
     "joint motion": lambda cell: cell.robot.move_to_joint_positions(GOAL_RAD),
     "reset of the arm": lambda cell: cell.robot.reset(),
     "reset": lambda cell: cell.reset(),
     "step": lambda cell: cell.step(POSE, period_s=0.1),
-    "gripper": lambda cell: cell.gripper.close(),
-    "activation": lambda cell: cell.gripper.activate(),
     "compliance": lambda cell: cell.robot.set_compliance(rk.ComplianceParams(translational_stiffness_n_m=1500.0)),
     "clock": lambda cell: cell.clock.advance(0.1),
 }
+LATE = [(way, event) for way in WAYS for event in EVENTS if not (event == "stop" and way in GRIPPER_WAYS)]
 OWN: dict[str, Callable[[RemoteWorkcell], None]] = {
     "hold": lambda cell: cell.robot.hold(),
     "recovery": lambda cell: cell.robot.recover(),
@@ -118,8 +132,7 @@ def _delayed(cell: RemoteWorkcell, patch: pytest.MonkeyPatch, event: Callable[[]
         patch.setattr(module, "timed_text", late_text)
 
 
-@pytest.mark.parametrize("event", EVENTS)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("way", "event"), LATE)
 def test_r1_a_command_that_the_network_delivers_after_what_its_author_has_not_seen_moves_nothing(
     cell: RemoteWorkcell, context: ServerContext, monkeypatch: pytest.MonkeyPatch, way: str, event: str
 ) -> None:
@@ -130,7 +143,7 @@ def test_r1_a_command_that_the_network_delivers_after_what_its_author_has_not_se
         WAYS[way](cell)
     monkeypatch.undo()
     assert _facts(context.workcell) == before
-    with pytest.raises(ERRORS[event], match="recover" if event == "stop" else "read a state"):
+    with pytest.raises(ERRORS[event], match="recover" if event == "stop" else r"read a state \(get_state\(\)\) first"):
         WAYS[way](cell)
     cell.get_state()
     if event == "stop":
@@ -152,6 +165,35 @@ def test_r1_nor_does_one_of_a_stream(
             states.latest()
         monkeypatch.undo()
         assert _facts(context.workcell) == before
+
+
+@pytest.mark.parametrize("way", [*GRIPPER_WAYS.values(), _by_stream], ids=[*GRIPPER_WAYS, "stream"])
+def test_f4_a_client_that_has_read_a_state_before_the_stop_releases_what_the_gripper_holds_while_the_arm_is_stopped(
+    cell: RemoteWorkcell, context: ServerContext, way: Callable[[RemoteWorkcell], object]
+) -> None:
+    cell.get_state()
+    _stop(context)
+    way(cell)
+    with pytest.raises(rk.RobotStopped):
+        cell.robot.send(POSE)
+    way(cell)
+    _hold(context)  # of another client
+    with pytest.raises(rk.TargetReplaced, match=r"read a state \(get_state\(\)\) first"):
+        way(cell)
+    cell.get_state()
+    way(cell)
+    _stop_and_recover(context)
+    with pytest.raises(rk.TargetReplaced):
+        way(cell)
+
+
+def test_f4_the_loop_that_a_stop_ends_may_open_the_gripper(cell: RemoteWorkcell, context: ServerContext) -> None:
+    cell.step(gripper=rk.GripperCommand(position=0.0))
+    _stop(context)
+    with pytest.raises(rk.RobotStopped):
+        cell.step(POSE)
+    gripper_of(cell).open()
+    assert gripper_of(cell).get_state().target_position == 1.0
 
 
 @pytest.mark.parametrize("own", OWN)
@@ -196,8 +238,8 @@ def test_r1_after_a_stop_of_its_own_a_client_may_open_the_gripper(cell: RemoteWo
     cell.get_state()
     cell.robot.stop()
     cell.robot.stop()
-    cell.gripper.close()
-    cell.gripper.open()
+    gripper_of(cell).close()
+    gripper_of(cell).open()
     with pytest.raises(rk.RobotStopped):
         cell.robot.send(POSE)
 
@@ -206,11 +248,11 @@ def test_r1_a_stop_blesses_nothing_that_came_before_it_unseen(cell: RemoteWorkce
     cell.get_state()
     _stop_and_recover(context)
     cell.robot.stop()
-    with pytest.raises(rk.RobotStopped):
-        cell.gripper.close()
+    with pytest.raises(rk.TargetReplaced):
+        gripper_of(cell).close()
     context.workcell.robot.recover()
     with pytest.raises(rk.TargetReplaced):
-        cell.gripper.close()
+        gripper_of(cell).close()
 
 
 def test_r1_a_step_that_commands_nothing_is_made_from_no_state(cell: RemoteWorkcell, context: ServerContext) -> None:
