@@ -20,7 +20,7 @@ from robotkit.schema.wire import (
     SEEN_HEADER,
 )
 from servers.access import SCOPE_KEY, Client, key_of
-from servers.clock import require_own_clock
+from servers.clock import require_own_clock, told_by
 from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, has_body, too_many
 from servers.context import ServerContext
 from servers.errors import error_response, reported, status_of
@@ -59,6 +59,7 @@ class RequestGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 408, 413, 422 or 503."""
+        send = told_by(send)
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

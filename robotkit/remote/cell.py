@@ -119,7 +119,7 @@ class RemoteWorkcell(Workcell):
 
     def _seen(self, state: CellState) -> CellState:
         self._robot.newest_epoch = state.robot.target_epoch
-        self.session.saw(state.robot)
+        self.session.seen.read(state.robot)
         return state
 
     def _connected(self) -> Session:

@@ -71,6 +71,12 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
         """That of the newest state which this client has got; whoever commands passes it to `step`, where it counts."""
         return self.get_state().target_epoch if self.newest_epoch is None else self.newest_epoch
 
+    def connect(self) -> None:
+        """Check that the server answers and accepts the token; what was read before counts no more."""
+        if not self._connected:
+            self._session.seen.forget()
+        super().connect()
+
     def disconnect(self) -> None:
         """Give control back: the arm holds, and another client may command."""
         if self._connected:
@@ -83,7 +89,7 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
         """The newest measurement."""
         session = self.session()
         state = session.read("/v1/robot/state", RobotState)
-        session.saw(state)
+        session.seen.read(state)
         return state
 
     def send(self, command: RobotCommand) -> RobotCommand:

@@ -23,9 +23,10 @@ from robotkit.remote.answer import Answer, Header
 from robotkit.remote.handshake import Handshake
 from robotkit.remote.heartbeat import kept_up
 from robotkit.remote.identity import program_name
+from robotkit.remote.seen import Seen
 from robotkit.remote.tls import tls_context
 from robotkit.remote.transport import Transport
-from robotkit.schema import Message, RobotState
+from robotkit.schema import Message
 from robotkit.schema.wire import (
     CLIENT_HEADER,
     CLOCK_HEADER,
@@ -89,12 +90,7 @@ class Session:
         self._transport = Transport(address, self.tls)
         self.dialer = self._transport.dialer
         self.handshake = Handshake(self)
-        self.seen: str | None = None
-        """The newest state that this client's user has got, as `SEEN_HEADER` has it; None: there is none that tells."""
-
-    def saw(self, state: RobotState) -> None:
-        """Note that the user gets `state`: from now on commands say that they were made from it."""
-        self.seen = None if state.holds is None else f"{state.stops},{state.recoveries},{state.holds}"
+        self.seen = Seen()
 
     def get(self, path: str, **query: str) -> Answer:
         """Read something. A connection that the server dropped meanwhile is replaced once.
@@ -161,9 +157,6 @@ class Session:
             except (ConnectionFailed, RemoteTimeout) as last:
                 raise (error if isinstance(error, RobotkitError) else last) from None
         _require_done(self._accepted(answer), self.url)
-        told = _told(answer)
-        if told is not None and self.seen is not None and told == _with_another_stop(self.seen):
-            self.seen = told
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """`command` with `body`; parse the answer."""
@@ -193,7 +186,7 @@ class Session:
         timeout_s: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        seen = self.seen
+        seen = self.seen.text
         deadline = self.handshake.deadline(self.timeout_s)
         with self.handshake.doubted():
             given = {DEADLINE_HEADER: f"{deadline.at_s:.4f}", **(headers or {})}
@@ -220,10 +213,11 @@ class Session:
     ) -> Answer:
         sent = [*self._own_headers, *([_JSON] if content is not None else []), *_raw(headers or {})]
         answer = self._accepted(self._transport.request(method, path, sent, timeout_s, content, query))
-        self.seen = _told(answer) or self.seen
+        self.seen.told(answer.headers.get(SEEN_HEADER.lower()))
         return answer
 
     def _accepted(self, answer: Answer) -> Answer:
+        self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
         if answer.status >= 400:
             raise remote_error(answer.status, answer.content)
         if answer.status not in (200, 204):
@@ -239,16 +233,6 @@ def _require_done(answer: Answer, url: str) -> None:
         raise ProtocolError(
             f"not a robot server: {url} answered {answer.status} with {answer.content[:200]!r} to what has no answer"
         )
-
-
-def _told(answer: Answer) -> str | None:
-    return answer.headers.get(SEEN_HEADER.lower())
-
-
-def _with_another_stop(seen: str) -> str:
-    """What a client that had seen this has seen after a stop of its own."""
-    stops, rest = seen.split(",", 1)
-    return f"{int(stops) + 1},{rest}"
 
 
 def _raw(headers: Mapping[str, str]) -> list[Header]:

@@ -10,6 +10,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from robotkit.errors import ConnectionFailed, RemoteTimeout
 from robotkit.remote.session import Session, remote_error
+from robotkit.schema.wire import CLOCK_HEADER
 
 _CLOSE_TIMEOUT_S = 1.0
 
@@ -26,7 +27,7 @@ def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnecti
     try:
         peer = session.dialer.connect(end_s)
         peer.setblocking(True)
-        return stack.enter_context(
+        socket = stack.enter_context(
             connect(
                 session.url.replace("http", "ws", 1) + path,
                 sock=peer,
@@ -46,3 +47,5 @@ def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnecti
         raise ConnectionFailed(
             f"no robot server at {session.url} ({error}); is robotkit-serve running there?"
         ) from error
+    session.seen.answered(None if socket.response is None else socket.response.headers.get(CLOCK_HEADER))
+    return socket

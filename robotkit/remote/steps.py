@@ -50,7 +50,7 @@ class RemoteSteps:
             Busy: it is asked for by a signal handler that has interrupted another.
         """
         commands_nothing = request.command is None and request.gripper is None  # and was made from no state
-        closings, seen = self._closings, None if commands_nothing else self._session.seen
+        closings, seen = self._closings, None if commands_nothing else self._session.seen.text
         if not self._in_turn.acquire(timeout=timeout_s):
             raise RemoteTimeout(f"another step to {self._session.url} did not end within {timeout_s:g} s")
         try:

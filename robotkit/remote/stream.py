@@ -107,7 +107,7 @@ class RemoteStream:
         if age_s > self._max_age_s:
             raise StaleState(f"the newest state arrived {age_s:.3f} s ago; allowed are {self._max_age_s:g} s")
         state = parse(StreamState, text).state
-        self._session.saw(state.robot)
+        self._session.seen.read(state.robot)
         return state
 
     def send(self, command: RobotCommand | None = None, gripper: GripperCommand | None = None) -> None:
@@ -118,7 +118,7 @@ class RemoteStream:
             ConnectionFailed: the stream is broken.
             NotConnected: before `connect()`.
         """
-        seen = self._session.seen
+        seen = self._session.seen.text
         with self._changed:
             self._raise_errors()
         if not self._receiver.is_alive():

@@ -27,7 +27,10 @@ NAME_HEADER = "X-Robotkit-Name"
 DEADLINE_HEADER = "X-Robotkit-Deadline"
 """When a command may start at the latest, in monotonic seconds of the server (`GET /v1/protocol` tells them)."""
 CLOCK_HEADER = "X-Robotkit-Clock"
-"""Of which server the deadline was made, by the `clock` of its `GET /v1/protocol`; another carries nothing out."""
+"""Of which server the deadline was made, by the `clock` of its `GET /v1/protocol`; another carries nothing out.
+
+Every answer has it too, and tells of which start of the server it is.
+"""
 HEARTBEAT_HEADER = "X-Robotkit-Heartbeat"
 """A promise for as long as the request lasts: the client posts `/v1/control/heartbeat` at least this often, in seconds.
 
@@ -43,7 +46,8 @@ SEEN_HEADER = "X-Robotkit-Seen"
 
 The command is refused once more has come, however late the network delivers it. The answer to a hold or a recovery
 carries what the client has seen with it, unless something else has come that the client does not know of; that to a
-stop, or to a copy of it, what had come with it.
+stop, or to a copy of it, what had come with it. Of all that it was told by one start of the server a client sends the
+largest of each number.
 """
 STAMP_HEADER = "X-Robotkit-Stamp"
 """When an image was exposed, seconds on the cell's clock."""

@@ -270,15 +270,15 @@ def test_b3_a_server_that_tells_of_no_holds_is_sent_no_word_of_them(
     texts: list[str] = []
     text = steps.timed_text
     monkeypatch.setattr(steps, "timed_text", lambda message: texts.append(text(message)) or texts[-1])
-    cell.session.saw(cell.get_state().robot.model_copy(update={"holds": None}))
-    assert cell.session.seen is None
+    cell.session.seen.read(cell.get_state().robot.model_copy(update={"holds": None}))
+    assert cell.session.seen.text is None
     cell.step(POSE)
     cell.step(POSE)
     assert ["seen" in sent for sent in texts] == [False, True]
 
 
 def test_b3_a_client_that_tells_nothing_is_served_as_before(cell: RemoteWorkcell, context: ServerContext) -> None:
-    cell.session.seen = None
+    cell.session.seen.forget()
     _stop_and_recover(context)
-    cell.session.seen = None
+    cell.session.seen.forget()
     cell.robot.send(POSE)
