@@ -9,6 +9,7 @@ from robotkit.devices.machine import Moment
 from robotkit.errors import MotionFailed, RemoteTimeout
 from servers.access import Client
 from servers.context import ServerContext
+from servers.seen import OwnHolds
 
 HOLD_S = 0.5
 """How long a hold may take on a clock that runs by itself; then an arm that may move is stopped."""
@@ -18,15 +19,19 @@ RECOVER_S = 2.5
 """How long a recovery is waited for: the operator's page and a client wait little longer for the answer."""
 
 
-async def hold(context: ServerContext, client: Client) -> tuple[Moment | None, Moment | None]:
-    """`Control.hold_now`, in its lane.
+async def hold(context: ServerContext, client: Client) -> OwnHolds | None:
+    """`Control.hold_now`, in its lane; the time of one that waits for another of its client counts from its beginning.
 
     Raises:
         MotionFailed: it has not returned in time; an arm that may move is stopped.
         RobotkitError: as `hold_now` does.
     """
-    holding = context.lanes.holds.join(context.control.hold_now, client)
-    if not context.workcell.clock.is_lockstep and not (await asyncio.wait([holding], timeout=HOLD_S))[0]:
+    lane, work = context.lanes.holds, context.control.hold_now
+    holding, is_late = lane.join(work, client), False
+    while not (context.workcell.clock.is_lockstep or holding.done() or is_late):
+        await asyncio.wait([holding], timeout=HOLD_S - lane.running_for_s(work, client))
+        is_late = lane.running_for_s(work, client) >= HOLD_S
+    if is_late and not holding.done():
         await asyncio.wait([context.lanes.gone.join(context.control.stop_unheld, client, HOLD_S)], timeout=STOP_S)
         raise MotionFailed(
             f"the hold has not been confirmed within {HOLD_S:g} s. An arm that may move is being stopped: read its "

@@ -19,7 +19,7 @@ from servers.connections import Peer
 from servers.errors import reported
 from servers.lanes import Lanes
 from servers.lease import ControlLease
-from servers.seen import Moments
+from servers.seen import Moments, OwnHolds
 from servers.standing import HOLDS, make_stand, may_move
 from servers.telling import Teller
 from servers.turns import CURRENT_CALLER, Caller, Turns
@@ -130,11 +130,11 @@ class Control:
     def _become_commander(self, client: Client) -> None:
         self._commander, self._stood_for = client, None
 
-    def hold_now(self, client: Client) -> tuple[Moment | None, Moment | None]:
+    def hold_now(self, client: Client) -> OwnHolds | None:
         """Hold, without waiting for a turn: this also ends a blocking motion of the client.
 
         Returns:
-            What had come to the arm before it, and with it; the second is None where more came meanwhile.
+            The client's holds that end with it.
 
         Raises:
             Forbidden: the client's token does not allow to command.
@@ -144,10 +144,10 @@ class Control:
             client.require(Scope.COMMAND, "a hold")
             with self.lease.control(client) as begin:
                 begin(self._is_down())
-                before = self._moments.note_hold()
+                holds = self._moments.note_hold_of(client)
                 self._workcell.robot.hold()
             self._teller.tell("hold", client, "it asked for it")
-            return before, self._moments.only_one_since(before)
+            return holds
         except (CommandRejected, Forbidden) as error:
             self._teller.tell_refused(client, error)
             raise

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from threading import Lock
+from typing import NamedTuple
+
 from robotkit.devices import BaseRobotServer
 from robotkit.devices.machine import Moment
 from robotkit.errors import InvalidCommand
 from robotkit.safety import SafeRobot
 from robotkit.schema.wire import SEEN_HEADER
+from servers.access import Client
 
 _DIGITS = 18
+
+
+class OwnHolds(NamedTuple):
+    """Holds without one of anybody else between them, by their numbers."""
+
+    client: Client
+    first: int
+    newest: int
 
 
 class Moments:
@@ -20,6 +32,8 @@ class Moments:
 
     def __init__(self, robot: BaseRobotServer) -> None:
         self._machine = robot.machine if isinstance(robot, SafeRobot) else None
+        self._noting = Lock()
+        self._newest_holds: OwnHolds | None = None
 
     @property
     def now(self) -> Moment | None:
@@ -31,12 +45,16 @@ class Moments:
         if moment is not None and self._machine is not None:
             self._machine.require_nothing_since(moment, commands_arm)
 
-    def note_hold(self) -> Moment | None:
-        """What was asked for before is not carried out after it; what had come before it."""
-        before = self.now
-        if self._machine is not None:
-            self._machine.note_hold()
-        return before
+    def note_hold_of(self, client: Client) -> OwnHolds | None:
+        """What was asked for before is not carried out after it; the holds of this client that end with it."""
+        if self._machine is None:
+            return None
+        with self._noting:
+            number, before = self._machine.note_hold(), self._newest_holds
+            is_next = before is not None and (before.client, before.newest) == (client, number - 1)
+            first = before.first if before is not None and is_next else number
+            self._newest_holds = holds = OwnHolds(client, first, number)
+            return holds
 
     def only_one_since(self, before: Moment | None) -> Moment | None:
         """What has come by now, when since `before` no stop has, and no more than one hold or one recovery."""
@@ -59,6 +77,13 @@ def moment_of(text: str) -> Moment:
             f"{text[:40]!r}"
         )
     return Moment(*map(int, numbers))
+
+
+def seen_with(holds: OwnHolds | None, asked_at: Moment | None) -> Moment | None:
+    """What a client has seen that asked for these holds when it had seen `asked_at`; None: others come between."""
+    if holds is None or asked_at is None or asked_at.holds + 1 < holds.first:
+        return None
+    return asked_at._replace(holds=max(asked_at.holds, holds.newest))
 
 
 def headers_of(moment: Moment | None) -> dict[str, str] | None:

@@ -311,10 +311,11 @@ class ArmMachine:
         if travel is not None:
             travel.end(record.cause)
 
-    def note_hold(self) -> None:
-        """Somebody asks for a hold: what was asked for before it is not carried out after it."""
+    def note_hold(self) -> int:
+        """Somebody asks for a hold: what was asked for before it is not carried out after it; its number."""
         with self._latching:
             self.holds += 1
+            return self.holds
 
     def failed(self, fault: ArmFault) -> bool:
         """The device reports a fault; the first one stays until recovery. True when this is the first."""

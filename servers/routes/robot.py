@@ -16,7 +16,7 @@ from servers.context import ContextDep, ServerContext
 from servers.routes import examples
 from servers.routes.actions import act
 from servers.routes.replies import DONE, answers, done, reply, request_body
-from servers.seen import headers_of
+from servers.seen import headers_of, seen_with
 from servers.turns import CURRENT_CALLER
 
 _COMPLIANCE = TypeAdapter(ComplianceParams)
@@ -67,8 +67,7 @@ def _set_compliance(context: ServerContext, client: Client, content: bytes) -> N
 async def hold(context: ContextDep, client: ClientDep) -> Response:
     """Make the measured pose the target, wherever it is; ends a blocking motion; nothing is latched."""
     asked_at = CURRENT_CALLER.get().moment
-    before, seen = await bounded.hold(context, client)
-    return done(headers_of(seen if before == asked_at else None))
+    return done(headers_of(seen_with(await bounded.hold(context, client), asked_at)))
 
 
 @router.post("/reset", **DONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -18,6 +19,7 @@ from servers import ServerSettings, clock, create_app
 from servers.access import Client
 from servers.context import ServerContext, gripper_of
 from servers.runner import BackgroundServer
+from servers.seen import Moments, seen_with
 from servers.turns import CURRENT_CALLER, Caller
 from tests.support.waiting import wait_until
 
@@ -210,3 +212,54 @@ def test_b4_a_websocket_tells_of_which_start_it_is(
         with cell.stream() as states:
             states.latest()
     assert cell.session.seen.text == "0,0,0"
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_r1_holds_of_one_client_that_overlap_are_its_own(
+    cell: RemoteWorkcell, context: ServerContext, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    cell.get_state()
+    hold, has_begun, may_end = context.workcell.robot.hold, threading.Event(), threading.Event()
+
+    def slow() -> None:
+        has_begun.set()
+        assert may_end.wait(20.0)
+        hold()
+
+    monkeypatch.setattr(context.workcell.robot, "hold", slow)
+    threads = [threading.Thread(target=cell.robot.hold) for _ in range(count)]
+    threads[0].start()
+    assert has_begun.wait(20.0)
+    for thread in threads[1:]:
+        thread.start()
+    wait_until(lambda: len(context.lanes.holds._next) == 1)
+    may_end.set()
+    for thread in threads:
+        thread.join(20.0)
+    cell.robot.send(_stay(context))
+
+
+def test_f4_a_hold_of_its_own_after_the_stop_keeps_a_client_from_no_gripper(
+    cell: RemoteWorkcell, context: ServerContext
+) -> None:
+    cell.get_state()
+    context.stop(PERSON)
+    cell.robot.hold()
+    gripper_of(cell).open()
+    with pytest.raises(rk.RobotStopped):
+        cell.robot.send(_stay(context))
+
+
+@pytest.mark.parametrize("owners", [owners for n in range(1, 5) for owners in itertools.product("ab-", repeat=n)])
+def test_r1_a_hold_shows_its_client_those_of_before_that_were_its_own(owners: tuple[str, ...]) -> None:
+    with rk.make_workcell("fake") as fake:
+        moments = Moments(fake.robot)
+        asked_at = [moments.now]
+        for number, owner in enumerate(owners):
+            holds = moments.note_hold() if owner == "-" else moments.note_hold_of(Client(owner, owner))
+            for seen, asked in enumerate(asked_at):
+                if owner != "-":
+                    told = seen_with(holds, asked)
+                    is_own = set(owners[seen : number + 1]) == {owner}
+                    assert told == (moments.now if is_own else None)
+            asked_at.append(moments.now)

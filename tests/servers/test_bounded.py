@@ -76,6 +76,26 @@ def test_b2_a_hold_that_does_not_return_is_answered_and_an_arm_that_may_move_is_
         assert robot.machine.stop.cause.startswith("the arm did not hold w")
 
 
+def test_b2_the_time_of_a_hold_that_waits_for_another_of_its_client_counts_from_its_beginning(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch, may_return: threading.Event
+) -> None:
+    _track(context)
+    looks = 0
+
+    def just_begun(*_: object) -> float:
+        nonlocal looks
+        looks += 1
+        if looks > 6:  # longer than a hold may take
+            may_return.set()
+        return 0.0
+
+    hold = context.workcell.robot.inner._hold
+    monkeypatch.setattr(context.workcell.robot.inner, "_hold", lambda: (may_return.wait(20.0), hold())[1])
+    monkeypatch.setattr(context.lanes.holds, "running_for_s", just_begun)
+    monkeypatch.setattr(context.workcell.robot, "stop_for", lambda *_: pytest.fail("the arm was stopped"))
+    assert _asked(context, lambda http: http.post("/v1/robot/hold", headers=ANNA)).status_code == 204
+
+
 def test_b2_a_hold_of_who_has_no_control_stops_nobodys_arm_however_busy_the_server_is(
     context: ServerContext, may_return: threading.Event
 ) -> None:
