@@ -33,7 +33,7 @@ def _stop_and_recover(context: ServerContext) -> None:
 
 
 def _hold(context: ServerContext) -> None:
-    context.moments.note_hold()
+    context.workcell.robot.machine.note_hold()
     context.workcell.robot.hold()
 
 

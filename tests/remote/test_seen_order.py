@@ -256,7 +256,7 @@ def test_r1_a_hold_shows_its_client_those_of_before_that_were_its_own(owners: tu
         moments = Moments(fake.robot)
         asked_at = [moments.now]
         for number, owner in enumerate(owners):
-            holds = moments.note_hold() if owner == "-" else moments.note_hold_of(Client(owner, owner))
+            holds = fake.robot.machine.note_hold() if owner == "-" else moments.note_hold_of(Client(owner, owner))
             for seen, asked in enumerate(asked_at):
                 if owner != "-":
                     told = seen_with(holds, asked)

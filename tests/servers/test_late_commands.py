@@ -227,7 +227,7 @@ def test_r1_what_comes_while_the_arm_is_made_to_stand_for_a_new_client_counts_to
 
     def while_it_happens(client: Client, why: str, **options: bool) -> None:
         stand(client, why, **options)
-        context.moments.note_hold() if event == "hold" else EVENTS[event](context)
+        context.workcell.robot.machine.note_hold() if event == "hold" else EVENTS[event](context)
 
     monkeypatch.setattr(context.control, "_make_stand", while_it_happens)
     with pytest.raises(rk.RobotStopped if event == "stop" else rk.TargetReplaced), context.control.acquire(B) as cell:

@@ -278,6 +278,29 @@ def test_u9_a_second_press_undoes_no_stop_that_is_not_on_the_screen(page: Any, c
     assert cell.robot.machine.stop.cause == "a hand is in the cell"
 
 
+def test_u9_a_stop_of_ones_own_is_no_other_one_when_one_recovers(page: Any, cell: rk.Workcell) -> None:
+    shows(page, "badge", "holding")
+    page.execute_script(
+        """
+        const get = window.fetch, shown = new Promise(resume => { window.letGo = resume; });
+        window.fetch = async (path, ...more) => {
+          if (path === "/v1/health") await shown;
+          return get(path, ...more);
+        };
+        """
+    )
+    click(page, "recover")
+    click(page, "stop")
+    assert text(page, "recover") == "Recover"
+    shows(page, "words", "Stop confirmed")
+    click(page, "recover")
+    assert cell.robot.machine.mode == "stopped"
+    page.execute_script("window.letGo()")
+    shows(page, "words", "Stopped by")
+    assert "Another stop" not in text(page, "messages")
+    wait_until(lambda: (click(page, "recover"), cell.robot.machine.mode)[1] == "holding", 20.0)
+
+
 @pytest.mark.parametrize("is_recovered_between", [False, True])
 def test_u9_a_stop_between_the_two_presses_has_to_be_looked_at(
     page: Any, cell: rk.Workcell, is_recovered_between: bool
