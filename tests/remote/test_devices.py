@@ -25,6 +25,7 @@ class _Session:
     def __init__(self, **answers: Any) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.answers: dict[str, Any] = answers
+        self.seen = SimpleNamespace(read=lambda state: self.asked.append(("seen", state)), forget=lambda: None)
 
     def _answer(self, *asked: Any) -> Any:
         self.asked.append(asked)
@@ -32,9 +33,6 @@ class _Session:
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-    def saw(self, state: rk.RobotState) -> None:
-        self.asked.append(("saw", state))
 
     def get(self, path: str, **query: str) -> Any:
         return self._answer("get", path, *query.items())
