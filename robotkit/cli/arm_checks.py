@@ -13,6 +13,7 @@ from robotkit.cli.finding import Finding, failed, not_applicable, passed
 from robotkit.cli.reading import Kept
 from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said_of
+from robotkit.remote.devices import RemoteRobot
 from robotkit.schema import RobotState
 from robotkit.workcell import Workcell
 
@@ -173,7 +174,9 @@ def _stamps(cell: Workcell, readings: list[_Reading]) -> Finding:
         return not_applicable(subject, "in lock-step time passes only on request")
     allowed_s = cell.limits.state_max_age_s or _STATE_AGE_MAX_S
     oldest_s = max(0.0, *(reading.now_s - reading.state.stamp_s for reading in readings))
-    youngest_s = min(reading.now_s + reading.round_trip_s - reading.state.stamp_s for reading in readings)
+    # A reading here is over when it returns, as for a hold; that of a server in the middle of the round trip.
+    share = 0.5 if isinstance(cell.robot, RemoteRobot) else 1.0
+    youngest_s = min(reading.now_s + share * reading.round_trip_s - reading.state.stamp_s for reading in readings)
     steps_s = np.diff(np.unique(stamps_s))
     if not len(steps_s):
         return failed(subject, f"no new state in {readings[-1].now_s - stamps_s[0]:.2f} s", "check the arm's cable")

@@ -283,6 +283,22 @@ def test_an_arm_whose_every_measurement_is_too_old_to_hold_it_fails(monkeypatch,
     assert ("allowed to hold the arm: 50 ms" in findings["state stamps"].found) == fails
 
 
+@pytest.mark.parametrize(("age_s", "fails"), [(0.045, False), (0.055, True)])
+@pytest.mark.parametrize("is_served", [False, True])
+def test_the_way_from_a_server_makes_no_measurement_older_than_the_server_has_it(cell, age_s, fails, is_served):
+    round_trip_s = 0.015
+    with served(cell) as url, rk.make_workcell(url) if is_served else cell as examined:
+        state = examined.robot.get_state()
+        measured_after_s = 0.5 * round_trip_s if is_served else round_trip_s
+        readings = [
+            arm_checks._Reading(
+                state.model_copy(update={"stamp_s": now_s + measured_after_s - age_s}), round_trip_s, now_s
+            )
+            for now_s in np.arange(1.0, 2.0, 0.02).tolist()
+        ]
+        assert (arm_checks._stamps(examined, readings).status == "failed") == fails
+
+
 def test_an_arm_that_stops_measuring_fails(monkeypatch, cell):
     start = cell.robot._start
     cell.robot._start = lambda: (start(), cell.robot.inject_silence(True))
