@@ -199,6 +199,7 @@ class Halts:
             if not self._await(lambda: not self._is_of_others(), deadline_s):
                 raise self._does_not_return()
             self._stops_seen = self._machine.stops if stops_seen is None else stops_seen
+            self._is_outlived = self._machine.calls.oldest(of_others=True) is not None
             before = next(self._numbers)
             yield
             self._settle(before)

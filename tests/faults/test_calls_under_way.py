@@ -255,3 +255,26 @@ def test_a_stop_that_comes_in_a_call_that_returns_is_told_twice_and_not_owed(mak
         rig.arm.hold()
         assert rig.halts() == 0
     assert not any(owed)
+
+
+def test_a_recovery_ends_that_a_call_may_have_outlived_the_halt_so_that_a_disconnection_tells_no_other():
+    inner = PlainArm()
+    arm = AdaptedRobot(inner)
+    arm.connect()
+    arm.machine.calls.on_return = lambda: None  # as where a halt of another thread does for it
+    is_inside, may_return = threading.Event(), threading.Event()
+
+    def call() -> None:
+        with arm.machine.calls.under_way("send"):
+            is_inside.set()
+            assert may_return.wait(_STUCK_S)
+
+    caller = InThread(call)
+    assert is_inside.wait(_STUCK_S)
+    arm.stop()
+    may_return.set()
+    assert caller.join() is None
+    arm.recover()
+    inner.calls.clear()
+    arm.disconnect()
+    assert inner.calls == ["disconnect"]
