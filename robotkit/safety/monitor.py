@@ -56,7 +56,7 @@ class Monitor:
         speeds = (self._max_speed_m_s, self._max_turn_rad_s, self._max_joint_rad_s)
         self._watches_speed = not all(math.isinf(speed) for speed in speeds)
         self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may measure between any two lines
         self.rearm()
 
     def rearm(self) -> None:
