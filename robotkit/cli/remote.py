@@ -6,19 +6,24 @@ import json
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotkit.cells import is_url
 from robotkit.cli.cell_argument import CellName
 from robotkit.errors import InvalidConfiguration, RobotkitError
 
 if TYPE_CHECKING:
+    from robotkit.devices.recent_places import RecentPlaces
     from robotkit.remote import Session
 
 _HERE = "http://127.0.0.1:5000"
 _LOOK_FOR_S = 1.0
 """How long a stop that was answered may be one that the arm's device has not taken yet."""
-_POLL_PERIOD_S = 0.1
+_BRAKING_S = 0.7
+"""After so long a server says of an arm whether it moves although it is stopped."""
+_STOOD_S, _STILL = 0.2, 0.001
+"""An arm whose joints and tool were measured within so many rad and m for so long stands."""
+_POLL_PERIOD_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -83,35 +88,58 @@ class Stop(Peer):
         with closing(Session(self.address, token_or_variable(self.token), self.timeout_s)) as session:
             try:
                 session.stop()
-                is_stopped = _is_seen_stopped(session)
+                why = _look_for_stop(session)
             except RobotkitError as error:
                 return _unconfirmed(str(error))
-        if not is_stopped:
-            return _unconfirmed(f"{self.address} took the stop and does not say that the robot is stopped")
+        if why:
+            return _unconfirmed(f"{self.address} took the stop, {why}")
         print(f"The robot behind {self.address} is stopped. It moves again after: robotkit recover {self.address}")  # noqa: T201
         return 0
 
 
-def _is_seen_stopped(session: Session) -> bool:
-    """Look whether the robot is stopped; while only its device has not taken that, again for a second."""
-    end_s = time.monotonic() + _LOOK_FOR_S
+def _look_for_stop(session: Session) -> str:
+    """Look until the robot is stopped and stands, by its places or because it has had the time to brake; else why not.
+
+    Of a stop that its device has not taken, or after which it moves, for a second.
+    """
+    from robotkit.devices.recent_places import RecentPlaces
+    from robotkit.schema.robot import MOVES_ON
+
+    began_s, places = time.monotonic(), RecentPlaces(window_s=_STOOD_S, oldest_s=_LOOK_FOR_S)
     while True:
-        is_stopped, is_halt_owed = _says_stopped(session.get("/v1/robot/state").content)
-        if not is_halt_owed or time.monotonic() >= end_s:
-            return is_stopped and not is_halt_owed
+        state = _state(session.get("/v1/robot/state").content)
+        looked_for_s = time.monotonic() - began_s
+        if state.get("mode") != "stopped" and not state.get("stop"):
+            return "and does not say that the robot is stopped"
+        if state.get("is_halt_owed") or state.get("moves_on"):
+            why = "and its device has not taken it" if state.get("is_halt_owed") else f"and {MOVES_ON}"
+            if looked_for_s >= _LOOK_FOR_S:
+                return why
+        elif _stands(places, state) or looked_for_s >= _BRAKING_S:
+            return ""
         time.sleep(_POLL_PERIOD_S)
 
 
-def _says_stopped(content: bytes) -> tuple[bool, bool]:
-    """Whether a state, of a server of any version, tells of a latched stop, and of one that is still owed."""
+def _state(content: bytes) -> dict[str, Any]:
+    """A state as a server of any version tells it."""
     try:
         state = json.loads(content)
     except ValueError:
-        return False, False
-    if not isinstance(state, dict):
-        return False, False
-    is_stopped = state.get("mode") == "stopped" or bool(state.get("stop"))
-    return is_stopped, is_stopped and bool(state.get("is_halt_owed"))
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _stands(places: RecentPlaces, state: dict[str, Any]) -> bool:
+    """Whether the arm is measured standing, by what this state adds; False where it tells no place."""
+    import numpy as np
+
+    try:
+        place = np.array([*state["joint_positions_rad"], *state["tcp_pose_in_base"][:3]], dtype=np.float64)
+        places.add(float(state["stamp_s"]), place)
+        way = places.newest_way()
+    except (KeyError, TypeError, ValueError):
+        return False
+    return way is not None and way.largest_rad <= _STILL
 
 
 def _unconfirmed(why: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from inspect import signature
 from typing import get_args
 
@@ -104,7 +105,7 @@ class AdaptedRobot(StatefulRobotServer):
         fault = self._reported(state)
         if fault is not None:
             if epoch == self.machine.epoch:
-                self._latch(fault)
+                self._latch(replace(fault, is_reported=True))
         elif has_replaced:
             with self.machine.hurried():
                 self.machine.replaced()

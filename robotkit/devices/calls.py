@@ -49,6 +49,8 @@ class DeviceCalls:
     def __init__(self, stops: Callable[[], int]) -> None:
         self._stops = stops
         self._under_way: set[DeviceCall] = set()
+        self.has_begun = False
+        """Whether one that may begin a motion has come since the arm was connected."""
         self.on_begin: Callable[[], object] = lambda: None
         """Called when one that may begin a motion is counted, before the driver is called."""
         self.on_return: Callable[[], object] = lambda: None
@@ -61,6 +63,7 @@ class DeviceCalls:
         try:
             self._under_way.add(call)
             if name != HALT:
+                self.has_begun = True
                 self.on_begin()
             yield
         finally:

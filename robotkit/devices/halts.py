@@ -53,11 +53,11 @@ class _Telling:
 class Halts:
     """The halt of one arm, repeated every 20 ms until the device takes it, while the arm is stopped or in a fault.
 
-    It is owed once the device has raised, or has not returned for 0.5 s, or while the arm is measured moving. Until
-    then it is under way: who asks for another one meanwhile waits, and one call that began after all of them does for
-    all. One thread of the arm repeats what is owed, and what a call that is in the driver may outlive; it lives for as
-    long as it is needed. A halt itself takes no lock: it may come from a signal handler, which tells the device within
-    a halt of its own thread, or go ahead of a call that hangs.
+    It is owed once the device has raised, or has not returned for 0.5 s. Until then it is under way: who asks for
+    another one meanwhile waits, and one call that began after all of them does for all. One thread of the arm repeats
+    what is owed, and what a call that is in the driver may outlive; it lives for as long as it is needed. A halt itself
+    takes no lock: it may come from a signal handler, which tells the device within a halt of its own thread, or go
+    ahead of a call that hangs.
 
     Args:
         name: of the arm.
@@ -72,7 +72,7 @@ class Halts:
         self._tellings: set[_Telling] = set()
         self._refused: set[int] = set()
         self._is_logged = False
-        self._moves_on = False
+        self._asked = -1  # when somebody asked for one more, which another thread tells
         self._is_outlived = False  # a call was in the driver when the device took its last halt
         self._stops_seen: int | None = None  # by the recovery that has paused the halts
         self._repeating = threading.Lock()
@@ -83,7 +83,7 @@ class Halts:
     @property
     def is_owed(self) -> bool:
         """Whether the device was told to halt, and has refused it or has had it for too long."""
-        return self._moves_on or bool(self._refused) or any(one.is_overdue() for one in self._unsettled())
+        return bool(self._refused) or any(one.is_overdue() for one in self._unsettled())
 
     def halt(self, within_s: float | None = None) -> None:
         """Tell the device to halt; when that raises it is told again, also after this has raised the same.
@@ -171,9 +171,9 @@ class Halts:
         self._is_outlived = False
         self._settle(next(self._numbers))
 
-    def note_motion(self, moves_on: bool) -> None:
-        """The arm that was halted is measured moving, or standing again."""
-        self._moves_on = moves_on
+    def tell_once_more(self) -> None:
+        """Have the device told once more, by another thread; one that begins from now on will do."""
+        self._asked = next(self._numbers)
         self.repeat()
 
     def await_calls(self, wait_s: float, *, with_halts: bool = False) -> DeviceCall | None:
@@ -225,8 +225,6 @@ class Halts:
         )
 
     def _settle(self, newest: int) -> None:
-        if not self._is_down():
-            self._moves_on = False
         with self._starting:
             self._settled = max(self._settled, newest)
         for number in tuple(self._refused):
@@ -247,7 +245,8 @@ class Halts:
         return machine.is_connected and (machine.stop is not None or machine.fault is not None)
 
     def _is_needed(self) -> bool:
-        return self._is_down() and (self.is_owed or self._machine.calls.outlive_a_halt())
+        is_asked = self._asked > self._settled
+        return self._is_down() and (is_asked or self.is_owed or self._machine.calls.outlive_a_halt())
 
     def _run(self) -> None:
         while True:

@@ -58,6 +58,8 @@ class ArmFault:
     """What a command raises."""
     since_s: float
     """On the cell's clock."""
+    is_reported: bool = False
+    """The device has told it by itself, so that it deals with it too."""
 
 
 class Travel:
@@ -163,6 +165,13 @@ class ArmMachine:
             return "fault"
         return "stopped" if self.stop is not None else self.activity
 
+    @property
+    def has_to_stand(self) -> bool:
+        """Whether it was halted after robotkit may have moved it: by a stop, or by a fault that robotkit has found."""
+        fault = self.fault
+        is_halted = self.stop is not None or (fault is not None and not fault.is_reported)
+        return self.is_connected and is_halted and self.calls.has_begun
+
     def require_ready(self) -> None:
         """Raise unless the arm may be given a target.
 
@@ -229,6 +238,7 @@ class ArmMachine:
         self.require_no_disconnection_since(disconnections_seen)
         self._interrupt("the arm was connected again")
         self.connections += 1
+        self.calls.has_begun = False
         self.is_connected, self.fault = True, fault
 
     def require_no_disconnection_since(self, disconnections_seen: int) -> None:

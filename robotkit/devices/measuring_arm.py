@@ -39,6 +39,8 @@ class MeasuringArm(ArmBody):
         self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
         self.held_age_s = HELD_AGE_S
         """How old the measurement may be at which it is held, and its control begins; its cell may say less."""
+        self.moves_on = False
+        """Whether it was measured moving although it has to stand; its cell looks at that."""
         self._halts = Halts(spec.name, self.machine, self._tell_halt)
         self._newest: tuple[Measurement, int] | None = None
         """With the target epoch in which it was made."""
@@ -96,6 +98,7 @@ class MeasuringArm(ArmBody):
             fault_since_s=None if fault is None else fault.since_s,
             stop=machine.stop,
             is_halt_owed=self._is_halt_owed(),
+            moves_on=self.moves_on and machine.has_to_stand,
             recoveries=machine.recoveries,
             target_epoch=epoch,
             control_success_rate=measured.control_success_rate,

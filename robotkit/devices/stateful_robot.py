@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -230,9 +231,9 @@ class StatefulRobotServer(MeasuringArm):
             if machine.is_connected and machine.stop is not None:  # else a recovery that saw this stop was faster
                 self._halts.halt()
 
-    def note_motion_after_halt(self, moves_on: bool) -> None:
-        """An arm that is stopped or in a fault is measured moving, so that its halt is owed; or it stands again."""
-        self._halts.note_motion(moves_on)
+    def tell_halt_again(self) -> None:
+        """Have the halt told once more, by another thread: the arm has to stand, and is measured moving."""
+        self._halts.tell_once_more()
 
     def repeat_owed_halt(self) -> None:
         """Have a halt that the device has not taken repeated, if nothing does so yet; called by who watches the arm."""
@@ -340,7 +341,7 @@ class StatefulRobotServer(MeasuringArm):
     def _notice_fault(self) -> None:
         fault = self._find_fault()
         if fault is not None:
-            self._latch(fault)
+            self._latch(replace(fault, is_reported=True))
 
     def _latch(self, fault: ArmFault) -> None:
         """Refuse commands until recovery, and bring to rest what still moves: a fault may only be one of measuring."""

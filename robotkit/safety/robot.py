@@ -63,7 +63,7 @@ class SafeRobot(BaseRobotServer):
         self._counts_time = self._checks.counts_time or silence_s is not None
         self._is_in_fault = False
         self._places = RecentPlaces()
-        self._standstill, self._moves_on = Standstill(), False
+        self._standstill = Standstill(inner.tell_halt_again)
         self._events = Events()
         inner.stop_observers.append(
             lambda stop: self._events.note(SafetyEvent("stop", stop.cause, stop.author, stop.since_s))
@@ -101,6 +101,7 @@ class SafeRobot(BaseRobotServer):
             is_new = not self.inner.is_connected
             if is_new:
                 self._checks.stamp_s = -math.inf
+                self._standstill.begin_anew()
             self.inner.connect()
             with self._disconnected_unless_done():
                 self._accept(is_new=is_new)
@@ -318,6 +319,7 @@ class SafeRobot(BaseRobotServer):
         with self._events.told():
             self._rearm()
             self.inner.forget_target()
+            self._standstill.begin_anew()
 
     def _rearm(self) -> None:
         if self._monitor is not None:
@@ -339,10 +341,11 @@ class SafeRobot(BaseRobotServer):
         state = self.inner.get_state()
         self._checks.stamp_s = state.stamp_s
         self._places.add(state.stamp_s, state.joint_positions_rad)
-        moves_on = self._standstill.is_left_by(state)
-        if moves_on != self._moves_on:
-            self._moves_on = moves_on
-            self.inner.note_motion_after_halt(moves_on)
+        is_down = state.mode in ("stopped", "fault")
+        moves_on = self._standstill.is_left_by(state, has_to_stand=is_down and self.machine.has_to_stand)
+        if moves_on != state.moves_on:
+            self.inner.moves_on = moves_on
+            state = state.model_copy(update={"moves_on": moves_on})
         if (state.mode == "fault") != self._is_in_fault:
             self._is_in_fault = not self._is_in_fault
             if self._is_in_fault:

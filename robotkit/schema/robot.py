@@ -60,6 +60,10 @@ class RobotSpec(Message):
         return len(self.joint_position_min_rad)
 
 
+MOVES_ON = "the arm moves although it is stopped: use the hardware stop, unless somebody guides it"
+"""What a person is told while `RobotState.moves_on` is true."""
+
+
 class StopRecord(Message):
     """Why a stop is latched; it stays until `recover()`."""
 
@@ -95,8 +99,10 @@ class RobotState(Message):
     stop: StopRecord | None = None
     """The stop that is latched, also beside a fault."""
     is_halt_owed: bool = False
-    """True while the device has refused a stop, or the halt of a fault, or takes too long for it: it may move. Also
-    while the arm is measured moving after it, as when a person guides it by hand."""
+    """True while the device has refused a stop, or the halt of a fault, or takes too long for it: it may still move."""
+    moves_on: bool = False
+    """True while the arm is measured moving, by its places, although it is stopped or was halted: it did not halt,
+    another program moves it, or a person guides it."""
     target_epoch: int = 0
     """Grows whenever something other than a sent command replaced the target: a hold, a stop, a recovery, a joint
     motion, a reset, a new connection. A client that counts its targets from the last one starts anew then."""

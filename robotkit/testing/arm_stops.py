@@ -83,6 +83,7 @@ class ArmStopContract(CellContract):
         assert stopped.mode == "stopped"
         assert stopped.stop is not None
         assert not stopped.is_halt_owed
+        assert not stopped.moves_on
         cell.robot.recover()
         recovered = cell.robot.get_state()
         assert recovered.mode == "holding"

@@ -10,15 +10,13 @@ from fastapi.responses import Response
 from robotkit.devices import BaseRobotServer
 from robotkit.safety import SafeRobot
 from robotkit.schema import RobotMode, RobotState, StopRecord
+from robotkit.schema.robot import MOVES_ON
 from robotkit.schema.wire import Health
 from servers.context import ContextDep, ServerContext
 from servers.errors import reported
 from servers.routes.replies import answers, reply
 
-HALT_OWED = (
-    "the arm's device has not taken the stop, or the arm moves after it; it is told again: use the emergency stop, "
-    "unless somebody guides the arm by hand"
-)
+HALT_OWED = "the arm's device has not taken the stop and is told again: it may still move; use the emergency stop"
 
 router = APIRouter(prefix="/v1", tags=["health"])
 
@@ -71,6 +69,7 @@ def _diagnose(
         stop = robot.machine.stop if isinstance(robot, SafeRobot) else None
         return "fault" if stop is None else "stopped", (f"{failure.code}: {failure.message}",), stop
     problems: tuple[str, ...] = (HALT_OWED,) if state.is_halt_owed else ()
+    problems += (MOVES_ON,) if state.moves_on else ()
     if state.mode == "stopped":
         problems += ("a stop is latched; POST /v1/robot/recover when the cell is clear",)
         return "stopped", problems, state.stop

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 import robotkit as rk
+from robotkit.cli import remote as command
 from robotkit.cli.remote import Stop
 from robotkit.remote import Session
 from robotkit.remote.handshake import _Found
 from tests.remote.test_session import DONE, opened, reply, scripted
 
-STOPPED = b'{"mode":"stopped","of":"a version to come"}'
+
+def stopped(stamp_s: float, turn_rad: float = 0.0, **also: object) -> bytes:
+    place = {"joint_positions_rad": [turn_rad, 0.5], "tcp_pose_in_base": [0.5, 0, 0.3, 1, 0, 0, 0]}
+    return reply(
+        200, json.dumps({"mode": "stopped", "of": "a version to come", "stamp_s": stamp_s, **place, **also}).encode()
+    )
+
+
+STANDS = [stopped(1.0), stopped(1.3)]
 
 
 def test_b2_the_stop_command_posts_stop_first_and_then_reads_whether_it_is_latched(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with scripted([DONE], [reply(200, STOPPED)]) as (url, received):
+    with scripted([DONE], STANDS) as (url, received):
         assert Stop(url=url, token="correct horse").run() == 0
-    assert [line.split()[:2] for line in received] == [[b"POST", b"/v1/robot/stop"], [b"GET", b"/v1/robot/state"]]
+    look = [b"GET", b"/v1/robot/state"]
+    assert [line.split()[:2] for line in received] == [[b"POST", b"/v1/robot/stop"], look, look]
     assert b"Bearer correct horse" in received[0]
     assert "is stopped" in capsys.readouterr().out
 
@@ -37,7 +49,7 @@ PAGE = b"<html>Welcome</html>"
     ] + [[reply(status, b"")] for status in (200, 202, 299, 304, 401, 404, 500)] + [
         [reply(200, PAGE)], [DONE, reply(200, PAGE)], [DONE, reply(200, b"[]")], [DONE, reply(500, PAGE)],
         [DONE, reply(200, b'{"mode":"tracking","stop":null}')], [DONE, MOVED % 301],
-        [DONE, reply(200, b'{"mode":"stopped","is_halt_owed":true}')],
+        [DONE, reply(200, b'{"mode":"stopped","is_halt_owed":true}')], [DONE, stopped(1.0, moves_on=True)],
     ],
 )  # fmt: skip
 def test_a_stop_that_nobody_confirms_is_not_said_to_be_one(
@@ -49,6 +61,46 @@ def test_a_stop_that_nobody_confirms_is_not_said_to_be_one(
     assert captured.out == ""
     assert captured.err.startswith("robotkit: STOP NOT CONFIRMED - USE THE HARDWARE STOP: ")
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("moves_on", "the arm moves although it is stopped"), ("is_halt_owed", "its device has not taken it")],
+)
+def test_an_arm_that_is_told_moving_or_not_to_have_taken_its_stop_is_not_confirmed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, why: str
+) -> None:
+    take_time(monkeypatch)
+    looks = [stopped(1.0 + 0.05 * i, 0.01 * i, **{what: i > 11}) for i in range(21)]
+    with scripted([DONE], looks) as (url, _):
+        assert Stop(url=url).run() == 1
+    assert why in capsys.readouterr().err
+
+
+def test_an_arm_that_is_not_seen_standing_is_confirmed_once_it_has_had_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for looks in (
+        [stopped(1.0 + 0.05 * i, 0.002 * i) for i in range(15)],
+        [stopped(1.0)] * 15,
+        [reply(200, b'{"mode":"stopped","stamp_s":null}')] * 15,
+    ):
+        times = take_time(monkeypatch)
+        with scripted([DONE], looks) as (url, received):
+            assert Stop(url=url).run() == 0
+        assert times[0] == pytest.approx(0.7)
+        assert len(received) == 16
+
+
+def take_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the command, which only its own pauses take."""
+    now_s = [0.0]
+
+    def pause(pause_s: float) -> None:
+        now_s[0] += pause_s
+
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: now_s[0], sleep=pause))
+    return now_s
 
 
 def test_a_redirection_says_where_to() -> None:
@@ -82,6 +134,6 @@ def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token: str) -> Non
 def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Authorization" not in Session("http://127.0.0.1:1", "").headers
     monkeypatch.setenv("ROBOTKIT_TOKEN", "")
-    with scripted([DONE], [reply(200, STOPPED)]) as (url, received):
+    with scripted([DONE], STANDS) as (url, received):
         assert Stop(url=url).run() == 0
     assert b"uthorization" not in received[0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from robotkit.cli.reading import keep_from_control
 from robotkit.devices import AdaptedRobot
 from robotkit.safety import make_safe
 from robotkit.safety import standstill as standstill_module
+from robotkit.safety.monitor import Monitor
 from robotkit.safety.standstill import Standstill
 from robotkit.schema import RobotState, SafetyLimits
 from tests.support.recording_arm import PlainArm, RecordingArm
@@ -26,9 +28,15 @@ _WAYS = {
 }
 
 
+def _told(arm) -> int:
+    """How often the device was told to halt, once nobody is about to tell it."""
+    wait_until(lambda: not arm.inner._halts._has_thread)
+    return arm.inner.calls.count("halt")
+
+
 @pytest.mark.parametrize("way", _WAYS)
 @pytest.mark.parametrize("by", _DOWN)
-def test_a2_an_arm_that_was_halted_and_moves_is_told_again_and_its_halt_is_owed(by, way):
+def test_a2_an_arm_that_was_halted_and_moves_is_said_to_move_and_told_again(by, way):
     assert (standstill_module._BRAKING_S, standstill_module._MOVED_M, standstill_module._MOVED_RAD) == (
         0.5,
         0.005,
@@ -39,27 +47,144 @@ def test_a2_an_arm_that_was_halted_and_moves_is_told_again_and_its_halt_is_owed(
     _DOWN[by](arm)
     for count in range(1, 9):  # it brakes
         _WAYS[way](body, count)
-        assert not arm.get_state().is_halt_owed
+        assert not arm.get_state().moves_on
         clock.advance(0.05)
     for _ in range(3):
         clock.advance(0.1)
-        assert not arm.get_state().is_halt_owed
-    told = body.calls.count("halt")
+        assert not arm.get_state().moves_on
+    told = _told(arm)
     _WAYS[way](body, 9)
     clock.advance(0.01)
-    arm.get_state()
-    assert arm.get_state().is_halt_owed
-    wait_until(lambda: body.calls.count("halt") >= told + 2)
+    assert arm.get_state().moves_on
+    assert arm.inner.newest_state().moves_on, "also where nothing is measured for it"
+    assert not arm.get_state().is_halt_owed, "the device has taken it"
+    assert _told(arm) == told + 1
     clock.advance(0.49)
-    assert arm.get_state().is_halt_owed
+    assert arm.get_state().moves_on
     clock.advance(0.02)
-    arm.get_state()
-    assert not arm.get_state().is_halt_owed, "it stands"
-    wait_until(lambda: not body._halts._has_thread)
-    told = body.calls.count("halt")
+    assert not arm.get_state().moves_on, "it stands"
     arm.recover()
     assert arm.get_state().mode == "holding"
-    assert body.calls.count("halt") == told
+    assert _told(arm) == told + 1
+
+
+@pytest.mark.parametrize("by", _DOWN)
+def test_an_arm_that_a_person_guides_after_its_halt_is_told_three_times_and_once_a_second_at_most(by):
+    arm, body, clock = watched(NO_KINEMATICS)
+    arm.send(pose_command())
+    _DOWN[by](arm)
+    first, told, told_s = _told(arm), [], []
+    for count in range(600):
+        _WAYS["joint"](body, count)
+        moves_on = arm.get_state().moves_on
+        told.append(_told(arm) - first)
+        if len(told_s) < told[-1]:
+            told_s.append(clock.now_s())
+        assert moves_on is bool(told_s), "it is told when that is noticed"
+        clock.advance(0.01)
+    assert max(told) == told[-1] == 3
+    assert np.diff(told_s).min() >= 1.0 - 1e-6
+    assert np.diff(told_s).max() <= 1.02
+    assert not arm.get_state().is_halt_owed
+
+
+def test_stops_that_come_again_and_again_give_an_arm_that_moves_on_no_time_anew():
+    arm, body, clock = watched(NO_KINEMATICS)
+    arm.send(pose_command())
+    for count in range(400):
+        _WAYS["joint"](body, count)
+        if count % 10 == 0:
+            arm.stop()
+        moves_on = arm.get_state().moves_on
+        assert moves_on or count < 60, "from 0.6 s on, always"
+        assert not (moves_on and count <= 50), "it may brake"
+        clock.advance(0.01)
+
+
+def test_a_stop_of_one_that_moves_on_may_be_told_three_times_again():
+    arm, body, clock = watched(NO_KINEMATICS)
+    arm.send(pose_command())
+    arm.stop()
+    for count in range(600):
+        _WAYS["joint"](body, count)
+        arm.get_state()
+        if count == 550:
+            told = _told(arm)
+            arm.stop()
+        clock.advance(0.01)
+    assert _told(arm) == told + 2, "by the stop, and because it moves"
+
+
+def _keep(arm):
+    keep_from_control(arm, "robotkit state")
+
+
+def _stop_and_connect_again(arm):
+    arm.connect()
+    arm.send(pose_command())
+    arm.stop()
+    arm.get_state()
+    arm.disconnect()
+
+
+@pytest.mark.parametrize("before", [_keep, _stop_and_connect_again])
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_an_arm_that_is_connected_stopped_and_then_moves_is_told_nothing(before, is_plain):
+    inner = PlainArm() if is_plain else RecordingArm(**NO_KINEMATICS)
+    body = inner.body if is_plain else inner
+    inner.spec = inner.spec.model_copy(update=NO_KINEMATICS)
+    arm = make_safe(AdaptedRobot(inner) if is_plain else inner, SafetyLimits(), body.clock)
+    before(arm)
+    arm.connect()
+    inner.calls.clear()
+    for count in range(300):
+        body.joints_rad = body.joints_rad + 0.021 * (1 if count % 40 < 20 else -1)
+        state = arm.get_state()
+        assert (state.mode, state.moves_on, state.is_halt_owed) == ("stopped", False, False)
+        body.clock.advance(0.01)
+    wait_until(lambda: not arm.inner._halts._has_thread)
+    assert inner.calls == []
+    arm.recover()
+    arm.stop()
+    inner.calls.clear()
+    for count in range(100):
+        body.joints_rad = body.joints_rad + 0.021 * (1 if count % 40 < 20 else -1)
+        state = arm.get_state()
+        body.clock.advance(0.01)
+    assert state.moves_on, "robotkit may have moved it since"
+
+
+def test_an_arm_that_tells_a_fault_by_itself_and_is_moved_is_told_nothing_further():
+    arm, body, clock = watched(NO_KINEMATICS)
+    arm.send(pose_command())
+    body.fault = body.machine.fault_of(("guiding",))
+    arm.get_state()
+    first = _told(arm)
+    for count in range(300):
+        _WAYS["joint"](body, count)
+        assert not arm.get_state().moves_on
+        clock.advance(0.01)
+    assert _told(arm) == first
+    arm.stop()
+    for count in range(100):
+        _WAYS["joint"](body, count)
+        arm.get_state()
+        clock.advance(0.01)
+    assert arm.get_state().moves_on, "a stop of ours counts beside it"
+
+
+def test_a_reset_of_the_world_gives_a_stopped_arm_its_time_anew():
+    arm, body, clock = watched(NO_KINEMATICS)
+    arm.send(pose_command())
+    arm.stop()
+    for _ in range(80):
+        arm.get_state()
+        clock.advance(0.01)
+    _WAYS["joint"](body, 5)
+    arm.forget_target()
+    for _ in range(100):
+        assert not arm.get_state().moves_on
+        clock.advance(0.01)
 
 
 def test_a2_a_plain_arm_that_says_stopped_and_moves_is_told_again():
@@ -72,16 +197,24 @@ def test_a2_a_plain_arm_that_says_stopped_and_moves_is_told_again():
         arm.get_state()
         inner.body.clock.advance(0.3)
     inner.body.joints_rad = inner.body.joints_rad + 0.03
-    arm.get_state()
-    assert arm.get_state().is_halt_owed
-    wait_until(lambda: inner.calls.count("stop") >= 3)
+    assert arm.get_state().moves_on
+    wait_until(lambda: not arm.inner._halts._has_thread)
+    assert inner.calls.count("stop") == 2
     arm.disconnect()
 
 
-def _state(stamp_s: float, turn_rad: float = 0.0, epoch: int = 1, mode: str = "stopped") -> RobotState:
+def test_a_signal_handler_may_measure_between_any_two_lines_of_a_look():
+    standstill = Standstill(lambda: None)
+    monitor = Monitor(RecordingArm().spec, SafetyLimits(max_force_n=1.0))
+    with standstill._lock, monitor._lock:
+        assert not standstill.is_left_by(_state(0.0), has_to_stand=True)
+        assert monitor.check(_state(0.0), watches_links=True) is None
+
+
+def _state(stamp_s: float, turn_rad: float = 0.0, recoveries: int = 0) -> RobotState:
     measured = RecordingArm()._measure()._asdict()
     measured.update(stamp_s=stamp_s, joint_positions_rad=measured["joint_positions_rad"] + turn_rad)
-    return RobotState.unchecked(**measured, mode=mode, target_epoch=epoch)
+    return RobotState.unchecked(**measured, mode="stopped", recoveries=recoveries)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +222,13 @@ def _state(stamp_s: float, turn_rad: float = 0.0, epoch: int = 1, mode: str = "s
     [
         [_state(0.1 * i, 0.0199 * (i % 2)) for i in range(30)],
         [_state(0.1 * i, 0.5 * (i < 5)) for i in range(30)],
-        [_state(0.1 * i, 0.3 * i, epoch=i) for i in range(30)],
-        [_state(0.1 * i, 0.3 * i, mode="holding") for i in range(30)],
+        [_state(0.1 * i, 0.3 * i, recoveries=i) for i in range(30)],
         [_state(0.0, 0.3 * i) for i in range(30)],
         [_state(1.0 - 0.01 * i, 0.3 * i) for i in range(30)],
         [_state(0.1 * i, np.nan) for i in range(30)],
     ],
-    ids=["noise", "brakes", "resets of the world", "commanded", "one measurement", "out of order", "no number"],
+    ids=["noise", "brakes", "recovered", "one measurement", "out of order", "no number"],
 )
-def test_an_arm_that_stands_or_may_move_owes_nothing(states):
-    standstill = Standstill()
-    assert not any(standstill.is_left_by(state) for state in states)
+def test_an_arm_that_stands_or_may_move_is_not_said_to_move(states):
+    standstill = Standstill(lambda: pytest.fail("it is told to halt"))
+    assert not any(standstill.is_left_by(state, has_to_stand=True) for state in states)

@@ -180,7 +180,7 @@ def test_u9_a_stop_that_the_device_does_not_take_is_sent_until_a_person_has_reco
         type(cell.robot.inner._halts), "is_owed", property(lambda _: cell.robot.machine.mode == "stopped")
     )
     click(page, "stop")
-    shows(page, "detail", "its device has not taken the stop, or it moves after it")
+    shows(page, "detail", "its device has not taken the stop")
     wait_until(lambda: stops.count >= 2, 20.0)
 
     def is_over_once_recovered() -> bool:

@@ -110,6 +110,17 @@ def test_health_says_that_the_device_has_not_taken_the_stop(
     assert "recover" in problems[1]
 
 
+def test_health_says_of_an_arm_that_moves_although_it_is_stopped_what_is_true_of_a_guided_one(
+    http: httpx.Client, app_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http.post("/v1/robot/stop")
+    monkeypatch.setattr(app_cell.robot._standstill, "is_left_by", lambda *_, **__: True)
+    assert http.get("/v1/robot/state").json()["moves_on"] is True
+    problems = http.get("/v1/health").json()["problems"]
+    assert problems[0] == "the arm moves although it is stopped: use the hardware stop, unless somebody guides it"
+    assert len(problems) == 2
+
+
 def test_health_names_the_faults_of_the_arm_and_how_long_it_has_stood(
     http: httpx.Client, app_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,8 @@ class CellReport:
     """cause, author, since_s on the cell's clock, code; the stop that is latched."""
     is_halt_owed: bool | None = None
     """True while the device has not taken a stop, or the halt of a fault: the arm may still move."""
+    moves_on: bool | None = None
+    """True while the arm is measured moving although it is stopped or was halted."""
     stamp_s: float | None = None
     """When the arm was measured, on the cell's clock."""
     age_s: float | None = None
@@ -87,8 +89,8 @@ def look(cell: Workcell) -> tuple[CellReport, CellState]:
 
 
 _OF_ROBOT = (
-    "faults", "stop", "is_halt_owed", "stamp_s", "tcp_pose_in_base", "tcp_twist_in_base", "wrench_in_tcp",
-    "joint_positions_rad", "joint_velocities_rad_s", "control_success_rate",
+    "faults", "stop", "is_halt_owed", "moves_on", "stamp_s", "tcp_pose_in_base", "tcp_twist_in_base",
+    "wrench_in_tcp", "joint_positions_rad", "joint_velocities_rad_s", "control_success_rate",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said_of
 from robotkit.errors import CommandRejected, ControlHeld, MotionFailed, RobotStopped
 from robotkit.remote.devices import RemoteRobot
+from robotkit.schema.robot import MOVES_ON
 from robotkit.workcell import Workcell
 
 _HOLD_S, _REMOTE_HOLD_S = 0.2, 1.0
@@ -98,7 +99,7 @@ def _wait_for_rest(robot: BaseRobotServer) -> None:
         state = robot.get_state()
         places.add(state.stamp_s, state.joint_positions_rad)
         way = places.newest_way()
-        if way is not None and way.largest_rad <= _STILL_RAD and not state.is_halt_owed:
+        if way is not None and way.largest_rad <= _STILL_RAD and not (state.is_halt_owed or state.moves_on):
             return
         if time.monotonic() > end_s:
             found = (
@@ -108,6 +109,7 @@ def _wait_for_rest(robot: BaseRobotServer) -> None:
                     f"a joint turned {way.largest_rad:.3f} rad within {way.span_s:.2f} s (allowed: {_STILL_RAD:g} rad)"
                 )
             )
-            owed = ", and its device has not taken the stop, or it moves after it" if state.is_halt_owed else ""
-            raise MotionFailed(f"{found}{owed}")
+            owed = ", and its device has not taken the stop" if state.is_halt_owed else ""
+            moves = f", and {MOVES_ON}" if state.moves_on else ""
+            raise MotionFailed(f"{found}{owed}{moves}")
         time.sleep(_POLL_PERIOD_S)

@@ -9,6 +9,7 @@ from robotkit.errors import CommandRejected, RobotkitError
 from robotkit.remote import RemoteWorkcell
 from robotkit.safety import SafeRobot
 from robotkit.schema import RobotMode, StopRecord
+from robotkit.schema.robot import MOVES_ON
 from robotkit.workcell import Workcell
 
 
@@ -30,6 +31,8 @@ class ArmStatus:
     """True while the arm's device has not taken a stop, or the halt of a fault."""
     stops: int | None = None
     """How often it had been stopped, where that is known."""
+    moves_on: bool = False
+    """True while the arm is measured moving although it is stopped or was halted."""
 
     @property
     def is_down(self) -> bool:
@@ -46,9 +49,9 @@ class ArmStatus:
             when = "" if self.mode == "fault" else ago
             found.append(f"The arm is stopped: {self.stop.cause} (by {self.stop.author}{when}).")
         if self.is_halt_owed:
-            found.append(
-                "It has not taken the stop, or moves after it: use the hardware stop, unless somebody guides it."
-            )
+            found.append("Its device has not taken the stop and may still move: use the hardware stop.")
+        if self.moves_on:
+            found.append(f"{MOVES_ON[0].upper()}{MOVES_ON[1:]}.")
         return found or [f"The arm is {self.mode}."]
 
 
@@ -65,15 +68,17 @@ def arm_status(cell: Workcell) -> ArmStatus:
         return ArmStatus("fault", (f"{error.code}: {error.message}",), robot.machine.stop, None, None, epoch)
     since_s = state.fault_since_s if state.mode == "fault" else state.stop.since_s if state.stop is not None else None
     for_s = None if since_s is None else max(0.0, cell.clock.now_s() - since_s)
-    return ArmStatus(state.mode, state.faults, state.stop, for_s, None, epoch, state.is_halt_owed, state.stops)
+    return ArmStatus(
+        state.mode, state.faults, state.stop, for_s, None, epoch, state.is_halt_owed, state.stops, state.moves_on
+    )
 
 
 def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
     try:
         state = cell.robot.get_state()
-        epoch, is_halt_owed, stops = state.target_epoch, state.is_halt_owed, state.stops
+        epoch, is_halt_owed, stops, moves_on = state.target_epoch, state.is_halt_owed, state.stops, state.moves_on
     except RobotkitError:  # the server's health says what is wrong
-        epoch, is_halt_owed, stops = None, False, None
+        epoch, is_halt_owed, stops, moves_on = None, False, None, False
     health = cell.health()
     epoch = epoch if health.target_epoch is None else health.target_epoch
     stops = stops if health.stops is None else health.stops
@@ -86,6 +91,7 @@ def _remote_status(cell: RemoteWorkcell) -> ArmStatus:
         epoch,
         is_halt_owed,
         stops,
+        moves_on,
     )
 
 

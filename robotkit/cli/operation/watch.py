@@ -71,6 +71,8 @@ def line(report: CellReport, link_age_s: float, silent_after_s: float = _SILENT_
     text.append(report.mode + (f": {why}" if why else ""), style="bold red" if is_down else "bold green")
     if report.is_halt_owed:
         text.append("  IT MAY STILL MOVE - USE THE HARDWARE STOP", style="bold red")
+    if report.moves_on:
+        text.append("  IT MOVES - USE THE HARDWARE STOP, UNLESS SOMEBODY GUIDES IT", style="bold red")
     x, y, z = report.tcp_pose_in_base[:3]
     text.append(f"  tool {x:+.3f} {y:+.3f} {z:+.3f} m")
     if report.wrench_in_tcp is not None:

@@ -128,9 +128,17 @@ def test_a_stop_that_the_device_has_not_taken_is_told():
     with rk.make_workcell("fake") as cell:
         seen = dataclasses.replace(reports.look(cell)[0], is_halt_owed=True)
     assert "MAY STILL MOVE - USE THE HARDWARE STOP" in command.line(seen, 0.1).plain
-    assert "has not taken the stop" in " ".join(
-        ArmStatus("stopped", (), None, None, None, 0, is_halt_owed=True).lines()
-    )
+    assert "may still move" in " ".join(ArmStatus("stopped", (), None, None, None, 0, is_halt_owed=True).lines())
+
+
+def test_an_arm_that_moves_although_it_is_stopped_is_told_in_words_that_are_true_of_a_guided_one():
+    with rk.make_workcell("fake") as cell:
+        seen = dataclasses.replace(reports.look(cell)[0], moves_on=True)
+    said = command.line(seen, 0.1).plain
+    assert "IT MOVES - USE THE HARDWARE STOP, UNLESS SOMEBODY GUIDES IT" in said
+    assert "MAY STILL MOVE" not in said
+    told = " ".join(ArmStatus("stopped", (), None, None, None, 0, moves_on=True).lines())
+    assert "The arm moves although it is stopped: use the hardware stop, unless somebody guides it." in told
 
 
 def test_an_old_answer_is_not_shown_as_the_state():
