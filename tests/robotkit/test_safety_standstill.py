@@ -12,7 +12,7 @@ from robotkit.safety import standstill as standstill_module
 from robotkit.safety.monitor import Monitor
 from robotkit.safety.standstill import Standstill
 from robotkit.schema import RobotState, SafetyLimits
-from tests.support.recording_arm import PlainArm, RecordingArm
+from tests.support.recording_arm import InThread, PlainArm, RecordingArm
 from tests.support.waiting import wait_until
 from tests.support.watched_arm import NO_KINEMATICS, moved, pose_command, watched
 
@@ -206,9 +206,13 @@ def test_a2_a_plain_arm_that_says_stopped_and_moves_is_told_again():
 def test_a_signal_handler_may_measure_between_any_two_lines_of_a_look():
     standstill = Standstill(lambda: None)
     monitor = Monitor(RecordingArm().spec, SafetyLimits(max_force_n=1.0))
-    with standstill._lock, monitor._lock:
-        assert not standstill.is_left_by(_state(0.0), has_to_stand=True)
-        assert monitor.check(_state(0.0), watches_links=True) is None
+
+    def handle() -> None:
+        with standstill._lock, monitor._lock:
+            assert not standstill.is_left_by(_state(0.0), has_to_stand=True)
+            assert monitor.check(_state(0.0), watches_links=True) is None
+
+    assert InThread(handle).join() is None
 
 
 def _state(stamp_s: float, turn_rad: float = 0.0, recoveries: int = 0) -> RobotState:
