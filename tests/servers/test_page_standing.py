@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import robotkit as rk
-from tests.serving import served
 from tests.servers.test_page import ALARM, StopCounter, click, opened, shows
+from tests.serving import served
 from tests.support.browser import chromium
 
 
