@@ -166,15 +166,17 @@ class FrankaLink:
             with translated(f"stopping {self._name}"):
                 self._arm.move(stop, asynchronous=True)
 
-    def wait_for_rest(self, deadline_s: float) -> None:
-        """Wait until no motion runs, however it ended.
+    def wait_for_rest(self, deadline_s: float, is_needed: Callable[[], bool] = lambda: True) -> None:
+        """Wait until no motion runs, however it ended, or until that is not needed any more.
+
+        Somebody else who waits may begin another motion between two looks.
 
         Raises:
             DeviceFault: one still runs after `deadline_s` in the arm's time, or ten times as long in this machine's.
             ConnectionFailed: no packet came for 1 s.
         """
         end_s, start_s = time.monotonic() + 10.0 * deadline_s, self.control_time_s()
-        while (now_s := self.control_time_s()) is not None:
+        while (now_s := self.control_time_s()) is not None and is_needed():
             start_s = now_s if start_s is None else start_s
             if self.is_silent:
                 raise self._silence()

@@ -160,9 +160,9 @@ class FrankaRobot(StatefulRobotServer):
         with travel.moving():
             self._end_tracking()
             link.brake()
-        link.wait_for_rest(_REST_S)
+        link.wait_for_rest(_REST_S, lambda: not travel.is_over)
+        self._raise_fault(travel)  # who ended it has braked
         try:
-            self._raise_fault(travel)
             with travel.moving():
                 factor = self._dynamics_factor(goal_rad, travel.rate_max_hz)
                 link.start(franky.JointMotion(franky.JointState(goal_rad), relative_dynamics_factor=factor))
@@ -220,13 +220,16 @@ class FrankaRobot(StatefulRobotServer):
     def _begin_at_rest(self, link: FrankaLink) -> None:
         """Let the impedance law take over when the arm has come to rest, unless something else has happened by then."""
 
+        def is_needed() -> bool:
+            is_free = link is self._link and self._tracking is None
+            return is_free and self.machine.mode in ("holding", "tracking")
+
         def begin() -> None:
             try:
-                link.wait_for_rest(_REST_S)
+                link.wait_for_rest(_REST_S, is_needed)
                 self._notice_fault()
                 with self.machine.lock:
-                    is_free = link is self._link and self._tracking is None and not link.is_in_control
-                    if is_free and self.machine.mode in ("holding", "tracking"):
+                    if is_needed() and not link.is_in_control:
                         with self.machine.calls.under_way("hold"):
                             self._begin(link)
             except Exception as error:  # nobody else knows that it does not hold
