@@ -14,7 +14,7 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
-from robotkit.devices.bounded_calls import BoundedCalls, Overdue
+from robotkit.devices.bounded_calls import BoundedCalls
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, TargetReplaced, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
@@ -36,7 +36,7 @@ _MOVING = ("tracking", "travelling")
 _HOLD_S = 0.2
 """How long the hold of an arm may take before the devices of its cell are closed."""
 _GRIPPER_S, _READING_S = 0.5, 2.0
-"""How long a step waits for a gripper to take its command, and for what is no arm to be measured."""
+"""From when on a gripper hangs that has not taken its command, and how long what is no arm may take to be measured."""
 
 
 @dataclass
@@ -59,7 +59,8 @@ class Workcell:
         self._open: ExitStack | None = None
         silence_s = self.limits.watchdog_s or math.inf
         # Else the watchdog would hold the arm while its command waits for the gripper.
-        self._gripper_commands = BoundedCalls("the gripper was given a command", min(_GRIPPER_S, 0.5 * silence_s))
+        wait_s = min(_GRIPPER_S, 0.5 * silence_s)
+        self._gripper_commands = BoundedCalls("the gripper was given a command", _GRIPPER_S, wait_s)
         names = ["gripper", *(f"trackers.{name}" for name in self.trackers)]
         self._readings = {name: BoundedCalls(f"{name} was asked for a measurement", _READING_S) for name in names}
 
@@ -142,7 +143,7 @@ class Workcell:
         Everything is checked before anything is sent: after an error neither the arm nor the gripper has a new target.
         Two orders of events are left: what replaces the arm's target while the gripper is being told leaves the gripper
         with its new one, and the arm without; and the command of the arm waits for a gripper whose driver does not
-        return, 0.5 s and half of `watchdog_s` at most, which is then reported in `CellState.errors`.
+        return, 0.5 s and half of `watchdog_s` at most. From 0.5 s on it is reported in `CellState.errors`.
 
         Args:
             command: for the arm.
@@ -193,16 +194,15 @@ class Workcell:
             self._require_target(epoch)
             return self.robot.send(command)
         except TargetReplaced as error:
-            if gripper is not None and (overdue := self._gripper_commands.overdue) is not None:
-                raise overdue from error  # it is why the command came too late
+            if gripper is not None and (waited_for := self._gripper_commands.unanswered) is not None:
+                raise TargetReplaced(f"{error.message}. The arm's command waited: {waited_for.message}") from error
             raise
 
     def _tell_gripper(self, gripper: BaseGripperServer, position: float) -> None:
         if gripper.answers_at_once or self.clock.is_lockstep:  # where no time passes, nothing else moves
             gripper.move(position)
             return
-        with suppress(Overdue):  # told in the state that is measured next
-            self._gripper_commands.call(lambda: gripper.move(position))
+        self._gripper_commands.command(lambda: gripper.move(position))
 
     def _require_target(self, target_epoch: int | None) -> int | None:
         """Refuse an epoch that is over; the epoch that counts from now on, None for one that costs a measurement."""
@@ -248,8 +248,9 @@ class Workcell:
         gripper = None
         if self.gripper is not None:
             gripper = self._reported("gripper", self.gripper, self.gripper.get_state, errors)
-            if (overdue := self._gripper_commands.overdue) is not None:
-                errors.setdefault("gripper", report_of(overdue))
+            failed = self._gripper_commands.overdue or self._gripper_commands.late_error
+            if failed is not None:
+                errors.setdefault("gripper", report_of(failed))
         poses = {}
         for name, tracker in self.trackers.items():
             pose = self._reported(f"trackers.{name}", tracker, tracker.get_pose, errors)

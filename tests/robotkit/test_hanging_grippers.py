@@ -130,8 +130,8 @@ def test_h4_a_gripper_that_hangs_is_named_and_not_what_came_while_the_arm_s_comm
     hang, monkeypatch, watchdog_s
 ):
     with rk.make_workcell("fake", **REAL, limits={"watchdog_s": watchdog_s}) as cell:
-        assert cell._gripper_commands._limit_s == min(0.5, 0.5 * watchdog_s)
-        cell._gripper_commands._limit_s = 0.01
+        assert cell._gripper_commands._wait_s == min(0.5, 0.5 * watchdog_s)
+        cell._gripper_commands._wait_s = 0.01
 
         def hold_and_hang(position: float) -> None:
             cell.robot.hold()
@@ -139,9 +139,8 @@ def test_h4_a_gripper_that_hangs_is_named_and_not_what_came_while_the_arm_s_comm
 
         monkeypatch.setattr(cell.gripper, "move", hold_and_hang)
         before = cell.robot.machine.targets
-        with pytest.raises(rk.DeviceFault, match="the gripper was given a command") as caught:
+        with pytest.raises(rk.TargetReplaced, match="the gripper was given a command"):
             cell.step(nudged(cell), CLOSED)
-        assert isinstance(caught.value.__cause__, rk.TargetReplaced)
         assert cell.robot.machine.targets == before
 
 
@@ -156,6 +155,57 @@ def test_a_device_that_answers_at_once_is_asked_in_the_thread_of_the_step(monkey
             )
         cell.step(nudged(cell), CLOSED)
     assert threads == [threading.get_ident()] * 3
+
+
+def test_h4_a_gripper_that_takes_its_time_is_none_that_hangs_and_does_its_newest_command_last(monkeypatch):
+    with rk.make_workcell("fake", **REAL, limits={"watchdog_s": 5.0}) as cell:
+        cell._gripper_commands._wait_s = 0.0
+        begun, may_go_on, done = threading.Semaphore(0), threading.Semaphore(0), []
+
+        def move(position: float) -> None:
+            begun.release()
+            assert may_go_on.acquire(timeout=60.0)
+            done.append(position)
+
+        monkeypatch.setattr(cell.gripper, "move", move)
+        for position in (0.1, 0.2, 0.3, 0.4):
+            state = cell.step(nudged(cell), rk.GripperCommand(position=position))
+            assert state.accepted is not None
+            assert state.errors == {}
+            if position == 0.1:
+                assert begun.acquire(timeout=60.0)
+        may_go_on.release(2)
+        wait_until(lambda: len(done) == 2 and cell._gripper_commands.unanswered is None)
+        assert done == [0.1, 0.4], "of what waits behind another the newest is done"
+
+
+def test_h4_what_a_gripper_raises_after_it_was_waited_for_is_told_until_its_next_command(cell, hang, monkeypatch):
+    def fail_late(position: float) -> None:
+        hang()
+        raise rk.DeviceFault("no answer on the serial line")
+
+    cell._gripper_commands._wait_s, cell._gripper_commands._limit_s = 0.0, 60.0
+    move = cell.gripper.move
+    monkeypatch.setattr(cell.gripper, "move", fail_late)
+    assert cell.step(gripper=CLOSED).errors == {}
+    hang.goes_on.set()
+    wait_until(lambda: "gripper" in cell.get_state().errors)
+    for _ in range(3):
+        assert "no answer on the serial line" in cell.step(nudged(cell)).errors["gripper"].message
+    monkeypatch.setattr(cell.gripper, "move", move)
+    cell._gripper_commands._wait_s = 60.0
+    assert cell.step(gripper=CLOSED).errors == {}
+
+
+def test_readings_of_several_threads_are_each_their_own():
+    calls, values, threads = BoundedCalls("it was asked", 60.0), {}, []
+    for number in range(20):
+        threads.append(threading.Thread(target=lambda n=number: values.update({n: calls.call(lambda: n)})))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60.0)
+    assert values == {number: number for number in range(20)}
 
 
 def test_in_lock_step_the_calls_are_made_in_the_thread_of_the_step(monkeypatch):
