@@ -10,7 +10,7 @@ TESTS = {
         "tests/robotkit/test_cell_steps.py", "tests/faults",
     ),
     "robotkit/devices": (
-        "tests/robotkit/test_machine.py", "tests/robotkit/test_stateful_robot.py",
+        "tests/robotkit/test_machine.py", "tests/robotkit/test_stateful_*.py",
         "tests/robotkit/test_soundness.py", "tests/robotkit/test_state_machine.py",
         "tests/robotkit/test_contract_defaults.py", "tests/faults/test_*order.py",
         "tests/robotkit/test_safety*.py", "tests/robotkit/test_fake.py", "tests/robotkit/test_workcell.py",

@@ -9,7 +9,6 @@ import pytest
 
 import robotkit as rk
 from tests.serving import served
-from tests.support.browser import chromium
 from tests.support.waiting import wait_until
 
 ALARM = "STOP NOT CONFIRMED"
@@ -30,17 +29,6 @@ window.fetch = async (path, more) => {
   throw new TypeError("the answer is lost");
 };
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as page:
-        yield page
-
-
-@pytest.fixture
-def cell() -> rk.Workcell:
-    return rk.make_workcell("fake", clock="real")
 
 
 @pytest.fixture

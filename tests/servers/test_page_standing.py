@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import robotkit as rk
-from tests.servers.test_page import ALARM, StopCounter, click, opened, shows
-from tests.serving import served
-from tests.support.browser import chromium
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as page:
-        yield page
-
-
-@pytest.fixture
-def cell() -> rk.Workcell:
-    return rk.make_workcell("fake", clock="real")
-
-
-@pytest.fixture
-def stops(cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> StopCounter:
-    return StopCounter(cell, monkeypatch)
-
-
-@pytest.fixture
-def page(browser: Any, stops: StopCounter, cell: rk.Workcell) -> Iterator[Any]:
-    with served(cell) as url:
-        yield opened(browser, url)
-        browser.get("about:blank")
+from tests.support.operators_page import ALARM, StopCounter, click, shows
 
 
 def test_u9_a_stop_after_which_the_arm_moves_on_is_confirmed_once_it_stands_and_told_in_true_words(

@@ -13,7 +13,6 @@ import robotkit as rk
 from servers.reads import Reads
 from servers.routes import cameras, health
 from tests.serving import served
-from tests.support.browser import chromium
 from tests.support.waiting import wait_until
 
 CONNECTIONS = 6
@@ -45,12 +44,6 @@ class _Reads:
             return work(*arguments)
 
         return call
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as page:
-        yield page
 
 
 @pytest.fixture
