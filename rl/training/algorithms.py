@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -95,11 +96,15 @@ class Algorithm:
             This agent.
 
         Raises:
-            ConfigError: a number is out of range, or this run has no `env_steps_per_update`.
+            ConfigError: a number is out of range, this run has no `env_steps_per_update`, or the agent was closed.
             SchemaMismatch: the environment gave something that is not in its spaces, or not finite.
             EnvironmentFailed: the environment cannot go on.
             CheckpointError, JournalError: the directory `out` cannot be written.
         """
+        try:
+            steps = operator.index(steps)
+        except TypeError:
+            raise ConfigError(f"steps must be a whole number, such as 10_000, not {steps!r}") from None
         if steps < 1:
             raise ConfigError(f"steps must be at least 1, not {steps}")
         if evaluate_every < 0 or evaluate_episodes < 1:
@@ -128,7 +133,7 @@ class Algorithm:
             An action (A,) within the bounds of the action space, in its units.
 
         Raises:
-            SchemaMismatch: the environment has no such observations.
+            SchemaMismatch: the environment has no such observations, or a number is not finite.
         """
         seen, _ = self._session.env.view.observations(observation)
         return self._session.env.view.actions(self.core.sample_actions(seen, argmax=deterministic))
@@ -171,7 +176,7 @@ class Algorithm:
             The checkpoint.
 
         Raises:
-            ConfigError: neither a path nor `out` was given.
+            ConfigError: neither a path nor `out` was given, or the agent was closed.
             RunExists: the directory holds another run, or another process works there.
             CheckpointError, JournalError: it cannot be written.
         """

@@ -139,10 +139,12 @@ class Callbacks:
         stop: called when the training is to stop.
 
     Raises:
-        ConfigError: one of them is no `Callback`.
+        ConfigError: one of them is no `Callback`, or they are no sequence.
     """
 
     def __init__(self, callbacks: Sequence[Callback], stop: Callable[[], None]) -> None:
+        if isinstance(callbacks, Callback):
+            raise ConfigError(f"callbacks takes a list, also of one: callbacks=[{type(callbacks).__name__}(…)]")
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 raise ConfigError(

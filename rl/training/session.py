@@ -84,6 +84,7 @@ class Session:
         self._link: InProcessLink | None = None
         self._user: str | None = None
         self._has_trained = False
+        self._is_closed = False
         try:
             self._build()
         except BaseException:
@@ -141,6 +142,7 @@ class Session:
             every: steps between two evaluations; 0 for none.
             episodes: of an evaluation.
         """
+        self._require_open("train()")
         stop = StopSignal()
         listeners = Callbacks(callbacks, stop.set)
         with self.used_for("train()"), self._metrics() as metrics:
@@ -179,9 +181,11 @@ class Session:
         """Write the run as it is now.
 
         Raises:
+            ConfigError: the session is closed.
             RunExists: the directory holds another run, or another process works there.
             CheckpointError, JournalError: the disk refuses.
         """
+        self._require_open("save()")
         if self._files is not None and directory.resolve() == self._files.directory.resolve():
             return self._write(self._files)
         with self._claim(directory) as files:
@@ -189,11 +193,19 @@ class Session:
 
     def close(self) -> None:
         """Let go of the environment, the transitions and the directory."""
+        self._is_closed = True
         self.env.close()
         if self._data is not None:
             self._data.journal.close()
         if self._files is not None:
             self._files.close()
+
+    def _require_open(self, purpose: str) -> None:
+        if self._is_closed:
+            raise ConfigError(
+                f"{purpose} needs an agent that is open, and this one was closed: call it before close(), inside the "
+                "`with`, or continue a run that was saved with load()"
+            )
 
     def _write(self, files: RunFiles) -> Path:
         if self._link is not None:

@@ -44,7 +44,7 @@ class RawView:
             An observation or a batch for the policy, and whether it is a batch.
 
         Raises:
-            SchemaMismatch: the environment has no such observations.
+            SchemaMismatch: the environment has no such observations, or a number is not finite.
         """
         try:
             if self._frame_stack > 1:
@@ -97,6 +97,8 @@ class RawView:
         )
         if shapes != wanted:
             raise self._mismatch(seen)
+        if not all(np.isfinite(value).all() for value in (seen.values() if isinstance(seen, dict) else (seen,))):
+            raise SchemaMismatch("this observation has numbers that are not finite: find out where they come from")
         return seen
 
     @staticmethod

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rl import SAC, Callback, DrQ, DrqConfig, SacConfig, StopTraining
+from rl import SAC, Callback, DrQ, DrqConfig, History, SacConfig, StopTraining
 from rl.common.optimizers import OptimizerConfig
 from rl.errors import ConfigError, JournalError, RlError, RunExists, SchemaMismatch
 from rl.training.callbacks import EpisodeEnd, Step, TrainingStart, Update
@@ -308,6 +308,8 @@ class Endless(FollowTarget):
         (lambda: SAC(ENV, batch_size=0), r"batch-size must be at least 1, not 0"),
         (lambda: SAC(ENV, interventions=5), r"give --replay\.demos"),
         (lambda: small_sac().train(0), r"steps must be at least 1, not 0"),
+        (lambda: small_sac().train(1e4), r"a whole number, such as 10_000, not 10000\.0"),
+        (lambda: small_sac().train(5, callbacks=History()), r"takes a list, also of one: callbacks=\[History"),
         (lambda: small_sac().train(5, evaluate_every=-1), r"evaluate_every must be at least 0"),
         (lambda: small_sac().train(5, callbacks=[print]), r"extends rl\.Callback, not <built-in"),  # type: ignore[list-item]
         (lambda: small_sac().save(), r"save\(\) needs a path"),
@@ -316,6 +318,21 @@ class Endless(FollowTarget):
 def test_what_cannot_work_is_refused_with_a_way_out(build: Any, said: str):
     with pytest.raises(ConfigError, match=said):
         build()
+
+
+@pytest.mark.parametrize("call", [lambda agent: agent.train(5), lambda agent: agent.save()])
+def test_a_closed_agent_trains_and_saves_no_more_and_says_so(tmp_path: Any, call: Any):
+    with small_sac(out=tmp_path / "run") as agent:
+        agent.train(5)
+    with pytest.raises(ConfigError, match=r"this one was closed: call it before close\(\)"):
+        call(agent)
+    assert agent.predict([0.5, 1.0]).shape == (1,)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_no_action_is_given_for_an_observation_that_is_not_finite(number: float):
+    with pytest.raises(SchemaMismatch, match="not finite"):
+        small_sac().predict(np.array([0.5, number]))
 
 
 def test_nothing_is_written_where_something_is_wrong(tmp_path: Any):
