@@ -13,6 +13,7 @@ from rich.console import Console
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import Episode, best_episode, run_episodes, summarize
 from rl.config import TrainConfig
+from rl.errors import CheckpointNotFound, ConfigError
 from rl.link.messages import AgentSpec
 from rl.offline.bc import load_bc_policy
 from rl.offline.bc_options import TrainBcOptions
@@ -41,12 +42,15 @@ def run_eval(
         The summary that was printed; see `rl.common.evaluation.summarize`.
 
     Raises:
-        ConfigError: the video cannot be written, or the environment cannot be rendered; found before the first step.
-        CheckpointNotFound: there is no checkpoint.
+        ConfigError: no run is named, the video cannot be written, or the environment cannot be rendered; found before
+            the first step.
+        CheckpointNotFound: there is no run, or no checkpoint in it.
         OSError: a picture or the video could not be made, after everything was printed.
     """
     if video is not None:
         require_video(video)
+    if checkpoint is None:
+        _require_run(config.out)
     env = make_env(config.env, config.cell, config.adaptation(), "rgb_array" if video else None)
     try:
         updates, policy = _load(config, checkpoint, env)
@@ -91,6 +95,13 @@ def _progress(console: Console, episodes: int) -> Iterator[Callable[[Sequence[Ep
             show(len(done), f"return {mean:.2f}, {sum(bool(episode.success) for episode in done)} successful")
 
         yield on_episode
+
+
+def _require_run(directory: Path | None) -> None:
+    if directory is None:
+        raise ConfigError("say which run is evaluated: give --out its directory, or --checkpoint one in it")
+    if not directory.is_dir():
+        raise CheckpointNotFound(f"there is no run at {directory}: give --out the directory that a training wrote")
 
 
 def _load(config: TrainConfig | TrainBcOptions, checkpoint: Path | None, env: gym.Env) -> tuple[int, SacPolicy]:

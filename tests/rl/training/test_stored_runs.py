@@ -105,6 +105,14 @@ def test_the_commands_evaluate_what_was_saved_here(tmp_path: Path, capsys: pytes
     assert "checkpoint after 5 updates, 1 episodes" in capsys.readouterr().out
 
 
+def test_an_evaluation_of_no_run_says_so(tmp_path: Path):
+    config = load_config(small_sac().train(5).save(tmp_path / "run").parents[1] / CONFIG)
+    with pytest.raises(CheckpointNotFound, match=r"there is no run at .*elsewhere: give --out"):
+        run_eval(replace(config, out=tmp_path / "elsewhere"), None, 1, None, Console(quiet=True))
+    with pytest.raises(ConfigError, match="say which run is evaluated: give --out"):
+        run_eval(replace(config, out=None), None, 1, None, Console(quiet=True))
+
+
 def test_the_learner_goes_on_with_what_was_saved_here(tmp_path: Path):
     small_sac().train(60).save(tmp_path)
     config = replace(load_config(tmp_path / CONFIG), out=tmp_path, env_steps_per_update=2.0, learner_threads=1)
