@@ -47,7 +47,7 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
     if secret := config.link.secret():
         os.environ[TOKEN_VARIABLE] = secret  # how the processes get it: it is in no file and in no list of processes
     learner, others = _children(config)
-    console.print(f"{config.env} into {out}; logs in {out}/{LOGS}", highlight=False)
+    console.print(f"{config.env} into {out}; logs in {out}/{LOGS}", highlight=False, soft_wrap=True)
     with stored_config(config):
         try:
             with make_view(console, f"{config.env} · {config.preset}") as view:
@@ -132,10 +132,10 @@ def _conclude(config: TrainConfig, console: Console, *, was_stopped: bool) -> No
     where = (
         f"newest checkpoint: {config.directory() / CHECKPOINTS}/step_{steps[-1]:012d}" if steps else "no checkpoint yet"
     )
-    console.print(f"{verb} at {time.strftime('%H:%M:%S')}; {where}", highlight=False)
+    console.print(f"{verb} at {time.strftime('%H:%M:%S')}; {where}", highlight=False, soft_wrap=True)
     go_on = f"go on with: robotkit-train train --out {config.directory()} --resume"
     if was_stopped:
-        console.print(go_on, highlight=False)
+        console.print(go_on, highlight=False, soft_wrap=True)
     elif (learned := Learned.load(config.directory())) is not None:
         console.print(learned.sentence(), highlight=False, soft_wrap=True)
         console.print(f"{go_on} --evaluation.stop-at-success None", highlight=False, soft_wrap=True)
