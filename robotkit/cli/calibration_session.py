@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from robotkit.calibration import boards
 from robotkit.calibration.cell_file import CellFile
 from robotkit.cli.calibrate import Calibration
+from robotkit.cli.tables import make_table
 from robotkit.errors import InvalidConfiguration
 
 _PICTURE_KINDS = (".png", ".pdf", ".svg", ".jpg")
@@ -89,7 +89,7 @@ def ask(count: int) -> bool:
 
 def show_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table."""
-    table = Table(*heads, title=title, title_justify="left")
+    table = make_table(*heads, title=title)
     for row in rows:
         table.add_row(*(Text(value) for value in row))
     Console().print(table)

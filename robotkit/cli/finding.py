@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from robotkit.cli.tables import make_table
+
 Status = Literal["ok", "warning", "problem", "passed", "failed", "not applicable"]
 _STYLES: dict[Status, str] = {
     "ok": "green",
@@ -52,7 +54,7 @@ def not_applicable(subject: str, reason: str) -> Finding:
 
 def findings_table(findings: Sequence[Finding]) -> Table:
     """A row for each finding: verdict, subject, what was found and how to fix it."""
-    table = Table("", "subject", "found", "how to fix it")
+    table = make_table("", "subject", "found", "how to fix it")
     for finding in findings:
         verdict = Text(finding.status, style=_STYLES[finding.status])
         table.add_row(verdict, Text(finding.subject), Text(finding.found), Text(finding.fix))

@@ -17,6 +17,7 @@ from rich.text import Text
 from robotkit.cells import find_workcell, is_file, is_url, load_workcell_config, workcell_names
 from robotkit.cli.cell_argument import open_cell, require_cell
 from robotkit.cli.option_rows import Option, first_sentence, options_of, unit_of, values_of
+from robotkit.cli.tables import make_table
 from robotkit.errors import ConfigurationError, UnknownPlugin
 from robotkit.factory import plugins_of
 from robotkit.registry import ALL, Registry
@@ -130,7 +131,7 @@ def entry_table(entry: Entry) -> Table:
     """One row for each option of one plugin or cell."""
     value = "value" if entry.kind == _CELL else "default"
     title = Text(f"{entry.kind} {entry.name}: {entry.error or entry.about}")
-    table = Table("option", "type", value, "unit", "about", title=title, title_justify="left")
+    table = make_table("option", "type", value, "unit", "about", title=title)
     for option in entry.options:
         table.add_row(*map(Text, (option.name, option.type, option.default_text, option.unit, option.about)))
     return table

@@ -20,6 +20,7 @@ from robotkit.cli.camera_watch import oldest_s, rate_hz, watched
 from robotkit.cli.cell_argument import open_cell
 from robotkit.cli.operation.connection import connected
 from robotkit.cli.operation.contact_sheet import contact_sheet
+from robotkit.cli.tables import make_table
 from robotkit.devices import BaseCamera
 from robotkit.devices.words import said_of
 from robotkit.errors import InvalidConfiguration
@@ -111,7 +112,7 @@ def _file_name(name: str) -> str:
 
 
 def _table(reports: Sequence[CameraReport]) -> Table:
-    table = Table("camera", "picture", "size", "frames/s", "age", title_justify="left")
+    table = make_table("camera", "picture", "size", "frames/s", "age")
     for report in reports:
         if report.error is not None:
             table.add_row(Text(report.camera), Text(report.error, style="bold red"))

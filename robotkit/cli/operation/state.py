@@ -11,6 +11,7 @@ from rich.text import Text
 
 from robotkit.cli.operation.connection import reading
 from robotkit.cli.operation.report import look
+from robotkit.cli.tables import make_table
 from robotkit.schema import CellState
 
 
@@ -28,7 +29,7 @@ def show_state(cell: str, token: str | None, as_json: bool, **overrides: Any) ->
 def state_table(name: str, state: CellState) -> Table:
     """The measurements of a cell, a row for each."""
     robot = state.robot
-    table = Table("measurement", "value", "unit", title=Text(name), title_justify="left")
+    table = make_table("measurement", "value", "unit", title=Text(name))
     table.add_row("mode", Text(robot.mode + (f" ({', '.join(robot.faults)})" if robot.faults else "")), "")
     if robot.stop is not None:
         table.add_row("stop", Text(f"{robot.stop.cause} (by {robot.stop.author})"), "")
