@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import contextlib
 import re
 import shlex
@@ -66,6 +68,29 @@ def test_the_task_of_one_s_own_lab_can_be_made():
     finally:
         env.close()
         del gymnasium.registry["MyPegInsert-v0"]
+
+
+def _missing_names(page: Path) -> set[str]:
+    """Names that the Python of a page reads, and that no block of the page so far has imported or made."""
+    known, missing = set(dir(builtins)), set()
+    for block in blocks(page, "python"):
+        nodes = list(ast.walk(ast.parse(block)))
+        for node in nodes:
+            if isinstance(node, ast.alias):
+                known.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                known.add(node.name)
+            elif isinstance(node, ast.arg):
+                known.add(node.arg)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                known.add(node.id)
+        missing |= {node.id for node in nodes if isinstance(node, ast.Name)} - known
+    return missing
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+def test_the_python_of_a_page_names_nothing_that_the_page_has_not_imported_or_made(page: Path):
+    assert not _missing_names(page)
 
 
 @pytest.mark.parametrize("guide", PAGES, ids=lambda guide: guide.stem)
