@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from servers.access import Client
@@ -14,6 +15,8 @@ class Departure(NamedTuple):
     client: Client
     newest: int
     """Number of the newest command that had arrived from it by then."""
+    begun: int = 0
+    """`Arrivals.begun` by then."""
 
 
 @dataclass
@@ -32,15 +35,22 @@ class Arrivals:
         self._number = 0
         self._records: dict[Client, _Record] = {}
         self._client_of: dict[object, Client] = {}
+        self.begun = 0
+        """Number of the newest command for the arm that acts, or has given it another target."""
+        self._begun = count(1)
 
-    def note(self, client: Client, connection: object, count: int = 1) -> None:
-        """Count a command that has arrived over `connection`, of which the first counts as `count`."""
+    def begin(self) -> None:
+        """A command for the arm begins; who finds that it has changed nothing sets `begun` back."""
+        self.begun = next(self._begun)
+
+    def note(self, client: Client, connection: object, first: int = 1) -> None:
+        """Count a command that has arrived over `connection`, of which the first one counts as `first`."""
         if self._client_of.get(connection) not in (None, client):
             self.lost(connection)
         self._client_of[connection] = client
         record = self._records.setdefault(client, _Record())
         before = record.commands.pop(connection, None)
-        record.commands[connection] = count if before is None else before + 1
+        record.commands[connection] = first if before is None else before + 1
         record.keeps |= record.commands[connection] > 1
         self._number += 1
         record.newest = self._number
@@ -53,6 +63,10 @@ class Arrivals:
     def is_back(self, departure: Departure) -> bool:
         """Whether a later command of that client has arrived."""
         return (self.newest(departure.client) or 0) > departure.newest
+
+    def commands_arm(self, departure: Departure) -> bool:
+        """Whether what the arm follows is of a command that has begun since."""
+        return self.begun > departure.begun
 
     def lost(self, connection: object) -> Departure | None:
         """Forget a connection that is closed; whoever is gone with it.
@@ -70,4 +84,4 @@ class Arrivals:
         if not record.commands:
             del self._records[client]
         is_gone = is_newest and record.keeps and (commands > 1 or not record.commands)
-        return Departure(client, record.newest) if is_gone else None
+        return Departure(client, record.newest, self.begun) if is_gone else None

@@ -101,9 +101,14 @@ class Control:
                     self._take_over(client, moment, commands_arm)
                 has_begun = True
                 token, begun_s = ASKED_AT.set(moment), time.perf_counter()
+                begun, target = self.arrivals.begun, self._target()
+                if commands_arm:
+                    self.arrivals.begin()
                 try:
                     yield self._workcell
                 finally:
+                    if target is not None and target == self._target():
+                        self.arrivals.begun = begun
                     ASKED_AT.reset(token)
                     self._command_s.observe(time.perf_counter() - begun_s)
                     if not is_down:
@@ -119,6 +124,11 @@ class Control:
         """Whether the arm takes no commands, and so no client's can be under way."""
         robot = self._workcell.robot
         return isinstance(robot, SafeRobot) and robot.machine.mode in ("stopped", "fault")
+
+    def _target(self) -> tuple[int, int] | None:
+        """Another one whenever the arm gets another target; None where this server cannot tell."""
+        robot = self._workcell.robot
+        return (robot.machine.targets, robot.machine.epoch) if isinstance(robot, SafeRobot) else None
 
     def _take_over(self, client: Client, moment: Moment | None, commands_arm: bool) -> None:
         """Make the arm stand where another client commanded before; its target is none that this one knows."""
@@ -191,13 +201,16 @@ class Control:
     def release(self, client: Client, why: str = "it gave control back", departure: Departure | None = None) -> bool:
         """End a client's control: the robot holds where it is; True when the client had control.
 
-        Its commands of before end, and a later one acts after the robot holds.
+        Its commands of before end, and a later one acts after the robot holds. A client that is back keeps control and
+        its commands; the robot holds all the same, unless one of these has given it another target.
 
         Args:
             client: whose control.
             why: it ends.
-            departure: nothing ends once the client is back from it; None: it asked for the end itself.
+            departure: no control ends once the client is back from it; None: it asked for the end itself.
         """
+        if self.lease.holder != client:
+            return False
         outcomes: list[str] = []
 
         def stand(unless_at_rest: bool = False) -> None:
@@ -206,12 +219,14 @@ class Control:
         def is_here() -> bool:
             return departure is not None and self.arrivals.is_back(departure)
 
-        def is_due() -> bool:
-            return self.lease.holder == client and not is_here()
-
         released = False
-        with self.turns.ended(client, is_due, stand, self._workcell.clock.wake) as has_ended:
-            if has_ended and is_due():
+        with self.turns.ended(client, lambda: not is_here(), stand, self._workcell.clock.wake):
+            if self.lease.holder != client:
+                pass  # another one has it, for whom the arm was made to stand
+            elif departure is not None and is_here():
+                if not self.arrivals.commands_arm(departure) and may_move(self._workcell.robot):
+                    stand(unless_at_rest=True)
+            else:
                 self._stood_for = client
                 stand(unless_at_rest=True)  # what acted may have moved the arm again until it ended
                 released = self.lease.release(client, unless=is_here)

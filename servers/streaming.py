@@ -86,6 +86,7 @@ class StateStream:
         while True:
             event = await self._socket.receive()
             if event["type"] == "websocket.disconnect":
+                self._caller.is_gone = True  # what it has sent does not begin after its departure
                 self._departure = self._context.control.arrivals.lost(self._caller)
                 return
             content, moment = text_of(event), self._context.moments.now

@@ -137,35 +137,27 @@ class Turns:
 
     @contextmanager
     def ended(
-        self, client: object, is_due: Callable[[], bool], brake: Callable[[], None], wake: Callable[[], None]
-    ) -> Iterator[bool]:
-        """Drop the waiting commands of a client, end the one that acts, and let no later one begin inside the block.
+        self, client: object, is_gone: Callable[[], bool], brake: Callable[[], None], wake: Callable[[], None]
+    ) -> Iterator[None]:
+        """Let no command begin inside the block; end those of a client that is gone before.
 
         The block begins when the command that acts has ended, or after a second.
 
         Args:
             client: whose commands.
-            is_due: whether they shall end; asked when no command can begin.
+            is_gone: whether they shall end; asked when no command can begin.
             brake: ends a motion; called only while a command of the client acts.
             wake: ends a wait; called until that command has ended.
-
-        Yields:
-            Whether they have ended.
         """
         place = _Command(None, Caller(), math.inf, is_motion=False)
         with self._changed:
-            due = is_due()
-            if due:
-                head = self._drop([one for one in self._queue if one.client == client])
-                self._queue.insert(1, place)
-        if not due:
-            yield False
-            return
+            head = self._drop([one for one in self._queue if one.client == client]) if is_gone() else None
+            self._queue.insert(1, place)
         try:
             self._brake(head, brake, wake)
             with self._changed:
                 self._changed.wait_for(lambda: self._queue[0] is place, _BRAKE_WAIT_S)
-            yield True
+            yield
         finally:
             self._leave(place)
 

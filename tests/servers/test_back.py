@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from websockets.sync.client import connect
 
 import robotkit as rk
 from robotkit.schema.wire import CLIENT_HEADER
-from servers import ServerSettings, control, create_app
+from servers import ServerSettings, control, create_app, turns
 from servers.access import Client, Scope
 from servers.arrivals import Arrivals, Departure
 from servers.context import ServerContext
 from servers.control import GONE
 from servers.events import Event
 from servers.runner import BackgroundServer
+from servers.turns import Caller
 from tests.support.waiting import wait_until
 
 A = Client("key a", "anna")
@@ -165,6 +167,7 @@ def test_f17_the_departure_of_a_clients_old_connection_ends_nothing_that_came_ov
     cell, told, held = context.workcell, [], []
     begun, may_go_on, over, acts, may_end = (threading.Event() for _ in range(5))
     release = context.control.release
+    monkeypatch.setattr(turns, "_BRAKE_WAIT_S", 0.01)  # the release looks while the new command acts
 
     def late(*args: object) -> bool:
         begun.set()
@@ -278,4 +281,58 @@ def test_b9_who_is_back_while_the_arm_was_made_to_stand_is_told_as_held_and_keep
     monkeypatch.setattr(control, "make_stand", stands)
     assert not context.control.release(A, GONE, Departure(A, 0))
     assert [(event.kind, event.author, event.message) for event in told] == [("hold", "anna", GONE)]
+    assert context.lease.holder == A
+
+
+BESIDE: dict[str, Callable[[ServerContext, rk.Workcell], object]] = {
+    "gripper": lambda context, cell: context.step(A, rk.StepRequest(gripper=rk.GripperCommand(position=0.0))),
+    "clock": lambda context, cell: _advance(context),
+    "compliance": lambda context, cell: context.set_compliance(A, rk.ComplianceParams()),
+    "refused": lambda context, cell: context.step(A, rk.StepRequest(command=_far(cell))),
+}
+
+
+def _advance(context: ServerContext) -> None:
+    with context.control.acquire(A) as cell:
+        cell.clock.advance(0.001)
+
+
+def _far(cell: rk.Workcell) -> rk.PoseCommand:
+    return rk.PoseCommand(tcp_pose_in_base=cell.robot.get_state().tcp_pose_in_base + np.eye(7)[2])
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["waits", "over"])
+@pytest.mark.parametrize("name", BESIDE)
+def test_f17_an_arm_whose_stream_has_ended_holds_though_its_client_commands_something_else_by_then(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch, name: str, is_over: bool
+) -> None:
+    cell, ours, errors = context.workcell, context.control, []
+    with ours.acquire(A):
+        cell.robot.send(_pose(cell))
+    ours.arrivals.note(A, "stream", 2)
+    departure = ours.arrivals.lost("stream")
+
+    def command() -> None:
+        try:
+            BESIDE[name](context, cell)
+        except rk.RobotkitError as error:
+            errors.append(error)
+
+    ours.arrivals.note(A, "gripper")
+    thread = threading.Thread(target=command, daemon=True)
+    if is_over:
+        thread.start()
+        thread.join(20.0)
+        assert cell.robot.machine.mode == "tracking"
+        assert not ours.release(A, GONE, departure)
+    else:
+        with context.turns.turn(A, Caller()):
+            thread.start()
+            wait_until(lambda: len(context.turns._queue) == 2)
+            monkeypatch.setattr(turns, "_BRAKE_WAIT_S", 0.0)
+            assert not ours.release(A, GONE, departure)
+        thread.join(20.0)
+    assert not thread.is_alive()
+    assert len(errors) == (name == "refused")
+    assert cell.robot.machine.mode == "holding"
     assert context.lease.holder == A

@@ -312,8 +312,7 @@ def test_of_a_client_that_gives_up_control_nothing_acts_any_more(turns: Turns) -
             ended.append(acts.may_end.set)
             acts.may_end.set()
 
-        with turns.ended("a", lambda: True, brake, lambda: None) as has_ended:
-            assert has_ended
+        with turns.ended("a", lambda: True, brake, lambda: None):
             assert isinstance(acts.ended(), rk.Busy)
             assert isinstance(waiting.ended(), rk.Busy)
             late = _Client(turns)
@@ -326,12 +325,15 @@ def test_of_a_client_that_gives_up_control_nothing_acts_any_more(turns: Turns) -
     assert len(ended) == 1
 
 
-def test_nothing_ends_that_is_not_due_by_the_time_at_which_no_command_can_begin(turns: Turns) -> None:
+def test_nothing_ends_of_a_client_that_is_back_by_the_time_at_which_no_command_can_begin(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_room, "_BRAKE_WAIT_S", 0.01)
     with acting(turns) as acts:
         waiting = _Client(turns)
         _waiting(turns, 2)
-        with turns.ended("a", lambda: not turns._changed._is_owned(), acts.may_end.set, lambda: None) as ended:
-            assert not ended
+        with turns.ended("a", lambda: not turns._changed._is_owned(), lambda: None, lambda: None):
+            assert len(turns._queue) == 3
         acts.may_end.set()
         waiting.may_end.set()
         assert acts.ended() is None
@@ -342,8 +344,8 @@ def test_f9_a_command_that_hangs_keeps_nobody_from_what_follows_its_end(
     turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns_room, "_BRAKE_WAIT_S", 0.01)
-    with acting(turns), turns.ended("a", lambda: True, lambda: None, lambda: None) as ended:
-        assert ended
+    with acting(turns), turns.ended("a", lambda: True, lambda: None, lambda: None):
+        assert len(turns._queue) == 2
 
 
 @pytest.mark.parametrize("deadline_s", [1e12, 1e300])
