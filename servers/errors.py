@@ -69,11 +69,13 @@ def status_of(error: RobotkitError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def error_response(error: RobotkitError, status: int | None = None) -> Response:
+def error_response(
+    error: RobotkitError, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """The answer that carries `error` to the client."""
     body = ErrorReply(code=error.code, message=error.message[:MESSAGE_MAX]).model_dump_json()
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else None
-    return Response(body, status or status_of(error), headers, media_type="application/json")
+    given = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else headers
+    return Response(body, status or status_of(error), given, media_type="application/json")
 
 
 _logged: dict[tuple[object, ...], None] = {}

@@ -56,6 +56,11 @@ class Moments:
             self._newest_holds = holds = OwnHolds(client, first, number)
             return holds
 
+    def newest_holds_of(self, client: Client) -> OwnHolds | None:
+        """The holds of this client without one of anybody else after them, whether the arm has held or not."""
+        holds = self._newest_holds
+        return None if holds is None or holds.client != client else holds
+
     def only_one_since(self, before: Moment | None) -> Moment | None:
         """What has come by now, when since `before` no stop has, and no more than one hold or one recovery."""
         now = self.now

@@ -156,6 +156,7 @@ class Session:
                 answer = self._transport.request("POST", path, headers, timeout_s)
             except (ConnectionFailed, RemoteTimeout) as last:
                 raise (error if isinstance(error, RobotkitError) else last) from None
+        self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
         _require_done(self._accepted(answer), self.url)
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
@@ -212,12 +213,12 @@ class Session:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         sent = [*self._own_headers, *([_JSON] if content is not None else []), *_raw(headers or {})]
-        answer = self._accepted(self._transport.request(method, path, sent, timeout_s, content, query))
-        self.seen.told(answer.headers.get(SEEN_HEADER.lower()))
-        return answer
+        answer = self._transport.request(method, path, sent, timeout_s, content, query)
+        self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
+        self.seen.told(answer.headers.get(SEEN_HEADER.lower()))  # a refusal may tell it too
+        return self._accepted(answer)
 
     def _accepted(self, answer: Answer) -> Answer:
-        self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
         if answer.status >= 400:
             raise remote_error(answer.status, answer.content)
         if answer.status not in (200, 204):

@@ -13,6 +13,7 @@ from robotkit.workcell import Workcell
 from servers import bounded
 from servers.access import Client, ClientDep
 from servers.context import ContextDep, ServerContext
+from servers.errors import error_response, reported
 from servers.routes import examples
 from servers.routes.actions import act
 from servers.routes.replies import DONE, answers, done, reply, request_body
@@ -67,7 +68,12 @@ def _set_compliance(context: ServerContext, client: Client, content: bytes) -> N
 async def hold(context: ContextDep, client: ClientDep) -> Response:
     """Make the measured pose the target, wherever it is; ends a blocking motion; nothing is latched."""
     asked_at = CURRENT_CALLER.get().moment
-    return done(headers_of(seen_with(await bounded.hold(context, client), asked_at)))
+    try:
+        holds = await bounded.hold(context, client)
+    except Exception as error:  # also one that does not succeed ends what was asked for before
+        headers = headers_of(seen_with(context.moments.newest_holds_of(client), asked_at))
+        return error_response(reported(error), headers=headers)
+    return done(headers_of(seen_with(holds, asked_at)))
 
 
 @router.post("/reset", **DONE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 import robotkit as rk
 from robotkit.remote import steps, stream
 from robotkit.remote.cell import RemoteWorkcell
-from servers import ServerSettings, create_app
+from servers import ServerSettings, bounded, create_app
 from servers.access import Client
 from servers.context import ServerContext, gripper_of
 from servers.runner import BackgroundServer
@@ -185,6 +187,38 @@ def test_f4_a_client_that_has_read_a_state_before_the_stop_releases_what_the_gri
     _stop_and_recover(context)
     with pytest.raises(rk.TargetReplaced):
         way(cell)
+
+
+@pytest.mark.parametrize("fails", ["late", "refused by the driver", "error of the driver's own"])
+def test_f4_after_an_own_hold_that_does_not_succeed_a_client_opens_the_gripper(
+    cell: RemoteWorkcell, context: ServerContext, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    robot, may_end, ends = context.workcell.robot, threading.Event(), threading.Event()
+
+    def hold() -> None:
+        if fails == "late":
+            may_end.wait(20.0)
+            ends.set()
+        else:
+            raise rk.DeviceFault("no") if fails.startswith("refused") else OSError("no")
+
+    cell.get_state()
+    cell.robot.send(POSE)
+    with monkeypatch.context() as patch, ExitStack() as at_end:
+        at_end.callback(may_end.set)
+        patch.setattr(robot, "hold", hold)
+        patch.setattr(bounded, "HOLD_S", 0.02)
+        patch.setattr(type(context.workcell.clock), "is_lockstep", property(lambda clock: fails != "late"))
+        with pytest.raises(rk.MotionFailed if fails == "late" else rk.RobotkitError):
+            cell.robot.hold()
+        gripper_of(cell).open()
+        if fails == "late":
+            assert robot.get_state().mode == "stopped"
+            may_end.set()
+            assert ends.wait(20.0)
+    _hold(context)  # of another client
+    with pytest.raises(rk.TargetReplaced):
+        gripper_of(cell).open()
 
 
 def test_f4_the_loop_that_a_stop_ends_may_open_the_gripper(cell: RemoteWorkcell, context: ServerContext) -> None:
