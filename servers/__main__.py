@@ -56,6 +56,7 @@ class Serve:
 
 def main() -> None:
     """Parse the command line and serve until a signal comes."""
+    _open_standard_files()
     # While packages are loaded, Ctrl+C ends the process at once and without a traceback: no device is connected yet.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -174,6 +175,13 @@ def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:
 def _secret(given: str | None, variable: str) -> str | None:
     """A token from the command line, else from the environment, where an empty one counts as none."""
     return given if given is not None else os.environ.get(variable) or None
+
+
+def _open_standard_files() -> None:
+    """Have nothing else get the number of a standard file that was closed before the start: the log goes there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (it stays open: of the lowest number that is free)
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 import robotkit as rk
 from servers.__main__ import Serve, serve
 from servers.runner import bind
-from tests.serving import served, server_process, start, wait_for_url
+from tests.serving import REPOSITORY, served, server_process, start, wait_for_url
+from tests.support.waiting import wait_until
 
 CELL = """
 name = "lab"
@@ -26,6 +28,12 @@ type = "fake"
 type = "fake"
 [limits]
 watchdog_s = 0.1
+"""
+
+CLOSED = """
+import os, sys
+os.closerange(0, 3)
+os.execv(sys.executable, [sys.executable, "-m", "servers", "--cell", sys.argv[1], "--port", sys.argv[2]])
 """
 
 PUSH = """
@@ -203,3 +211,27 @@ def test_what_cannot_be_served_is_said_before_anything_moves(
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(rk.InvalidConfiguration, match="cannot listen"):
         bind("192.0.2.1", 0)
+
+
+def test_f9_a_server_without_standard_files_serves_and_writes_its_log_into_nothing_else(lab: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-c", CLOSED, lab, str(port)], cwd=REPOSITORY)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            wait_until(lambda: process.poll() is not None or _answers(http), 60.0)
+            assert process.poll() is None
+            files = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)]
+            assert files == [os.devnull] * 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(http: httpx.Client) -> bool:
+    try:
+        return http.get("/v1/health").status_code == 200
+    except httpx.TransportError:
+        return False
