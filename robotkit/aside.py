@@ -107,11 +107,22 @@ ASIDE = AsideHandler()
 atexit.register(ASIDE.drain)
 
 
+class _AsideLogger(logging.Logger):
+    """Passes on no line that the logger of its name would not: it would take the place of one that is written."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._named = logging.getLogger(name)
+        self.addHandler(ASIDE)
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 (its name in logging)
+        """By the level of the logger of its name; without a lock, unlike that one's own answer."""
+        return level >= self._named.getEffectiveLevel()
+
+
 def aside_logger(name: str) -> logging.Logger:
     """`logging.getLogger(name)` for code that has an arm, or a lock that a stop needs: `ASIDE` has its lines written.
 
     Levels and handlers are those of the logger of that name.
     """
-    logger = logging.Logger(name)
-    logger.addHandler(ASIDE)
-    return logger
+    return _AsideLogger(name)

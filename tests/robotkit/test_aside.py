@@ -161,6 +161,20 @@ def test_levels_and_handlers_are_those_of_the_logger_of_that_name(elsewhere):
     assert [text for name, text, *_ in elsewhere.records if name == "robotkit.of.tests"] == ["heard"]
 
 
+def test_lines_below_the_level_take_no_place_of_others(elsewhere):
+    logger, dropped = aside_logger("robotkit.of.loops"), ASIDE.dropped
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    ASIDE.do(lambda: (has_begun.set(), may_go_on.wait(ENOUGH_S)))
+    assert has_begun.wait(ENOUGH_S)
+    for _ in range(WAITING_MAX + 1):
+        logger.debug("a loop")
+    logger.warning("the arm")
+    may_go_on.set()
+    ASIDE.drain(ENOUGH_S)
+    assert ASIDE.dropped == dropped
+    assert [text for name, text, *_ in elsewhere.records if name == "robotkit.of.loops"] == ["the arm"]
+
+
 def test_b6_no_thread_that_has_an_arm_writes_a_line_of_its_log_itself(elsewhere):
     arm = RecordingArm()
     arm.connect()
