@@ -13,17 +13,14 @@ from robotkit.cli.cell_argument import CellName
 from robotkit.errors import InvalidConfiguration, RobotkitError
 
 if TYPE_CHECKING:
-    from robotkit.devices.recent_places import RecentPlaces
     from robotkit.remote import Session
 
 _HERE = "http://127.0.0.1:5000"
-_LOOK_FOR_S = 1.0
-"""How long a stop that was answered may be one that the arm's device has not taken yet."""
-_BRAKING_S = 0.7
-"""After so long a server says of an arm whether it moves although it is stopped."""
-_STOOD_S, _STILL = 0.2, 0.001
-"""An arm whose joints and tool were measured within so many rad and m for so long stands."""
-_POLL_PERIOD_S = 0.05
+_LOOK_FOR_S = 1.3
+"""How long an arm whose stop was answered may take to be measured standing."""
+_UNMEASURED_S = 0.3
+"""After so long without a measurement, a server is asked whether its cell is in lock-step."""
+_POLL_PERIOD_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -98,48 +95,44 @@ class Stop(Peer):
 
 
 def _look_for_stop(session: Session) -> str:
-    """Look until the robot is stopped and stands, by its places or because it has had the time to brake; else why not.
+    """Look until the robot is stopped and was measured standing since; else why not.
 
-    Of a stop that its device has not taken, or after which it moves, for a second.
+    In lock-step, where an arm moves no further while no time passes, the latched stop is enough.
     """
-    from robotkit.devices.recent_places import RecentPlaces
+    from robotkit.cli.seen_standing import SeenStanding
     from robotkit.schema.robot import MOVES_ON
 
-    began_s, places = time.monotonic(), RecentPlaces(window_s=_STOOD_S, oldest_s=_LOOK_FOR_S)
+    began_s, seen = time.monotonic(), SeenStanding()
+    is_lockstep: bool | None = None
     while True:
-        state = _state(session.get("/v1/robot/state").content)
+        state = _object(session.get("/v1/robot/state").content)
         looked_for_s = time.monotonic() - began_s
+        is_late = looked_for_s >= _LOOK_FOR_S
         if state.get("mode") != "stopped" and not state.get("stop"):
             return "and does not say that the robot is stopped"
+        seen.add(state)
         if state.get("is_halt_owed") or state.get("moves_on"):
             why = "and its device has not taken it" if state.get("is_halt_owed") else f"and {MOVES_ON}"
-            if looked_for_s >= _LOOK_FOR_S:
-                return why
-        elif _stands(places, state) or looked_for_s >= _BRAKING_S:
+        elif seen.stands():
             return ""
+        else:
+            if is_lockstep is None and (is_late or (looked_for_s >= _UNMEASURED_S and not seen.has_measured)):
+                is_lockstep = _object(session.get("/v1/health").content).get("clock") == "lockstep"
+            if is_lockstep:
+                return ""
+            why = "but the arm was not measured standing" if seen.has_measured else "but nothing was measured since"
+        if is_late:
+            return why
         time.sleep(_POLL_PERIOD_S)
 
 
-def _state(content: bytes) -> dict[str, Any]:
-    """A state as a server of any version tells it."""
+def _object(content: bytes) -> dict[str, Any]:
+    """What a server of any version tells."""
     try:
-        state = json.loads(content)
+        told = json.loads(content)
     except ValueError:
         return {}
-    return state if isinstance(state, dict) else {}
-
-
-def _stands(places: RecentPlaces, state: dict[str, Any]) -> bool:
-    """Whether the arm is measured standing, by what this state adds; False where it tells no place."""
-    import numpy as np
-
-    try:
-        place = np.array([*state["joint_positions_rad"], *state["tcp_pose_in_base"][:3]], dtype=np.float64)
-        places.add(float(state["stamp_s"]), place)
-        way = places.newest_way()
-    except (KeyError, TypeError, ValueError):
-        return False
-    return way is not None and way.largest_rad <= _STILL
+    return told if isinstance(told, dict) else {}
 
 
 def _unconfirmed(why: str) -> int:

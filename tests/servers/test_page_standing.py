@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.cli.seen_standing import SeenStanding
 from tests.support.operators_page import ALARM, StopCounter, click, shows
 
 
@@ -28,22 +30,52 @@ def test_u9_a_stop_after_which_the_arm_moves_on_is_confirmed_once_it_stands_and_
     shows(page, "words", "Stopped by operator's page at")
 
 
-def test_u9_a_stop_is_confirmed_while_the_arm_is_not_seen_standing_after_it_has_had_its_time_to_brake(
+def test_u9_a_stop_is_not_confirmed_while_the_arm_is_measured_moving_slowly_or_not_at_all(
     page: Any, stops: StopCounter, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner, count = cell.robot.inner, itertools.count()
-    measure = inner._measure
+    inner, frozen = cell.robot.inner, [None]
+    measure, speed_rad_s = inner._measure, [0.02]
 
     def drift() -> Any:
-        measured = measure()
-        return measured._replace(joint_positions_rad=measured.joint_positions_rad + 0.01 * (next(count) % 2))
+        measured = frozen[0] or measure()
+        turned_rad = speed_rad_s[0] * measured.stamp_s
+        return measured._replace(joint_positions_rad=measured.joint_positions_rad + turned_rad)
 
-    assert page.execute_script(
-        "const seen = {}, at = (stamp_s, x) => stands(seen, "
-        "{ stamp_s, joint_positions_rad: [x], tcp_pose_in_base: [0, 0, 0] });"
-        "return [at(1, 0), at(1.19, 0), at(1.2, 0.002), at(1.39, 0.002), at(1.41, 0.0025), at(1.42, 0.004)]"
-    ) == [False, False, False, False, True, False]
+    monkeypatch.setattr(cell.robot._standstill, "is_left_by", lambda *_, **__: False)
     monkeypatch.setattr(inner, "_measure", drift)
     click(page, "stop")
+    shows(page, "words", ALARM)
+    shows(page, "detail", "the arm was not measured standing")
+    speed_rad_s[0] = 0.0
     shows(page, "words", "Stop confirmed at")
-    assert stops.count == 1
+    frozen[0] = measure()
+    click(page, "stop")
+    shows(page, "words", ALARM)
+    shows(page, "detail", "nothing was measured since the stop")
+    frozen[0] = None
+    shows(page, "words", "Stop confirmed at")
+
+
+def test_u9_the_page_calls_an_arm_standing_by_the_rule_of_robotkit_stop(page: Any) -> None:
+    random, runs, expected = np.random.default_rng(0), [], []
+    for speed_m_s, noise in itertools.product([0.0, 0.002, 0.004, 0.012], [0.0, 0.2, 1.0]):
+        run, seen = [], SeenStanding()
+        stamps_s = np.cumsum(random.choice([0.0, 0.02, 0.1], 60)) + 5.0
+        stamps_s[40:] -= 4.0 if noise else 0.0  # as when the server is started anew
+        for stamp_s in stamps_s:
+            joints_rad = 0.004 * noise * random.standard_normal(7)
+            tool_m = 0.001 * noise * random.standard_normal(3) + [0.0, speed_m_s * stamp_s, 0.0]
+            state = {
+                "stamp_s": stamp_s,
+                "joint_positions_rad": joints_rad.tolist(),
+                "tcp_pose_in_base": [*tool_m.tolist(), 1.0, 0.0, 0.0, 0.0],
+            }
+            run.append(state)
+            seen.add(state)
+            expected.append(seen.stands())
+        runs.append(run)
+    found = page.execute_script(
+        "return arguments[0].flatMap(run => { const seen = {}; return run.map(arm => stands(seen, arm)); })", runs
+    )
+    assert found == expected
+    assert {True, False} == set(expected)

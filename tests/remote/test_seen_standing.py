@@ -1,0 +1,133 @@
+"""Laws of when `robotkit stop` confirms: once the arm was measured standing since the stop, through noise too."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from robotkit.cli import remote as command
+from robotkit.remote import Session
+
+PLACE = np.array([0.1, 0.5, -0.3, -2.0, 0.0, 1.5, 0.7, 0.5, 0.0, 0.3])
+DIRECTIONS = [np.array([1.0, 0.0, 0.0]), np.array([1.0, 1.0, 1.0]) / math.sqrt(3.0)]
+
+
+class Server:
+    """Tells the state of an arm at the time that the command's own pauses take, and 5 ms for each answer."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, state: Callable[[float], dict[str, Any]], **health: str
+    ) -> None:
+        self.now_s, self._state, self._health = 0.0, state, health
+        self.asked: list[str] = []
+        monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: self.now_s, sleep=self._pass))
+
+    def look(self) -> str:
+        """Why the stop is not confirmed, if it is not."""
+        return command._look_for_stop(cast(Session, self))
+
+    def get(self, path: str) -> Any:
+        self.asked.append(path)
+        self._pass(0.005)
+        told = self._health if path == "/v1/health" else {"mode": "stopped", **self._state(self.now_s)}
+        return SimpleNamespace(content=json.dumps(told).encode())
+
+    def _pass(self, span_s: float) -> None:
+        self.now_s += span_s
+
+
+def measured(stamp_s: float, place: np.ndarray = PLACE) -> dict[str, Any]:
+    return {
+        "stamp_s": stamp_s, "joint_positions_rad": list(place[:7]), "tcp_pose_in_base": [*place[7:], 1, 0, 0, 0]
+    }  # fmt: skip
+
+
+def moved(tool_m: np.ndarray) -> np.ndarray:
+    return np.concatenate([PLACE[:7], PLACE[7:] + tool_m])
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("speed_m_s", [0.004, 0.008, 0.012, 0.020, 0.024, 0.1, 2.0])
+def test_b2_an_arm_that_moves_on_steadily_is_not_confirmed(
+    monkeypatch: pytest.MonkeyPatch, speed_m_s: float, direction: np.ndarray
+) -> None:
+    server = Server(monkeypatch, lambda now_s: measured(now_s, moved(direction * speed_m_s * now_s)), clock="real")
+    assert server.look() == "but the arm was not measured standing"
+    assert server.now_s == pytest.approx(1.3, abs=0.05)
+
+
+@pytest.mark.parametrize("speed_rad_s", [0.02, 0.1])
+def test_nor_is_one_of_which_a_single_joint_turns(monkeypatch: pytest.MonkeyPatch, speed_rad_s: float) -> None:
+    server = Server(monkeypatch, lambda now_s: measured(now_s, PLACE + np.eye(10)[3] * speed_rad_s * now_s))
+    assert server.look() == "but the arm was not measured standing"
+
+
+def test_nor_is_one_that_goes_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, lambda now_s: measured(now_s, moved(DIRECTIONS[0] * 0.005 * math.sin(20.0 * now_s))))
+    assert server.look() == "but the arm was not measured standing"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_that_stands_is_confirmed_through_the_noise_of_its_sensors(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random, sigma = np.random.default_rng(seed), np.array([0.004] * 7 + [0.001] * 3)
+    server = Server(monkeypatch, lambda now_s: measured(now_s, PLACE + sigma * random.standard_normal(10)))
+    assert server.look() == ""
+    assert server.now_s >= 0.6
+
+
+def test_a_normal_stop_is_confirmed_a_fifth_of_a_second_after_the_arm_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, measured)
+    assert server.look() == ""
+    assert 0.2 <= server.now_s <= 0.3
+    server = Server(
+        monkeypatch, lambda now_s: measured(now_s, moved(DIRECTIONS[0] * -0.3 * max(0.0, 0.3 - now_s) ** 2))
+    )
+    assert server.look() == ""
+    assert 0.4 <= server.now_s <= 0.6, "it brakes for 0.3 s"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [lambda _: measured(7.0), lambda _: {}, lambda _: {"stamp_s": None}, lambda now_s: {"stamp_s": now_s}],
+    ids=["frozen", "nothing told", "no stamp", "no place"],
+)
+def test_b2_of_an_arm_that_was_not_measured_since_the_stop_none_is_confirmed_but_in_lock_step(
+    monkeypatch: pytest.MonkeyPatch, state: Callable[[float], dict[str, Any]]
+) -> None:
+    for health in ({"clock": "real"}, {}):
+        server = Server(monkeypatch, state, **health)
+        assert server.look() == "but nothing was measured since"
+        assert server.asked.count("/v1/health") == 1
+    server = Server(monkeypatch, state, clock="lockstep")
+    assert server.look() == ""
+    assert server.now_s <= 0.35
+
+
+def test_in_lock_step_whose_time_goes_slowly_a_latched_stop_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, lambda now_s: measured(0.1 * now_s), clock="lockstep")
+    assert server.look() == ""
+
+
+def test_what_a_reading_of_before_the_stop_says_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, lambda now_s: measured(7.0 if now_s < 0.3 else 7.5), clock="real")
+    assert server.look() == "but the arm was not measured standing"
+
+
+@pytest.mark.parametrize("clock", ["real", "lockstep"])
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("moves_on", "the arm moves although it is stopped"), ("is_halt_owed", "its device has not taken it")],
+)
+def test_an_arm_that_is_told_moving_or_not_to_have_taken_its_stop_is_not_confirmed(
+    monkeypatch: pytest.MonkeyPatch, what: str, why: str, clock: str
+) -> None:
+    server = Server(monkeypatch, lambda now_s: {**measured(now_s), what: True}, clock=clock)
+    assert why in server.look()
