@@ -204,7 +204,7 @@ class AdaptedRobot(StatefulRobotServer):
             with (
                 self._halts.paused(seen),
                 self._foreign.replacing(),
-                self.machine.calls.under_way("recover", seen),
+                self.machine.calls.under_way("recover", seen, refusal=DeviceError),
             ):
                 self.inner.recover()
         except DeviceError:

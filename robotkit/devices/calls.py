@@ -49,29 +49,46 @@ class DeviceCalls:
     def __init__(self, stops: Callable[[], int]) -> None:
         self._stops = stops
         self._under_way: set[DeviceCall] = set()
-        self.has_begun = False
-        """Whether one that may begin a motion has come since the arm was connected."""
+        self.begun: set[str] = set()
+        """The names of those that may have begun a motion since the arm was connected."""
         self.on_begin: Callable[[], object] = lambda: None
         """Called when one that may begin a motion is counted, before the driver is called."""
         self.on_return: Callable[[], object] = lambda: None
         """Called when one that may outlive a halt has returned, and those that its thread has made in it."""
 
     @contextmanager
-    def under_way(self, name: str, stops_seen: int | None = None) -> Iterator[None]:
-        """The driver is called inside."""
-        call = DeviceCall(name, stops_seen)
+    def under_way(
+        self, name: str, stops_seen: int | None = None, refusal: type[BaseException] | tuple[()] = ()
+    ) -> Iterator[None]:
+        """The driver is called inside.
+
+        Args:
+            name: what it is called for.
+            stops_seen: of a recovery and of what it does: how many stops it was asked for after.
+            refusal: what it raises when it has begun no motion.
+        """
+        call, is_first = DeviceCall(name, stops_seen), name not in self.begun
         try:
             self._under_way.add(call)
             if name != HALT:
-                self.has_begun = True
+                self.begun.add(name)
                 self.on_begin()
             yield
+        except refusal:
+            if is_first:
+                self.begun.discard(name)
+            raise
         finally:
             try:
                 if self._may_outlive_a_halt(call) and not self._is_within_another(call):
                     self.on_return()
             finally:
                 self._under_way.discard(call)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether one that may have begun a motion has come since the arm was connected."""
+        return bool(self.begun)
 
     def outlive_a_halt(self, for_s: float = 0.0) -> bool:
         """Whether one is under way, for `for_s` at least, that may begin a motion after the device was halted."""

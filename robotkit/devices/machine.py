@@ -145,6 +145,7 @@ class ArmMachine:
         self._changes = 0
         """How often what the arm does was said anew."""
         self._newest_stop: StopRecord | None = None
+        self._held_until_reported = False
         # Held for an instant only, never while the device is called; re-entrant for stops from signal handlers.
         self._latching = threading.RLock()
 
@@ -167,9 +168,11 @@ class ArmMachine:
 
     @property
     def has_to_stand(self) -> bool:
-        """Whether it was halted after robotkit may have moved it: by a stop, or by a fault that robotkit has found."""
-        fault = self.fault
-        is_halted = self.stop is not None or (fault is not None and not fault.is_reported)
+        """Whether it was halted after robotkit may have moved it: by a stop or a fault.
+
+        Not by a fault that the device told while it held: others may move it, as who guides it by hand does.
+        """
+        is_halted = self.stop is not None or (self.fault is not None and not self._held_until_reported)
         return self.is_connected and is_halted and self.calls.has_begun
 
     def require_ready(self) -> None:
@@ -238,7 +241,8 @@ class ArmMachine:
         self.require_no_disconnection_since(disconnections_seen)
         self._interrupt("the arm was connected again")
         self.connections += 1
-        self.calls.has_begun = False
+        self.calls.begun.clear()
+        self._held_until_reported = False
         self.is_connected, self.fault = True, fault
 
     def require_no_disconnection_since(self, disconnections_seen: int) -> None:
@@ -331,6 +335,7 @@ class ArmMachine:
         """The device reports a fault; the first one stays until recovery. True when this is the first."""
         if self.fault is not None:
             return False
+        self._held_until_reported = fault.is_reported and self.activity == "holding"
         self._interrupt(fault.error.message)
         self.fault = fault
         return True

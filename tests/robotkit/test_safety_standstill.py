@@ -7,6 +7,7 @@ import pytest
 
 from robotkit.cli.reading import keep_from_control
 from robotkit.devices import AdaptedRobot
+from robotkit.errors import DeviceFault
 from robotkit.safety import make_safe
 from robotkit.safety import standstill as standstill_module
 from robotkit.safety.monitor import Monitor
@@ -154,9 +155,10 @@ def test_an_arm_that_is_connected_stopped_and_then_moves_is_told_nothing(before,
     assert state.moves_on, "robotkit may have moved it since"
 
 
-def test_an_arm_that_tells_a_fault_by_itself_and_is_moved_is_told_nothing_further():
+def test_an_arm_that_tells_a_fault_by_itself_while_it_holds_and_is_moved_is_told_nothing_further():
     arm, body, clock = watched(NO_KINEMATICS)
     arm.send(pose_command())
+    arm.hold()
     body.fault = body.machine.fault_of(("guiding",))
     arm.get_state()
     first = _told(arm)
@@ -171,6 +173,57 @@ def test_an_arm_that_tells_a_fault_by_itself_and_is_moved_is_told_nothing_furthe
         arm.get_state()
         clock.advance(0.01)
     assert arm.get_state().moves_on, "a stop of ours counts beside it"
+
+
+@pytest.mark.parametrize("activity", ["tracking", "travelling"])
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_a2_one_that_robotkit_moves_is_said_to_move_on_and_told_again_also_when_it_tells_the_fault(is_plain, activity):
+    inner = PlainArm() if is_plain else RecordingArm(**NO_KINEMATICS)
+    body = inner.body if is_plain else inner
+    inner.spec = inner.spec.model_copy(update=NO_KINEMATICS)
+    arm = make_safe(AdaptedRobot(inner) if is_plain else inner, SafetyLimits(), body.clock)
+    arm.connect()
+    if activity == "tracking":
+        arm.send(pose_command())
+    else:
+        arm.machine.begin_travel()
+    if is_plain:
+        inner.mode = "fault"
+    body.fault = body.machine.fault_of(("joint_3_temperature",))
+    assert arm.get_state().mode == "fault"
+    wait_until(lambda: not arm.inner._halts._has_thread)
+    first = inner.calls.count("stop" if is_plain else "halt")
+    for count in range(100):
+        _WAYS["joint"](body, count)
+        moves_on = arm.get_state().moves_on
+        body.clock.advance(0.01)
+    assert moves_on
+    wait_until(lambda: not arm.inner._halts._has_thread)
+    assert inner.calls.count("stop" if is_plain else "halt") == first + 1
+
+
+@pytest.mark.parametrize(("error", "counts"), [(DeviceFault("not released"), False), (OSError("no answer"), True)])
+def test_a_recovery_that_the_device_refuses_is_no_motion(monkeypatch, error, counts):
+    inner = PlainArm()
+    inner.spec = inner.spec.model_copy(update=NO_KINEMATICS)
+    arm = make_safe(AdaptedRobot(inner), SafetyLimits(), inner.context.clock)
+    _keep(arm)
+    arm.connect()
+
+    def recover():
+        raise error
+
+    monkeypatch.setattr(inner, "recover", recover)
+    with pytest.raises(type(error)):
+        arm.recover()
+    assert arm.machine.has_to_stand is counts, "one whose answer was lost may have been carried out"
+    monkeypatch.undo()
+    arm.recover()
+    arm.stop()
+    monkeypatch.setattr(inner, "recover", recover)
+    with pytest.raises(type(error)):
+        arm.recover()
+    assert arm.machine.has_to_stand, "the recovery before has given it a target"
 
 
 def test_a_reset_of_the_world_gives_a_stopped_arm_its_time_anew():
