@@ -27,6 +27,7 @@ from robotkit.errors import (
     error_from_code,
 )
 from robotkit.schema import ComplianceParams, PluginConfig, RobotCommand, RobotSpec, StopRecord
+from robotkit.schema.robot import MOVES_ON
 
 _LOG = aside_logger(__name__)
 _RETURN_S = 1.0
@@ -104,6 +105,8 @@ class StatefulRobotServer(MeasuringArm):
             with self.machine.hurried():
                 try:
                     if self.machine.is_connected:
+                        if self.moves_on and self.machine.has_to_stand:
+                            _LOG.error("arm %r is disconnected while it is seen moving: %s", self.spec.name, MOVES_ON)
                         self._rest_before_closing()
                 finally:
                     self.machine.disconnected(was_asked_for)

@@ -167,6 +167,18 @@ def test_errors_are_one_sentence_on_stderr(capsys):
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [("is_halt_owed", "its device has not taken the stop"), ("moves_on", "the arm moves although it is stopped")],
+)
+def test_the_state_of_an_arm_that_does_not_obey_its_stop_says_so(what, words):
+    with rk.make_workcell("fake", gripper=None) as cell:
+        state = cell.get_state()
+    assert words not in " ".join(text_of(state_table("x", state)).split())
+    robot = state.robot.model_copy(update={what: True})
+    assert words in " ".join(text_of(state_table("x", state.model_copy(update={"robot": robot}))).split())
+
+
 def test_the_state_of_a_faulty_arm_names_its_faults():
     with rk.make_workcell("fake", gripper=None) as cell:
         state = cell.get_state()

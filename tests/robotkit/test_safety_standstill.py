@@ -226,6 +226,19 @@ def test_a_recovery_that_the_device_refuses_is_no_motion(monkeypatch, error, cou
     assert arm.machine.has_to_stand, "the recovery before has given it a target"
 
 
+def test_the_disconnection_of_an_arm_that_moves_on_is_logged(caplog):
+    for step_count in (0, 1):
+        arm, body, clock = watched(NO_KINEMATICS)
+        arm.send(pose_command())
+        arm.stop()
+        for count in range(100):
+            _WAYS["joint"](body, count * step_count)
+            arm.get_state()
+            clock.advance(0.01)
+        arm.disconnect()
+        wait_until(lambda told=bool(step_count): ("is disconnected while it is seen moving" in caplog.text) is told)
+
+
 def test_a_reset_of_the_world_gives_a_stopped_arm_its_time_anew():
     arm, body, clock = watched(NO_KINEMATICS)
     arm.send(pose_command())

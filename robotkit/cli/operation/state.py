@@ -13,6 +13,7 @@ from robotkit.cli.operation.connection import reading
 from robotkit.cli.operation.report import look
 from robotkit.cli.tables import make_table
 from robotkit.schema import CellState
+from robotkit.schema.robot import MOVES_ON
 
 
 def show_state(cell: str, token: str | None, as_json: bool, **overrides: Any) -> int:
@@ -33,6 +34,10 @@ def state_table(name: str, state: CellState) -> Table:
     table.add_row("mode", Text(robot.mode + (f" ({', '.join(robot.faults)})" if robot.faults else "")), "")
     if robot.stop is not None:
         table.add_row("stop", Text(f"{robot.stop.cause} (by {robot.stop.author})"), "")
+    if robot.is_halt_owed:
+        table.add_row("halt", Text("its device has not taken the stop and may still move: use the hardware stop"), "")
+    if robot.moves_on:
+        table.add_row("moves on", Text(MOVES_ON), "")
     table.add_row("stamp", f"{robot.stamp_s:.3f}", "s")
     table.add_row("tcp position in base", _text(robot.tcp_pose_in_base[:3]), "m")
     table.add_row("tcp orientation in base", _text(robot.tcp_pose_in_base[3:]), "quaternion x y z w")
