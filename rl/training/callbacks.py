@@ -24,6 +24,8 @@ class TrainingStart:
     """Environment steps that the run has had before."""
     steps: int
     """Environment steps that this training is to take."""
+    evaluate_every: int
+    """Environment steps between two of its evaluations; 0 when it has none."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,15 @@ class StopOnEvaluation(Callback):
         self._at_least, self._metric, self._in_a_row = at_least, metric, in_a_row
         self._good = 0
 
+    def on_training_start(self, event: TrainingStart) -> None:
+        """Look whether there will be evaluations.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if not event.evaluate_every:
+            raise ConfigError("StopOnEvaluation needs evaluations: train(…, evaluate_every=500) makes one in 500 steps")
+
     def on_evaluation(self, event: Evaluation) -> bool:
         """Count the good evaluations.
 

@@ -155,7 +155,7 @@ class Session:
             )
             with interrupt_between_steps(stop):
                 try:
-                    listeners.tell(TrainingStart(agent, begin, steps))
+                    listeners.tell(TrainingStart(agent, begin, steps, every))
                     run_actor(self.env.adapted, self.agent.policy, self._link, plan, own, stop)
                     if self._files is not None:
                         self.save(self._files.directory)

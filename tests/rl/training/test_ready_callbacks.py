@@ -35,6 +35,11 @@ def test_a_training_ends_when_its_evaluation_is_good():
     assert agent.env_steps == 40
 
 
+def test_to_stop_on_evaluations_of_a_training_that_has_none_is_refused():
+    with pytest.raises(ConfigError, match="needs evaluations: train"):
+        small_sac().train(100, callbacks=[StopOnEvaluation(0.9)])
+
+
 def test_history_keeps_every_episode_and_evaluation():
     history = History()
     small_sac().train(35, callbacks=[history], evaluate_every=10, evaluate_episodes=2)
