@@ -21,7 +21,10 @@ _EXIT_S = 5.0
 
 @dataclass(frozen=True)
 class Serve:
-    """Put a workcell behind HTTP and websockets."""
+    """Put a workcell behind HTTP and websockets.
+
+    Exit status: 0 ended by a signal, 1 a device failed, 2 the request was wrong.
+    """
 
     cell: str
     """A registered name (`robotkit list`), or the path of a workcell file (.toml)."""
