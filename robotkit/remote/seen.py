@@ -21,8 +21,8 @@ class Seen:
     @property
     def text(self) -> str | None:
         """The stops, recoveries and holds, as `SEEN_HEADER` has them; None: the user has been told of none."""
-        told = self._told.copy()
-        return ",".join(str(max(numbers)) for numbers in zip(*told, strict=True)) if told else None
+        counts = self._counts()
+        return None if counts is None else ",".join(map(str, counts))
 
     def answered(self, start: str | None) -> None:
         """An answer has come of this start of the server, another of which counts anew; None: it does not tell."""
@@ -39,13 +39,23 @@ class Seen:
 
     def told(self, text: str | None) -> None:
         """The server says, as `SEEN_HEADER` does, what the user has seen with what he has asked for; None: nothing."""
-        numbers = (text or "").split(",")
-        if len(numbers) == _COUNTS and all(map(str.isdecimal, numbers)):
-            self._add(tuple(map(int, numbers)))
+        counts = _counts_in(text)
+        if counts is not None:
+            self._add(counts)
+
+    def stopped(self, text: str | None) -> None:
+        """The user has stopped the arm, with which `text` had come: he has seen that, unless more than it had."""
+        seen, told = self._counts(), _counts_in(text)
+        if seen is not None and told == (seen[0] + 1, *seen[1:]):
+            self._add(told)
 
     def forget(self) -> None:
         """The next state that is read is the first."""
         self._told = set()
+
+    def _counts(self) -> _Counts | None:
+        told = self._told.copy()
+        return tuple(max(numbers) for numbers in zip(*told, strict=True)) if told else None
 
     def _add(self, counts: _Counts) -> None:
         told = self._told
@@ -54,3 +64,9 @@ class Seen:
             for other in told.copy():
                 if other != counts and all(map(int.__le__, other, counts)):
                     told.discard(other)
+
+
+def _counts_in(text: str | None) -> _Counts | None:
+    numbers = (text or "").split(",")
+    is_sound = len(numbers) == _COUNTS and all(map(str.isdecimal, numbers))
+    return tuple(map(int, numbers)) if is_sound else None

@@ -158,6 +158,7 @@ class Session:
                 raise (error if isinstance(error, RobotkitError) else last) from None
         self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
         _require_done(self._accepted(answer), self.url)
+        self.seen.stopped(answer.headers.get(SEEN_HEADER.lower()))
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
         """`command` with `body`; parse the answer."""

@@ -75,6 +75,24 @@ def test_r1_an_answer_that_tells_nothing_changes_nothing(text: str | None) -> No
     assert seen.text == "1,2,3"
 
 
+@pytest.mark.parametrize(
+    ("seen", "told", "then"),
+    [
+        ("1,0,2", "2,0,2", "2,0,2"),
+        ("1,0,2", "3,0,2", "1,0,2"),
+        ("1,0,2", "2,1,2", "1,0,2"),
+        ("1,0,2", "2,0,3", "1,0,2"),
+        (None, "2,0,2", None),
+        ("1,0,2", None, "1,0,2"),
+    ],
+)
+def test_r1_a_stop_of_its_own_is_seen_where_nothing_else_had_come_with_it(seen, told, then) -> None:
+    session = Seen()
+    session.told(seen)
+    session.stopped(told)
+    assert session.text == then
+
+
 def test_r1_another_start_of_the_server_counts_anew() -> None:
     seen = Seen()
     for start, text, known in [("a", "5,5,5", "5,5,5"), ("a", "1,1,1", "5,5,5"), (None, "6,5,5", "6,5,5")]:
