@@ -71,7 +71,7 @@ def test_p3_a_hand_that_hears_no_command_is_measured_and_said_to_hang(willing, s
     simulator.inject(hand_is_deaf=True)
     try:
         willing.close()
-        willing.get_state()
+        wait_until(lambda: willing._commands._next() is None)  # one that has not begun would be forgotten
         willing.open()
         wait_for_error(willing.get_state, rk.DeviceFault, deadline_s=60.0)
         with pytest.raises(rk.DeviceFault, match=r"go to 0.080 m was accepted, but not carried out.*hangs"):
