@@ -46,12 +46,12 @@ class Group(NamedTuple):
         return folder != "drivers" and self.part in ("", _PARTS.get(folder, _REST))
 
 
-PARTS = (*dict.fromkeys(_PARTS.values()), _REST)
+PARTS = (_REST, *dict.fromkeys(_PARTS.values()))
 """Values of `--part`."""
 VENDORS = ("none", "others", "franka")
 _FIRST, *_LATER = (Group("none", part) for part in PARTS)
 GROUPS = (_FIRST, Group("franka"), *_LATER, Group("others"))
-"""Every test is in one of them, and only in one. Those that wait longest come first, to run beside the others."""
+"""Every test is in one of them, and only in one. The longest come first, to run beside all others."""
 
 
 def _folder(path: Path) -> str:
