@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 import hashlib
-import pickle
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from typing import Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.ast.ast_query import ASTQuery
-from cosmic_ray.mutating import MutationVisitor
-from cosmic_ray.operators.operator import Operator
+from cosmic_ray.mutating import mutate_code
 
 from tests.mutation.operators import OPERATORS
 
@@ -46,15 +44,15 @@ def mutants_of(root: Path, path: str, definitions: Container[str] | None = None)
     """
     source = (root / path).read_text(encoding="utf-8")
     parsed, seen = ast.dump(ast.parse(source)), Counter[str]()
-    tree = get_ast(source)
-    nodes, packed = list(ast_nodes(tree)), pickle.dumps(tree)
     for name, operator in OPERATORS.items():
-        positions = [(node, start) for node in nodes for start, _ in operator.mutation_positions(node)]
+        positions = [
+            (node, start) for node in ast_nodes(get_ast(source)) for start, _ in operator.mutation_positions(node)
+        ]
         for occurrence, (node, start) in enumerate(positions):
             definition = ASTQuery(node).get_definition_name() or "module"
             if definitions is not None and definition not in definitions:
                 continue
-            code = _mutated(packed, operator, occurrence)
+            code = mutate_code(source, operator, occurrence)
             if code is None or not _is_real(code, parsed) or _is_for_the_reader(node):
                 continue
             change = _change(source, code)
@@ -62,13 +60,6 @@ def mutants_of(root: Path, path: str, definitions: Container[str] | None = None)
             seen[text] += 1
             digest = hashlib.sha256(f"{text} {seen[text]}".encode()).hexdigest()[:8]
             yield Mutant(f"{path} {definition} {digest}", path, start[0], name, code, change)
-
-
-def _mutated(packed: bytes, operator: Operator, occurrence: int) -> str | None:
-    """The file with one change; a tree that is unpacked takes a fraction of the time of one that is parsed."""
-    visitor = MutationVisitor(occurrence, operator)
-    changed = visitor.walk(pickle.loads(packed))
-    return changed.get_code() if visitor.mutation_applied else None
 
 
 def _is_for_the_reader(node: Any) -> bool:
