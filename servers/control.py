@@ -190,11 +190,11 @@ class Control:
         """Let the client go that is gone with `connection`, as `Arrivals` says; called on the event loop."""
         departure = self.arrivals.lost(connection)
         if departure is not None and not connection.was_dismissed and self.lease.holder == departure.client:
-            task = asyncio.get_running_loop().create_task(self.let_go(departure))
+            task = asyncio.get_running_loop().create_task(self.release_departed(departure))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def let_go(self, departure: Departure | None) -> bool:
+    async def release_departed(self, departure: Departure | None) -> bool:
         """End the control of a client that is gone, unless it is back by then; True when it had control."""
         return departure is not None and await self._lanes.gone.run(self.release, departure.client, GONE, departure)
 

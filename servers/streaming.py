@@ -80,7 +80,7 @@ class StateStream:
                 control = self._context.control
                 departure = self._departure or control.arrivals.lost(self._caller)
                 await control.leave(self._caller)
-                await control.let_go(departure)
+                await control.release_departed(departure)
 
     async def _receive(self) -> None:
         while True:
@@ -185,7 +185,7 @@ class StepChannel:
                 control = self._context.control
                 departure = self._departure or control.arrivals.lost(self._caller)
                 await control.leave(self._caller)
-                await control.let_go(departure)
+                await control.release_departed(departure)
 
     async def _read(self) -> None:
         """Read beside the step that runs, so that a client that leaves is noticed while it does."""

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from envs.experts.pick_cube import PickCubeStrategy
 from envs.experts.tracker import TrackerPickCube
+from rl.cli.demonstration.options import DemoOptions
 from rl.cli.demonstration.training import end_on_signals, run_training
 from rl.config import TrainConfig, load_config
 from rl.data.demos import DemoSummary, record_demos
@@ -28,21 +29,8 @@ EXPERT_SPEED = 0.5
 
 
 @dataclass(frozen=True)
-class PixelDemo:
+class PixelDemo(DemoOptions):
     """A simulated Franka arm learns to pick up a cube from images, with 20 scripted demonstrations beside them."""
-
-    out: Path | None = None
-    """Directory of the run; a new one under runs/ by default."""
-    seed: int = 0
-    """Seed of every random draw."""
-    steps: int | None = None
-    """Environment steps at most; the preset's number by default."""
-    full: bool = False
-    """Take all steps, instead of ending when 95 % of two evaluations in a row were successful."""
-    demonstrations: int = 20
-    """Scripted episodes to record."""
-    episodes: int = 20
-    """Episodes of the final evaluation."""
 
 
 def collect(config: TrainConfig, path: Path, episodes: int, seed: int) -> DemoSummary:

@@ -8,26 +8,8 @@ import pytest
 
 import robotkit as rk
 from robotkit.devices import machine as machine_module
-from tests.support.recording_arm import Broken, InThread, RecordingArm, fail_with, joint_command
+from tests.support.recording_arm import ERRORS, InThread, fail_with, joint_command
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def arm():
-    arm = RecordingArm()
-    arm.connect()
-    arm.calls.clear()
-    return arm
-
-
-@pytest.fixture
-def hasty(monkeypatch):
-    """Stops wait for nobody, and no time passes in which they are told again."""
-    monkeypatch.setattr(machine_module, "STOP_WAIT_S", 0.0)
-    monkeypatch.setattr("robotkit.devices.halts.Halts.repeat", lambda _: None)
-
-
-ERRORS = [rk.DeviceFault("the device has failed"), Broken("a fault of the driver")]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=["typed", "raw"])

@@ -8,14 +8,6 @@ import robotkit as rk
 from tests.support.recording_arm import RecordingArm, joint_command
 
 
-@pytest.fixture
-def arm():
-    arm = RecordingArm()
-    arm.connect()
-    arm.calls.clear()
-    return arm
-
-
 def test_an_arm_in_a_fault_is_connected_and_not_started():
     arm = RecordingArm()
     arm.fault = arm.machine.fault_of(("torn",))

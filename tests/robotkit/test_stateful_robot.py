@@ -12,14 +12,6 @@ from tests.support.recording_arm import InThread, RecordingArm, joint_command
 from tests.support.waiting import wait_until
 
 
-@pytest.fixture
-def arm():
-    arm = RecordingArm()
-    arm.connect()
-    arm.calls.clear()
-    return arm
-
-
 def test_a_connected_arm_holds_and_was_started_once():
     arm = RecordingArm()
     assert not arm.is_connected

@@ -180,3 +180,14 @@ class InThread:
         self._thread.join(20.0)
         assert not self._thread.is_alive()
         return self.error
+
+
+def connected_arm() -> RecordingArm:
+    """One that has told nothing since it was connected."""
+    arm = RecordingArm()
+    arm.connect()
+    arm.calls.clear()
+    return arm
+
+
+ERRORS = [rk.DeviceFault("the device has failed"), Broken("a fault of the driver")]

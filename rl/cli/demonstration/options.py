@@ -15,7 +15,7 @@ class DemoOptions:
     seed: int = 0
     """Seed of every random draw."""
     steps: int | None = None
-    """Environment steps at most; the demo preset's number by default."""
+    """Environment steps at most; the preset's number by default."""
     full: bool = False
     """Take all steps, instead of ending when 95 % of two evaluations in a row were successful."""
     demonstrations: int = 20
