@@ -18,10 +18,10 @@ TOOLS = ("hypothesis", "psutil", "pytest-timeout", "trustme")
 """What these tests need beside the project; users do not install it, so that its newest version will do."""
 
 SELECTION = (
-    "robotkit/test_cli.py",
-    "robotkit/test_schema.py",
-    "robotkit/test_strict_numbers.py",
-    "remote/test_session.py",
+    "robotkit/cli/test_cli.py",
+    "robotkit/schema/test_schema.py",
+    "robotkit/schema/test_strict_numbers.py",
+    "robotkit/remote/test_session.py",
     "servers/test_routes.py",
     "servers/test_stream.py",
     "servers/test_metrics.py",
@@ -42,13 +42,13 @@ SELECTION = (
     "rl/plots",
     "rl/utils",
     "rl/wrappers",
-    "drivers/test_apriltag.py",
-    "drivers/test_gamepads.py",
-    "drivers/test_realsense.py",
-    "drivers/test_robotiq_contract.py",
-    "drivers/test_sensors_contract.py",
-    "calibration/test_cell_file.py",
-    "calibration/test_lens.py",
+    "robotkit/drivers/test_apriltag.py",
+    "robotkit/drivers/test_gamepads.py",
+    "robotkit/drivers/test_realsense.py",
+    "robotkit/drivers/test_robotiq_contract.py",
+    "robotkit/drivers/test_sensors_contract.py",
+    "robotkit/calibration/test_cell_file.py",
+    "robotkit/calibration/test_lens.py",
 )
 """Tests that use every dependency; the arm's simulator is left out, whose own dependencies ask for newer versions."""
 

@@ -9,10 +9,11 @@ TESTS = Path(__file__).parent
 _PARTS = {
     **dict.fromkeys(("end_to_end", "docs", "examples"), "runs"),
     **dict.fromkeys(("rl", "golden"), "learner"),
-    **dict.fromkeys(("faults", "mutation", "calibration"), "faults"),
+    **dict.fromkeys(("faults", "mutation", "robotkit/calibration"), "faults"),
 }
 _REST = "laws"
-_WITHOUT_VENDORS = {"calibration", "docs", "end_to_end", "golden", "mutation", "rl"}
+_DRIVERS = "robotkit/drivers"
+_WITHOUT_VENDORS = {"robotkit/calibration", "docs", "end_to_end", "golden", "mutation", "rl"}
 """Folders whose tests load no vendor's library, whatever their names say."""
 
 
@@ -36,14 +37,17 @@ class Group(NamedTuple):
 
     def may_have(self, path: Path) -> bool:
         """Whether there can be a test of the group in a file of the tests, or in a folder of them."""
-        return TESTS not in path.parents or self._is_in(_folder(path.relative_to(TESTS)))
+        if TESTS not in path.parents:
+            return True
+        folder = _folder(path.relative_to(TESTS))
+        return self._is_in(folder) or (path.is_dir() and any(map(self._is_in, _below(folder))))
 
     def _is_in(self, folder: str) -> bool:
         if self.vendor == "franka":
             return folder not in _WITHOUT_VENDORS
         if self.vendor == "others":
-            return folder == "drivers"
-        return folder != "drivers" and self.part in ("", _PARTS.get(folder, _REST))
+            return folder == _DRIVERS
+        return folder != _DRIVERS and self.part in ("", _PARTS.get(folder, _REST))
 
 
 PARTS = (_REST, *dict.fromkeys(_PARTS.values()))
@@ -55,11 +59,17 @@ GROUPS = (_FIRST, Group("franka"), *_LATER, Group("others"))
 
 
 def _folder(path: Path) -> str:
-    """The folder right under `tests` that a path of the tests leads into; a file beside the folders is in none."""
-    return path.parts[0] if path.suffix != ".py" or len(path.parts) > 1 else ""
+    """The folder that decides on a path of the tests: right under `tests`, or one under `tests/robotkit`."""
+    folders = path.parts if path.suffix != ".py" else path.parts[:-1]
+    return "/".join(folders[: 2 if folders[:1] == ("robotkit",) else 1])
+
+
+def _below(folder: str) -> list[str]:
+    """Folders of `folder` that are in other groups than it."""
+    return [one for one in (_DRIVERS, *_PARTS) if one.startswith(f"{folder}/")]
 
 
 def _vendor(node: str, folder: str) -> str:
     if "franka" in node and folder not in _WITHOUT_VENDORS:
         return "franka"
-    return "others" if folder == "drivers" else "none"
+    return "others" if folder == _DRIVERS else "none"

@@ -48,7 +48,10 @@ def test_every_group_is_asked_for_with_the_same_options() -> None:
 @pytest.mark.parametrize(
     "name", ["test_a.py::test_it", "test_a.py::test_it[franka]", "test_franka.py::test_it"], ids=["no", "id", "file"]
 )
-@pytest.mark.parametrize("folder", ["", *sorted(path.name for path in TESTS.iterdir() if path.is_dir()), "rl/data"])
+@pytest.mark.parametrize(
+    "folder",
+    ["", *sorted(str(path.relative_to(TESTS)) for path in TESTS.glob("**/") if (path / "__init__.py").exists())],
+)
 def test_every_test_is_in_one_group_and_one_of_its_vendor_that_looks_where_it_is(folder: str, name: str) -> None:
     node, path = Path("tests", folder, name), TESTS / folder / name.partition("::")[0]
     [group] = [group for group in GROUPS if group.has(str(node))]
@@ -92,9 +95,9 @@ def test_one_command_more_than_there_are_cores_runs_at_once(
 def test_an_interruption_ends_every_group(tmp_path: Path) -> None:
     """Each says with a file that it is there and that it was interrupted; a group that hangs would hang this test."""
     group = (
-        "import sys, time, pathlib\nout = pathlib.Path(sys.argv[1])\n"
-        "try:\n    out.with_suffix('.there').touch(); time.sleep(600)\n"
-        "except KeyboardInterrupt:\n    out.with_suffix('.interrupted').touch()\n    raise"
+        "import os, pathlib, signal, sys, time\nout = pathlib.Path(sys.argv[1])\n"
+        "end = lambda *_: (out.with_suffix('.interrupted').touch(), os._exit(1))\nsignal.signal(signal.SIGINT, end)\n"
+        "out.with_suffix('.there').touch()\ntime.sleep(600)"
     )
     begun = ("first", "beside", "beside too")
     commands = [[sys.executable, "-c", group, str(tmp_path / name)] for name in (*begun, "later")]

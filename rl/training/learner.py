@@ -72,13 +72,16 @@ class LearnerLoop:
         self._publish()
         self._trainer.save(batches)
 
-    def finish(self, timeout_s: float) -> None:
-        """End the training for all actors, and drain their reports until they disconnect."""
+    def finish(self, batches: Batches, timeout_s: float) -> None:
+        """End the training for all actors, drain their reports until they disconnect, and save what these add."""
+        saved = self._progress.episodes
         self._hub.finish()
         deadline_s = time.monotonic() + timeout_s
         while not self._hub.wait_for_disconnects(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
             self._drain_reports()
         self._drain_reports()
+        if self._progress.episodes != saved:  # an episode may end with the training's last step
+            self._trainer.save(batches)
 
     def _is_done(self) -> bool:
         if self._goal.reached is not None:

@@ -148,8 +148,8 @@ def learn(
             fit_inputs(agent, memory.batches)
         with Prefetch(memory.batches, device=config.device) as prefetched:
             loop.run(prefetched, stop)
-        if not stop.is_set():
-            loop.finish(_DRAIN_TIMEOUT_S)
+            if not stop.is_set():
+                loop.finish(prefetched, _DRAIN_TIMEOUT_S)
 
 
 def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:

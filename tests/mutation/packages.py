@@ -6,24 +6,22 @@ from pathlib import Path
 
 TESTS = {
     "robotkit/safety": (
-        "tests/robotkit/test_safety*.py", "tests/robotkit/test_body_bounds.py", "tests/robotkit/test_segments.py",
-        "tests/robotkit/test_cell_steps.py", "tests/faults",
+        "tests/robotkit/safety", "tests/robotkit/test_cell_steps.py", "tests/faults",
     ),
     "robotkit/devices": (
-        "tests/robotkit/test_machine.py", "tests/robotkit/test_stateful_*.py",
-        "tests/robotkit/test_soundness.py", "tests/robotkit/test_state_machine.py",
-        "tests/robotkit/test_contract_defaults.py", "tests/faults/test_*order.py",
-        "tests/robotkit/test_safety*.py", "tests/robotkit/test_fake.py", "tests/robotkit/test_workcell.py",
+        "tests/robotkit/devices/test_machine.py", "tests/robotkit/devices", "tests/faults/test_*order.py",
+        "tests/robotkit/safety", "tests/robotkit/drivers/test_fake.py", "tests/robotkit/test_workcell.py",
         "tests/faults", "tests/contracts",
     ),
     "robotkit/drivers": (
-        "tests/robotkit/test_fake*.py", "tests/robotkit/test_kinematics.py", "tests/drivers/test_options.py",
-        "tests/drivers/test_*_steps.py", "tests/drivers/test_franka_l*.py", "tests/drivers/test_franka_orders.py",
-        "tests/drivers", "tests/contracts", "tests/faults/test_interleavings.py",
+        "tests/robotkit/drivers/test_fake*.py", "tests/robotkit/test_kinematics.py",
+        "tests/robotkit/drivers/test_options.py", "tests/robotkit/drivers/test_*_steps.py",
+        "tests/robotkit/drivers/test_franka_l*.py", "tests/robotkit/drivers/test_franka_orders.py",
+        "tests/robotkit/drivers", "tests/contracts", "tests/faults/test_interleavings.py",
     ),
-    "robotkit/remote": ("tests/remote", "tests/contracts"),
-    "robotkit/schema": ("tests/robotkit", "tests/contracts"),
-    "servers": ("tests/servers", "tests/remote"),
+    "robotkit/remote": ("tests/robotkit/remote", "tests/contracts"),
+    "robotkit/schema": ("tests/robotkit/schema", "tests/robotkit", "tests/contracts"),
+    "servers": ("tests/servers", "tests/robotkit/remote"),
     "sims": ("tests/sims",),
 }  # fmt: skip
 """Paths or patterns of the tests, by package; those that do not exist are passed over."""

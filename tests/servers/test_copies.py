@@ -14,7 +14,7 @@ from robotkit.schema.wire import CLIENT_HEADER, SEEN_HEADER, STOP_HEADER
 from servers import copies
 from servers.access import Client
 from servers.copies import StopCopies
-from tests.remote.test_session import DONE, scripted
+from tests.robotkit.remote.test_session import DONE, scripted
 from tests.serving import served
 
 A, B = Client("key a", "anna"), Client("key b", "bert")

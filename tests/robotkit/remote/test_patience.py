@@ -11,7 +11,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.remote import transport
-from tests.remote.test_session import opened, reply, scripted
+from tests.robotkit.remote.test_session import opened, reply, scripted
 
 
 @contextmanager

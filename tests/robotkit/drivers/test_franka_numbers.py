@@ -11,7 +11,7 @@ from robotkit.drivers.franka import kinematics as franka
 from robotkit.drivers.franka.config import FrankaHandConfig, FrankaLoad, FrankaRobotConfig, JointLimitRepulsion
 from robotkit.kinematics import ForwardKinematics
 from sims.models.panda import LINKS, VELOCITY_MAX_RAD_S
-from tests.drivers.test_franka_kinematics import READY, fr3, mesh_triangles, set_joints  # noqa: F401  (a fixture)
+from tests.robotkit.drivers.test_franka_kinematics import READY, fr3, mesh_triangles, set_joints  # noqa: F401  (a fixture)
 from tests.support.franky_sim.limits import JOINT_SPEED_MAX_RAD_S
 
 

@@ -12,7 +12,7 @@ import robotkit as rk
 from robotkit.drivers.teleop import gamepad
 from robotkit.drivers.teleop.gamepad_layout import layout_of
 from robotkit.registry import teleops
-from tests.drivers.test_teleop import pad_on, patience  # noqa: F401  (a fixture for every test)
+from tests.robotkit.drivers.test_teleop import pad_on, patience  # noqa: F401  (a fixture for every test)
 from tests.support.fake_hid import CROSS, STICK, TRIGGER, XBOX, FakePad
 from tests.support.waiting import wait_until
 

@@ -19,7 +19,7 @@ from robotkit.drivers.teleop import keyboard, spacemouse
 from robotkit.drivers.teleop.gamepad import GamepadConfig, _Pad
 from robotkit.drivers.teleop.spacemouse import SpaceMouseConfig, _Puck
 from robotkit.registry import teleops
-from tests.drivers.test_teleop import FULL, mouse_on, mouse_options, pad_on, patience  # noqa: F401  (a fixture for every test)
+from tests.robotkit.drivers.test_teleop import FULL, mouse_on, mouse_options, pad_on, patience  # noqa: F401  (a fixture for every test)
 from tests.support.fake_hid import FakePad, FakeSpaceMouse
 from tests.support.waiting import is_fine, wait_for_error, wait_until
 

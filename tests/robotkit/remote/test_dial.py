@@ -16,7 +16,7 @@ import robotkit as rk
 from robotkit.remote import Session, alone, dial
 from robotkit.remote.dial import Dialer
 from robotkit.schema.wire import ClockState
-from tests.remote.test_session import DONE, OK, reply, scripted
+from tests.robotkit.remote.test_session import DONE, OK, reply, scripted
 
 
 @pytest.fixture

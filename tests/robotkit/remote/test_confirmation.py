@@ -12,7 +12,7 @@ import robotkit as rk
 from robotkit.cli.remote import Stop
 from robotkit.remote import Session
 from robotkit.remote.handshake import _Found
-from tests.remote.test_session import DONE, opened, reply, scripted
+from tests.robotkit.remote.test_session import DONE, opened, reply, scripted
 
 
 def stopped(stamp_s: float, turn_rad: float = 0.0, **also: object) -> bytes:

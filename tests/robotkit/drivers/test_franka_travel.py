@@ -11,7 +11,7 @@ import pytest
 import robotkit as rk
 from robotkit.devices import Travel
 from robotkit.drivers.franka import robot as robots
-from tests.drivers.test_franka_orders import ASIDE_M, beside, tracked_m
+from tests.robotkit.drivers.test_franka_orders import ASIDE_M, beside, tracked_m
 from tests.support.franka_bench import STANDING_M, Bench
 from tests.support.waiting import wait_until
 

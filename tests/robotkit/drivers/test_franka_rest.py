@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import robotkit as rk
-from tests.drivers.test_franka_travel import goal_of
+from tests.robotkit.drivers.test_franka_travel import goal_of
 from tests.support.franka_bench import Bench
 from tests.support.waiting import wait_until
 

@@ -13,7 +13,7 @@ from robotkit.drivers import robotiq_line
 from robotkit.drivers.robotiq import RobotiqGripper
 from robotkit.drivers.robotiq_config import RobotiqConfig
 from robotkit.registry import grippers
-from tests.drivers.test_robotiq_line import DirectLink, refuse
+from tests.robotkit.drivers.test_robotiq_line import DirectLink, refuse
 from tests.support.waiting import wait_for_error, wait_until
 
 

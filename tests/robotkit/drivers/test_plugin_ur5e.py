@@ -18,7 +18,7 @@ from robotkit import registry as registry_module
 from robotkit import spatial
 from robotkit.registry import Registry, grippers
 from robotkit.safety.fitness import NEEDED
-from tests.drivers.plugin_ur5e import PLUGIN, metadata_in
+from tests.robotkit.drivers.plugin_ur5e import PLUGIN, metadata_in
 from tests.serving import REPOSITORY, server_process
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.registry import grippers
-from tests.drivers.test_robotiq import FAST, TRANSPORTS, gripper_on, wait_for_rest, wait_for_state
+from tests.robotkit.drivers.test_robotiq import FAST, TRANSPORTS, gripper_on, wait_for_rest, wait_for_state
 from tests.support.robotiq_emulator import RobotiqEmulator
 from tests.support.waiting import wait_for_error, wait_until
 

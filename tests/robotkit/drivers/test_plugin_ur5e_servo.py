@@ -12,7 +12,7 @@ import pytest
 import robotkit as rk
 from robotkit import spatial
 from robotkit.drivers.fake.world import ManualClock
-from tests.drivers.plugin_ur5e import PLUGIN
+from tests.robotkit.drivers.plugin_ur5e import PLUGIN
 from tests.support.fake_rtde import EMERGENCY_STOP, HOME_RAD, POWER_OFF, PROTECTIVE_STOP, FakeController
 from tests.support.waiting import wait_for_error, wait_until
 

@@ -16,7 +16,7 @@ from robotkit import spatial
 from robotkit.calibration.cell_file import CellFile
 from robotkit.calibration.recording import load_recording, save_recording
 from robotkit.cli import calibrate, calibrate_hand_eye, main
-from tests.calibration.test_lens import CHARUCO, assert_is_the_lens, charuco_texture, pictures
+from tests.robotkit.calibration.test_lens import CHARUCO, assert_is_the_lens, charuco_texture, pictures
 from tests.serving import served
 from tests.support import tag_picture
 from tests.support.calibration_rig import RIGS, recording, rig_cell, tags_in_camera

@@ -14,8 +14,8 @@ import pytest
 import robotkit as rk
 from robotkit.remote import Session
 from robotkit.schema.wire import ClockState
-from tests.remote.test_dial import _named, _port
-from tests.remote.test_session import DONE, OK, scripted
+from tests.robotkit.remote.test_dial import _named, _port
+from tests.robotkit.remote.test_session import DONE, OK, scripted
 
 WITHOUT_FILES = """
 import os, resource, sys

@@ -13,7 +13,7 @@ import robotkit as rk
 from envs.tasks.reach import Reach
 from robotkit.safety.fitness import NEEDED
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _FILES = sorted((_ROOT / "examples" / "cells").glob("*.toml"))
 _LAB = next(file for file in _FILES if file.stem == "mujoco")
 _FRANKA = [file for file in _FILES if file.stem.startswith("franka")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-PLUGIN = Path(__file__).parents[2] / "examples" / "plugin_ur5e"
+PLUGIN = Path(__file__).parents[3] / "examples" / "plugin_ur5e"
 
 
 def metadata_in(folder: Path) -> Path:

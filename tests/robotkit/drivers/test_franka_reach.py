@@ -29,7 +29,7 @@ from tests.support.franky_sim.cells import franka_cell
 from tests.support.franky_sim.clock import SimulatedTime
 
 ENV = "envs:PandaReach-v0"
-LAB = str(Path(__file__).parents[2] / "examples" / "cells" / "mujoco.toml")
+LAB = str(Path(__file__).parents[3] / "examples" / "cells" / "mujoco.toml")
 
 TRAINING = (
     *("--env", ENV, "--cell", LAB, "--steps", "4000", "--random-steps", "300", "--training-starts", "300"),

@@ -1,0 +1,54 @@
+"""Laws of the end of the learner's loop: what actors tell as late as that is in the last checkpoint."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rl.link.messages import Report
+from rl.training.learned import SuccessGoal
+from rl.training.learner import LearnerLoop
+from rl.training.trainer import Progress, Trainer
+from rl.training.update_schedule import Schedule
+from rl.utils.checkpoint import Checkpoints
+from rl.utils.logger import Logger
+from tests.rl.training.test_trainer import INTERVALS, NoBatches, Watched
+
+
+class LateHub:
+    """Actors that report their last episode at one moment, counted in looks for reports."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+        self.looks = 0
+
+    def take_reports(self) -> list[tuple[str, Report]]:
+        self.looks += 1
+        self._left -= 1
+        report = Report(topic="episode", weights_version=0, values={"return": 1.0})
+        return [("actor-0", report)] if self._left == 0 else []
+
+    def wait_for_disconnects(self, timeout_s: float) -> bool:
+        return self.looks >= 4
+
+    def publish(self, weights: object) -> None: ...
+    def grant(self, env_steps: int) -> None: ...
+    def finish(self) -> None: ...
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_an_episode_that_ends_with_the_last_step_is_counted_in_the_last_checkpoint(tmp_path: Path, at: int):
+    progress, checkpoints, hub = Progress(300), Checkpoints(tmp_path / "checkpoints"), LateHub(at)
+    trainer = Trainer(Watched(progress), INTERVALS, Logger([]), checkpoints, progress)
+    loader = SimpleNamespace(poll=lambda: 300, buffered=300)
+    schedule = Schedule(steps=300, training_starts=0, env_steps_per_update=300.0, max_lead=None)
+    progress.env_steps, progress.updates = 300, 1
+    loop = LearnerLoop(trainer, loader, hub, schedule, INTERVALS, SuccessGoal(None, tmp_path))
+    loop.run(NoBatches(), threading.Event())
+    loop.finish(NoBatches(), 60.0)
+    counted = checkpoints.load()[1]["episodes"]
+    assert counted == progress.episodes == int(at <= hub.looks)
+    assert hub.looks >= 5
