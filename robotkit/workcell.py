@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
 from robotkit.devices.bounded_calls import BoundedCalls
+from robotkit.devices.bounded_gripper import READING_S, BoundedGripper
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, TargetReplaced, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
@@ -35,8 +37,6 @@ T = TypeVar("T")
 _MOVING = ("tracking", "travelling")
 _HOLD_S = 0.2
 """How long the hold of an arm may take before the devices of its cell are closed."""
-_GRIPPER_S, _READING_S = 0.5, 2.0
-"""From when on a gripper hangs that has not taken its command, and how long what is no arm may take to be measured."""
 
 
 @dataclass
@@ -57,12 +57,15 @@ class Workcell:
 
     def __post_init__(self) -> None:
         self._open: ExitStack | None = None
-        silence_s = self.limits.watchdog_s or math.inf
-        # Else the watchdog would hold the arm while its command waits for the gripper.
-        wait_s = min(_GRIPPER_S, 0.5 * silence_s)
-        self._gripper_commands = BoundedCalls("the gripper was given a command", _GRIPPER_S, wait_s)
-        names = ["gripper", *(f"trackers.{name}" for name in self.trackers)]
-        self._readings = {name: BoundedCalls(f"{name} was asked for a measurement", _READING_S) for name in names}
+        self._readings = {
+            name: BoundedCalls(f"trackers.{name} was asked for a measurement", READING_S) for name in self.trackers
+        }
+        gripper = self.gripper
+        # Where no time passes, nothing else moves while a gripper hangs.
+        if gripper is not None and not gripper.answers_at_once and not self.clock.is_lockstep:
+            machine = self.robot.machine if isinstance(self.robot, SafeRobot) else None
+            # Else the watchdog would hold the arm while its command waits for the gripper.
+            self.gripper = BoundedGripper(gripper, machine, 0.5 * (self.limits.watchdog_s or math.inf))
 
     @property
     def can_place_objects(self) -> bool:
@@ -185,7 +188,7 @@ class Workcell:
                 self.robot.check(command)
                 self._require_target(epoch)
             # First: a gripper that is lost or in a fault refuses here, before the arm has its target.
-            self._tell_gripper(self.gripper, gripper.position)
+            self.gripper.move(gripper.position)
         if command is None:
             return None
         try:
@@ -194,15 +197,10 @@ class Workcell:
             self._require_target(epoch)
             return self.robot.send(command)
         except TargetReplaced as error:
-            if gripper is not None and (waited_for := self._gripper_commands.unanswered) is not None:
+            waited_for = self.gripper.unanswered if isinstance(self.gripper, BoundedGripper) else None
+            if gripper is not None and waited_for is not None:
                 raise TargetReplaced(f"{error.message}. The arm's command waited: {waited_for.message}") from error
             raise
-
-    def _tell_gripper(self, gripper: BaseGripperServer, position: float) -> None:
-        if gripper.answers_at_once or self.clock.is_lockstep:  # where no time passes, nothing else moves
-            gripper.move(position)
-            return
-        self._gripper_commands.command(lambda: gripper.move(position))
 
     def _require_target(self, target_epoch: int | None) -> int | None:
         """Refuse an epoch that is over; the epoch that counts from now on, None for one that costs a measurement."""
@@ -247,29 +245,24 @@ class Workcell:
         errors: dict[str, DeviceReport] = {}
         gripper = None
         if self.gripper is not None:
-            gripper = self._reported("gripper", self.gripper, self.gripper.get_state, errors)
-            failed = self._gripper_commands.overdue or self._gripper_commands.late_error
-            if failed is not None:
-                errors.setdefault("gripper", report_of(failed))
+            gripper = _reported("gripper", self.gripper.get_state, errors)
+            self.report_lost_command(errors)
         poses = {}
         for name, tracker in self.trackers.items():
-            pose = self._reported(f"trackers.{name}", tracker, tracker.get_pose, errors)
+            is_quick = tracker.answers_at_once or self.clock.is_lockstep
+            measure = tracker.get_pose if is_quick else partial(self._readings[name].call, tracker.get_pose)
+            pose = _reported(f"trackers.{name}", measure, errors)
             if pose is not None:
                 poses[name] = pose
         return CellState.unchecked(
             robot=robot, gripper=gripper, poses=poses, accepted=accepted, errors=errors, overrun_s=overrun_s
         )
 
-    def _reported(
-        self, name: str, device: Device, measure: Callable[[], T], errors: dict[str, DeviceReport]
-    ) -> T | None:
-        """What a device measures; whatever it raises goes into `errors` under its name instead."""
-        try:
-            is_quick = device.answers_at_once or self.clock.is_lockstep
-            return measure() if is_quick else self._readings[name].call(measure)
-        except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more
-            errors[name] = report_of(error)
-        return None
+    def report_lost_command(self, errors: dict[str, DeviceReport]) -> None:
+        """Say in `errors` why the gripper has not taken its newest command, unless they say something of it already."""
+        trouble = self.gripper.trouble if isinstance(self.gripper, BoundedGripper) else None
+        if trouble is not None:
+            errors.setdefault("gripper", report_of(trouble))
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """The cell itself: devices have an identity, so a copied Gymnasium spec still means this very cell."""
@@ -288,6 +281,15 @@ def report_of(error: Exception) -> DeviceReport:
     if isinstance(error, RobotkitError):
         return DeviceReport(code=error.code, message=error.message)
     return DeviceReport(code=DeviceFault.code, message=said_of(error))
+
+
+def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
+    """What a device measures; whatever it raises goes into `errors` under its name instead."""
+    try:
+        return measure()
+    except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more
+        errors[name] = report_of(error)
+    return None
 
 
 def checked_period(period_s: Any) -> float:

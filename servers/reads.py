@@ -93,6 +93,7 @@ class Reads:
             _nothing() if cell.gripper is None else self._reported("gripper", cell.gripper.get_state, errors),
             *(self._reported(f"trackers.{name}", one.get_pose, errors) for name, one in cell.trackers.items()),
         )
+        cell.report_lost_command(errors)
         measured = {name: pose for name, pose in zip(cell.trackers, poses, strict=True) if pose is not None}
         return CellState.unchecked(
             robot=robot, gripper=gripper, poses=measured, accepted=None, errors=errors, overrun_s=0.0

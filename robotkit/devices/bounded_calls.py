@@ -33,7 +33,7 @@ class BoundedCalls:
         self._wait_s = limit_s if wait_s is None else wait_s
         self._changing = threading.RLock()  # a signal handler may ask between any two lines
         self._under_way: _Call | None = None
-        self._next: _Call | None = None
+        self._waiting: list[_Call] = []
         self._late_error: Exception | None = None
 
     @property
@@ -54,61 +54,87 @@ class BoundedCalls:
         return self._late_error
 
     def call(self, what: Callable[[], T]) -> T:
-        """What it returns or raises; a `SystemExit` of a driver is a fault of its device.
+        """What it returns or raises, one question after the other; a driver's `SystemExit` is a fault of its device.
 
         Raises:
-            DeviceFault: the call before it has not returned, and this one was not begun.
+            DeviceFault: its turn did not come within the limit, and it was not begun.
             Overdue: it has not returned within the limit.
         """
-        call, end_s = _Call(what), time.monotonic() + self._limit_s
+        call = _Call(what)
         self._require_no_overdue()
-        while not self._took(call):
-            before = self._under_way
-            if before is not None and not before.is_over.wait(max(0.0, end_s - time.monotonic())):
-                raise DeviceFault(self._overdue(before).message)
-        self._start(call)
+        self._begin(call)
         if not call.is_over.wait(self._limit_s):
-            raise self._overdue(call)
+            self._require_begun(call)
+            if not call.is_over.wait(max(0.0, self._limit_s - call.age_s)):
+                raise self._overdue(call)
         if call.error is not None:
             raise call.error
         return call.value
 
-    def command(self, what: Callable[[], object]) -> None:
+    def command(
+        self,
+        what: Callable[[], object],
+        require: Callable[[], object] = lambda: None,
+        awaited_s: float | None = None,
+    ) -> None:
         """Have it done, and wait for it; what takes longer goes on, and of what waits behind it the newest is done.
+
+        What has waited for `limit_s` is not done any more.
+
+        Args:
+            what: to do.
+            require: raises when what has waited is not to be done any more.
+            awaited_s: how long to wait for one that has to return; None: `wait_s`, and it need not.
 
         Raises:
             DeviceFault: a call before it hangs, and this one will not be done.
+            Overdue: it has to return, and has not.
             Exception: what it raises while it is waited for; later it is `late_error`, until the next command.
         """
         self._require_no_overdue()
-        self._late_error, call = None, _Call(what)
-        with self._changing:
-            is_first = self._took(call)
-            if not is_first:
-                replaced, self._next = self._next, call
-                if replaced is not None:
-                    replaced.is_over.set()
-        if is_first:
-            self._start(call)
-        if not call.is_over.wait(self._wait_s):
+        call = _Call(what, require, has_to_return=awaited_s is not None)
+        self._begin(call, replaces=True)
+        if not call.is_over.wait(self._wait_s if awaited_s is None else awaited_s):
             with self._changing:
                 call.is_left = not call.is_over.is_set()
+        if call.is_left and call.has_to_return:
+            raise self._overdue(call)
         if not call.is_left and call.error is not None:
             raise call.error
+
+    def forget(self) -> None:
+        """Tell no late error of what was asked for until now."""
+        with self._changing:
+            self._late_error = None
+            for call in (self._under_way, *self._waiting):
+                if call is not None:
+                    call.is_left = False
 
     def _require_no_overdue(self) -> None:
         overdue = self.overdue
         if overdue is not None:
             raise DeviceFault(overdue.message)
 
-    def _took(self, call: _Call) -> bool:
-        """True when nothing is under way, and `call` is from now on."""
+    def _require_begun(self, call: _Call) -> None:
         with self._changing:
-            if self._under_way is None:
-                self._under_way = call
-            return self._under_way is call
+            if call not in self._waiting:
+                return
+            self._waiting.remove(call)
+            before = self._under_way
+        if before is not None and before.age_s >= self._limit_s:
+            raise DeviceFault(self._overdue(before).message)
+        raise DeviceFault(f"{self._doing} too often: the calls before this one took more than {self._limit_s:g} s")
 
-    def _start(self, call: _Call) -> None:
+    def _begin(self, call: _Call, *, replaces: bool = False) -> None:
+        with self._changing:
+            if replaces:
+                self._late_error = None
+                while self._waiting:
+                    self._waiting.pop().replace()
+            if self._under_way is not None:
+                self._waiting.append(call)
+                return
+            self._under_way, call.began_s = call, time.monotonic()
         try:
             _thread.start_new_thread(self._run, (call,))
         except RuntimeError:  # the process may have no more threads
@@ -116,14 +142,28 @@ class BoundedCalls:
 
     def _run(self, call: _Call | None) -> None:
         while call is not None:
-            call.began_s = time.monotonic()
             call.run()
-            with self._changing:
-                if call.is_left and self._next is None:
-                    self._late_error = call.error
-                done, call = call, self._next
-                self._next, self._under_way = None, call
-                done.is_over.set()
+            call = self._after(call)
+
+    def _after(self, done: _Call) -> _Call | None:
+        """The call that is done next; those are over that are not to be done any more."""
+        with self._changing:
+            self._end(done)
+            while self._waiting:
+                following = self._waiting.pop(0)
+                following.error = following.refusal(self._limit_s)
+                if following.error is None:
+                    following.began_s = time.monotonic()
+                    self._under_way = following
+                    return following
+                self._end(following)
+            self._under_way = None
+        return None
+
+    def _end(self, call: _Call) -> None:
+        if call.is_left and not self._waiting:
+            self._late_error = call.error
+        call.is_over.set()
 
     def _overdue(self, call: _Call) -> Overdue:
         return Overdue(
@@ -133,18 +173,40 @@ class BoundedCalls:
 
 
 class _Call:
-    def __init__(self, what: Callable[[], Any]) -> None:
-        self._what, self.began_s = what, time.monotonic()
+    def __init__(
+        self, what: Callable[[], Any], require: Callable[[], object] = lambda: None, *, has_to_return: bool = True
+    ) -> None:
+        self._what, self._require, self.has_to_return = what, require, has_to_return
+        self._asked_s = self.began_s = time.monotonic()
         self._context = contextvars.copy_context()
         self.is_over = threading.Event()
         self.is_left = False
-        """True once nobody waits for it any more."""
+        """True once nobody waits for it any more: what it raises is told later."""
         self.value: Any = None
         self.error: Exception | None = None
 
     @property
     def age_s(self) -> float:
         return time.monotonic() - self.began_s
+
+    def replace(self) -> None:
+        """It is not done: a newer one came before it had begun."""
+        if self.has_to_return:
+            self.error = DeviceFault("the command was not carried out: a newer one came before it had begun")
+        self.is_over.set()
+
+    def refusal(self, limit_s: float) -> Exception | None:
+        """Why it is not done after it has waited."""
+        waited_s = time.monotonic() - self._asked_s
+        try:
+            if waited_s >= limit_s:
+                raise DeviceFault(
+                    f"the command was not carried out: its driver was busy with another for {waited_s:.1f} s"
+                )
+            self._require()
+        except Exception as error:
+            return error
+        return None
 
     def run(self) -> None:
         try:

@@ -127,7 +127,9 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
 
 
 class RemoteGripper(RemoteDevice, BaseGripperServer):
-    """A gripper on the server."""
+    """A gripper on the server, which does not wait for one that hangs."""
+
+    answers_at_once = True
 
     def __init__(self, session: Session, spec: GripperSpec) -> None:
         super().__init__(session, "gripper")

@@ -10,7 +10,7 @@ import pytest
 
 import robotkit as rk
 from robotkit import workcell
-from robotkit.devices import bounded_calls
+from robotkit.devices import bounded_calls, bounded_gripper
 from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.drivers.fake.device import FakeDevice
 from tests.support.recording_arm import fail_with
@@ -51,7 +51,7 @@ def devices_that_may_wait(monkeypatch) -> None:
 @pytest.fixture
 def cell(monkeypatch) -> Iterator[rk.Workcell]:
     """Its clock runs by itself, and what hangs is given hardly any time."""
-    monkeypatch.setattr(workcell, "_GRIPPER_S", 0.01)
+    monkeypatch.setattr(bounded_gripper, "HANGS_S", 0.01)
     with rk.make_workcell("fake", **REAL) as cell:
         yield cell
 
@@ -63,7 +63,7 @@ def nudged(cell: rk.Workcell) -> rk.PoseCommand:
 
 
 def test_b6_a_gripper_that_hangs_with_its_command_keeps_no_command_from_the_arm(cell, hang, monkeypatch):
-    monkeypatch.setattr(cell.gripper, "move", hang)
+    monkeypatch.setattr(cell.gripper.inner, "move", hang)
     command = nudged(cell)
     state = cell.step(command, CLOSED)
     np.testing.assert_array_equal(state.accepted.tcp_pose_in_base, command.tcp_pose_in_base)
@@ -74,7 +74,7 @@ def test_b6_a_gripper_that_hangs_with_its_command_keeps_no_command_from_the_arm(
 
 
 def test_b6_a_gripper_that_hangs_is_checked_before_the_arm_is_told_and_asked_nothing_more(cell, hang, monkeypatch):
-    monkeypatch.setattr(cell.gripper, "move", hang)
+    monkeypatch.setattr(cell.gripper.inner, "move", hang)
     cell.step(gripper=CLOSED)
     before = cell.robot.machine.targets
     for _ in range(3):
@@ -90,10 +90,11 @@ def test_b6_a_gripper_that_hangs_is_checked_before_the_arm_is_told_and_asked_not
 
 @pytest.mark.parametrize("name", ["gripper", "trackers.block"])
 def test_b6_a_device_that_hangs_while_it_is_measured_is_reported_in_its_own_place(hang, monkeypatch, name):
-    monkeypatch.setattr(workcell, "_READING_S", 0.01)
+    monkeypatch.setattr(bounded_gripper, "READING_S", 0.01)
+    monkeypatch.setattr(workcell, "READING_S", 0.01)
     with rk.make_workcell("fake", **REAL) as cell:
         if name == "gripper":
-            monkeypatch.setattr(cell.gripper, "get_state", hang)
+            monkeypatch.setattr(cell.gripper.inner, "get_state", hang)
         else:
             monkeypatch.setattr(cell.trackers["block"], "get_pose", hang)
         for _ in range(3):
@@ -106,7 +107,7 @@ def test_b6_a_device_that_hangs_while_it_is_measured_is_reported_in_its_own_plac
 
 @pytest.mark.parametrize("error", [rk.DeviceFault("jammed"), rk.InvalidCommand("no such place"), OSError("torn")])
 def test_f4_what_a_gripper_refuses_is_raised_before_the_arm_is_told(cell, monkeypatch, error):
-    monkeypatch.setattr(cell.gripper, "move", lambda _: fail_with(error)())
+    monkeypatch.setattr(cell.gripper.inner, "move", lambda _: fail_with(error)())
     before = cell.robot.machine.targets
     with pytest.raises(type(error)) as caught:
         cell.step(nudged(cell), CLOSED)
@@ -120,7 +121,7 @@ def test_a_stop_that_comes_while_the_gripper_hangs_makes_the_command_one_of_the_
         hang()
 
     command = nudged(cell)
-    monkeypatch.setattr(cell.gripper, "move", stop_and_hang)
+    monkeypatch.setattr(cell.gripper.inner, "move", stop_and_hang)
     with pytest.raises(rk.RobotStopped):
         cell.step(command, CLOSED)
 
@@ -130,14 +131,14 @@ def test_h4_a_gripper_that_hangs_is_named_and_not_what_came_while_the_arm_s_comm
     hang, monkeypatch, watchdog_s
 ):
     with rk.make_workcell("fake", **REAL, limits={"watchdog_s": watchdog_s}) as cell:
-        assert cell._gripper_commands._wait_s == min(0.5, 0.5 * watchdog_s)
-        cell._gripper_commands._wait_s = 0.01
+        assert cell.gripper._commands._wait_s == min(0.5, 0.5 * watchdog_s)
+        cell.gripper._commands._wait_s = 0.01
 
         def hold_and_hang(position: float) -> None:
             cell.robot.hold()
             hang()
 
-        monkeypatch.setattr(cell.gripper, "move", hold_and_hang)
+        monkeypatch.setattr(cell.gripper.inner, "move", hold_and_hang)
         before = cell.robot.machine.targets
         with pytest.raises(rk.TargetReplaced, match="the gripper was given a command"):
             cell.step(nudged(cell), CLOSED)
@@ -159,7 +160,7 @@ def test_a_device_that_answers_at_once_is_asked_in_the_thread_of_the_step(monkey
 
 def test_h4_a_gripper_that_takes_its_time_is_none_that_hangs_and_does_its_newest_command_last(monkeypatch):
     with rk.make_workcell("fake", **REAL, limits={"watchdog_s": 5.0}) as cell:
-        cell._gripper_commands._wait_s = 0.0
+        cell.gripper._commands._wait_s = 0.0
         begun, may_go_on, done = threading.Semaphore(0), threading.Semaphore(0), []
 
         def move(position: float) -> None:
@@ -167,7 +168,7 @@ def test_h4_a_gripper_that_takes_its_time_is_none_that_hangs_and_does_its_newest
             assert may_go_on.acquire(timeout=60.0)
             done.append(position)
 
-        monkeypatch.setattr(cell.gripper, "move", move)
+        monkeypatch.setattr(cell.gripper.inner, "move", move)
         for position in (0.1, 0.2, 0.3, 0.4):
             state = cell.step(nudged(cell), rk.GripperCommand(position=position))
             assert state.accepted is not None
@@ -175,7 +176,7 @@ def test_h4_a_gripper_that_takes_its_time_is_none_that_hangs_and_does_its_newest
             if position == 0.1:
                 assert begun.acquire(timeout=60.0)
         may_go_on.release(2)
-        wait_until(lambda: len(done) == 2 and cell._gripper_commands.unanswered is None)
+        wait_until(lambda: len(done) == 2 and cell.gripper._commands.unanswered is None)
         assert done == [0.1, 0.4], "of what waits behind another the newest is done"
 
 
@@ -184,16 +185,16 @@ def test_h4_what_a_gripper_raises_after_it_was_waited_for_is_told_until_its_next
         hang()
         raise rk.DeviceFault("no answer on the serial line")
 
-    cell._gripper_commands._wait_s, cell._gripper_commands._limit_s = 0.0, 60.0
-    move = cell.gripper.move
-    monkeypatch.setattr(cell.gripper, "move", fail_late)
+    cell.gripper._commands._wait_s, cell.gripper._commands._limit_s = 0.0, 60.0
+    move = cell.gripper.inner.move
+    monkeypatch.setattr(cell.gripper.inner, "move", fail_late)
     assert cell.step(gripper=CLOSED).errors == {}
     hang.goes_on.set()
     wait_until(lambda: "gripper" in cell.get_state().errors)
     for _ in range(3):
         assert "no answer on the serial line" in cell.step(nudged(cell)).errors["gripper"].message
-    monkeypatch.setattr(cell.gripper, "move", move)
-    cell._gripper_commands._wait_s = 60.0
+    monkeypatch.setattr(cell.gripper.inner, "move", move)
+    cell.gripper._commands._wait_s = 60.0
     assert cell.step(gripper=CLOSED).errors == {}
 
 
@@ -230,7 +231,7 @@ def test_a_process_without_another_thread_calls_in_its_own(monkeypatch):
 
 
 def test_the_bounds_are_those_of_the_documentation(hang):
-    assert (workcell._GRIPPER_S, workcell._READING_S) == (0.5, 2.0)
+    assert (bounded_gripper.HANGS_S, bounded_gripper.READING_S, bounded_gripper.READY_S) == (0.5, 2.0, 30.0)
     calls = BoundedCalls("it was asked", 0.0)
     with pytest.raises(Overdue):
         calls.call(hang)
