@@ -152,6 +152,8 @@ def _announce(workcell: Workcell, url: str) -> None:
 
     clock = "lock-step" if workcell.clock.is_lockstep else "real time"
     say(f"robotkit serves {workcell.name} ({clock}) at {url}\noperator's page: {url}/    stop with Ctrl+C")
+    if not workcell.robot.spec.is_simulated:
+        say(f"the arm takes no commands yet: recover it on that page, or with `robotkit recover {url}`")
 
 
 def _audit_path(asked: str | None, workcell: Workcell) -> Path | None:

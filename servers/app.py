@@ -54,7 +54,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _build_routes(app)
-        await context.lanes.shutdown.run(workcell.connect)
+        await context.lanes.shutdown.run(context.start)
         context.events.tell(Event("server_start", f"pid {os.getpid()}"))
         try:
             yield

@@ -168,6 +168,15 @@ class ServerContext:
         self.teller.tell("recover", client)
         return self.moments.only_one_since(before)
 
+    def start(self) -> None:
+        """Connect the cell. A real arm is stopped until somebody recovers it: its clients may go on by themselves.
+
+        Those of a server that was there before would move it within a second, also from a stop that was lost with it.
+        """
+        self.workcell.connect()
+        if not self.workcell.robot.spec.is_simulated:
+            self.workcell.robot.stop_for("the server was started: see that the cell is clear", "robotkit-serve")
+
     def close(self) -> None:
         """Hear of the arm no more, and write what the audit log has not written yet."""
         self._unsubscribe()

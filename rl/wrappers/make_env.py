@@ -19,7 +19,8 @@ from rl.wrappers.pixel_observation import has_images, wrap_pixels
 _MENDABLE = frozenset({
     "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
     "force_limit_exceeded", "control_held", "device_error", "not_connected", "stale_state", "device_fault",
-    "motion_failed", "remote_error", "connection_failed", "remote_timeout", "protocol_error",
+    "motion_failed", "remote_error", "connection_failed", "remote_timeout", "protocol_error", "command_expired",
+    "target_replaced", "busy",
 })  # fmt: skip
 """`code` of errors that end when a person does something at the robot or its server; others, such as a wrong
 configuration, an unknown plugin or a wrong token, stay as long as this process runs."""

@@ -71,6 +71,12 @@ class Handshake:
         """Ask the server again before the next command."""
         self._found = None
 
+    def answered(self, clock: str | None) -> None:
+        """An answer has come of the server with this clock; another one than before is asked again."""
+        found = self._found
+        if found is not None and clock is not None and clock != found.clock:
+            self.forget()
+
     def require_common_version(self) -> None:
         """Raise `ProtocolError` when server and client speak no common version."""
         self._make()

@@ -156,7 +156,9 @@ class Session:
                 answer = self._transport.request("POST", path, headers, timeout_s)
             except (ConnectionFailed, RemoteTimeout) as last:
                 raise (error if isinstance(error, RobotkitError) else last) from None
-        self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
+        start = answer.headers.get(CLOCK_HEADER.lower())
+        self.seen.answered(start)
+        self.handshake.answered(start)
         _require_done(self._accepted(answer), self.url)
         self.seen.stopped(answer.headers.get(SEEN_HEADER.lower()))
 
@@ -215,7 +217,9 @@ class Session:
     ) -> Answer:
         sent = [*self._own_headers, *([_JSON] if content is not None else []), *_raw(headers or {})]
         answer = self._transport.request(method, path, sent, timeout_s, content, query)
-        self.seen.answered(answer.headers.get(CLOCK_HEADER.lower()))
+        start = answer.headers.get(CLOCK_HEADER.lower())
+        self.seen.answered(start)
+        self.handshake.answered(start)
         self.seen.told(answer.headers.get(SEEN_HEADER.lower()))  # a refusal may tell it too
         return self._accepted(answer)
 
