@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from robotkit.remote import Session
 
 _HERE = "http://127.0.0.1:5000"
-_LOOK_FOR_S = 1.3
-"""How long an arm whose stop was answered may take to be measured standing."""
+_LOOK_FOR_S, _LOOKS, _LONGEST_LOOK_S = 1.3, 4, 3.0
+"""How long, in how many looks at least, and how long where it was seen moving, an arm whose stop was answered may take
+to be measured standing; counted from the first look on."""
+_STANDS_FOR_S = 1.0
+"""One that was seen moving has to stand for so long: it may only turn round."""
 _UNMEASURED_S = 0.3
 """After so long without a measurement, a server is asked whether its cell is in lock-step."""
 _POLL_PERIOD_S = 0.02
@@ -102,18 +105,23 @@ def _look_for_stop(session: Session) -> str:
     from robotkit.cli.seen_standing import SeenStanding
     from robotkit.schema.robot import MOVES_ON
 
-    began_s, seen = time.monotonic(), SeenStanding()
+    seen, looks, began_s = SeenStanding(), 0, 0.0
+    moved_s: float | None = None
     is_lockstep: bool | None = None
     while True:
         state = _object(session.get("/v1/robot/state").content)
-        looked_for_s = time.monotonic() - began_s
-        is_late = looked_for_s >= _LOOK_FOR_S
+        now_s, looks = time.monotonic(), looks + 1
+        began_s = began_s if looks > 1 else now_s
+        looked_for_s = now_s - began_s
+        is_late = looks >= _LOOKS and looked_for_s >= (_LOOK_FOR_S if moved_s is None else _LONGEST_LOOK_S)
         if state.get("mode") != "stopped" and not state.get("stop"):
             return "and does not say that the robot is stopped"
         seen.add(state)
+        stands = seen.stands()
         if state.get("is_halt_owed") or state.get("moves_on"):
             why = "and its device has not taken it" if state.get("is_halt_owed") else f"and {MOVES_ON}"
-        elif seen.stands():
+            moved_s = now_s
+        elif stands and (moved_s is None or now_s - moved_s >= _STANDS_FOR_S):
             return ""
         else:
             if is_lockstep is None and (is_late or (looked_for_s >= _UNMEASURED_S and not seen.has_measured)):
@@ -121,6 +129,8 @@ def _look_for_stop(session: Session) -> str:
             if is_lockstep:
                 return ""
             why = "but the arm was not measured standing" if seen.has_measured else "but nothing was measured since"
+            if moved_s is not None and not stands:
+                moved_s = now_s
         if is_late:
             return why
         time.sleep(_POLL_PERIOD_S)

@@ -24,7 +24,7 @@ class Server:
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, state: Callable[[float], dict[str, Any]], **health: str
     ) -> None:
-        self.now_s, self._state, self._health = 0.0, state, health
+        self.now_s, self._state, self._health, self.answer_s = 0.0, state, health, 0.005
         self.asked: list[str] = []
         monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: self.now_s, sleep=self._pass))
 
@@ -34,7 +34,7 @@ class Server:
 
     def get(self, path: str) -> Any:
         self.asked.append(path)
-        self._pass(0.005)
+        self._pass(self.answer_s)
         told = self._health if path == "/v1/health" else {"mode": "stopped", **self._state(self.now_s)}
         return SimpleNamespace(content=json.dumps(told).encode())
 
@@ -131,3 +131,39 @@ def test_an_arm_that_is_told_moving_or_not_to_have_taken_its_stop_is_not_confirm
 ) -> None:
     server = Server(monkeypatch, lambda now_s: {**measured(now_s), what: True}, clock=clock)
     assert why in server.look()
+
+
+@pytest.mark.parametrize("answer_s", [0.005, 0.1, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("speed_m_s", [0.0, 0.012])
+def test_over_a_slow_network_an_arm_that_stands_is_confirmed_and_one_that_moves_is_not(
+    monkeypatch: pytest.MonkeyPatch, answer_s: float, speed_m_s: float
+) -> None:
+    along = DIRECTIONS[0] * speed_m_s
+    server = Server(monkeypatch, lambda now_s: measured(now_s, moved(along * now_s)), clock="real")
+    server.answer_s = answer_s
+    assert bool(server.look()) == (speed_m_s > 0.0)
+
+
+@pytest.mark.parametrize(("until_s", "is_confirmed"), [(0.3, True), (1.2, True), (1.8, True), (2.5, False)])
+def test_an_arm_that_was_seen_moving_is_confirmed_once_it_has_stood_for_a_second(
+    monkeypatch: pytest.MonkeyPatch, until_s: float, is_confirmed: bool
+) -> None:
+    def state(now_s: float) -> dict[str, Any]:
+        return {**measured(now_s, moved(DIRECTIONS[0] * min(now_s, until_s))), "moves_on": now_s <= until_s}
+
+    server = Server(monkeypatch, state, clock="real")
+    assert bool(server.look()) != is_confirmed
+    assert server.now_s >= min(until_s + 1.0, 3.0)
+
+
+def test_one_that_was_seen_moving_is_not_confirmed_where_it_turns_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    def state(now_s: float) -> dict[str, Any]:
+        speed_m_s = 0.079 * math.cos(math.tau * 0.25 * now_s)
+        place = moved(DIRECTIONS[0] * 0.05 * math.sin(math.tau * 0.25 * now_s))
+        return {**measured(now_s, place), "moves_on": abs(speed_m_s) > 0.03}
+
+    for began_s in np.arange(0.0, 4.0, 0.25):
+        if abs(math.cos(math.tau * 0.25 * began_s)) > 0.4:
+            server = Server(monkeypatch, state, clock="real")
+            server.now_s = float(began_s)
+            assert server.look()
