@@ -189,4 +189,5 @@ class Lanes:
         self.images = Lane(4)
         self.parsing = Lane(2)
         """What waits for nothing, and is too long for the event loop."""
-        self.commands = Lane(40)
+        self.commands = KeptLane(40, kept=2)
+        """A control step in one of the kept threads takes some 30 µs less."""
