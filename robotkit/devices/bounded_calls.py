@@ -201,7 +201,7 @@ class _Call:
         try:
             if waited_s >= limit_s:
                 raise DeviceFault(
-                    f"the command was not carried out: its driver was busy with another for {waited_s:.1f} s"
+                    f"the command was not carried out: the driver was busy for {waited_s:.1f} s"
                 )
             self._require()
         except Exception as error:

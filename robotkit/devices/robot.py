@@ -99,7 +99,7 @@ class BaseRobotServer(Device):
     def recover(self) -> None:
         """Clear a stop or a fault; the arm then holds its measured pose. Only ever called when a person asks.
 
-        A `DeviceError` says that nothing was begun. Whatever else a driver raises says that the arm may move: it is halted.
+        A `DeviceError` says that nothing was begun. After anything else that a driver raises, the arm is halted.
 
         Raises:
             DeviceFault: the fault persists.

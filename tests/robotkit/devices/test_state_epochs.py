@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import robotkit as rk
@@ -15,14 +17,16 @@ def arm():
 
 
 def meanwhile(arm, times, call):
-    """Let `call` come between the first `times` measurements and their ends."""
-    measure, left = arm._measure, [times]
+    """Let `call` come between the first `times` measurements and their ends, but into none that it makes itself."""
+    measure, left, is_called = arm._measure, [times], threading.Event()
 
     def measured():
         before = measure()
-        if left[0]:
+        if left[0] and not is_called.is_set():
             left[0] -= 1
+            is_called.set()
             InThread(call).join()
+            is_called.clear()
         return before
 
     arm._measure = measured
