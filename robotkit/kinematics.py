@@ -44,7 +44,8 @@ class ForwardKinematics:
         Raises:
             ValueError: the vector does not have `joint_count` numbers.
         """
-        return self.tcp_poses(joints[None])[0]
+        pose: np.ndarray = self.tcp_poses(joints[None])[0]
+        return pose
 
     def tcp_poses(self, joints: np.ndarray) -> np.ndarray:
         """Joint positions (m, n) to tool poses (m, 7) in the base frame.

@@ -59,7 +59,8 @@ def distance_between(pose_a: np.ndarray, pose_b: np.ndarray) -> float:
 
 def quaternion_from_euler_xyz(euler_rad: np.ndarray) -> np.ndarray:
     """Roll, pitch, yaw about the fixed axes x, y, z in that order, shape (..., 3), to quaternions, shape (..., 4)."""
-    return Rotation.from_euler("xyz", euler_rad).as_quat()
+    quaternion: np.ndarray = Rotation.from_euler("xyz", euler_rad).as_quat()
+    return quaternion
 
 
 def euler_xyz_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
@@ -72,12 +73,14 @@ def euler_xyz_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
 
 def matrix_from_quaternion(quaternion: np.ndarray) -> np.ndarray:
     """Rotation matrices, shape (..., 3, 3), of quaternions, shape (..., 4)."""
-    return Rotation.from_quat(quaternion).as_matrix()
+    matrix: np.ndarray = Rotation.from_quat(quaternion).as_matrix()
+    return matrix
 
 
 def quaternion_from_matrix(matrix: np.ndarray) -> np.ndarray:
     """Quaternions, shape (..., 4), of rotation matrices, shape (..., 3, 3)."""
-    return Rotation.from_matrix(matrix).as_quat()
+    quaternion: np.ndarray = Rotation.from_matrix(matrix).as_quat()
+    return quaternion
 
 
 def make_pose(position_m: np.ndarray, quaternion: np.ndarray) -> np.ndarray:

@@ -99,7 +99,9 @@ class CellFile:
 
     def _table(self, section: str, name: str) -> MutableMapping[str, Any]:
         """The table of a device; a variant of another cell (`base = …`) gets one, with what differs."""
-        return self._document.setdefault(section, tomlkit.table(is_super_table=True)).setdefault(name, tomlkit.table())
+        devices = self._document.setdefault(section, tomlkit.table(is_super_table=True))
+        table: MutableMapping[str, Any] = devices.setdefault(name, tomlkit.table())
+        return table
 
 
 def _numbers(values: Sequence[float] | np.ndarray, digits: int) -> list[float]:

@@ -80,7 +80,8 @@ def errors_px(estimate: Estimate, view: View, lens: Lens) -> np.ndarray:
         view.points_in_board_m, spatial.rotation_vector_from_quaternion(board[3:]), board[:3], lens.matrix,
         lens.coefficients,
     )  # fmt: skip
-    return view.corners_px - expected.reshape(-1, 2)
+    missed_px: np.ndarray = view.corners_px - expected.reshape(-1, 2)
+    return missed_px
 
 
 def rms_px(estimate: Estimate, views: Sequence[View], lens: Lens) -> np.ndarray:

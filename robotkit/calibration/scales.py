@@ -154,4 +154,5 @@ def _deviations(
         own = jacobian[begin:end]
         changes.append(np.linalg.pinv(information - own.T @ own) @ own.T @ residuals[begin:end])
     jackknife = (len(views) - 1) / len(views) * np.sum(np.square(changes), axis=0)
-    return np.sqrt(np.maximum(variance * np.diag(covariance), jackknife))
+    deviations: np.ndarray = np.sqrt(np.maximum(variance * np.diag(covariance), jackknife))
+    return deviations

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -95,7 +96,7 @@ def entries_of(word: str, token: str | None) -> list[Entry]:
     return entries
 
 
-def plugin_entry(registry: Registry, name: str) -> Entry:
+def plugin_entry(registry: Registry[Any], name: str) -> Entry:
     """A plugin; one that cannot be loaded says how to get it."""
     try:
         plugin = registry.get(name)

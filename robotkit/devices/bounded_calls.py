@@ -69,7 +69,8 @@ class BoundedCalls:
                 raise self._overdue(call)
         if call.error is not None:
             raise call.error
-        return call.value
+        value: T = call.value
+        return value
 
     def command(
         self,

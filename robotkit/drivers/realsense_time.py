@@ -53,7 +53,7 @@ class ExposureClock:
 
     def _since_stamp_s(self, frame: Any, arrived_s: float) -> float:
         """Time from the frame's own stamp, in milliseconds, to its arrival."""
-        stamped_s = frame.get_timestamp() * 1e-3
+        stamped_s: float = frame.get_timestamp() * 1e-3
         if frame.get_frame_timestamp_domain() != rs.timestamp_domain.hardware_clock:
             return self._wall_s() - stamped_s
         offset_s = arrived_s - stamped_s
@@ -68,5 +68,5 @@ def _stamp_since_exposure_s(frame: Any) -> float:
     readout, exposure = rs.frame_metadata_value.frame_timestamp, rs.frame_metadata_value.sensor_timestamp
     if not (frame.supports_frame_metadata(readout) and frame.supports_frame_metadata(exposure)):
         return 0.0
-    passed_us = frame.get_frame_metadata(readout) - frame.get_frame_metadata(exposure)
+    passed_us: int = frame.get_frame_metadata(readout) - frame.get_frame_metadata(exposure)
     return max(0.0, passed_us * 1e-6)

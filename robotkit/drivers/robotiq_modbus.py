@@ -95,12 +95,16 @@ class ModbusLink:
         while True:
             try:
                 if self._transport == "tcp":
-                    return self._ask("read_input_registers", _TCP_BASE, count=_COUNT).registers
-                return self._ask("read_holding_registers", _RTU_INPUT_BASE, count=_COUNT).registers
+                    return self._registers("read_input_registers", _TCP_BASE)
+                return self._registers("read_holding_registers", _RTU_INPUT_BASE)
             except LineBusy:
                 if time.monotonic() > until_s:
                     raise
                 time.sleep(_BUSY_PAUSE_S)
+
+    def _registers(self, function: str, base: int) -> list[int]:
+        registers: list[int] = self._ask(function, base, count=_COUNT).registers
+        return registers
 
     def _ask(self, function: str, *arguments: object, **named: object) -> ModbusPDU:
         try:

@@ -31,8 +31,8 @@ class SpeedBudget:
         self._offered_s, self._offered = math.nan, self._most
         # Python's own functions take a tenth of the time of numpy's on single numbers.
         is_single = isinstance(speed, float)
-        self._least: Callable[[Any, Any], Any] = min if is_single else np.minimum
-        self._greatest: Callable[[Any, Any], Any] = max if is_single else np.maximum
+        self._least: Callable[[Any, Any], float | np.ndarray] = min if is_single else np.minimum
+        self._greatest: Callable[[Any, Any], float | np.ndarray] = max if is_single else np.maximum
 
     def change_speed(self, speed: float | np.ndarray) -> None:
         """Go on with another speed for each of the same joints; what was spent stays spent."""

@@ -57,7 +57,7 @@ class CommandChecks:
         """Every check of a command, cheap ones first; returns the target as it was checked."""
         self._validator.kind(command)
         if command.kind == "pose":
-            pose = command.tcp_pose_in_base.tolist()
+            pose: list[float] = command.tcp_pose_in_base.tolist()
             self._validator.pose(pose)
             self._require_ready(now_s)
             if self._box is not None and not self._box.contains(pose) and not self._is_way_back(command):

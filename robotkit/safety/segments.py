@@ -28,8 +28,10 @@ def segment_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     t = _clamped(t)
     s = _clamped((uv * t - uw) / uu)
     gap = vectors[..., 2, :] + s[..., None] * u - t[..., None] * v
-    return np.sqrt((gap * gap).sum(axis=-1))
+    distances: np.ndarray = np.sqrt((gap * gap).sum(axis=-1))
+    return distances
 
 
 def _clamped(fraction: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(fraction, 0.0), 1.0)
+    clamped: np.ndarray = np.minimum(np.maximum(fraction, 0.0), 1.0)
+    return clamped

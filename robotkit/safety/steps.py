@@ -117,7 +117,7 @@ class StepLimit:
             self._check_tool_speed(last, pose, now_s)
 
     def _steps_from(self, before_rad: np.ndarray, positions_rad: np.ndarray) -> np.ndarray:
-        steps_rad = np.abs(positions_rad - before_rad)
+        steps_rad: np.ndarray = np.abs(positions_rad - before_rad)
         step_rad = float(steps_rad.max())
         if not step_rad <= self._max_joint_rad * _ROUNDING:
             raise _too_large("a joint target", step_rad, self._max_joint_rad, "rad", "max_joint_step_rad")
@@ -129,7 +129,7 @@ class StepLimit:
         The tool's speed is that of the Jacobian at evenly spaced samples of the path.
         """
         way_rad = goal_rad - start_rad
-        rates = [*(self._joints.speed / np.maximum(np.abs(way_rad), _TINY)).tolist()]
+        rates: list[float] = [*(self._joints.speed / np.maximum(np.abs(way_rad), _TINY)).tolist()]
         if self.kinematics is not None and self.counts_time:
             shares = np.linspace(0.0, 1.0, _PATH_SAMPLES)
             twists = np.array([self.kinematics.jacobian(start_rad + share * way_rad) @ way_rad for share in shares])
@@ -158,7 +158,8 @@ class StepLimit:
         self._is_sure = is_sure
 
     def _joint_speed_rad_s(self, spec: RobotSpec) -> np.ndarray:
-        return np.minimum(spec.joint_velocity_max_rad_s, self._max_joint_speed_rad_s)
+        speed_rad_s: np.ndarray = np.minimum(spec.joint_velocity_max_rad_s, self._max_joint_speed_rad_s)
+        return speed_rad_s
 
     def _check_tool_speed(self, last: list[float], pose: list[float], now_s: float) -> None:
         budget, distance_m = self._translation, self._distance_m
@@ -180,7 +181,8 @@ class StepLimit:
 
     def _pose_before(self) -> list[float]:
         if self._last_pose is None or self._epoch != self._machine.epoch:
-            return self._measure().tcp_pose_in_base.tolist()
+            measured: list[float] = self._measure().tcp_pose_in_base.tolist()
+            return measured
         return self._last_pose
 
     def _joints_before(self) -> np.ndarray:

@@ -34,7 +34,8 @@ class Way:
     @property
     def turns_rad(self) -> np.ndarray:
         """The angle by which each joint turns, without its sign, (n,)."""
-        return np.abs(self.goal_rad - self.start_rad)
+        turns_rad: np.ndarray = np.abs(self.goal_rad - self.start_rad)
+        return turns_rad
 
     def require_allowed(self) -> None:
         """Raise what the safety layer would raise before the motion begins; it has checked the goal's joint range.

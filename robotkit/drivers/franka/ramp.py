@@ -22,7 +22,8 @@ class GainRamp:
     def in_force(self, time_s: float) -> np.ndarray:
         """Gains (9,) at a time of the arm's own clock."""
         left = np.exp(-max(0.0, time_s - self._start_s) / impedance.GAINS_TIME_CONSTANT_S)
-        return self._end + left * (self._start - self._end)
+        gains: np.ndarray = self._end + left * (self._start - self._end)
+        return gains
 
     def turn_to(self, gains: np.ndarray, time_s: float, start: np.ndarray | None = None) -> None:
         """Approach other gains from now on, from `start` if a new motion begins there."""

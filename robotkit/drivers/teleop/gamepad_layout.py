@@ -70,10 +70,10 @@ def _right_stick(axes: Mapping[int, AbsInfo]) -> Pair | None:
 def _rests_in_the_middle(axes: Mapping[int, AbsInfo], pair: Pair) -> bool:
     """True for axes with a sign, and for those that stand near their middle now."""
 
-    def is_centred(info: AbsInfo) -> bool:
-        return info.min < 0 < info.max or abs(info.value - 0.5 * (info.min + info.max)) < 0.1 * (info.max - info.min)
+    def is_centred(low: int, value: int, high: int) -> bool:
+        return low < 0 < high or abs(value - 0.5 * (low + high)) < 0.1 * (high - low)
 
-    return all(is_centred(axes[code]) for code in pair)
+    return all(is_centred(info.min, info.value, info.max) for info in (axes[code] for code in pair))
 
 
 def _has(codes: Collection[int], pair: Pair) -> bool:
