@@ -51,10 +51,11 @@ def context_class() -> type | None:
     if backend not in ("egl", "osmesa", "glfw"):
         return None
     try:
-        return importlib.import_module(f"mujoco.{backend}").GLContext
+        context: type = importlib.import_module(f"mujoco.{backend}").GLContext
     except (AttributeError, ImportError, OSError, RuntimeError):
         # Libraries without a driver behind them (no libgl1-mesa-dri) are found out only here.
         return None
+    return context
 
 
 def _loads(library: str) -> bool:

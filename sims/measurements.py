@@ -26,7 +26,8 @@ _COM, _WEIGHT = int(Address.TOOL_COM), int(Address.TOOL_WEIGHT)
 @compiled
 def now_s(world: np.ndarray) -> float:
     """Time of the cell in s at the end of the last physics step."""
-    return world[0].origin + world[0].steps * world[0].period
+    time_s: float = world[0].origin + world[0].steps * world[0].period
+    return time_s
 
 
 @compiled

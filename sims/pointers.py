@@ -26,10 +26,12 @@ def pointer(context: Any, address: Any) -> Any:
 @compiled
 def numbers_at(address: int, count: int) -> np.ndarray:
     """View `count` float64 numbers at `address`."""
-    return numba.carray(pointer(address), (count,), np.float64)
+    numbers: np.ndarray = numba.carray(pointer(address), (count,), np.float64)
+    return numbers
 
 
 @compiled
 def integers_at(address: int, count: int) -> np.ndarray:
     """View `count` int32 numbers at `address`."""
-    return numba.carray(pointer(address), (count,), np.int32)
+    integers: np.ndarray = numba.carray(pointer(address), (count,), np.int32)
+    return integers

@@ -43,7 +43,7 @@ class RayCaster:
         return np.clip(image * 255.0, 0.0, 255.0).astype(np.uint8).reshape(height_px, width_px, 3)
 
     def _surface(self, geom: np.ndarray, points: np.ndarray) -> np.ndarray:
-        colours = self._colours[geom]
+        colours: np.ndarray = self._colours[geom]
         on_plane = np.flatnonzero(self._is_plane[geom])
         squares = np.floor(points[on_plane, :2] * CHECKER_PER_M).sum(axis=1) % 2 > 0
         colours[on_plane[squares]] *= CHECKER_CONTRAST

@@ -23,9 +23,10 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     folder = _cache_folder()
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder or "")
     try:
-        return numba.njit(cache=folder is not None, nogil=True)(function)
+        law: Callable[..., Any] = numba.njit(cache=folder is not None, nogil=True)(function)
     finally:
         numba.config.CACHE_DIR = before
+    return law
 
 
 @cache
