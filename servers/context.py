@@ -67,7 +67,7 @@ class ServerContext:
         self.events.subscribe(self.metrics)
         if self.audit is not None:
             self.events.subscribe(self.audit)
-        self._unsubscribe = lambda: None
+        self._unsubscribe: Callable[[], None] = lambda: None
         if isinstance(workcell.robot, SafeRobot):
             self._unsubscribe = workcell.robot.subscribe(self.teller.tell_of_arm)
 

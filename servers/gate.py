@@ -222,7 +222,8 @@ class _Request:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Gone
-            body += message["body"]
+            part: bytes = message["body"]
+            body += part
             _check_size(len(body))
             if not message["more_body"]:
                 return body

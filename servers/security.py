@@ -142,5 +142,6 @@ def _given_token(scope: Scope, headers: Headers) -> bytes:
         return token.strip().encode()
     # A browser cannot set a header on the address bar: the operator's page, and only that, takes it from the query.
     if scope["type"] == "http" and scope["path"] in PAGE_PATHS:
-        return parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0].encode()
+        query: str = scope["query_string"].decode("latin-1")
+        return parse_qs(query).get("token", [""])[0].encode()
     return b""
