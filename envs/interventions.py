@@ -10,6 +10,7 @@ import gymnasium
 import robotkit
 from envs.experts.scripted_human import Expert, ObserveForExpert, ScriptedHuman, TakeoverPolicy
 from envs.wrappers.teleop_intervention import TeleopIntervention
+from robotkit.registry import teleops
 
 Env = gymnasium.Env[Any, Any]
 Human = str | robotkit.BaseTeleop | None
@@ -43,7 +44,7 @@ def add_human(
             )
         steps = 0 if human == "expert" else round(_POLICY_SHARE * max_episode_steps)
         return add_scripted_human(env, expert(env), TakeoverPolicy(steps))
-    hand = robotkit.teleops.make(human, None) if isinstance(human, str) else human
+    hand = teleops.make(human, None) if isinstance(human, str) else human
     return TeleopIntervention(env, hand)
 
 

@@ -88,4 +88,5 @@ class PickCubeExpert:
 
 
 def _raised(position_m: np.ndarray, height_m: float) -> np.ndarray:
-    return position_m + np.array((0.0, 0.0, height_m))
+    raised_m: np.ndarray = position_m + np.array((0.0, 0.0, height_m))
+    return raised_m

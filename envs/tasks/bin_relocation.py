@@ -154,7 +154,8 @@ class BinRelocation(FrankaTask):
     def object_to_goal(self, state: CellState) -> np.ndarray:
         """See the class."""
         goal_m = np.array((*self.config.bins_in_base[1 - self.task_id], self.config.object_height_m))
-        return goal_m - state.poses["object"].pose_in_base[:3]
+        way_m: np.ndarray = goal_m - state.poses["object"].pose_in_base[:3]
+        return way_m
 
     def evaluate(self, state: CellState) -> Outcome:
         """See the class."""

@@ -44,11 +44,13 @@ class Scaling:
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
         """To the policy's numbers, float32."""
-        return ((values - self.offset) / self.scale).astype(np.float32)
+        normal: np.ndarray = ((values - self.offset) / self.scale).astype(np.float32)
+        return normal
 
     def restore(self, values: np.ndarray) -> np.ndarray:
         """Back to the original ones, float32."""
-        return (self.offset + values * self.scale).astype(np.float32)
+        original: np.ndarray = (self.offset + values * self.scale).astype(np.float32)
+        return original
 
 
 class UnnormalizeActionProprio(ActionView):
