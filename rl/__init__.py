@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rl.agents.continuous.drq_config import DrqConfig
     from rl.agents.continuous.sac_config import SacConfig
-    from rl.common.encoders import EncoderConfig
+    from rl.common.encoder_config import EncoderConfig
     from rl.errors import RlError
     from rl.training.algorithms import SAC, DrQ
     from rl.training.callbacks import Callback, StopTraining
@@ -30,7 +30,7 @@ _HOMES = {
     "Callback": "rl.training.callbacks",
     "DrQ": "rl.training.algorithms",
     "DrqConfig": "rl.agents.continuous.drq_config",
-    "EncoderConfig": "rl.common.encoders",
+    "EncoderConfig": "rl.common.encoder_config",
     "History": "rl.training.ready_callbacks",
     "ProgressBar": "rl.training.ready_callbacks",
     "RlError": "rl.errors",

@@ -123,11 +123,14 @@ class EncodingWrapper(nn.Module):
     def _encode_camera(self, key: str, observations: Observation, train: Train, is_encoded: bool) -> Tensor:
         if key + MAP in observations:
             return self._camera(key).head(observations[key + MAP], train)
+        features: Tensor
         if is_encoded:
-            return self._pretrained(key)(observations[key], encode=False, train=train)
+            features = self._pretrained(key)(observations[key], encode=False, train=train)
+            return features
         images = self._stacked(observations[key])
         if not self.recomputes:
-            return self.encoder[key](images, train=train)
+            features = self.encoder[key](images, train=train)
+            return features
         batch, lead = to_batch(images)
         camera = self._camera(key)
         return from_batch(camera.head(self._feature_map(camera, batch), train), lead)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -23,7 +24,7 @@ class BatchSharding:
 
     def split(self, rows: Tensor) -> Tensor:
         """View the rows (N, ...) of a joint batch as (processes, minibatches, rows of one in a minibatch, ...)."""
-        return rows.unflatten(0, (self.minibatches, self.processes, -1)).transpose(0, 1)
+        return torch.unflatten(rows, 0, (self.minibatches, self.processes, -1)).transpose(0, 1)
 
     def shard(self, rows: Tensor, rank: int) -> Tensor:
         """The rows (N / processes, ...) of process `rank` out of the rows (N, ...) of a joint batch, in their order."""

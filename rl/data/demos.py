@@ -43,7 +43,9 @@ class DemoWriter:
         action_space: the same.
     """
 
-    def __init__(self, path: str | os.PathLike[str], observation_space: gym.Space, action_space: gym.Space) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], observation_space: gym.Space[Any], action_space: gym.Space[Any]
+    ) -> None:
         self._journal = TransitionJournal(path, metadata=describe_spaces(observation_space, action_space))
 
     def __enter__(self) -> DemoWriter:
@@ -175,8 +177,8 @@ def run_episode(
 def load_demos(
     path: str | os.PathLike[str],
     buffer: Buffer,
-    observation_space: gym.Space,
-    action_space: gym.Space,
+    observation_space: gym.Space[Any],
+    action_space: gym.Space[Any],
     *,
     n_step: NStep | None = None,
     extras: Mapping[str, float] | None = None,

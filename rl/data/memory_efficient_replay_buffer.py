@@ -43,8 +43,8 @@ class MemoryEfficientReplayBuffer:
 
     def __init__(
         self,
-        observation_space: gym.Space,
-        action_space: gym.Space,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
         capacity: int,
         image_keys: Iterable[str],
         *,

@@ -68,7 +68,7 @@ class Packing:
     def unpack(self, shard: Tensor) -> Batch:
         """The fields of one shard, views of its bytes (size,)."""
         sizes = [field.size for field in self.fields]
-        pieces = shard[: sum(sizes)].split(sizes)
+        pieces = torch.split(shard[: sum(sizes)], sizes)
         return nest(
             {
                 field.path: piece.view(field.dtype).view(field.shape)

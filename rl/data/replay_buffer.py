@@ -32,8 +32,8 @@ class ReplayBuffer:
 
     def __init__(
         self,
-        observation_space: gym.Space,
-        action_space: gym.Space,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
         capacity: int,
         *,
         seed: int,

@@ -46,7 +46,7 @@ class TransitionSchema:
 
     @classmethod
     def from_spaces(
-        cls, observation_space: gym.Space, action_space: gym.Space, extras: Mapping[str, Field] | None = None
+        cls, observation_space: gym.Space[Any], action_space: gym.Space[Any], extras: Mapping[str, Field] | None = None
     ) -> TransitionSchema:
         """Derive the fields from an environment's spaces; floating point numbers are kept as float32.
 
@@ -92,7 +92,7 @@ class TransitionSchema:
         return {"/".join(path): str(field) for path, field in self.fields.items()}
 
 
-def space_fields(space: gym.Space, path: Path) -> dict[Path, Field]:
+def space_fields(space: gym.Space[Any], path: Path) -> dict[Path, Field]:
     """The fields that a space takes at a path."""
     if isinstance(space, gym.spaces.Dict):
         nested = [space_fields(inner, (*path, name)) for name, inner in space.spaces.items()]

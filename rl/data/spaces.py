@@ -11,7 +11,7 @@ import numpy as np
 from rl.errors import ConfigError, DataError
 
 
-def describe_space(space: gym.Space) -> dict[str, Any]:
+def describe_space(space: gym.Space[Any]) -> dict[str, Any]:
     """A space as nested dicts, lists, numbers and strings: equal spaces have equal descriptions.
 
     Bounds that are the same everywhere are one number; infinite ones are strings, because JSON has no infinity.
@@ -32,7 +32,7 @@ def describe_space(space: gym.Space) -> dict[str, Any]:
     raise ConfigError(f"a {type(space).__name__} space cannot be described; use Box, Discrete or Dict")
 
 
-def describe_spaces(observation_space: gym.Space, action_space: gym.Space) -> dict[str, Any]:
+def describe_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> dict[str, Any]:
     """Both spaces of an environment, for the metadata of a journal."""
     return {
         "observation_space": describe_space(observation_space),
@@ -52,7 +52,7 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str
     ]
 
 
-def space_of(description: Mapping[str, Any]) -> gym.Space:
+def space_of(description: Mapping[str, Any]) -> gym.Space[Any]:
     """The space that was described, of arrays: Box, or (nested) Dict of them.
 
     Raises:

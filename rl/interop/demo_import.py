@@ -25,8 +25,8 @@ FIELDS = ("observations", "actions", "next_observations", "rewards", "masks", "d
 class Spaces:
     """The spaces of an environment's observations and actions."""
 
-    observation: gym.Space
-    action: gym.Space
+    observation: gym.Space[Any]
+    action: gym.Space[Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def infer_spaces(transition: Mapping[str, Any]) -> Spaces:
     return Spaces(_space_of(transition["observations"]), gym.spaces.Box(-1.0, 1.0, actions.shape, np.float32))
 
 
-def _space_of(observation: Any) -> gym.Space:
+def _space_of(observation: Any) -> gym.Space[Any]:
     if isinstance(observation, Mapping):
         return gym.spaces.Dict({name: _space_of(value) for name, value in observation.items()})
     array = np.asarray(observation)
@@ -130,7 +130,7 @@ def fit_transition(transition: Mapping[str, Any], spaces: Spaces) -> dict[str, A
     }
 
 
-def fit_observation(value: Any, space: gym.Space, name: str) -> Any:
+def fit_observation(value: Any, space: gym.Space[Any], name: str) -> Any:
     """Take what the space holds out of an observation; a frame axis of length 1 comes or goes as the space has it.
 
     Raises:
@@ -148,7 +148,7 @@ def fit_observation(value: Any, space: gym.Space, name: str) -> Any:
     return _fit_array(np.asarray(value), space, name)
 
 
-def _fit_array(array: np.ndarray, space: gym.Space, name: str) -> np.ndarray:
+def _fit_array(array: np.ndarray, space: gym.Space[Any], name: str) -> np.ndarray:
     shape = tuple(space.shape or ())
     flat = len(shape) == 1 and array.size == shape[0]
     if not flat and array.shape not in (shape, (1, *shape)) and (1, *array.shape) != shape:

@@ -71,7 +71,7 @@ class Column:
         return np.asarray(value)
 
 
-def columns_of(space: gym.Space) -> list[Column]:
+def columns_of(space: gym.Space[Any]) -> list[Column]:
     """The columns of an observation.
 
     Raises:
@@ -82,7 +82,7 @@ def columns_of(space: gym.Space) -> list[Column]:
     return [_column(None, space)]
 
 
-def _column(key: str | None, space: gym.Space) -> Column:
+def _column(key: str | None, space: gym.Space[Any]) -> Column:
     if not isinstance(space, gym.spaces.Box):
         raise DataError(
             f"an observation {key or ''} of the kind {type(space).__name__} has no place in a LeRobotDataset"
@@ -119,7 +119,8 @@ def key_of(column: str) -> str | None:
 def restack(frames: np.ndarray, count: int) -> np.ndarray:
     """(n, …) frames of an episode as n stacks (n, count, …), oldest first; before the first there is the first."""
     numbers = np.arange(len(frames))[:, None] + np.arange(1 - count, 1)
-    return frames[np.maximum(numbers, 0)]
+    stacks: np.ndarray = frames[np.maximum(numbers, 0)]
+    return stacks
 
 
 def stack_as(frames: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

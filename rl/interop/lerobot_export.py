@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +224,9 @@ def episode_frames(column: Column, batch: Batch, number: int) -> np.ndarray:
         DataError: the transitions do not follow one another, so that a dataset of steps cannot hold them.
     """
     before, after = column.pick(batch["observations"]), column.pick(batch["next_observations"])
-    newest = (lambda stacks: stacks) if column.frames is None else (lambda stacks: stacks[:, -1])
+    newest: Callable[[np.ndarray], np.ndarray] = (
+        (lambda stacks: stacks) if column.frames is None else (lambda stacks: stacks[:, -1])
+    )
     frames = np.concatenate([newest(before), newest(after)[-1:]])
     stacks = frames if column.frames is None else lerobot.restack(frames, column.frames)
     if not np.array_equal(stacks[:-1], before) or not np.array_equal(stacks[1:], after):

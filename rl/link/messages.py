@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -65,7 +65,7 @@ SpaceSpec = Annotated[BoxSpec | DictSpec, Field(discriminator="kind")]
 _spaces: TypeAdapter[BoxSpec | DictSpec] = TypeAdapter(SpaceSpec)
 
 
-def spec_of(space: gym.Space) -> BoxSpec | DictSpec:
+def spec_of(space: gym.Space[Any]) -> BoxSpec | DictSpec:
     """The description of a Box or a (nested) Dict of Boxes.
 
     Raises:
@@ -77,7 +77,7 @@ def spec_of(space: gym.Space) -> BoxSpec | DictSpec:
         raise ConfigError(f"an actor cannot send a {type(space).__name__} space; use Box or Dict") from error
 
 
-def build_space(spec: BoxSpec | DictSpec) -> gym.Space:
+def build_space(spec: BoxSpec | DictSpec) -> gym.Space[Any]:
     """The space that was described."""
     if isinstance(spec, DictSpec):
         return gym.spaces.Dict({name: build_space(inner) for name, inner in spec.spaces.items()})

@@ -47,12 +47,15 @@ def encode(
     encoder: nn.Module | None, observations: Any, *, train: Train = False, stop_gradient: bool = False
 ) -> Tensor:
     """Features of `observations`: themselves without an encoder."""
+    features: Tensor
     if encoder is None:
-        return observations
-    if getattr(encoder, "accepts_stop_gradient", False):
-        return encoder(observations, train=train, stop_gradient=stop_gradient)
-    features = encoder(observations)
-    return features.detach() if stop_gradient else features
+        features = observations
+    elif getattr(encoder, "accepts_stop_gradient", False):
+        features = encoder(observations, train=train, stop_gradient=stop_gradient)
+    else:
+        features = encoder(observations)
+        features = features.detach() if stop_gradient else features
+    return features
 
 
 class ValueCritic(nn.Module):
@@ -68,7 +71,8 @@ class ValueCritic(nn.Module):
 
     def forward(self, observations: Any, train: bool = False) -> Tensor:
         """Map (B, D) to (B,)."""
-        return self.head(self.network(encode(self.encoder, observations), train=train)).squeeze(-1)
+        values: Tensor = self.head(self.network(encode(self.encoder, observations), train=train)).squeeze(-1)
+        return values
 
 
 class Critic(nn.Module):
@@ -101,7 +105,8 @@ class Critic(nn.Module):
         features = encode(self.encoder, observations)
         if actions.dim() > features.dim():
             features = features.unsqueeze(-2).expand(*actions.shape[:-1], features.shape[-1])
-        return self.head(self.network(torch.cat((features, actions), -1), train=train)).squeeze(-1)
+        values: Tensor = self.head(self.network(torch.cat((features, actions), -1), train=train)).squeeze(-1)
+        return values
 
 
 class DistributionalCritic(nn.Module):
@@ -182,7 +187,8 @@ class ContrastiveCritic(nn.Module):
         state_action = torch.cat((observation, actions), -1)
 
         def products(sa_net: nn.Module, sa_head: Dense, g_net: nn.Module, g_head: Dense) -> Tensor:
-            return sa_head(sa_net(state_action, train=train)) @ g_head(g_net(goal, train=train)).T
+            product: Tensor = sa_head(sa_net(state_action, train=train)) @ g_head(g_net(goal, train=train)).T
+            return product
 
         first = products(self.sa_net, self.sa_head, self.g_net, self.g_head)
         if self.sa_net2 is None or self.g_net2 is None or self.sa_head2 is None or self.g_head2 is None:
@@ -285,11 +291,13 @@ def call_members(module: nn.Module, members: Tensor, *args: Any) -> Tensor:
         if isinstance(layer, InferredModule) and layer.ensemble_size is not None
         for name, parameter in layer.named_parameters(recurse=False)
     }
-    return functional_call(module, chosen, args)
+    values: Tensor = functional_call(module, chosen, args)
+    return values
 
 
 def call_frozen(module: nn.Module, *args: Any) -> Tensor:
     """Evaluate `module` with constant parameters: gradients reach its inputs, and none of a weight is computed."""
     # Frozen parameters stay as they are: `functional_call` does not put back one that is reached by two names.
     constant = {name: value.detach() for name, value in module.named_parameters() if value.requires_grad}
-    return functional_call(module, constant, args)
+    values: Tensor = functional_call(module, constant, args)
+    return values

@@ -62,4 +62,5 @@ class BinaryClassifier(nn.Module):
         if isinstance(x, Tensor):
             return trunk_features(self.pretrained_encoder, stack_frames(x) if self.enable_stacking else x)
         encoded = self.encoder(x, train=train, is_encoded=classify_encoded)
-        return self.dense(self.network(encoded, train=train)).squeeze()
+        logits: Tensor = self.dense(self.network(encoded, train=train)).squeeze()
+        return logits

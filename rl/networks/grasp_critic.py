@@ -35,4 +35,5 @@ class GraspCritic(nn.Module):
 
     def forward(self, observations: Any, train: Train = False) -> Tensor:
         """Map (B, D) to (B, output_dim); a single observation (D,) to (output_dim,)."""
-        return self.head(self.network(encode(self.encoder, observations), train=train))
+        values: Tensor = self.head(self.network(encode(self.encoder, observations), train=train))
+        return values

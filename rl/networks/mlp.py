@@ -94,7 +94,7 @@ class MLPResNetBlock(nn.Module):
         """Map (..., in) to (..., features)."""
         if not self.expand.is_materialised and x.shape[-1] != self.features:
             self.project = Dense(self.features)
-        y = dropout(x, self.dropout_rate, train)
+        y: Tensor = dropout(x, self.dropout_rate, train)
         y = self.norm(y) if self.norm is not None else y
         y = self.contract(self.activation(self.expand(y)))
         return y + (x if self.project is None else self.project(x))
@@ -127,7 +127,8 @@ class MLPResNet(nn.Module):
         x = self.input(x)
         for block in self.blocks:
             x = block(x, train=train)
-        return self.output(self.activation(x))
+        y: Tensor = self.output(self.activation(x))
+        return y
 
 
 class Scalar(nn.Module):

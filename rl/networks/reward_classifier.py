@@ -46,7 +46,8 @@ class BinaryClassifier(nn.Module):
     def forward(self, x: Mapping[str, Tensor], train: Train = False, is_encoded: bool = False) -> Tensor:
         """Logits (..., 1) of observations; `is_encoded` takes the trunk's feature maps instead of images."""
         hidden = self.hidden(self.encoder_def(x, train=train, is_encoded=is_encoded))
-        return self.logit(relu(self.norm(dropout(hidden, DROPOUT, train))))
+        logits: Tensor = self.logit(relu(self.norm(dropout(hidden, DROPOUT, train))))
+        return logits
 
 
 def create_classifier(
@@ -133,7 +134,8 @@ def load_classifier_func(
 
     @torch.inference_mode()
     def logits(observation: Mapping[str, Any]) -> Tensor:
-        return classifier({key: torch.as_tensor(observation[key], device=device) for key in image_keys})
+        values: Tensor = classifier({key: torch.as_tensor(observation[key], device=device) for key in image_keys})
+        return values
 
     return logits
 

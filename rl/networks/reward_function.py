@@ -69,7 +69,8 @@ class RewardClassifier:
     def logits(self, images: Mapping[str, Any]) -> Tensor:
         """Logits (N,) of images (N, height, width, channels) by camera, of the size that it was trained on."""
         frames = {key: torch.as_tensor(images[key], device=self.device)[:, None] for key in self.image_keys}
-        return self.network(frames).squeeze(-1)
+        logits: Tensor = self.network(frames).squeeze(-1)
+        return logits
 
     def __call__(self, observation: Mapping[str, Any]) -> Tensor:
         """Logit (1,) of one observation of an environment: what reward wrappers take.

@@ -95,7 +95,7 @@ class Dense(InferredModule):
     def _shared(self, x: Tensor) -> Tensor:
         # All members read one input: one product with the weights below each other. The bias is added apart, here and
         # below, because the compiler then joins it with what follows; inside the product it costs a pass of its own.
-        y = affine(x, self.weight.flatten(0, 1)).unflatten(-1, (-1, self.features)).movedim(-2, 0)
+        y = torch.unflatten(affine(x, self.weight.flatten(0, 1)), -1, (-1, self.features)).movedim(-2, 0)
         return y + self.bias.view(-1, *(1,) * (x.dim() - 1), self.features)
 
     def _stacked(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -92,7 +93,7 @@ def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, s
 
 
 def make_bc_agent(
-    options: TrainBcOptions, observation_space: gym.Space, action_space: gym.Space, device: torch.device
+    options: TrainBcOptions, observation_space: gym.Space[Any], action_space: gym.Space[Any], device: torch.device
 ) -> BCAgent:
     """The agent that is trained, for the spaces of the environment as the agent sees it."""
     sample = zeros(observation_space)
@@ -105,7 +106,7 @@ def make_bc_agent(
     return BCAgent.create(sample, action_dim, config, seed=Seeds(options.seed).integer("agent"), device=device)
 
 
-def zeros(space: gym.Space) -> Observations:
+def zeros(space: gym.Space[Any]) -> Observations:
     """An observation of zeros."""
     if isinstance(space, gym.spaces.Dict):
         return {name: np.zeros(inner.shape or (), inner.dtype) for name, inner in space.spaces.items()}
@@ -126,7 +127,7 @@ def evaluate(agent: BCAgent, held_out: Batch | None) -> dict[str, torch.Tensor]:
 
 
 def load_bc_policy(
-    directory: Path, checkpoint: Path | None, observation_space: gym.Space, action_space: gym.Space
+    directory: Path, checkpoint: Path | None, observation_space: gym.Space[Any], action_space: gym.Space[Any]
 ) -> tuple[int, SacPolicy]:
     """The policy of a checkpoint of a run, by default of the newest one, and its number of epochs.
 

@@ -25,7 +25,8 @@ def series(rows: list[dict[str, Any]], key: str, scale: float = 1.0) -> tuple[li
 
 def last_step(metrics: Path) -> int:
     """Environment steps at the end of a run."""
-    return max(row["step"] for row in read_metrics(metrics))
+    last: int = max(row["step"] for row in read_metrics(metrics))
+    return last
 
 
 def draw_curve(metrics: Path, picture: Path, expert_return: float) -> None:

@@ -201,12 +201,12 @@ class Algorithm:
         return self._session.env.adapted
 
     @property
-    def observation_space(self) -> gym.Space:
+    def observation_space(self) -> gym.Space[Any]:
         """Space of what `predict` takes."""
         return self._session.env.raw.observation_space
 
     @property
-    def action_space(self) -> gym.Space:
+    def action_space(self) -> gym.Space[Any]:
         """Space of what `predict` gives."""
         return self._session.env.raw.action_space
 

@@ -77,7 +77,7 @@ class Goals:
         self._sampler.load_state_dict(state, len(self))
 
 
-def load_goals(files: Sequence[Path], observation_space: gym.Space, cameras: Sequence[str], seed: int) -> Goals:
+def load_goals(files: Sequence[Path], observation_space: gym.Space[Any], cameras: Sequence[str], seed: int) -> Goals:
     """The frames that `record success` stored as positives, scaled to what the agent sees.
 
     Args:

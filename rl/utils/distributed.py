@@ -50,7 +50,7 @@ class ProcessGroup:
         joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with collective(self):
             dist.all_reduce(joined)
-        parts = joined.div_(self.size).split([tensor.numel() for tensor in tensors])
+        parts = torch.split(joined.div_(self.size), [tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     @torch.no_grad()

@@ -94,7 +94,7 @@ def batched_random_crop(
     frame_axes = num_batch_dims - (corners.dim() - 1)
     corners = corners.reshape(*corners.shape[:-1], *(1,) * frame_axes, 2).expand(*batch, 2)
     flat = random_crop(img.flatten(0, num_batch_dims - 1), padding=padding, crop_from=corners.reshape(-1, 2))
-    return flat.unflatten(0, batch)
+    return torch.unflatten(flat, 0, batch)
 
 
 def _crop(images: Tensor, corners: Tensor, padding: int) -> Tensor:

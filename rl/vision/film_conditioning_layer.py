@@ -30,6 +30,6 @@ class FilmConditioning(nn.Module):
 
     def forward(self, conv_filters: Tensor, conditioning: Tensor) -> Tensor:
         """Modulate (batch, height, width, channels) by (batch, condition)."""
-        scale = self.scale(conditioning)[:, None, None]
-        shift = self.shift(conditioning)[:, None, None]
+        scale: Tensor = self.scale(conditioning)[:, None, None]
+        shift: Tensor = self.shift(conditioning)[:, None, None]
         return conv_filters * (1 + scale) + shift

@@ -78,7 +78,8 @@ class MobileNetEncoder(PooledEncoder):
     @torch.no_grad()
     def feature_map(self, images: Tensor) -> Tensor:
         """Map pixels 0..255 (batch, height, width, 3) to the frozen network's output."""
-        return self.encoder(self.normalise(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        maps: Tensor = self.encoder(self.normalise(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return maps
 
     def forward(self, observations: Tensor, train: Train = False) -> Tensor:
         """Map pixels 0..255 (..., height, width, 3) to (..., features)."""

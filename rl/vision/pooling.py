@@ -62,11 +62,12 @@ class PooledEncoder(nn.Module, ABC):
     def pool(self, x: Tensor, train: Train) -> Tensor:
         """Pool (batch, height, width, channels) to (batch, features); "none" keeps the map."""
         if self.embeddings is not None:
-            embedded = self.embeddings(x)
+            embedded: Tensor = self.embeddings(x)
             # They come transposed, which a product takes as it is, but which does not lie as masks do.
             return dropout(embedded.contiguous(), EMBEDDING_DROPOUT, train) if train else embedded
         if self.softmax is not None:
-            return self.softmax(x)
+            points: Tensor = self.softmax(x)
+            return points
         if self.pooling_method == "none":
             return x
         return x.mean((1, 2)) if self.pooling_method == "avg" else x.amax((1, 2))

@@ -122,7 +122,7 @@ class ResNetEncoder(PooledEncoder):
 
     def feature_map(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map pixels 0..255 (batch, height, width, 3 T) to the last stage's output, given (batch, condition)."""
-        x = self.normalise(images)
+        x: Tensor = self.normalise(images)
         x = x if self.coordinates is None else self.coordinates(x)
         x = self.activation(self.norm_init(self.conv_init(x)))
         x = halving_max_pool(x)
@@ -138,9 +138,10 @@ class ResNetEncoder(PooledEncoder):
 def trunk_features(trunk: nn.Module, images: Tensor) -> Tensor:
     """Feature maps (..., height', width', T * channels) of a frozen trunk for images (..., height, width, 3 T)."""
     check_rgb(images)
-    frames = images.unflatten(-1, (-1, 3)).movedim(-2, -4)
+    frames = torch.unflatten(images, -1, (-1, 3)).movedim(-2, -4)
     with torch.no_grad():
-        return trunk(frames).movedim(-4, -2).flatten(-2)
+        maps: Tensor = trunk(frames).movedim(-4, -2).flatten(-2)
+        return maps
 
 
 class PreTrainedResNetEncoder(PooledEncoder):

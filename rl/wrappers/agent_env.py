@@ -7,7 +7,8 @@ from typing import Any
 import gymnasium as gym
 
 from rl.errors import ConfigError
-from rl.wrappers.make_env import EnvAdapterConfig, TranslateErrors, adapt, open_env
+from rl.wrappers.adapter_config import EnvAdapterConfig
+from rl.wrappers.make_env import TranslateErrors, adapt, open_env
 from rl.wrappers.raw_view import RawView
 
 EnvLike = str | gym.Env

@@ -48,7 +48,7 @@ class PixelObservation(gym.ObservationWrapper):
         self._paths = {name: paths[name] for name in (paths if cameras is None else cameras)}
         self._size = size
         self._rest = _without(env.observation_space, set(paths.values()))
-        spaces: dict[str, gym.Space] = {
+        spaces: dict[str, gym.Space[Any]] = {
             name: _image_space(_at(env.observation_space, path), size) for name, path in self._paths.items()
         }
         if self._rest is not None:
@@ -105,19 +105,19 @@ def wrap_pixels(env: gym.Env, cameras: Sequence[str] | None, images: ImagesConfi
     return env if frames == frame_stack else NewestImages(env, frames)
 
 
-def has_images(space: gym.Space) -> bool:
+def has_images(space: gym.Space[Any]) -> bool:
     """True when an observation holds what could be an image."""
     if isinstance(space, gym.spaces.Dict):
         return any(has_images(inner) for inner in space.spaces.values())
     return space.dtype == np.uint8
 
 
-def is_camera(space: gym.Space) -> bool:
+def is_camera(space: gym.Space[Any]) -> bool:
     """True for an image (height, width, channels)."""
     return isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
 
 
-def leaf_spaces(space: gym.Space, path: Path = ()) -> Iterator[tuple[Path, gym.Space]]:
+def leaf_spaces(space: gym.Space[Any], path: Path = ()) -> Iterator[tuple[Path, gym.Space[Any]]]:
     """The parts of a (nested) Dict, in the order of `gymnasium.spaces.flatten`."""
     if isinstance(space, gym.spaces.Dict):
         for name, inner in space.spaces.items():
@@ -126,7 +126,7 @@ def leaf_spaces(space: gym.Space, path: Path = ()) -> Iterator[tuple[Path, gym.S
         yield path, space
 
 
-def _camera_paths(space: gym.Space) -> dict[str, Path]:
+def _camera_paths(space: gym.Space[Any]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path, leaf in leaf_spaces(space):
         if is_camera(leaf):
@@ -137,7 +137,7 @@ def _camera_paths(space: gym.Space) -> dict[str, Path]:
     return found
 
 
-def _without(space: gym.Space, cameras: set[Path], path: Path = ()) -> gym.Space | None:
+def _without(space: gym.Space[Any], cameras: set[Path], path: Path = ()) -> gym.Space[Any] | None:
     """The space without its images; None when nothing is left."""
     if not isinstance(space, gym.spaces.Dict):
         return None if path in cameras else space
@@ -152,12 +152,12 @@ def _at(tree: Any, path: Path) -> Any:
     return tree
 
 
-def _image_space(space: gym.Space, size: int | None) -> gym.spaces.Box:
+def _image_space(space: gym.Space[Any], size: int | None) -> gym.spaces.Box:
     assert space.shape is not None
     shape = space.shape if size is None else (size, size, space.shape[2])
     return gym.spaces.Box(0, 255, shape, np.uint8)
 
 
-def _newest(space: gym.Space, frames: int) -> gym.spaces.Box:
+def _newest(space: gym.Space[Any], frames: int) -> gym.spaces.Box:
     assert isinstance(space, gym.spaces.Box)
     return gym.spaces.Box(space.low[-frames:], space.high[-frames:], dtype=np.uint8)

@@ -37,10 +37,11 @@ class ToolPosition:
     def of_one(self, observation: Any) -> np.ndarray:
         """Position (3,) in metres in one observation, without the axis N."""
         numbers = observation[STATE] if isinstance(observation, Mapping) else observation
-        return self.of(np.asarray(numbers)[None])[0]
+        position_m: np.ndarray = self.of(np.asarray(numbers)[None])[0]
+        return position_m
 
 
-def find_tool_position(space: gym.Space) -> ToolPosition | None:
+def find_tool_position(space: gym.Space[Any]) -> ToolPosition | None:
     """Look for it in the observation space of an environment that is not adapted to an agent yet; None without one."""
     column, found = 0, None
     for path, leaf in leaf_spaces(space):

@@ -127,7 +127,7 @@ def shard_of_noise(noise: SacNoise, sharding: BatchSharding, rank: int) -> SacNo
         return sharding.shard(rows, rank)
 
     def own_in_slices(rows: Tensor) -> Tensor:
-        return own(rows.flatten(0, 1)).unflatten(0, (sharding.minibatches, -1))
+        return torch.unflatten(own(rows.flatten(0, 1)), 0, (sharding.minibatches, -1))
 
     return replace(
         noise,

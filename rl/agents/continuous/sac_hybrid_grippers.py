@@ -67,11 +67,11 @@ class GripperLayout:
 
     def join(self, continuous: Tensor, labels: Tensor) -> Tensor:
         """Whole actions (..., A) from (..., C) and labels (...,)."""
-        arms = continuous.unflatten(-1, (self.arms, -1))
+        arms = self._by_arm(continuous)
         return torch.cat((arms, self.moves_of(labels).unsqueeze(-1)), -1).flatten(-2)
 
     def _by_arm(self, actions: Tensor) -> Tensor:
-        return actions.unflatten(-1, (self.arms, -1))
+        return torch.unflatten(actions, -1, (self.arms, -1))
 
     def _weights(self) -> list[tuple[int, int]]:
         """Each arm with the weight of its digit."""

@@ -89,7 +89,8 @@ def critic_target(
     if not config.backup_entropy:
         return target
     weight = config.discount * batch["masks"] if config.discount_entropy_backup else 1.0
-    return target - weight * modules["temperature"]() * log_prob
+    soft: Tensor = target - weight * modules["temperature"]() * log_prob
+    return soft
 
 
 def critic_loss(

@@ -148,7 +148,7 @@ class VICEAgent(DrQAgent):
             (replayed, success), (cropped_replayed, cropped_success) = images.chunk(2), cropped[key].chunk(2)
             ordered = torch.cat((success, cropped_success, replayed, cropped_replayed))
             rows = self.config.microbatch_size or len(ordered)
-            maps[key] = torch.cat([self.classifier(part, return_encoded=True) for part in ordered.split(rows)])
+            maps[key] = torch.cat([self.classifier(part, return_encoded=True) for part in torch.split(ordered, rows)])
         return maps
 
     def update_high_utd(
