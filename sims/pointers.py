@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from sims.controllers.compiled import compiled
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def pointer(context: Any, address: Any) -> Any:
     """An integer as the pointer that `numba.carray` takes."""
 

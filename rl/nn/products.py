@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # type: ignore[no-untyped-call]
 """Whether this build of torch lets us call oneDNN."""
 
 _SMALLEST = 1 << 22
@@ -20,7 +20,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not _suits_onednn(x, weight):
         return F.linear(x, weight, bias)
     flat = x.reshape(-1, x.shape[-1])
-    y: Tensor = _Affine.apply(flat, weight, bias) if torch.is_grad_enabled() else _onednn(flat, weight, bias)
+    y: Tensor = _Affine.apply(flat, weight, bias) if torch.is_grad_enabled() else _onednn(flat, weight, bias)  # type: ignore[no-untyped-call]
     return y.view(*x.shape[:-1], len(weight))
 
 

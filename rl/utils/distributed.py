@@ -41,7 +41,7 @@ class ProcessGroup:
             )
         return rows // self.size
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def average(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The mean of each tensor over the group: the gradient of the joint batch when all shards are equal."""
         if self.size == 1:

@@ -46,7 +46,7 @@ def compiled_part_loads(package: Path) -> bool:
     libraries = [*package.glob("_C*.so"), *package.glob("_C*.pyd")]
     try:
         for library in libraries:
-            torch.ops.load_library(library)
+            torch.ops.load_library(library)  # type: ignore[no-untyped-call]
     except OSError:
         return False
     return bool(libraries)
@@ -55,7 +55,7 @@ def compiled_part_loads(package: Path) -> bool:
 @cache
 def _declare_operators() -> torch.library.Library:
     # Returned to be kept: the declarations vanish with the object.
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for signature in _SIGNATURES:
-        library.define(signature)
+        library.define(signature)  # type: ignore[no-untyped-call]
     return library
