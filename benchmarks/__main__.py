@@ -72,8 +72,8 @@ def main() -> None:
     """Entry point of `python -m benchmarks`."""
     options = tyro.cli(Options, description=__doc__)
     if options.child:
-        module = importlib.import_module(f"benchmarks.{options.only[0]}")
-        print(json.dumps(module.run(options.quick)))
+        chosen = importlib.import_module(f"benchmarks.{options.only[0]}")
+        print(json.dumps(chosen.run(options.quick)))
         return
     unknown = set(options.only) - set(MODULES)
     if unknown:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rl.agents.continuous.drq import DrQAgent, DrqConfig, make_drq_policy
-from rl.common.encoders import EncoderConfig
+from rl.common.encoder_config import EncoderConfig
 from rl.common.encoding import MAP
 
 CAMERAS = ("front", "wrist")
@@ -123,7 +124,7 @@ def measure_resnets(repeats: int, share: int) -> list[dict[str, Any]]:
     rows = []
     for encoder in ("resnet", "resnet-pretrained"):
         agent = DrQAgent.create_drq(make_observation(), ACTION, settings(encoder))
-        update = repeated(lambda agent=agent: agent.update(batch), repeats)
+        update = repeated(partial(agent.update, batch), repeats)
         rows.append(against(f"{encoder}: update of all", update, 64 // share, encoder, share))
     return rows
 
@@ -162,7 +163,7 @@ def measure_acting(repeats: int) -> list[dict[str, Any]]:
     for encoder, threads in ACTING_THREADS:
         torch.set_num_threads(threads)
         policy = make_drq_policy(observation, ACTION, settings(encoder))
-        acting = repeated(lambda policy=policy: policy.sample_actions(observation), repeats)
+        acting = repeated(partial(policy.sample_actions, observation), repeats)
         note = f"1 observation; target {ACTING_TARGET_MS[encoder]:g} ms"
         rows.append(row(f"act, {encoder}, {threads} thread{'s' * (threads > 1)}", acting, "ms", note))
     torch.set_num_threads(before)

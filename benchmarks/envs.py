@@ -39,7 +39,7 @@ def single(repeats: int) -> list[Row]:
     loops = {"checked": episode(checked, actions), "unchecked": episode(unchecked, actions), "bare": replay}
     for loop in loops.values():
         loop()
-    seconds = {name: [] for name in loops}
+    seconds: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(repeats):
         for name, loop in loops.items():
             seconds[name].append(loop())

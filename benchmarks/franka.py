@@ -93,7 +93,7 @@ def server(simulator: FrankaSimulator, seconds: float) -> list[Row]:
     violations = sum("communication_constraints_violation" in state.robot.faults for state in states)
     return [
         *rows,
-        _row("control success, mean", np.mean(success), "", f"lowest {min(success):g}; {violations} violations"),
+        _row("control success, mean", float(np.mean(success)), "", f"lowest {min(success):g}; {violations} violations"),
         _row("busiest thread of the idle server", idle, "cores", "its native 1 kHz loop included"),
         _row("busiest thread of the server at 50 Hz", busy, "cores", "a busy Python thread would show 1.0"),
     ]

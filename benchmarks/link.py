@@ -102,7 +102,7 @@ def _handshake(attempt: str) -> Handshake:
     return Handshake(actor="benchmark", attempt=attempt, spec=SPEC)
 
 
-def _transition() -> dict[str, np.ndarray]:
+def _transition() -> dict[str, np.ndarray | np.float32]:
     return {
         "observations": np.zeros(OBSERVATION, np.float32),
         "next_observations": np.zeros(OBSERVATION, np.float32),

@@ -25,7 +25,7 @@ PIXELS = gym.spaces.Dict({
     "wrist": gym.spaces.Box(0, 255, (128, 128, 3), np.uint8),
 })  # fmt: skip
 STACKED = gym.spaces.Dict({
-    name: gym.spaces.Box(inner.low[None], inner.high[None], dtype=inner.dtype)  # type: ignore[attr-defined]
+    name: gym.spaces.Box(inner.low[None], inner.high[None], dtype=inner.dtype)  # type: ignore[attr-defined, arg-type]
     for name, inner in PIXELS.spaces.items()
 })  # fmt: skip
 ACTION = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
@@ -89,14 +89,14 @@ def _journal_rows(repeats: int) -> list[dict[str, Any]]:
     return [*rows, {"name": "journal, read back", "value": rate, "unit": "transitions/s", "note": f"{count} stored"}]
 
 
-def _filled(space: gym.Space, count: int, *, seed: int) -> ReplayBuffer:
+def _filled(space: gym.Space[Any], count: int, *, seed: int) -> ReplayBuffer:
     buffer = ReplayBuffer(space, ACTION, count, seed=seed)
     while len(buffer) < count:
         buffer.extend(_batch(space, min(1000, count - len(buffer))))
     return buffer
 
 
-def _batch(space: gym.Space, count: int) -> dict[str, Any]:
+def _batch(space: gym.Space[Any], count: int) -> dict[str, Any]:
     generator = np.random.default_rng(0)
     return {
         "observations": _noise(space, count, generator),
@@ -116,7 +116,7 @@ def _episode(length: int) -> list[dict[str, Any]]:
     return [map_leaves(lambda array, row=row: array[row], batch) for row in range(length)]
 
 
-def _noise(space: gym.Space, count: int, generator: np.random.Generator) -> Any:
+def _noise(space: gym.Space[Any], count: int, generator: np.random.Generator) -> Any:
     if isinstance(space, gym.spaces.Dict):
         return {name: _noise(inner, count, generator) for name, inner in space.spaces.items()}
     assert space.shape is not None

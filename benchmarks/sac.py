@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def measure_acting(repeats: int) -> list[dict[str, Any]]:
     observation = np.zeros(10, np.float32)
     rows = []
     for name, argmax in (("argmax", True), ("stochastic", False)):
-        times = [timed(lambda argmax=argmax: policy.sample_actions(observation, argmax=argmax)) for _ in range(repeats)]
+        times = [timed(partial(policy.sample_actions, observation, argmax=argmax)) for _ in range(repeats)]
         rows.append({"name": f"act, {name}", "value": float(np.median(times)), "unit": "ms", "note": "1 observation"})
     torch.set_num_threads(threads)
     return rows

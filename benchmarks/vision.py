@@ -114,7 +114,7 @@ def _layout_rows(repeats: int) -> list[dict[str, Any]]:
     images = torch.rand(64, 3, SIZE, SIZE)
 
     def step(layout: torch.memory_format) -> float:
-        stack.to(memory_format=layout)
+        stack.to(memory_format=layout)  # type: ignore[call-overload]
         x = images.to(memory_format=layout)
         return _best_s(lambda: stack(x).sum().backward(), repeats)
 

@@ -111,7 +111,7 @@ def _row(task: SerlTask, *, has_classifier: bool) -> Entry:
         made = row.task()
         assert isinstance(made, FrankaTask)
         # What the tool's pose says must not end an episode whose success a classifier predicts.
-        ends = {"terminates_on_success": False} if has_classifier else {}
+        ends: dict[str, Any] = {"terminates_on_success": False} if has_classifier else {}
         return type(made)(replace(made.config, **(task.changes or {}), **ends))
 
     def view(env: Env) -> Env:

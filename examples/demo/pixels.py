@@ -20,7 +20,7 @@ from rl.data.demos import DemoSummary, record_demos
 from rl.evaluation.evaluate import run_eval
 from rl.plots.learning_curve import draw_curve
 from rl.presets import make_preset
-from rl.recording.record_demos import ExpertWrapper
+from rl.recording.experts import ExpertWrapper
 from rl.wrappers.make_env import adapt
 
 PRESET = "drq-demo"

@@ -151,7 +151,8 @@ class Ur5eRobot(StatefulRobotServer):
             return None
         measured_rad = reading.joints_rad
         low, high = np.minimum(measured_rad, setpoint_rad), np.maximum(measured_rad, setpoint_rad)
-        return np.clip(measured_rad + reading.velocities_rad_s * age_s, low, high)
+        place_rad: np.ndarray = np.clip(measured_rad + reading.velocities_rad_s * age_s, low, high)
+        return place_rad
 
     def _travel(self, goal_rad: np.ndarray, travel: Travel) -> None:
         """Servo along a smooth path, then wait until the arm has settled."""
