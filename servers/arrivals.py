@@ -21,6 +21,7 @@ class Departure(NamedTuple):
 
 @dataclass
 class _Record:
+    client: Client
     newest: int = 0
     keeps: bool = False
     """True once it has commanded twice over one connection: whoever opens one for each command closes them all."""
@@ -34,7 +35,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._number = 0
         self._records: dict[Client, _Record] = {}
-        self._client_of: dict[object, Client] = {}
+        self._record_of: dict[object, _Record] = {}
         self.begun = 0
         """Number of the newest command for the arm that acts, or has given it another target."""
         self._begun = count(1)
@@ -45,10 +46,11 @@ class Arrivals:
 
     def note(self, client: Client, connection: object, first: int = 1) -> None:
         """Count a command that has arrived over `connection`, of which the first one counts as `first`."""
-        if self._client_of.get(connection) not in (None, client):
-            self.lost(connection)
-        self._client_of[connection] = client
-        record = self._records.setdefault(client, _Record())
+        record = self._record_of.get(connection)
+        if record is None or (record.client is not client and record.client != client):
+            if record is not None:
+                self.lost(connection)
+            record = self._record_of[connection] = self._records.setdefault(client, _Record(client))
         before = record.commands.pop(connection, None)
         record.commands[connection] = first if before is None else before + 1
         record.keeps |= record.commands[connection] > 1
@@ -75,13 +77,12 @@ class Arrivals:
         over which a single command came counts only when it was the last that it had. A client that opens a connection
         for every command (curl, SERL's clients) is never gone.
         """
-        client = self._client_of.pop(connection, None)
-        if client is None:
+        record = self._record_of.pop(connection, None)
+        if record is None:
             return None
-        record = self._records[client]
         is_newest = next(reversed(record.commands)) is connection
         commands = record.commands.pop(connection)
         if not record.commands:
-            del self._records[client]
+            del self._records[record.client]
         is_gone = is_newest and record.keeps and (commands > 1 or not record.commands)
-        return Departure(client, record.newest, self.begun) if is_gone else None
+        return Departure(record.client, record.newest, self.begun) if is_gone else None

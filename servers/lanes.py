@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -81,10 +81,10 @@ class KeptLane(Lane):
         """Call `work` in a kept thread, or in another one while all of these are busy."""
         if not self._idle.acquire(blocking=False):
             return await super().run(work, *args)
-        outcome: Future[T] = Future()
-        outcome.set_running_or_notify_cancel()  # from now on it is not cancelled
-        self._work.put(partial(_settle, outcome, partial(copy_context().run, work, *args)))
-        return await asyncio.wrap_future(outcome)
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+        self._work.put(partial(_settle, loop, outcome, partial(copy_context().run, work, *args)))
+        return await outcome
 
 
 def _serve(work: SimpleQueue[Callable[[], object] | None], idle: threading.Semaphore) -> None:
@@ -99,13 +99,18 @@ def _end(work: SimpleQueue[Callable[[], object] | None], kept: int) -> None:
         work.put(None)
 
 
-def _settle(outcome: Future[T], call: Callable[[], T]) -> None:
+def _settle(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T], call: Callable[[], T]) -> None:
     try:
-        result = call()
+        settle = partial(outcome.set_result, call())
     except BaseException as error:  # a driver may raise SystemExit, too
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(result)
+        settle = partial(outcome.set_exception, error)
+    with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+        loop.call_soon_threadsafe(_unless_cancelled, outcome, settle)
+
+
+def _unless_cancelled(outcome: asyncio.Future[T], settle: Callable[[], None]) -> None:
+    if not outcome.done():
+        settle()
 
 
 class JoiningLane(Lane):

@@ -262,7 +262,7 @@ def test_f17_connections_are_told_apart_by_their_clients_and_forgotten() -> None
     assert arrivals.is_back(departure)
     assert arrivals.lost(1) is None
     assert not arrivals._records
-    assert not arrivals._client_of
+    assert not arrivals._record_of
 
 
 def test_b9_who_is_back_while_the_arm_was_made_to_stand_is_told_as_held_and_keeps_control(

@@ -208,9 +208,6 @@ def test_b4_what_was_read_since_the_new_start_counts(
     _start_anew(context, monkeypatch)
     cell.get_state()
     _stop_and_recover(context)
-    if has_commanded:
-        with pytest.raises(rk.CommandExpired):
-            cell.robot.send(_stay(context))
     with pytest.raises(rk.TargetReplaced):
         cell.robot.send(_stay(context))
     cell.get_state()
