@@ -273,6 +273,20 @@ class TrainConfig:
                 "`robotkit-train record success` and give --goals DIRECTORY/positives.sqlite"
             )
 
+    def require_weights(self) -> None:
+        """Raise `ConfigError` when a frozen encoder has no weights: what it observes would be random for ever."""
+        settings = self.pixel_settings()
+        if settings is None or settings.encoder.encoder_type != "resnet-pretrained":
+            return
+        path = settings.encoder.pretrained_path
+        if path is None or not Path(path).is_file():
+            fault = "none are given" if path is None else f"{path} is no file"
+            raise ConfigError(
+                f"the encoder resnet-pretrained needs its weights, and {fault}: give "
+                "--agent.encoder.pretrained-path and --agent.encoder.pretrained-sha256, or choose "
+                "--agent.encoder.encoder-type small"
+            )
+
     def adaptation(self) -> EnvAdapterConfig:
         """The adaptation of the environment to the agent."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from rl.errors import RlError
-from rl.utils.subprocesses import USER_ERROR, ChildFailed
+from rl.utils.subprocesses import ERROR_PREFIX, USER_ERROR, ChildFailed
 
 EXIT_STATUSES = "0 done, 1 the system failed, 2 the request was wrong or cannot be met, 130 interrupted"
 
@@ -49,7 +49,7 @@ def exit_status(run: Callable[[], None]) -> int:
 
 
 def _say(what: object, status: int) -> int:
-    print(f"error: {what}", file=sys.stderr)  # noqa: T201
+    print(f"{ERROR_PREFIX}{what}", file=sys.stderr)  # noqa: T201
     return status
 
 

@@ -67,10 +67,10 @@ class ActorOptions:
 def train(config: TrainConfig, stop: Stop) -> None:
     """Start everything on this machine."""
     config.require_trainable()
-    from rl.wrappers.env_id import require_env_id
+    from rl.training.preflight import require_startable
 
     _warn(config, find_missing_options(config))
-    require_env_id(config.env)  # in a second, where a child would need the time to import torch
+    require_startable(config)  # in a second, where a child would need the time to import torch
     from rich.console import Console
 
     from rl.training.supervisor import run_train

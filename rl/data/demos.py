@@ -206,6 +206,14 @@ def load_demos(
     return summarize_demos(path)
 
 
+def require_demos_fit(
+    path: str | os.PathLike[str], observation_space: gym.Space[Any], action_space: gym.Space[Any]
+) -> None:
+    """Raise `DataError` unless a file of demonstrations was recorded with these spaces."""
+    with TransitionJournal(path, read_only=True) as journal:
+        _require_fit(journal, describe_spaces(observation_space, action_space))
+
+
 def summarize_demos(path: str | os.PathLike[str]) -> DemoSummary:
     """Count what a demonstration file holds."""
     with TransitionJournal(path, read_only=True) as journal:

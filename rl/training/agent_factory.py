@@ -187,12 +187,8 @@ def pixel_settings(config: TrainConfig, spec: AgentSpec) -> DrqConfig:
     """
     settings = config.pixel_settings()
     assert settings is not None
+    config.require_weights()
     encoder = settings.encoder
-    if encoder.encoder_type == "resnet-pretrained" and encoder.pretrained_path is None:
-        raise ConfigError(
-            "the encoder resnet-pretrained needs its weights: give --agent.encoder.pretrained-path and "
-            "--agent.encoder.pretrained-sha256, or choose --agent.encoder.encoder-type small"
-        )
     has_state = STATE in _sample(spec)
     named = replace(
         encoder, image_keys=encoder.image_keys or cameras_of(spec), use_proprio=encoder.use_proprio and has_state

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from rl.errors import ConfigError, MissingExtra
+from rl.errors import ConfigError
+from rl.utils.log_packages import missing_log_package
 
 
 class Sink(Protocol):
@@ -86,7 +87,10 @@ class TensorBoard:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         # Importing TensorBoard takes a second: only who asks for it pays.
-        from torch.utils.tensorboard.writer import SummaryWriter
+        try:
+            from torch.utils.tensorboard.writer import SummaryWriter
+        except ImportError as error:
+            raise missing_log_package("tensorboard") from error
 
         self._writer = SummaryWriter(str(directory), flush_secs=30)
 
@@ -113,9 +117,7 @@ class WandB:
         try:
             import wandb
         except ImportError as error:
-            raise MissingExtra(
-                "logging to Weights & Biases needs its package: pip install 'robotkit[wandb]', or log without it"
-            ) from error
+            raise missing_log_package("wandb") from error
         self._run = wandb.init(project=project, dir=str(directory), config=dict(config or {}))
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:

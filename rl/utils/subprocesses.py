@@ -20,6 +20,9 @@ PARENT_VARIABLE = "RL_PARENT_PID"
 USER_ERROR = 2
 """Exit status of a process whose user has to change something: another start would end the same way."""
 
+ERROR_PREFIX = "error: "
+"""What the sentence on stderr begins with that an error of the user becomes."""
+
 _PARENT_POLL_PERIOD_S = 1.0
 
 
@@ -193,6 +196,9 @@ class ChildFailed(Exception):
 
     def __init__(self, name: str, status: int, log: Path) -> None:
         lines = log.read_text(errors="replace").strip().splitlines()[-5:] if log.exists() else []
+        if status == USER_ERROR and lines and lines[-1].startswith(ERROR_PREFIX):
+            super().__init__(f"{name}: {lines[-1].removeprefix(ERROR_PREFIX)} (from {log})")
+            return
         said = "\n  ".join(lines) or "nothing"
         how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
         super().__init__(f"the {name} {how}; its last lines, from {log}:\n  {said}")

@@ -12,7 +12,6 @@ import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
 from rl.wrappers.adapter_config import EnvAdapterConfig
-from rl.wrappers.classifier_reward import add_classifier_reward
 from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
 
@@ -170,6 +169,8 @@ def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env
     """
     _check(env, adaptation)
     if adaptation.reward_classifier is not None:
+        from rl.wrappers.classifier_reward import add_classifier_reward  # with torch, which nothing else here needs
+
         env = add_classifier_reward(env, adaptation.reward_classifier)
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)

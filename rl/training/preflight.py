@@ -1,0 +1,44 @@
+"""What can be known of a training before a process of it is started: its environment is made once, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import gymnasium as gym
+
+from rl.config import TrainConfig
+from rl.data.demos import require_demos_fit
+from rl.utils.log_packages import require_log_package
+from rl.wrappers.env_id import require_env_id
+from rl.wrappers.make_env import make_env
+
+
+def require_startable(config: TrainConfig) -> None:
+    """Raise what an actor, the evaluator or the learner would raise before the first step.
+
+    Nothing is connected that the environment connects at its first reset.
+
+    Raises:
+        ConfigError: there is no such environment, cell or human; or the agent cannot use the environment.
+        MissingExtra: a package for the log is not installed.
+        CheckpointError: there is no such reward classifier.
+        DataError, JournalError: a file of demonstrations cannot be read, or was recorded in another environment.
+    """
+    require_env_id(config.env)
+    config.require_weights()
+    if config.tensorboard:
+        require_log_package("tensorboard")
+    if config.wandb_project is not None:
+        require_log_package("wandb")
+    with closing(make_env(config.env, config.cell, config.adaptation(), human=config.human)) as env:
+        _require_fits(config.replay.demos, env)
+    evaluation = config.evaluation
+    if evaluation.every_steps and evaluation.where == "process" and evaluation.cell not in (None, config.cell):
+        make_env(config.env, evaluation.cell, config.adaptation()).close()
+
+
+def _require_fits(demos: Sequence[Path], env: gym.Env) -> None:
+    for path in demos:
+        require_demos_fit(path, env.observation_space, env.action_space)
