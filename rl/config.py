@@ -18,6 +18,7 @@ from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.errors import ConfigError
+from rl.utils.option_words import option
 from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
@@ -178,39 +179,47 @@ class TrainConfig:
         for name in _AT_LEAST_1:
             value = attrgetter(name)(self)
             if value < 1:
-                raise ConfigError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+                raise ConfigError(f"{option(name)} must be at least 1, not {value}")
         if self.link.silence_s <= 0:
             raise ConfigError(
-                f"--link.silence-s must be positive, not {self.link.silence_s}: else updates always pause"
+                f"{option('link.silence_s')} must be positive, not {self.link.silence_s}: else updates always pause"
             )
         if self.env_steps_per_update is not None and self.env_steps_per_update <= 0:
-            raise ConfigError(f"--env-steps-per-update must be positive, not {self.env_steps_per_update}")
+            raise ConfigError(f"{option('env_steps_per_update')} must be positive, not {self.env_steps_per_update}")
         if self.max_lead is not None and (
             self.env_steps_per_update is None or self.max_lead < self.env_steps_per_update
         ):
             raise ConfigError(
-                f"--max-lead {self.max_lead} needs --env-steps-per-update, and must not be smaller: "
+                f"{option('max_lead', self.max_lead)} needs {option('env_steps_per_update')}, and must not be smaller: "
                 "else the actors wait for an update that waits for them"
             )
         if self.human is not None and self.action_repeat > 1:
-            raise ConfigError("--human needs --action-repeat 1: a person may take over at any step")
+            raise ConfigError(
+                f"{option('human')} needs {option('action_repeat', 1)}: a person may take over at any step"
+            )
         if self.human in ("scripted", "expert") and self.evaluation.where == "actor":
             raise ConfigError(
-                f"--human {self.human} would help in the evaluations of --evaluation.where actor; "
-                "choose --evaluation.where process"
+                f"{option('human', self.human)} would help in the evaluations of "
+                f"{option('evaluation.where', 'actor')}; choose {option('evaluation.where', 'process')}"
             )
         if self.replay.interventions < 0:
-            raise ConfigError(f"--replay.interventions must be positive or 0, not {self.replay.interventions}")
+            raise ConfigError(
+                f"{option('replay.interventions')} must be positive or 0, not {self.replay.interventions}"
+            )
         self._require_reachable_goal()
         if not 0.0 < self.replay.demo_share < 1.0:
-            raise ConfigError(f"--replay.demo-share must lie between 0 and 1, not {self.replay.demo_share}")
+            raise ConfigError(f"{option('replay.demo_share')} must lie between 0 and 1, not {self.replay.demo_share}")
 
     def _require_reachable_goal(self) -> None:
         goal = self.evaluation.stop_at_success
         if goal is not None and not 0.0 < goal <= 1.0:
-            raise ConfigError(f"--evaluation.stop-at-success is a share of episodes above 0, 1 at most, not {goal}")
+            raise ConfigError(
+                f"{option('evaluation.stop_at_success')} is a share of episodes above 0, 1 at most, not {goal}"
+            )
         if goal is not None and not self.evaluation.every_steps:
-            raise ConfigError("--evaluation.stop-at-success needs evaluations: give --evaluation.every-steps N")
+            raise ConfigError(
+                f"{option('evaluation.stop_at_success')} needs evaluations: give {option('evaluation.every_steps')}"
+            )
 
     @property
     def agent_name(self) -> str:
@@ -223,16 +232,17 @@ class TrainConfig:
         self.require_demos()
         self.require_goals()
         if missing := [str(path) for path in self.replay.demos if not path.is_file()]:
-            raise ConfigError(f"--replay.demos names what is no file: {', '.join(missing)}")
+            raise ConfigError(f"{option('replay.demos')} names what is no file: {', '.join(missing)}")
 
     def require_steps(self) -> None:
         """Raise `ConfigError` when the run ends before its first update."""
         first = self.training_starts + math.ceil(self.env_steps_per_update or 1)
         if self.steps < first:
             raise ConfigError(
-                f"training would never start: the first update comes after {first} steps (--training-starts "
-                f"{self.training_starts}, then --env-steps-per-update {self.env_steps_per_update or 1:g}), and the run "
-                f"ends after --steps {self.steps}"
+                f"training would never start: the first update comes after {first} steps "
+                f"({option('training_starts', self.training_starts)}, then "
+                f"{option('env_steps_per_update', self.env_steps_per_update or 1)}), and the run ends after "
+                f"{option('steps', self.steps)}"
             )
         self.require_first_batch()
 
@@ -240,18 +250,19 @@ class TrainConfig:
         """Raise `ConfigError` when the steps before the first update may not make one stored transition."""
         needed = self.actors * (self.replay.n_step - 1) + 1  # so that one of the actors has taken enough
         if self.training_starts < needed:
-            each = "" if self.actors == 1 else f" for each of --actors {self.actors}"
+            each = "" if self.actors == 1 else f" for each of {option('actors', self.actors)}"
             raise ConfigError(
-                f"the first update would find nothing to learn from: --training-starts {self.training_starts} must be "
-                f"at least {needed}, because a stored transition spans --replay.n-step {self.replay.n_step}{each}"
+                f"the first update would find nothing to learn from: "
+                f"{option('training_starts', self.training_starts)} must be at least {needed}, because a stored "
+                f"transition spans {option('replay.n_step', self.replay.n_step)}{each}"
             )
 
     def require_demos(self) -> None:
         """Raise `ConfigError` when interventions are to join demonstrations that are not there."""
         if self.replay.interventions and not self.replay.demos:
             raise ConfigError(
-                "--replay.interventions mixes what a person does with demonstrations from the first update on: record "
-                "some with `robotkit-train record demos` and give --replay.demos FILE"
+                f"{option('replay.interventions')} mixes what a person does with demonstrations from the first update "
+                f"on: record some with `robotkit-train record demos` and give {option('replay.demos')}"
             )
 
     def require_goals(self) -> None:
@@ -259,18 +270,20 @@ class TrainConfig:
         is_vice = isinstance(self.agent, ViceConfig)
         if self.goals and not is_vice:
             raise ConfigError(
-                f"--goals is what --agent vice learns its reward from: --agent {self.agent_name} has no use for it"
+                f"{option('goals')} is what {option('agent', 'vice')} learns its reward from: "
+                f"{option('agent', self.agent_name)} has no use for it"
             )
         if is_vice and self.replay.n_step > 1:
             raise ConfigError(
-                f"--agent vice classifies one step at a time: --replay.n-step must be 1, not {self.replay.n_step}"
+                f"{option('agent', 'vice')} classifies one step at a time: {option('replay.n_step')} must be 1, not "
+                f"{self.replay.n_step}"
             )
         missing = [str(path) for path in self.goals if not path.is_file()]
         if is_vice and (missing or not self.goals):
             what = f"there is no {', '.join(missing)}" if missing else "no file of them is given"
             raise ConfigError(
-                f"--agent vice learns its reward from frames of success, and {what}: record some with "
-                "`robotkit-train record success` and give --goals DIRECTORY/positives.sqlite"
+                f"{option('agent', 'vice')} learns its reward from frames of success, and {what}: record some with "
+                f"`robotkit-train record success` and give {option('goals')} DIRECTORY/positives.sqlite"
             )
 
     def require_weights(self) -> None:
@@ -283,8 +296,8 @@ class TrainConfig:
             fault = "none are given" if path is None else f"{path} is no file"
             raise ConfigError(
                 f"the encoder resnet-pretrained needs its weights, and {fault}: give "
-                "--agent.encoder.pretrained-path and --agent.encoder.pretrained-sha256, or choose "
-                "--agent.encoder.encoder-type small"
+                f"{option('agent.encoder.pretrained_path')} and {option('agent.encoder.pretrained_sha256')}, or choose "
+                f"{option('agent.encoder.encoder_type', 'small')}"
             )
 
     def adaptation(self) -> EnvAdapterConfig:
@@ -303,7 +316,7 @@ class TrainConfig:
     def directory(self) -> Path:
         """The run's directory."""
         if self.out is None:
-            raise ConfigError("this run has no directory: give --out")
+            raise ConfigError(f"this run has no directory: give {option('out')}")
         return self.out
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from rl.cli.endings import exit_status
 from rl.cli.table import STOPPED_BY_SIGNALS, find_command, list_commands, split_command, with_new_name
+from rl.utils.option_words import command_line_words
 from rl.utils.subprocesses import StopSignal, end_with_parent
 
 
@@ -18,7 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())  # an option may name a module of this folder, which hides no installed one
-    if status := exit_status(lambda: _run(given)):
+    with command_line_words():
+        status = exit_status(lambda: _run(given))
+    if status:
         raise SystemExit(status)
 
 

@@ -17,6 +17,7 @@ from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.spaces import describe_spaces, differences
 from rl.errors import DataError
+from rl.utils.option_words import by_caller
 from rl.utils.tree import Batch, stack
 
 _RECORDER = "demonstrator"
@@ -246,7 +247,11 @@ def _require_fit(journal: TransitionJournal, spaces: Mapping[str, Any]) -> None:
     if different:
         raise DataError(
             f"{journal.path} does not fit the environment: {'; '.join(different)}. "
-            "Record it again, or train, with the same --env, --frame-stack, --sees-images and --images"
+            "Record it again, or train, with the same "
+            + by_caller(
+                "--env, --frame-stack, --sees-images and --images",
+                "environment, frame_stack, image_size and image_frames",
+            )
         )
 
 

@@ -29,6 +29,7 @@ from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.training.goals import Batches, GoalBatches, load_goals
+from rl.utils.option_words import by_caller, option
 from rl.wrappers.pixel_observation import STATE
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,8 @@ class PixelKind(AgentKind):
         except MemoryError as error:
             raise ConfigError(
                 f"there is no room for the images of {capacity:,} transitions: {error}. Choose a smaller "
-                "--replay.capacity (the preset drq-demo takes 50,000) or smaller images (--images.size)"
+                f"{option('replay.capacity')} (the preset drq-demo takes 50,000) or smaller images "
+                f"({option('images.size')})"
             ) from error
 
 
@@ -143,7 +145,8 @@ class ViceKind(PixelKind):
         assert isinstance(settings, ViceConfig)
         if settings.encoder.pretrained_path is None:
             logger.warning(
-                "VICE's classifier looks through a ResNet-10 with random weights: give --agent.encoder.pretrained-path"
+                "VICE's classifier looks through a ResNet-10 with random weights: give %s",
+                option("agent.encoder.pretrained_path"),
             )
         goals = load_goals(config.goals, build_space(spec.observation), settings.classifier_cameras, seed)
         logger.info("%d images of success from %s", len(goals), ", ".join(map(str, config.goals)))
@@ -175,7 +178,10 @@ def cameras_of(spec: AgentSpec) -> tuple[str, ...]:
     names = tuple(space.spaces) if isinstance(space, gym.spaces.Dict) else ()
     cameras = tuple(name for name in names if name != STATE)
     if not cameras:
-        raise ConfigError("a pixel agent needs images, and the observation of this run has none: choose --agent sac")
+        raise ConfigError(
+            "a pixel agent needs images, and the observation of this run has none: choose "
+            f"{by_caller('--agent sac', 'rl.SAC')}"
+        )
     return cameras
 
 

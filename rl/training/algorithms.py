@@ -21,7 +21,7 @@ from rl.errors import ConfigError
 from rl.training.callbacks import Callback
 from rl.training.run_files import find_run
 from rl.training.session import Session, StoredRun
-from rl.training.settings import Kind, Settings, StrPath, make_config, require_kind, with_settings
+from rl.training.settings import Kind, Settings, StrPath, make_config, require_env_first, require_kind, with_settings
 from rl.utils.checkpoint import load_checkpoint
 from rl.utils.run_directory import CONFIG
 from rl.utils.seeds import Seeds
@@ -323,4 +323,5 @@ def _new_session(
     settings: Settings,
 ) -> Session:
     directory = None if out is None else Path(out)
+    require_env_first(kind, env, networks)
     return Session(make_config(kind, networks, name_of(env), seed, device, demos, directory, settings), env)

@@ -11,6 +11,7 @@ from rl.data.journal import TransitionJournal
 from rl.data.spaces import describe_spaces, differences
 from rl.errors import RlError, SchemaMismatch
 from rl.link.messages import AgentSpec, build_space
+from rl.utils.option_words import option
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, claim_run, release_run
 
 
@@ -59,17 +60,17 @@ def require_same_run(stored: TrainConfig, asked: TrainConfig) -> None:
         asked: what it is to go on with.
     """
     facts = {
-        "--env": (stored.env, asked.env),
-        "--agent": (stored.agent_name, asked.agent_name),
-        "--frame-stack": (stored.frame_stack, asked.frame_stack),
-        "--images.size": (stored.images.size, asked.images.size),
-        "--images.frames": (stored.images.frames, asked.images.frames),
+        "env": (stored.env, asked.env),
+        "agent": (stored.agent_name, asked.agent_name),
+        "frame_stack": (stored.frame_stack, asked.frame_stack),
+        "images.size": (stored.images.size, asked.images.size),
+        "images.frames": (stored.images.frames, asked.images.frames),
     }
-    different = [f"{name} {there}, not {here}" for name, (there, here) in facts.items() if there != here]
+    different = [f"{option(name)} {there}, not {here}" for name, (there, here) in facts.items() if there != here]
     if different:
         raise SchemaMismatch(
             f"the run in {asked.directory()} has {' and '.join(different)}: a run keeps its environment, its spaces "
-            "and its agent. Leave these options out, or start another run with another --out"
+            f"and its agent. Leave these options out, or start another run with another {option('out')}"
         )
 
 

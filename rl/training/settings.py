@@ -9,6 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+import gymnasium as gym
+
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, light_config
 from rl.errors import ConfigError
@@ -64,8 +66,22 @@ class Settings(TypedDict, total=False):
     """Compile the updates, which is not done when not given: the first ones take a minute, the others are faster."""
 
 
+_CLASSES: Mapping[Kind, tuple[str, str]] = {"sac": ("SAC", "SacConfig"), "drq": ("DrQ", "DrqConfig")}
+"""By kind: the class of the agent, and that of its settings."""
 _IN_REPLAY = ("capacity", "n_step", "demo_share", "interventions")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
+
+
+def require_env_first(kind: Kind, env: Any, networks: Any) -> None:
+    """Raise `ConfigError` for a call in the order of other libraries: the name of a policy, then the environment."""
+    names_policy = isinstance(env, str) and env.endswith("Policy")
+    if names_policy or isinstance(networks, (str, gym.Env)):
+        agent, config = _CLASSES[kind]
+        raise ConfigError(
+            f"{agent} takes the environment first and no name of a policy: {agent}(env), or {agent}(env, "
+            f"config={config}(hidden_dims=(256, 256))) to choose the networks. rl.SAC learns from vectors, rl.DrQ from "
+            f"images. The first argument was {env!r}, the second {networks!r}"
+        )
 
 
 def make_config(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.errors import CheckpointError, CheckpointNotFound, RunExists
+from rl.utils.option_words import by_caller, option
 from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ def hold_run(directory: str | os.PathLike[str], timeout_s: float = 60.0, stop: S
         while not _locked(file.fileno()):
             if time.monotonic() > deadline_s or (stop is not None and stop.is_set()):
                 raise RunExists(
-                    f"another process still trains in {directory}: stop it, or choose another directory with --out"
+                    f"another process still trains in {directory}: stop it, or choose another directory "
+                    f"with {option('out')}"
                 )
             logger.info("waiting until another process has left %s", directory)
             time.sleep(_POLL_PERIOD_S)
@@ -129,7 +131,8 @@ def _create(marker: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
             os.fsync(file.fileno())
     except FileExistsError as error:
         raise RunExists(
-            f"{marker.parent} already holds a run: continue it with --resume, or choose another directory with --out"
+            f"{marker.parent} already holds a run: continue it with {by_caller('--resume', 'load(PATH, out=PATH)')}, "
+            f"or choose another directory with {option('out')}"
         ) from error
     except OSError as error:
         raise CheckpointError(f"cannot start a run in {marker.parent}: {error}") from error
@@ -138,7 +141,7 @@ def _create(marker: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(marker: Path) -> dict[str, Any]:
     if not marker.is_file():
-        raise CheckpointNotFound(f"there is no run in {marker.parent} to resume; start it without --resume")
+        raise CheckpointNotFound(f"there is no run in {marker.parent} to resume; start it without {option('resume')}")
     try:
         return dict(json.loads(marker.read_text()))
     except (OSError, ValueError, TypeError) as error:

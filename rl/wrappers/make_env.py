@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
+from rl.utils.option_words import by_caller, option
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
@@ -142,9 +143,9 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
         return TranslateErrors(env, env_id)
     except TypeError as error:
         if cell is not None and "cell" in str(error):
-            raise ConfigError(f"{env_id} does not stand in a workcell: leave out --cell") from error
+            raise ConfigError(f"{env_id} does not stand in a workcell: leave out {option('cell')}") from error
         if human is not None and "human" in str(error):
-            raise ConfigError(f"nobody can take over in {env_id}: leave out --human") from error
+            raise ConfigError(f"nobody can take over in {env_id}: leave out {option('human')}") from error
         if render_mode is not None and "render_mode" in str(error):
             raise ConfigError(_no_pictures(env_id)) from error
         raise
@@ -156,7 +157,7 @@ def open_env(env_id: str, cell: str | None = None, render_mode: str | None = Non
 
 
 def _no_pictures(env_id: str) -> str:
-    return f"{env_id} cannot be rendered as images (its render_modes lack rgb_array): leave out --video"
+    return f"{env_id} cannot be rendered as images (its render_modes lack rgb_array): leave out {option('video')}"
 
 
 def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env:
@@ -215,6 +216,6 @@ def _check(env: gym.Env, adaptation: EnvAdapterConfig) -> None:
         )
     if has_images(env.observation_space) and not adaptation.sees_images:
         raise ConfigError(
-            "this observation holds images, and a state agent cannot see: choose --agent drq (rl.DrQ in Python), or an "
-            "--env without them"
+            "this observation holds images, and a state agent cannot see: choose "
+            f"{by_caller('--agent drq', 'rl.DrQ')}, or an environment without them"
         )

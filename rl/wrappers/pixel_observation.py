@@ -10,6 +10,7 @@ import numpy as np
 
 from rl.errors import ConfigError
 from rl.utils.images import fit_square
+from rl.utils.option_words import by_caller, option
 from rl.wrappers.adapter_config import ImagesConfig
 
 STATE = "state"
@@ -43,7 +44,7 @@ class PixelObservation(gym.ObservationWrapper):
             raise ConfigError(
                 f"a pixel agent needs images, uint8 of shape (height, width, channels); the observation has no "
                 f"{', '.join(unknown) or 'camera'}. Its cameras: {', '.join(paths) or 'none'}. Choose one of these, or "
-                "--agent sac (rl.SAC in Python) for vectors"
+                f"{by_caller('--agent sac', 'rl.SAC')} for vectors"
             )
         self._paths = {name: paths[name] for name in (paths if cameras is None else cameras)}
         self._size = size
@@ -100,7 +101,9 @@ def wrap_pixels(env: gym.Env, cameras: Sequence[str] | None, images: ImagesConfi
     """
     frames = frame_stack if images.frames is None else images.frames
     if not 1 <= frames <= frame_stack:
-        raise ConfigError(f"--images.frames must lie between 1 and --frame-stack {frame_stack}, not {frames}")
+        raise ConfigError(
+            f"{option('images.frames')} must lie between 1 and {option('frame_stack', frame_stack)}, not {frames}"
+        )
     env = gym.wrappers.FrameStackObservation(PixelObservation(env, cameras, images.size), frame_stack)
     return env if frames == frame_stack else NewestImages(env, frames)
 

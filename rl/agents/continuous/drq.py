@@ -24,6 +24,7 @@ from rl.networks.actor_critic_nets import Critic, Policy
 from rl.networks.lagrange import GeqLagrangeMultiplier
 from rl.networks.mlp import MLP
 from rl.nn.layers import init_parameters
+from rl.utils.option_words import option
 from rl.vision.pooling import EMBEDDING_DROPOUT
 from rl.vision.sampling import draw_kept
 
@@ -258,7 +259,7 @@ def shape_pixel_modules(modules: nn.ModuleDict, sample: Any, action_dim: int) ->
         shapes = ", ".join(f"{key} {tuple(value.shape)}" for key, value in sample.items())
         raise ConfigError(
             f"the encoder cannot take observations of these shapes: {shapes}; {error}. Choose larger images "
-            "(--images.size, in Python image_size) or another encoder"
+            f"({option('images.size')}) or another encoder"
         ) from error
 
 

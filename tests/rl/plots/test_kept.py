@@ -18,7 +18,7 @@ TINY = "tests.support.tiny_env:FollowTarget-v0"
 
 
 def test_u5_an_environment_that_cannot_be_rendered_is_refused_when_it_is_made():
-    with pytest.raises(ConfigError, match=f"{TINY} cannot be rendered .* leave out --video"):
+    with pytest.raises(ConfigError, match=f"{TINY} cannot be rendered .* leave out video"):
         open_env(TINY, render_mode="rgb_array")
     open_env("Pendulum-v1", render_mode="rgb_array").close()
 

@@ -210,5 +210,5 @@ def test_more_images_than_fit_into_memory_are_refused_in_a_sentence():
     settings = config(None, 1)
     spec = spec_of(settings)
     agent = KINDS["drq"].make_agent(settings, spec, 0, "cpu")
-    with pytest.raises(ConfigError, match=r"1,000,000,000,000 transitions.*smaller --replay\.capacity"):
+    with pytest.raises(ConfigError, match=r"1,000,000,000,000 transitions.*smaller capacity"):
         KINDS["drq"].make_buffer(settings, spec, agent, 10**12, 2)

@@ -186,7 +186,7 @@ def test_settings_that_vice_cannot_use_are_refused(goals: Path):
     settings = config(None, goals)
     with pytest.raises(ConfigError, match="must be 1, not 3"):
         replace(settings, replay=ReplayConfig(n_step=3)).require_goals()
-    with pytest.raises(ConfigError, match="--agent drq has no use for it"):
+    with pytest.raises(ConfigError, match="agent='drq' has no use for it"):
         replace(settings, agent=DrqConfig()).require_goals()
     with pytest.raises(ConfigError, match="keeps no images"):
         ViceConfig(encoder=EncoderConfig("resnet-pretrained", None), cached_features="float16")

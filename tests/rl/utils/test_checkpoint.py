@@ -148,10 +148,10 @@ def test_a_writer_killed_at_random_moments_leaves_its_last_checkpoint(tmp_path):
 
 def test_a_run_directory_is_claimed_once(tmp_path):
     facts = {"env": "PandaPickCube-v0", "seed": 3}
-    with pytest.raises(CheckpointNotFound, match="without --resume"):
+    with pytest.raises(CheckpointNotFound, match="without resume"):
         claim_run(tmp_path / "run", resume=True, facts=facts)
     assert claim_run(tmp_path / "run", resume=False, facts=facts) == facts
-    with pytest.raises(RunExists, match="--resume"):
+    with pytest.raises(RunExists, match="already holds a run: continue it with load"):
         claim_run(tmp_path / "run", resume=False, facts=facts)
     assert claim_run(tmp_path / "run", resume=True, facts={}) == facts
     (tmp_path / "run" / "run.json").write_text("{")

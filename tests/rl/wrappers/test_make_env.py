@@ -76,7 +76,7 @@ def test_stacked_frames_are_the_newest_observations_oldest_first():
     ("env_id", "cell", "answer"),
     [
         ("CartPole-v1", None, "bounded actions"),
-        ("Pendulum-v1", "lab.toml", "leave out --cell"),
+        ("Pendulum-v1", "lab.toml", "leave out cell"),
         ("Pendulun-v1", None, "Pendulum"),
     ],
 )

@@ -75,7 +75,7 @@ def test_an_observation_that_is_one_image_is_the_camera_image():
     ("options", "answer"),
     [
         ({"cameras": ("back",)}, "no back. Its cameras: front, wrist"),
-        ({"images": ImagesConfig(frames=2)}, "between 1 and --frame-stack 1, not 2"),
+        ({"images": ImagesConfig(frames=2)}, "between 1 and frame_stack=1, not 2"),
     ],
 )
 def test_what_cannot_be_seen_is_explained(options, answer):
