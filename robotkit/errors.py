@@ -8,6 +8,7 @@ RobotkitError
 │   └── MissingExtra              an optional package is not installed
 ├── CommandRejected           the command was refused; the robot keeps its last target
 │   ├── InvalidCommand            NaN, a wrong length, an unknown field
+│   │   └── InvalidMessage            the same of any message that is built in Python; also a ValueError
 │   ├── OutsideWorkspace          the target lies outside the safety box
 │   ├── StepTooLarge              the target is too far from the previous one
 │   ├── JointLimitExceeded        a joint target lies outside its range
@@ -88,6 +89,12 @@ class InvalidCommand(CommandRejected):
     """The command does not validate: NaN, a wrong length, an unknown field."""
 
     code = "invalid_command"
+
+
+class InvalidMessage(InvalidCommand, ValueError):
+    """A message was built from what it does not hold; nothing was sent."""
+
+    code = "invalid_message"
 
 
 class OutsideWorkspace(CommandRejected):

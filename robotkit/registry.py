@@ -91,7 +91,7 @@ class Registry(Generic[DeviceT]):
         """Check `options` against the plugin's `Config` without building it."""
         cls = self.get(name)
         try:
-            return cls.Config(**options)
+            return cls.Config.model_validate(dict(options))
         except ValidationError as error:
             raise InvalidConfiguration(f"{self.kind} {name!r}: {describe(error, cls.Config)}") from error
 

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from robotkit.schema.numbers import shown
+
 Place = Sequence[str | int]
 
 
@@ -24,8 +26,10 @@ def describe(error: ValidationError, model: type[BaseModel], toml_text: str = ""
             clauses.append(f"{where}: there is no such key. {_allowed(str(place[-1]), _model_at(model, place[:-1]))}")
         elif item["type"] == "missing":
             clauses.append(f"{where}: is required")
+        elif item["type"] == "value_error":  # a sentence of ours, which tells what was given
+            clauses.append(f"{where}: {item['ctx']['error']}")
         else:
-            clauses.append(f"{where}: {item['msg']} (got {item['input']!r})")
+            clauses.append(f"{where}: {item['msg']} (got {shown(item['input'])})")
     return "; ".join(clauses)
 
 

@@ -30,7 +30,7 @@ from robotkit.safety.standstill import Standstill
 from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
-from robotkit.schema import ComplianceParams, RobotCommand, RobotState, SafetyLimits
+from robotkit.schema import ComplianceParams, JointCommand, RobotCommand, RobotState, SafetyLimits
 
 MONITOR = "safety monitor"
 _POLL_PERIOD_S = 0.005
@@ -203,7 +203,7 @@ class SafeRobot(BaseRobotServer):
             with self.machine.lock:
                 if self.machine.epoch != epoch:
                     self.require_target(epoch)
-                now_s = self._clock.now_s() if self._counts_time or command.kind == "joint" else 0.0
+                now_s = self._clock.now_s() if self._counts_time or isinstance(command, JointCommand) else 0.0
                 target = self._checks.check(command, now_s)
                 taken, accepted = self.machine.targets, None
                 self._watchdog.commanding(now_s)
@@ -215,7 +215,8 @@ class SafeRobot(BaseRobotServer):
                         self._checks.took(target, now_s, is_sure=accepted is not None)
                         self._watchdog.commanded(now_s)
         except CommandRejected as error:
-            self._note("refused", f"a {command.kind} command: {error.message}", "client")
+            kind = getattr(command, "kind", "malformed")
+            self._note("refused", f"a {kind} command: {error.message}", "client")
             raise
         finally:
             self._events.tell_noted()

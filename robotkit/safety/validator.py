@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from robotkit.errors import InvalidCommand, InvalidConfiguration, JointLimitExceeded, Unsupported
-from robotkit.schema import RobotCommand, RobotSpec, SafetyLimits
+from robotkit.schema import JointCommand, PoseCommand, RobotCommand, RobotSpec, SafetyLimits
+from robotkit.schema.numbers import shown
 
 
 class CommandValidator:
@@ -37,8 +38,10 @@ class CommandValidator:
         """Refuse a kind that the arm does not take.
 
         Raises:
+            InvalidCommand: it is no command.
             Unsupported: names the kinds that it takes.
         """
+        require_command(command)
         if command.kind not in self._spec.command_kinds:
             raise Unsupported(
                 f"arm {self._spec.name!r} takes no {command.kind!r} commands; send one of: "
@@ -79,6 +82,15 @@ class CommandValidator:
                 f"joint {joint} was asked to go to {positions_rad[joint]:.4f} rad; it may go from "
                 f"{self._low_rad[joint]:.4f} to {self._high_rad[joint]:.4f} rad"
             )
+
+
+def require_command(command: object) -> None:
+    """Raise `InvalidCommand` for anything but a message that commands an arm."""
+    if not isinstance(command, (PoseCommand, JointCommand)):
+        raise InvalidCommand(
+            "a command of the arm is a PoseCommand(tcp_pose_in_base=…) or a JointCommand(joint_positions_rad=…), got "
+            f"{shown(command)}"
+        )
 
 
 def joint_array(positions_rad: object) -> np.ndarray:

@@ -21,11 +21,13 @@ class Array:
 
     Args:
         *shape: the required shape; None leaves that axis free.
+        holds: what the numbers are, in their order, for errors.
         unit_quaternion: the last four entries are an xyzw quaternion, which is checked and normalised.
     """
 
-    def __init__(self, *shape: int | None, unit_quaternion: bool = False) -> None:
+    def __init__(self, *shape: int | None, holds: str = "", unit_quaternion: bool = False) -> None:
         self.shape = shape
+        self.holds = holds
         self.unit_quaternion = unit_quaternion
 
     def __repr__(self) -> str:
@@ -53,14 +55,14 @@ class Array:
                 (off by more than 1e-3).
         """
         if isinstance(value, SEQUENCES) and len(value) > _LONGEST_AXIS:
-            raise ValueError(f"expected shape {self._shape_text()}, got {len(value)} entries")
+            raise ValueError(f"{self._expected()}, got {len(value)} entries")
         try:
             require_numbers(value, len(self.shape))
             array = np.array(value, dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"expected numbers of shape {self._shape_text()}, got {shown(value)}") from error
+            raise ValueError(f"{self._expected()}, got {shown(value)}") from error
         if array.shape != self.shape and not self._fits(array.shape):
-            raise ValueError(f"expected shape {self._shape_text()}, got {array.shape}")
+            raise ValueError(f"{self._expected()}, got shape {array.shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"every number must be finite, got {array.tolist()}")
         if self.unit_quaternion:
@@ -78,6 +80,10 @@ class Array:
             want is None or want == got for want, got in zip(self.shape, shape, strict=True)
         )
 
+    def _expected(self) -> str:
+        holds = f" ({self.holds})" if self.holds else ""
+        return f"expected numbers of shape {self._shape_text()}{holds}"
+
     def _shape_text(self) -> str:
         return "(" + ", ".join("n" if size is None else str(size) for size in self.shape) + ")"
 
@@ -89,13 +95,13 @@ def read_only(values: Sequence[float]) -> np.ndarray:
     return array
 
 
-Vec3 = Annotated[np.ndarray, Array(3)]
-Vec6 = Annotated[np.ndarray, Array(6)]
-Pose = Annotated[np.ndarray, Array(7, unit_quaternion=True)]
+Vec3 = Annotated[np.ndarray, Array(3, holds="x, y, z")]
+Vec6 = Annotated[np.ndarray, Array(6, holds="linear x, y, z, then angular x, y, z")]
+Pose = Annotated[np.ndarray, Array(7, holds="x, y, z in m, then a unit quaternion x, y, z, w", unit_quaternion=True)]
 """Position in metres (3), then a unit quaternion xyzw (4)."""
-Quaternion = Annotated[np.ndarray, Array(4, unit_quaternion=True)]
+Quaternion = Annotated[np.ndarray, Array(4, holds="a unit quaternion x, y, z, w", unit_quaternion=True)]
 """A unit quaternion, xyzw."""
-JointVector = Annotated[np.ndarray, Array(None)]
+JointVector = Annotated[np.ndarray, Array(None, holds="one for each joint, from base to tip")]
 """One number per joint, from base to tip."""
-Jacobian = Annotated[np.ndarray, Array(6, None)]
+Jacobian = Annotated[np.ndarray, Array(6, None, holds="linear x, y, z, then angular x, y, z; a column for each joint")]
 """Rows: linear velocity (3), angular velocity (3); a column per joint."""

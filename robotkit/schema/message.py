@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
+from robotkit.errors import InvalidMessage
 from robotkit.schema.numbers import strict_numbers
+from robotkit.validation import describe
 
 _SET = object.__setattr__
 
@@ -23,6 +25,24 @@ class Message(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False, ser_json_inf_nan="constants"
     )
+
+    def __init__(self, *positional: Any, **fields: Any) -> None:
+        """Build and validate a message.
+
+        Raises:
+            InvalidMessage: a field is missing, unknown, or of another shape, type or range; it says which are right.
+        """
+        name = type(self).__name__
+        if positional:
+            names = ", ".join(f"{field}=…" for field in type(self).model_fields)
+            raise InvalidMessage(f"{name} takes its fields by name: {name}({names})")
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InvalidMessage(f"{name}: {describe(error, type(self))}") from error
+
+    # What is nested in a message is built by its validator, and not by this constructor.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -46,12 +66,12 @@ class Message(BaseModel):
         """A copy; other than pydantic's, one with changed fields is validated like any message.
 
         Raises:
-            ValidationError: the result is no valid message.
+            InvalidMessage: the result is no valid message.
         """
         if not update:
             return super().model_copy(deep=deep)
         given = {name: self.__dict__[name] for name in self.model_fields_set}
-        return type(self).model_validate({**given, **update})
+        return type(self)(**{**given, **update})
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from scipy.linalg import expm
 
 from robotkit import spatial
 from robotkit.drivers.fake import chain as fake_chain
 from robotkit.drivers.fake import kinematics as fake_kinematics
+from robotkit.errors import InvalidMessage
 from robotkit.kinematics import ForwardKinematics
 from robotkit.schema.kinematics import KinematicChain, KinematicJoint, LinkCapsule, Plane
 
@@ -189,21 +189,21 @@ def test_what_a_chain_may_not_say():
     for name, values in wrong.items():
         for value in values:
             fields = {"joints": (joint,), "tcp_in_last_link": HERE, "capsules": (capsule,), name: value}
-            with pytest.raises(ValidationError):
+            with pytest.raises(InvalidMessage):
                 KinematicChain(**fields)
 
 
 @pytest.mark.parametrize("axis", [(0, 0, 0), (0, 0, 1.01), (1, 1, 0), (0, 0, np.nan)])
 def test_directions_have_length_one(axis):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidMessage):
         KinematicJoint(origin_in_parent=HERE, axis=axis, index=0)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidMessage):
         Plane(name="table", point_in_base_m=(0, 0, 0), normal_in_base=axis)
 
 
 @pytest.mark.parametrize("radius_m", [0.0, -0.1, np.inf])
 def test_a_capsule_has_a_radius(radius_m):
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidMessage):
         LinkCapsule(name="a", link=0, start_in_link_m=(0, 0, 0), end_in_link_m=(0, 0, 1), radius_m=radius_m)
 
 
