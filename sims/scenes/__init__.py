@@ -51,7 +51,7 @@ class Scene:
             InvalidConfiguration: an option is unknown or out of range.
         """
         try:
-            return self.Options(**values)
+            return self.Options.model_validate(dict(values))
         except ValidationError as error:
             raise InvalidConfiguration(
                 f"world.scene_options of scene {self.name!r}: {describe(error, self.Options)}"
