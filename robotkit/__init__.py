@@ -48,6 +48,7 @@ from robotkit.errors import (
     StepTooLarge,
     TargetReplaced,
     Unauthorized,
+    UnknownName,
     UnknownPlugin,
     Unsupported,
 )
@@ -178,6 +179,7 @@ __all__ = [
     "TrackedPose",
     "Travel",
     "Unauthorized",
+    "UnknownName",
     "UnknownPlugin",
     "Unsupported",
     "Vec3",

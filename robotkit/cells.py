@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from robotkit.by_name import no_such
 from robotkit.entries import Entry, load_entry
 from robotkit.errors import InvalidConfiguration, UnknownPlugin
 from robotkit.schema import WorkcellConfig
@@ -102,12 +103,26 @@ def override(config: WorkcellConfig, overrides: Mapping[str, Any]) -> WorkcellCo
             if "type" in node and "options" in node and last != "type":
                 node = node["options"]
         node[last] = value
+    _require_types(config.name, content, list(overrides))
     try:
         return WorkcellConfig.model_validate(content)
     except ValidationError as error:
         raise InvalidConfiguration(
             f"cell {config.name!r} with {', '.join(overrides)} overridden: {describe(error, WorkcellConfig)}"
         ) from error
+
+
+def _require_types(cell: str, content: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse options of a device that the cell does not have."""
+    for group, what in (("cameras", "camera"), ("trackers", "tracker")):
+        devices = content.get(group) or {}
+        for name in devices:
+            if "type" not in devices[name]:
+                there = [other for other in devices if "type" in devices[other]]
+                raise InvalidConfiguration(
+                    f"cell {cell!r} with {', '.join(overrides)} overridden: {no_such(what, name, there)}; a new one "
+                    f"needs {group}.{name}.type"
+                )
 
 
 def _variant(content: dict[str, Any]) -> WorkcellConfig:

@@ -4,6 +4,7 @@ RobotkitError
 ├── ConfigurationError        the request to build something is wrong; nothing was touched
 │   ├── InvalidConfiguration      a file, an option or an override does not validate
 │   ├── UnknownPlugin             no plugin has that name
+│   ├── UnknownName               this cell has no camera or tracker of that name; also a KeyError
 │   ├── DuplicatePlugin           two plugins have one name
 │   └── MissingExtra              an optional package is not installed
 ├── CommandRejected           the command was refused; the robot keeps its last target
@@ -65,6 +66,15 @@ class UnknownPlugin(ConfigurationError):
     """No plugin has the requested name."""
 
     code = "unknown_plugin"
+
+
+class UnknownName(ConfigurationError, KeyError):
+    """The cell has nothing of that name; the message has the names that there are."""
+
+    code = "unknown_name"
+
+    def __str__(self) -> str:
+        return self.message  # a KeyError would quote it
 
 
 class DuplicatePlugin(ConfigurationError):

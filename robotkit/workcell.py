@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from robotkit.by_name import ByName
 from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
 from robotkit.devices.bounded_calls import BoundedCalls
@@ -28,6 +29,7 @@ from robotkit.schema import (
     RobotCommand,
     SafetyLimits,
     StepRequest,
+    TrackedPose,
 )
 from robotkit.schema.cell import PERIOD_MAX_S
 from robotkit.schema.numbers import shown
@@ -56,6 +58,8 @@ class Workcell:
     limits: SafetyLimits = field(default_factory=SafetyLimits)
 
     def __post_init__(self) -> None:
+        self.cameras = ByName("camera", self.cameras)
+        self.trackers = ByName("tracker", self.trackers)
         self._open: ExitStack | None = None
         self._readings = {
             name: BoundedCalls(f"trackers.{name} was asked for a measurement", READING_S) for name in self.trackers
@@ -247,7 +251,7 @@ class Workcell:
         if self.gripper is not None:
             gripper = _reported("gripper", self.gripper.get_state, errors)
             self.report_lost_command(errors)
-        poses = {}
+        poses: ByName[TrackedPose] = ByName("tracked pose", {})
         for name, tracker in self.trackers.items():
             is_quick = tracker.answers_at_once or self.clock.is_lockstep
             measure = tracker.get_pose if is_quick else partial(self._readings[name].call, tracker.get_pose)

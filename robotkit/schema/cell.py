@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from robotkit.by_name import ByName
 from robotkit.schema.arrays import Pose
 from robotkit.schema.camera import CameraSpec
 from robotkit.schema.gripper import GripperCommand, GripperSpec, GripperState
@@ -45,7 +46,9 @@ class CellState(Message):
 
     robot: RobotState
     gripper: GripperState | None = None
-    poses: dict[str, TrackedPose] = Field(default_factory=dict)
+    poses: Annotated[dict[str, TrackedPose], AfterValidator(lambda poses: ByName("tracked pose", poses))] = Field(
+        default_factory=lambda: ByName("tracked pose", {})
+    )
     """Tracked objects by tracker name."""
     accepted: RobotCommand | None = None
     """The command that this step sent, as it was accepted."""
