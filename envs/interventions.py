@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ Env = gymnasium.Env[Any, Any]
 Human = str | robotkit.BaseTeleop | None
 """Who may take over: "expert", "scripted", the name of a teleoperation device, a built one, or nobody."""
 
+_SCRIPTS = ("expert", "scripted")
 _POLICY_SHARE = 0.4
 """Share of an episode that the scripted human leaves to the policy."""
 
@@ -33,17 +35,26 @@ def add_human(
 
     Raises:
         InvalidConfiguration: a script is asked for, and there is none.
-        UnknownPlugin: there is no such device.
+        UnknownPlugin: there is no such device; the message has those that there are, and the scripts.
         MissingExtra: its package is not installed.
     """
-    if human in ("expert", "scripted"):
+    if human in _SCRIPTS:
         if expert is None:
             raise robotkit.InvalidConfiguration(
-                f"human={human!r}: there is no scripted expert for this environment; give a teleoperation device, such "
-                'as "spacemouse"'
+                f"human={human!r}: there is no scripted expert for this environment; give a teleoperation device: "
+                f"{', '.join(robotkit.teleops.names())}"
             )
         steps = 0 if human == "expert" else round(_POLICY_SHARE * max_episode_steps)
         return add_scripted_human(env, expert(env), TakeoverPolicy(steps))
+    if isinstance(human, str) and human not in teleops.names():
+        scripts = () if expert is None else _SCRIPTS
+        known = [*teleops.names(), *scripts]
+        near = difflib.get_close_matches(human, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise robotkit.UnknownPlugin(
+            f"human={human!r}: nobody of that name can take over.{hint} Known: {', '.join(known)}"
+            + ("" if scripts else "; there is no scripted expert for this environment")
+        )
     hand = teleops.make(human, None) if isinstance(human, str) else human
     return TeleopIntervention(env, hand)
 

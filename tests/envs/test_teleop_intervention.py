@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from envs.wrappers import (
     RelativeFrame,
     TeleopIntervention,
 )
-from robotkit import InvalidConfiguration, teleops
+from robotkit import ConfigurationError, InvalidConfiguration, teleops
 from tests.envs.pose_env import PoseEnv
 
 POLICY = np.full(7, 0.25, np.float32)
@@ -181,3 +182,17 @@ def test_the_hand_and_a_judge_do_not_disturb_each_other(hand):
     _, reward, terminated, _, info = env.step(POLICY)
     assert (reward, terminated, info["success"]) == (1.0, True, True)
     assert INTERVENE_ACTION in info
+
+
+@pytest.mark.parametrize(
+    ("env", "human", "answer"),
+    [
+        ("envs:PandaPickCube-v0", "nobody", r"Known: fake, gamepad, keyboard, spacemouse, expert, scripted$"),
+        ("envs:PandaPickCube-v0", "expret", r"Did you mean 'expert'\?"),
+        ("envs:PandaReach-v0", "nobody", r"spacemouse; there is no scripted expert for this environment$"),
+        ("envs:PandaReach-v0", "expert", r"give a teleoperation device: fake, gamepad, keyboard, spacemouse$"),
+    ],
+)
+def test_an_unknown_human_is_answered_with_those_that_the_environment_has(env, human, answer):
+    with pytest.raises(ConfigurationError, match=answer):
+        gymnasium.make(env, cell="fake", human=human)
