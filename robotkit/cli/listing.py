@@ -41,11 +41,12 @@ class Entry:
 
 
 def print_names(as_json: bool) -> int:
-    """Print the names of each kind; nothing is loaded."""
-    named = {registry.kind: registry.names() for registry in ALL} | {_CELL: workcell_names()}
+    """Print the names of each kind, for which nothing is loaded; as JSON every one with its options."""
     if as_json:
-        _print_json([Entry(kind, name) for kind, names in named.items() for name in names])
+        plugins = [plugin_entry(registry, name) for registry in ALL for name in registry.names()]
+        _print_json([*plugins, *map(_listed_cell, workcell_names())])
         return 0
+    named = {registry.kind: registry.names() for registry in ALL} | {_CELL: workcell_names()}
     table = Table.grid(padding=(0, 2))
     for kind, names in named.items():
         table.add_row(Text(f"{kind}s", style="bold"), Text(", ".join(names)))
@@ -103,6 +104,14 @@ def plugin_entry(registry: Registry[Any], name: str) -> Entry:
     except ConfigurationError as error:
         return Entry(registry.kind, name, "", error.message)
     return Entry(registry.kind, name, first_sentence(plugin.__doc__), None, tuple(options_of(plugin.Config)))
+
+
+def _listed_cell(name: str) -> Entry:
+    """A registered cell; one that cannot be loaded says how to get it."""
+    try:
+        return cell_entry(name, None)
+    except ConfigurationError as error:
+        return Entry(_CELL, name, "", error.message)
 
 
 def cell_entry(cell: str, token: str | None) -> Entry:
