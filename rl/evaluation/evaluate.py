@@ -62,7 +62,7 @@ def run_eval(
         env.close()
     summary = summarize(found)
     console.print(f"checkpoint after {updates} updates, {episodes} episodes", highlight=False)
-    console.print(f"return   {summary['return_mean']:.2f} ± {summary['return_std']:.2f}", highlight=False)
+    console.print(f"return   {summary['return_mean']:z.2f} ± {summary['return_std']:.2f}", highlight=False)
     if "success_rate" in summary:
         low, high = summary["success_low"], summary["success_high"]
         console.print(
@@ -92,7 +92,7 @@ def _progress(console: Console, episodes: int) -> Iterator[Callable[[Sequence[Ep
 
         def on_episode(done: Sequence[Episode]) -> None:
             mean = sum(episode.total_reward for episode in done) / len(done)
-            show(len(done), f"return {mean:.2f}, {sum(bool(episode.success) for episode in done)} successful")
+            show(len(done), f"return {mean:z.2f}, {sum(bool(episode.success) for episode in done)} successful")
 
         yield on_episode
 

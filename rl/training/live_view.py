@@ -146,7 +146,7 @@ def summary_line(status: Mapping[str, Any], rates: Rates) -> str:
     ]
     evaluation = progress["evaluation"]
     if evaluation:
-        parts.append(f"evaluation {evaluation['return_mean']:.2f}")
+        parts.append(f"evaluation {evaluation['return_mean']:z.2f}")
     if "success_rate" in evaluation:
         parts.append(f"success {evaluation['success_rate']:.0%}")
     if left := _remaining(status, rates):
@@ -218,4 +218,4 @@ def _rate(per_s: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else f"{value:z.2f}"

@@ -89,7 +89,7 @@ class ProgressBar(Callback):
     def on_episode_end(self, event: EpisodeEnd) -> None:
         """Show the return."""
         assert self._bar is not None
-        self._bar.update(self._bar.task_ids[0], description=f"return {event.values['return']:.1f}")
+        self._bar.update(self._bar.task_ids[0], description=f"return {event.values['return']:z.1f}")
 
     def on_training_end(self) -> None:
         """Leave the bar as it is."""

@@ -100,7 +100,7 @@ def require_right_scales(scales: Scales, lens: Lens) -> None:
         for name, scale in (("horizontal", scales.focal_x), ("vertical", scales.focal_y))
         if not scale.is_right
     ] + [
-        f"the principal point is {(scale.ratio - 1.0) * focal_px:+.1f} +- {scale.deviation * focal_px:.1f} px beside "
+        f"the principal point is {(scale.ratio - 1.0) * focal_px:+z.1f} +- {scale.deviation * focal_px:.1f} px beside "
         f"the given {name}"
         for name, scale in (("cx_px", scales.centre_x), ("cy_px", scales.centre_y))
         if not scale.is_right

@@ -76,7 +76,7 @@ def _captured(found: LensCalibration, config: FrameConfig | None) -> Intrinsics:
 def _report(found: LensCalibration, captured: Intrinsics) -> None:
     rows = [(name, f"{value:.2f}") for name, value in captured.model_dump().items()]
     rows += [
-        (name, f"{value:+.5f}") for name, value in zip(("k1", "k2", "p1", "p2"), found.lens.distortion, strict=True)
+        (name, f"{value:+z.5f}") for name, value in zip(("k1", "k2", "p1", "p2"), found.lens.distortion, strict=True)
     ]
     rows.append(("error", f"{found.rms_px:.3f} px, root mean square"))
     rows.append(("focal length known to", f"{found.focal_deviation_px:.2f} px"))

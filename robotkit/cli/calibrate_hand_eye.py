@@ -95,7 +95,7 @@ def _report(found: HandEye) -> None:
     left_out = np.flatnonzero(~found.is_kept)
     numbers = ", ".join(str(number + 1) for number in left_out)
     say(f"{found.is_kept.sum()} samples used, {len(left_out)} left out" + (f": {numbers}" if numbers else ""))
-    pose = ", ".join(f"{value:.6f}" for value in found.camera_pose_in_mount)
+    pose = ", ".join(f"{value:z.6f}" for value in found.camera_pose_in_mount)
     say(
         f'camera_mount = "{found.mount}", camera_pose_in_{found.mount} = [{pose}], known to '
         f"{1e3 * found.deviation_m:.2f} mm and {np.rad2deg(found.deviation_rad):.3f} degrees (standard deviation)"

@@ -131,7 +131,7 @@ def _camera(cell: Workcell, name: str, camera: BaseCamera, watch_s: float) -> Fi
 
 def _tracker(cell: Workcell, name: str, tracker: BasePoseTracker) -> Finding:
     now_s, pose = cell.clock.now_s(), tracker.get_pose()
-    position = ", ".join(f"{value:.3f}" for value in pose.pose_in_base[:3])
+    position = ", ".join(f"{value:z.3f}" for value in pose.pose_in_base[:3])
     age_s = max(0.0, now_s - pose.stamp_s)
     found = f"in sight at ({position}) m in the base frame, seen {age_s:.2f} s ago"
     if age_s > getattr(tracker.config, "max_age_s", _AGE_MAX_S):

@@ -54,4 +54,4 @@ def state_table(name: str, state: CellState) -> Table:
 
 
 def _text(values: np.ndarray) -> str:
-    return "  ".join(f"{value:+.4f}" for value in values)
+    return "  ".join(f"{value:+z.4f}" for value in values)

@@ -74,7 +74,7 @@ def line(report: CellReport, link_age_s: float, silent_after_s: float = _SILENT_
     if report.moves_on:
         text.append("  IT MOVES - USE THE HARDWARE STOP, UNLESS SOMEBODY GUIDES IT", style="bold red")
     x, y, z = report.tcp_pose_in_base[:3]
-    text.append(f"  tool {x:+.3f} {y:+.3f} {z:+.3f} m")
+    text.append(f"  tool {x:+z.3f} {y:+z.3f} {z:+z.3f} m")
     if report.wrench_in_tcp is not None:
         text.append(f"  force {float(np.linalg.norm(report.wrench_in_tcp[:3])):.1f} N")
     if report.gripper is not None:
