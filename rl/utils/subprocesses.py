@@ -117,6 +117,16 @@ def interrupt_between_steps(stop: StopSignal) -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def run_module(name: str) -> list[str]:
+    """The command line that runs a module of this package, where a folder of the same name hides nothing.
+
+    Python looks for `-m NAME` in the current folder first. It is kept from that unless this package itself was found
+    there, in a checkout that is not installed.
+    """
+    is_checkout = Path(__file__).parents[2] == Path.cwd()
+    return [sys.executable, *(() if is_checkout else ("-P",)), "-m", name]
+
+
 @dataclass
 class Child:
     """A process of this run, started again when it fails.
@@ -145,7 +155,7 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rl", *self.arguments],
+                [*run_module("rl"), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
-from rl.utils.subprocesses import PARENT_VARIABLE
+from rl.utils.subprocesses import PARENT_VARIABLE, run_module
 
 _STOP_TIMEOUT_S = 120.0  # the learner writes a checkpoint, and the processes of the run end one after the other
 
@@ -15,7 +14,7 @@ def run_command(*words: str) -> int:
     """Run `python -m rl WORDS` to its end, and return its exit status; an exception here ends it in order."""
     # The parent's number lets it end by itself where this program is killed.
     environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
-    process = subprocess.Popen([sys.executable, "-m", "rl", *words], env=environment)
+    process = subprocess.Popen([*run_module("rl"), *words], env=environment)
     try:
         return process.wait()
     except BaseException:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+
+from rl.utils.subprocesses import run_module
 
 _START_S = 120.0  # the first start compiles the control law
 
@@ -36,7 +37,7 @@ class RobotServer:
         arguments = ("--cell", self._cell, "--port", str(self.port), "--clock", self._clock)
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rl.cli.demonstration.served_until_eof", *arguments],
+                [*run_module("rl.cli.demonstration.served_until_eof"), *arguments],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
