@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from robotkit.cli.finding import Finding
 from robotkit.entries import EXTRA_OF_MODULE
@@ -115,14 +116,16 @@ def vendor_packages() -> Iterator[Finding]:
 
 
 def probe(program: str, environment: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """Run a Python program in a process of its own.
+    """Run a Python program in a process of its own, in which no folder of the current one hides a package.
 
     Returns:
         The last line of what went wrong ("" when nothing did), and what the program printed.
     """
+    # A checkout that is not installed is found in the current folder alone.
+    safe_path = () if Path(__file__).parents[2] == Path.cwd() else ("-P",)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, *safe_path, "-c", program],
             capture_output=True,
             text=True,
             timeout=_TIMEOUT_S,

@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -36,6 +37,14 @@ def test_the_doctor_tells_programs_what_it_tells_people(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "examine", lambda port: [finding])
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [dataclasses.asdict(finding)]
+
+
+def test_p19_a_folder_of_the_users_is_not_examined_in_the_place_of_a_package(tmp_path, monkeypatch):
+    (tmp_path / "sims").mkdir()
+    (tmp_path / "sims" / "__init__.py").write_text("raise SystemExit('a foreign program runs')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(software_checks.__file__).parents[2]))
+    assert software_checks.probe("import sims; print(sims.__name__)") == ("", "sims")
 
 
 def test_a_wrong_gl_backend_ends_the_probe_and_not_the_doctor(monkeypatch):
