@@ -117,8 +117,8 @@ def _require_types(cell: str, content: Mapping[str, Any], overrides: Sequence[st
     for group, what in (("cameras", "camera"), ("trackers", "tracker")):
         devices = content.get(group) or {}
         for name in devices:
-            if "type" not in devices[name]:
-                there = [other for other in devices if "type" in devices[other]]
+            if isinstance(devices[name], dict) and "type" not in devices[name]:
+                there = [other for other in devices if "type" in (devices[other] or ())]
                 raise InvalidConfiguration(
                     f"cell {cell!r} with {', '.join(overrides)} overridden: {no_such(what, name, there)}; a new one "
                     f"needs {group}.{name}.type"

@@ -188,6 +188,8 @@ class Workcell:
         if gripper is not None:
             if self.gripper is None:
                 raise Unsupported(f"cell {self.name!r} has no gripper; leave the gripper's command out")
+            if not isinstance(gripper, GripperCommand):
+                raise InvalidCommand(f"a command of the gripper is a GripperCommand(position=…), got {shown(gripper)}")
             if command is not None:
                 self.robot.check(command)
                 self._require_target(epoch)

@@ -58,7 +58,9 @@ class Task(ABC):
             missing.append("a gripper")
         if missing:
             raise InvalidConfiguration(
-                f"{type(self).__name__} cannot be done in cell {workcell.name!r}, which lacks {' and '.join(missing)}; "
+                f"{type(self).__name__} cannot be done in cell {workcell.name!r}, which lacks {' and '.join(missing)} "
+                f"(its cameras: {', '.join(workcell.cameras) or 'none'}; its trackers: "
+                f"{', '.join(workcell.trackers) or 'none'}); "
                 "add them to its workcell file or choose another cell"
             )
 

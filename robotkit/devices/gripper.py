@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
+import numpy as np
+
 from robotkit.devices.device import Device
 from robotkit.errors import InvalidCommand
 from robotkit.schema import GripperSpec, GripperState
@@ -44,7 +46,8 @@ class BaseGripperServer(Device):
         Raises:
             InvalidCommand: not a number in [0, 1], or none of `spec.positions`; says which are allowed.
         """
-        if not (math.isfinite(position) and 0.0 <= position <= 1.0):
+        is_number = isinstance(position, (int, float, np.number))
+        if not (is_number and math.isfinite(position) and 0.0 <= position <= 1.0):
             raise InvalidCommand(f"gripper position {position!r} is not in [0, 1]; 0 is closed, 1 is open")
         if self.spec.nearest_position(position) != position:
             raise InvalidCommand(

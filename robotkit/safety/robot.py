@@ -31,6 +31,7 @@ from robotkit.safety.validator import joint_array
 from robotkit.safety.watch import Watch
 from robotkit.safety.watchdog import Watchdog
 from robotkit.schema import ComplianceParams, JointCommand, RobotCommand, RobotState, SafetyLimits
+from robotkit.schema.numbers import shown
 
 MONITOR = "safety monitor"
 _POLL_PERIOD_S = 0.005
@@ -278,6 +279,10 @@ class SafeRobot(BaseRobotServer):
         Raises:
             InvalidCommand: says which bound, and what is allowed; the law in force stays.
         """
+        if not isinstance(params, ComplianceParams):
+            raise InvalidCommand(
+                f"compliance is set by ComplianceParams(translational_stiffness_n_m=…), got {shown(params)}"
+            )
         excess = compliance_excess(params, self.limits.compliance)
         if excess is not None:
             self._tell("refused", f"a change of compliance: {excess}", "client")

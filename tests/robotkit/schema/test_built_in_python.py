@@ -67,3 +67,16 @@ def test_what_is_no_command_is_refused_with_the_messages_that_are(wrong):
         for tell in (cell.robot.send, cell.robot.check, lambda command: cell.step(command, period_s=0.1)):
             with pytest.raises(rk.InvalidCommand, match=r"PoseCommand\(tcp_pose_in_base=…\) or a JointCommand"):
                 tell(wrong)
+
+
+@pytest.mark.parametrize(
+    ("tell", "answer"),
+    [
+        (lambda cell: cell.step(gripper=0.5), r"a GripperCommand\(position=…\), got 0\.5"),
+        (lambda cell: cell.gripper.move("open"), r"'open' is not in \[0, 1\]"),
+        (lambda cell: cell.robot.set_compliance({"rotational_ki": 1.0}), r"ComplianceParams\(.*got \{'rotational_ki'"),
+    ],
+)
+def test_so_it_is_of_a_gripper_and_of_compliance(tell, answer):
+    with rk.make_workcell("fake") as cell, pytest.raises(rk.InvalidCommand, match=answer):
+        tell(cell)
