@@ -42,7 +42,7 @@ def add_human(
         if expert is None:
             raise robotkit.InvalidConfiguration(
                 f"human={human!r}: there is no scripted expert for this environment; give a teleoperation device: "
-                f"{', '.join(robotkit.teleops.names())}"
+                f"{', '.join(teleops.names())}"
             )
         steps = 0 if human == "expert" else round(_POLICY_SHARE * max_episode_steps)
         return add_scripted_human(env, expert(env), TakeoverPolicy(steps))

@@ -201,9 +201,7 @@ class _Call:
         waited_s = time.monotonic() - self._asked_s
         try:
             if waited_s >= limit_s:
-                raise DeviceFault(
-                    f"the command was not carried out: the driver was busy for {waited_s:.1f} s"
-                )
+                raise DeviceFault(f"the command was not carried out: the driver was busy for {waited_s:.1f} s")
             self._require()
         except Exception as error:
             return error

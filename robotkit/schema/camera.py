@@ -37,11 +37,13 @@ class Pixels:
             ValueError: it is no such image.
         """
         axes = () if self._channels is None else (self._channels,)
-        is_array = isinstance(value, np.ndarray)
-        if is_array and value.dtype == self._dtype and value.ndim == 2 + len(axes) and value.shape[2:] == axes:
-            return value
+        if isinstance(value, np.ndarray):
+            if value.dtype == self._dtype and value.ndim == 2 + len(axes) and value.shape[2:] == axes:
+                return value
+            got = f"{value.dtype} of shape {value.shape}"
+        else:
+            got = shown(value)
         shape = ", ".join(["height", "width", *map(str, axes)])
-        got = f"{value.dtype} of shape {value.shape}" if is_array else shown(value)
         raise ValueError(f"expected an array of {self._dtype}, shape ({shape}), got {got}")
 
 
