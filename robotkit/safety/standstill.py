@@ -35,11 +35,11 @@ class Standstill:
     def begin_anew(self) -> None:
         """The arm is not halted, was connected again, or was put elsewhere: it may brake from the next look on."""
         with self._lock:
-            self._recoveries: int | None = None
             self._place: RobotState | None = None
             self._since_s = self._newest_s = self._told_s = -math.inf
             self._stops, self._told = -1, 0
             self._moves = False
+            self._recoveries: int | None = None  # last: a handler that measures before may set it and the others
 
     def is_left_by(self, state: RobotState, *, has_to_stand: bool) -> bool:
         """Whether the arm moves, by all that was measured so far: by more than 5 mm or 0.02 rad at a joint.

@@ -82,6 +82,22 @@ def test_b8_numbers_that_bound_no_real_arm_are_refused(limits, message):
         build(arm, **{**ENOUGH, **limits})
 
 
+@pytest.mark.parametrize(("is_simulated", "more"), [(True, {}), (False, {"unlimited": True})])
+def test_a_box_that_bounds_nothing_is_one_of_a_simulated_arm_or_one_without_limits(is_simulated, more):
+    arm = arm_with(is_simulated=is_simulated)
+    arm.spec = robot_spec(PANDA).model_copy(update={"is_simulated": is_simulated})
+    build(arm, **{**ENOUGH, **more, "workspace": box_of(1.9)})
+
+
+def test_b8_a_joint_speed_may_be_three_times_that_of_the_fastest_joint():
+    arm = arm_with(is_simulated=False)
+    arm.spec = robot_spec(PANDA)
+    own_rad_s = float(arm.spec.joint_velocity_max_rad_s.max())
+    build(arm, **ENOUGH, max_joint_speed_rad_s=2.999 * own_rad_s)
+    with pytest.raises(rk.InvalidConfiguration, match="in rad/s"):
+        build(arm, **ENOUGH, max_joint_speed_rad_s=3.001 * own_rad_s)
+
+
 def test_b8_a_wall_that_the_arm_does_not_reach_may_be_told():
     arm = arm_with(is_simulated=False)
     arm.spec = robot_spec(PANDA)

@@ -286,6 +286,7 @@ def test_an_arm_is_stopped_when_there_is_no_thread_left_to_hold_it(monkeypatch):
     arm.send(pose_command())
     clock.advance(0.3)
     monkeypatch.setattr(watchdog_module.threading.Thread, "start", fail_with_self(RuntimeError("no more threads")))
+    monkeypatch.setattr(watchdog_module, "_HOLD_S", 600.0)  # nobody waits for a hold that does not begin
     arm._watchdog.look()
     assert body.calls == ["follow", "halt"]
     assert "no more threads" in body.machine.stop.cause

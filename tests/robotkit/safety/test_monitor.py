@@ -107,6 +107,15 @@ def test_what_was_too_fast_before_a_slow_measurement_is_forgotten():
     assert trips[-1] is not None
 
 
+def test_a_speed_counts_as_much_after_stamps_that_begin_anew_as_without_a_measurement_before():
+    watched, fast = Watched(max_tcp_speed_m_s=1.0, measured_speed_factor=2.0), np.array((4.0, 0, 0, 0, 0, 0))
+    watched.stamp_s = 9.0
+    assert watched.sees() is None
+    watched.stamp_s = 8.5
+    assert watched.sees(tcp_twist_in_base=fast) is None
+    assert watched.sees(tcp_twist_in_base=fast) is not None
+
+
 @pytest.mark.parametrize(("limit", "field"), [(limit, field) for limit, field, _ in SPEEDS])
 def test_a_speed_that_is_no_number_is_too_high(limit, field):
     watched = Watched(**limit)

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.drivers.fake import ManualClock
+from robotkit.safety import make_safe
+from tests.support.recording_arm import InThread, RecordingArm
 from tests.support.safe_arm import safe_arm, shifted
 from tests.support.waiting import wait_until
+from tests.support.watched_arm import build, kinds, pose_command
 
 
 @pytest.mark.parametrize("wrench", [[0, 11, 0, 0, 0, 0], [0, 0, 0, 0, 0, -2.1]])
@@ -134,3 +138,36 @@ def test_an_observer_hears_of_refusals_stops_recoveries_and_faults():
     leave()
     arm.recover()
     assert heard == ["refused", "stop", "recover", "fault"]
+
+
+def test_an_observer_hears_of_a_fault_in_which_the_arm_is_connected():
+    body = RecordingArm()
+    body.fault = body.machine.fault_of(("torn",))
+    arm = make_safe(body, rk.SafetyLimits(), body.clock)
+    heard = kinds(arm)
+    arm.connect()
+    assert arm.get_state().mode == "fault"
+    assert heard == ["fault"]
+
+
+def test_b6_an_arm_is_held_by_no_measurement_that_is_older_than_the_cell_allows():
+    arm, body = build(ManualClock(), state_max_age_s=0.02)
+    arm.send(pose_command())
+    body._measure = lambda: RecordingArm._measure(body)._replace(stamp_s=arm._clock.now_s() - 0.03)
+    with pytest.raises(rk.StaleState, match=r"0\.030 s ago; at most 0\.02 s"):
+        arm.hold()
+    assert arm.machine.mode == "stopped"
+
+
+def test_no_command_is_checked_while_the_bounds_of_a_connected_arm_are_made(monkeypatch):
+    body = RecordingArm()
+    arm = make_safe(body, rk.SafetyLimits(), body.clock)
+    free = []
+
+    def fit() -> None:
+        asking = InThread(lambda: free.append(arm.machine.lock.acquire(blocking=False)))
+        assert asking.join() is None
+
+    monkeypatch.setattr(arm, "_fit", fit)
+    arm.connect()
+    assert free == [False]

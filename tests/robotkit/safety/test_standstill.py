@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from robotkit.safety import standstill as standstill_module
 from robotkit.safety.monitor import Monitor
 from robotkit.safety.standstill import Standstill
 from robotkit.schema import RobotState, SafetyLimits
+from tests.support.interruption import Interruption, interrupted
 from tests.support.recording_arm import InThread, PlainArm, RecordingArm
 from tests.support.waiting import wait_until
 from tests.support.watched_arm import NO_KINEMATICS, moved, pose_command, watched
@@ -130,7 +133,8 @@ def _stop_and_connect_again(arm):
 
 @pytest.mark.parametrize("before", [_keep, _stop_and_connect_again])
 @pytest.mark.parametrize("is_plain", [False, True])
-def test_an_arm_that_is_connected_stopped_and_then_moves_is_told_nothing(before, is_plain):
+@pytest.mark.parametrize("is_stopped_again", [False, True])
+def test_an_arm_that_is_connected_stopped_and_then_moves_is_told_nothing(before, is_plain, is_stopped_again):
     inner = PlainArm() if is_plain else RecordingArm(**NO_KINEMATICS)
     body = inner.body if is_plain else inner
     inner.spec = inner.spec.model_copy(update=NO_KINEMATICS)
@@ -138,13 +142,16 @@ def test_an_arm_that_is_connected_stopped_and_then_moves_is_told_nothing(before,
     before(arm)
     arm.connect()
     inner.calls.clear()
+    if is_stopped_again:
+        arm.stop()
+    told = list(inner.calls)
     for count in range(300):
         body.joints_rad = body.joints_rad + 0.021 * (1 if count % 40 < 20 else -1)
         state = arm.get_state()
         assert (state.mode, state.moves_on, state.is_halt_owed) == ("stopped", False, False)
         body.clock.advance(0.01)
     wait_until(lambda: not arm.inner._halts._has_thread)
-    assert inner.calls == []
+    assert inner.calls == told
     arm.recover()
     arm.stop()
     inner.calls.clear()
@@ -284,7 +291,7 @@ def test_a_signal_handler_may_measure_between_any_two_lines_of_a_look():
 def _state(stamp_s: float, turn_rad: float = 0.0, recoveries: int = 0) -> RobotState:
     measured = RecordingArm()._measure()._asdict()
     measured.update(stamp_s=stamp_s, joint_positions_rad=measured["joint_positions_rad"] + turn_rad)
-    return RobotState.unchecked(**measured, mode="stopped", recoveries=recoveries)
+    return RobotState.unchecked(**measured, mode="stopped", stops=1, recoveries=recoveries)
 
 
 @pytest.mark.parametrize(
@@ -295,10 +302,66 @@ def _state(stamp_s: float, turn_rad: float = 0.0, recoveries: int = 0) -> RobotS
         [_state(0.1 * i, 0.3 * i, recoveries=i) for i in range(30)],
         [_state(0.0, 0.3 * i) for i in range(30)],
         [_state(1.0 - 0.01 * i, 0.3 * i) for i in range(30)],
+        [_state(0.01 * i - 0.3 * (i % 2), 0.3 * (i % 2)) for i in range(200)],
+        [_state(min(0.1 * i, 2.0), 0.3 * (i > 20)) for i in range(30)],
         [_state(0.1 * i, np.nan) for i in range(30)],
     ],
-    ids=["noise", "brakes", "recovered", "one measurement", "out of order", "no number"],
+    ids=["noise", "brakes", "recovered", "one measurement", "out of order", "overtaken", "frozen", "no number"],
 )
 def test_an_arm_that_stands_or_may_move_is_not_said_to_move(states):
     standstill = Standstill(lambda: pytest.fail("it is told to halt"))
     assert not any(standstill.is_left_by(state, has_to_stand=True) for state in states)
+
+
+def _looks(states, tell_again=lambda: None) -> list[bool]:
+    standstill = Standstill(tell_again)
+    return [standstill.is_left_by(state, has_to_stand=True) for state in states]
+
+
+def test_it_moves_from_the_first_place_after_half_a_second_on_and_stands_when_it_has_not_moved_for_longer():
+    """The times are sums of powers of two: the bounds themselves are looked at."""
+    assert _looks([_state(0.0), _state(0.5), _state(0.75, 0.5), _state(1.0, 0.5)]) == [False] * 4
+    assert _looks([_state(0.0), _state(0.625), _state(0.75, 0.5), _state(1.25, 0.5), _state(1.375, 0.5)]) == [
+        False, False, True, True, False,
+    ]  # fmt: skip
+
+
+def test_halts_are_told_again_after_a_second_and_not_sooner():
+    for apart_s, count in ((1.0, 3), (0.9375, 2)):
+        told = []
+        _looks(
+            [_state(0.0), *(_state(0.75 + apart_s * i, 0.5 * i) for i in range(4))], lambda told=told: told.append(1)
+        )
+        assert len(told) == count
+
+
+def test_who_measures_while_a_halt_is_told_again_does_not_tell_it_too():
+    told = []
+
+    def tell_again() -> None:
+        told.append(1)
+        assert len(told) < 10
+        assert standstill.is_left_by(_state(0.8, 1.0), has_to_stand=True)
+
+    standstill = Standstill(tell_again)
+    for state in (_state(0.0), _state(0.6), _state(0.7, 0.5)):
+        standstill.is_left_by(state, has_to_stand=True)
+    assert len(told) == 1
+
+
+def test_a_signal_handler_that_measures_takes_no_time_to_brake_from_a_new_beginning():
+    for line in itertools.count(1):
+        standstill = Standstill(lambda: pytest.fail("it is told to halt"))
+        for state in (_state(0.0), _state(0.6)):
+            standstill.is_left_by(state, has_to_stand=True)
+        handler = Interruption(
+            line,
+            lambda standstill=standstill: standstill.is_left_by(_state(0.7), has_to_stand=True),
+            (standstill_module.__file__,),
+        )
+        assert interrupted(standstill.begin_anew, handler) is None
+        if not handler.has_come:
+            break
+        for state in (_state(0.8, 1.5), _state(0.9, 2.0), _state(1.0, 2.5)):
+            assert not standstill.is_left_by(state, has_to_stand=True), line
+    assert line > 5

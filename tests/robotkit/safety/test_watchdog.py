@@ -168,3 +168,22 @@ def test_a_watch_outlives_a_failure_of_its_work(caplog):
 
     finally:
         arm.disconnect()
+
+
+def test_an_arm_whose_disconnection_is_interrupted_before_it_began_is_watched_on(monkeypatch):
+    arm, _, _ = safe_arm(rk.SafetyLimits(watchdog_s=0.2), FreeClock())
+    watch, stop = arm._watch, arm._watch.stop
+
+    def interrupted(then) -> None:
+        stop()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "stop", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            arm.disconnect()
+        assert arm.is_connected
+        let_the_watch_run(arm)
+    finally:
+        monkeypatch.undo()
+        arm.disconnect()
