@@ -92,3 +92,10 @@ def test_b3_places_of_before_a_gap_or_another_clock_say_nothing(jump_s):
         assert places.newest_way() is None
     places.add(float(TIMES_S[-1]) + jump_s + 0.11, joints(0.0))
     assert places.newest_way().speed_rad_s == 0.0
+
+
+def test_of_an_arm_that_is_measured_a_thousand_times_a_second_few_places_are_kept():
+    places = RecentPlaces()
+    for index in range(1000):
+        places.add(0.001 * index, joints(0.5 * index))
+    assert len(places._seen) <= 0.3 / 0.01 + 2
