@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -187,3 +188,14 @@ def test_whoever_sees_that_a_stop_has_ended_a_motion_is_refused_another():
     record = rk.StopRecord(cause="a reason", author="anna", since_s=0.0)
     machine.note_stop(record)
     assert stops == [record]
+
+
+def test_a_fault_of_a_connection_that_held_says_nothing_of_the_next_one():
+    machine = ArmMachine("arm", lambda: 0.0)
+    machine.connected(None, 0)
+    machine.failed(replace(machine.fault_of(("guiding",)), is_reported=True))
+    machine.disconnected()
+    machine.connected(machine.fault_of(("torn",)), 1)
+    assert not machine.has_to_stand
+    with machine.calls.under_way("set_compliance"):
+        assert machine.has_to_stand

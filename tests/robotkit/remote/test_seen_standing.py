@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from robotkit.cli import remote as command
+from robotkit.cli.seen_standing import SeenStanding
 from robotkit.remote import Session
 
 PLACE = np.array([0.1, 0.5, -0.3, -2.0, 0.0, 1.5, 0.7, 0.5, 0.0, 0.3])
@@ -167,3 +168,29 @@ def test_one_that_was_seen_moving_is_not_confirmed_where_it_turns_round(monkeypa
             server = Server(monkeypatch, state, clock="real")
             server.now_s = float(began_s)
             assert server.look()
+
+
+def stands(stamps_s: np.ndarray, ways: np.ndarray, part: int) -> bool:
+    """Of an arm that is seen at these times so far along one joint, or one direction of the tool."""
+    seen = SeenStanding()
+    seen.add(measured(float(stamps_s[0]) - 0.05, PLACE))
+    for stamp_s, way in zip(stamps_s, ways, strict=True):
+        seen.add(measured(float(stamp_s), PLACE + np.eye(10)[part] * way))
+    return seen.stands()
+
+
+@pytest.mark.parametrize(("part", "noise", "rate_s"), [(3, 0.024, 0.012), (8, 0.009, 0.003)], ids=["joint", "tool"])
+def test_one_is_within_so_much_of_noise_and_goes_no_faster(part: int, noise: float, rate_s: float) -> None:
+    stamps_s = 0.05 * np.arange(13)
+    to_and_fro = 0.5 * noise * (-1.0) ** np.arange(13)
+    assert stands(stamps_s, 0.99 * to_and_fro, part)
+    assert not stands(stamps_s, 1.01 * to_and_fro, part)
+    assert stands(stamps_s, 0.99 * rate_s * stamps_s, part)
+    assert not stands(stamps_s, 1.01 * rate_s * stamps_s, part)
+
+
+@pytest.mark.parametrize(("apart_s", "is_told"), [(0.19, False), (0.2, True), (0.8, True), (0.81, False)])
+def test_two_places_tell_that_an_arm_stands_when_they_are_as_far_apart_as_they_have_to_be(
+    apart_s: float, is_told: bool
+) -> None:
+    assert stands(np.array([0.0, apart_s]), np.zeros(2), 3) is is_told
