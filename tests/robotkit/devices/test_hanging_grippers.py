@@ -62,12 +62,19 @@ def nudged(cell: rk.Workcell) -> rk.PoseCommand:
     return rk.PoseCommand(tcp_pose_in_base=pose)
 
 
+def once_it_hangs(cell: rk.Workcell) -> rk.CellState:
+    """The thread of its command may have begun late."""
+    wait_until(lambda: cell._gripper_commands.overdue is not None)
+    return cell.get_state()
+
+
 def test_b6_a_gripper_that_hangs_with_its_command_keeps_no_command_from_the_arm(cell, hang, monkeypatch):
     monkeypatch.setattr(cell.gripper.inner, "move", hang)
     command = nudged(cell)
     state = cell.step(command, CLOSED)
     np.testing.assert_array_equal(state.accepted.tcp_pose_in_base, command.tcp_pose_in_base)
     assert state.robot.mode == "tracking"
+    state = once_it_hangs(cell)
     assert state.errors["gripper"].code == "device_fault"
     assert "its driver has not returned" in state.errors["gripper"].message
     assert state.gripper is not None, "it can be measured all the same"
@@ -76,6 +83,7 @@ def test_b6_a_gripper_that_hangs_with_its_command_keeps_no_command_from_the_arm(
 def test_b6_a_gripper_that_hangs_is_checked_before_the_arm_is_told_and_asked_nothing_more(cell, hang, monkeypatch):
     monkeypatch.setattr(cell.gripper.inner, "move", hang)
     cell.step(gripper=CLOSED)
+    once_it_hangs(cell)
     before = cell.robot.machine.targets
     for _ in range(3):
         with pytest.raises(rk.DeviceFault, match="has not returned"):

@@ -87,3 +87,23 @@ def test_a_silence_that_ended_says_nothing_of_the_next():
     arm._watchdog.look()
     assert body.calls == ["follow", "hold"]
     assert body.machine.stop is None
+
+
+def test_each_silence_gives_a_hold_the_same_time_however_long_after_the_last_command_it_is_noticed(monkeypatch, begun):
+    now_s = 0.0
+    monkeypatch.setattr(watchdog_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    arm, _, clock = watched()
+
+    def hold(waiting: Waiting) -> None:
+        arm.hold()
+        waiting.has_held, waiting.is_over.is_set = True, lambda: True
+
+    monkeypatch.setattr(Waiting, "meanwhile", hold)
+    for _ in range(3):
+        arm.send(pose_command())
+        clock.advance(0.3)
+        now_s += 5.0
+        arm._watchdog.look()
+        arm._watchdog.look()
+        assert arm.machine.mode == "holding"
+    assert [holding.waits_s for holding in begun] == [[pytest.approx(watchdog_module._HOLD_S)]] * 3
