@@ -64,7 +64,7 @@ def test_who_waits_for_a_command_that_a_newer_one_replaces_waits_no_longer():
     first = begun(calls)
     calls._wait_s = 60.0
     waiting = InThread(lambda: calls.command(lambda: done.append("second")))
-    wait_until(lambda: calls._next is not None)
+    wait_until(lambda: calls._waiting)
     calls._wait_s = 0.0
     calls.command(lambda: done.append("third"))
     assert waiting.join() is None
@@ -77,7 +77,7 @@ def test_a_command_that_has_waited_behind_another_hangs_from_its_own_beginning_o
     calls = BoundedCalls("it is told", 60.0, wait_s=0.0)
     first, second = begun(calls), Kept()
     calls.command(second)
-    for call in (calls._under_way, calls._next):
+    for call in (calls._under_way, *calls._waiting):
         call.began_s -= 100.0
     assert "it is told, and its driver has not returned for 100.0 s" in calls.overdue.message
     first.may_return.set()

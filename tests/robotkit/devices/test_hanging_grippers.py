@@ -64,7 +64,7 @@ def nudged(cell: rk.Workcell) -> rk.PoseCommand:
 
 def once_it_hangs(cell: rk.Workcell) -> rk.CellState:
     """The thread of its command may have begun late."""
-    wait_until(lambda: cell._gripper_commands.overdue is not None)
+    wait_until(lambda: cell.gripper._commands.overdue is not None)
     return cell.get_state()
 
 
