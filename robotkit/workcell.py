@@ -194,7 +194,8 @@ class Workcell:
                 self.robot.check(command)
                 self._require_target(epoch)
             # First: a gripper that is lost or in a fault refuses here, before the arm has its target.
-            self.gripper.move(gripper.position)
+            tell = self.gripper.tell if isinstance(self.gripper, BoundedGripper) else self.gripper.move
+            tell(gripper.position)
         if command is None:
             return None
         try:

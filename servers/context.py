@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import Depends
@@ -175,7 +176,7 @@ class ServerContext:
         """
         self.workcell.connect()
         if not self.workcell.robot.spec.is_simulated:
-            self.workcell.robot.stop_for("the server was started: see that the cell is clear", "robotkit-serve")
+            self._stop("the server was started: see that the cell is clear")
 
     def close(self) -> None:
         """Hear of the arm no more, and write what the audit log has not written yet."""
@@ -187,14 +188,14 @@ class ServerContext:
         """Latch a stop before the server ends, once, and let no command start any more."""
         if not self._has_ended:
             self._has_ended = True
-            self.turns.close(self._stop, self.workcell.clock.wake)
+            self.turns.close(partial(self._stop, "the server is shutting down"), self.workcell.clock.wake)
 
-    def _stop(self) -> None:
-        """Stop; an arm that cannot be reached does not keep the rest from closing."""
+    def _stop(self, cause: str) -> None:
+        """Stop; an arm that does not take it is stopped all the same and told again, and keeps nothing else waiting."""
         try:
-            self.workcell.robot.stop_for("the server is shutting down", "robotkit-serve")
+            self.workcell.robot.stop_for(cause, "robotkit-serve")
         except Exception as error:
-            _log.warning("the arm did not take the last stop: %s", said_of(error))
+            _log.warning("the arm did not take its stop (%s): %s", cause, said_of(error))
 
 
 def gripper_of(cell: Workcell) -> BaseGripperServer:

@@ -77,6 +77,7 @@ class BoundedCalls:
         what: Callable[[], object],
         require: Callable[[], object] = lambda: None,
         awaited_s: float | None = None,
+        doing: str | None = None,
     ) -> None:
         """Have it done, and wait for it; what takes longer goes on, and of what waits behind it the newest is done.
 
@@ -86,6 +87,7 @@ class BoundedCalls:
             what: to do.
             require: raises when what has waited is not to be done any more.
             awaited_s: how long to wait for one that has to return; None: `wait_s`, and it need not.
+            doing: what it does, for a person; None: what all of them do.
 
         Raises:
             DeviceFault: a call before it hangs, and this one will not be done.
@@ -93,9 +95,11 @@ class BoundedCalls:
             Exception: what it raises while it is waited for; later it is `late_error`, until the next command.
         """
         self._require_no_overdue()
-        call = _Call(what, require, has_to_return=awaited_s is not None)
+        call = _Call(what, require, has_to_return=awaited_s is not None, doing=doing)
         self._begin(call, replaces=True)
         if not call.is_over.wait(self._wait_s if awaited_s is None else awaited_s):
+            if call.has_to_return:
+                self._require_begun(call)
             with self._changing:
                 call.is_left = not call.is_over.is_set()
         if call.is_left and call.has_to_return:
@@ -124,7 +128,7 @@ class BoundedCalls:
             before = self._under_way
         if before is not None and before.age_s >= self._limit_s:
             raise DeviceFault(self._overdue(before).message)
-        raise DeviceFault(f"{self._doing} too often: the calls before this one took more than {self._limit_s:g} s")
+        raise DeviceFault(f"{self._doing}, which came to nothing: its driver was busy with those before it")
 
     def _begin(self, call: _Call, *, replaces: bool = False) -> None:
         with self._changing:
@@ -168,16 +172,21 @@ class BoundedCalls:
 
     def _overdue(self, call: _Call) -> Overdue:
         return Overdue(
-            f"{self._doing}, and its driver has not returned for {call.age_s:.1f} s. Look at the device and its cable; "
-            "nothing else is asked of it until its driver returns"
+            f"{call.doing or self._doing}, and its driver has not returned for {call.age_s:.1f} s. Look at the device "
+            "and its cable; nothing else is asked of it until its driver returns"
         )
 
 
 class _Call:
     def __init__(
-        self, what: Callable[[], Any], require: Callable[[], object] = lambda: None, *, has_to_return: bool = True
+        self,
+        what: Callable[[], Any],
+        require: Callable[[], object] = lambda: None,
+        *,
+        has_to_return: bool = True,
+        doing: str | None = None,
     ) -> None:
-        self._what, self._require, self.has_to_return = what, require, has_to_return
+        self._what, self._require, self.has_to_return, self.doing = what, require, has_to_return, doing
         self._asked_s = self.began_s = time.monotonic()
         self._context = contextvars.copy_context()
         self.is_over = threading.Event()

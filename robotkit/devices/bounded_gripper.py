@@ -13,6 +13,7 @@ from robotkit.schema import GripperState
 
 HANGS_S, READING_S, READY_S = 0.5, 2.0, 30.0
 """From when on a gripper hangs that has not taken its command; how long it may take to be measured, and made ready."""
+_GET_READY = "the gripper was told to get ready"
 
 
 class BoundedGripper(BaseGripperServer):
@@ -82,23 +83,34 @@ class BoundedGripper(BaseGripperServer):
         """
         return self._readings.call(self.inner.get_state)
 
-    def move(self, position: float) -> None:
-        """Start to move the fingers.
+    def tell(self, position: float) -> None:
+        """`move` within a step, beside which an arm waits: what its driver has not taken by then is told by `trouble`.
 
         Raises:
-            InvalidCommand: a position that they cannot take.
+            InvalidCommand: a position that the fingers cannot take.
             DeviceFault: its driver hangs with another command; this one will not be carried out.
         """
         self.inner.require_position(position)
         self._command(partial(self.inner.move, position))
 
+    def move(self, position: float) -> None:
+        """Start to move the fingers, and wait until the driver has the command.
+
+        Raises:
+            InvalidCommand: a position that the fingers cannot take.
+            Overdue: its driver has not returned within 0.5 s; whether the fingers move is not known.
+            DeviceFault: its driver is busy with another command; this one will not be carried out.
+        """
+        self.inner.require_position(position)
+        self._command(partial(self.inner.move, position), HANGS_S)
+
     def open(self) -> None:
-        """Start to open fully."""
-        self._command(self.inner.open)
+        """Start to open fully, as `move` does."""
+        self._command(self.inner.open, HANGS_S)
 
     def close(self) -> None:
-        """Start to close fully."""
-        self._command(self.inner.close)
+        """Start to close fully, as `move` does."""
+        self._command(self.inner.close, HANGS_S)
 
     def activate(self) -> None:
         """Make it ready after power-up, and wait for that.
@@ -106,16 +118,16 @@ class BoundedGripper(BaseGripperServer):
         Raises:
             DeviceFault: its driver has not returned within 30 s.
         """
-        self._command(self.inner.activate, READY_S)
+        self._command(self.inner.activate, READY_S, _GET_READY)
 
     def reset(self) -> None:
         """Clear faults and make it ready again, and wait for that, as `activate` does."""
-        self._command(self.inner.reset, READY_S)
+        self._command(self.inner.reset, READY_S, _GET_READY)
 
-    def _command(self, what: Callable[[], object], awaited_s: float | None = None) -> None:
+    def _command(self, what: Callable[[], object], awaited_s: float | None = None, doing: str | None = None) -> None:
         asked_at = None if self._machine is None else ASKED_AT.get() or self._machine.moment
         require = partial(self._require_nothing_since, asked_at, self._disconnections)
-        self._commands.command(what, require, awaited_s)
+        self._commands.command(what, require, awaited_s, doing)
 
     def _require_nothing_since(self, asked_at: Moment | None, disconnections: int) -> None:
         if disconnections != self._disconnections:

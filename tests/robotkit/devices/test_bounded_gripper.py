@@ -9,7 +9,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.devices import bounded_gripper
-from robotkit.devices.bounded_calls import BoundedCalls
+from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.bounded_gripper import BoundedGripper
 from robotkit.drivers.fake.device import FakeDevice
 from tests.robotkit.devices.test_hanging_grippers import REAL
@@ -120,10 +120,7 @@ def test_the_newest_command_is_the_last_whichever_way_it_came(
     asked = getattr(cell.gripper, command)
     asker = threading.Thread(target=asked, args=(0.5,) if command == "move" else ())
     asker.start()
-    if command in ("activate", "reset"):
-        wait_until(lambda: cell.gripper._commands._waiting[0].has_to_return)
-    else:
-        asker.join(60.0)
+    wait_until(lambda: cell.gripper._commands._waiting[0].has_to_return)
     driver.let_go()
     asker.join(60.0)
     wait_until(lambda: is_idle(cell))
@@ -189,7 +186,7 @@ def test_whoever_makes_it_ready_waits_until_it_is_or_is_told(
 ) -> None:
     monkeypatch.setattr(cell.gripper.inner, "activate", lambda: driver._move(-1.0))
     monkeypatch.setattr(bounded_gripper, "READY_S", 0.0)
-    with pytest.raises(rk.DeviceFault, match="has not returned"):
+    with pytest.raises(rk.DeviceFault, match="told to get ready, and its driver has not returned"):
         cell.gripper.activate()
     monkeypatch.setattr(bounded_gripper, "READY_S", 60.0)
     errors: list[Exception] = []
@@ -203,12 +200,33 @@ def test_whoever_makes_it_ready_waits_until_it_is_or_is_told(
     asker = threading.Thread(target=activate)
     asker.start()
     wait_until(lambda: len(cell.gripper._commands._waiting) == 1)
-    cell.gripper.close()
+    cell.step(gripper=CLOSED)
     asker.join(60.0)
     assert "a newer one" in str(errors[0])
     driver.let_go()
     wait_until(lambda: is_idle(cell))
     assert driver.begun == [-1.0, 0.0]
+
+
+@pytest.mark.parametrize("command", ["open", "close"])
+def test_a_command_by_itself_returns_when_the_driver_has_it_or_says_that_it_does_not_know(
+    cell: rk.Workcell, driver: SlowDriver, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    asker = threading.Thread(target=getattr(cell.gripper, command))
+    asker.start()
+    wait_until(lambda: len(driver.begun) == 1)
+    assert asker.is_alive()
+    driver.let_go(1)
+    asker.join(60.0)
+    monkeypatch.setattr(bounded_gripper, "HANGS_S", 0.0)
+    with pytest.raises(Overdue):
+        getattr(cell.gripper, command)()
+    wait_until(lambda: len(driver.begun) == 2)
+    with pytest.raises(rk.DeviceFault, match="came to nothing"):
+        cell.gripper.move(0.5)
+    driver.let_go()
+    wait_until(lambda: is_idle(cell))
+    assert len(driver.begun) == 2, "what was said to come to nothing is not done later"
 
 
 def test_questions_are_answered_in_their_order() -> None:
