@@ -16,7 +16,7 @@ CELL = {
 
 
 def cell_of(*, is_simulated: bool) -> rk.Workcell:
-    cell = rk.make_workcell("fake", **CELL, limits={"unlimited": True})
+    cell = rk.make_workcell("fake", world=None, clock="real", trackers=TRACKERS, limits={"unlimited": True})
     for robot in (cell.robot, cell.robot.inner):
         robot.spec = robot.spec.model_copy(update={"is_simulated": is_simulated})
     return cell
