@@ -54,7 +54,8 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _build_routes(app)
-        await context.lanes.shutdown.run(context.start)
+        await context.lanes.shutdown.run(workcell.connect)
+        await context.lanes.shutdown.within(STOP_WAIT_S, context.stop_at_start)
         context.events.tell(Event("server_start", f"pid {os.getpid()}"))
         try:
             yield

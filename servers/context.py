@@ -169,12 +169,11 @@ class ServerContext:
         self.teller.tell("recover", client)
         return self.moments.only_one_since(before)
 
-    def start(self) -> None:
-        """Connect the cell. A real arm is stopped until somebody recovers it: its clients may go on by themselves.
+    def stop_at_start(self) -> None:
+        """Stop a real arm until somebody recovers it: its clients may go on by themselves.
 
         Those of a server that was there before would move it within a second, also from a stop that was lost with it.
         """
-        self.workcell.connect()
         if not self.workcell.robot.spec.is_simulated:
             self._stop("the server was started: see that the cell is clear")
 

@@ -102,6 +102,8 @@ def _end(work: SimpleQueue[Callable[[], object] | None], kept: int) -> None:
 def _settle(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T], call: Callable[[], T]) -> None:
     try:
         settle = partial(outcome.set_result, call())
+    except StopIteration as error:  # which no future takes
+        settle = partial(outcome.set_exception, RuntimeError(f"a driver raised {error!r}"))
     except BaseException as error:  # a driver may raise SystemExit, too
         settle = partial(outcome.set_exception, error)
     with suppress(RuntimeError):  # the loop is closed, and nobody waits any more

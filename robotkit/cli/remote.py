@@ -120,7 +120,7 @@ def _look_for_stop(session: Session) -> str:
         stands = seen.stands()
         if state.get("is_halt_owed") or state.get("moves_on"):
             why = "and its device has not taken it" if state.get("is_halt_owed") else f"and {MOVES_ON}"
-            moved_s = now_s
+            moved_s = now_s if state.get("moves_on") else moved_s
         elif stands and (moved_s is None or now_s - moved_s >= _STANDS_FOR_S):
             return ""
         else:

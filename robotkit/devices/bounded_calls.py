@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from robotkit.devices.words import said_of
-from robotkit.errors import DeviceFault
+from robotkit.errors import CommandRejected, DeviceFault
 
 T = TypeVar("T")
 
@@ -62,7 +62,8 @@ class BoundedCalls:
         """
         call = _Call(what)
         self._require_no_overdue()
-        self._begin(call)
+        if self._is_first(call):
+            self._start(call)
         if not call.is_over.wait(self._limit_s):
             self._require_begun(call)
             if not call.is_over.wait(max(0.0, self._limit_s - call.age_s)):
@@ -78,6 +79,7 @@ class BoundedCalls:
         require: Callable[[], object] = lambda: None,
         awaited_s: float | None = None,
         doing: str | None = None,
+        key: object = None,
     ) -> None:
         """Have it done, and wait for it; what takes longer goes on, and of what waits behind it the newest is done.
 
@@ -88,6 +90,7 @@ class BoundedCalls:
             require: raises when what has waited is not to be done any more.
             awaited_s: how long to wait for one that has to return; None: `wait_s`, and it need not.
             doing: what it does, for a person; None: what all of them do.
+            key: not None, one that has begun last under the same key does for it.
 
         Raises:
             DeviceFault: a call before it hangs, and this one will not be done.
@@ -95,8 +98,18 @@ class BoundedCalls:
             Exception: what it raises while it is waited for; later it is `late_error`, until the next command.
         """
         self._require_no_overdue()
-        call = _Call(what, require, has_to_return=awaited_s is not None, doing=doing)
-        self._begin(call, replaces=True)
+        call = _Call(what, require, has_to_return=awaited_s is not None, doing=doing, key=key)
+        with self._changing:
+            before = self._under_way
+            if key is not None and before is not None and before.key == key and not self._waiting:
+                call = before
+            else:
+                self._late_error = None
+                while self._waiting:
+                    self._waiting.pop().replace()
+            is_first = call is not before and self._is_first(call)
+        if is_first:
+            self._start(call)
         if not call.is_over.wait(self._wait_s if awaited_s is None else awaited_s):
             if call.has_to_return:
                 self._require_begun(call)
@@ -106,6 +119,18 @@ class BoundedCalls:
             raise self._overdue(call)
         if not call.is_left and call.error is not None:
             raise call.error
+
+    def wait_until_idle(self, limit_s: float) -> bool:
+        """Wait until nothing is under way; False where it still is after `limit_s`."""
+        end_s = time.monotonic() + limit_s
+        while (call := self._newest_under_way()) is not None:
+            if not call.is_over.wait(max(0.0, end_s - time.monotonic())):
+                return False
+        return True
+
+    def _newest_under_way(self) -> _Call | None:
+        with self._changing:
+            return self._under_way
 
     def forget(self) -> None:
         """Tell no late error of what was asked for until now."""
@@ -130,16 +155,16 @@ class BoundedCalls:
             raise DeviceFault(self._overdue(before).message)
         raise DeviceFault(f"{self._doing}, which came to nothing: its driver was busy with those before it")
 
-    def _begin(self, call: _Call, *, replaces: bool = False) -> None:
+    def _is_first(self, call: _Call) -> bool:
+        """Take it in; True when nothing is under way, and it is from now on."""
         with self._changing:
-            if replaces:
-                self._late_error = None
-                while self._waiting:
-                    self._waiting.pop().replace()
             if self._under_way is not None:
                 self._waiting.append(call)
-                return
+                return False
             self._under_way, call.began_s = call, time.monotonic()
+            return True
+
+    def _start(self, call: _Call) -> None:
         try:
             _thread.start_new_thread(self._run, (call,))
         except RuntimeError:  # the process may have no more threads
@@ -166,7 +191,7 @@ class BoundedCalls:
         return None
 
     def _end(self, call: _Call) -> None:
-        if call.is_left and not self._waiting:
+        if call.is_left and not self._waiting and not isinstance(call.error, CommandRejected):
             self._late_error = call.error
         call.is_over.set()
 
@@ -185,8 +210,10 @@ class _Call:
         *,
         has_to_return: bool = True,
         doing: str | None = None,
+        key: object = None,
     ) -> None:
         self._what, self._require, self.has_to_return, self.doing = what, require, has_to_return, doing
+        self.key = key
         self._asked_s = self.began_s = time.monotonic()
         self._context = contextvars.copy_context()
         self.is_over = threading.Event()

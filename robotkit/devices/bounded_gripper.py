@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from robotkit.aside import aside_logger
 from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.gripper import BaseGripperServer
 from robotkit.devices.machine import ASKED_AT, ArmMachine, Moment
 from robotkit.errors import NotConnected
 from robotkit.schema import GripperState
 
+_LOG = aside_logger(__name__)
+
 HANGS_S, READING_S, READY_S = 0.5, 2.0, 30.0
 """From when on a gripper hangs that has not taken its command; how long it may take to be measured, and made ready."""
+LEFT_S = 0.5
+"""How long a gripper may take its commands before its connection is closed."""
 _GET_READY = "the gripper was told to get ready"
 
 
@@ -21,7 +26,7 @@ class BoundedGripper(BaseGripperServer):
 
     One command at a time is in its driver. The newest of the others waits behind it, 0.5 s at most, and is not carried
     out after a stop that is recovered, a recovery, a hold that somebody asks for or a disconnection that came since it
-    was asked for. A command that fails, or is lost, when nobody waits for it any more is told until the next one.
+    was asked for. What fails, or has waited for too long, when nobody waits for it any more is told until the next one.
 
     Args:
         inner: the gripper.
@@ -71,7 +76,9 @@ class BoundedGripper(BaseGripperServer):
         self.spec = self.inner.spec
 
     def disconnect(self) -> None:
-        """Disconnect the gripper; a command that waits is not carried out any more."""
+        """Disconnect the gripper once it has its commands; one that waits for longer is not carried out any more."""
+        if not self._commands.wait_until_idle(LEFT_S):
+            _LOG.warning("the gripper is disconnected, and its driver has not taken a command")
         self._disconnections += 1
         self.inner.disconnect()
 
@@ -91,7 +98,7 @@ class BoundedGripper(BaseGripperServer):
             DeviceFault: its driver hangs with another command; this one will not be carried out.
         """
         self.inner.require_position(position)
-        self._command(partial(self.inner.move, position))
+        self._command(partial(self.inner.move, position), key=position)
 
     def move(self, position: float) -> None:
         """Start to move the fingers, and wait until the driver has the command.
@@ -124,10 +131,16 @@ class BoundedGripper(BaseGripperServer):
         """Clear faults and make it ready again, and wait for that, as `activate` does."""
         self._command(self.inner.reset, READY_S, _GET_READY)
 
-    def _command(self, what: Callable[[], object], awaited_s: float | None = None, doing: str | None = None) -> None:
+    def _command(
+        self,
+        what: Callable[[], object],
+        awaited_s: float | None = None,
+        doing: str | None = None,
+        key: float | None = None,
+    ) -> None:
         asked_at = None if self._machine is None else ASKED_AT.get() or self._machine.moment
         require = partial(self._require_nothing_since, asked_at, self._disconnections)
-        self._commands.command(what, require, awaited_s, doing)
+        self._commands.command(what, require, awaited_s, doing, key)
 
     def _require_nothing_since(self, asked_at: Moment | None, disconnections: int) -> None:
         if disconnections != self._disconnections:

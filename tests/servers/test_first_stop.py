@@ -8,11 +8,7 @@ import robotkit as rk
 from tests.serving import served
 from tests.support.recording_arm import fail_with
 
-CELL = {
-    "world": None,
-    "clock": "real",
-    "trackers": {"block": {"type": "fake", "pose_in_base": [0.5, 0, 0, 0, 0, 0, 1]}},
-}
+TRACKERS = {"block": {"type": "fake", "pose_in_base": [0.5, 0, 0, 0, 0, 0, 1]}}
 
 
 def cell_of(*, is_simulated: bool) -> rk.Workcell:

@@ -40,6 +40,8 @@ def test_what_a_call_raises_is_told_and_its_context_is_that_of_whoever_asked() -
         assert await lane.run(NAME.get) == "anna"
         with pytest.raises(SystemExit, match="its own"):
             await lane.run(_exit)
+        with pytest.raises(RuntimeError, match="StopIteration"):  # which no future takes
+            await lane.run(next, iter(()))
         assert await lane.run(abs, -3) == 3
 
     def _exit() -> None:

@@ -43,6 +43,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> Iterator[rk.Workcell]:
     """Nobody waits for a command of its gripper, and none hangs within the time of a test."""
     monkeypatch.setattr(FakeDevice, "answers_at_once", False)
     monkeypatch.setattr(bounded_gripper, "HANGS_S", 60.0)
+    monkeypatch.setattr(bounded_gripper, "LEFT_S", 0.0)
     with rk.make_workcell("fake", **REAL, limits={"watchdog_s": 5.0}) as cell:
         cell.gripper._commands._wait_s = 0.0
         yield cell
@@ -81,25 +82,42 @@ def _connected_again(cell: rk.Workcell) -> None:
     cell.connect()
 
 
-@pytest.mark.parametrize(
-    ("come", "lost"),
-    [
-        (_recovered, "target_replaced"), (_held_by_somebody, "target_replaced"), (_connected_again, "not_connected"),
-        (rk.Workcell.disconnect, None),
-    ],
-)  # fmt: skip
-def test_what_waits_is_not_carried_out_after_what_came_meanwhile_and_is_told_as_lost(
-    cell: rk.Workcell, driver: SlowDriver, come: Callable[[rk.Workcell], None], lost: str | None
+@pytest.mark.parametrize("come", [_recovered, _held_by_somebody, _connected_again, rk.Workcell.disconnect])
+def test_what_waits_is_not_carried_out_after_what_came_meanwhile(
+    cell: rk.Workcell, driver: SlowDriver, come: Callable[[rk.Workcell], None]
 ) -> None:
     one_waits(cell, driver)
     come(cell)
     driver.let_go()
     wait_until(lambda: is_idle(cell))
     assert driver.begun == [1.0]
-    if lost == "target_replaced":
-        assert cell.get_state().errors["gripper"].code == lost
-    elif lost is not None:
-        assert cell.get_state().errors == {}, "a new connection tells nothing of the one before"
+    if cell.is_connected:
+        assert cell.get_state().errors == {}, "as of a command of the arm that came too late"
+
+
+def test_a_cell_that_is_left_waits_until_its_gripper_has_its_commands(
+    cell: rk.Workcell, driver: SlowDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_gripper, "LEFT_S", 60.0)
+    one_waits(cell, driver)
+    leaving = threading.Thread(target=cell.disconnect)
+    leaving.start()
+    driver.let_go(2)
+    leaving.join(60.0)
+    assert driver.begun == [1.0, 0.0]
+
+
+def test_the_same_command_again_waits_for_the_one_that_is_in_the_driver(cell: rk.Workcell, driver: SlowDriver) -> None:
+    cell.step(gripper=CLOSED)
+    wait_until(lambda: driver.begun == [0.0])
+    for _ in range(3):
+        cell.step(gripper=CLOSED)
+    assert not cell.gripper._commands._waiting
+    cell.step(gripper=rk.GripperCommand(position=1.0))
+    cell.step(gripper=CLOSED)
+    driver.let_go()
+    wait_until(lambda: is_idle(cell))
+    assert driver.begun == [0.0, 0.0], "after another it is a new one"
 
 
 def test_a_stop_that_is_latched_keeps_a_gripper_from_nothing(cell: rk.Workcell, driver: SlowDriver) -> None:
