@@ -13,6 +13,7 @@ import pytest
 import robotkit as rk
 from servers import ServerSettings, bounded, create_app
 from servers.context import ServerContext
+from tests.support.waiting import wait_until
 
 ANNA, BERT = {"X-Robotkit-Client": "anna"}, {"X-Robotkit-Client": "bert"}
 
@@ -94,6 +95,44 @@ def test_b2_the_time_of_a_hold_that_waits_for_another_of_its_client_counts_from_
     monkeypatch.setattr(context.lanes.holds, "running_for_s", just_begun)
     monkeypatch.setattr(context.workcell.robot, "stop_for", lambda *_: pytest.fail("the arm was stopped"))
     assert _asked(context, lambda http: http.post("/v1/robot/hold", headers=ANNA)).status_code == 204
+
+
+def test_b2_a_hold_that_begins_while_another_is_waited_for_has_its_whole_time(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch, may_return: threading.Event
+) -> None:
+    """The other had run for a half of it, and this one for three quarters when the wait for the other is over."""
+    _track(context)
+    ran_s = iter([0.5 * bounded.HOLD_S, 0.75 * bounded.HOLD_S])
+
+    def running_for_s(*_: object) -> float:
+        span_s = next(ran_s, None)
+        if span_s is None:
+            may_return.set()
+            return 0.0
+        return span_s
+
+    hold = context.workcell.robot.inner._hold
+    monkeypatch.setattr(context.workcell.robot.inner, "_hold", lambda: (may_return.wait(20.0), hold())[1])
+    monkeypatch.setattr(context.lanes.holds, "running_for_s", running_for_s)
+    monkeypatch.setattr(context.workcell.robot, "stop_for", lambda *_: pytest.fail("the arm was stopped"))
+    assert _asked(context, lambda http: http.post("/v1/robot/hold", headers=ANNA)).status_code == 204
+
+
+def test_b2_the_answer_to_a_hold_waits_no_longer_for_a_stop_that_does_not_return(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch, may_return: threading.Event
+) -> None:
+    _track(context)
+    monkeypatch.setattr(context.workcell.robot.inner, "_hold", lambda: may_return.wait(20.0))
+    was_let: list[bool] = []
+    monkeypatch.setattr(context.control, "stop_unheld", lambda *_: was_let.append(may_return.wait(20.0)))
+
+    async def ask(http: httpx.AsyncClient) -> httpx.Response:
+        reply = await http.post("/v1/robot/hold", headers=ANNA)
+        may_return.set()
+        return reply
+
+    assert _code(_asked(context, ask)) == (503, "motion_failed")
+    wait_until(lambda: was_let == [True])
 
 
 def test_b2_a_hold_of_who_has_no_control_stops_nobodys_arm_however_busy_the_server_is(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
 import robotkit as rk
+from robotkit.devices.machine import ASKED_AT
 from robotkit.drivers.fake import ManualClock
 from robotkit.safety import SafeRobot
 from servers import ServerSettings, turns
@@ -134,6 +136,68 @@ def test_f4_a_command_that_outlives_the_release_has_the_arm_stand_again(monkeypa
         assert cell.robot.get_state().mode == "tracking"
         with context.control.acquire(B):
             assert cell.robot.get_state().mode == "holding"
+
+
+def test_what_is_asked_for_before_a_hold_is_of_the_past_before_the_arm_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        before, now = context.moments.now, []
+        monkeypatch.setattr(cell.robot, "hold", lambda: now.append(context.moments.now))
+        context.control.hold_now(A)
+        assert before is not None
+        assert now == [before._replace(holds=before.holds + 1)]
+
+
+def test_the_moment_of_one_command_is_not_that_of_what_its_thread_does_afterwards() -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        with context.control.acquire(A):
+            assert ASKED_AT.get() == context.moments.now
+        assert ASKED_AT.get() is None
+
+
+def test_b9_a_client_that_follows_one_whose_arm_was_made_to_stand_has_it_stand_no_second_time() -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        context.step(A, rk.StepRequest(command=_lower(cell)))
+        context.control.release(A)
+        told: list[str] = []
+        context.events.subscribe(lambda event: told.append(event.kind))
+        context.step(B, rk.StepRequest(command=_lower(cell)))
+        context.control.release(B)
+        assert told == ["control_taken", "control_released"]
+
+
+@pytest.mark.parametrize(("holder", "is_stopped"), [(None, True), (A, True), (B, False)])
+def test_b2_a_hold_that_comes_too_late_stops_an_arm_that_nobody_else_commands(
+    holder: Client | None, is_stopped: bool
+) -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        if holder is not None:
+            context.step(holder, rk.StepRequest())
+        cell.robot.send(_lower(cell))
+        context.control.stop_unheld(A, 0.5)
+        assert (cell.robot.get_state().mode == "stopped") is is_stopped
+
+
+def test_b9_control_that_another_client_has_got_meanwhile_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with rk.make_workcell("fake") as cell:
+        context = ServerContext(cell, ServerSettings())
+        context.step(A, rk.StepRequest())
+        ended = context.control.turns.ended
+
+        @contextmanager
+        def overtaken(*args: Any) -> Iterator[None]:
+            context.lease.release(A)
+            context.step(B, rk.StepRequest(command=_lower(cell)))
+            with ended(*args):
+                yield
+
+        monkeypatch.setattr(context.control.turns, "ended", overtaken)
+        assert not context.control.release(A)
+        assert context.lease.holder == B
+        assert cell.robot.get_state().mode == "tracking"
 
 
 def _lower(cell: rk.Workcell) -> rk.PoseCommand:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -24,6 +26,10 @@ FAR = {"joint_positions_rad": [0.75, 0.0, 0.3, 3.14159265, 0.0, 0.0, 0.0]}
 
 def _refuse(*_: object) -> None:
     raise RuntimeError("can't start new thread")
+
+
+def _fail(*_: object) -> None:
+    raise OSError("no space left")
 
 
 @pytest.fixture
@@ -51,6 +57,22 @@ def test_f9_a_signal_ends_a_process_that_can_start_no_thread(
     assert server.should_exit
     assert app.state.context.turns.is_closed
     wait_until(lambda: ends_s == [5.0], 20.0)
+
+
+@pytest.mark.parametrize("drain", [lambda _: None, _fail])
+def test_f9_a_process_is_ended_with_a_failure_after_the_time_that_was_given(
+    monkeypatch: pytest.MonkeyPatch, drain: Callable[[float], None]
+) -> None:
+    slept_s: list[float] = []
+    statuses: list[int] = []
+    monkeypatch.setattr(ending, "time", SimpleNamespace(sleep=slept_s.append))
+    monkeypatch.setattr(ending, "os", SimpleNamespace(_exit=statuses.append))
+    monkeypatch.setattr(ending, "ASIDE", SimpleNamespace(enqueue=lambda _: None, drain=drain))
+    limits_s: SimpleQueue[float] = SimpleQueue()
+    limits_s.put(3.0)
+    with suppress(OSError):
+        ending._wait_and_leave(limits_s)
+    assert (slept_s, statuses) == ([3.0], [1])
 
 
 def test_f9_a_signal_handler_may_ask_for_the_end_at_any_line_of_another_call(ends_s: list[float]) -> None:
