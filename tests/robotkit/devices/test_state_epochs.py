@@ -55,6 +55,18 @@ def test_f2_where_something_comes_into_every_measurement_the_epoch_is_that_of_th
     assert state.target_epoch < arm.machine.epoch, "a command made from it is refused"
 
 
+def test_f2_a_measurement_that_a_recovery_comes_into_is_told_in_no_case(arm):
+    def stop_and_recover():
+        arm.joints_rad = arm.joints_rad + 0.1
+        arm.stop()
+        arm.recover()
+
+    meanwhile(arm, 10, stop_and_recover)
+    state = arm.get_state()
+    assert (state.mode, state.recoveries, state.target_epoch) == ("holding", 10, arm.machine.epoch)
+    assert (state.joint_positions_rad == arm.joints_rad).all()
+
+
 def test_f2_the_last_measurement_keeps_its_epoch(arm):
     epoch = arm.get_state().target_epoch
     arm._measure = fail_with(rk.StaleState("no packets"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import robotkit as rk
-from tests.support.recording_arm import InThread, RecordingArm, joint_command
+from tests.support.recording_arm import InThread, RecordingArm, connected_arm, fail_with, joint_command
 from tests.support.waiting import wait_until
 
 
@@ -242,3 +242,21 @@ def test_a_body_that_does_not_say_how_it_starts_begins_to_hold():
     arm = Plain()
     arm.connect()
     assert arm.calls == ["open", "hold"]
+
+
+def test_an_arm_that_held_and_fails_to_hold_once_more_may_follow_a_target():
+    arm = connected_arm()
+    arm.on["hold"] = fail_with(rk.DeviceFault("no answer"))
+    with pytest.raises(rk.DeviceFault):
+        arm.hold()
+    assert arm.machine.mode == "tracking"
+    assert arm.machine.targets == 1
+
+
+def test_a_recovery_of_an_arm_that_needs_none_is_a_hold_that_somebody_asked_for():
+    arm = connected_arm()
+    moment = arm.machine.moment
+    arm.recover()
+    assert arm.calls == ["hold"]
+    with pytest.raises(rk.TargetReplaced):
+        arm.machine.require_nothing_since(moment)

@@ -14,7 +14,7 @@ from robotkit.safety import make_safe
 from robotkit.safety import standstill as standstill_module
 from robotkit.safety.monitor import Monitor
 from robotkit.safety.standstill import Standstill
-from robotkit.schema import RobotState, SafetyLimits
+from robotkit.schema import ComplianceParams, RobotState, SafetyLimits
 from tests.support.interruption import Interruption, interrupted
 from tests.support.recording_arm import InThread, PlainArm, RecordingArm
 from tests.support.waiting import wait_until
@@ -244,6 +244,24 @@ def test_the_disconnection_of_an_arm_that_moves_on_is_logged(caplog):
             clock.advance(0.01)
         arm.disconnect()
         wait_until(lambda told=bool(step_count): ("is disconnected while it is seen moving" in caplog.text) is told)
+
+
+def test_an_arm_that_was_recovered_or_connected_again_is_not_said_to_move():
+    arm, body, clock = watched(NO_KINEMATICS)
+    for end in (lambda: arm.inner.recover(), lambda: (arm.disconnect(), arm.connect())):
+        arm.send(pose_command())
+        arm.stop()
+        for count in range(100):
+            _WAYS["joint"](body, count)
+            moves_on = arm.get_state().moves_on
+            clock.advance(0.01)
+        assert moves_on
+        end()
+        newest = arm.inner.newest_state()
+        assert newest is None or not newest.moves_on
+        _WAYS["joint"](body, 200)
+        arm.set_compliance(ComplianceParams())
+        assert not arm.get_state().moves_on, "it was put there"
 
 
 def test_a_reset_of_the_world_gives_a_stopped_arm_its_time_anew():
