@@ -223,3 +223,14 @@ def test_b10_who_leaves_while_another_hold_is_under_way_waits_for_that_one(
         thread.join(20.0)
     assert outcomes == [standing.HOLDS] * 3
     assert holds == [1]
+
+
+def test_b10_who_has_an_arm_stand_waits_for_a_hold_that_does_as_much_and_that_somebody_still_waits_for() -> None:
+    full, of_a_moving_arm = standing._Attempt(False), standing._Attempt(True)
+    assert full.does_for(full)
+    assert full.does_for(of_a_moving_arm)
+    assert of_a_moving_arm.does_for(of_a_moving_arm)
+    assert not of_a_moving_arm.does_for(full)
+    assert full.trouble_within(0.0, 0.0) is not None
+    assert not full.does_for(full)
+    assert not full.does_for(of_a_moving_arm)

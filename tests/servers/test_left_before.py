@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI
+from starlette.types import Scope
 from websockets.sync.client import connect
 
 import robotkit as rk
 from robotkit.schema.wire import DEADLINE_HEADER
 from servers import ServerSettings, create_app
-from servers.connections import Peer
+from servers.access import SCOPE_KEY
+from servers.access import Scope as Rights
+from servers.connections import CONNECTION, Peer
 from servers.events import Event
+from servers.gate import RequestGate
 from servers.runner import BackgroundServer
 from tests.support.waiting import wait_until
 
@@ -162,3 +169,27 @@ class _Transport:
     def get_extra_info(self, name: str) -> object:
         assert name == "socket"
         return self._peer
+
+
+@pytest.mark.parametrize("said_goodbye", [False, True])
+def test_f17_a_command_that_is_read_after_its_connection_was_closed_leaves_no_trace_of_it(
+    app: FastAPI, said_goodbye: bool
+) -> None:
+    peer = Peer(SimpleNamespace(get_extra_info=lambda _: None))
+    peer.said_goodbye = said_goodbye
+    reached: list[str] = []
+
+    async def route(scope: Scope, *_: object) -> None:
+        reached.append(scope["path"])
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/robot/hold", "headers": [], "client": ("127.0.0.1", 1),
+        "state": {CONNECTION: peer}, SCOPE_KEY: Rights.COMMAND,
+    }  # fmt: skip
+    asyncio.run(RequestGate(route, app.state.context)(scope, _never, _never))
+    assert reached == ["/v1/robot/hold"]
+    assert bool(app.state.context.control.arrivals._client_of) is not said_goodbye
+
+
+async def _never(*_: object) -> NoReturn:
+    raise AssertionError("nothing is read or answered")

@@ -168,3 +168,11 @@ def test_a_clock_that_is_set_back_holds_nothing_back(repeats: Repeats) -> None:
     repeats.add(at(0.0), STOP)
     repeats.add(at(0.1), STOP)
     assert repeats.add(at(-3600.0), Event("hold"))[0] == Line(at(0.1), STOP, 1)
+
+
+def test_what_is_due_of_each_sort_is_told_at_once(repeats: Repeats) -> None:
+    for seconds in (0.0, 0.5):
+        for event in (STOP, REFUSED):
+            repeats.add(at(seconds), event)
+    lines = repeats.add(at(1.5), Event("hold"))
+    assert [line.event for line in lines] == [STOP, REFUSED, Event("hold")]

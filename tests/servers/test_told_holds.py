@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from servers.access import Client, Scope
 from servers.context import ServerContext
 from servers.control import GONE
 from servers.events import Event
+from servers.telling import Teller
 from servers.turns import CURRENT_CALLER, Caller
 
 A, B = Client("key a", "anna", "10.0.0.1"), Client("key b", "bert", "10.0.0.2")
@@ -114,6 +116,13 @@ def test_f13_b9_stops_are_told_with_their_address_and_an_operators_and_the_first
         ("bert", "10.0.0.2", True),
         ("reader", "10.0.0.3", True),
     ]
+
+
+def test_whoever_changes_its_name_with_each_stop_takes_so_much_memory_and_no_more() -> None:
+    teller = Teller()
+    for index in range(3000):
+        teller.cause_of_stop(replace(A, name=f"anna {index}"))
+    assert len(teller._operators) == 1024
 
 
 def test_b9_an_owner_whom_a_recovery_forgot_while_he_stopped_owns_his_stop(

@@ -357,3 +357,41 @@ def test_f5_a_deadline_later_than_any_clock_can_wait_for_is_one(turns: Turns, de
         second.may_end.set()
         assert second.ended() is None
         assert second.acts.is_set()
+
+
+def test_f17_no_block_without_commands_begins_before_the_command_that_acts_has_ended(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_room, "_BRAKE_WAIT_S", 60.0)
+    order: list[str] = []
+
+    def block() -> None:
+        with turns.ended("b", lambda: False, lambda: None, lambda: None):
+            order.append("block")
+
+    with turns.turn("a", Caller()):
+        thread = threading.Thread(target=block, daemon=True)
+        thread.start()
+        _waiting(turns, 2)
+        order.append("command")
+    thread.join(20.0)
+    assert order == ["command", "block"]
+
+
+def test_f9_a_command_that_has_ended_is_braked_by_nobody_while_it_waits_for_a_brake(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_room, "_BRAKE_WAIT_S", 60.0)
+    may_return, caller = threading.Event(), Caller()
+    with acting(turns, caller=caller) as client:
+        braking = threading.Thread(
+            target=turns.end, args=(lambda: may_return.wait(20.0), lambda: None, caller), daemon=True
+        )
+        braking.start()
+        wait_until(lambda: turns._queue[0].brakes == 1)
+        client.may_end.set()
+        wait_until(lambda: turns._queue[0].is_done)
+        turns.end(lambda: pytest.fail("it is braked"), lambda: None, caller)
+        may_return.set()
+        braking.join(20.0)
+        assert isinstance(client.ended(), rk.ConnectionFailed)

@@ -139,6 +139,14 @@ def test_a2_a_signal_handler_takes_nothing_back_at_any_line(text: str, handled: 
     assert number > 3
 
 
+def test_what_was_told_is_kept_once_however_long_a_client_runs() -> None:
+    seen = Seen()
+    for index in range(100):
+        seen.told(f"{index},{index // 2},0")
+    assert seen.text == "99,49,0"
+    assert len(seen._told) == 1
+
+
 @pytest.mark.parametrize("own", ["hold", "recover"])
 def test_r1_a_state_that_arrives_after_the_clients_own_hold_or_recovery_takes_nothing_back(
     cell: RemoteWorkcell, context: ServerContext, monkeypatch: pytest.MonkeyPatch, own: str
