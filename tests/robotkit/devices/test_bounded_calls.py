@@ -104,3 +104,13 @@ def test_a_call_waits_for_the_one_before_it():
     first.may_return.set()
     assert asking.join() is None
     assert answers == [7]
+
+
+def test_nothing_waits_behind_a_call_that_hangs_already():
+    calls = BoundedCalls("it was asked", 60.0, wait_s=0.0)
+    first = begun(calls)
+    calls._under_way.began_s -= 60.0
+    for ask in (calls.call, calls.command):
+        assert isinstance(InThread(lambda ask=ask: ask(lambda: 7)).join(), rk.DeviceFault)
+    assert calls._next is None
+    first.may_return.set()

@@ -157,3 +157,20 @@ def test_it_is_logged_once_that_a_halt_is_owed_and_once_that_none_is(
         rig.halts.halt()
         rig.halts.halt()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"] * 2
+
+
+def test_a_device_that_has_to_be_closed_is_told_every_fiftieth_of_a_second_for_one_second(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now_s=0.0)
+
+    def pass_(span_s: float) -> float:
+        clock.now_s += span_s
+        return clock.now_s
+
+    monkeypatch.setattr(halts_module, "time", SimpleNamespace(monotonic=lambda: pass_(1e-4), sleep=pass_))
+    rig.refuse()
+    rig.refuses = True
+    rig.halts.finish(None)
+    assert 40 <= rig.told <= 51
+    assert 1.0 <= clock.now_s <= 1.05

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 import robotkit as rk
-from robotkit.devices import Measurement
+from robotkit.devices import Measurement, measuring_arm
 from tests.support.recording_arm import Broken, InThread, RecordingArm
 from tests.support.watched_arm import watched
 
@@ -104,3 +105,41 @@ def test_a_measurement_that_ends_late_does_not_hide_that_a_later_one_hangs():
     arm._watchdog.look()
     assert body.machine.stop.author == "watchdog"
     assert second.end() is None
+
+
+class Patience:
+    """The time of a hold that waits for a measurement; the arm's clock stands, and each look takes `look_s`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, look_s: float, fresh_after_s: float) -> None:
+        self.now_s, self.looks = 0.0, 0
+        self.arm, body, _ = watched()
+        self.arm.get_state()
+
+        def measure() -> Measurement:
+            self.looks += 1
+            self._pass(look_s)
+            stamp_s = self.arm._clock.now_s() - (0.0 if self.now_s >= fresh_after_s else 1.0)
+            return RecordingArm._measure(body)._replace(stamp_s=stamp_s)
+
+        monkeypatch.setattr(body, "_measure", measure)
+        monkeypatch.setattr(measuring_arm, "time", SimpleNamespace(monotonic=lambda: self.now_s, sleep=self._pass))
+
+    def _pass(self, span_s: float) -> None:
+        self.now_s += span_s
+
+
+def test_a_hold_waits_a_tenth_of_a_second_for_a_measurement_that_is_fresh(monkeypatch):
+    patience = Patience(monkeypatch, look_s=0.0, fresh_after_s=0.094)
+    patience.arm.hold()
+    assert 0.094 <= patience.now_s <= 0.1
+    patience = Patience(monkeypatch, look_s=0.0, fresh_after_s=1.0)
+    with pytest.raises(rk.StaleState):
+        patience.arm.hold()
+    assert 0.1 <= patience.now_s <= 0.106
+
+
+def test_and_for_three_looks_where_each_of_them_takes_longer(monkeypatch):
+    patience = Patience(monkeypatch, look_s=0.5, fresh_after_s=100.0)
+    with pytest.raises(rk.StaleState):
+        patience.arm.hold()
+    assert patience.looks == 3
