@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,11 +117,22 @@ def test_b6_a_device_that_hangs_while_it_is_measured_is_reported_in_its_own_plac
 @pytest.mark.parametrize("error", [rk.DeviceFault("jammed"), rk.InvalidCommand("no such place"), OSError("torn")])
 def test_f4_what_a_gripper_refuses_is_raised_before_the_arm_is_told(cell, monkeypatch, error):
     monkeypatch.setattr(cell.gripper.inner, "move", lambda _: fail_with(error)())
+    cell.gripper._commands._wait_s = 60.0
     before = cell.robot.machine.targets
     with pytest.raises(type(error)) as caught:
         cell.step(nudged(cell), CLOSED)
     assert caught.value is error
     assert cell.robot.machine.targets == before
+
+
+def wait_for_its_beginning(hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call is waited for from when it hangs on, however late its thread begins."""
+
+    def start(run, args) -> None:
+        threading.Thread(target=run, args=args, daemon=True).start()
+        assert hang.begun.wait(60.0)
+
+    monkeypatch.setattr(bounded_calls, "_thread", SimpleNamespace(start_new_thread=start))
 
 
 def test_a_stop_that_comes_while_the_gripper_hangs_makes_the_command_one_of_the_past(cell, hang, monkeypatch):
@@ -130,6 +142,7 @@ def test_a_stop_that_comes_while_the_gripper_hangs_makes_the_command_one_of_the_
 
     command = nudged(cell)
     monkeypatch.setattr(cell.gripper.inner, "move", stop_and_hang)
+    wait_for_its_beginning(hang, monkeypatch)
     with pytest.raises(rk.RobotStopped):
         cell.step(command, CLOSED)
 
@@ -147,9 +160,10 @@ def test_h4_a_gripper_that_hangs_is_named_and_not_what_came_while_the_arm_s_comm
             hang()
 
         monkeypatch.setattr(cell.gripper.inner, "move", hold_and_hang)
-        before = cell.robot.machine.targets
+        before, command = cell.robot.machine.targets, nudged(cell)
+        wait_for_its_beginning(hang, monkeypatch)
         with pytest.raises(rk.TargetReplaced, match="the gripper was given a command"):
-            cell.step(nudged(cell), CLOSED)
+            cell.step(command, CLOSED)
         assert cell.robot.machine.targets == before
 
 
