@@ -65,10 +65,18 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     import tyro
 
-    from robotkit.console import exit_status, make_output_printable
+    from robotkit.console import exit_status
+    from robotkit.option_errors import refusals_as_sentences
 
-    make_output_printable()
-    config = tyro.cli(Serve, prog="robotkit-serve")
+    config: list[Serve] = []
+
+    def parse() -> int:
+        with refusals_as_sentences("robotkit-serve"):
+            config.append(tyro.cli(Serve, prog="robotkit-serve"))
+        return 0
+
+    if status := exit_status(parse):
+        sys.exit(status)
     from servers.ending import end_for_certain, prepare_to_end
     from servers.log import log_aside
     from servers.runner import take_signals
@@ -79,7 +87,7 @@ def main() -> None:
     take_signals(_leave)
 
     def run() -> int:
-        serve(config)
+        serve(config[0])
         return 0
 
     try:

@@ -41,7 +41,11 @@ class Command(Generic[Options]):
     """What `--help` shows: fields of the options, with dots, under headings. Without any it shows every option."""
 
     def parse(self, name: str, arguments: list[str]) -> Options:
-        """The options that a command line asks for; `name` is that of the command."""
+        """The options that a command line asks for; `name` is that of the command.
+
+        Raises:
+            ConfigError: an option or a value of it is wrong, or a required one is missing.
+        """
         if self.headings and not {"-h", "--help"}.isdisjoint(arguments):
             from rl.cli.short_help import short_help
 
@@ -55,13 +59,20 @@ class Command(Generic[Options]):
 
 
 def parse(options: type[Options], name: str, base: BaseConfig[Options]) -> Options:
-    """Parse the command line of the command `name`."""
+    """Parse the command line of the command `name`.
+
+    Raises:
+        ConfigError: an option or a value of it is wrong, or a required one is missing.
+    """
     import tyro
 
+    from rl.cli.option_errors import refusals_as_sentences
+
     program = f"{PROGRAM} {name}"
-    if base.options is None:
-        return tyro.cli(options, prog=program, args=base.arguments)
-    config = (tyro.conf.AvoidSubcommands,)  # the base says which agent; the options are those of its settings
-    kind = type(base.options)
-    about = f"{inspect.cleandoc(kind.__doc__ or '').splitlines()[0]} {base.note}"
-    return tyro.cli(kind, prog=program, description=about, args=base.arguments, default=base.options, config=config)
+    with refusals_as_sentences(program):
+        if base.options is None:
+            return tyro.cli(options, prog=program, args=base.arguments)
+        config = (tyro.conf.AvoidSubcommands,)  # the base says which agent; the options are those of its settings
+        kind = type(base.options)
+        about = f"{inspect.cleandoc(kind.__doc__ or '').splitlines()[0]} {base.note}"
+        return tyro.cli(kind, prog=program, description=about, args=base.arguments, default=base.options, config=config)

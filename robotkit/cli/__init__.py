@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from robotkit.cli.init import Init
 from robotkit.cli.operate import Cameras, Gripper, Home, Recover, Watch
 from robotkit.cli.remote import State, Stop
 from robotkit.console import EXIT_STATUSES, exit_status
+from robotkit.option_errors import refusals_as_sentences
 
 Calibrate = (
     Annotated[CameraCalibration, tyro.conf.subcommand("camera")]
@@ -44,10 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    command: Any = tyro.cli(
-        Command,
-        prog="robotkit",
-        description=f"A ROS-free robot hardware layer. Exit status: {EXIT_STATUSES}.",
-        args=arguments,
-    )
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with refusals_as_sentences(_program(given)):
+        command: Any = tyro.cli(
+            Command,
+            prog="robotkit",
+            description=f"A ROS-free robot hardware layer. Exit status: {EXIT_STATUSES}.",
+            args=given,
+        )
     return int(command.run())
+
+
+def _program(given: Sequence[str]) -> str:
+    """The program with the command that a command line begins with, of one word or of two."""
+    words = given[: 2 if given[:1] == ["calibrate"] else 1]
+    return " ".join(["robotkit", *(word for word in words if not word.startswith("-"))])

@@ -60,12 +60,10 @@ def test_u16_the_papers_settings_are_presets():
         assert (config.agent.critic_ensemble_size, config.agent.critic_subsample_size) == (10, 2)
 
 
-def test_options_of_other_agents_do_not_exist(capsys: pytest.CaptureFixture[str]):
+def test_options_of_other_agents_do_not_exist():
     assert parse("--agent", "drq", "--agent.crop-padding", "2").pixel_settings().crop_padding == 2
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError, match=r"does not take --agent\.crop-padding, 2"):
         parse("--agent", "sac", "--agent.crop-padding", "2")
-    assert ended.value.code == 2
-    assert "--agent.crop-padding" in capsys.readouterr().err
 
 
 def test_a_preset_keeps_the_settings_of_its_own_agent():
@@ -76,15 +74,11 @@ def test_a_preset_keeps_the_settings_of_its_own_agent():
     )
 
 
-def test_a_misspelled_agent_or_option_is_answered_with_what_is_close(capsys: pytest.CaptureFixture[str]):
+def test_a_misspelled_agent_or_option_is_answered_with_what_is_close():
     with pytest.raises(ConfigError, match=r"'dqr'.*'drq'.*hybrid-dual"):
         parse("--agent", "dqr")
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(ConfigError, match=r"--agent\.discont, 0\.9\. Did you mean --agent\.discount\?"):
         parse("--agent.discont", "0.9")
-    assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert "--agent.discont" in told
-    assert "--agent.discount" in told
 
 
 @pytest.mark.parametrize("old", ["--drq.hidden-dims", "--drq.hidden_dims"])
