@@ -94,6 +94,8 @@ def band(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Band:
 def draw_runs(runs: Sequence[Evaluations], picture: Path, title: str = "", reference: Path | None = None) -> None:
     """Draw returns, and successes where a run had one: of each setting the median, the range and a line for each seed.
 
+    Returns that are successes, of a task that pays 1 for a success and nothing else, are drawn once, as successes.
+
     Args:
         runs: at least one; those of one setting differ in their seeds.
         picture: file to write.
@@ -104,18 +106,22 @@ def draw_runs(runs: Sequence[Evaluations], picture: Path, title: str = "", refer
     for run in runs:
         groups.setdefault(run.setting, []).append(run)
     has_successes = any(np.nanmax(run.values[:, 3], initial=0.0) > 0.0 for run in runs)
-    figure = Figure(figsize=(10.0 if has_successes else 6.0, 4.0), layout="constrained", facecolor="white")
-    panels = np.atleast_1d(figure.subplots(1, 1 + has_successes))
-    _draw_groups(panels[0], groups, column=1)
+    are_successes = has_successes and all(np.array_equal(run.values[:, 1], run.values[:, 3]) for run in runs)
+    has_returns = reference is not None or not are_successes
+    count = has_returns + has_successes
+    figure = Figure(figsize=(2.0 + 4.0 * count, 4.0), layout="constrained", facecolor="white")
+    panels = np.atleast_1d(figure.subplots(1, count))
+    if has_returns:
+        _draw_groups(panels[0], groups, column=1)
+        label_axes(panels[0], STEPS_LABEL, RETURN_LABEL)
     if reference is not None:
         with reference.open(newline="") as file:
             points = [(float(row["env_step"]) / 1000, float(row["return_mean"])) for row in csv.DictReader(file)]
         panels[0].plot(*zip(*points, strict=True), "k--", label=reference.stem)
-    label_axes(panels[0], STEPS_LABEL, RETURN_LABEL)
     if has_successes:
-        _draw_groups(panels[1], groups, column=3, scale=100.0)
-        label_axes(panels[1], STEPS_LABEL, SUCCESS_LABEL)
-        panels[1].set_ylim(-3, 103)
+        _draw_groups(panels[-1], groups, column=3, scale=100.0)
+        label_axes(panels[-1], STEPS_LABEL, SUCCESS_LABEL)
+        panels[-1].set_ylim(-3, 103)
     panels[0].legend(frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
     figure.savefig(picture, dpi=150)

@@ -103,3 +103,13 @@ def test_settings_have_a_median_a_range_and_labels_with_units(tmp_path, figures)
 def test_runs_without_a_success_have_one_panel(tmp_path, figures, success):
     draw_runs(read_evaluations([make_run(tmp_path, "a-0", {0: 1.0, 10: 2.0}, success)]), tmp_path / "curves.png")
     assert len(figures[0].axes) == 1
+
+
+def test_returns_that_are_successes_are_drawn_once(tmp_path, figures):
+    folders = [make_run(tmp_path, f"a-{seed}", {0: 0.5, 10: 0.5}, success=0.5) for seed in range(2)]
+    draw_runs(read_evaluations(folders), tmp_path / "curves.png")
+    (only,) = figures[0].axes
+    assert only.get_ylabel() == "success (% of evaluation episodes)"
+    assert only.get_legend() is not None
+    draw_runs(read_evaluations([make_run(tmp_path, "b-0", {0: 0.0, 10: 0.0}, success=0.0)]), tmp_path / "none.png")
+    assert [axes.get_ylabel()[:6] for axes in figures[1].axes] == ["return"]
