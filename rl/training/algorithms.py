@@ -26,6 +26,7 @@ from rl.utils.checkpoint import load_checkpoint
 from rl.utils.run_directory import CONFIG
 from rl.utils.seeds import Seeds
 from rl.wrappers.agent_env import EnvLike, name_of
+from rl.wrappers.env_id import require_env_id
 
 
 class Algorithm:
@@ -70,6 +71,8 @@ class Algorithm:
         directory, checkpoint = find_run(Path(path))
         stored = load_config(directory / CONFIG)
         require_kind(stored, cls.kind, directory)
+        if env is None:
+            _require_env(stored.env, f"{cls.__name__}.load({str(path)!r}, env)")
         config = replace(stored, out=None if out is None else Path(out), device=device or stored.device)
         config = with_settings(config, settings)
         agent = cls.__new__(cls)
@@ -325,3 +328,10 @@ def _new_session(
     directory = None if out is None else Path(out)
     require_env_first(kind, env, networks)
     return Session(make_config(kind, networks, name_of(env), seed, device, demos, directory, settings), env)
+
+
+def _require_env(env_id: str, call: str) -> None:
+    try:
+        require_env_id(env_id)
+    except ConfigError as error:
+        raise ConfigError(f"{error}. Where the run was made with an environment object, pass one: {call}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -68,6 +69,12 @@ class Settings(TypedDict, total=False):
 
 _CLASSES: Mapping[Kind, tuple[str, str]] = {"sac": ("SAC", "SacConfig"), "drq": ("DrQ", "DrqConfig")}
 """By kind: the class of the agent, and that of its settings."""
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "int": (numbers.Integral, "a whole number"),
+    "float": (numbers.Real, "a number"),
+    "bool": (bool, "True or False"),
+}
+"""By annotation of a setting: what its value has to be."""
 _IN_REPLAY = ("capacity", "n_step", "demo_share", "interventions")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
 
@@ -137,6 +144,7 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
                 f"there is no setting {name!r}.{hint} Known: {', '.join(Settings.__annotations__)}; networks and "
                 "optimizers are set by SacConfig or DrqConfig, the second argument"
             )
+        _require_type(name, settings[name])
     replay = {name: value for name, value in settings.items() if name in _IN_REPLAY}
     images = {_IN_IMAGES[name]: value for name, value in settings.items() if name in _IN_IMAGES}
     rest = {name: value for name, value in settings.items() if name not in (*_IN_REPLAY, *_IN_IMAGES)}
@@ -147,6 +155,16 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     )  # fmt: skip
     changed.require_first_batch()
     return changed
+
+
+def _require_type(name: str, value: Any) -> None:
+    written = Settings.__annotations__[name].__forward_arg__
+    kind, _, or_none = written.partition(" | ")
+    wanted, words = _TYPES.get(kind, (object, ""))
+    is_number_of_bool = isinstance(value, bool) and wanted is not bool
+    if (value is None and or_none) or (isinstance(value, wanted) and not is_number_of_bool):
+        return
+    raise ConfigError(f"{name} must be {words}{' or None' if or_none else ''}, not {value!r}")
 
 
 def require_kind(config: TrainConfig, kind: Kind, path: Path) -> None:

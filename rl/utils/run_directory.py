@@ -123,6 +123,8 @@ def release_run(directory: str | os.PathLike[str]) -> None:
 
 def _create(marker: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(facts, indent=2)
+    if marker.parent.exists() and not marker.parent.is_dir():
+        raise CheckpointError(f"{marker.parent} is a file, and a run is a directory: choose another {option('out')}")
     try:
         marker.parent.mkdir(parents=True, exist_ok=True)
         with marker.open("x") as file:

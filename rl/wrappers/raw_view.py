@@ -106,7 +106,9 @@ class RawView:
         return stack(list(seen)) if isinstance(seen[0], dict) else np.stack(seen)
 
     def _mismatch(self, raw: Any) -> SchemaMismatch:
-        what = f"keys {sorted(raw)}" if isinstance(raw, dict) else f"shape {np.shape(raw)}"
+        parts = {name: np.asarray(value) for name, value in sorted(raw.items())} if isinstance(raw, dict) else {}
+        inner = ", ".join(f"{name!r}: {value.dtype} of shape {value.shape}" for name, value in parts.items())
+        what = f"the keys {{{inner}}}" if isinstance(raw, dict) else f"shape {np.shape(raw)}"
         return SchemaMismatch(
             f"this is no observation of the environment: it has {what}, and the environment gives {self._space}. Pass "
             "what env.reset() or env.step() returned"

@@ -305,6 +305,10 @@ class Endless(FollowTarget):
         (lambda: DrQ(PIXEL_ENV, SacConfig()), r"must be a DrqConfig, not SacConfig"),
         (lambda: SAC(ENV, seed=-1), r"the seed must be at least 0, not -1"),
         (lambda: SAC(ENV, device="abacus"), r"cannot compute on the device 'abacus' here: .*Choose cpu"),
+        (lambda: SAC(ENV, batch_size="a"), r"batch_size must be a whole number, not 'a'"),  # type: ignore[arg-type]
+        (lambda: SAC(ENV, demo_share=True), r"demo_share must be a number, not True"),
+        (lambda: SAC(ENV, compile=1), r"compile must be True or False, not 1"),  # type: ignore[arg-type]
+        (lambda: SAC(ENV, image_size=0.5), r"image_size must be a whole number or None, not 0\.5"),  # type: ignore[arg-type]
         (lambda: SAC(ENV, batch_size=0), r"batch_size must be at least 1, not 0"),
         (lambda: SAC(ENV, interventions=5), r"give demos"),
         (lambda: small_sac().train(0), r"steps must be at least 1, not 0"),

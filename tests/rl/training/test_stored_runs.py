@@ -16,7 +16,7 @@ from rl.cli import main
 from rl.config import load_config, save_config
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.errors import CheckpointNotFound, ConfigError, DataError, RunExists, SchemaMismatch
+from rl.errors import CheckpointError, CheckpointNotFound, ConfigError, DataError, RunExists, SchemaMismatch
 from rl.evaluation.evaluate import run_eval
 from rl.link.hub import LearnerHub
 from rl.link.messages import AgentSpec
@@ -198,9 +198,17 @@ def test_what_cannot_be_loaded_says_why(tmp_path: Path):
 def test_an_environment_without_an_id_is_passed_again(tmp_path: Path):
     agent = small_sac(FollowTarget()).train(20)
     agent.save(tmp_path)
-    with pytest.raises(ConfigError, match="FollowTarget"):
+    with pytest.raises(ConfigError, match=r"FollowTarget.* pass one: SAC\.load\('.*', env\)"):
         SAC.load(tmp_path)
     assert SAC.load(tmp_path, FollowTarget()).train(4).env_steps == 24
+
+
+def test_a_file_is_no_directory_of_a_run(tmp_path: Path):
+    file = tmp_path / "notes.txt"
+    file.write_text("kept")
+    with pytest.raises(CheckpointError, match=r"notes\.txt is a file, and a run is a directory: choose another out"):
+        small_sac().train(20).save(file)
+    assert file.read_text() == "kept"
 
 
 def test_demonstrations_are_half_of_what_is_learned_from(tmp_path: Path):

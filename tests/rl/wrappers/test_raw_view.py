@@ -122,5 +122,5 @@ def test_what_is_no_observation_is_refused(wrong: Any):
 def test_a_dict_without_a_part_is_refused():
     raw = FollowLight()
     view = RawView(raw, adapt(raw, EnvAdapterConfig(sees_images=True)), 1)
-    with pytest.raises(SchemaMismatch, match=r"keys \['images'\]"):
-        view.observations({"images": {}})
+    with pytest.raises(SchemaMismatch, match=r"keys \{'state': float64 of shape \(3,\)\}, and"):
+        view.observations({"state": np.zeros(3)})
