@@ -19,6 +19,7 @@ TOOLS = ("hypothesis", "psutil", "pytest-timeout", "trustme")
 
 SELECTION = (
     "robotkit/cli/test_cli.py",
+    "robotkit/test_option_errors.py",
     "robotkit/schema/test_schema.py",
     "robotkit/schema/test_strict_numbers.py",
     "robotkit/remote/test_session.py",

@@ -14,8 +14,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _KNOWN = "Available subcommands: "
 _RULE = re.compile(r"[─-]{3,}")
 _FORMS = (
-    (r"Missing value for argument '(.+?)'\. Expected 1 values?\.", "{0} needs a value"),
-    (r"Missing value for argument '(.+?)'\. Expected (\d+) values\.", "{0} needs {1} values"),
+    (r"Missing value for argument '[^-]*(-.+?)\W*'\. Expected 1 values?\.", "{0} needs a value"),
+    (r"Missing value for argument '[^-]*(-.+?)\W*'\. Expected (\d+) values\.", "{0} needs {1} values"),
     (r"Error parsing (.+?): invalid literal for int\(\) with base 10: (.+)", "{0} must be a whole number, not {1}"),
     (r"Error parsing (.+?): could not convert string to float: (.+)", "{0} must be a number, not {1}"),
     (r"Error parsing (.+?): (.+)", "{0}: {1}"),
