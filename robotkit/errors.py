@@ -1,6 +1,7 @@
 """The exception tree: one class for each thing that can go wrong, the same class on both sides of the wire.
 
 RobotkitError
+├── InvalidMessage            a message is built in Python of what it does not hold; also a ValueError
 ├── ConfigurationError        the request to build something is wrong; nothing was touched
 │   ├── InvalidConfiguration      a file, an option or an override does not validate
 │   ├── UnknownPlugin             no plugin has that name
@@ -9,7 +10,6 @@ RobotkitError
 │   └── MissingExtra              an optional package is not installed
 ├── CommandRejected           the command was refused; the robot keeps its last target
 │   ├── InvalidCommand            NaN, a wrong length, an unknown field
-│   │   └── InvalidMessage            the same of any message that is built in Python; also a ValueError
 │   ├── OutsideWorkspace          the target lies outside the safety box
 │   ├── StepTooLarge              the target is too far from the previous one
 │   ├── JointLimitExceeded        a joint target lies outside its range
@@ -101,8 +101,11 @@ class InvalidCommand(CommandRejected):
     code = "invalid_command"
 
 
-class InvalidMessage(InvalidCommand, ValueError):
-    """A message was built from what it does not hold; nothing was sent."""
+class InvalidMessage(RobotkitError, ValueError):
+    """A message was built from what it does not hold.
+
+    It refuses no command: a driver may raise it when it has told its device.
+    """
 
     code = "invalid_message"
 

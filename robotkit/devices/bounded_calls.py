@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from robotkit.devices.words import said_of
-from robotkit.errors import CommandRejected, DeviceFault
+from robotkit.errors import DeviceFault
 
 T = TypeVar("T")
 
@@ -111,8 +111,9 @@ class BoundedCalls:
         if is_first:
             self._start(call)
         if not call.is_over.wait(self._wait_s if awaited_s is None else awaited_s):
-            if call.has_to_return:
+            if awaited_s is not None:
                 self._require_begun(call)
+                call.is_over.wait(max(0.0, awaited_s - call.age_s))
             with self._changing:
                 call.is_left = not call.is_over.is_set()
         if call.is_left and call.has_to_return:
@@ -191,14 +192,15 @@ class BoundedCalls:
         return None
 
     def _end(self, call: _Call) -> None:
-        if call.is_left and not self._waiting and not isinstance(call.error, CommandRejected):
+        if call.is_left and not self._waiting and not call.is_of_the_past:
             self._late_error = call.error
         call.is_over.set()
 
     def _overdue(self, call: _Call) -> Overdue:
+        advice = "Look at the device and its cable" if call.doing is None else "That may take its time"
         return Overdue(
-            f"{call.doing or self._doing}, and its driver has not returned for {call.age_s:.1f} s. Look at the device "
-            "and its cable; nothing else is asked of it until its driver returns"
+            f"{call.doing or self._doing}, and its driver has not returned for {call.age_s:.1f} s. {advice}; nothing "
+            "else is asked of it until its driver returns"
         )
 
 
@@ -219,6 +221,8 @@ class _Call:
         self.is_over = threading.Event()
         self.is_left = False
         """True once nobody waits for it any more: what it raises is told later."""
+        self.is_of_the_past = False
+        """True of one that is not done because of what came since it was asked for."""
         self.value: Any = None
         self.error: Exception | None = None
 
@@ -238,7 +242,9 @@ class _Call:
         try:
             if waited_s >= limit_s:
                 raise DeviceFault(f"the command was not carried out: the driver was busy for {waited_s:.1f} s")
+            self.is_of_the_past = True
             self._require()
+            self.is_of_the_past = False
         except Exception as error:
             return error
         return None

@@ -77,10 +77,12 @@ class BoundedGripper(BaseGripperServer):
 
     def disconnect(self) -> None:
         """Disconnect the gripper once it has its commands; one that waits for longer is not carried out any more."""
-        if not self._commands.wait_until_idle(LEFT_S):
-            _LOG.warning("the gripper is disconnected, and its driver has not taken a command")
-        self._disconnections += 1
-        self.inner.disconnect()
+        try:
+            if not self._commands.wait_until_idle(LEFT_S):
+                _LOG.warning("the gripper is disconnected, and its driver has not taken a command")
+        finally:  # also where Ctrl+C ends the wait
+            self._disconnections += 1
+            self.inner.disconnect()
 
     def get_state(self) -> GripperState:
         """Measure, in another thread.
@@ -98,7 +100,7 @@ class BoundedGripper(BaseGripperServer):
             DeviceFault: its driver hangs with another command; this one will not be carried out.
         """
         self.inner.require_position(position)
-        self._command(partial(self.inner.move, position), key=position)
+        self._command(partial(self.inner.move, position), key=(position, self._disconnections))
 
     def move(self, position: float) -> None:
         """Start to move the fingers, and wait until the driver has the command.
@@ -136,7 +138,7 @@ class BoundedGripper(BaseGripperServer):
         what: Callable[[], object],
         awaited_s: float | None = None,
         doing: str | None = None,
-        key: float | None = None,
+        key: object = None,
     ) -> None:
         asked_at = None if self._machine is None else ASKED_AT.get() or self._machine.moment
         require = partial(self._require_nothing_since, asked_at, self._disconnections)

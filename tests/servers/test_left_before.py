@@ -188,7 +188,7 @@ def test_f17_a_command_that_is_read_after_its_connection_was_closed_leaves_no_tr
     }  # fmt: skip
     asyncio.run(RequestGate(route, app.state.context)(scope, _never, _never))
     assert reached == ["/v1/robot/hold"]
-    assert bool(app.state.context.control.arrivals._client_of) is not said_goodbye
+    assert bool(app.state.context.control.arrivals._record_of) is not said_goodbye
 
 
 async def _never(*_: object) -> NoReturn:

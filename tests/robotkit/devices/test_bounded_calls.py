@@ -112,5 +112,5 @@ def test_nothing_waits_behind_a_call_that_hangs_already():
     calls._under_way.began_s -= 60.0
     for ask in (calls.call, calls.command):
         assert isinstance(InThread(lambda ask=ask: ask(lambda: 7)).join(), rk.DeviceFault)
-    assert calls._next is None
+    assert not calls._waiting
     first.may_return.set()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import robotkit as rk
-from robotkit.devices import bounded_gripper
+from robotkit.devices import bounded_calls, bounded_gripper
 from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.bounded_gripper import BoundedGripper
 from robotkit.drivers.fake.device import FakeDevice
@@ -179,6 +179,36 @@ def test_a_late_failure_is_told_until_any_command_or_a_new_connection(
     else:
         getattr(cell.gripper, remedy)()
     assert cell.get_state().errors == {}
+
+
+def test_what_its_driver_refuses_late_is_told_too(
+    cell: rk.Workcell, driver: SlowDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(position: float) -> None:
+        driver._move(position)
+        raise rk.CommandRejected("activate the gripper first")
+
+    monkeypatch.setattr(cell.gripper.inner, "move", refuse)
+    cell.step(gripper=CLOSED)
+    driver.let_go()
+    wait_until(lambda: "gripper" in cell.get_state().errors)
+    assert "activate the gripper first" in cell.get_state().errors["gripper"].message
+
+
+def test_a_command_by_itself_has_its_time_from_its_own_beginning_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first wait ends while it waits behind another; it then begins, and is waited for anew."""
+    waits: list[float] = []
+
+    class Overtaken(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            return super().wait(60.0) if len(waits) > 1 else False
+
+    calls = BoundedCalls("it is told", 60.0)
+    monkeypatch.setattr(bounded_calls.threading, "Event", Overtaken)
+    calls.command(lambda: None, awaited_s=5.0)
+    assert waits[0] == 5.0
+    assert 0.0 < waits[1] <= 5.0
 
 
 def test_a_call_of_an_earlier_connection_tells_nothing_when_it_fails(cell: rk.Workcell, driver: SlowDriver) -> None:

@@ -18,7 +18,9 @@ def arm():
     return arm
 
 
-@pytest.mark.parametrize("error", [rk.RemoteTimeout("no answer"), OSError("the cable"), SystemExit(1)])
+@pytest.mark.parametrize(
+    "error", [rk.RemoteTimeout("no answer"), OSError("the cable"), SystemExit(1), rk.InvalidMessage("its echo")]
+)
 def test_what_the_device_has_not_refused_it_may_follow(arm, error):
     arm.on["follow"] = fail_with(error)
     with pytest.raises(type(error)):
