@@ -18,6 +18,7 @@ from robotkit.remote import Session
 from robotkit.remote.steps import RemoteSteps
 from robotkit.schema.wire import StreamError, StreamState
 from tests.serving import served
+from tests.support.recording_arm import InThread
 from tests.support.scripted_socket import scripted
 
 
@@ -41,6 +42,12 @@ def test_both_ways_of_stepping_are_one(url: str, served_cell: rk.Workcell) -> No
         assert over_socket.accepted == over_http.accepted == command
         assert over_http.robot.stamp_s - over_socket.robot.stamp_s == pytest.approx(0.02)
         assert over_http == served_cell.get_state().model_copy(update={"accepted": command})
+
+
+def test_threads_may_step_one_after_the_other(url: str) -> None:
+    with rk.make_workcell("remote", url=url) as cell:
+        cell.step(period_s=0.02)
+        assert InThread(lambda: cell.step(period_s=0.02)).join() is None
 
 
 def test_errors_keep_their_class_and_the_connection(url: str) -> None:
