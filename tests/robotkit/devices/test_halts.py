@@ -174,3 +174,17 @@ def test_a_device_that_has_to_be_closed_is_told_every_fiftieth_of_a_second_for_o
     rig.halts.finish(None)
     assert 40 <= rig.told <= 51
     assert 1.0 <= clock.now_s <= 1.05
+
+
+def test_a_device_is_not_closed_while_a_halt_is_being_told_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halts_module, "CLOSING_S", 60.0)
+    waits_s: list[float] = []
+
+    def acquire(timeout: float) -> bool:
+        waits_s.append(timeout)
+        return True
+
+    monkeypatch.setattr(rig.halts, "_repeating", SimpleNamespace(acquire=acquire, release=lambda: None))
+    rig.halts.finish(None)
+    (wait_s,) = waits_s
+    assert 0.0 < wait_s <= 60.0
