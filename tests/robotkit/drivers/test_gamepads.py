@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evdev import AbsInfo, ecodes
+from evdev import AbsInfo, InputEvent, ecodes
 
 import robotkit as rk
+from robotkit.clock import RealClock
 from robotkit.drivers.teleop import gamepad
 from robotkit.drivers.teleop.gamepad_layout import layout_of
 from robotkit.registry import teleops
@@ -172,3 +173,22 @@ def test_p10_keyboards_and_wheels_are_no_gamepads_and_are_let_go(monkeypatch):
 def test_a_device_without_a_stick_is_no_gamepad():
     with pytest.raises(rk.ConnectionFailed, match="no stick"):
         pad_on(FakePad({})).connect()
+
+
+@pytest.mark.parametrize(
+    ("events", "is_read_anew"),
+    [
+        ([(ecodes.EV_SYN, ecodes.SYN_REPORT, 0)], False),
+        ([(ecodes.EV_ABS, ecodes.SYN_DROPPED, 0)], False),  # ABS_RX has the same number
+        ([(ecodes.EV_SYN, ecodes.SYN_DROPPED, 0), (ecodes.EV_ABS, ecodes.SYN_REPORT, 0)], False),  # so has ABS_X
+        ([(ecodes.EV_SYN, ecodes.SYN_DROPPED, 0), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0)], True),
+    ],
+)
+def test_p2_only_a_report_after_lost_events_has_the_device_read_anew(events, is_read_anew):
+    pad = FakePad()
+    source = gamepad._Pad(gamepad.GamepadConfig(), RealClock(), pad.open)
+    source.open()
+    asked = pad.asked
+    for kind, code, value in events:
+        source._take(InputEvent(0, 0, kind, code, value))
+    assert (pad.asked > asked) == is_read_anew

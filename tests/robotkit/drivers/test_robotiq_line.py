@@ -240,3 +240,11 @@ def test_an_activation_that_fails_takes_its_target_along(link):
     wait_until(lambda: line.poll().phase == "failed")
     assert "did not become ready" in line.lost
     assert [0x0900, 0, 255 << 8 | 150] not in link.written
+
+
+def test_a_target_is_accepted_by_one_thread_at_a_time(line, monkeypatch):
+    accept, was_owned = line._accept, []
+    monkeypatch.setattr(line, "_accept", lambda raw: (was_owned.append(line._changed._is_owned()), accept(raw)))
+    line.go_to(255)
+    line.restart(0)
+    assert was_owned == [True, True]

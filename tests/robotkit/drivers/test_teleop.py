@@ -235,6 +235,13 @@ def test_space_and_enter_are_buttons_and_the_terminal_is_given_back(terminal):
     assert termios.tcgetattr(keys) == before
 
 
+def test_the_keyboard_leaves_no_file_open(terminal):
+    before = os.listdir("/proc/self/fd")
+    with teleops.make("keyboard", terminal=terminal[1]):
+        assert len(os.listdir("/proc/self/fd")) > len(before)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_without_a_terminal_there_is_no_keyboard():
     with pytest.raises(rk.ConnectionFailed, match="no terminal"):
         teleops.make("keyboard", terminal="/dev/null").connect()
