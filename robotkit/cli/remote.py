@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from robotkit.remote import Session
 
 _HERE = "http://127.0.0.1:5000"
-_LOOK_FOR_S, _LOOKS, _LONGEST_LOOK_S = 1.3, 4, 3.0
+_CONFIRM_TIMEOUT_S, _MIN_POLLS, _MOVED_TIMEOUT_S = 1.3, 4, 3.0
 """How long, in how many looks at least, and how long where it was seen moving, an arm whose stop was answered may take
 to be measured standing; counted from the first look on."""
 _STANDS_FOR_S = 1.0
@@ -113,7 +113,7 @@ def _look_for_stop(session: Session) -> str:
         now_s, looks = time.monotonic(), looks + 1
         began_s = began_s if looks > 1 else now_s
         looked_for_s = now_s - began_s
-        is_late = looks >= _LOOKS and looked_for_s >= (_LOOK_FOR_S if moved_s is None else _LONGEST_LOOK_S)
+        is_late = looks >= _MIN_POLLS and looked_for_s >= (_CONFIRM_TIMEOUT_S if moved_s is None else _MOVED_TIMEOUT_S)
         if state.get("mode") != "stopped" and not state.get("stop"):
             return "and does not say that the robot is stopped"
         seen.add(state)
@@ -149,6 +149,6 @@ def _unconfirmed(why: str) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    line = Text(f"robotkit: STOP NOT CONFIRMED - USE THE HARDWARE STOP: {why}", style="bold red")
+    line = Text(f"error: STOP NOT CONFIRMED - USE THE HARDWARE STOP: {why}", style="bold red")
     Console(stderr=True).print(line, soft_wrap=True)
     return 1

@@ -21,7 +21,7 @@ from robotkit.schema import PluginConfig, RobotSpec, RobotState
 _LOG = aside_logger(__name__)
 _YOUNG_S = 0.05
 """A call to the device that is younger is about to return, and no reason to say that a halt is owed."""
-_LOOKS = 3
+_ATTEMPTS = 3
 """How often an arm is measured for one state, while something else replaces its target meanwhile."""
 HELD_AGE_S = 0.05
 """How old the measurement may be at which an arm is held, which an older one would throw back to where it was."""
@@ -70,7 +70,7 @@ class MeasuringArm(ArmBody):
         if not self.machine.is_connected:
             self.require_connected()
         measured, epoch = self._newest_measurement()
-        for _ in range(_LOOKS - 1):
+        for _ in range(_ATTEMPTS - 1):
             if epoch == self.machine.epoch or self.machine.fault is not None:
                 break
             measured, epoch = self._newest_measurement()

@@ -26,7 +26,7 @@ _LOG = aside_logger(__name__)
 _REST_S = 3.0
 """A braked arm stands within this time: franky's own brake gives up after 2 s."""
 _POLL_PERIOD_S = 0.005
-_PACKET_S, _PACKET_LOOKS, _PACKET_PERIOD_S = 0.1, 3, 0.001
+_PACKET_S, _PACKET_POLLS, _PACKET_PERIOD_S = 0.1, 3, 0.001
 """How long, and how often at least, a hold looks for the next packet of a box that sends one in a millisecond."""
 _DYNAMICS_MIN = 1e-3
 """The smallest share of the arm's dynamics that a joint motion is given."""
@@ -112,7 +112,7 @@ class FrankaRobot(StatefulRobotServer):
         for looks in itertools.count(1):
             if link.read().time.to_sec() != seen_s:
                 return
-            if looks >= _PACKET_LOOKS and time.monotonic() >= end_s:
+            if looks >= _PACKET_POLLS and time.monotonic() >= end_s:
                 raise StaleState(f"the Franka control box has sent no packet for {_PACKET_S:g} s; check its cable")
             time.sleep(_PACKET_PERIOD_S)
 

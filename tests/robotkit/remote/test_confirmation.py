@@ -57,7 +57,7 @@ def test_a_stop_that_nobody_confirms_is_not_said_to_be_one(
         assert Stop(url=url, timeout_s=5.0).run() == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("robotkit: STOP NOT CONFIRMED - USE THE HARDWARE STOP: ")
+    assert captured.err.startswith("error: STOP NOT CONFIRMED - USE THE HARDWARE STOP: ")
     assert captured.err.count("\n") == 1
 
 
