@@ -41,12 +41,12 @@ class Entry:
 
 
 def print_names(as_json: bool) -> int:
-    """Print the names of each kind, for which nothing is loaded; as JSON every one with its options."""
-    if as_json:
-        plugins = [plugin_entry(registry, name) for registry in ALL for name in registry.names()]
-        _print_json([*plugins, *map(_listed_cell, workcell_names())])
-        return 0
+    """Print the names of each kind, for which nothing is loaded; `robotkit list all --json` has the options too."""
     named = {registry.kind: registry.names() for registry in ALL} | {_CELL: workcell_names()}
+    if as_json:
+        entries = [{"kind": kind, "name": name} for kind, names in named.items() for name in names]
+        print(json.dumps(entries, indent=1))  # noqa: T201
+        return 0
     table = Table.grid(padding=(0, 2))
     for kind, names in named.items():
         table.add_row(Text(f"{kind}s", style="bold"), Text(", ".join(names)))
@@ -104,14 +104,6 @@ def plugin_entry(registry: Registry[Any], name: str) -> Entry:
     except ConfigurationError as error:
         return Entry(registry.kind, name, "", error.message)
     return Entry(registry.kind, name, first_sentence(plugin.__doc__), None, tuple(options_of(plugin.Config)))
-
-
-def _listed_cell(name: str) -> Entry:
-    """A registered cell; one that cannot be loaded says how to get it."""
-    try:
-        return cell_entry(name, None)
-    except ConfigurationError as error:
-        return Entry(_CELL, name, "", error.message)
 
 
 def cell_entry(cell: str, token: str | None) -> Entry:
