@@ -17,14 +17,16 @@ _DRAIN_S = 0.5
 
 
 def _to_handlers(record: logging.LogRecord) -> None:
-    """As its own logger would have done in the thread that logs."""
+    """Pass a record to its logger's handlers, as that logger would have done in the thread that logs."""
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
 
 
 class AsideHandler(QueueHandler):
-    """Has lines written by a thread of its own, which may wait for a terminal or a pipe; nobody else does.
+    """A handler that has lines written by a thread of its own, which may wait for a terminal or a pipe.
+
+    Nobody else does.
 
     It may be used in a signal handler, also one that interrupts it: it takes no lock but re-entrant ones, for an
     instant.
@@ -103,7 +105,7 @@ def _line(level: int, text: str) -> logging.LogRecord:
 
 
 ASIDE = AsideHandler()
-"""That of this process."""
+"""The handler of this process."""
 atexit.register(ASIDE.drain)
 
 
@@ -116,7 +118,10 @@ class _AsideLogger(logging.Logger):
         self.addHandler(ASIDE)
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 (its name in logging)
-        """By the level of the logger of its name; without a lock, unlike that one's own answer."""
+        """True when a record of this level is logged, by the level of the logger of its name.
+
+        It takes no lock, unlike that one's own answer.
+        """
         return level >= self._named.getEffectiveLevel()
 
 

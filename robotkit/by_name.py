@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 
 class ByName(dict[str, V]):
-    """What a cell or a state has under names.
+    """The things that a cell or a state has under names.
 
     Args:
         what: one of them, in words: "camera".
@@ -28,7 +28,7 @@ class ByName(dict[str, V]):
 
 
 def no_such(what: str, name: object, names: Iterable[str]) -> str:
-    """That there is no such thing, with the nearest name and all that there are."""
+    """Return the sentence that there is no such thing, with the nearest name and all that there are."""
     known = list(names)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -63,7 +63,7 @@ class InvalidConfiguration(ConfigurationError):
 
 
 class UnknownPlugin(ConfigurationError):
-    """No plugin has the requested name."""
+    """Raised when no plugin has the requested name."""
 
     code = "unknown_plugin"
 

@@ -131,7 +131,7 @@ class ForwardKinematics:
         return float(turns @ self._levers(extents_m) + slides.sum()), float(turns.sum())
 
     def _levers(self, extents_m: np.ndarray) -> np.ndarray:
-        """For each joint the largest distance of anything that it moves from its origin."""
+        """Return for each joint the largest distance of anything that it moves from its origin."""
         lengths = np.linalg.norm(self._terms[:, 0].reshape(-1, 4, 4)[:, :3, 3], axis=1) + extents_m
         tip_m = np.zeros(len(lengths) + 1)
         tip_m[-1] = np.linalg.norm(self._tcp[:3, 3])

@@ -106,7 +106,10 @@ class Workcell:
                 self._hold_what_moves()
 
     def _hold_what_moves(self) -> None:
-        """In a thread of its own: a driver that hangs keeps nothing open. Here where the process may have no more."""
+        """Hold an arm that moves, in a thread of its own: a driver that hangs keeps nothing open.
+
+        The calling thread does it where the process may have no more threads.
+        """
         robot = self.robot
         if isinstance(robot, SafeRobot) and not self.clock.is_lockstep and robot.machine.mode in _MOVING:
             holder = threading.Thread(target=_quietly, args=(robot.hold,), name="robotkit-hold", daemon=True)
@@ -291,7 +294,7 @@ def report_of(error: Exception) -> DeviceReport:
 
 
 def _reported(name: str, measure: Callable[[], T], errors: dict[str, DeviceReport]) -> T | None:
-    """What a device measures; whatever it raises goes into `errors` under its name instead."""
+    """Return what a device measures; whatever it raises goes into `errors` under its name instead."""
     try:
         return measure()
     except Exception as error:  # a driver's own too: the arm has moved, and its state is needed all the more

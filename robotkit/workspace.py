@@ -98,7 +98,7 @@ def is_inside(pose: np.ndarray, box: WorkspaceBox) -> bool:
 
 
 def _logs(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both rotation vectors in the base frame that turn `start` into `end`: the short way and the long way."""
+    """Return both rotation vectors in the base frame that turn `start` into `end`: the short way and the long way."""
     short = quaternions.rotation_vector_floats(start.tolist(), end.tolist())
     return np.array(short), np.array(_long_way(short))
 

@@ -27,7 +27,7 @@ class Sighting:
 
 
 class Board(ABC):
-    """Something flat with corners that are known to a tenth of a millimetre."""
+    """A flat target with corners that are known to a tenth of a millimetre."""
 
     has_one_pose = True
     """False when it looks the same after half a turn, so that its pose is ambiguous."""

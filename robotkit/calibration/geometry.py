@@ -32,7 +32,7 @@ class View:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Both unknown poses (7,) of a hand-eye problem."""
+    """The two unknown poses (7,) of a hand-eye problem."""
 
     camera_in_carrier: np.ndarray
     board_in_stage: np.ndarray
@@ -43,7 +43,7 @@ class Estimate:
         return spatial.relative_pose(camera_in_stage, self.board_in_stage)
 
     def moved(self, step: np.ndarray) -> Estimate:
-        """Both poses after a step (12,): the camera's translation in m and rotation vector in rad, then the board's."""
+        """The poses after a step (12,): the camera's translation in m and rotation vector in rad, then the board's."""
         return Estimate(
             spatial.integrate_delta(self.camera_in_carrier, step[:3], step[3:6]),
             spatial.integrate_delta(self.board_in_stage, step[6:9], step[9:]),

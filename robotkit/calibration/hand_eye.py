@@ -57,9 +57,9 @@ class HandEye:
     method: str
     """The method with the smallest held-out error."""
     held_out: Mapping[str, HeldOut]
-    """Of every method."""
+    """Held-out errors of every method, by its name."""
     sample_rms_px: np.ndarray
-    """Of every sample, shape (n,)."""
+    """Root mean square error of every sample in pixels, shape (n,)."""
     errors_px: tuple[np.ndarray, ...]
     """Found minus expected corners of every sample, shape (corners, 2) each."""
     is_kept: np.ndarray

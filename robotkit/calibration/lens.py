@@ -47,7 +47,7 @@ class LensCalibration:
     size_px: tuple[int, int]
     """Width and height of the pictures."""
     corners_px: tuple[np.ndarray, ...]
-    """Of each picture that was kept, shape (n, 2)."""
+    """Corners found in each picture that was kept, shape (n, 2)."""
     errors_px: tuple[np.ndarray, ...]
     """Found minus expected, shape (n, 2), of each picture that was kept."""
     rejected: tuple[int, ...]

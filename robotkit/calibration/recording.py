@@ -14,7 +14,7 @@ from robotkit.errors import InvalidConfiguration
 from robotkit.schema import Array, Intrinsics, Message, Pose
 
 Mount = Literal["base", "tcp"]
-"""What a camera is fixed to: the arm's base (or the table), or its tool."""
+"""The thing that a camera is fixed to: the arm's base (or the table), or its tool."""
 
 
 class HandEyeSample(Message):

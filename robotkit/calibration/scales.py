@@ -38,15 +38,15 @@ class Scales:
     """The values that a hand-eye calibration assumes."""
 
     board: Scale
-    """Of the board's size."""
+    """Scale of the board's size."""
     focal_x: Scale
-    """Of the lens's horizontal focal length."""
+    """Scale of the lens's horizontal focal length."""
     focal_y: Scale
-    """Of the vertical one."""
+    """Scale of the lens's vertical focal length."""
     centre_x: Scale
-    """Of the principal point's column: one plus its distance from the given one in focal lengths."""
+    """Scale of the principal point's column: one plus its distance from the given one in focal lengths."""
     centre_y: Scale
-    """Of the principal point's row."""
+    """Scale of the principal point's row, in the same way."""
     camera_deviations: np.ndarray
     """Standard deviations (6,) of the camera's pose in its carrier, m and rad, when board and lens are known no better
     than they are asked for here."""

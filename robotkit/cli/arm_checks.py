@@ -20,7 +20,7 @@ from robotkit.workcell import Workcell
 _SUCCESS_RATE_MIN = 0.9
 _ROUND_TRIP_MAX_S = 0.05
 _STATE_AGE_MAX_S = 0.2
-"""Of a cell that sets no `limits.state_max_age_s`."""
+"""Largest age of a state where the cell sets no `limits.state_max_age_s`."""
 _HELD_AGE_S = 0.05
 """The safety layer holds no arm at an older measurement, and stops it then."""
 _FIRST_CYCLES_S = 0.3
@@ -28,7 +28,8 @@ _FIRST_CYCLES_S = 0.3
 _NOT_STARTED = "control was not started, because the payload is wrong"
 _STOPPED = "control was not started, because somebody stopped the arm meanwhile"
 _STILL_S, _STILL_RAD_S = 0.4, 0.005
-"""Over so long no joint of an arm that stands goes farther than at this speed; its tool does millimetres a second."""
+"""Time and joint speed of a standstill: over so long no joint of an arm that stands goes farther than at this speed;
+its tool does millimetres a second."""
 _SPREAD_FORCE_N, _SPREAD_TORQUE_NM = 2.0, 0.5
 """Largest standard deviation of a wrench at rest; more is vibration, or something that touches the tool."""
 _PERIOD_S = 0.004
@@ -137,7 +138,7 @@ def _has_moved(states: list[RobotState]) -> bool:
 
 
 def _load_remedy(state: RobotState, mean_wrench_in_tcp: np.ndarray) -> str:
-    """What the vertical part of the residual says about the load that the arm was told."""
+    """Return what the vertical part of the residual says about the load that the arm was told."""
     down_n = -float(spatial.rotate_vec6(state.tcp_pose_in_base[3:], mean_wrench_in_tcp)[2])
     kind = "heavier" if down_n > 0.0 else "lighter"
     return (

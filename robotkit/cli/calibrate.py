@@ -19,7 +19,7 @@ _EXTRA_MODULES = ("cv2", "tomlkit")
 
 @dataclass(frozen=True)
 class Calibration:
-    """What both calibrations share."""
+    """The options that both calibrations share."""
 
     cell: tyro.conf.Positional[Path]
     """The workcell file (.toml) that names the camera and receives the result; its comments are kept."""
@@ -30,11 +30,11 @@ class Calibration:
     token: str | None = None
     """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
     board: Literal["tag", "charuco", "chessboard"] = "charuco"
-    """What the camera looks at; a ChArUco board is the most accurate."""
+    """The target that the camera looks at; a ChArUco board is the most accurate."""
     columns: int = 7
     """Squares of a ChArUco board, or inner corners of a chessboard, along its x axis."""
     rows: int = 5
-    """The same along its y axis."""
+    """Squares of a ChArUco board, or inner corners of a chessboard, along its y axis."""
     square_m: float = 0.03
     """Edge of a square."""
     marker_m: float = 0.022
@@ -83,7 +83,7 @@ class HandEyeCalibration(Calibration):
     """
 
     mount: Literal["base", "tcp"] = "base"
-    """What the camera is fixed to: the arm's base or the table ("base"), or the tool ("tcp")."""
+    """Mount of the camera: the arm's base or the table ("base"), or the tool ("tcp")."""
     samples: Path | None = None
     """Solve these recorded samples again, in place of taking new ones; the mount is the recorded one."""
     save_samples: Path | None = None

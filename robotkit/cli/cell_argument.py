@@ -18,7 +18,7 @@ CellName = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CELL")]
 
 @dataclass(frozen=True)
 class CellArgument:
-    """Which cell."""
+    """The argument that says which cell a command works on."""
 
     cell: CellName
     """A registered name (`robotkit list`), the path of a workcell file (.toml), or the URL of a robot server."""

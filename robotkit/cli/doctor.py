@@ -19,7 +19,7 @@ class Doctor:
     port: int = 5000
     """Port that the robot server will want."""
     teleop: str | None = None
-    """Also test this device, such as "spacemouse": move all of it while the doctor watches."""
+    """Input device to test as well, such as "spacemouse": move all of it while the doctor watches."""
     watch_s: float = 5.0
     """How long to watch it."""
     json: bool = False

@@ -27,7 +27,7 @@ _STYLES: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a report: the thing examined, the result, and the remedy."""
+    """A line of a report: the thing examined, the result, and the remedy."""
 
     subject: str
     status: Status

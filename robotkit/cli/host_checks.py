@@ -16,7 +16,7 @@ _UDEV_RULE = 'KERNEL=="hidraw*", SUBSYSTEM=="hidraw", MODE="0660", GROUP="plugde
 
 
 def findings(port: int) -> Iterator[Finding]:
-    """All findings of this file."""
+    """Return all findings of this file."""
     yield cores()
     yield governor(_GOVERNOR)
     yield realtime_kernel(_REALTIME)
@@ -34,7 +34,7 @@ def cores() -> Finding:
 
 
 def governor(path: Path) -> Finding:
-    """Does the processor slow down when it is idle?"""
+    """Check whether the processor slows down when it is idle."""
     if not path.exists():
         return Finding("CPU governor", "ok", "not adjustable here")
     name = path.read_text().strip()
@@ -45,7 +45,7 @@ def governor(path: Path) -> Finding:
 
 
 def realtime_kernel(path: Path) -> Finding:
-    """Is this a PREEMPT_RT kernel?"""
+    """Check whether this is a PREEMPT_RT kernel."""
     if path.exists() and path.read_text().strip() == "1":
         return Finding("real-time kernel", "ok", "PREEMPT_RT")
     fix = "only for a PC that drives a Franka arm: install a PREEMPT_RT kernel (Ubuntu: pro enable realtime-kernel)"
@@ -65,7 +65,7 @@ def hid_access(dev: Path) -> Finding:
 
 
 def free_port(port: int) -> Finding:
-    """Can the robot server listen?"""
+    """Check whether the robot server can listen."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -23,13 +23,13 @@ class Init:
     file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="[FILE]")] = Path("my_lab.toml")
     """The file to write; its name ends in .toml."""
     template: TemplateName | None = None
-    """What stands in the cell; "plugin" is an arm that is installed as a plugin."""
+    """Equipment of the cell; "plugin" is an arm that is installed as a plugin."""
     name: str | None = None
     """Name of the cell. Left out: that of the file."""
     host: str | None = None
     """Address of a Franka arm's control box, as in Desk."""
     robot: str | None = None
-    """With --template plugin: the name under which the plugin registers its arm (`robotkit list`)."""
+    """Name, with --template plugin, under which the plugin registers its arm (`robotkit list`)."""
     set: tuple[str, ...] = ()
     """Any other value as KEY=VALUE, with the dotted keys that `robotkit list NAME` shows: robot.model=panda."""
     force: bool = False

@@ -34,9 +34,9 @@ class Option:
     name: str
     """Dotted, as in a workcell file."""
     type: str
-    """With its bounds."""
+    """The option's type, with its bounds."""
     default: Any
-    """As JSON; of a cell the value that it has there. None also where there is none."""
+    """The default as JSON; for a cell, the value that it has there. None also where there is none."""
     unit: str
     """Empty where it has none."""
     about: str
@@ -110,7 +110,7 @@ def attribute_docs(cls: type) -> dict[str, str]:
 
 
 def first_sentence(doc: str | None) -> str:
-    """The first paragraph of a docstring, in one line."""
+    """Return the first paragraph of a docstring, in one line."""
     return inspect.cleandoc(doc or "").split("\n\n")[0].replace("\n", " ")
 
 

@@ -27,7 +27,7 @@ class Kept:
 
 
 def keep_from_control(robot: BaseRobotServer, reader: str) -> Kept | None:
-    """Before `connect()`: keep the arm from control; a person may guide it meanwhile.
+    """Keep the arm from control, before `connect()`; a person may guide it meanwhile.
 
     Args:
         robot: the arm.

@@ -20,20 +20,20 @@ _CONFIRM_TIMEOUT_S, _MIN_POLLS, _MOVED_TIMEOUT_S = 1.3, 4, 3.0
 """How long, in how many looks at least, and how long where it was seen moving, an arm whose stop was answered may take
 to be measured standing; counted from the first look on."""
 _STANDS_FOR_S = 1.0
-"""One that was seen moving has to stand for so long: it may only turn round."""
+"""Time for which an arm that was seen moving has to stand: it may only turn round."""
 _UNMEASURED_S = 0.3
-"""After so long without a measurement, a server is asked whether its cell is in lock-step."""
+"""Time without a measurement after which a server is asked whether its cell is in lock-step."""
 _POLL_PERIOD_S = 0.02
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Which cell, a server's unless another is named."""
+    """The cell that a command works on, a server's unless another is named."""
 
     cell: CellName = _HERE
     """URL of the robot server."""
     url: str | None = None
-    """The same as CELL."""
+    """URL of the robot server, as CELL."""
     token: str | None = None
     """Token of the server; also read from the variable ROBOTKIT_TOKEN."""
     timeout_s: float = 5.0
@@ -41,7 +41,7 @@ class Peer:
 
     @property
     def address(self) -> str:
-        """What was named.
+        """Return the address that was named, by CELL or by --url.
 
         Raises:
             InvalidConfiguration: two different cells were.
@@ -137,7 +137,7 @@ def _look_for_stop(session: Session) -> str:
 
 
 def _object(content: bytes) -> dict[str, Any]:
-    """What a server of any version tells."""
+    """Return the object that a server of any version tells."""
     try:
         told = json.loads(content)
     except ValueError:

@@ -9,7 +9,8 @@ import numpy as np
 _STOOD_S, _STILL = 0.2, 0.0005
 """An arm whose joints and tool were measured within so many rad and m for so long stands."""
 _LONGER_S, _DRIFT_RAD_S, _DRIFT_M_S, _NOISE_RAD, _NOISE_M = 0.6, 0.012, 0.003, 0.024, 0.009
-"""So does one that goes no faster, by the line through its places of so long, and is within so much of noise."""
+"""Time, speeds and noise of an arm that also stands: it goes no faster, by the line through its places of so long, and
+is within so much of noise."""
 _OLDEST_S = 0.8
 """Places that are older say nothing of the present."""
 
@@ -29,7 +30,7 @@ class SeenStanding:
         return bool(self._stamps_s)
 
     def add(self, state: dict[str, Any]) -> None:
-        """One more state as a server tells it; one without a place tells nothing."""
+        """Add a state as a server tells it; one without a place tells nothing."""
         try:
             stamp_s, joints_rad = float(state["stamp_s"]), state["joint_positions_rad"]
             place = np.array([*joints_rad, *state["tcp_pose_in_base"][:3]], dtype=np.float64)
@@ -69,5 +70,5 @@ class SeenStanding:
         return (stamps_s[old[-1] :], np.array(self._places[old[-1] :])) if len(old) else None
 
     def _largest(self, of_each: np.ndarray) -> tuple[float, float]:
-        """Of the joint with the largest value, and of the tool in space."""
+        """Return the value of the joint with the largest one, and of the tool in space."""
         return float(np.abs(of_each[: self._joint_count]).max()), float(np.linalg.norm(of_each[self._joint_count :]))

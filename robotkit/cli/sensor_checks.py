@@ -40,12 +40,12 @@ def sensor_findings(cell: Workcell, watch_s: float) -> Iterator[Finding]:
 
 
 def clock_finding(cell: Workcell, watch_s: float) -> Finding:
-    """Is the cell's clock monotonic, as fast as this machine's, and the one that stamps the states?"""
+    """Check that the cell's clock is monotonic, as fast as this machine's, and the one that stamps the states?"""
     return _guarded("clock", partial(_clock, cell, watch_s))
 
 
 def graphics_finding(cell: Workcell) -> Finding:
-    """Can the pictures of a simulated cell be rendered here?"""
+    """Check whether the pictures of a simulated cell can be rendered here."""
     if cell.world is None or isinstance(cell.world, FakeWorld) or not cell.cameras:
         return not_applicable("GL", "no simulated camera is rendered on this machine")
     found = software_checks.graphics()
@@ -96,7 +96,7 @@ def _clock(cell: Workcell, watch_s: float) -> Finding:
 
 
 def _time(cell: Workcell) -> tuple[float, float, float]:
-    """This machine's time before a look at the cell's clock, what that shows, and the time after."""
+    """Return this machine's time before a look at the cell's clock, what that shows, and the time after."""
     before_s = time.monotonic()
     return before_s, cell.clock.now_s(), time.monotonic()
 

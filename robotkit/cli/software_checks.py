@@ -36,7 +36,7 @@ assert picture.any(), "the picture is black"
 
 
 def findings() -> Iterator[Finding]:
-    """All findings of this file."""
+    """Return all findings of this file."""
     yield python()
     yield torch()
     yield simulator()
@@ -46,12 +46,12 @@ def findings() -> Iterator[Finding]:
 
 
 def python() -> Finding:
-    """Which Python is this? One older than 3.11 cannot have installed robotkit."""
+    """Check which Python this is: one older than 3.11 cannot have installed robotkit."""
     return Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
 
 
 def torch() -> Finding:
-    """Does torch load, and does it see a GPU?"""
+    """Check whether torch loads and sees a GPU."""
     installed = _version("torch")
     if installed is None:
         return Finding("torch", "warning", "not installed: nothing can be learned here", "pip install 'robotkit[rl]'")
@@ -64,7 +64,7 @@ def torch() -> Finding:
 
 
 def simulator() -> Finding:
-    """Does MuJoCo load and compile a model?"""
+    """Check whether MuJoCo loads and compiles a model."""
     installed = _version("mujoco")
     if installed is None:
         found = "not installed: nothing can be simulated here"
@@ -82,7 +82,7 @@ def simulator() -> Finding:
 
 
 def graphics() -> Finding:
-    """Can images be rendered? Without a graphics library cameras cast rays instead."""
+    """Check whether images can be rendered. Without a graphics library cameras cast rays instead."""
     backend = os.environ.get("MUJOCO_GL")
     chosen = f"MUJOCO_GL={backend}" if backend else "the backend that the simulator chooses"
     if not probe(_GL_PROBE)[0]:

@@ -60,7 +60,7 @@ class AdaptedRobot(StatefulRobotServer):
         return self.inner.compliance or self._compliance
 
     def check(self, command: RobotCommand) -> None:
-        """Also ask the arm itself."""
+        """Check the command, also by asking the arm itself."""
         super().check(command)
         self.inner.check(command)
 

@@ -27,7 +27,9 @@ class Measurement(NamedTuple):
 
 
 class ArmBody(BaseRobotServer):
-    """What touches the device. Methods marked *quick* run with the machine's lock held and must not wait for it.
+    """The part of an arm's driver that touches the device.
+
+    Methods marked *quick* run with the machine's lock held and must not wait for it.
 
     `_open`, `_close`, `_clear_faults` and `_travel` may wait; the first three of them never overlap.
     """

@@ -38,23 +38,28 @@ class BoundedCalls:
 
     @property
     def overdue(self) -> Overdue | None:
-        """Why there is no answer from a call that has been under way for longer than the limit."""
+        """The reason why a call that has been under way for longer than the limit gives no answer.
+
+        It is None when there is no such call.
+        """
         call = self._under_way
         return self._overdue(call) if call is not None and call.age_s >= self._limit_s else None
 
     @property
     def unanswered(self) -> Overdue | None:
-        """The same of a call that has been under way for any time."""
+        """The reason why a call that has been under way for any time gives no answer; None without such a call."""
         call = self._under_way
         return None if call is None else self._overdue(call)
 
     @property
     def late_error(self) -> Exception | None:
-        """What the newest command has raised after it was waited for."""
+        """The error that the newest command has raised after it was waited for."""
         return self._late_error
 
     def call(self, what: Callable[[], T]) -> T:
-        """What it returns or raises, one question after the other; a driver's `SystemExit` is a fault of its device.
+        """Return or raise what the question `what` does, one question after the other.
+
+        A driver's `SystemExit` is a fault of its device.
 
         Raises:
             DeviceFault: its turn did not come within the limit, and it was not begun.
@@ -81,7 +86,9 @@ class BoundedCalls:
         doing: str | None = None,
         key: object = None,
     ) -> None:
-        """Have it done, and wait for it; what takes longer goes on, and of what waits behind it the newest is done.
+        """Have the command done, and wait for it.
+
+        What takes longer goes on, and of what waits behind it the newest is done.
 
         What has waited for `limit_s` is not done any more.
 
@@ -231,13 +238,13 @@ class _Call:
         return time.monotonic() - self.began_s
 
     def replace(self) -> None:
-        """It is not done: a newer one came before it had begun."""
+        """Give up the call: a newer one came before it had begun."""
         if self.has_to_return:
             self.error = DeviceFault("the command was not carried out: a newer one came before it had begun")
         self.is_over.set()
 
     def refusal(self, limit_s: float) -> Exception | None:
-        """Why it is not done after it has waited."""
+        """The reason why the call is not done after it has waited."""
         waited_s = time.monotonic() - self._asked_s
         try:
             if waited_s >= limit_s:

@@ -15,7 +15,8 @@ from robotkit.schema import GripperState
 _LOG = aside_logger(__name__)
 
 HANGS_S, READING_S, READY_S = 0.5, 2.0, 30.0
-"""From when on a gripper hangs that has not taken its command; how long it may take to be measured, and made ready."""
+"""Time after which a gripper that has not taken its command hangs; how long it may take to be measured, and made
+ready."""
 LEFT_S = 0.5
 """How long a gripper may take its commands before its connection is closed."""
 _GET_READY = "the gripper was told to get ready"
@@ -46,7 +47,7 @@ class BoundedGripper(BaseGripperServer):
 
     @property
     def activates_on_connect(self) -> bool:
-        """What the gripper does."""
+        """True when the gripper activates on connect."""
         return self.inner.activates_on_connect
 
     @activates_on_connect.setter
@@ -55,7 +56,7 @@ class BoundedGripper(BaseGripperServer):
 
     @property
     def is_connected(self) -> bool:
-        """What the gripper says."""
+        """True when the gripper says that it is connected."""
         return self.inner.is_connected
 
     @property

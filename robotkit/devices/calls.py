@@ -19,9 +19,9 @@ class DeviceCall:
     """One call that is in the device's driver."""
 
     name: str
-    """What the driver was called for; `HALT` alone begins no motion."""
+    """Name of what the driver was called for; `HALT` alone begins no motion."""
     stops_seen: int | None
-    """Of a recovery and of what it does: how many stops it was asked for after."""
+    """For a recovery and what it does, the number of stops that it was asked for after."""
     began_s: float = field(default_factory=time.monotonic)
     thread: int = field(default_factory=_thread.get_ident)
 

@@ -20,11 +20,11 @@ class DeviceContext:
     """The device's name in its cell ("front" for `[cameras.front]`)."""
     clock: Clock = field(default_factory=RealClock)
     is_lockstep: bool = False
-    """For a world, which is built before its cell's clock: True when it has to provide that clock."""
+    """True when a world, which is built before its cell's clock, has to provide that clock."""
 
 
 class Device(ABC):
-    """Something that is connected, used and disconnected.
+    """A device: it is connected, used and disconnected.
 
     A plugin subclasses one of the contracts, gives itself a `Config` and takes `(config, context)`. Constructors touch
     no hardware: that is `connect()`'s. A workcell hands them a `CellContext`, which also has the devices built before.

@@ -35,9 +35,9 @@ class _Telling:
     """A halt that was asked for and has not ended."""
 
     number: int
-    """When it was asked for, and once it has begun when it began, among all halts and recoveries of the arm."""
+    """The place of its request, and once it has begun of its beginning, among all halts and recoveries of the arm."""
     began_s: float = math.inf
-    """In monotonic seconds."""
+    """Time at which the call began, in monotonic seconds; infinite until then."""
     thread: int = field(default_factory=_thread.get_ident)
 
     def is_of_another_thread(self) -> bool:
@@ -143,7 +143,7 @@ class Halts:
                     self._has_thread = True
 
     def finish(self, within_s: float | None) -> None:
-        """Before the device is closed: halt it until it has taken that, and no call of others outlives it, within 1 s.
+        """Halt the device, before it is closed, until it has taken that, and no call of others outlives it, within 1 s.
 
         Args:
             within_s: as for `halt`.
@@ -184,7 +184,9 @@ class Halts:
 
     @contextmanager
     def paused(self, stops_seen: int | None = None) -> Iterator[None]:
-        """No earlier halt is told inside, where the arm is made to hold; what was owed is forgotten when it does.
+        """Keep earlier halts from being told inside, where the arm is made to hold.
+
+        What was owed is forgotten when it does.
 
         Args:
             stops_seen: how many stops are earlier; None: those that have come by now.
@@ -259,7 +261,11 @@ class Halts:
                 self._tell_again()
 
     def _tell_again(self) -> None:
-        """Not in a recovery that no stop has overtaken, which must not be followed by a halt that belongs before it."""
+        """Tell the halt again.
+
+        It is not told in a recovery that no stop has overtaken, which must not be followed by a halt that belongs
+        before it.
+        """
         has_turn = self._repeating.acquire(blocking=False)
         try:
             if has_turn or self._stops_seen not in (None, self._machine.stops):

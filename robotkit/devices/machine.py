@@ -37,7 +37,10 @@ STOP_WAIT_S = 0.05
 
 
 class Moment(NamedTuple):
-    """What had come to an arm by some moment; a command that was asked for then is not carried out after more came."""
+    """The counts of what had come to an arm by some moment.
+
+    A command that was asked for then is not carried out after more came.
+    """
 
     stops: int
     recoveries: int
@@ -55,9 +58,9 @@ class ArmFault:
     names: tuple[str, ...]
     """The device's own names."""
     error: RobotkitError
-    """What a command raises."""
+    """The error that a command raises."""
     since_s: float
-    """On the cell's clock."""
+    """Time at which the fault came, on the cell's clock."""
     is_reported: bool = False
     """The device has told it by itself, so that it deals with it too."""
 
@@ -136,7 +139,7 @@ class ArmMachine:
         self.holds = 0
         """How often `note_hold()` came."""
         self.calls = DeviceCalls(lambda: self.stops)
-        """What is in the device's driver at this moment."""
+        """The calls that are in the device's driver at this moment."""
         self.targets = 0
         """How many targets the device has taken, or may have taken."""
         self._name = name
@@ -203,7 +206,7 @@ class ArmMachine:
 
     @property
     def moment(self) -> Moment:
-        """What has come until now."""
+        """The counts of what has come until now."""
         return Moment(self.stops, self.recoveries, self.holds)
 
     def require_nothing_since(self, moment: Moment, commands_arm: bool = True) -> None:
@@ -268,7 +271,7 @@ class ArmMachine:
         return before, self._changes
 
     def refused(self, before: tuple[Activity, int]) -> None:
-        """What was being sent is no target, and changed nothing, unless something else has happened meanwhile."""
+        """Note that what was being sent is no target and changed nothing, unless something else happened meanwhile."""
         activity, changes = before
         if self._changes == changes:
             self.activity = activity

@@ -43,7 +43,7 @@ class MeasuringArm(ArmBody):
         """Whether it was measured moving although it has to stand; its cell looks at that."""
         self._halts = Halts(spec.name, self.machine, self._tell_halt)
         self._newest: tuple[Measurement, int] | None = None
-        """With the target epoch in which it was made."""
+        """The newest measurement, with the target epoch in which it was made."""
         self._numbers = itertools.count()
         self._newest_number = 0
 
@@ -54,7 +54,7 @@ class MeasuringArm(ArmBody):
 
     @property
     def target_epoch(self) -> int:
-        """Without a measurement."""
+        """The epoch of the arm's target, without a measurement."""
         return self.machine.epoch
 
     def get_state(self) -> RobotState:
@@ -105,7 +105,10 @@ class MeasuringArm(ArmBody):
         )
 
     def _is_halt_owed(self) -> bool:
-        """Also while a call may begin to move the arm after a halt that the device has taken; a young one returns."""
+        """True while a halt is owed.
+
+        True also while a call may begin to move the arm after a halt that the device has taken; a young one returns.
+        """
         if self._halts.is_owed:
             return True
         is_down = self.machine.stop is not None or self.machine.fault is not None
@@ -119,7 +122,10 @@ class MeasuringArm(ArmBody):
         self._newest = None
 
     def _newest_measurement(self) -> tuple[Measurement, int]:
-        """One that was under way across a connection or a recovery says nothing of the arm after it: measure again."""
+        """Return the newest measurement.
+
+        One that was under way across a connection or a recovery says nothing of the arm after it: measure again.
+        """
         machine = self.machine
         self._notice_fault()
         epoch, since = machine.epoch, (machine.connections, machine.recoveries)
@@ -144,7 +150,7 @@ class MeasuringArm(ArmBody):
             self._newest, self._newest_number = (measured, epoch), number
 
     def _after_a_failure(self, error: BaseException) -> tuple[Measurement, int]:
-        """The last measurement of an arm that is in a fault now."""
+        """Return the last measurement of an arm that is in a fault now."""
         fault = self._fault_of_driver(error, "measure")
         self._latch(self.machine.fault_of((fault.code,), fault))
         if self._newest is None:
@@ -192,7 +198,7 @@ class MeasuringArm(ArmBody):
         return measured
 
     def _fault_of_driver(self, error: BaseException, doing: str) -> DeviceError | RemoteError:
-        """What no driver should raise is a fault of the device, so that a state can be read after it."""
+        """Turn what no driver should raise into a fault of the device, so that a state can be read after it."""
         if isinstance(error, DeviceError | RemoteError):
             return error
         if self.machine.fault is None:

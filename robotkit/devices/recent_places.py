@@ -12,13 +12,13 @@ _APART_S = 0.01
 
 
 class Way(NamedTuple):
-    """What the joints did from one measurement to another."""
+    """The motion of the joints from one measurement to another."""
 
     span_s: float
     largest_rad: float
-    """Between the two places farthest apart of the joint that went farthest, wherever it ended."""
+    """Distance between the two places farthest apart of the joint that went farthest, wherever it ended."""
     speed_rad_s: float
-    """Of the joint that is farthest from where it began, in the mean."""
+    """Mean speed of the joint that is farthest from where it began, in the mean."""
 
 
 class RecentPlaces:
@@ -51,7 +51,10 @@ class RecentPlaces:
             self._seen = (*recent, (stamp_s, joints_rad))
 
     def newest_way(self) -> Way | None:
-        """Over the window that ends with the newest measurement; None where the arm was not measured so long."""
+        """The motion over the window that ends with the newest measurement.
+
+        It is None where the arm was not measured so long.
+        """
         seen = self._seen
         for first in range(len(seen) - 1, -1, -1):
             span_s = seen[-1][0] - seen[first][0]

@@ -304,7 +304,10 @@ class StatefulRobotServer(MeasuringArm):
             self._opening.release()
 
     def _require_no_call_of_before(self, what: str, *, with_halts: bool = False) -> None:
-        """One that has not returned yet would be carried out after a recovery, or on a new connection."""
+        """Refuse while an earlier call is in the driver.
+
+        One that has not returned yet would be carried out after a recovery, or on a new connection.
+        """
         call = self._halts.await_calls(_RETURN_S, with_halts=with_halts)
         if call is not None:
             raise DeviceFault(
@@ -354,7 +357,7 @@ class StatefulRobotServer(MeasuringArm):
 
     @contextmanager
     def _standing_or_in_fault(self) -> Iterator[None]:
-        """What is done inside makes the arm stand; where that fails the arm is in a fault, since nothing else does."""
+        """Put the arm in a fault where what is done inside, which makes the arm stand, fails: nothing else does."""
         try:
             yield
         except BaseException as error:

@@ -32,11 +32,12 @@ class AprilTagConfig(PluginConfig):
     camera: str
     """Name of the camera in the cell, which has to know its intrinsics."""
     camera_mount: Literal["base", "tcp"] = "base"
-    """What the camera is fixed to: it stands still ("base"), or it moves with the tool ("tcp")."""
+    """Mount of the camera: it stands still ("base"), or it moves with the tool ("tcp")."""
     camera_pose_in_base: Annotated[Pose, within(LAB_M)] | None = None
-    """Of a camera that stands still: z looks out of the lens, x runs right and y down in the picture."""
+    """Pose (7,) of a camera that stands still: z looks out of the lens, x runs right and y down in the picture."""
     camera_pose_in_tcp: Annotated[Pose, within(TOOL_M)] | None = None
-    """Of a camera that moves with the tool, in the tool's frame; `robotkit calibrate hand-eye` measures either."""
+    """Pose (7,) of a camera that moves with the tool, in the tool's frame; `robotkit calibrate hand-eye` measures
+    either."""
     family: Family = "tag36h11"
     tag_id: int = Field(0, ge=0)
     size_m: float = Field(gt=0.0, le=2.0)

@@ -22,16 +22,16 @@ class FrameConfig(PluginConfig):
     crop_left_px: int = Field(0, ge=0)
     crop_top_px: int = Field(0, ge=0)
     crop_width_px: int | None = Field(None, gt=0)
-    """None keeps everything to the right of `crop_left_px`."""
+    """Width of the part that is kept; None keeps everything to the right of `crop_left_px`."""
     crop_height_px: int | None = Field(None, gt=0)
-    """None keeps everything below `crop_top_px`."""
+    """Height of the part that is kept; None keeps everything below `crop_top_px`."""
     width_px: int | None = Field(None, gt=0, le=8192)
     """Delivered width; None delivers the crop as it is."""
     height_px: int | None = Field(None, gt=0, le=8192)
     max_age_s: float = Field(0.5, gt=0.0, le=60.0)
     """An older frame raises StaleState."""
     silence_s: float = Field(1.0, gt=0.0, le=60.0)
-    """Without a frame for this long the camera is closed and opened again."""
+    """Time without a frame after which the camera is closed and opened again."""
 
     @property
     def crop_px(self) -> tuple[int, int, int, int]:

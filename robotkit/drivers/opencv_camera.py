@@ -26,7 +26,7 @@ class OpenCvCameraConfig(FrameConfig):
     pixel_format: str | None = Field(None, min_length=4, max_length=4)
     """Four letters such as "MJPG": many USB cameras reach their full rate only compressed."""
     intrinsics: Intrinsics | None = None
-    """Of the captured picture, from a calibration; OpenCV cannot ask the camera."""
+    """Intrinsics of the captured picture, from a calibration; OpenCV cannot ask the camera."""
 
 
 class OpenCvCamera(PolledCamera):

@@ -14,7 +14,7 @@ from robotkit.drivers.polling import Source
 from robotkit.errors import StaleState
 
 _GAP_MAX_S = 0.1
-"""Between states further apart than this the tool may have gone anywhere."""
+"""Largest time between two states between which a pose is told: farther apart, the tool may have gone anywhere."""
 _ROUNDING_S = 1e-6
 
 

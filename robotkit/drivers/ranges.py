@@ -6,11 +6,11 @@ import numpy as np
 from pydantic import AfterValidator
 
 LAB_M = 10.0
-"""No camera and no object lies farther from the arm's base."""
+"""Largest distance of a camera or an object from the arm's base."""
 TOOL_M = 0.5
-"""Nothing on the flange lies farther from it."""
+"""Largest distance from the flange of anything that is mounted on it."""
 WIDTH_MAX_M = 0.3
-"""No two fingers open wider."""
+"""Largest opening of two fingers."""
 
 
 def within(distance_max_m: float) -> AfterValidator:

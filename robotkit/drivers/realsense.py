@@ -33,7 +33,7 @@ class RealSenseConfig(FrameConfig):
     """Play this recording (.db3) in place of a camera."""
     repeats_recording: bool = True
     has_depth: bool = False
-    """Also deliver depth, aligned to the colour picture."""
+    """True to deliver depth as well, aligned to the colour picture."""
     exposure: float | None = Field(None, gt=0.0, le=1e6)
     """Fixed exposure in the sensor's own unit (D405: microseconds; colour of D415, D435 and D455: 100 microseconds).
     None leaves it to the camera, whose pictures then change with the light."""
@@ -74,7 +74,7 @@ class _Pipeline(Source[Frame]):
         self._clock = clock
         self._exposures = ExposureClock(clock)
         self.intrinsics: Intrinsics | None = None
-        """Of the captured colour picture, known after `open`."""
+        """Intrinsics of the captured colour picture, known after `open`."""
         self._pipeline: Any = None
         self._align = rs.align(rs.stream.color) if config.has_depth else None
         self._depth_scale_m = 0.0

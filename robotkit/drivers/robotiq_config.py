@@ -26,7 +26,7 @@ class RobotiqConfig(PluginConfig):
     poll_period_s: float = Field(0.01, gt=0.0, le=0.2)
     """Pause between two status readings."""
     max_age_s: float = Field(0.5, gt=0.0, le=60.0)
-    """Without a status for this long `get_state` and `move` raise StaleState."""
+    """Time without a status after which `get_state` and `move` raise StaleState."""
     command_timeout_s: float = Field(1.0, gt=0.0, le=10.0)
     """How long an accepted target is sent, over a lost connection too, until the gripper confirms it; an older one is
     never sent, and `get_state` raises DeviceFault until the next command."""

@@ -127,7 +127,7 @@ class RobotiqLine(Source[Reading]):
         return Reading(self._now_s(), inputs, self._phase, self._settled)
 
     def _preparing(self) -> Outputs | None:
-        """What clears or activates the gripper; None when neither is due."""
+        """Return the outputs that clear or activate the gripper; None when neither is due."""
         match self._phase:
             case "clearing":
                 return Outputs()

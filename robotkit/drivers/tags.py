@@ -20,7 +20,7 @@ DICTIONARIES: dict[str, int] = {
 }
 
 DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
-"""As many coefficients as OpenCV's lens models have."""
+"""Numbers of coefficients that OpenCV's lens models have."""
 
 
 def tag_count(family: Family) -> int:

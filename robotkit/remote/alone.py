@@ -22,7 +22,7 @@ DONE = 204
 _AGAIN_AFTER_S = (0.3, 0.6, 1.2, 2.4)
 """When the request is sent again over new connections while nobody answers, in seconds after the time before."""
 _ANSWER_BYTES_MAX = 65536
-"""What is sent like this has no long answer."""
+"""Largest answer: what is sent like this has no long one."""
 
 
 def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, request: h11.Request, end_s: float) -> Answer:
@@ -89,7 +89,7 @@ def _answer(peer: socket.socket, protocol: h11.Connection) -> Attempt[Answer]:
 
 
 def _done(peer: socket.socket, call: Callable[[], T], events: int) -> Attempt[T]:
-    """What `call` returns once it need not wait."""
+    """Return what `call` does once it need not wait."""
     while True:
         try:
             return call()

@@ -10,7 +10,9 @@ from robotkit.schema.wire import ClockAdvanceRequest, ClockState
 
 
 class RemoteClock(Clock):
-    """In lock-step, asks the server to simulate; in real time, this machine's clock with the server's origin.
+    """The clock of a remote cell: in lock-step it asks the server to simulate.
+
+    In real time it is this machine's clock with the server's origin.
 
     A control loop should rather call `Workcell.step`, which waits on the server's own absolute ticks in the same round
     trip that carries the command.

@@ -64,11 +64,14 @@ class RemoteRobot(RemoteDevice, BaseRobotServer):
         super().__init__(session, "robot")
         self.spec = spec
         self.newest_epoch: int | None = None
-        """That of the newest state of the whole cell; None before there is one."""
+        """Target epoch of the newest state of the whole cell; None before there is one."""
 
     @property
     def target_epoch(self) -> int:
-        """That of the newest state which this client has got; whoever commands passes it to `step`, where it counts."""
+        """The target epoch of the newest state which this client has got.
+
+        Whoever commands passes it to `step`, where it counts.
+        """
         return self.get_state().target_epoch if self.newest_epoch is None else self.newest_epoch
 
     def connect(self) -> None:

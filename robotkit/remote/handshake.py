@@ -29,13 +29,13 @@ class Deadline(NamedTuple):
     """The latest time at which a command may start."""
 
     at_s: float
-    """In monotonic seconds of the server."""
+    """The deadline in monotonic seconds of the server."""
     clock: str | None
-    """Of which server; None: it does not tell."""
+    """Clock of the server that the deadline is for; None: it does not tell."""
 
 
 class _Found(NamedTuple):
-    """What the server answered."""
+    """The server's answer."""
 
     offset_s: float
     made_s: float

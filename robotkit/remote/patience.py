@@ -92,7 +92,7 @@ class _PatientStream(httpcore.NetworkStream):
         return _PatientStream(secured, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks: whether there is something to read, which of an idle connection means that it is over."""
+        """Answer httpcore whether there is something to read: of an idle connection that means that it is over."""
         if info != "is_readable":
             return None
         try:

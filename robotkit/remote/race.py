@@ -28,12 +28,12 @@ class Entry(NamedTuple, Generic[T]):
     after_s: float
     """How many seconds after the one before; while none is under way it begins at once."""
     where: object
-    """Its address: after an answer from there that is not good, no further one begins there."""
+    """Address of the attempt: after an answer from there that is not good, no further one begins there."""
     attempt: Attempt[T]
 
 
 def first_of(entries: Iterable[Entry[T]], end_s: float, is_good: Callable[[T], bool] = lambda result: True) -> T:
-    """The first good result.
+    """Return the first good result.
 
     It takes no lock and needs no other thread: a signal handler may interrupt it at any line, and do the same.
 
@@ -62,7 +62,7 @@ class _Race(Generic[T]):
         self._good: list[T] = []
         self._bad: list[T] = []
         self._refused: set[object] = set()
-        """Where no further attempt begins."""
+        """Addresses at which no further attempt begins."""
         self._error: OSError | None = None
 
     def run(self, end_s: float) -> T:

@@ -9,7 +9,7 @@ _COUNTS = 3
 
 
 class Seen:
-    """Each of its numbers only grows, in whatever order the answers of one start of the server arrive.
+    """Counts that only grow, in whatever order the answers of one start of the server arrive.
 
     It needs no lock: a signal handler may come at any line of it.
     """

@@ -110,7 +110,7 @@ class Session:
         return parse(reply, self.get(path).content)
 
     def post(self, path: str, body: Message | None = None, timeout_s: float | None = None) -> None:
-        """Do something, once: a command whose fate is unknown is never sent again.
+        """Post a request once: a command whose fate is unknown is never sent again.
 
         Raises:
             RobotkitError: whatever the server raised, as the class it left as.

@@ -49,7 +49,7 @@ class Transport:
         self._idle: deque[_Kept] = deque()
         """The connections over which no request runs; the longest idle one is the first."""
         self._replaced: deque[_Kept] = deque()
-        """They are closed once another has answered: to the server a client without any is gone."""
+        """The connections that are closed once another has answered: to the server a client without any is gone."""
         self._open: set[_Kept] = set()
 
     def request(

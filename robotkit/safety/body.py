@@ -19,9 +19,10 @@ from robotkit.workspace import BoxBounds, distance_outside
 _TOLERANCE = 1e-6
 """Metres or radians: what counts as no farther outside."""
 _SAMPLE_M = 0.01
-"""No point of the arm moves farther between two samples of a path, so none is farther than half of it from a sample."""
+"""Spacing of samples: no point of the arm moves farther between two samples of a path, so none is farther than half of
+it from a sample."""
 _SAMPLE_RAD = 0.05
-"""The same for the tool's orientation."""
+"""Largest turn of the tool between two samples of a path."""
 _CHUNK = 256
 _MOST_SAMPLES = 20_000
 _REMEDY = "choose another target"

@@ -12,7 +12,7 @@ _ROUNDING = 1.0 + 1e-9
 
 
 class SpeedBudget:
-    """In any interval the targets move at most speed * (interval + window).
+    """A budget of motion: in any interval the targets move at most speed * (interval + window).
 
     Unused time counts up to `window_s`: a command that came late may make up for it, a burst may not go farther. The
     budget is refilled by time alone; no hold, stop or new connection refills it.

@@ -38,7 +38,7 @@ class CommandChecks:
         self._validator: CommandValidator
         self._body: BodyBounds | None
         self.stamp_s = -math.inf
-        """Of the newest measurement."""
+        """Time of the newest measurement."""
         self.counts_time = self._steps.counts_time or self._max_age_s is not None
         """True when the time of a pose target matters; that of a joint target always does."""
 

@@ -24,7 +24,7 @@ class SafetyEvent:
     message: str
     author: str
     stamp_s: float
-    """On the cell's clock."""
+    """Time of the event, on the cell's clock."""
 
 
 Observer = Callable[[SafetyEvent], None]

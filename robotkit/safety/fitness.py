@@ -21,7 +21,7 @@ NEEDED = {
     "watchdog_s": "how long it goes on after its client fell silent",
     "state_max_age_s": "how old a measurement may be that it is moved, held and judged by",
 }
-"""What no real arm is moved without, and what each says."""
+"""Limits that no real arm is moved without, and what each says."""
 _TWO_TURNS_RAD = 4 * math.pi
 _ROOM_M = 2.0
 """Planes may be walls that the arm does not reach; a number of millimetres is farther away."""

@@ -15,13 +15,14 @@ from robotkit.workspace import BoxBounds, distance_outside
 
 FORCE_CODE = "force_limit_exceeded"
 _TIMES_TOO_FAST = 2
-"""So many measurements in a row: a single one may be noise of a derivative."""
+"""Number of measurements in a row that are too fast when the arm is stopped: a single one may be noise of a
+derivative."""
 _EXCESS_S = 0.02
 """How much farther than at the allowed speed the arm may have gone: so many seconds of it. An arm that follows its
 targets with a lag starts each step fast, and faster when a command comes late."""
 _ANGLE_MARGIN_RAD = 0.1
 _PLACE_PERIOD_S = 0.02
-"""Between two looks at how far the arm has gone: late stamps and noise of the place count little over so long."""
+"""Time between two looks at how far the arm has gone: late stamps and noise of the place count little over so long."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Monitor:
         return self._check_change_of_place(state)
 
     def _check_change_of_place(self, state: RobotState) -> Trip | None:
-        """The same by how far the arm has gone: a driver may tell no speed, or a wrong one."""
+        """Check the speeds by how far the arm has gone: a driver may tell no speed, or a wrong one."""
         before = self._before
         elapsed_s = math.inf if before is None else state.stamp_s - before.stamp_s
         if 0.0 <= elapsed_s < _PLACE_PERIOD_S:

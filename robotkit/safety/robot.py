@@ -75,17 +75,17 @@ class SafeRobot(BaseRobotServer):
 
     @property
     def is_connected(self) -> bool:
-        """What the arm says."""
+        """True when the arm says that it is connected."""
         return self.inner.is_connected
 
     @property
     def target_epoch(self) -> int:
-        """Without a measurement."""
+        """The epoch of the arm's target, without a measurement."""
         return self.machine.epoch
 
     @property
     def compliance(self) -> ComplianceParams | None:
-        """What the arm says."""
+        """The compliance that the arm tells."""
         return self.inner.compliance
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
@@ -241,7 +241,10 @@ class SafeRobot(BaseRobotServer):
             self._events.tell_noted()
 
     def _begin_joint_motion(self, goal_rad: np.ndarray) -> Travel:
-        """From rest, so that the path begins where it was looked at; what is refused at once changes nothing."""
+        """Begin a joint motion from rest, so that the path begins where it was looked at.
+
+        What is refused at once changes nothing.
+        """
         epoch, end_s, is_held = self.machine.epoch, self._clock.now_s() + _REST_S, False
         while True:
             with self.machine.lock:
@@ -268,7 +271,10 @@ class SafeRobot(BaseRobotServer):
                 raise MotionFailed(f"arm {self.spec.name!r} {found} within {_REST_S:g} s; is somebody moving it?")
 
     def _stands(self) -> bool | None:
-        """By its places; None until it was measured for a tenth of a second. No speed that it tells is believed."""
+        """True when the arm stands, by its places; None until it was measured for a tenth of a second.
+
+        No speed that it tells is believed.
+        """
         self._measure()
         way = self._places.newest_way()
         return None if way is None else way.speed_rad_s <= _STILL_RAD_S
@@ -359,7 +365,7 @@ class SafeRobot(BaseRobotServer):
         return state
 
     def _measure_once(self) -> None:
-        """What the monitor's thread does on each round."""
+        """Measure and judge the arm once, as the monitor's thread does on each round."""
         try:
             self._watchdog.measured(lambda: self._judge(watches_links=True))
         except BaseException as error:  # also a driver's own fault: nobody knows what the arm does
@@ -380,7 +386,7 @@ class SafeRobot(BaseRobotServer):
 
 
 def target_replaced(target_epoch: int) -> TargetReplaced:
-    """What a command made for the target of `target_epoch` is refused with when the arm has another by now."""
+    """The error of a command that was made for the target of `target_epoch`, when the arm has another by now."""
     return TargetReplaced(
         f"the arm's target was replaced since epoch {target_epoch} (a hold, a stop, a recovery, another client, a "
         "reset): make a new command from a fresh state"

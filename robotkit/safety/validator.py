@@ -94,7 +94,7 @@ def require_command(command: object) -> None:
 
 
 def joint_array(positions_rad: object) -> np.ndarray:
-    """Anything that numpy reads as numbers, as float64.
+    """Return anything that numpy reads as numbers, as float64.
 
     Raises:
         InvalidCommand: it is no list of numbers.

@@ -72,7 +72,7 @@ class Watchdog:
                 self._asked = None
 
     def look(self) -> None:
-        """One round."""
+        """Do one round of the watch."""
         self._arm.repeat_owed_halt()
         if self._machine.is_connected and self._machine.stop is None:
             self._miss_a_measurement()
@@ -139,7 +139,7 @@ class _Question:
 
 
 class _Attempt:
-    """What has become of a hold."""
+    """An attempt to hold, and what has become of it."""
 
     def __init__(self) -> None:
         self.is_over = threading.Event()

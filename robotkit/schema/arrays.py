@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from robotkit.schema.numbers import SEQUENCES, require_numbers, shown
 
 _LONGEST_AXIS = 64
-"""No arm has more joints; without a bound a client decides how long its message is looked at."""
+"""Largest number of joints of an arm; without a bound a client decides how long its message is looked at."""
 
 
 class Array:

@@ -13,7 +13,7 @@ from robotkit.schema.message import Message
 CLIP_MAX_M = 0.5
 """A wider clip is no clip: at SERL's stiffness of 2000 N/m it bounds the force at 1000 N."""
 CLIP_MAX_SIN = 1.0
-"""Of half an angle, so that every rotation lies inside."""
+"""Largest sine of half an angle, so that every rotation lies inside."""
 
 
 class ComplianceParams(Message):
@@ -58,6 +58,6 @@ class ComplianceParams(Message):
 
     @property
     def contact_torque_nm(self) -> float:
-        """The same for rotation."""
+        """Largest torque that the proportional law presses with about one axis: stiffness times the wider clip."""
         clip = max(float(np.abs(self.rotational_clip_min).max()), float(self.rotational_clip_max.max()))
         return self.rotational_stiffness_nm * clip

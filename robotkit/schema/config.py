@@ -23,7 +23,7 @@ class PluginRef(Message):
     @model_validator(mode="before")
     @classmethod
     def _gather_options(cls, value: Any) -> Any:
-        """In a file every key beside `type` is an option: `[robot]`, `type = "franka"`, `host = "172.16.0.2"`."""
+        """Gather the options: each key beside `type`, as in `[robot]`, `type = "franka"`, `host = "172.16.0.2"`."""
         if isinstance(value, dict) and "options" not in value:
             return {"type": value.get("type"), "options": {k: v for k, v in value.items() if k != "type"}}
         return value
@@ -36,7 +36,7 @@ class WorkcellConfig(Message):
     clock: Literal["real", "lockstep"] = "real"
     """"real": time is the wall's. "lockstep": time passes only when `advance` is called (simulated worlds)."""
     world: PluginRef | None = None
-    """What several devices share, such as a simulation."""
+    """The world that several devices share, such as a simulation."""
     robot: PluginRef
     gripper: PluginRef | None = None
     cameras: dict[str, PluginRef] = Field(default_factory=dict)

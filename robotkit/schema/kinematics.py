@@ -30,7 +30,7 @@ class KinematicJoint(Message):
     origin_in_parent: Pose
     """Frame of this joint at position 0, in the frame that the previous joint moves (the base for the first)."""
     axis: UnitVec3
-    """In this joint's own frame."""
+    """Axis of the motion in this joint's own frame."""
     kind: Literal["revolute", "prismatic", "fixed"] = "revolute"
     """"fixed" has a number in the joint vector, and moves nothing."""
     index: int = Field(ge=0)
@@ -41,7 +41,7 @@ class LinkCapsule(Message):
     """All points within `radius_m` of a segment; together the capsules of an arm enclose its links."""
 
     name: str = Field(min_length=1)
-    """What an error calls it."""
+    """Name of the link in errors."""
     link: int = Field(ge=0)
     """0: it stands with the base; i: the i-th joint from the base moves it, and it is given in that joint's frame."""
     start_in_link_m: Vec3
@@ -53,7 +53,7 @@ class KinematicChain(Message):
     """A serial arm from base to tool."""
 
     joints: tuple[KinematicJoint, ...] = Field(min_length=1)
-    """From base to tool: one for each number of the joint vector."""
+    """The joints from base to tool: one for each number of the joint vector."""
     tcp_in_last_link: Pose
     """Tool centre point in the frame that the last joint moves."""
     capsules: tuple[LinkCapsule, ...] = ()
@@ -89,7 +89,7 @@ class Plane(Message):
     """A flat obstacle (a table, a wall, a ceiling) that the arm stays on one side of."""
 
     name: str = Field(min_length=1)
-    """What an error calls it."""
+    """Name of the plane in errors."""
     point_in_base_m: Vec3
     """Any point of the plane."""
     normal_in_base: UnitVec3

@@ -28,7 +28,7 @@ class WorkspaceBox(Message):
     position_min_m: Vec3
     position_max_m: Vec3
     reference_quaternion_xyzw: Quaternion | None = None
-    """None leaves the orientation free."""
+    """Orientation that turns are counted from; None leaves the orientation free."""
     rotation_vector_min_rad: Vec3 = Field(default_factory=lambda: read_only((-_FREE_RAD,) * 3))
     rotation_vector_max_rad: Vec3 = Field(default_factory=lambda: read_only((_FREE_RAD,) * 3))
 
@@ -99,11 +99,11 @@ class SafetyLimits(Message):
     """
     max_tcp_rotation_speed_rad_s: float | None = Field(None, gt=0.0, le=20.0)
     max_joint_speed_rad_s: float | None = Field(None, gt=0.0, le=50.0)
-    """The same for each joint; the arm's own highest speeds count in any case."""
+    """Largest speed of each joint; the arm's own highest speeds count in any case."""
     speed_window_s: float = Field(0.5, gt=0.0, le=1.0)
     """How much unused time counts: a late command may make up for it, a burst may not go farther."""
     joint_position_min_rad: JointVector | None = None
-    """None takes the arm's own range, which a wider one given here does not widen."""
+    """Lower end of each joint's range; None takes the arm's own range, which a wider one given here does not widen."""
     joint_position_max_rad: JointVector | None = None
     compliance: ComplianceLimits = Field(default_factory=ComplianceLimits)
     max_force_n: float | None = Field(None, gt=0.0, le=2000.0)
@@ -115,7 +115,7 @@ class SafetyLimits(Message):
     """The arm is stopped when it is measured faster than this times a speed limit, twice in a row, and has gone farther
     than at that speed by what it would have gone in 20 ms."""
     watchdog_s: float | None = Field(None, gt=0.0, le=5.0)
-    """Without a command for this long the arm holds where it was measured.
+    """Time without a command after which the arm holds where it was measured.
 
     Only on a clock that runs by itself: in lock-step no time passes while the client is silent.
     """

@@ -12,7 +12,7 @@ _NUMBER_KINDS = "fiu"
 """numpy's codes of floating point, signed and unsigned integers."""
 _SHOWN_CHARACTERS = 200
 SEQUENCES = (list, tuple)
-"""What an array may be made of; as a tuple, since `list | tuple` is made anew each time that it is asked."""
+"""Types that an array may be made of; a tuple, since `list | tuple` is made anew each time that it is asked."""
 
 
 def strict_numbers(schema: CoreSchema) -> CoreSchema:

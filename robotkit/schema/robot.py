@@ -11,7 +11,7 @@ from robotkit.schema.kinematics import KinematicChain
 from robotkit.schema.message import Message
 
 RobotMode = Literal["holding", "tracking", "travelling", "stopped", "fault"]
-"""What a connected arm does: it stands, follows sent targets, moves along a joint path, or refuses to move."""
+"""The activity of a connected arm: it stands, follows sent targets, moves along a joint path, or refuses to move."""
 
 
 class RobotSpec(Message):
@@ -31,7 +31,7 @@ class RobotSpec(Message):
     is_simulated: bool = False
     """True for an arm that can hurt nobody; a real one does not start without limits."""
     kinematics: KinematicChain | None = None
-    """From joint positions to the tool and the links; None for an arm that does not tell."""
+    """The chain from joint positions to the tool and the links; None for an arm that does not tell."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -61,7 +61,7 @@ class RobotSpec(Message):
 
 
 MOVES_ON = "the arm moves although it is stopped: use the hardware stop, unless somebody guides it"
-"""What a person is told while `RobotState.moves_on` is true."""
+"""Sentence that a person is told while `RobotState.moves_on` is true."""
 
 
 class StopRecord(Message):
@@ -70,9 +70,9 @@ class StopRecord(Message):
     cause: str
     """A sentence: what was pressed, called or measured."""
     author: str
-    """Who stopped: a person, a client, or a part of the safety layer."""
+    """Author of the stop: a person, a client, or a part of the safety layer."""
     since_s: float
-    """On the cell's clock."""
+    """Time of the stop, on the cell's clock."""
     code: str = "robot_stopped"
     """Name of the error that refused commands raise; see `robotkit.errors`."""
 
@@ -90,7 +90,7 @@ class RobotState(Message):
     joint_positions_rad: JointVector
     joint_velocities_rad_s: JointVector
     jacobian_in_base: Jacobian
-    """Of the tool centre point: twist = jacobian @ joint_velocities."""
+    """Jacobian of the tool centre point: twist = jacobian @ joint_velocities."""
     mode: RobotMode
     faults: tuple[str, ...] = ()
     """The device's own names for what is wrong, when mode is "fault"."""

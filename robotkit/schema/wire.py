@@ -23,11 +23,11 @@ PROTOCOL_HEADER = "X-Robotkit-Protocol"
 CLIENT_HEADER = "X-Robotkit-Client"
 """The client's key to the control lease: any text that nobody else can guess. It is never shown."""
 NAME_HEADER = "X-Robotkit-Name"
-"""What people read where the client is spoken of, such as "anna@lab3 train.py", percent-encoded."""
+"""Name that people read where the client is spoken of, such as "anna@lab3 train.py", percent-encoded."""
 DEADLINE_HEADER = "X-Robotkit-Deadline"
 """When a command may start at the latest, in monotonic seconds of the server (`GET /v1/protocol` tells them)."""
 CLOCK_HEADER = "X-Robotkit-Clock"
-"""Of which server the deadline was made, by the `clock` of its `GET /v1/protocol`; another carries nothing out.
+"""Server for which the deadline was made, by the `clock` of its `GET /v1/protocol`; another carries nothing out.
 
 Every answer has it too, and tells of which start of the server it is.
 """
@@ -91,11 +91,11 @@ class Health(Message):
     stop: StopRecord | None
     """The stop that is latched: its cause, who stopped, and since when on the cell's clock."""
     stopped_for_s: float | None
-    """For how long it has been latched."""
+    """Seconds for which it has been latched."""
     controlled_by: str | None
     """Name of the client that commands now, as it calls itself."""
     controlled_for_s: float | None
-    """For how long it has had control."""
+    """Seconds for which it has had control."""
     uptime_s: float
     serl_clear_requests: int
     """How often a SERL client asked to clear errors. Clearing is for a person: `POST /v1/robot/recover`."""
@@ -131,7 +131,7 @@ class NumberedStep(StepRequest):
     deadline_s: float | None = None
     """When the step may start at the latest, in monotonic seconds of the server."""
     clock: str | None = None
-    """Of which server the deadline was made; None: it does not matter."""
+    """Clock of the server for which the deadline was made; None: it does not matter."""
     seen: _Seen | None = None
     """The newest state that the author of the command has read, as `SEEN_HEADER` has it; None: it does not say."""
 
@@ -145,7 +145,7 @@ class StreamCommand(Message):
     deadline_s: float | None = None
     """When it may be carried out at the latest, in monotonic seconds of the server."""
     clock: str | None = None
-    """Of which server the deadline was made; None: it does not matter."""
+    """Clock of the server for which the deadline was made; None: it does not matter."""
     seen: _Seen | None = None
     """The newest state that the author of the command has read, as `SEEN_HEADER` has it; None: it does not say."""
 
@@ -173,7 +173,7 @@ class StreamError(Message):
     code: str
     message: str
     seq: int = 0
-    """Of a step, the number of its request."""
+    """Number of the request, where the error is of a step."""
 
 
 StreamUp = Annotated[StreamCommand | StreamAck, Field(discriminator="type")]

@@ -39,7 +39,7 @@ class CameraReport:
     rate_hz: float | None = None
     """Measured; None in lock-step, where a camera has no rate of its own."""
     asked_rate_hz: float | None = None
-    """As the workcell file asks for, in this process."""
+    """Frame rate that the workcell file asks for, in this process."""
     age_s: float | None = None
     """The greatest age of a frame when it was asked for."""
     error: str | None = None

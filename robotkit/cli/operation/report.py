@@ -57,7 +57,7 @@ class CellReport:
     """code and message, when the cell could not be looked at."""
 
     def json(self) -> str:
-        """One line."""
+        """Return the report as one line of JSON."""
         return json.dumps(dataclasses.asdict(self), allow_nan=False)
 
 

@@ -56,7 +56,10 @@ def watch(cell_name: str, token: str | None, is_once: bool, as_json: bool, rate_
 
 
 def line(report: CellReport, link_age_s: float, silent_after_s: float = _SILENT_AFTER_S) -> Text:
-    """What `watch` shows of a look that came `link_age_s` ago; it says so in red when that is too long."""
+    """Return the line that `watch` shows of a look that came `link_age_s` ago.
+
+    It says so in red when that is too long.
+    """
     text = Text(f"{report.cell}  ")
     is_silent = link_age_s > silent_after_s
     if report.error is not None or report.mode is None or report.tcp_pose_in_base is None:

@@ -18,7 +18,7 @@ class FakeCameraConfig(PluginConfig):
     rate_hz: float = Field(30.0, gt=0.0, le=1000.0)
     """Frames per second of the cell's clock."""
     has_depth: bool = False
-    """Also deliver a depth image: a plane that leans away from the camera, 0.5 m to 1.5 m."""
+    """True to deliver a depth image as well: a plane that leans away from the camera, 0.5 m to 1.5 m."""
 
 
 class FakeCamera(FakeDevice, BaseCamera):

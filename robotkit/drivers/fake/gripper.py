@@ -23,7 +23,7 @@ class FakeGripperConfig(PluginConfig):
     object_width_m: float | None = Field(None, gt=0.0, le=WIDTH_MAX_M)
     """Width of something that stands between the fingers; None closes on air."""
     positions: tuple[float, ...] | None = None
-    """As in `GripperSpec`: [0, 1] for a gripper that is open or closed."""
+    """The positions that it takes, as in `GripperSpec`: [0, 1] for a gripper that is open or closed."""
 
 
 class FakeGripper(FakeDevice, BaseGripperServer):

@@ -82,7 +82,7 @@ class FakeRobot(StatefulRobotServer):
             self._fault_due_s = self._now_s() + self._options.fault_after_s
 
     def _close(self) -> None:
-        """Nothing to close."""
+        """Close nothing: there is no connection."""
 
     def _measure(self) -> Measurement:
         now_s = self._now_s() if self._frozen_s is None else self._frozen_s

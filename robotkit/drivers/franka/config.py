@@ -63,7 +63,7 @@ class JointLimitRepulsion(PluginConfig):
     """A spring and a damper that push a joint back from the end of its range."""
 
     distance_rad: float = Field(0.1, gt=0.0, le=0.5)
-    """They begin this far before the end."""
+    """Distance before the end of the range at which the torques begin."""
     stiffness_nm_rad: float = Field(100.0, ge=0.0, le=200.0)
     """Torque for each radian past the beginning."""
     damping_nms_rad: float = Field(2.0, ge=0.0, le=20.0)
@@ -87,7 +87,8 @@ class FrankaRobotConfig(PluginConfig):
     franky's own values; joints 5 to 7 produce 12 Nm at most.
     """
     collision_force_n: Vec6 = Field(default_factory=lambda: read_only((30.0,) * 6))
-    """The same at the tool: forces along x, y, z in N, then torques about x, y, z in Nm.
+    """An external force or torque at the tool above its own threshold is a collision too: forces along x, y, z in N,
+    then torques about x, y, z in Nm.
 
     Keep the forces well above stiffness times clip (20 N by default).
     """
@@ -105,7 +106,7 @@ class FrankaRobotConfig(PluginConfig):
     """Where the spare joint is drawn to, from the first command on; None takes the configuration in which control
     starts, as SERL does."""
     joint_limit_repulsion: JointLimitRepulsion = Field(default_factory=JointLimitRepulsion)
-    """What keeps each joint from the end of its range under impedance control."""
+    """Torques that keep each joint from the end of its range under impedance control."""
     torque_rate_limit_nm: float = Field(1.0, gt=0.0, le=1.0)
     """Largest change of a joint torque in one control cycle of 1 ms."""
     target_time_constant_s: float = Field(0.2, ge=0.0, le=2.0)
@@ -141,7 +142,7 @@ class FrankaHandConfig(PluginConfig):
     speed_m_s: float = Field(0.1, gt=0.0, le=0.1)
     """How fast the distance between the fingers changes."""
     force_n: float = Field(40.0, gt=0.0, le=70.0)
-    """With which closed fingers press on what they hold."""
+    """Force with which closed fingers press on what they hold."""
     width_max_m: float = Field(0.08, gt=0.0, le=0.1)
     """Distance between the open fingers."""
 

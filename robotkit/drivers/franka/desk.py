@@ -41,7 +41,7 @@ class DeskOptions(PluginConfig):
     api: Literal["v1", "legacy"] = "v1"
     """"legacy" for a Panda, and for an FR3 with a system before 5."""
     timeout_s: float = Field(10.0, gt=0.0, le=60.0)
-    """For a connection, and for the control token that another session holds."""
+    """Longest wait for a connection, and for the control token that another session holds."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Fault:
     names: tuple[str, ...]
     """The controller's own names."""
     error: RobotkitError
-    """What a command raises."""
+    """The error that a command raises."""
 
     @classmethod
     def named(cls, names: tuple[str, ...]) -> Fault:

@@ -30,7 +30,7 @@ class Wish:
     """The next command of the hand."""
 
     what: str
-    """For messages: "close", "go to 0.040 m", "home"."""
+    """The wish in words, for messages: "close", "go to 0.040 m", "home"."""
     carry_out: Callable[[Any], object]
     """Blocks while the fingers move; takes the `franky.Gripper`."""
     is_homing: bool = False

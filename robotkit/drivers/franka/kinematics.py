@@ -29,12 +29,13 @@ _ORIGINS = (
     (0.0, 0.0, 0.0, _QUARTER, 0.0, 0.0, _QUARTER),
     (0.088, 0.0, 0.0, _QUARTER, 0.0, 0.0, _QUARTER),
 )
-"""Of each joint in the frame of the one before it."""
+"""Pose of each joint in the frame of the one before it."""
 _FLANGE_M = 0.107
-"""From the last joint's frame along its z axis."""
+"""Distance of the flange from the last joint's frame, along its z axis."""
 _EIGHTH = math.pi / 8
 HAND_TCP_IN_FLANGE = read_only((0.0, 0.0, 0.1034, 0.0, 0.0, -math.sin(_EIGHTH), math.cos(_EIGHTH)))
-"""Between the fingertips of a Franka Hand, which is mounted turned by -45 degrees about the flange's axis."""
+"""Pose (7,) of the point between the fingertips of a Franka Hand, which is mounted turned by -45 degrees about the
+flange's axis."""
 
 _LINKS = (
     ("base", 0, (-0.057, -0.001, 0.024), (-0.002, 0.0, 0.052), 0.107),
@@ -53,7 +54,7 @@ _NEVER_TOUCH = (
 )  # fmt: skip
 """Links that are two joints apart and so near each other by construction that no clearance can be asked for."""
 _HAND = ("hand", (0.0, -0.075, 0.021), (0.0, 0.061, 0.031), 0.050)
-"""In the hand's own frame, which lies in the flange's origin."""
+"""The hand's capsule in the hand's own frame, which lies in the flange's origin."""
 
 
 def chain(tcp_in_flange: Pose, has_hand: bool = False) -> KinematicChain:

@@ -13,7 +13,7 @@ _SHARE = 0.5
 _SHARE_MAX = 0.75
 """A joint that moves at this share of its highest speed is drawn no further; between the two the pull fades."""
 _INVERSE_DAMPING = 0.1
-"""Of the Jacobian's damped inverse: near a singularity a speed that no joint can deliver is not asked for."""
+"""Damping of the Jacobian's inverse: near a singularity a speed that no joint can deliver is not asked for."""
 _DAMPING_RATIO_MIN = 0.3
 """Damping counts as at least this ratio of 1 kg's critical damping: less would promise speeds without end."""
 

@@ -203,7 +203,10 @@ class FrankaLink:
         return None
 
     def _named(self, error: RobotkitError) -> Fault:
-        """What ended a motion; libfranka names no reflex whose packet it has not seen yet: the next one shows it."""
+        """Return the fault that ended a motion.
+
+        libfranka names no reflex whose packet it has not seen yet: the next one shows it.
+        """
         names = tuple(error_names(str(error.__cause__)))
         if not names and isinstance(error, DeviceFault):
             with contextlib.suppress(RobotkitError):

@@ -47,7 +47,7 @@ class FrankaRobot(StatefulRobotServer):
         self._link: FrankaLink | None = None
         self._tracking: ImpedanceTracking | None = None
         self._next_pose: np.ndarray | None = None
-        """What was sent while the arm still braked."""
+        """The pose that was sent while the arm still braked."""
         self._cleared: ArmFault | None = None
         """The fault that a recovery has cleared at the box, and that the machine still has until the arm holds."""
         self._packet_s = self._stamp_s = float("-inf")
@@ -101,7 +101,11 @@ class FrankaRobot(StatefulRobotServer):
         )
 
     def _measure_just_now(self) -> Measurement:
-        """While a motion runs, one packet more: the first that is seen after a pause may have come at its beginning."""
+        """Measure the arm now.
+
+        While a motion runs, wait for one packet more: the first that is seen after a pause may have come at its
+        beginning.
+        """
         link = self._require_link()
         if link.is_in_control:
             self._await_packet(link)

@@ -10,7 +10,7 @@ from robotkit.drivers.franka.link import FrankaLink
 from robotkit.errors import MotionFailed
 
 _SETTLE_TIMEOUT_S = 2.0
-"""In the arm's own time; its controller creeps over the last hundredths of a radian."""
+"""Longest time to settle, in the arm's own time; its controller creeps over the last hundredths of a radian."""
 _STILL_RAD_S = 0.02
 """Mean speed over a tenth of a second; the measured speed itself carries noise above it."""
 _POLL_PERIOD_S = 0.005

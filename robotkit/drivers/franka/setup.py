@@ -48,7 +48,7 @@ def with_tool(spec: RobotSpec, state: franky.RobotState) -> RobotSpec:
 
 
 def _lengths(pose: np.ndarray) -> np.ndarray:
-    """What a pose of single precision is divided by to have a quaternion of length 1."""
+    """Return the divisors of a pose of single precision that is to have a quaternion of length 1."""
     return np.array((1.0,) * 3 + (float(np.linalg.norm(pose[3:])),) * 4)
 
 

@@ -13,7 +13,7 @@ from robotkit import spatial
 
 _PERIOD_S = 0.005
 _WATCH_PERIOD_S = 0.02
-"""At rest too the arm is looked at: it may be pushed away from its target."""
+"""Time between two looks at the arm, at rest too: it may be pushed away from its target."""
 _NEAR_M, _NEAR_RAD = 1e-6, 1e-5
 
 

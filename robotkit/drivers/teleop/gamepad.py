@@ -102,7 +102,10 @@ class _Pad(Source[TeleopReading]):
             device.close()
 
     def _take(self, event: Any) -> None:
-        """Between SYN_DROPPED and SYN_REPORT events are missing (kernel, event-codes), the others do not count."""
+        """Take an event.
+
+        Between SYN_DROPPED and SYN_REPORT events are missing (kernel, event-codes), the others do not count.
+        """
         if event.type == ecodes.EV_SYN and event.code == ecodes.SYN_DROPPED:
             self._has_lost_events = True
         elif self._has_lost_events:

@@ -29,7 +29,7 @@ KEYS: dict[str, tuple[int, int]] = {
 BUTTONS = " \n"
 """Space is button 0, Enter is button 1."""
 _SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
-"""What arrow and function keys send (ECMA-48, and SS3 of a VT100); its letters are no keys."""
+"""Pattern of what arrow and function keys send (ECMA-48, and SS3 of a VT100); its letters are no keys."""
 _LOCAL_MODES = 3
 """Place of the local modes in what `tcgetattr` returns."""
 
@@ -108,7 +108,7 @@ class _Keys(Source[TeleopReading]):
         os.close(terminal)
 
     def _typed(self) -> str:
-        """What was typed since the last call."""
+        """Return the characters that were typed since the last call."""
         terminal = self._terminal
         if terminal is None or _is_in_background(terminal):
             return ""

@@ -22,7 +22,8 @@ from robotkit.errors import ConnectionFailed
 from robotkit.schema import TeleopReading
 
 _REPORTS_KEPT = 64
-"""So many reports the kernel keeps for a reader that is late (HIDRAW_BUFFER_SIZE); it drops those that come after."""
+"""Number of reports that the kernel keeps for a reader that is late (HIDRAW_BUFFER_SIZE); it drops those that come
+after."""
 
 
 class SpaceMouseConfig(OperatorConfig):
