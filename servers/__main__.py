@@ -45,7 +45,7 @@ class Serve:
     stream_rate_max_hz: float = 500.0
     """Highest rate of states on the websocket."""
     lease_timeout_s: float = 1.0
-    """After this long without a command another client may take control."""
+    """Time without a command after which another client may take control."""
     tls_cert: Path | None = None
     """PEM file of the server's certificate, with the chain up to its authority; serves https."""
     tls_key: Path | None = None

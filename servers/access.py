@@ -17,10 +17,10 @@ from robotkit.errors import Forbidden
 from robotkit.schema.wire import CLIENT_HEADER, NAME_HEADER
 
 SCOPE_KEY = "robotkit.scope"
-"""Where `Guard` leaves the request's `Scope` in the ASGI scope."""
+"""Key under which `Guard` leaves the request's `Scope` in the ASGI scope."""
 _NAME_MAX_CHARS = 80
 _HEADER_MAX_CHARS = 12 * _NAME_MAX_CHARS
-"""So many carry a name of any characters; what follows is not even decoded."""
+"""Longest header of a name: so many characters carry any name; what follows is not even decoded."""
 
 
 class Scope(IntEnum):
@@ -31,7 +31,7 @@ class Scope(IntEnum):
     COMMAND = 2
     """Whatever moves something, and to recover from what no other client's stop has caused."""
     OPERATE = 3
-    """To recover from anybody's stop."""
+    """Scope to recover from anybody's stop."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class _Record:
     keeps: bool = False
     """True once it has commanded twice over one connection: whoever opens one for each command closes them all."""
     commands: dict[object, int] = field(default_factory=dict)
-    """How many came over each of its connections that are open; the one that was used last is the last."""
+    """Number of commands over each of its open connections; the one that was used last is the last."""
 
 
 class Arrivals:

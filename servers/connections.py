@@ -16,7 +16,8 @@ SOCKETS_PER_ADDRESS = 64
 STOP_RESERVE = 32
 """Connections of an address beyond its limit, over which only a stop is served."""
 ONLY_STOP_MAX = 128
-"""The same of all addresses together, however many there are: the rest of the reserve is for devices."""
+"""Connections of all addresses together, beyond their limits, over which only a stop is served: the rest of the reserve
+is for devices."""
 STOP_PATHS = frozenset({"/v1/robot/stop", "/v1/robot/stop/"})
 """A stop is none the less meant with a slash behind it."""
 ONLY_STOP = "robotkit.only_stop"
@@ -29,7 +30,7 @@ _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 2), (socket.TCP_KEEPINTVL, 1), (socket.TCP_
 
 
 class Connection(Protocol):
-    """What is counted."""
+    """A connection that is counted."""
 
     address: str
     transport: Any
@@ -65,7 +66,7 @@ class Connections:
         self._per_address = per_address
         self._total = max(1, files - _FILES_RESERVE) if total is None else total
         self._by_address: dict[str, dict[Connection, None]] = defaultdict(dict)
-        """In the order in which they were last used: the longest idle one is found at once."""
+        """Connections by address, in the order in which they were last used: the longest idle one is found at once."""
         self._count = 0
         self._only_stop: dict[Connection, None] = {}
 
@@ -144,7 +145,7 @@ def _close_longest_idle(among: Mapping[Connection, None], new: Connection, spare
 
 
 class Peer:
-    """Whoever is at the other end of `transport`; may be asked by any thread."""
+    """The client at the other end of `transport`; may be asked by any thread."""
 
     def __init__(self, transport: Any) -> None:
         peer: socket.socket | None = transport.get_extra_info("socket")

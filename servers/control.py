@@ -49,7 +49,7 @@ class Control:
         self.turns = Turns()
         self._commander: Client | None = None
         self._stood_for: Client | None = None
-        """Whose control has ended with an arm that was made to stand, and who has commanded nothing since."""
+        """Client whose control has ended with an arm that was made to stand, and who has commanded nothing since."""
         self.arrivals = Arrivals()
         self._tasks: set[asyncio.Task[bool]] = set()
 
@@ -121,12 +121,12 @@ class Control:
             raise
 
     def _is_down(self) -> bool:
-        """Whether the arm takes no commands, and so no client's can be under way."""
+        """True when the arm takes no commands, and so no client's can be under way."""
         robot = self._workcell.robot
         return isinstance(robot, SafeRobot) and robot.machine.mode in ("stopped", "fault")
 
     def _target(self) -> tuple[int, int] | None:
-        """Another one whenever the arm gets another target; None where this server cannot tell."""
+        """The counts of the arm's target, other ones whenever it gets another; None where this server cannot tell."""
         robot = self._workcell.robot
         return (robot.machine.targets, robot.machine.epoch) if isinstance(robot, SafeRobot) else None
 

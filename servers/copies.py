@@ -28,7 +28,9 @@ class StopCopies(Generic[T]):
         self._known: OrderedDict[_Key, tuple[float, asyncio.Task[T]]] = OrderedDict()
 
     async def once(self, client: Client, stop_id: str | None, stop: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `stop`, or the stop of this client with this id that has succeeded, returns; one without is no copy.
+        """Return what `stop`, or the stop of this client with this id that has succeeded, returns.
+
+        One without is no copy.
 
         Raises:
             Exception: as `stop` does.

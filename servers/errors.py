@@ -44,7 +44,8 @@ MESSAGE_MAX = 4000
 _ERRORS_MAX = 8
 """Fields that one refusal names; a body of 64 KiB can have thousands that are wrong."""
 _ERRORS_LISTED = 100
-"""With more it names none: to list thousands keeps every other thread waiting for milliseconds."""
+"""Largest number of errors that an answer names; with more it names none: to list thousands keeps every other thread
+waiting for milliseconds."""
 
 _LOGGED_MAX = 256
 
@@ -79,7 +80,7 @@ def error_response(
 
 
 _logged: dict[tuple[object, ...], None] = {}
-"""Where which errors came from whose traceback is in the log."""
+"""Types and places of the errors whose traceback is in the log."""
 
 
 def reported(error: Exception) -> RobotkitError:

@@ -18,7 +18,7 @@ EventKind = Literal[
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a person asks about afterwards."""
+    """An event that a person asks about afterwards."""
 
     kind: EventKind
     message: str = ""

@@ -41,9 +41,9 @@ _CLIENT, _CLOCK, _DEADLINE, _HEARTBEAT, _PROTOCOL, _SEEN = (
     for name in (CLIENT_HEADER, CLOCK_HEADER, DEADLINE_HEADER, HEARTBEAT_HEADER, PROTOCOL_HEADER, SEEN_HEADER)
 )
 _OF_ANY_VERSION = POSTS_OF_READERS | {"/v1/control/release"}
-"""What a client may post whose version of the protocol is not spoken here."""
+"""Paths that a client may post to whose version of the protocol is not spoken here."""
 _NO_COMMANDS = _OF_ANY_VERSION | {"/v1/control/heartbeat", "/v1/robot/recover"}
-"""What a client may post that does not command the cell."""
+"""Paths that a client may post to without commanding the cell."""
 
 
 class RequestGate:
@@ -166,7 +166,7 @@ class _Gone(Exception):
 
 
 class _Request:
-    """What the headers of a request say about its body and its caller.
+    """The facts that the headers of a request tell about its body and its caller.
 
     Args:
         scope: of the request.

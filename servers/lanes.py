@@ -24,7 +24,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Lane:
-    """At most `width` calls at a time, in worker threads; further ones wait.
+    """A lane of calls: at most `width` calls at a time, in worker threads; further ones wait.
 
     A task that is cancelled leaves its call behind: a device that hangs does not keep the server from ending.
     """
@@ -169,7 +169,7 @@ class JoiningLane(Lane):
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Also when all who waited are gone, what a call raised is no trouble of the event loop."""
+    """Take what a call raised, so that it is no trouble of the event loop when all who waited are gone."""
     if not task.cancelled():
         task.exception()
 
@@ -191,10 +191,10 @@ class Lanes:
         self.devices = JoiningLane(64)
         """Measurements of the gripper and the trackers."""
         self.reads = Lane(16)
-        """What needs no device but the clock, and in lock-step the whole cell."""
+        """Calls that need no device but the clock, and in lock-step the whole cell."""
         self.health = Lane(4)
         self.images = Lane(4)
         self.parsing = Lane(2)
-        """What waits for nothing, and is too long for the event loop."""
+        """Calls that wait for nothing, and take too long for the event loop."""
         self.commands = KeptLane(40, kept=2)
         """A control step in one of the kept threads takes some 30 µs less."""

@@ -41,7 +41,7 @@ class ControlLease:
         self._is_given_up = False
         """True: the commands that still run are the last ones."""
         self._before: Client | None = None
-        """Who had it before the present holder."""
+        """Client that had control before the present holder."""
         self._is_taken = False
         """True once a command of the present holder has begun."""
 

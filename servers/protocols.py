@@ -31,7 +31,7 @@ from servers.connections import (
 )
 
 HEADER_TIME_S = 10.0
-"""From a new connection, or from the first byte of a request, to the end of its headers."""
+"""Longest time from a new connection, or from the first byte of a request, to the end of its headers."""
 MAX_HEADER_BYTES = 65536
 MAX_HEADERS = 200
 EXTRA_FRAMES_PER_S = 100
@@ -87,7 +87,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     @property
     def is_known(self) -> bool:
-        """What the peer says."""
+        """True when the peer is known."""
         return self._peer.is_known
 
     def data_received(self, data: bytes) -> None:
@@ -165,7 +165,7 @@ class BoundedSocketProtocol(WebSocketsSansIOProtocol):
 
     address = ""
     is_idle = False
-    """When it closes, the robot holds."""
+    """Never closed to make room for others: when it closes, the robot holds."""
     is_known = is_socket = True
 
     def connection_made(self, transport: Any) -> None:

@@ -18,11 +18,12 @@ fails, until that measurement ends."""
 _POLL_PERIOD_S = 0.1
 """How often a wait looks whether it takes too long."""
 _LATE_LOOKS = 2
-"""In a row, since this process may have overslept one, suspended."""
+"""Looks in a row that find a wait too long; two, since this process may have overslept one, suspended."""
 ARM_S = 0.2
-"""After so long without an answer, an arm that is stopped or in a fault is told as it was measured last."""
+"""Time without an answer after which an arm that is stopped or in a fault is told as it was measured last."""
 _PAUSES = 5
-"""In which a wait is counted: one that this process overslept, suspended, counts as what was asked for."""
+"""Number of pauses in which a wait is counted: one that this process overslept, suspended, counts as what was asked
+for."""
 _GIVE_UP_S = 30.0
 """How long any other is waited for: in lock-step a first measurement may wait until the world is compiled."""
 T = TypeVar("T")

@@ -14,7 +14,7 @@ REPEAT_S = 1.0
 SORTS_MAX = 32
 ALL_SORTS_MAX = 256
 _ONCE = frozenset({"server_start", "server_stop"})
-"""What no client can bring about."""
+"""Kinds of events that no client can bring about."""
 _MANY = "many clients"
 
 
@@ -31,7 +31,7 @@ def _when(line: Line) -> datetime:
 
 
 class _Key(NamedTuple):
-    """What events that are alike have in common."""
+    """The facts that events which are alike have in common."""
 
     kind: str
     is_weighty: bool
@@ -42,7 +42,7 @@ class _Key(NamedTuple):
 
     @property
     def classes(self) -> tuple[tuple[object, ...], tuple[object, ...]]:
-        """Those whose sorts are counted: of its kind, and of its kind and address."""
+        """The classes whose sorts are counted: of its kind, and of its kind and address."""
         return (self.kind, self.is_weighty), (self.kind, self.is_weighty, self.address)
 
 
@@ -64,7 +64,7 @@ class Repeats:
 
     def __init__(self) -> None:
         self._sorts: OrderedDict[_Key, _Sort] = OrderedDict()
-        """In the order in which their last lines were made."""
+        """Sorts of events, in the order in which their last lines were made."""
         self._counts: Counter[tuple[object, ...]] = Counter()
         """How many sorts of a kind and weight there are, and of those how many have each address."""
 

@@ -34,9 +34,11 @@ ENDING_SIGNALS: tuple[int, ...] = (
 )  # fmt: skip
 """Whatever ends a process that does not take it, and comes from outside; each of them first stops the arm."""
 PASSED_OVER = (signal.SIGUSR1, signal.SIGUSR2)
-"""They too would end the process, and ask for nothing that this one does: rotating logs often sends the first."""
+"""Signals that are passed over: they too would end the process, and ask for nothing that this one does: rotating logs
+often sends the first."""
 TERMINAL_SIGNALS = (signal.SIGTTIN, signal.SIGTTOU)
-"""They would suspend a process in the background of a terminal, with every watch over the arm: they are ignored.
+"""Signals of a terminal that are ignored: they would suspend a process in its background, with every watch over the
+arm.
 
 A handler does not do: what is written to the terminal would be tried again, and bring the signal again, without end.
 """
@@ -153,7 +155,7 @@ class CellServer(uvicorn.Server):
                     signal.signal(number, handler)
 
     def _stop_from_terminal(self) -> None:
-        """Who suspends the server wants the arm to stand; it stands, and the server goes on to watch it."""
+        """Stop the arm where a person suspends the server: it stands, and the server goes on to watch it."""
         _log.error("Ctrl+Z stops the arm, and does not suspend the server, which watches it; Ctrl+C ends it")
         stop = functools.partial(self._context.stop, _TERMINAL)
         task = asyncio.get_running_loop().create_task(self._context.lanes.stop.within(STOP_WAIT_S, stop))
@@ -193,7 +195,10 @@ def take_signals(
 
 
 def _pass_over(number: int, frame: FrameType | None) -> None:
-    """Not ignored as the system understands it: a program that is started from here would inherit that."""
+    """Do nothing on a signal.
+
+    It is not ignored as the system understands it: a program that is started from here would inherit that.
+    """
 
 
 class BackgroundServer:

@@ -26,7 +26,7 @@ POSTS_OF_READERS = frozenset(
         "/get_gripper", "/getstate", "/startimp",
     }
 )  # fmt: skip
-"""Whoever may read may stop; SERL reads by POST, and its `startimp` starts nothing."""
+"""Paths that a reader may post to: whoever may read may stop; SERL reads by POST, and its `startimp` starts nothing."""
 TOO_MANY_TOKENS = 429
 _FLOOD = f"more than {MOST} wrong tokens came from this address within {WITHIN_S:g} s"
 

@@ -37,7 +37,7 @@ class Moments:
 
     @property
     def now(self) -> Moment | None:
-        """What has come to the arm until now; None where this server cannot tell."""
+        """The counts of what has come to the arm until now; None where this server cannot tell."""
         return None if self._machine is None else self._machine.moment
 
     def require_nothing_since(self, moment: Moment | None, commands_arm: bool = True) -> None:
@@ -46,7 +46,10 @@ class Moments:
             self._machine.require_nothing_since(moment, commands_arm)
 
     def note_hold_of(self, client: Client) -> OwnHolds | None:
-        """What was asked for before is not carried out after it; the holds of this client that end with it."""
+        """Note a hold of this client, and return the holds that end with it.
+
+        What was asked for before is not carried out after it.
+        """
         if self._machine is None:
             return None
         with self._noting:
@@ -62,7 +65,7 @@ class Moments:
         return None if holds is None or holds.client != client else holds
 
     def only_one_since(self, before: Moment | None) -> Moment | None:
-        """What has come by now, when since `before` no stop has, and no more than one hold or one recovery."""
+        """The counts of what has come, when since `before` no stop has, and no more than one hold or one recovery."""
         now = self.now
         if before is None or now is None or now.stops != before.stops:
             return None
@@ -70,7 +73,7 @@ class Moments:
 
 
 def moment_of(text: str) -> Moment:
-    """What had come to the arm by the state that a client names in `SEEN_HEADER`.
+    """The counts of what had come to the arm by the state that a client names in `SEEN_HEADER`.
 
     Raises:
         InvalidCommand: it names none.
@@ -85,7 +88,10 @@ def moment_of(text: str) -> Moment:
 
 
 def seen_with(holds: OwnHolds | None, asked_at: Moment | None) -> Moment | None:
-    """What a client has seen that asked for these holds when it had seen `asked_at`; None: others come between."""
+    """Return what a client has seen that asked for these holds when it had seen `asked_at`.
+
+    None: others come between.
+    """
     if holds is None or asked_at is None or asked_at.holds + 1 < holds.first:
         return None
     return asked_at._replace(holds=max(asked_at.holds, holds.newest))

@@ -44,7 +44,7 @@ class ServerSettings:
     stream_rate_max_hz: float = 500.0
     """Highest rate of states on `/v1/stream`."""
     lease_timeout_s: float = 1.0
-    """After this long without a command another client may take control."""
+    """Time without a command after which another client may take control."""
 
     tls_cert: Path | None = None
     """PEM file of the server's certificate; None serves without TLS."""
@@ -53,7 +53,7 @@ class ServerSettings:
     audit: Path | None = None
     """File to which the audit log is appended; None keeps none."""
     serl_gripper: GripperUnit = "robotiq"
-    """In which unit SERL's routes speak of the gripper."""
+    """Unit in which SERL's routes speak of the gripper."""
 
     def __post_init__(self) -> None:
         given = self._given_tokens()

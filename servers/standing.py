@@ -101,12 +101,12 @@ def _stands_as(robot: BaseRobotServer) -> str | None:
 
 
 def may_move(robot: BaseRobotServer) -> bool:
-    """Whether it follows a target, as far as is known without asking it."""
+    """True when the arm follows a target, as far as is known without asking it."""
     return not isinstance(robot, SafeRobot) or robot.machine.mode in ("tracking", "travelling")
 
 
 def _is_at_rest(robot: BaseRobotServer) -> bool:
-    """Whether it has followed no target since it was held last; certain with the machine's lock held."""
+    """True when the arm has followed no target since it was held last; certain with the machine's lock held."""
     return isinstance(robot, SafeRobot) and robot.machine.mode == "holding"
 
 

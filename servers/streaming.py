@@ -30,7 +30,7 @@ _STEP = TypeAdapter(NumberedStep)
 _PAUSE_AFTER_FAULT_S = 0.1
 _POLICY_VIOLATION = 1008
 _KEPT = 2
-"""So many commands count the first over a websocket, which is kept for further ones."""
+"""Number that the first command over a websocket counts as: the connection is kept for further ones."""
 _SMALL = 2048
 """A longer message is parsed in a thread: the largest takes milliseconds, which stops would wait on the event loop."""
 

@@ -14,7 +14,10 @@ _OPERATORS_MAX = 1024
 
 
 class Teller:
-    """Who was refused, who recovered and who stopped, only the server knows; the rest the safety layer tells."""
+    """Tells who was refused, who recovered and who stopped, which only the server knows.
+
+    The safety layer tells the rest.
+    """
 
     def __init__(self) -> None:
         self.events = EventHub()

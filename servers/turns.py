@@ -37,17 +37,18 @@ class Caller:
         moment: Moment | None = None,
     ) -> None:
         self.connection = connection
-        """The other end; None: there is no connection."""
+        """Connection of the caller; None: there is none."""
         self.protocol = protocol
         """Version of the protocol that it speaks; None: it does not say."""
         self.deadline_s = deadline_s
-        """No command of this caller starts later, in monotonic seconds of this machine."""
+        """Time after which no command of this caller starts, in monotonic seconds of this machine."""
         self.moment = moment
-        """What had come to the arm when its request arrived; None: each of its commands has a moment of its own."""
+        """Counts of what had come to the arm when its request arrived; None: each of its commands has a moment of its
+        own."""
         self.heard_s = time.monotonic()
         """When its last heartbeat arrived."""
         self.client: Client | None = None
-        """Whose command it was that began last."""
+        """Client whose command began last."""
         self.is_gone = False
         """True once nobody waits for an answer any more; none of its commands starts then."""
 
@@ -62,7 +63,7 @@ class Caller:
 
 
 CURRENT_CALLER: ContextVar[Caller] = ContextVar("CURRENT_CALLER")
-"""Whose request this task, or this thread, works for."""
+"""Caller whose request this task, or this thread, works for."""
 
 
 @dataclass(eq=False)

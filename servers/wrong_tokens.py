@@ -24,7 +24,7 @@ class WrongTokens:
         self._on_flood = on_flood
         self._now_s = now_s
         self._last_s: dict[str, deque[float]] = {}
-        """When each address sent its last ones."""
+        """Time at which each address sent its last ones."""
         self._floods: set[str] = set()
 
     def add(self, address: str) -> float:

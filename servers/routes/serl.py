@@ -65,7 +65,7 @@ def _exerted_wrench(state: RobotState) -> np.ndarray:
 
 
 async def _gripper_position(context: ServerContext) -> float:
-    """In SERL's unit."""
+    """Measure the gripper's position in SERL's unit."""
     state = await context.reads.device("the gripper", gripper_of(context.workcell).get_state)
     return gripper_to_serl(state, context.settings.serl_gripper)
 
@@ -130,7 +130,7 @@ async def get_gripper(context: ContextDep) -> Response:
 
 @router.post("/getstate")
 async def getstate(context: ContextDep) -> Response:
-    """Everything at once, from one measurement."""
+    """Return everything at once, from one measurement."""
     # Of a cell without a gripper 0, which is what SERL's client assumes before it has asked.
     position = 0 if context.workcell.gripper is None else await _gripper_position(context)
     return await _measured(context, lambda state: _everything(state) | {"gripper_pos": position})

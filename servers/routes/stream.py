@@ -17,9 +17,10 @@ _POLICY_VIOLATION = 1008
 _RATE_MIN_HZ = 0.1
 _WINDOW_MAX = 1_000_000
 _STREAMS_AT_FULL_RATE = 4
-"""What all streams together may take: a state costs time that commands and stops need too."""
+"""Number of streams at full rate that all streams together may take: a state costs time that commands and stops need
+too."""
 _SHARE_OF_READERS = 0.5
-"""The rest is for those who may command."""
+"""Share for those who may only read; the rest is for those who may command."""
 
 
 @router.websocket("/stream")
