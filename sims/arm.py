@@ -22,7 +22,7 @@ _NOT_STARTED = -1
 
 
 class Arm:
-    """Not locked: its world calls it with the lock held.
+    """An arm of the simulation. It is not locked: its world calls it with the lock held.
 
     Args:
         model: compiled model.

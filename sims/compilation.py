@@ -20,7 +20,7 @@ class MujocoWorldConfig(PluginConfig):
     scene_options: dict[str, Any] = Field(default_factory=dict)
     """Choices that the scene itself offers, such as `{"clearance_m": 0.0003}` of "peg-insertion"."""
     randomisation: Randomisation = Randomisation()
-    """What a reset varies by chance; nothing, as it comes."""
+    """Ranges of what a reset varies by chance; by default nothing."""
     model: ModelName = "primitive"
     """"menagerie" shows the robot's meshes; it needs `robotkit[menagerie]`."""
     masses: MassSet = "serl_2.3.7"

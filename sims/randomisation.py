@@ -24,11 +24,11 @@ def _ordered(factors: tuple[float, float]) -> tuple[float, float]:
 
 
 Factors = Annotated[tuple[float, float], AfterValidator(_ordered)]
-"""From which a number is drawn evenly, to multiply a value of the scene."""
+"""Range from which a number is drawn evenly, to multiply a value of the scene."""
 
 
 _FIELDS = ("geom_friction", "body_mass", "body_inertia", "eq_data", "cam_pos", "cam_quat", "light_diffuse")
-"""What a draw changes in a model."""
+"""Fields of a model that a draw changes."""
 
 
 class Randomisation(PluginConfig):
@@ -38,9 +38,9 @@ class Randomisation(PluginConfig):
     """
 
     friction: Factors = (1.0, 1.0)
-    """Of every surface in the scene, the fingertips' included; one factor for all."""
+    """Factors of the friction of every surface in the scene, the fingertips' included; one factor for all."""
     mass: Factors = (1.0, 1.0)
-    """Of each movable object, with its inertia."""
+    """Factors of the mass of each movable object, with its inertia."""
     object_xy_m: float = Field(0.0, ge=0.0, le=0.2)
     """How far an object that a task does not place itself is moved from its home, along x and along y."""
     object_yaw_rad: float = Field(0.0, ge=0.0, le=np.pi)

@@ -16,7 +16,7 @@ from sims.snapshot import Snapshot
 
 
 class NoOpenGL(UserWarning):
-    """There is no OpenGL here; images come from casting rays."""
+    """Warning that there is no OpenGL here; images come from casting rays."""
 
 
 class Renderer:

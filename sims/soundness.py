@@ -64,7 +64,9 @@ def is_far(guard: np.ndarray) -> bool:
 
 
 class Soundness:
-    """Not locked, like `Arm`. Compiled code looks for warnings after each physics step, and copies a sound state.
+    """A watch over the numbers of a world, not locked, like `Arm`.
+
+    Compiled code looks for warnings after each physics step, and copies a sound state.
 
     Args:
         model: compiled model. MuJoCo's own answer to a numerical failure, a silent reset, is switched off in it.

@@ -11,8 +11,8 @@ from robotkit.clock import Clock
 from robotkit.errors import DeviceFault
 
 WAKE_PERIOD_S = 0.01
-"""One wake for several physics steps: shorter ones starve behind a busy interpreter (measured down to 0.35 of real
-time at 1 ms), and the physics does not notice."""
+"""Time between two wakes, each for several physics steps: shorter ones starve behind a busy interpreter (measured down
+to 0.35 of real time at 1 ms), and the physics does not notice."""
 GIVE_UP_S = 0.5
 """A world that is this late (a suspended machine) goes on from now instead of catching up."""
 

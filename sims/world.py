@@ -56,7 +56,7 @@ class MujocoWorld(BaseWorld):
         self.resets = 0
         """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
         self.problem: str | None = None
-        """What is wrong with the numbers of this world; they are not simulated further before `restart` or `reset`."""
+        """The fault of the numbers of this world; they are not simulated further before `restart` or `reset`."""
         self.dt_s = config.physics_dt_s
         """Length of a physics step."""
         self._is_pretty = config.render == "pretty"

@@ -35,7 +35,7 @@ IMPEDANCE = np.dtype(
 
 PSEUDO_INVERSE_DAMPING = 0.2
 INTEGRAL_LIMITS = (0.1, 0.3)
-"""Of the translational (m ms) and the rotational error integral."""
+"""Limits of the translational (m ms) and the rotational error integral."""
 _FILTER_PER_MS = 0.005
 _TORQUE_STEP_NM_PER_MS = 1.0
 

@@ -11,7 +11,8 @@ JOINT = np.dtype([("reference", "f8", (JOINTS,)), ("max_step", "f8", (JOINTS,)),
 """Reference in rad, its largest step in one period in rad, gains in 1/s² and 1/s."""
 
 BANDWIDTH_RAD_S = 40.0
-"""Of the critically damped springs; with it a joint that brakes from 2 rad/s is below 0.01 rad/s after 0.2 s."""
+"""Bandwidth of the critically damped springs; with it a joint that brakes from 2 rad/s is below 0.01 rad/s after 0.2
+s."""
 
 
 def joint_record(period_s: float, velocity_max_rad_s: np.ndarray) -> np.ndarray:

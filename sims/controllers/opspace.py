@@ -114,7 +114,7 @@ def _limit(vector: np.ndarray, longest: float) -> None:
 
 @compiled
 def _task_inertia(J: np.ndarray, lower: np.ndarray, projected: np.ndarray, task: np.ndarray) -> None:
-    """With M = lower lower': projected = lower⁻¹ J' (7, 6) and task = J M⁻¹ J' (6, 6)."""
+    """Compute, with M = lower lower': projected = lower⁻¹ J' (7, 6) and task = J M⁻¹ J' (6, 6)."""
     for r in range(6):
         for i in range(JOINTS):
             projected[i, r] = J[r, i]

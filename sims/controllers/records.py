@@ -17,12 +17,14 @@ ARM = np.dtype(
         ("rotation", "f8", (9,)),
     ]
 )
-"""What a law sees of the arm; the Jacobian is the tool point's in the base frame, the bias gravity and Coriolis."""
+"""The measurements of the arm that a law sees; the Jacobian is the tool point's in the base frame, the bias gravity and
+Coriolis."""
 
 TARGET = np.dtype(
     [("law", "i8"), ("active", "i8"), ("position", "f8", (3,)), ("quaternion", "f8", (4,)), ("joints", "f8", (JOINTS,))]
 )
-"""Where the arm should go, which law takes it there (a number below), and which one ran last (-1 for none)."""
+"""The target: where the arm should go, which law takes it there (a number below), and which one ran last (-1 for
+none)."""
 
 OPERATIONAL_SPACE, CARTESIAN_IMPEDANCE, JOINT_IMPEDANCE = 0, 1, 2
 

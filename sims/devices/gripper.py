@@ -15,7 +15,7 @@ from sims.models.robotiq_2f85 import FINGER_CLOSED_RAD, FINGER_JOINT, PAD_THICKN
 CTRL_CLOSED = 255.0
 STILL_RAD_S = 0.05
 ARRIVED = 0.03
-"""Of the normalised opening; the springs of the linkage keep the servo from its very target."""
+"""Tolerance of the normalised opening; the springs of the linkage keep the servo from its very target."""
 REACTION_S = 0.1
 """A command younger than this counts as moving until the fingers arrive: they need a moment to start."""
 

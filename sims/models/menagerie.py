@@ -1,4 +1,4 @@
-"""The same arm and gripper with their real meshes, from the optional `mujoco-menagerie` package."""
+"""The Panda arm and its gripper with their real meshes, from the optional `mujoco-menagerie` package."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sims.scenes.furniture import HARD, SLIPPERY, add_camera, add_room, add_wris
 BIN_HALF_SIZE_M = (0.13, 0.05, 0.02)
 """Inside, along x, y and z; the gripper stands across, its fingers open along x."""
 BIN_OFFSET_M = 0.085
-"""Of each bin's middle from the middle between them, along y."""
+"""Offset of each bin's middle from the middle between them, along y."""
 WALL_M = 0.005
 OBJECT_HALF_SIZE_M = 0.015
 OBJECT_MASS_KG = 0.05

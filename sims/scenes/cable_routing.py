@@ -17,7 +17,7 @@ from sims.scenes.sockets import Hole, add_slot
 
 CABLE_RADIUS_M = 0.004
 HELD_LENGTH_M = 0.024
-"""Of the first link, which the fingers hold."""
+"""Length of the first link, which the fingers hold."""
 LINK_LENGTH_M = 0.012
 LINKS = 16
 LINK_MASS_KG = 0.0015
@@ -27,7 +27,7 @@ REACH_M = HELD_LENGTH_M / 2 + (ROUTED_LINK - 0.5) * LINK_LENGTH_M
 SEAT_M = 0.034
 """Height of a seated cable's axis; high enough for the fingertips, which reach 2 cm below it."""
 SLOT_DEPTH_M = 0.014
-"""From the clip's mouth to the bottom of its slot."""
+"""Depth from the clip's mouth to the bottom of its slot."""
 CHAMFER_M = 0.004
 CLIP_HALF_LENGTH_M = 0.008
 _WALL_M = 0.006
@@ -69,7 +69,7 @@ def workcell_config() -> WorkcellConfig:
 
 
 def _add_clip(spec: Any, options: CableOptions) -> None:
-    """Its frame lies in the middle of the mouth, x along the slot."""
+    """Add the clip, whose frame lies in the middle of the mouth, x along the slot."""
     clip = spec.worldbody.add_body(name="clip", mocap=True, pos=CLIP_HOME[:3])
     colour = (0.2, 0.2, 0.25, 1.0)
     gap_m = CABLE_RADIUS_M + options.clearance_m

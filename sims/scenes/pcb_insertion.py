@@ -21,7 +21,7 @@ PINS_X_M = (-PIN_PITCH_M, 0.0, PIN_PITCH_M)
 BODY_HALF_SIZE_M = (0.014, 0.006, 0.01)
 COMPONENT_MASS_KG = 0.01
 REACH_M = 0.027
-"""From the tool point to the tips of the pins."""
+"""Distance from the tool point to the tips of the pins."""
 BOARD_HEIGHT_M = 0.02
 BOARD_HALF_WIDTH_M = 0.04
 HOLE_DEPTH_M = 0.008
@@ -79,7 +79,7 @@ def _add_board(spec: Any, options: PcbOptions) -> None:
 
 
 def _add_component(spec: Any, options: PcbOptions) -> None:
-    """Its frame lies at the tips of the pins, z towards its body."""
+    """Add the component, whose frame lies at the tips of the pins, z towards its body."""
     component = spec.worldbody.add_body(name="component", pos=COMPONENT_HOME[:3])
     component.add_freejoint(name="component")
     box = {"type": mujoco.mjtGeom.mjGEOM_BOX, "friction": SLIPPERY, **HARD}

@@ -17,7 +17,7 @@ from sims.scenes.sockets import Hole, add_hole
 PEG_HALF_WIDTH_M = 0.005
 PEG_LENGTH_M = 0.08
 PEG_REACH_M = 0.055
-"""From the tool point to the peg's tip."""
+"""Distance from the tool point to the peg's tip."""
 PEG_MASS_KG = 0.03
 SOCKET_HEIGHT_M = 0.05
 HOLE_DEPTH_M = 0.03
