@@ -30,7 +30,7 @@ class StopCopies(Generic[T]):
     async def once(self, client: Client, stop_id: str | None, stop: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what `stop`, or the stop of this client with this id that has succeeded, returns.
 
-        One without is no copy.
+        A stop without an id is no copy.
 
         Raises:
             Exception: as `stop` does.

@@ -90,7 +90,7 @@ def moment_of(text: str) -> Moment:
 def seen_with(holds: OwnHolds | None, asked_at: Moment | None) -> Moment | None:
     """Return what a client has seen that asked for these holds when it had seen `asked_at`.
 
-    None: others come between.
+    It is None where others come between.
     """
     if holds is None or asked_at is None or asked_at.holds + 1 < holds.first:
         return None

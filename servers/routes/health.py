@@ -57,7 +57,7 @@ def _health(context: ServerContext, found: RobotState | Exception, stops: int | 
 def _stopped_for_s(context: ServerContext, stop: StopRecord) -> float:
     """Return how long the stop has lasted, on the cell's clock.
 
-    On this server's when that says more, for the one of a cell in lock-step may stand still.
+    The clock of this server counts when that says more, for the one of a cell in lock-step may stand still.
     """
     on_cell_s, stopped_s = context.workcell.clock.now_s() - stop.since_s, context.teller.stopped_s
     return on_cell_s if stopped_s is None else max(on_cell_s, time.monotonic() - stopped_s)
