@@ -15,7 +15,7 @@ from robotkit.registry import teleops
 
 Env = gymnasium.Env[Any, Any]
 Human = str | robotkit.BaseTeleop | None
-"""Who may take over: "expert", "scripted", the name of a teleoperation device, a built one, or nobody."""
+"""Source of interventions: "expert", "scripted", the name of a teleoperation device, a built one, or nobody."""
 
 _SCRIPTS = ("expert", "scripted")
 _POLICY_SHARE = 0.4

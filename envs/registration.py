@@ -36,7 +36,7 @@ DEFAULT_CELL = "mujoco-pick-cube"
 
 
 View = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
-"""What an agent sees and says instead of what the task does: wrappers."""
+"""Wrappers that change what an agent sees and says."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Entry:
     cell: str = DEFAULT_CELL
     """The cell that it stands in unless the caller names another."""
     wrap: View = lambda env: env
-    """What belongs around it always."""
+    """Wrappers that are always around the environment."""
     view: View = lambda env: env
-    """What comes outside of a human who takes over."""
+    """Wrappers that come outside of a human who takes over."""
     expert: Callable[[gymnasium.Env[Any, Any]], Expert] | None = None
     """Makes a script that solves it."""
 
@@ -61,13 +61,13 @@ class DualEntry:
     """One environment id of two arms, see `envs.dual`."""
 
     left: str
-    """Rows of `TABLE` for the left arm"""
+    """Row of `TABLE` for the left arm."""
     right: str
-    """and for the right one."""
+    """Row of `TABLE` for the right arm."""
     arm_view: View = lambda env: env
-    """What comes around each arm, outside of a human who takes over."""
+    """Wrappers around each arm, outside of a human who takes over."""
     view: View = lambda env: env
-    """What comes around the pair."""
+    """Wrappers around the pair."""
 
     @property
     def max_episode_steps(self) -> int:

@@ -18,7 +18,7 @@ class ActionMap(ABC):
 
     space: spaces.Box
     meaning: str
-    """What the numbers of an action are, for error messages."""
+    """Meaning of the numbers of an action, for error messages."""
 
     @abstractmethod
     def reset(self, state: CellState) -> None:

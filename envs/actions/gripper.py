@@ -7,7 +7,8 @@ import math
 from robotkit.schema import CellState, GripperCommand
 
 _SAME = 0.01
-"""Of the opening; a register of 8 bits does not give back the very number that was asked for."""
+"""Difference of the opening that counts as none; a register of 8 bits does not give back the very number that was asked
+for."""
 
 
 class BinaryGripper:

@@ -41,7 +41,7 @@ class PoseDeltaConfig:
     blocked is left after one or two actions.
     """
     lead_rad: float = 0.1
-    """The same of the orientation."""
+    """Angle by which the orientation that an action counts from may lead the measured one."""
     max_translation_step_m: float | None = None
     """Longest way between two targets; None takes that of the largest action, sqrt(3) times the scale."""
     max_rotation_step_rad: float | None = None

@@ -132,7 +132,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         return join_observations(observations), outcome.reward, outcome.is_terminated, any(truncations), info
 
     def render(self) -> np.ndarray | None:
-        """Both arms' images beside each other, uint8 (height, width, 3); None without a render mode."""
+        """Return both arms' images beside each other, uint8 (height, width, 3); None without a render mode."""
         if self.render_mode is None:
             return None
         left, right = (np.asarray(env.render()) for env in self.arms.values())
@@ -224,7 +224,7 @@ def _naming(act: Callable[[str], ResultT], arm: str) -> ResultT:
 
 
 def _cores(*envs: Env) -> list[ManipulationEnv]:
-    """Those of the environments that stand in a workcell, without their wrappers."""
+    """Return those of the environments that stand in a workcell, without their wrappers."""
     return [core for core in (env.unwrapped for env in envs) if isinstance(core, ManipulationEnv)]
 
 

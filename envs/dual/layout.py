@@ -14,7 +14,7 @@ from envs.wrappers.layout import IMAGES, STATE, state_space
 from robotkit import InvalidConfiguration
 
 ARMS = ("left", "right")
-"""In the order in which their numbers stand in an action."""
+"""The arms, in the order in which their numbers stand in an action."""
 
 Env = gymnasium.Env[Any, Any]
 

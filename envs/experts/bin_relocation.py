@@ -27,9 +27,9 @@ class BinRelocationStrategy:
     grasp_m: float = 0.022
     """Height of the tool where the fingers close."""
     above_m: float = 0.01
-    """The descent starts within this horizontal distance from the object,"""
+    """The descent starts within this horizontal distance from the object."""
     above_rad: float = 0.1
-    """and this turn."""
+    """The descent starts within this angle about the vertical from the object."""
     at_m: float = 0.005
     """The fingers close, or open, within this distance."""
     release_m: float = 0.05

@@ -31,15 +31,15 @@ class InsertionStrategy:
     hover_m: float = 0.004
     """Height of the part above the socket's mouth while it is aligned."""
     travel_m: float = 0.0
-    """Its least height while it is farther away than `near_m` or turned by more than `near_rad`."""
+    """Least height of the part while it is farther away than `near_m` or turned by more than `near_rad`."""
     near_m: float = 0.01
     near_rad: float = 0.15
     mouth_m: float = 0.004
     """A part that is deeper than the mouth and this near to the axis is in the hole."""
     aligned_m: float = 0.001
-    """The descent starts within this horizontal distance,"""
+    """The descent starts within this horizontal distance."""
     aligned_rad: float = 0.03
-    """and this angle about the vertical."""
+    """The descent starts within this angle about the vertical."""
     gain: float = 0.4
     """Share of the remaining way that one action asks for; the arm lags behind its target by about two actions."""
     is_stiff: bool = True
@@ -49,9 +49,9 @@ class InsertionStrategy:
     patience: int = 8
     """Steps without progress before the search begins."""
     search_m: float = 0.002
-    """Radius that the search spiral reaches,"""
+    """Radius that the search spiral reaches."""
     search_steps: int = 30
-    """after this many steps."""
+    """Steps in which the spiral reaches that radius."""
 
 
 PEG_STRATEGY = InsertionStrategy(depth_m=-PEG.part_in_socket[2])

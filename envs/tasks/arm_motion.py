@@ -81,7 +81,7 @@ class ArmMotion:
         return [spatial.interpolate(start, end, number / count) for number in range(1, count + 1)]
 
     def _go(self, workcell: Workcell, state: CellState, goal: np.ndarray) -> CellState:
-        """One way; raises `TargetReplaced` as soon as its targets count from one that the arm has not any more."""
+        """Go one way; raises `TargetReplaced` as soon as its targets count from one that the arm has not any more."""
         epoch = state.robot.target_epoch
         for target in self.targets(state.robot.tcp_pose_in_base, goal):
             state = self._step(workcell, target, epoch)

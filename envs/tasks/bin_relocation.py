@@ -42,11 +42,11 @@ class BinRelocationConfig(FrankaTaskConfig):
     """The object stays where an episode left it, and the task is the one that starts there (SERL). Otherwise a world
     that can place objects puts it into the bin where the task starts."""
     object_xy_m: tuple[float, float] = (0.04, 0.025)
-    """It is placed within this distance from the bin's middle, along x and y,"""
+    """Largest distance of the placed object from the bin's middle, along x and along y."""
     object_rz_rad: float = 0.4
-    """and turned by at most this about the vertical."""
+    """Largest turn of the placed object about the vertical."""
     object_height_m: float = 0.015
-    """Of its middle, when it lies on the table."""
+    """Height of the object's middle, when it lies on the table."""
     observes_object: bool = False
     """Adds `tcp_to_object` and `object_to_goal` to the observation, which needs a tracker for "object"."""
 
@@ -216,4 +216,4 @@ BIN = replace(
     BIN_VISION, image_keys=(), gripper_penalty=-0.02, gripper_penalty_goes_to="info", is_reset_free=False,
     observes_object=True,
 )  # fmt: skip
-"""Without cameras: where the object is is measured, and each episode starts from a placed object."""
+"""The task without cameras: the object's place is measured, and each episode starts from a placed object."""

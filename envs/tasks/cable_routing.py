@@ -34,4 +34,4 @@ CABLE_VISION = InsertionConfig(
 )
 """SERL's numbers (`cable_env/config.py`), about the clip of the cell `mujoco-cable-routing`."""
 CABLE = replace(CABLE_VISION, image_keys=(), observes_goal=True)
-"""The same without cameras: where the cable belongs is measured instead."""
+"""The cable task without cameras: where the cable belongs is measured instead."""

@@ -35,7 +35,7 @@ class FrankaTask(Task):
     """
 
     option_names: tuple[str, ...] = ("tcp_pose",)
-    """What `reset(options=...)` takes; "tcp_pose" (7,) fixes the start of the tool."""
+    """Names of the options that `reset(options=...)` takes; "tcp_pose" (7,) fixes the start of the tool."""
 
     def __init__(self, config: FrankaTaskConfig) -> None:
         self.config = config
@@ -65,7 +65,7 @@ class FrankaTask(Task):
         self._episodes = 0
 
     def require_devices(self, workcell: Workcell) -> None:
-        """Also refuse a cell whose safety limits are narrower than the task needs."""
+        """Check the devices, and refuse a cell whose safety limits are narrower than the task needs."""
         super().require_devices(workcell)
         actions = pose_delta_config(self.config)
         longest_m = max(actions.longest_step_m, self.config.reset_speed_m_s * self.config.control_period_s)

@@ -36,9 +36,9 @@ class FrankaTaskConfig:
     """Every target stays in it, also on the way to the start. It must lie within the cell's own box."""
 
     threshold_m: tuple[float, float, float] = (0.01, 0.01, 0.01)
-    """Success: the tool is this near to the target along each base axis,"""
+    """Success: the tool is this near to the target along each base axis."""
     threshold_rad: tuple[float, float, float] = (0.2, 0.2, 0.2)
-    """and the rotation from the target to the tool is this small about each of the target's own axes."""
+    """Success: the rotation from the target to the tool is this small about each of the target's own axes."""
     terminates_on_success: bool = True
 
     control_period_s: float = 0.1
@@ -54,16 +54,16 @@ class FrankaTaskConfig:
     gripper_sleep_s: float = 0.6
     """Shortest time between two changes of the gripper."""
     gripper_penalty: float = -0.02
-    """What a change of the gripper costs (HIL-SERL); 0 switches it off."""
+    """Penalty for a change of the gripper, at most 0 (HIL-SERL); 0 switches it off."""
     gripper_penalty_goes_to: Literal["info", "reward"] = "info"
     """"info" writes `info["grasp_penalty"]` and leaves the reward alone (HIL-SERL); "reward" adds it (SERL)."""
 
     reset_xy_m: float = 0.0
     """The start is drawn within this distance from the reset pose, along x and along y."""
     reset_rz_rad: float = 0.0
-    """and turned by at most this about the base's z."""
+    """Largest turn of the start about the base's z."""
     lift_m: float = 0.1
-    """Before it goes to the start, the tool is raised by this much, so that it leaves whatever it is in."""
+    """Height by which the tool is raised before it goes to the start, so that it leaves whatever it is in."""
     joint_reset_period: int = 200
     """Episodes between two resets of the joints, which drift in their null space; 0 for never. Unused where the world
     itself is put back to its start."""

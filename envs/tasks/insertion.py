@@ -39,9 +39,9 @@ class InsertionConfig(FrankaTaskConfig):
     socket_pose_in_base: tuple[float, ...] = (0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     """Where the socket stands in a world that can place it, before randomisation."""
     socket_xy_m: float = 0.0
-    """It is moved by at most this along x and along y,"""
+    """Largest shift of the socket along x and along y."""
     socket_rz_rad: float = 0.0
-    """and turned by at most this about the vertical."""
+    """Largest turn of the socket about the vertical."""
     observes_goal: bool = False
     """Adds `part_to_goal` to the observation, which needs both trackers."""
 

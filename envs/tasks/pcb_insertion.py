@@ -42,4 +42,4 @@ PCB_VISION = InsertionConfig(
 )
 """SERL's numbers (`pcb_env/config.py`), about the board of the cell `mujoco-pcb-insertion`."""
 PCB = replace(PCB_VISION, image_keys=(), observes_goal=True)
-"""The same without cameras: where the component belongs is measured instead."""
+"""The component task without cameras: where the component belongs is measured instead."""

@@ -39,4 +39,4 @@ PEG_VISION = InsertionConfig(
 )
 """SERL's numbers (`peg_env/config.py`), about the hole of the cell `mujoco-peg-insertion`."""
 PEG = replace(PEG_VISION, image_keys=(), observes_goal=True)
-"""The same without cameras: where the peg belongs is measured instead."""
+"""The peg task without cameras: where the peg belongs is measured instead."""

@@ -20,7 +20,8 @@ GOAL_MIN_M, GOAL_MAX_M = (0.32, -0.15, 0.35), (0.48, 0.15, 0.47)
 TARGET_MIN_M, TARGET_MAX_M = (0.3, -0.2, 0.31), (0.55, 0.2, 0.5)
 """Where the actions may send the tool: a margin around the goals against friction, which leaves millimetres."""
 POSITION_SCALE_M = 0.02
-"""At 10 Hz this is 0.2 m/s, about as fast as SERL's impedance law lets the arm move: clip times stiffness / damping."""
+"""Scale of an action's translation; at 10 Hz this is 0.2 m/s, about as fast as SERL's impedance law lets the arm move:
+clip times stiffness / damping."""
 GRIPPER_DOWN_XYZW = (1.0, 0.0, 0.0, 0.0)
 SUCCESS_M = 0.01
 SUCCESS_STEPS = 5
@@ -54,7 +55,7 @@ class Reach(Task):
         self._steps_there = 0
 
     def require_devices(self, workcell: Workcell) -> None:
-        """Also refuse a cell whose safety limits are narrower than the task needs."""
+        """Check the devices, and refuse a cell whose safety limits are narrower than the task needs."""
         super().require_devices(workcell)
         box = WorkspaceBox(
             position_min_m=TARGET_MIN_M,

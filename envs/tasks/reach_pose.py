@@ -9,7 +9,7 @@ from envs.tasks.franka_config import FrankaTaskConfig
 from robotkit.schema import WorkspaceBox
 
 _YAW_RAD = 0.5
-"""Of the target, about the base's z, from a gripper that points down with its fingers along y."""
+"""Turn of the target, about the base's z, from a gripper that points down with its fingers along y."""
 
 REACH_POSE = FrankaTaskConfig(
     target_pose_in_base=(0.45, 0.12, 0.15, math.cos(_YAW_RAD / 2), math.sin(_YAW_RAD / 2), 0.0, 0.0),

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     is_terminated: bool
     """The episode ends here because of what happened; running out of time is not the task's business."""
     info: Mapping[str, Any] = _NOTHING
-    """What else the env's `info` is to hold."""
+    """Further entries of the env's `info`."""
 
 
 class Task(ABC):
@@ -38,7 +38,7 @@ class Task(ABC):
     image_cameras: tuple[str, ...] = ()
     """Names of the images that are part of the observation."""
     image_views: Mapping[str, ImageView] = _NOTHING
-    """What each of them shows; one that is not named here is all that the camera of its name sees."""
+    """Views of the images; one that is not named here is all that the camera of its name sees."""
     image_shape: tuple[int, int] = (128, 128)
     """(height, width) in pixels of the observed images."""
     render_camera: str | None = None

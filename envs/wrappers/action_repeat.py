@@ -16,13 +16,13 @@ class MacroStep(NamedTuple):
     """The result of several actions that are taken as one step."""
 
     observations: list[Any]
-    """One for each step that was taken."""
+    """Observations, one for each step that was taken."""
     reward: float
     """Sum over the steps that were taken."""
     terminated: bool
     truncated: bool
     info: dict[str, Any]
-    """Of the last step."""
+    """Info of the last step."""
 
 
 def take_steps(env: gymnasium.Env[Any, Any], actions: Iterable[Any]) -> MacroStep:

@@ -26,7 +26,7 @@ class ActionView(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @abstractmethod
     def outward(self, action: np.ndarray) -> np.ndarray:
-        """This env's action for `action` of the wrapped env, as things were before the step."""
+        """Return this env's action for `action` of the wrapped env, as things were before the step."""
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step with the mapped action.

@@ -19,7 +19,7 @@ from robotkit import InvalidConfiguration
 
 
 class MultiStageRewardClassifier(PredictedReward):
-    """Each stage pays 1 at the step at which it is first achieved; success is when all have been.
+    """A reward of stages: each pays 1 at the step at which it is first achieved; success is when all have been.
 
     `info["stages"]` says how many have.
 

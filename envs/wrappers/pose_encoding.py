@@ -72,5 +72,5 @@ class Quat2R6(PoseEncoding):
     bounds = (1.0 + 1e-6,) * 6
 
     def encode(self, quaternion: np.ndarray) -> np.ndarray:
-        """Both axes in the base frame, one after the other."""
+        """Return both axes in the base frame, one after the other."""
         return spatial.matrix_from_quaternion(quaternion)[:, :2].T.ravel()

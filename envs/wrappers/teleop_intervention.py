@@ -15,7 +15,7 @@ from robotkit.schema import TeleopReading
 
 
 class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """While a person steers, the action of the device is executed instead of the policy's.
+    """Interventions of a person: while somebody steers, the device's action is executed instead of the policy's.
 
     The action that was executed then stands in `info["intervene_action"]`, which is absent otherwise: who stores
     transitions stores it. Wrappers outside that change the meaning of actions map it back to the policy's frame, so

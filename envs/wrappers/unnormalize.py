@@ -43,12 +43,12 @@ class Scaling:
         return cls(offset, scale)
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
-        """To the policy's numbers, float32."""
+        """Return `values` as the policy's numbers, float32."""
         normal: np.ndarray = ((values - self.offset) / self.scale).astype(np.float32)
         return normal
 
     def restore(self, values: np.ndarray) -> np.ndarray:
-        """Back to the original ones, float32."""
+        """Return `values` as the original numbers, float32."""
         original: np.ndarray = (self.offset + values * self.scale).astype(np.float32)
         return original
 
