@@ -78,13 +78,13 @@ class LinkConfig:
     capacity: int = 20_000
     """Transitions that an actor keeps until they are acknowledged."""
     overflow: Literal["wait", "drop_oldest"] = "wait"
-    """What an actor does when so many wait: a simulation waits, a real robot drops the oldest and says so."""
+    """Behaviour of an actor when so many wait: a simulation waits, a real robot drops the oldest and says so."""
     connect_timeout_s: float = 60.0
     """How long an actor waits for its learner at the start."""
     give_up_s: float = 300.0
     """How long an actor goes on without its learner later."""
     silence_s: float = 30.0
-    """After so long without a word from any actor the learner stops updating, and says so."""
+    """Time without a word from any actor after which the learner stops updating, and says so."""
 
     def secret(self) -> str | None:
         """The token, from the configuration or the environment."""
@@ -106,8 +106,8 @@ class TrainConfig:
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server; only for environments that take one."""
     human: str | None = None
-    """Who may take over from an actor: spacemouse, gamepad, keyboard, or scripted; that is the environment's expert,
-    after the policy has had its time. Nobody does in evaluations."""
+    """Device or script that may take over from an actor: spacemouse, gamepad, keyboard, or scripted; that is the
+    environment's expert, after the policy has had its time. Nobody does in evaluations."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     reward_classifier: Path | None = None
@@ -321,7 +321,7 @@ class TrainConfig:
 
 
 def light_config(agent: str = "sac") -> TrainConfig:
-    """What learns soon in anybody's environment, by what this agent observes.
+    """Return a configuration that learns soon in anybody's environment, by what this agent observes.
 
     A vector is cheap: an update for each step, and room for a million of them. Images are not: an update for every
     second step, smaller batches, and room for 50 000. The settings of the papers are presets.

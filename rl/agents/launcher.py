@@ -46,13 +46,13 @@ class PixelSettings(TypedDict, total=False):
     reward_bias: float
     """Added to every reward."""
     target_entropy: float | None
-    """In nats; by default minus half the count of numbers that the policy chooses."""
+    """Entropy to aim at in nats; by default minus half the count of numbers that the policy chooses."""
     discount: float
     """Per step; 0.97 when not given."""
     pretrained_path: str | None
     """Weights of the frozen ResNet-10, see `EncoderConfig`."""
     pretrained_sha256: str | None
-    """Their checksum."""
+    """Checksum of the pretrained weights."""
 
 
 def _with_settings(config: ConfigT, settings: PixelSettings) -> ConfigT:

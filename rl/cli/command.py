@@ -22,7 +22,7 @@ class BaseConfig(Generic[Options]):
     options: Options | None = None
     """Values of the options that the command line leaves out; None: as the options' type says."""
     note: str = ""
-    """What the help says about it."""
+    """Text that the help says about it."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,16 @@ class Command(Generic[Options]):
     """A command and its options."""
 
     summary: str
-    """What it does, for the list of commands."""
+    """Summary of what the command does, for the list of commands."""
     options: type[Options]
     """A dataclass whose fields are the options."""
     run: Callable[[Options, Stop], None]
-    """Does it, until it is done or somebody asks for the end."""
+    """Function that runs the command, until it is done or somebody asks for the end."""
     find_base: Callable[[list[str]], BaseConfig[Options]] = BaseConfig
     """Finds the base in a command line before it is parsed."""
     headings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What `--help` shows: fields of the options, with dots, under headings. Without any it shows every option."""
+    """Options that `--help` shows: fields of the options, with dots, under headings. Without any it shows every
+    option."""
 
     def parse(self, name: str, arguments: list[str]) -> Options:
         """The options that a command line asks for; `name` is that of the command.

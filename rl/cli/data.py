@@ -41,7 +41,7 @@ class Target:
     """Observations that the agent sees together; the preset's by default."""
 
     def spaces(self) -> Spaces | None:
-        """What that environment shows and takes.
+        """Return the spaces of that environment.
 
         Raises:
             ConfigError: there is no such environment, preset or agent, or they do not go together.
@@ -196,7 +196,7 @@ class ImportLeRobot:
     """The demonstration file to write; a picture of it, under its name with .png, comes beside it."""
     target: tyro.conf.OmitArgPrefixes[Target] = field(default_factory=Target)
     final_reward: float | None = None
-    """What the last step of every episode pays, for datasets without rewards, whose every episode is a success."""
+    """Reward of the last step of every episode, for datasets without rewards, whose every episode is a success."""
 
 
 def run_import_lerobot(asked: ImportLeRobot, stop: Stop) -> None:

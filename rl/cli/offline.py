@@ -47,7 +47,7 @@ def train_classifier(options: TrainClassifierOptions, stop: Stop) -> None:
 
 
 def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:
-    """With --resume, options start from those that the run in --out began with."""
+    """Return a parser whose options start, with --resume, from those that the run in --out began with."""
 
     def find_base(arguments: list[str]) -> BaseConfig[Options]:
         out, resumes = asked_directory(arguments)

@@ -1,4 +1,4 @@
-"""What the parser of options refuses, as the one sentence that an error of a command is."""
+"""Errors of the parser of options, each as the one sentence that a command's error is."""
 
 from __future__ import annotations
 

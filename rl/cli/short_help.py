@@ -32,7 +32,7 @@ class _Option:
     text: str
 
     def flags(self) -> str:
-        """How it is given."""
+        """Flags with which the option is given."""
         flag = f"--{self.name.replace('_', '-')}"
         if self.annotation is bool:
             return f"{flag}, {_negated(flag)}" if self.value is True else flag
@@ -41,7 +41,7 @@ class _Option:
         return f"{flag} {_metavar(self.annotation)}"
 
     def about(self) -> str:
-        """What it does, and its value when it is not given."""
+        """Return what the option does, and its value when it is not given."""
         if isinstance(self.value, SacConfig):
             return f"{', '.join(AGENT_CONFIGS)} [{agent_name(self.value)}]"
         value = " ".join(map(str, self.value)) if isinstance(self.value, tuple) else self.value

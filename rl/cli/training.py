@@ -23,7 +23,7 @@ _EXPECTATIONS = {
     "reward_classifier": "train one with `robotkit-train classifier`, or the environment's own reward is learned from",
     "human": "name who takes over from the actor, or nobody does",
 }
-"""What the options that presets expect are for."""
+"""Purposes of the options that presets expect."""
 _OF_ACTORS = ("reward_classifier", "human")
 _LINK = ("link.host", "link.port")
 _RUN = ("out", "resume", "steps", "seed")
@@ -118,7 +118,7 @@ def _warn(config: TrainConfig, missing: list[str]) -> None:
 
 @contextmanager
 def _ends_when_stopped(stop: Stop) -> Iterator[None]:
-    """Whoever asks for the end while a learner is waited for does not learn that there was none."""
+    """Ignore that no learner was found when somebody asked for the end while it was waited for."""
     try:
         yield
     except LinkUnavailable:
@@ -127,7 +127,7 @@ def _ends_when_stopped(stop: Stop) -> Iterator[None]:
 
 
 def parse_train_options(command: str, arguments: list[str]) -> TrainConfig:
-    """What the options of `train`, `learner` and `evaluator` ask for."""
+    """Return the configuration that the options of `train`, `learner` and `evaluator` ask for."""
     return parse(TrainConfig, command, find_config(arguments))
 
 

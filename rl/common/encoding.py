@@ -22,7 +22,7 @@ Observation = Mapping[str, Tensor]
 
 
 MAP = "_map"
-"""What follows a camera's name where an observation holds its feature map instead of its image."""
+"""Suffix of a camera's name where an observation holds its feature map instead of its image."""
 
 
 def stack_frames(images: Tensor) -> Tensor:
@@ -166,12 +166,12 @@ def _split_history(image: Tensor) -> tuple[Tensor, torch.Size]:
 
 
 def _repeat_for_history(goal: Tensor, lead: torch.Size) -> Tensor:
-    """One goal per sample (batch, ...) for each of the sample's frames, in `_split_history`'s order."""
+    """Return one goal per sample (batch, ...) for each of the sample's frames, in `_split_history`'s order."""
     return goal if len(lead) == 1 else goal.repeat_interleave(lead[1], dim=0)
 
 
 class _GoalWrapper(nn.Module):
-    """What goal- and language-conditioned encodings share: frames encoded one by one, raw proprioception appended."""
+    """The base of goal- and language-conditioned encodings: frames encoded one by one, raw proprioception appended."""
 
     def __init__(self, encoder: nn.Module, use_proprio: bool, stop_gradient: bool) -> None:
         super().__init__()

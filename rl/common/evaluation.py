@@ -30,8 +30,8 @@ class Episode:
     length: int = 0
     """Environment steps."""
     success: bool | None = None
-    """What the environment said of success at the last step; None when it does not say. Where a
-    classifier predicts success beside an environment that reports it, the environment counts."""
+    """Success as the environment told it at the last step; None when it does not say. Where a classifier predicts
+    success beside an environment that reports it, the environment counts."""
     success_step: int | None = None
     """Steps until success was first reported."""
     predicted_success: bool | None = None

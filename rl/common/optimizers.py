@@ -89,7 +89,7 @@ class Adam:
         return steps
 
     def _joined(self, grads: list[Tensor], rate: Tensor) -> list[Tensor]:
-        """The same as `_adam` in one pass over the memory instead of eight."""
+        """Compute what `_adam` does, in one pass over the memory instead of eight."""
         steps = [torch.zeros_like(mu) for mu in self.mu]
         # It walks through the memory of all its arguments in step, whatever their strides say.
         grads = [

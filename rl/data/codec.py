@@ -58,7 +58,7 @@ def decode(data: bytes) -> Tree:
 
 
 def _pack_foreign(value: Any) -> Any:
-    """What msgpack does not know: numpy scalars become numbers, arrays become an extension."""
+    """Pack what msgpack does not know: numpy scalars become numbers, arrays become an extension."""
     if isinstance(value, np.generic):
         return value.item()
     if not isinstance(value, np.ndarray):

@@ -151,7 +151,7 @@ def _replay_seeds(path: str | os.PathLike[str], seeds: np.random.Generator, most
 def run_episode(
     env: gym.Env, policy_fn: Callable[[Any], np.ndarray], seed: int | None
 ) -> tuple[list[dict[str, Any]], bool]:
-    """One episode as transitions, and whether it is a success (True when the environment does not say).
+    """Return one episode as transitions, and whether it is a success (True when the environment does not say).
 
     An episode with a step that does not follow from its action (`info["is_torn"]`) shows nothing, and is none.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from rl.data.schema import Field
 
 Images = Mapping[str, np.ndarray]
-"""What the cameras saw at one moment, (height, width, channels) by camera."""
+"""Images of the cameras at one moment, (height, width, channels) by camera."""
 
 _DIGEST_BYTES = 16
 _MIN_REACH = 64

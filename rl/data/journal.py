@@ -57,7 +57,7 @@ class Block:
     """The actor's own number of the first transition here."""
     transitions: Batch
     info: Any
-    """What the actor sent along, or None."""
+    """Information that the actor sent along, or None."""
 
     @property
     def follows_gap(self) -> bool:
@@ -208,7 +208,7 @@ class TransitionJournal:
                 )
 
     def _check_fields(self, flat: FlatBatch) -> None:
-        """The first append decides which fields this file has; later ones must agree."""
+        """Check the fields: the first append decides which ones this file has; later ones must agree."""
         fields = {"/".join(path): str(Field(array.shape[1:], array.dtype)) for path, array in flat.items()}
         stored = self._fields
         if not stored:
@@ -234,7 +234,7 @@ class TransitionJournal:
 
     @property
     def _fields(self) -> dict[str, str]:
-        """Which fields this file has; they never change once they are known."""
+        """The fields that this file has; they never change once they are known."""
         if not self._known_fields:
             self._known_fields = self.metadata.get("fields", {})
         return self._known_fields
@@ -245,7 +245,10 @@ class TransitionJournal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing; IMMEDIATE, because a second writer must wait before it reads the last sequence number."""
+        """Open a transaction, all or nothing.
+
+        It is IMMEDIATE, because a second writer must wait before it reads the last sequence number.
+        """
         with self._lock, self._translated():
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:

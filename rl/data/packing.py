@@ -24,7 +24,7 @@ class PackedField:
     path: Path
     dtype: torch.dtype
     shape: tuple[int, ...]
-    """With the rows of the shard."""
+    """Shape of the field, with the rows of the shard."""
 
     @property
     def size(self) -> int:

@@ -18,11 +18,12 @@ class _Branch:
     """One of the nested dicts of a transition."""
 
     prefix: Path
-    """Where it is."""
+    """Path of the branch."""
     size: int
-    """How many names it has."""
+    """Number of its names."""
     leaves: list[tuple[str, Field, np.ndarray | None, np.ndarray]]
-    """Its arrays: name, field, the place of floating point numbers in the staged row, and all rows of the table."""
+    """Arrays of the branch: name, field, the place of floating point numbers in the staged row, and all rows of the
+    table."""
 
 
 class RowStore:

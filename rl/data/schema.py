@@ -29,10 +29,10 @@ class Field:
 
 
 FIELDS = frozenset({"observations", "actions", "next_observations", "rewards", "masks", "dones"})
-"""What every transition has."""
+"""Fields that every transition has."""
 
 IS_INTERVENTION, GRASP_PENALTY = EXTRAS = ("is_intervention", "grasp_penalty")
-"""What an actor adds to every transition: whether a human acted, and the price of moving the gripper."""
+"""Fields that an actor adds to every transition: whether a human acted, and the price of moving the gripper."""
 
 SCALAR = Field((), np.dtype(np.float32))
 """A reward, a mask, an end mark or a declared extra."""

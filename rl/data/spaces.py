@@ -33,7 +33,7 @@ def describe_space(space: gym.Space[Any]) -> dict[str, Any]:
 
 
 def describe_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> dict[str, Any]:
-    """Both spaces of an environment, for the metadata of a journal."""
+    """Describe both spaces of an environment, for the metadata of a journal."""
     return {
         "observation_space": describe_space(observation_space),
         "action_space": describe_space(action_space),

@@ -88,7 +88,7 @@ def convert(
 
 
 def _inner(tree: Tree, name: str) -> Tree:
-    """The part that is called so, or the whole where the file holds that part alone."""
+    """Return the part of that name, or the whole where the file holds that part alone."""
     inner = tree.get(name)
     return inner if isinstance(inner, dict) else tree
 

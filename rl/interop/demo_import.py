@@ -18,7 +18,7 @@ from rl.utils.tree import stack
 from rl.wrappers.pixel_observation import STATE
 
 FIELDS = ("observations", "actions", "next_observations", "rewards", "masks", "dones")
-"""What every transition has; whatever else it has is an extra number."""
+"""Fields that every transition has; any other is an extra number."""
 
 
 @dataclass(frozen=True)

@@ -57,16 +57,16 @@ class Column:
     key: str | None
     """Name in a Dict observation; None when the observation is one array."""
     name: str
-    """Of the column."""
+    """Name of the column."""
     frames: int | None
     """Length of the leading axis of stacked frames, when there is one."""
     shape: tuple[int, ...]
-    """Of one frame."""
+    """Shape of one frame."""
     dtype: np.dtype
     is_image: bool
 
     def pick(self, observations: Any) -> np.ndarray:
-        """This observation's array out of a batch."""
+        """Return this observation's array out of a batch."""
         value = observations if self.key is None else observations[self.key]
         return np.asarray(value)
 

@@ -24,7 +24,7 @@ _ORDERS = ("C", "F", "A", "K")
 
 
 class _StandIn:
-    """Something that a pickle may name: it can be called, and nothing else."""
+    """A stand-in that a pickle may name: it can be called, and nothing else."""
 
     __slots__ = ("_function",)
 
@@ -151,7 +151,7 @@ GLOBALS: dict[tuple[str, str], _StandIn] = {
     },
     **{(module, name): stand_in for module in ("builtins", "__builtin__") for name, stand_in in _BUILTINS.items()},
 }
-"""Everything that a pickle may name."""
+"""The table of everything that a pickle may name."""
 
 
 class _Unpickler(pickle.Unpickler):

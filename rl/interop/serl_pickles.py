@@ -36,7 +36,7 @@ _SUCCESS_NAMES = ("succeed", "success")
 _REAL_ROBOT_STATE = 19
 """gripper_pose (1), tcp_force (3), tcp_pose (6), tcp_torque (3), tcp_vel (6): alphabetical, as SERL stores it."""
 _KEPT_WITH_Z_ONLY = (0, 1, 2, 3, 6, *range(10, 19))
-"""Without x, y and the orientation of tcp_pose: 14 numbers."""
+"""Indices of the state's numbers that are kept, without x, y and the orientation of tcp_pose: 14 numbers."""
 
 
 class Opener(Protocol):
@@ -178,6 +178,6 @@ def _penalty(transition: Mapping[str, Any]) -> Any:
 
 
 def _success(transition: Mapping[str, Any]) -> bool:
-    """What the environment said, else whether the last reward was positive."""
+    """Return what the environment said, else whether the last reward was positive."""
     said = [_infos(transition)[name] for name in _SUCCESS_NAMES if name in _infos(transition)]
     return bool(np.all(said)) if said else bool(np.all(np.asarray(transition["rewards"]) > 0))

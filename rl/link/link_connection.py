@@ -124,7 +124,7 @@ class LinkConnection:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def _run(self) -> None:
-        """One connection, from the handshake to its end."""
+        """Run one connection, from the handshake to its end."""
         headers = {"Authorization": f"Bearer {self._settings.token}"} if self._settings.token else {}
         async with connect(
             self._settings.url,

@@ -19,7 +19,8 @@ NOTHING_STORED = -1
 """`last_sequence` of an attempt of which nothing is stored; its first transition has number 0."""
 
 NUMBERS_MAX = 2**26
-"""Of one array of an observation or an action: twenty images of 1024 by 1024 pixels. No handshake fills the memory."""
+"""Largest size of one array of an observation or an action: twenty images of 1024 by 1024 pixels. No handshake fills
+the memory."""
 
 _M = TypeVar("_M")
 
@@ -130,7 +131,7 @@ class Heartbeat(LinkMessage):
     dropped: int
     """Transitions that the actor had to throw away since its start."""
     waiting_for: str | None = None
-    """What keeps the actor from going on, such as a fault of its robot; left out when nothing does."""
+    """Reason that keeps the actor from going on, such as a fault of its robot; left out when nothing does."""
 
 
 class Report(LinkMessage):
@@ -163,7 +164,7 @@ class Ack(LinkMessage):
 
     kind: Literal["ack"] = "ack"
     last_sequence: int
-    """Everything up to here is on disk."""
+    """Sequence number up to which everything is on disk."""
     sequence_limit: int
     """The actor may take steps up to this number, then it waits for the learner. A share of what is left: as
     actors receive each other's steps late, several may together take a few more."""

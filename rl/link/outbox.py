@@ -110,7 +110,7 @@ class Outbox:
                 self._room.notify_all()
 
     def rewind(self, last_sequence: int) -> None:
-        """After a reconnect: everything that the learner has not stored is sent again.
+        """Send everything again, after a reconnect, that the learner has not stored.
 
         Raises:
             LinkProtocolError: the learner has lost what it had acknowledged, or has something that was never sent.

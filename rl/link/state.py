@@ -22,7 +22,7 @@ class ClientSettings:
     capacity: int = 20_000
     """Transitions kept until they are acknowledged."""
     overflow: Overflow = "wait"
-    """What happens when that many are waiting; see `Outbox`."""
+    """Behaviour when that many are waiting; see `Outbox`."""
     max_chunk: int = 300
     """Transitions in a message at most."""
     linger_s: float = 0.005
@@ -30,7 +30,7 @@ class ClientSettings:
     heartbeat_s: float = 1.0
     """Time between two heartbeats."""
     give_up_s: float = 300.0
-    """After so long without the learner the actor stops with `LinkUnavailable`; until then it reconnects."""
+    """Time without the learner after which the actor stops with `LinkUnavailable`; until then it reconnects."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class LinkState:
     env_steps: int = 0
     is_finished: bool = False
     waiting_for: str | None = None
-    """What keeps the actor from going on."""
+    """Reason that keeps the actor from going on."""
     connections: int = 0
     last_problem: str = ""
     failure: RlError | None = None

@@ -62,7 +62,7 @@ class LagrangeMultiplier(nn.Module):
         return math.log(self.init_value) if self.parameterization == "exp" else self.init_value
 
     def init_parameters(self, generator: Generator | None) -> None:
-        """Back to the initial value; nothing is drawn."""
+        """Set the initial value; nothing is drawn."""
         nn.init.constant_(self.lagrange, self._initial())
 
     def forward(self, lhs: Tensor | None = None, rhs: Tensor | None = None) -> Tensor:

@@ -140,7 +140,7 @@ class Scalar(nn.Module):
         self.value = nn.Parameter(torch.tensor(float(init_value)))
 
     def init_parameters(self, generator: Generator | None) -> None:
-        """Back to the initial value; nothing is drawn."""
+        """Set the initial value; nothing is drawn."""
         nn.init.constant_(self.value, self.init_value)
 
     def forward(self) -> Tensor:

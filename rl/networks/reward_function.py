@@ -32,8 +32,8 @@ class ClassifierFacts(BaseModel):
 
     format_version: int = _FORMAT_VERSION
     encoder: EncoderConfig
-    """Of the classifier, with the cameras that it looks at; its weights are all in the weight file, those of a frozen
-    trunk too."""
+    """Encoder of the classifier, with the cameras that it looks at; its weights are all in the weight file, those of a
+    frozen trunk too."""
     image_shape: tuple[int, int, int]
     """Height, width and channels of the images that it was trained on."""
     threshold: float
@@ -41,11 +41,11 @@ class ClassifierFacts(BaseModel):
     threshold_rule: str
     """How the threshold was chosen."""
     metrics: dict[str, float]
-    """On episodes that neither trained nor chose the threshold."""
+    """Metrics on episodes that neither trained nor chose the threshold."""
     episodes: dict[str, int]
-    """How many trained, chose the threshold and measured."""
+    """Number of episodes that trained, chose the threshold and measured."""
     frames: dict[str, int]
-    """The same in frames."""
+    """Number of frames that trained, chose the threshold and measured."""
     sha256: str
     """Checksum of the weight file."""
 

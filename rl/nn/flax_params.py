@@ -55,9 +55,9 @@ class FlaxLeaf:
     name: str
     """Last part of the path, such as `kernel`."""
     to_torch: Convert = _same
-    """From Flax's layout to ours."""
+    """Function from Flax's layout to ours."""
     to_flax: Convert = _same
-    """From our layout to Flax's."""
+    """Function from our layout to Flax's."""
 
 
 DENSE_LEAVES = {"weight": FlaxLeaf("kernel", swap_last_axes, swap_last_axes)}

@@ -99,7 +99,7 @@ class ClassifierLearner:
         self._trained.join(group)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a continuation needs."""
+        """Return everything that a continuation needs."""
         return {"network": self.network.state_dict(), **self._trained.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ class TrainClassifierOptions:
     batch_size: int = 256
     """Frames of a step, over all processes together; one half shows success."""
     learning_rate: float = 1e-4
-    """Of Adam."""
+    """Learning rate of Adam."""
     crop_padding: int = 4
     """Largest random shift of an image in pixels; 0 trains on the images as they are."""
     held_out: float = 0.3

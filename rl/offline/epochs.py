@@ -30,7 +30,7 @@ class Learner(Protocol):
     device: torch.device
 
     def update(self, batch: Batch) -> Metrics:
-        """One step."""
+        """Do one update, and return its metrics."""
         ...
 
     def reseed(self, seed: int) -> None:
@@ -42,7 +42,7 @@ class Learner(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a continuation needs."""
+        """Return everything that a continuation needs."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -61,7 +61,7 @@ class EpochsConfig:
     epochs: int
     """Passes over the data."""
     seed: int
-    """Of the draws in the updates; each epoch and each process has its own stream."""
+    """Seed of the draws in the updates; each epoch and each process has its own stream."""
     checkpoint_every: int = 20
     """Epochs between two checkpoints; the last epoch is always saved."""
     keep_checkpoints: int = 3
@@ -174,7 +174,7 @@ class Reporter:
         self._stack.close()
 
     def report(self, learner: Learner, done: int, metrics: Metrics) -> None:
-        """After `done` epochs, of which the last had these metrics."""
+        """Report after `done` epochs, of which the last had these metrics."""
         found = self._logger.log(done, {"train": metrics, "held_out": self._context.validate()})
         words = "  ".join(f"{name} {value:.4g}" for name, value in found.items() if not name.endswith("/lr"))
         self._show(done, words)

@@ -30,7 +30,7 @@ View: TypeAlias = tuple[np.ndarray, str]
 
 @dataclass
 class _Digest:
-    """What is drawn of a demonstration file, gathered episode by episode."""
+    """The data that are drawn of a demonstration file, gathered episode by episode."""
 
     returns: list[float] = field(default_factory=list)
     successes: list[bool] = field(default_factory=list)

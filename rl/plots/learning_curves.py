@@ -28,7 +28,7 @@ _RUN_NAME = re.compile(r"(?P<setting>.+?)(-\d{8}-\d{6})?-s?\d+")
 
 @dataclass(frozen=True)
 class Evaluations:
-    """What the evaluations of one run have measured."""
+    """The measurements of the evaluations of one run."""
 
     run: str
     """Name of the run: its setting, and its seed at the end."""

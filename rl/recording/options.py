@@ -25,7 +25,7 @@ class RecordDemosOptions:
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server."""
     human: str | None = None
-    """Who acts: spacemouse, gamepad, keyboard, or expert (the environment's own script)."""
+    """Device or script that acts: spacemouse, gamepad, keyboard, or expert (the environment's own script)."""
     expert: str | None = None
     """A script that acts instead: `module:factory`, called with the environment, makes an object with
     `reset(observation)` and `act(observation)`."""
@@ -79,8 +79,8 @@ class RecordSuccessOptions:
     cell: str | None = None
     """Workcell, for environments that take one."""
     human: str | None = None
-    """Who takes over while --expert acts: spacemouse, gamepad, keyboard, or expert (the environment's own script);
-    only for environments that know such a person."""
+    """Device or script that takes over while --expert acts: spacemouse, gamepad, keyboard, or expert (the environment's
+    own script); only for environments that know such a person."""
     wrappers: tuple[str, ...] = ()
     """Wrappers as `module:factory`, each called with the environment, the innermost first."""
     expert: str = "zero"
@@ -101,7 +101,7 @@ class RecordSuccessOptions:
     image_size: int | None = None
     """Height and width in pixels that images are scaled to; as the environment gives them by default."""
     seed: int = 0
-    """Of resets and noise. Every episode of a directory draws from a stream of its own number, so that another
+    """Seed of resets and noise. Every episode of a directory draws from a stream of its own number, so that another
     recording brings other episodes, and one that was broken off those that were still to come."""
 
     def __post_init__(self) -> None:

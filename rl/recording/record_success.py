@@ -28,7 +28,7 @@ POSITIVES, NEGATIVES, PICTURE = "positives.sqlite", "negatives.sqlite", "frames.
 _SHOWN = 18  # frames of each kind in the picture
 
 Label = Callable[[Mapping[str, Any]], bool]
-"""From the `info` of a step to whether its frame shows success."""
+"""Function from the `info` of a step to whether its frame shows success."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def run_labelled(
     chance: Seeds,
     noise: float,
 ) -> tuple[list[Frame], list[Frame]]:
-    """One episode: its negative and its positive frames."""
+    """Run one episode, and return its negative and its positive frames."""
     classes: tuple[list[Frame], list[Frame]] = ([], [])
     generator = chance.generator("noise")
     observation, _ = env.reset(seed=chance.integer("reset"))

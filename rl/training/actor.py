@@ -25,7 +25,7 @@ _POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
 
 
 class Policy(Protocol):
-    """What the loop needs of a policy."""
+    """The part of a policy that the loop needs."""
 
     def sample_actions(self, observations: np.ndarray, *, argmax: bool = False) -> np.ndarray:
         """An action for an observation."""
@@ -37,7 +37,7 @@ class Policy(Protocol):
 
 
 class Link(Waiting, Protocol):
-    """What the loop needs of its way to the learner; `LearnerLink` says what each part does."""
+    """The part of the way to the learner that the loop needs; `LearnerLink` says what each part does."""
 
     @property
     def env_steps(self) -> int:
@@ -53,7 +53,7 @@ class Link(Waiting, Protocol):
         ...
 
     def wait_for_weights(self, timeout_s: float) -> Weights | None:
-        """As `take_weights`, waited for for some seconds at most."""
+        """Take the weights as `take_weights`, and wait for them for `timeout_s` at most."""
         ...
 
     def send(self, transition: Mapping[str, Any]) -> None:

@@ -160,7 +160,7 @@ KINDS: Mapping[str, AgentKind] = {
     "hybrid-single": PixelKind(DrQAgentHybridSingleArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
     "hybrid-dual": PixelKind(DrQAgentHybridDualArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
 }
-"""By the names of `AGENT_CONFIGS`."""
+"""Kinds of agents, by the names of `AGENT_CONFIGS`."""
 
 
 def extra_fields(buffer: AnyReplayBuffer) -> set[str]:

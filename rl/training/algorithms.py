@@ -30,7 +30,7 @@ from rl.wrappers.env_id import require_env_id
 
 
 class Algorithm:
-    """What `SAC` and `DrQ` share.
+    """The base of `SAC` and `DrQ`.
 
     Observations and actions are those of the environment as the user knows it. Inside, it is adapted to the agent,
     which sees float32 vectors, or images and `state`, and chooses actions in [-1, 1].

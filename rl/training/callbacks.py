@@ -19,7 +19,7 @@ class TrainingStart:
     """A training begins."""
 
     agent: TrainedAgent
-    """What is trained; callbacks that need it keep it from here."""
+    """The agent that is trained; callbacks that need it keep it from here."""
     env_steps: int
     """Environment steps that the run has had before."""
     steps: int
@@ -35,9 +35,9 @@ class Step:
     env_steps: int
     """Environment steps since the beginning of the run, this one included."""
     transition: Mapping[str, Any]
-    """As it is stored, without batch axis: `observations`, `actions` (A,) in [-1, 1], `next_observations`, `rewards`,
-    `masks` (1 - terminated), `dones` (terminated or truncated), `is_intervention` and `grasp_penalty`. Not to be
-    written to."""
+    """The transition as it is stored, without batch axis: `observations`, `actions` (A,) in [-1, 1],
+    `next_observations`, `rewards`, `masks` (1 - terminated), `dones` (terminated or truncated), `is_intervention` and
+    `grasp_penalty`. Not to be written to."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Evaluation:
 
 
 class TrainedAgent(Protocol):
-    """What a callback can do with the agent; `rl.SAC` and `rl.DrQ` say more about each."""
+    """The agent as a callback can use it; `rl.SAC` and `rl.DrQ` say more about each."""
 
     @property
     def env_steps(self) -> int:

@@ -21,7 +21,7 @@ class WorkerSetup(BaseModel):
     spec: AgentSpec
 
     def to_json(self) -> str:
-        """As text, without the token."""
+        """Return the set-up as text, without the token."""
         return self.model_dump_json(exclude={"config": {"link": {"token"}}})
 
 

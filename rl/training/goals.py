@@ -26,7 +26,7 @@ class Batches(Protocol):
         ...
 
     def state_dict(self) -> Any:
-        """Where the stream stands."""
+        """Return the state of the stream."""
         ...
 
     def load_state_dict(self, states: Any) -> None:

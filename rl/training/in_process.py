@@ -44,7 +44,7 @@ class TensorBatches:
         return to_tensors(next(self._batches), self._device)
 
     def state_dict(self) -> Any:
-        """Where the stream stands."""
+        """Return the state of the stream."""
         return self._batches.state_dict()
 
 
@@ -145,7 +145,7 @@ class InProcessLink:
         return None
 
     def wait_for_weights(self, timeout_s: float) -> Weights:
-        """Those of the policy."""
+        """Return the weights of the policy."""
         return Weights(self._trainer.progress.updates, self._trainer.agent.policy_state_dict())
 
     def send(self, transition: Mapping[str, Any]) -> None:
@@ -175,7 +175,7 @@ class InProcessLink:
             self._callbacks.tell(EpisodeEnd(progress.env_steps, progress.episodes, dict(values)))
 
     def set_waiting_for(self, reason: str | None) -> None:
-        """What the actor waits for stands in its log."""
+        """Show what the actor waits for in its log."""
         self._trainer.progress.waiting_for = reason
 
     def flush(self) -> None:

@@ -20,16 +20,16 @@ IN_A_ROW = 2
 
 @dataclass(frozen=True)
 class Learned:
-    """What a run came to that ended because it had learned."""
+    """The result of a run that ended because it had learned."""
 
     at_least: float
     """Success rate that was asked for."""
     env_steps: int
     """Environment steps at the evaluation that decided."""
     minutes: float
-    """Since the learner was started, or resumed."""
+    """Minutes since the learner was started, or resumed."""
     episodes: int
-    """Of the evaluation that decided."""
+    """Episodes of the evaluation that decided."""
     success_rate: float
     success_low: float
     success_high: float
@@ -37,7 +37,7 @@ class Learned:
 
     @classmethod
     def load(cls, directory: Path) -> Self | None:
-        """What a run stored; None where it did not end so."""
+        """Return the result that a run stored; None where it did not end so."""
         file = directory / LEARNED
         return cls(**json.loads(file.read_text())) if file.exists() else None
 
@@ -46,7 +46,7 @@ class Learned:
         (directory / LEARNED).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     def sentence(self) -> str:
-        """The same in words."""
+        """Return the result in words."""
         return (
             f"learned after {self.env_steps:,} steps and {self.minutes:.1f} minutes: at least {self.at_least:.0%} "
             f"success in {IN_A_ROW} evaluations in a row, {self.success_rate:.0%} of {self.episodes} episodes in the "
@@ -67,7 +67,7 @@ class SuccessGoal:
         self._rule = None if at_least is None else StopOnEvaluation(at_least, in_a_row=IN_A_ROW)
         self._began_s = time.monotonic()
         self.reached: Learned | None = None
-        """What the run came to; None as long as it has not learned."""
+        """Result of the run; None as long as it has not learned."""
         (directory / LEARNED).unlink(missing_ok=True)  # of the run's earlier end, which is continued now
 
     def note(self, env_steps: int, values: Mapping[str, float]) -> None:

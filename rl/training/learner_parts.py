@@ -1,4 +1,4 @@
-"""What every learner is built of, beside its loop: agent, buffers, batches, pace."""
+"""The parts of every learner, beside its loop: agent, buffers, batches, pace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rl.utils.torch_utils import require_device, why_not_compile
 logger = logging.getLogger(__name__)
 
 _COMPILES = {"state": "about 40 s", "images": "up to 4 minutes"}
-"""What that took on two cores, for an agent that sees a vector and for one that sees images."""
+"""Time of a compilation on two cores, for an agent that sees a vector and for one that sees images."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Memory:
     batches: Batches
 
     def make_loader(self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal) -> ReplayLoader:
-        """What moves the transitions of a journal into the buffers."""
+        """Return the loader that moves the transitions of a journal into the buffers."""
         return ReplayLoader(
             journal,
             self.replay,
@@ -87,7 +87,7 @@ def make_intervals(config: TrainConfig) -> LoopIntervals:
 
 
 def say_first_update(config: TrainConfig) -> str | None:
-    """What takes long about the first update, in words; None where nothing does."""
+    """Return what takes long about the first update, in words; None where nothing does."""
     if not config.compile or why_not_compile():
         return None
     return f"compiling the update, once: {_COMPILES['state' if config.pixel_settings() is None else 'images']}"
@@ -118,7 +118,7 @@ def restore_agent(agent: SACAgent, state: Mapping[str, Any]) -> None:
 
 
 def fit_inputs(agent: SACAgent, batches: Batches) -> None:
-    """Before the first update of a run: let an agent that standardises its inputs see what they are like."""
+    """Let an agent that standardises its inputs see what they are like, before the first update of a run."""
     if agent.config.standardises_inputs:
         agent.fit_inputs(next(batches)["observations"])
 

@@ -21,7 +21,7 @@ _FIGURES_IN_A_ROW = 5  # fits into 80 columns
 
 
 class View(Protocol):
-    """Something that shows the status of a run."""
+    """A view that shows the status of a run."""
 
     def __enter__(self) -> Self: ...
 
@@ -133,7 +133,7 @@ def render(status: Mapping[str, Any] | None, rates: Rates) -> Group:
 
 
 def summary_line(status: Mapping[str, Any], rates: Rates) -> str:
-    """The same in a line."""
+    """Return the status in a line."""
     progress = status["progress"]
     parts = [
         f"steps {status['env_steps']}/{progress['steps']}",
@@ -179,7 +179,7 @@ def _figures(status: Mapping[str, Any], rates: Rates) -> Table:
 
 
 def _actors(status: Mapping[str, Any]) -> str:
-    """What is wrong with the actors; empty when nothing is."""
+    """Return what is wrong with the actors; empty when nothing is."""
     words = []
     for name, actor in status["actors"].items():
         if actor["role"] == "actor" and not actor["is_connected"]:
@@ -192,7 +192,7 @@ def _actors(status: Mapping[str, Any]) -> str:
 
 
 def _waiting(progress: Mapping[str, Any], before: str = "") -> str:
-    """What the learner is busy with, or waits for."""
+    """Return what the learner is busy with, or waits for."""
     if progress["busy_with"]:
         return f"{before}{progress['busy_with']}"
     return f"{before}waiting for {progress['waiting_for']}" if progress["waiting_for"] else ""
@@ -213,7 +213,7 @@ def _remaining(status: Mapping[str, Any], rates: Rates) -> str:
 
 
 def _rate(per_s: float) -> str:
-    """One decimal below ten: a slow robot does not stand still."""
+    """Format a rate, with one decimal below ten: a slow robot does not stand still."""
     return f"{per_s:.1f}" if per_s < 10.0 else f"{per_s:.0f}"
 
 

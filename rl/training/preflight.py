@@ -1,4 +1,4 @@
-"""What can be known of a training before a process of it is started: its environment is made once, and closed."""
+"""Checks of a training before a process of it is started: its environment is made once, and closed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class Waiting(Protocol):
-    """What `Recovery` needs of an actor's way to its learner."""
+    """The part of an actor's way to its learner that `Recovery` needs."""
 
     @property
     def is_finished(self) -> bool:

@@ -46,7 +46,7 @@ class StoredRun:
     directory: Path
     updates: int
     state: Mapping[str, Any]
-    """What the checkpoint holds."""
+    """State that the checkpoint holds."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Session:
 
     @contextmanager
     def another(self, env: EnvLike) -> Iterator[AgentEnv]:
-        """Another environment for this agent.
+        """Yield another environment, adapted for this agent.
 
         Raises:
             ConfigError, SchemaMismatch: it is none, or has other spaces.

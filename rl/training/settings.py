@@ -22,7 +22,10 @@ StrPath = str | PathLike[str]
 
 
 class Settings(TypedDict, total=False):
-    """What `SAC` and `DrQ` take beside the settings of their networks; a step is an action in the environment."""
+    """The settings that `SAC` and `DrQ` take beside the settings of their networks.
+
+    A step is an action in the environment.
+    """
 
     batch_size: int
     """Transitions in one critic update; 256 for SAC and 128 for DrQ when not given."""
@@ -68,13 +71,13 @@ class Settings(TypedDict, total=False):
 
 
 _CLASSES: Mapping[Kind, tuple[str, str]] = {"sac": ("SAC", "SacConfig"), "drq": ("DrQ", "DrqConfig")}
-"""By kind: the class of the agent, and that of its settings."""
+"""Classes by kind: that of the agent, and that of its settings."""
 _TYPES: Mapping[str, tuple[type, str]] = {
     "int": (numbers.Integral, "a whole number"),
     "float": (numbers.Real, "a number"),
     "bool": (bool, "True or False"),
 }
-"""By annotation of a setting: what its value has to be."""
+"""Types and their words, by annotation of a setting: what its value has to be."""
 _IN_REPLAY = ("capacity", "n_step", "demo_share", "interventions")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
 

@@ -93,7 +93,7 @@ def _child(out: Path, name: str, arguments: tuple[str, ...], threads: int = 1) -
 
 
 def _supervise(config: TrainConfig, learner: Child, others: list[Child], view: View, stop: Stop) -> None:
-    """Until the learner has finished or somebody stops the training."""
+    """Supervise the processes until the learner has finished or somebody stops the training."""
     while not stop.is_set():
         if learner.exit_status == 0:
             return

@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 
 class Agent(Protocol):
-    """What the loop needs of an agent."""
+    """The part of an agent that the loop needs."""
 
     def update_high_utd(self, batch: Batch, utd_ratio: int) -> Metrics:
         """Several critic updates and one of everything else."""
         ...
 
     def policy_state_dict(self) -> dict[str, np.ndarray]:
-        """What actors need to act."""
+        """Return what actors need to act."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resume needs."""
+        """Return what a resume needs."""
         ...
 
 
@@ -41,7 +41,7 @@ class Batches(Iterator[Batch], Protocol):
     """An endless stream of batches on the learner's device whose position can be saved."""
 
     def state_dict(self) -> Any:
-        """Where the stream stands."""
+        """Return the state of the stream."""
         ...
 
 
@@ -62,7 +62,7 @@ class LoopIntervals:
 
 @dataclass
 class Progress:
-    """Where the learner is; shown to whoever asks for the status."""
+    """The state of the learner; shown to whoever asks for the status."""
 
     steps: int
     updates: int = 0
@@ -73,7 +73,7 @@ class Progress:
     evaluation: dict[str, float] = field(default_factory=dict)
     waiting_for: str | None = "the first actor"
     busy_with: str | None = None
-    """What the learner does once, and for long."""
+    """Work that the learner does once, and for long."""
 
 
 class Trainer:
@@ -128,7 +128,7 @@ class Trainer:
         logger.info("checkpoint %s after %d updates and %d steps", path.name, progress.updates, progress.env_steps)
 
     def state_dict(self, draws: Any) -> dict[str, Any]:
-        """What a checkpoint holds; `draws` is the state of the batches."""
+        """Return what a checkpoint holds; `draws` is the state of the batches."""
         return {
             "agent": self.agent.state_dict(),
             "updates": self.progress.updates,

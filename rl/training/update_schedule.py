@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Schedule:
-    """Who may go on, given what both sides have done; pure arithmetic on counters.
+    """The rule of who may go on, given what both sides have done; pure arithmetic on counters.
 
     With `env_steps_per_update` the run has a fixed ratio of updates to data, whatever the speed of either side: the
     learner waits for data, and with `max_lead` the actors wait for the learner. Without it both run freely, as in SERL.

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from rl.errors import MissingExtra
 
 _LOGS = {"tensorboard": ("TensorBoard", "rl"), "wandb": ("Weights & Biases", "wandb")}
-"""By package: where it logs to, and the extra that installs it."""
+"""Logging packages, each with where it logs to, and the extra that installs it."""
 
 
 def missing_log_package(package: str) -> MissingExtra:

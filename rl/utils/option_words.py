@@ -40,5 +40,5 @@ def option(field: str, value: Any = _NOT_GIVEN) -> str:
 
 
 def by_caller(command_line: str, python: str) -> str:
-    """What a person at a command line does, or what one who writes a script does."""
+    """Return what a person at a command line does, or what one who writes a script does."""
     return command_line if _is_command else python

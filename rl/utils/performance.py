@@ -14,7 +14,7 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def tune_backends(device: torch.device) -> None:
-    """On a GPU let float32 products use the tensor cores, and cuDNN try its convolutions and keep the fastest.
+    """Let float32 products on a GPU use the tensor cores, and cuDNN try its convolutions and keep the fastest.
 
     Both change rounding: TensorFloat32 has 10 bits of mantissa where float32 has 23.
     """

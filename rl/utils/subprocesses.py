@@ -21,7 +21,7 @@ USER_ERROR = 2
 """Exit status of a process whose user has to change something: another start would end the same way."""
 
 ERROR_PREFIX = "error: "
-"""What the sentence on stderr begins with that an error of the user becomes."""
+"""Beginning of the sentence on stderr that an error of the user becomes."""
 
 _PARENT_POLL_PERIOD_S = 1.0
 
@@ -165,7 +165,7 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs."""
+        """Exit status of the process; None while it runs."""
         return self.process.poll() if self.process else None
 
     def restart_if_failed(self) -> bool:

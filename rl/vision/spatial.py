@@ -15,7 +15,7 @@ from rl.vision.layers import from_batch, to_batch
 
 
 class SpatialLearnedEmbeddings(InferredModule):
-    """Each channel's weighted sums over the image, with learned weights (num_features, channel, height, width).
+    """The weighted sums of each channel over the image, with learned weights (num_features, channel, height, width).
 
     Args:
         height: rows of the feature map; None takes it, the width and the channels from the first input.
@@ -113,7 +113,7 @@ class SpatialSoftmax(nn.Module):
         self.softmax_temperature = nn.Parameter(torch.ones(1)) if temperature == -1 else None
 
     def init_parameters(self, generator: Generator | None) -> None:
-        """Back to a temperature of 1; nothing is drawn."""
+        """Set a temperature of 1; nothing is drawn."""
         if self.softmax_temperature is not None:
             nn.init.ones_(self.softmax_temperature)
 

@@ -27,7 +27,9 @@ configuration, an unknown plugin or a wrong token, stay as long as this process 
 
 
 class RepeatAction(gym.Wrapper):
-    """Each action lasts for several steps, whose rewards are summed; an episode's end or a torn step ends it early.
+    """A wrapper whose actions last for several steps; the rewards of these are summed.
+
+    An episode's end or a torn step ends it early.
 
     Args:
         env: any environment.
@@ -62,7 +64,7 @@ class TranslateErrors(gym.Wrapper):
         self._name = name
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """As the environment's.
+        """Reset the environment.
 
         Raises:
             EnvironmentInterrupted: with the environment's message, when a person can mend it.
@@ -72,7 +74,7 @@ class TranslateErrors(gym.Wrapper):
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """As the environment's.
+        """Step the environment.
 
         Raises:
             EnvironmentInterrupted: with the environment's message, when a person can mend it.

@@ -20,7 +20,7 @@ class ToolPosition:
     """The place of the tool's position among the numbers of an observation."""
 
     column: int
-    """Of the first of its three numbers."""
+    """Column of the first of its three numbers."""
     width: int
     """Numbers of one observation, before any are stacked."""
 

@@ -20,9 +20,9 @@ class Crops:
     """Every random number of the augmentation of one batch."""
 
     observations: Corners
-    """Of the observations' images."""
+    """Corners of the crops of the observations' images."""
     next_observations: Corners
-    """Of the next observations' images, drawn apart from those."""
+    """Corners of the crops of the next observations' images, drawn apart from those."""
 
 
 def unpack(batch: Batch, image_keys: Sequence[str]) -> Batch:

@@ -165,7 +165,7 @@ class BCAgent:
         return self.policy.sample_actions(observations, argmax=argmax, temperature=temperature)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact continuation needs, as tensors: loadable with `weights_only=True`."""
+        """Return everything that an exact continuation needs, as tensors: loadable with `weights_only=True`."""
         return {
             "modules": self.modules.state_dict(),
             **self.trained.state_dict(),

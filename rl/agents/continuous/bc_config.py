@@ -44,5 +44,5 @@ class BcConfig:
     """Matrix products of the loss; parameters and moments stay float32."""
 
     def as_in_serl(self) -> Self:
-        """These settings with the image encoders left untrained, as SERL does by mistake."""
+        """Return these settings with the image encoders left untrained, as SERL does by mistake."""
         return replace(self, trains_image_encoder=False)

@@ -56,5 +56,5 @@ class DrqConfig(SacConfig):
             raise ConfigError(f"crop_padding is {self.crop_padding}: allowed are 0 and more")
 
     def as_in_serl(self) -> Self:
-        """These settings with the four differences from SERL removed (docs/serl_differences.md)."""
+        """Return these settings with the four differences from SERL removed (docs/serl_differences.md)."""
         return replace(super().as_in_serl(), crops_as_in_serl=True)

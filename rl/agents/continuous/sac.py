@@ -37,7 +37,7 @@ Gradients: TypeAlias = dict[str, list[Tensor]]
 
 
 def batch_rows(batch: Mapping[str, Any], start: int, stop: int) -> Batch:
-    """These rows of every field of a batch."""
+    """Return these rows of every field of a batch."""
     return map_leaves(lambda field: field[start:stop], batch)
 
 
@@ -286,7 +286,7 @@ class SACAgent:
         self.policy.load_policy_state_dict(state)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact continuation needs, as tensors: loadable with `weights_only=True`."""
+        """Return everything that an exact continuation needs, as tensors: loadable with `weights_only=True`."""
         return {
             **self.state.state_dict(),
             "update_generator": self.generator.get_state(),

@@ -98,7 +98,7 @@ class SacConfig:
         }
 
     def as_in_serl(self) -> Self:
-        """These settings with the three differences from SERL removed (docs/serl_differences.md)."""
+        """Return these settings with the three differences from SERL removed (docs/serl_differences.md)."""
         return replace(
             self,
             subsample_with_replacement=True,

@@ -10,7 +10,7 @@ from torch import Tensor
 from rl.errors import ConfigError
 
 MOVES = 3
-"""What one gripper can do: close (-1), stay (0), open (1), in this order."""
+"""Number of moves of one gripper: close (-1), stay (0), open (1), in this order."""
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ class GripperLayout:
         return torch.unflatten(actions, -1, (self.arms, -1))
 
     def _weights(self) -> list[tuple[int, int]]:
-        """Each arm with the weight of its digit."""
+        """Return each arm with the weight of its digit."""
         return [(arm, int(MOVES ** (self.arms - 1 - arm))) for arm in range(self.arms)]

@@ -1,4 +1,4 @@
-"""From nothing to a robot that picks up a cube: robot server, demonstrations, training, evaluation, pictures."""
+"""Steps from nothing to a robot that picks up a cube: robot server, demonstrations, training, evaluation, pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from rl.utils.run_directory import METRICS, holds_run
 ENV = "envs:PandaPickCube-v0"
 CELL = "mujoco-pick-cube"
 EXPERT = "envs.experts.tracker:pick_cube"
-"""At half speed: a calmer expert is easier to learn from than the fastest one, at nearly the same return."""
+"""Expert of the demonstration, at half speed: a calmer expert is easier to learn from than the fastest one, at nearly
+the same return."""
 PRESET = "demo"
 
 
