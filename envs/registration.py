@@ -111,7 +111,7 @@ def holding_entry(
 
 
 def bin_entry(config: BinRelocationConfig) -> Entry:
-    """Bin relocation: seven numbers that keep the tool off the walls between the bins."""
+    """Return the entry of bin relocation: seven numbers that keep the tool off the walls between the bins."""
     row = franka_entry(BinRelocation, config, "mujoco-bin-relocation", expert=bin_relocation)
     return replace(row, action_map=lambda: bin_relocation_actions(config))
 
@@ -199,7 +199,7 @@ def franka_env(
     token: str | None = None,
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
-    """SERL's `FrankaEnv`, without an id: a task of one's own in a cell of one's own, with the config's time limit.
+    """Make SERL's `FrankaEnv` without an id: any task in any cell, with the config's time limit.
 
     See `make_env` for the arguments and for what is raised.
     """

@@ -63,7 +63,7 @@ class InvalidConfiguration(ConfigurationError):
 
 
 class UnknownPlugin(ConfigurationError):
-    """Raised when no plugin has the requested name."""
+    """No plugin has the requested name."""
 
     code = "unknown_plugin"
 

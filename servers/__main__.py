@@ -31,7 +31,7 @@ class Serve:
     host: str = "127.0.0.1"
     """Address to listen on; any other than loopback needs a token."""
     port: int = 5000
-    """0 lets the system choose."""
+    """Port to listen on; 0 lets the system choose."""
     token: str | None = None
     """Token that allows everything. Better set ROBOTKIT_TOKEN: others can read a command line."""
     read_token: str | None = None

@@ -27,9 +27,9 @@ class Scope(IntEnum):
     """The rights of a token; each scope includes those below it. Every token allows to stop."""
 
     READ = 1
-    """Measurements, images, metrics, the operator's page."""
+    """Scope to read measurements, images, metrics, the operator's page."""
     COMMAND = 2
-    """Whatever moves something, and to recover from what no other client's stop has caused."""
+    """Scope to move something, and to recover from what no other client's stop has caused."""
     OPERATE = 3
     """Scope to recover from anybody's stop."""
 

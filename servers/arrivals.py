@@ -30,7 +30,7 @@ class _Record:
 
 
 class Arrivals:
-    """Counted on the event loop, when a command arrives; any thread may ask for the newest."""
+    """Counts of commands, made on the event loop when a command arrives; any thread may ask for the newest."""
 
     def __init__(self) -> None:
         self._number = 0

@@ -22,7 +22,10 @@ T = TypeVar("T")
 
 
 class StopCopies(Generic[T]):
-    """Used on the event loop. Where it cannot tell, as of a copy that was forgotten, the arm is stopped anew."""
+    """Tells the copies of a stop, on the event loop.
+
+    Where it cannot tell, as of a copy that was forgotten, the arm is stopped anew.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[_Key, tuple[float, asyncio.Task[T]]] = OrderedDict()

@@ -11,7 +11,7 @@ from servers.turns import Caller
 
 
 class Heartbeats:
-    """Used on the event loop only."""
+    """The clients whose heartbeats are expected; used on the event loop only."""
 
     def __init__(self) -> None:
         self._callers: dict[str, set[Caller]] = defaultdict(set)

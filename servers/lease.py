@@ -13,7 +13,7 @@ from servers.access import Client
 
 
 class ControlLease:
-    """Taken by the first command, renewed by every further one, given up by silence or by `release`.
+    """The control of a cell: the first command takes it, every further one renews it, silence or `release` gives it up.
 
     A command that was refused before it began neither takes nor renews it, and nobody hears of it. One that a stopped
     robot or a device in a fault refuses renews nothing, and takes nothing where the arm was down when it began: whoever

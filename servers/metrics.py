@@ -60,7 +60,7 @@ class Metrics:
             self._refusals.labels(event.code).inc()
 
     def text(self, state: RobotState | None) -> bytes:
-        """Everything, in Prometheus' text format.
+        """Return everything in Prometheus' text format.
 
         Args:
             state: the arm's; None: it cannot be measured, which `robotkit_up` says.
@@ -77,7 +77,7 @@ class _CellCollector(Collector):
         self._context, self._state = context, state
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that registering it collects nothing."""
+        """Return nothing, so that registering it collects nothing."""
         return []
 
     def collect(self) -> Iterator[Metric]:

@@ -41,7 +41,7 @@ _PIECE_BYTES = 1024
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, with limits of count, time and size, and one request at a time on each connection.
+    """uvicorn's HTTP protocol, with limits of count, time and size, and one request at a time on each connection.
 
     Behind a request that runs no other is read: over a connection that is not read, nobody notices that the client is
     gone.
@@ -158,7 +158,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 
 class BoundedSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own, counted, and read piece by piece: one peer that sends thousands of tiny frames delays nobody else.
+    """uvicorn's websocket protocol, counted and read piece by piece.
+
+    One peer that sends thousands of tiny frames delays nobody else.
 
     Pings and pieces of messages, which no part of the server asks for, are bounded in number.
     """

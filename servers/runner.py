@@ -32,7 +32,7 @@ ENDING_SIGNALS: tuple[int, ...] = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
     signal.SIGXCPU, signal.SIGIO, signal.SIGPWR, signal.SIGSTKFLT, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )  # fmt: skip
-"""Whatever ends a process that does not take it, and comes from outside; each of them first stops the arm."""
+"""Signals from outside that end a process which does not take them; each of them first stops the arm."""
 PASSED_OVER = (signal.SIGUSR1, signal.SIGUSR2)
 """Signals that are passed over: they too would end the process, and ask for nothing that this one does: rotating logs
 often sends the first."""

@@ -100,7 +100,7 @@ class Guard:
 
 
 class _Flood(Exception):
-    """Too many wrong tokens; the next had better come `wait_s` seconds later."""
+    """Raised after too many wrong tokens; the answer asks for the next one `wait_s` seconds later."""
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s

@@ -32,7 +32,7 @@ _SCALARS: Mapping[str, str] = {
 
 
 def _clip_entries() -> dict[str, tuple[str, int, float]]:
-    """SERL writes both ends of a clip as positive numbers; "neg" names the lower end."""
+    """Return SERL's names of the clips: it writes both ends as positive numbers; "neg" names the lower end."""
     ends = (("clip_", "max", 1.0), ("clip_neg_", "min", -1.0))
     units = (("translational", "_m"), ("rotational", ""))
     return {
@@ -79,7 +79,7 @@ class LoadRequest(Message):
     """Body of HIL-SERL's `/set_load`: what the arm carries beyond its end effector."""
 
     mass: Annotated[Number, Field(ge=0.0, le=20.0)]
-    """Kilograms."""
+    """Mass in kilograms."""
     F_x_center_load: Annotated[list[Number], Field(min_length=3, max_length=3)]
     """Centre of mass in the flange frame (3,), metres."""
     load_inertia: Annotated[list[Number], Field(min_length=9, max_length=9)] = Field(default_factory=lambda: [0.0] * 9)

@@ -32,7 +32,7 @@ class ServerSettings:
 
     host: str = "127.0.0.1"
     port: int = 5000
-    """0 lets the system choose."""
+    """Port to listen on; 0 lets the system choose."""
     token: str | None = None
     """Bearer token that allows everything; without any token everybody may do everything, on loopback only."""
     read_token: str | None = None

@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 
 
 def both(left: Outcome, right: Outcome) -> Outcome:
-    """Done when both arms are done at the same time, and worth what the arm that is worse off gets (HIL-SERL: `and`).
+    """Return the outcome of both arms: done when both are at the same time, worth the lower reward (HIL-SERL: `and`).
 
     An arm that is done waits for the other one; an arm that failed ends the episode for both.
     """

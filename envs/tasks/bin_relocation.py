@@ -32,7 +32,7 @@ class BinRelocationConfig(FrankaTaskConfig):
     bins_in_base: tuple[tuple[float, float], tuple[float, float]] = ((0.5, 0.085), (0.5, -0.085))
     """Middle of bin 0 and of bin 1, x and y in m."""
     bin_half_size_m: tuple[float, float, float] = (0.13, 0.05, 0.02)
-    """Inside, along x, y and z."""
+    """Half the inner size of a bin, along x, y and z."""
     keep_out_min_m: tuple[float, float, float] = (0.43, -0.045, 0.0)
     """The tool stays out of this box around the walls between the bins (SERL's `inner_safety_box`)."""
     keep_out_max_m: tuple[float, float, float] = (0.57, 0.045, 0.08)

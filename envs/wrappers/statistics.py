@@ -10,7 +10,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics
 
 
 class EpisodeStatistics(RecordEpisodeStatistics[Any, Any]):
-    """Gymnasium's statistics, and success.
+    """A wrapper that adds success to Gymnasium's statistics of episodes.
 
     The last `info` of an episode holds `episode`, a dict of `r` (return), `l` (steps), `t` (seconds), `success`
     (whether the episode ended in success) and `success_step` (the first step, counted from 1, at which there was

@@ -44,11 +44,11 @@ class PixelSettings(TypedDict, total=False):
     encoder_type: str
     """small, resnet or resnet-pretrained, which is the default."""
     reward_bias: float
-    """Added to every reward."""
+    """Number added to every reward."""
     target_entropy: float | None
     """Entropy to aim at in nats; by default minus half the count of numbers that the policy chooses."""
     discount: float
-    """Per step; 0.97 when not given."""
+    """Discount per step; 0.97 when not given."""
     pretrained_path: str | None
     """Weights of the frozen ResNet-10, see `EncoderConfig`."""
     pretrained_sha256: str | None

@@ -16,7 +16,7 @@ from rl.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 Policy = Callable[[Any], np.ndarray]
-"""Observation to action."""
+"""Function from an observation to an action."""
 
 ENV_SUCCESS = "env_success"
 """Key of the environment's own success in `info`, beside a classifier's prediction as `success`."""

@@ -28,7 +28,7 @@ class PackedField:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size of the field in bytes."""
         return self.dtype.itemsize * math.prod(self.shape)
 
 

@@ -181,7 +181,7 @@ class _Writer:
         }
 
     def _tasks(self) -> Any:
-        """LeRobot looks a task up by its words, which are the index of a pandas table."""
+        """Make the table of tasks: LeRobot looks a task up by its words, which are the index of a pandas table."""
         index = "__index_level_0__"
         facts = {"name": None, "field_name": index, "pandas_type": "unicode", "numpy_type": "object", "metadata": None}
         numbers = facts | {"name": "task_index", "field_name": "task_index", "pandas_type": "int64"}

@@ -119,7 +119,7 @@ class Dataset:
         return path
 
     def _places_of_files(self, videos: list[str]) -> Iterator[Place]:
-        """Version 2.1 has a file for each episode and camera."""
+        """Yield the places of version 2.1, which has a file for each episode and camera."""
         for episode in range(self.info["total_episodes"]):
             numbers = {"episode_chunk": episode // self.info["chunks_size"], "episode_index": episode}
             files = {

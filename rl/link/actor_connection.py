@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 
 class ActorConnection:
-    """Three tasks that share a websocket: one receives, one stores, one sends.
+    """The learner's end of a websocket, which three tasks share: one receives, one stores, one sends.
 
     Args:
         socket: an accepted websocket.

@@ -35,7 +35,7 @@ class ClientSettings:
 
 @dataclass
 class LinkState:
-    """Shared by the actor's loop and its connection; `changed` announces changes."""
+    """The state that the actor's loop and its connection share; `changed` announces changes."""
 
     outbox: Outbox
     reports: deque[Report]

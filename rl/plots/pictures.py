@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rl.utils.images import fit_square
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Told apart by colour-blind people too. Okabe and Ito 2008, Color Universal Design."""
+"""Colours that colour-blind people tell apart too. Okabe and Ito 2008, Color Universal Design."""
 
 
 def draw_curves(metrics: Path, picture: Path, panels: Mapping[str, Sequence[str]]) -> None:

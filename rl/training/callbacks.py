@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class EpisodeEnd:
-    """One episode has ended."""
+    """The end of an episode."""
 
     env_steps: int
     episodes: int
@@ -95,7 +95,7 @@ class TrainedAgent(Protocol):
 
 
 class Callback:
-    """Told what happens in a training, in this order; overwrite what you need.
+    """A callback is told what happens in a training, in this order; overwrite the methods that you need.
 
     `on_training_start`, then for each step `on_step`, at the end of an episode `on_episode_end` and perhaps
     `on_evaluation`, then `on_update` for each update that the steps so far pay for; at last `on_training_end`. A

@@ -30,7 +30,7 @@ class Batches(Protocol):
         ...
 
     def load_state_dict(self, states: Any) -> None:
-        """Stand there again."""
+        """Restore the state of the stream."""
         ...
 
 

@@ -141,7 +141,7 @@ class InProcessLink:
         return not self._stop.is_set() and progress.env_steps < self._schedule.steps
 
     def take_weights(self) -> Weights | None:
-        """None: the policy that acts is the one that is trained."""
+        """Return None: the policy that acts is the one that is trained."""
         return None
 
     def wait_for_weights(self, timeout_s: float) -> Weights:

@@ -203,7 +203,10 @@ def _as_vector(env: gym.Env) -> gym.Env:
 
 
 def _as_float32(env: gym.Env) -> gym.Env:
-    """Gymnasium's own wrapper warns about the precision of the bounds, which nobody reads here."""
+    """Turn observations into float32.
+
+    Gymnasium's own wrapper warns about the precision of the bounds, which nobody reads here.
+    """
     bounds: Any = env.observation_space
     space = gym.spaces.Box(bounds.low.astype(np.float32), bounds.high.astype(np.float32), dtype=np.float32)
     return gym.wrappers.TransformObservation(env, lambda observation: observation.astype(np.float32), space)

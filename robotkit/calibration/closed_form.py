@@ -14,7 +14,7 @@ from robotkit.calibration.geometry import Estimate, View, mean_pose
 from robotkit.errors import MissingExtra
 
 Solver = Callable[[Sequence[View]], Estimate]
-"""Raises `NoSolution`."""
+"""Function that solves a hand-eye problem, or raises `NoSolution`."""
 
 
 class NoSolution(ValueError):
@@ -68,7 +68,7 @@ def _robot_world(solve: Callable[..., Any], views: Sequence[View]) -> Estimate:
 def _ask(
     solve: Callable[..., Any], first: Sequence[np.ndarray], second: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, ...]:
-    """OpenCV's answer for two rows of poses (7,)."""
+    """Return OpenCV's answer for two rows of poses (7,)."""
     try:
         answer: tuple[np.ndarray, ...] = solve(*_split(first), *_split(second))
     except cv2.error as error:
@@ -81,7 +81,7 @@ def _split(poses: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarr
 
 
 def _pose(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """OpenCV answers samples that contradict each other with numbers that are no pose."""
+    """Return the pose. OpenCV answers samples that contradict each other with numbers that are no pose."""
     matrix, position_m = np.asarray(rotation), np.ravel(translation)
     if not (np.isfinite(matrix).all() and np.isfinite(position_m).all() and np.linalg.det(matrix) > 0.0):
         raise NoSolution

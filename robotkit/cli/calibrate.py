@@ -95,7 +95,7 @@ class HandEyeCalibration(Calibration):
 
 
 def _module(name: str) -> Any:
-    """Import what does the work, which needs the extra [calibration]."""
+    """Import the module that does the work, which needs the extra [calibration]."""
     try:
         return importlib.import_module(f"robotkit.cli.{name}")
     except ModuleNotFoundError as error:

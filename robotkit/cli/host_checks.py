@@ -53,7 +53,7 @@ def realtime_kernel(path: Path) -> Finding:
 
 
 def hid_access(dev: Path) -> Finding:
-    """May this user read HID devices such as a SpaceMouse?"""
+    """Check whether this user may read HID devices such as a SpaceMouse."""
     devices = sorted(dev.glob("hidraw*"))
     if not devices:
         return Finding("HID", "ok", "no HID device is plugged in")

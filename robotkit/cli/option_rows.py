@@ -32,13 +32,13 @@ class Option:
     """One option."""
 
     name: str
-    """Dotted, as in a workcell file."""
+    """The option's name, dotted, as in a workcell file."""
     type: str
     """The option's type, with its bounds."""
     default: Any
     """The default as JSON; for a cell, the value that it has there. None also where there is none."""
     unit: str
-    """Empty where it has none."""
+    """The option's unit; empty where it has none."""
     about: str
     is_required: bool = False
 

@@ -121,7 +121,7 @@ class AdaptedRobot(StatefulRobotServer):
         )
 
     def _rest_before_closing(self) -> None:
-        """Held where it tracks: a stop would be latched in the arm, and is told only to one that does not hold."""
+        """Hold an arm that tracks: a stop would be latched in the arm, and is told only to one that does not hold."""
         under_way = self.machine.calls.oldest(of_others=True)
         if under_way is not None or (self._may_track and not self._holds_in_time()):
             super()._rest_before_closing()
@@ -160,7 +160,7 @@ class AdaptedRobot(StatefulRobotServer):
             self._may_track = True  # also after a stop that did not wait for the call
 
     def _start(self) -> None:
-        """`connect()` and `recover()` of the contract leave the arm holding."""
+        """Note that the arm holds: `connect()` and `recover()` of the contract leave it so."""
         self._may_track = False
 
     def _hold(self) -> None:

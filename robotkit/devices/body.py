@@ -111,5 +111,8 @@ class ArmBody(BaseRobotServer):
         """
 
     def _find_fault(self) -> ArmFault | None:
-        """Cheap, without lock: the fault that has ended control since the last call; None when all is well."""
+        """Return the fault that has ended control since the last call, cheaply and without lock.
+
+        None when all is well.
+        """
         return None

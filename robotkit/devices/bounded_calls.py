@@ -20,7 +20,9 @@ class Overdue(DeviceFault):
 
 
 class BoundedCalls:
-    """One call at a time, each in a thread of its own. One that hangs takes one thread, and none begins beside it.
+    """Calls that run one at a time, each in a thread of its own.
+
+    One that hangs takes one thread, and none begins beside it.
 
     Args:
         doing: what the calls do, for a person: "the gripper takes its command".

@@ -30,7 +30,7 @@ class ForeignTargets:
             self._under_way.discard(call)
 
     def mark(self) -> object | None:
-        """Taken before a measurement, for `has_replaced`."""
+        """Return the mark of a measurement that begins now, for `has_replaced`."""
         return None if self._under_way else self._newest_call
 
     def has_replaced(self, mark: object | None, epoch: int) -> bool:

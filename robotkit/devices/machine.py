@@ -329,7 +329,10 @@ class ArmMachine:
             travel.end(record.cause)
 
     def note_hold(self) -> int:
-        """Somebody asks for a hold: what was asked for before it is not carried out after it; its number."""
+        """Count a hold that somebody asks for, and return its number.
+
+        What was asked for before it is not carried out after it.
+        """
         with self._latching:
             self.holds += 1
             return self.holds

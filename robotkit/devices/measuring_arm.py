@@ -144,7 +144,7 @@ class MeasuringArm(ArmBody):
         return self._newest_measurement()
 
     def _keep(self, measured: Measurement, epoch: int, number: int) -> None:
-        """Unless one that began later, and has a later stamp, was faster."""
+        """Keep the measurement, unless one that began later, and has a later stamp, was faster."""
         newest = self._newest
         if newest is None or number > self._newest_number or measured.stamp_s >= newest[0].stamp_s:
             self._newest, self._newest_number = (measured, epoch), number

@@ -14,7 +14,7 @@ class BaseRobotServer(Device):
     """An arm. Methods may be called from any thread; the newest target wins."""
 
     spec: RobotSpec
-    """Known before `connect()`."""
+    """Specification of the arm, known before `connect()`."""
 
     @abstractmethod
     def get_state(self) -> RobotState:

@@ -294,7 +294,10 @@ class StatefulRobotServer(MeasuringArm):
 
     @contextmanager
     def _opened_by_one(self) -> Iterator[None]:
-        """Held inside; a recovery that hangs in the driver, of a connection that has been closed, is not waited for."""
+        """Hold the lock of opening inside.
+
+        A recovery that hangs in the driver, of a connection that has been closed, is not waited for.
+        """
         while not self._opening.acquire(timeout=_RETURN_S):
             if not self.machine.is_connected:
                 self._require_no_call_of_before("connect", with_halts=True)

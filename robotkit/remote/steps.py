@@ -30,7 +30,7 @@ class RemoteSteps:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._in_turn = threading.RLock()
-        """Re-entrant: a signal handler may come in the thread that holds it."""
+        """Re-entrant lock: a signal handler may come in the thread that holds it."""
         self._stepping: int | None = None
         """The thread of the step that is under way."""
         self._socket: ClientConnection | None = None

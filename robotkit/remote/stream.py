@@ -35,7 +35,7 @@ _ENDED_S = 1.0
 
 
 class RemoteStream:
-    """States arrive by themselves and only the newest is kept; so is only the newest command.
+    """A stream of states and commands: states arrive by themselves, and only the newest state and command are kept.
 
     Args:
         session: the server, and under whose name to command there.

@@ -22,13 +22,15 @@ from robotkit.remote.patience import PatientBackend
 _KEPT_OPEN_S = 60.0
 """A connection that is idle for longer is replaced: a server closes it after 75 s, perhaps as a command is sent."""
 _ANSWER_BYTES_MAX = 2**28
-"""Several times the largest picture with its depths."""
+"""Largest answer in bytes: several times the largest picture with its depths."""
 _FAILURES = (httpcore.NetworkError, httpcore.RemoteProtocolError, OSError)
 _PORTS = {"http": 80, "https": 443}
 
 
 class Transport:
-    """Safe to use from several threads, and from a signal handler at any line of it: it takes no lock.
+    """The connections to one server.
+
+    They are safe to use from several threads, and from a signal handler at any line of it: it takes no lock.
 
     It speaks to httpcore, without httpx above it, whose models of a request and its answer cost a control step a tenth
     of its time; and without httpcore's pool, whose lock a signal handler's request would wait for in the very thread

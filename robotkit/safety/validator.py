@@ -12,7 +12,10 @@ from robotkit.schema.numbers import shown
 
 
 class CommandValidator:
-    """Kind, length, finite numbers, a unit quaternion, the joint range; also for commands built without validation."""
+    """Checks kind, length, finite numbers, a unit quaternion, the joint range.
+
+    Also for commands built without validation.
+    """
 
     def __init__(self, spec: RobotSpec, limits: SafetyLimits) -> None:
         self._spec = spec

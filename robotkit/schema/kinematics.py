@@ -32,7 +32,7 @@ class KinematicJoint(Message):
     axis: UnitVec3
     """Axis of the motion in this joint's own frame."""
     kind: Literal["revolute", "prismatic", "fixed"] = "revolute"
-    """"fixed" has a number in the joint vector, and moves nothing."""
+    """Kind of the joint; "fixed" has a number in the joint vector, and moves nothing."""
     index: int = Field(ge=0)
     """Place of its position in the arm's joint vector: rad for "revolute", m for "prismatic"."""
 
@@ -93,6 +93,6 @@ class Plane(Message):
     point_in_base_m: Vec3
     """Any point of the plane."""
     normal_in_base: UnitVec3
-    """Points to the side on which the arm stays."""
+    """Normal of the plane, which points to the side on which the arm stays."""
     clearance_m: float = Field(0.0, ge=0.0, le=1.0)
     """The arm stays this far away from the plane."""

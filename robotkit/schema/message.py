@@ -17,7 +17,7 @@ _SET = object.__setattr__
 
 
 class Message(BaseModel):
-    """Frozen, closed and finite: no field can change, be unknown, be NaN or be infinite.
+    """A frozen, closed and finite message: no field can change, be unknown, be NaN or be infinite.
 
     A number is a number: a boolean, a text that reads like one, or an integer too large for a float is refused.
     """

@@ -178,7 +178,7 @@ async def jointreset(request: Request) -> Response:
 
 @router.post("/clearerr", **_TEXT)
 async def clearerr(context: ContextDep) -> Response:
-    """Accepted and counted (see `/v1/health`); it clears nothing."""
+    """Accept and count the request (see `/v1/health`); it clears nothing."""
     context.serl_clear_requests += 1
     return text("Clear")
 

@@ -37,7 +37,7 @@ class Link:
     """xx, yy, zz, xy, xz, yz about the centre of mass."""
     joint_range_rad: tuple[float, float] | None
     capsules: tuple[tuple[Vector, Vector, float], ...]
-    """From, to, radius."""
+    """Ends and radius of each capsule: from, to, radius."""
 
 
 LINKS = (

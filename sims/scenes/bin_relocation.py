@@ -13,7 +13,7 @@ from sims.scenes.cells import impedance_cell
 from sims.scenes.furniture import HARD, SLIPPERY, add_camera, add_room, add_wrist_cameras, set_contact_options
 
 BIN_HALF_SIZE_M = (0.13, 0.05, 0.02)
-"""Inside, along x, y and z; the gripper stands across, its fingers open along x."""
+"""Half the inner size, along x, y and z; the gripper stands across, its fingers open along x."""
 BIN_OFFSET_M = 0.085
 """Offset of each bin's middle from the middle between them, along y."""
 WALL_M = 0.005

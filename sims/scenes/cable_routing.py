@@ -41,7 +41,7 @@ class CableOptions(SceneOptions):
     """Choices about cable and clip."""
 
     stiffness_nm_rad: float = Field(0.3, ge=0.0, le=0.4)
-    """Against bending and twisting, between two links of 12 mm."""
+    """Stiffness against bending and twisting, between two links of 12 mm."""
     clearance_m: float = Field(0.0005, ge=0.0001, le=0.003)
     """Gap between cable and wall on each side when the cable is centred."""
     grasp: Literal["friction", "welded"] = "friction"

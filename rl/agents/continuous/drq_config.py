@@ -21,7 +21,7 @@ class DrqConfig(SacConfig):
     """
 
     discount: float = 0.96
-    """Per environment step."""
+    """Discount per environment step."""
     actor_optimizer: OptimizerConfig = _STEADY
     """Optimizer of the policy and of the encoder of the state; without warm-up."""
     critic_optimizer: OptimizerConfig = _STEADY

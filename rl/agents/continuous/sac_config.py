@@ -30,9 +30,9 @@ class SacConfig:
     subsample_with_replacement: bool = False
     """Whether the draw may take one critic twice, as SERL does; REDQ draws without replacement."""
     discount: float = 0.99
-    """Per environment step."""
+    """Discount per environment step."""
     reward_bias: float = 0.0
-    """Added to every reward that a critic learns from."""
+    """Number added to every reward that a critic learns from."""
     soft_target_update_rate: float = 0.005
     """Share by which targets move towards their parameters after each critic step."""
     hidden_dims: tuple[int, ...] = (256, 256)

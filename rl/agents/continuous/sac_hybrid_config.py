@@ -34,7 +34,7 @@ class HybridConfig(DrqConfig):
     critic_subsample_size: int | None = None
     """Target critics whose minimum is the target; `None` takes all."""
     discount: float = 0.97
-    """Per environment step."""
+    """Discount per environment step."""
     grasp_critic_optimizer: OptimizerConfig = _STEADY
     """Optimizer of the grasp critic and, with images, of all encoders."""
     grasp_hidden_dims: tuple[int, ...] = (256, 256)

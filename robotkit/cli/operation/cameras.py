@@ -37,7 +37,7 @@ class CameraReport:
     width_px: int | None = None
     height_px: int | None = None
     rate_hz: float | None = None
-    """Measured; None in lock-step, where a camera has no rate of its own."""
+    """Measured frame rate; None in lock-step, where a camera has no rate of its own."""
     asked_rate_hz: float | None = None
     """Frame rate that the workcell file asks for, in this process."""
     age_s: float | None = None

@@ -47,7 +47,7 @@ def brought_to_rest(cell: Workcell) -> Iterator[None]:
 
 
 def _bring_to_rest(cell: Workcell) -> bool:
-    """False of an arm that another client commands, which is left to it."""
+    """Bring the arm to rest; False for an arm that another client commands, which is left to it."""
     robot, is_bounded = cell.robot, not cell.clock.is_lockstep
     hold_s = _REMOTE_HOLD_S if isinstance(robot, RemoteRobot) else _HOLD_S
     try:

@@ -25,7 +25,7 @@ from robotkit.schema import PluginConfig
 
 PASSWORD_VARIABLE = "FRANKA_DESK_PASSWORD"
 _ACTION_S = 20.0
-"""Brakes take some seconds, joint after joint."""
+"""Longest time of an action: brakes take some seconds, joint after joint."""
 _POLL_PERIOD_S = 0.2
 
 Tell = Callable[[str], None]

@@ -14,7 +14,7 @@ from robotkit.spatial import matrix_from_quaternion
 
 _NO_LOAD = FrankaLoad(mass_kg=0.0)
 _SINGLE_PRECISION = 1e-5
-"""Packets carry single precision."""
+"""Tolerance of numbers from packets, which carry single precision."""
 
 
 def apply(arm: Any, config: FrankaRobotConfig) -> None:

@@ -27,7 +27,7 @@ KEYS: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 """Axis (forward, left, up, and about them) and sign."""
 BUTTONS = " \n"
-"""Space is button 0, Enter is button 1."""
+"""Numbers of the buttons: Space is button 0, Enter is button 1."""
 _SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 """Pattern of what arrow and function keys send (ECMA-48, and SS3 of a VT100); its letters are no keys."""
 _LOCAL_MODES = 3
