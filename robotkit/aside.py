@@ -26,7 +26,7 @@ def _to_handlers(record: logging.LogRecord) -> None:
 class AsideHandler(QueueHandler):
     """A handler that has lines written by a thread of its own, which may wait for a terminal or a pipe.
 
-    Nobody else does.
+    Nobody else waits for them.
 
     It may be used in a signal handler, also one that interrupts it: it takes no lock but re-entrant ones, for an
     instant.

@@ -113,6 +113,6 @@ class ArmBody(BaseRobotServer):
     def _find_fault(self) -> ArmFault | None:
         """Return the fault that has ended control since the last call, cheaply and without lock.
 
-        None when all is well.
+        It is None when all is well.
         """
         return None

@@ -28,9 +28,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Transport:
-    """The connections to one server.
+    """The transport of requests to one server.
 
-    They are safe to use from several threads, and from a signal handler at any line of it: it takes no lock.
+    It is safe to use from several threads, and from a signal handler at any line of it: it takes no lock.
 
     It speaks to httpcore, without httpx above it, whose models of a request and its answer cost a control step a tenth
     of its time; and without httpcore's pool, whose lock a signal handler's request would wait for in the very thread

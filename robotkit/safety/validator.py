@@ -14,7 +14,7 @@ from robotkit.schema.numbers import shown
 class CommandValidator:
     """Checks kind, length, finite numbers, a unit quaternion, the joint range.
 
-    Also for commands built without validation.
+    It checks commands that were built without validation too.
     """
 
     def __init__(self, spec: RobotSpec, limits: SafetyLimits) -> None:
