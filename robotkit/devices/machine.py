@@ -37,10 +37,7 @@ STOP_WAIT_S = 0.05
 
 
 class Moment(NamedTuple):
-    """The counts of what had come to an arm by some moment.
-
-    A command that was asked for then is not carried out after more came.
-    """
+    """Counts of what had come to an arm by then; a command asked for then is not carried out after more came."""
 
     stops: int
     recoveries: int
@@ -329,10 +326,7 @@ class ArmMachine:
             travel.end(record.cause)
 
     def note_hold(self) -> int:
-        """Count a hold that somebody asks for, and return its number.
-
-        What was asked for before it is not carried out after it.
-        """
+        """Note a hold and return its number: what was asked for before it is not carried out after it."""
         with self._latching:
             self.holds += 1
             return self.holds

@@ -307,10 +307,7 @@ class StatefulRobotServer(MeasuringArm):
             self._opening.release()
 
     def _require_no_call_of_before(self, what: str, *, with_halts: bool = False) -> None:
-        """Refuse while an earlier call is in the driver.
-
-        One that has not returned yet would be carried out after a recovery, or on a new connection.
-        """
+        """Refuse while an earlier call runs: it would be carried out after a recovery, or on a new connection."""
         call = self._halts.await_calls(_RETURN_S, with_halts=with_halts)
         if call is not None:
             raise DeviceFault(
