@@ -49,7 +49,7 @@ class AsideHandler(QueueHandler):
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Have it written soon; where too many wait, count it."""
+        """Have a line written soon; where too many wait, count it."""
         if self.queue.qsize() >= WAITING_MAX:
             self.dropped += 1
             return

@@ -44,8 +44,8 @@ MESSAGE_MAX = 4000
 _ERRORS_MAX = 8
 """Fields that one refusal names; a body of 64 KiB can have thousands that are wrong."""
 _ERRORS_LISTED = 100
-"""Largest number of errors that an answer names; with more it names none: to list thousands keeps every other thread
-waiting for milliseconds."""
+"""Largest number of errors of which an answer names any; with more it names none: to list thousands keeps every other
+thread waiting for milliseconds."""
 
 _LOGGED_MAX = 256
 

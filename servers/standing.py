@@ -152,7 +152,7 @@ def _trouble_within(limit_s: float, call: Callable[[], object]) -> str | None:
 
 
 def _start(work: Callable[[], object]) -> threading.Thread | None:
-    """Do it in a thread of its own; here, and None, when the process may have no more threads."""
+    """Start `work` in a thread; do it in this one, and return None, when the process may have no more threads."""
     thread = threading.Thread(target=work, name="robotkit-stand", daemon=True)
     try:
         thread.start()

@@ -24,7 +24,7 @@ class MujocoWorldConfig(PluginConfig):
     model: ModelName = "primitive"
     """"menagerie" shows the robot's meshes; it needs `robotkit[menagerie]`."""
     masses: MassSet = "serl_2.3.7"
-    """Which MuJoCo's idea of the mesh-derived gripper masses to use: of the release that SERL pins, or of 3.x."""
+    """MuJoCo release whose mesh-derived gripper masses are used: the one that SERL pins, or 3.x."""
     physics_dt_s: float = Field(0.002, gt=0.0, le=0.01)
     render: Literal["fast", "pretty"] = "fast"
     """"pretty" has shadows and smooth edges, which cost a CPU twenty times as much."""

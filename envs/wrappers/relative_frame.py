@@ -88,7 +88,7 @@ def _unit(pose: np.ndarray) -> np.ndarray:
 
 
 def _widened(space: spaces.Space[Any]) -> spaces.Box:
-    """The same bounds for every number that a rotation may mix, twice as wide for a difference of two."""
+    """Return the same bounds for every number that a rotation may mix, twice as wide for a difference of two."""
     assert isinstance(space, spaces.Box)
     bound = np.abs(space.high)
     bound[:3] = 2.0 * bound[:3].max()

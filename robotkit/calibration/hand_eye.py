@@ -63,7 +63,7 @@ class HandEye:
     errors_px: tuple[np.ndarray, ...]
     """Found minus expected corners of every sample, shape (corners, 2) each."""
     is_kept: np.ndarray
-    """Which samples were used, bool (n,)."""
+    """True for the samples that were used, bool (n,)."""
     deviation_m: float
     """Standard deviation of the camera's position, from the spread of the samples and of what board and lens may be."""
     deviation_rad: float

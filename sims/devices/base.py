@@ -36,7 +36,7 @@ class WorldDevice(Device):
         self.warm_up()
 
     def warm_up(self) -> None:
-        """Do once what has to be compiled, so that no control loop waits for a compiler."""
+        """Compile once what has to be compiled, so that no control loop waits for a compiler."""
 
     def disconnect(self) -> None:
         """Leave the world; it goes on for the others."""

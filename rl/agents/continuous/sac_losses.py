@@ -30,7 +30,7 @@ class SacNoise:
     critic_eps: Tensor
     """Standard normal noise of the next actions in the critic's target, (B, A)."""
     critic_idx: Tensor | None
-    """Which target critics are asked, (M,) int64; `None` asks all."""
+    """Indices of the target critics that are asked, (M,) int64; `None` asks all."""
     temperature_eps: Tensor
     """Standard normal noise of the temperature's loss, (B, A)."""
     actor_keep: Masks = ()

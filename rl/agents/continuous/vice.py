@@ -32,7 +32,7 @@ __all__ = ["VICEAgent", "ViceConfig", "ViceNoise"]
 DEFAULTS = ViceConfig()
 
 SUCCESSES = "successes"
-"""Name, in a batch for `VICEAgent.update_high_utd`, of the one that its classifier learns from first."""
+"""Name, in a batch for `VICEAgent.update_high_utd`, of the batch that its classifier learns from first."""
 
 
 def make_classifier(trunk: nn.Module, config: ViceConfig) -> BinaryClassifier:

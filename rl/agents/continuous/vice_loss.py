@@ -29,7 +29,7 @@ class ViceNoise:
     mixup: Tensor
     """Share of the first of two mixed samples, in [0, 1], ()."""
     permutation: Tensor
-    """Which sample is mixed into which, (2 B,) int64."""
+    """Indices of the sample that is mixed into each sample, (2 B,) int64."""
     interpolation: Tensor
     """Where between two mixed samples the gradient is penalised, (B,)."""
     mixup_keep: Masks = ()

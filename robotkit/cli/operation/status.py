@@ -26,7 +26,7 @@ class ArmStatus:
     controlled_by: str | None
     """Name of the client that commands; None in this process too."""
     target_epoch: int | None
-    """Which target the arm has now, not when it was measured last; None where nobody can tell."""
+    """Epoch of the target that the arm has now, not when it was measured last; None where nobody can tell."""
     is_halt_owed: bool = False
     """True while the arm's device has not taken a stop, or the halt of a fault."""
     stops: int | None = None

@@ -32,7 +32,7 @@ class SpaceMouseConfig(OperatorConfig):
     device: str | None = None
     """Model, as pyspacemouse names it; None takes the first that is connected."""
     device_index: int = Field(0, ge=0)
-    """Which one, when several of a model are connected."""
+    """Index of the device, when several of a model are connected."""
     hold_s: float = Field(0.3, gt=0.0, le=2.0)
     """A deflected puck reports all the time; without a report for this long it counts as released."""
     button_hold_s: float = Field(30.0, gt=0.0, le=600.0)
