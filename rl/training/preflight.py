@@ -10,7 +10,9 @@ import gymnasium as gym
 
 from rl.config import TrainConfig
 from rl.data.demos import require_demos_fit
+from rl.errors import ConfigError
 from rl.utils.log_packages import require_log_package
+from rl.utils.option_words import option
 from rl.wrappers.env_id import require_env_id
 from rl.wrappers.make_env import make_env
 
@@ -26,6 +28,7 @@ def require_startable(config: TrainConfig) -> None:
         CheckpointError: there is no such reward classifier.
         DataError, JournalError: a file of demonstrations cannot be read, or was recorded in another environment.
     """
+    require_one_at_a_time(config)
     require_env_id(config.env)
     config.require_weights()
     if config.tensorboard:
@@ -37,6 +40,18 @@ def require_startable(config: TrainConfig) -> None:
     evaluation = config.evaluation
     if evaluation.every_steps and evaluation.where == "process" and evaluation.cell not in (None, config.cell):
         make_env(config.env, evaluation.cell, config.adaptation()).close()
+
+
+def require_one_at_a_time(config: TrainConfig) -> None:
+    """Raise `ConfigError` when actor and evaluation would command one robot server at the same time."""
+    evaluation = config.evaluation
+    is_remote = (config.cell or "").startswith(("http://", "https://"))
+    if evaluation.every_steps and evaluation.where == "process" and is_remote and not evaluation.cell:
+        raise ConfigError(
+            f"the robot at {config.cell} cannot serve the actor and an evaluating process at once: choose "
+            f"{option('evaluation.where', 'actor')}, another {option('evaluation.cell')}, or "
+            f"{option('evaluation.every_steps', 0)}"
+        )
 
 
 def _require_fits(demos: Sequence[Path], env: gym.Env) -> None:

@@ -19,6 +19,7 @@ from rl.link.address import learner_url
 from rl.link.server import bind, is_loopback
 from rl.training.learned import Learned
 from rl.training.live_view import View, make_view
+from rl.training.preflight import require_one_at_a_time
 from rl.training.same_run import stored_config, take_run
 from rl.utils.checkpoint import Checkpoints
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, LOGS
@@ -63,14 +64,8 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
 
 
 def _placed(config: TrainConfig) -> TrainConfig:
-    """The configuration with a port, checked for what one machine cannot do."""
-    evaluation = config.evaluation
-    is_remote = (config.cell or "").startswith(("http://", "https://"))
-    if evaluation.every_steps and evaluation.where == "process" and is_remote and not evaluation.cell:
-        raise ConfigError(
-            f"the robot at {config.cell} cannot serve the actor and an evaluating process at once: choose "
-            "--evaluation.where actor, another --evaluation.cell, or --evaluation.every-steps 0"
-        )
+    """Return the configuration with a port that is free, checked for what one machine cannot do."""
+    require_one_at_a_time(config)
     if not is_loopback(config.link.host) and config.link.secret() is None:
         raise ConfigError(f"listening on {config.link.host} needs a token: set {TOKEN_VARIABLE}")
     with bind(config.link.host, config.link.port or 0) as probe:

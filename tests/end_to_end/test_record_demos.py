@@ -55,5 +55,5 @@ def test_what_cannot_be_recorded_is_said(tmp_path: Path):
         RecordDemosOptions(PEG, tmp_path / "x.sqlite")
     with pytest.raises(ConfigError, match="say who acts, once"):
         RecordDemosOptions(PEG, tmp_path / "x.sqlite", human="expert", expert="a:b")
-    with pytest.raises(ConfigError, match="leave out --human"):
+    with pytest.raises(ConfigError, match="leave out human"):
         open_env("Pendulum-v1", human="expert")

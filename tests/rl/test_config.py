@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, load_config, save_config
 from rl.errors import ConfigError
 from rl.presets import PRESETS, make_preset
+from rl.utils.option_words import command_line_words
+
+
+@pytest.fixture(autouse=True)
+def _of_a_command() -> Iterator[None]:
+    """Errors name options as the command line does."""
+    with command_line_words():
+        yield
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -68,7 +68,7 @@ def test_an_environment_without_success_is_refused(tmp_path: Path):
     [
         ({"stop_at_success": 0.0}, "a share of episodes above 0"),
         ({"stop_at_success": 1.1}, "a share of episodes above 0"),
-        ({"stop_at_success": 0.9, "every_steps": 0}, "give --evaluation.every-steps N"),
+        ({"stop_at_success": 0.9, "every_steps": 0}, "give every_steps"),
     ],
 )
 def test_a_goal_that_cannot_be_reached_is_refused(evaluation: dict[str, float], answer: str):

@@ -50,6 +50,7 @@ def franka_url() -> Iterator[str]:
     cell = rk.make_workcell(franka_cell(shared_simulator().host), **{"limits.state_max_age_s": None})
     cell.clock = SimulatedTime(shared_simulator())
     with served(cell) as url:
+        cell.robot.recover()  # a server of a real arm starts with the arm stopped
         yield url
 
 
