@@ -11,7 +11,7 @@ _STOOD_S, _STILL = 0.2, 0.0005
 _LONGER_S, _DRIFT_RAD_S, _DRIFT_M_S, _NOISE_RAD, _NOISE_M = 0.6, 0.012, 0.003, 0.024, 0.009
 """Time, speeds and noise of an arm that also stands: it goes no faster, by the line through its places of so long, and
 is within so much of noise."""
-_OLDEST_S = 0.8
+_OLDEST_S = 3.0
 """Places that are older say nothing of the present."""
 
 

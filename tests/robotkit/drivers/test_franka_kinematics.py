@@ -133,6 +133,7 @@ def test_the_connected_arm_tells_the_tool_that_its_control_box_has():
         franka_cell(shared_simulator().host), **{"robot.tcp_in_nominal_end_effector": [0, 0, 0.15, 0, 0, 0, 1]}
     )
     with cell:
+        cell.robot.recover()  # another test may have left the simulator in a reflex
         state = cell.robot.get_state()
         kinematics = ForwardKinematics(cell.robot.spec.kinematics)
         assert distance_between(kinematics.tcp_pose(state.joint_positions_rad), state.tcp_pose_in_base) < 1e-5
