@@ -24,17 +24,18 @@ router = APIRouter(prefix="/v1", tags=["health"])
 @router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))
 async def get_health(context: ContextDep) -> Response:
     """The state of server and robot in one glance."""
-    robot = context.workcell.robot
-    stops = robot.machine.stops if isinstance(robot, SafeRobot) else None  # before what it says of a stop is known
     try:
         found: RobotState | Exception = await context.reads.arm(at_once=True)
     except Exception as error:  # a driver's own mistake is a fault too
         found = error
-    return reply(await context.lanes.health.run(_health, context, found, stops))
+    return reply(await context.lanes.health.run(_health, context, found))
 
 
-def _health(context: ServerContext, found: RobotState | Exception, stops: int | None) -> Health:
+def _health(context: ServerContext, found: RobotState | Exception) -> Health:
     robot = context.workcell.robot
+    # Before what it says of a stop is known, and no earlier: an older number would tell a first stop as a second one.
+    latched = robot.machine.stops if isinstance(robot, SafeRobot) else None
+    stops = latched if latched is None or isinstance(found, Exception) else found.stops
     mode, problems, stop = _diagnose(robot, found)
     holder = context.lease.holder
     return Health(

@@ -1,4 +1,4 @@
-"""R1: a server of a real arm starts with the arm stopped, so that no client of before goes on by itself."""
+"""R1, U9: the first stop of a server: a real arm starts with it, and health counts the stop that it shows."""
 
 from __future__ import annotations
 
@@ -44,3 +44,19 @@ def test_r1_an_arm_whose_driver_refuses_that_stop_is_stopped_and_served_all_the_
         robot = remote.get_state().robot
         assert (robot.mode, robot.is_halt_owed) == ("stopped", True)
         monkeypatch.undo()
+
+
+def test_u9_health_counts_the_stop_that_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that comes while the arm is measured for it: the page would tell that stop as two."""
+    cell = cell_of(is_simulated=True)
+    with served(cell) as url, rk.make_workcell("remote", url=url) as remote:
+        measure = cell.robot.get_state
+
+        def stopped_meanwhile() -> rk.RobotState:
+            cell.robot.stop()
+            return measure()
+
+        monkeypatch.setattr(cell.robot, "get_state", stopped_meanwhile)
+        health = remote.health()
+        assert health.stop is not None
+        assert health.stops == 1
