@@ -24,18 +24,17 @@ router = APIRouter(prefix="/v1", tags=["health"])
 @router.get("/health", **answers(Health, "Also answers 200 when the robot is in a fault: the server itself is well."))
 async def get_health(context: ContextDep) -> Response:
     """The state of server and robot in one glance."""
+    robot = context.workcell.robot
+    stops = robot.machine.stops if isinstance(robot, SafeRobot) else None  # before what it says of a stop is known
     try:
         found: RobotState | Exception = await context.reads.arm(at_once=True)
     except Exception as error:  # a driver's own mistake is a fault too
         found = error
-    return reply(await context.lanes.health.run(_health, context, found))
+    return reply(await context.lanes.health.run(_health, context, found, stops))
 
 
-def _health(context: ServerContext, found: RobotState | Exception) -> Health:
+def _health(context: ServerContext, found: RobotState | Exception, stops: int | None) -> Health:
     robot = context.workcell.robot
-    # Before what it says of a stop is known, and no earlier: an older number would tell a first stop as a second one.
-    latched = robot.machine.stops if isinstance(robot, SafeRobot) else None
-    stops = latched if latched is None or isinstance(found, Exception) else found.stops
     mode, problems, stop = _diagnose(robot, found)
     holder = context.lease.holder
     return Health(
@@ -51,7 +50,8 @@ def _health(context: ServerContext, found: RobotState | Exception) -> Health:
         uptime_s=time.monotonic() - context.started_s,
         serl_clear_requests=context.serl_clear_requests,
         target_epoch=robot.target_epoch if isinstance(robot, SafeRobot) else None,
-        stops=stops,
+        # Of the state, else an older number would tell the stop in it as a second one.
+        stops=stops if stops is None or isinstance(found, Exception) else found.stops,
     )
 
 
