@@ -58,23 +58,34 @@ class Monitor:
         self._watches_speed = not all(math.isinf(speed) for speed in speeds)
         self._box = None if limits.workspace is None else BoxBounds(limits.workspace)
         self._lock = threading.RLock()  # a signal handler may measure between any two lines
+        self.rearms = 0
         self.rearm()
 
     def rearm(self) -> None:
         """Begin again, after a connection or a recovery: the arm's present pose is then allowed."""
         with self._lock:
+            self.rearms += 1
             margin_m = self._limits.measured_margin_m
             self._tool_m, self._tool_rad, self._links_m = _Leash(margin_m), _Leash(_ANGLE_MARGIN_RAD), _Leash(margin_m)
             self._fast_stamp_s, self._told, self._seen = math.nan, _Excess(), _Excess()
             self._before: RobotState | None = None
 
-    def check(self, state: RobotState, *, watches_links: bool) -> Trip | None:
-        """The fault that this measurement shows, or None. The check of the links takes some 0.1 ms."""
-        if self._watches_force:
-            trip = self._check_force(state)
-            if trip is not None:
-                return trip
+    def check(self, state: RobotState, rearms: int, *, watches_links: bool) -> Trip | None:
+        """The fault that this measurement shows, or None. The check of the links takes some 0.1 ms.
+
+        Args:
+            state: the measurement.
+            rearms: `self.rearms` from before it was made. A thread may come late with what was measured before a
+                recovery: that is neither judged, nor where the leash of the recovered arm begins.
+            watches_links: whether the links are looked at too.
+        """
         with self._lock:
+            if rearms != self.rearms:
+                return None
+            if self._watches_force:
+                trip = self._check_force(state)
+                if trip is not None:
+                    return trip
             if self._watches_speed:
                 trip = self._check_speed(state)
                 if trip is not None:

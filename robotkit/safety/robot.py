@@ -339,11 +339,13 @@ class SafeRobot(BaseRobotServer):
 
     def _judge(self, *, watches_links: bool) -> RobotState:
         """Measure, and stop the arm if what is measured says so; where the links are costs most, so the thread asks."""
+        monitor = self._monitor
+        rearms = 0 if monitor is None else monitor.rearms
         state = self._measure()
         if self._max_age_s is not None and state.mode not in ("stopped", "fault"):
             self._checks.require_fresh(state)
-        if self._monitor is not None and state.stop is None:
-            trip = self._monitor.check(state, watches_links=watches_links)
+        if monitor is not None and state.stop is None:
+            trip = monitor.check(state, rearms, watches_links=watches_links)
             if trip is not None:
                 self.stop_for(trip.cause, MONITOR, trip.code)
                 return self._measure()

@@ -10,7 +10,7 @@ import pytest
 import robotkit as rk
 from robotkit.drivers.fake import ManualClock
 from robotkit.safety import make_safe
-from tests.support.recording_arm import RecordingArm, fail_with
+from tests.support.recording_arm import InThread, RecordingArm, fail_with
 from tests.support.safe_arm import FreeClock
 from tests.support.waiting import wait_until
 from tests.support.watched_arm import BOX, NO_KINEMATICS, build, kinds, moved, pose_command, watch_once, watched
@@ -84,6 +84,36 @@ def test_an_arm_outside_its_box_recovers_although_the_watch_measures_at_once():
     assert arm.get_state().mode == "holding"
     body._measure = moved(body, 0.2)
     assert arm.get_state().mode == "stopped"
+
+
+def test_a_measurement_from_before_a_recovery_is_not_where_the_leash_begins():
+    """A thread was held up between measuring the arm, then inside its box, and judging it."""
+    arm, body, _ = watched(NO_KINEMATICS, workspace=BOX)
+    arm.get_state()
+    measure, has_measured, may_judge = arm._measure, threading.Event(), threading.Event()
+
+    def measure_and_wait():
+        state = measure()
+        has_measured.set()
+        assert may_judge.wait(10.0)
+        return state
+
+    arm._measure = measure_and_wait
+    late = InThread(lambda: arm._judge(watches_links=True))
+    assert has_measured.wait(10.0)
+    arm._measure = measure
+    body._measure = moved(body, 0.3)
+    assert arm.get_state().mode == "stopped"
+    recover = body.machine.recovered
+
+    def recover_beside(*arguments):
+        may_judge.set()
+        late.join()
+        return recover(*arguments)
+
+    body.machine.recovered = recover_beside
+    arm.recover()
+    assert [arm.get_state().mode for _ in range(2)] == ["holding"] * 2
 
 
 def test_a_world_that_was_reset_put_the_arm_where_it_is():

@@ -35,7 +35,7 @@ class Watched:
             "wrench_in_tcp": np.zeros(6), "joint_positions_rad": SPEC.reset_joint_positions_rad,
             "joint_velocities_rad_s": np.zeros(7), "jacobian_in_base": np.zeros((6, 7)), "mode": "tracking", **measured,
         })  # fmt: skip
-        return self.monitor.check(state, watches_links=links)
+        return self.monitor.check(state, self.monitor.rearms, watches_links=links)
 
     def at(self, x_m=0.5, turn_rad=0.0):
         pose = integrate_delta(POSE, np.zeros(3), np.array((0, 0, turn_rad)))

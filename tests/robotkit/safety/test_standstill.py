@@ -301,7 +301,7 @@ def test_a_signal_handler_may_measure_between_any_two_lines_of_a_look():
     def handle() -> None:
         with standstill._lock, monitor._lock:
             assert not standstill.is_left_by(_state(0.0), has_to_stand=True)
-            assert monitor.check(_state(0.0), watches_links=True) is None
+            assert monitor.check(_state(0.0), monitor.rearms, watches_links=True) is None
 
     assert InThread(handle).join() is None
 
