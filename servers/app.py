@@ -55,15 +55,15 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         _build_routes(app)
         await context.lanes.shutdown.run(workcell.connect)
-        await context.lanes.shutdown.within(STOP_WAIT_S, context.stop_at_start)
+        await context.lanes.shutdown.within(STOP_WAIT_S, "the stop at the start", context.stop_at_start)
         context.events.tell(Event("server_start", f"pid {os.getpid()}"))
         try:
             yield
         finally:
-            await context.lanes.shutdown.within(STOP_WAIT_S, context.shutdown_stop)
-            await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, workcell.disconnect)
+            await context.lanes.shutdown.within(STOP_WAIT_S, "the stop at the end", context.shutdown_stop)
+            await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, "the disconnection", workcell.disconnect)
             context.events.tell(Event("server_stop"))
-            await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, context.close)
+            await context.lanes.shutdown.within(_DISCONNECT_WAIT_S, "the end of the audit log", context.close)
 
     app = FastAPI(
         title=f"robotkit: {workcell.name}",

@@ -36,9 +36,8 @@ class Lane:
         """Call `work` in a thread and return what it returns."""
         return await to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=True)
 
-    async def within(self, limit_s: float, work: Callable[[], object]) -> None:
-        """Call `work`; when it does not end within `limit_s`, or fails, say so and go on without it."""
-        name = getattr(work, "__name__", work)
+    async def within(self, limit_s: float, name: str, work: Callable[[], object]) -> None:
+        """Call `work`; when it does not end within `limit_s`, or fails, say so by its `name` and go on without it."""
         try:
             trouble = await asyncio.wait_for(self.run(_trouble_of, work), limit_s)
         except TimeoutError:

@@ -158,7 +158,8 @@ class CellServer(uvicorn.Server):
         """Stop the arm where a person suspends the server: it stands, and the server goes on to watch it."""
         _log.error("Ctrl+Z stops the arm, and does not suspend the server, which watches it; Ctrl+C ends it")
         stop = functools.partial(self._context.stop, _TERMINAL)
-        task = asyncio.get_running_loop().create_task(self._context.lanes.stop.within(STOP_WAIT_S, stop))
+        work = self._context.lanes.stop.within(STOP_WAIT_S, "the stop of Ctrl+Z", stop)
+        task = asyncio.get_running_loop().create_task(work)
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
 
@@ -172,7 +173,7 @@ class CellServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop the arm, then let requests finish, then disconnect."""
         # First: a motion that a request waits for would otherwise go on for as long as the grace lasts.
-        await self._context.lanes.shutdown.within(STOP_WAIT_S, self._context.shutdown_stop)
+        await self._context.lanes.shutdown.within(STOP_WAIT_S, "the stop at the end", self._context.shutdown_stop)
         await super().shutdown(sockets)
 
 

@@ -56,6 +56,7 @@ class SafeRobot(BaseRobotServer):
         self.machine = inner.machine
         self._clock = clock
         self._checks = CommandChecks(inner, limits, clock, self._measure)
+        self._monitor: Monitor | None = None
         self._fit()
         self._max_age_s = limits.state_max_age_s
         inner.held_age_s = min(HELD_AGE_S, limits.state_max_age_s or math.inf)
@@ -139,6 +140,7 @@ class SafeRobot(BaseRobotServer):
                 "before: its driver has to know before"
             )
         self._checks.fit(spec)
+        self._rearm()  # a thread may still hold a measurement for the monitor of the last connection
         self._monitor = Monitor(spec, limits) if limits.watches else None
         self.spec = spec
 

@@ -160,13 +160,13 @@ def test_a_call_that_hangs_is_left_behind_and_said_once(caplog: pytest.LogCaptur
         may_end.wait(20.0)
 
     async def both() -> None:
-        await Lane(1).within(0.01, disconnect)
-        await Lane(1).within(20.0, lambda: None)
+        await Lane(1).within(0.01, "the disconnection", disconnect)
+        await Lane(1).within(20.0, "nothing", lambda: None)
         may_end.set()
 
     asyncio.run(both())
     assert [record.getMessage() for record in caplog.records] == [
-        "disconnect did not end within 0.01 s: a device hangs"
+        "the disconnection did not end within 0.01 s: a device hangs"
     ]
 
 

@@ -116,6 +116,29 @@ def test_a_measurement_from_before_a_recovery_is_not_where_the_leash_begins():
     assert [arm.get_state().mode for _ in range(2)] == ["holding"] * 2
 
 
+def test_a_measurement_over_a_new_connection_is_not_judged_by_where_the_last_one_found_the_arm():
+    """A thread asked before, and was answered after somebody had moved the arm by hand."""
+    arm, body, _ = watched(NO_KINEMATICS, workspace=BOX)
+    arm.get_state()
+    measure, has_asked, may_measure = arm._measure, threading.Event(), threading.Event()
+
+    def wait_and_measure():
+        has_asked.set()
+        assert may_measure.wait(10.0)
+        return measure()
+
+    arm._measure = wait_and_measure
+    late = InThread(lambda: arm._judge(watches_links=True))
+    assert has_asked.wait(10.0)
+    arm._measure = measure
+    arm.disconnect()
+    body._measure = moved(body, 0.3)
+    arm.connect()
+    may_measure.set()
+    late.join()
+    assert arm.get_state().mode == "holding"
+
+
 def test_a_world_that_was_reset_put_the_arm_where_it_is():
     arm, body = build(ManualClock(), workspace=BOX)
     arm.get_state()
