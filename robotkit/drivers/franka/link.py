@@ -14,7 +14,7 @@ import numpy as np
 from robotkit.drivers.franka import setup
 from robotkit.drivers.franka.config import FrankaRobotConfig
 from robotkit.drivers.franka.faults import Fault, device_fault, error_names, fault_names, translated
-from robotkit.drivers.franka.opening import answered_within, close_connection, opened_within
+from robotkit.drivers.franka.opening import answered_within, close_connection, cut_connections, opened_within
 from robotkit.drivers.franka.silence import SILENCE_S, PacketWatch
 from robotkit.errors import ConnectionFailed, DeviceFault, NotConnected, RobotkitError
 
@@ -106,7 +106,7 @@ class FrankaLink:
         with self._lock:
             held, self._arm = [self._arm], None
         if held[0] is not None:
-            close_connection(held.pop())
+            close_connection(held.pop(), self._config.host)
 
     def control_time_s(self) -> float | None:
         """The arm's own time while a motion runs, else None."""
@@ -250,6 +250,7 @@ class FrankaLink:
                 answered_within(_ANSWER_S, lambda: question(self._arm), doing)
             except ConnectionFailed:
                 self._arm = None
+                cut_connections(self._config.host)
                 raise
 
     def _silence(self) -> ConnectionFailed:

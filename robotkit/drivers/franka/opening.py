@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +13,8 @@ from robotkit.drivers.franka.faults import translated
 from robotkit.errors import ConnectionFailed
 
 _LETTING_GO_S = 1.0
+_FCI_PORT = 1337
+"""Of the arm's commands, in libfranka's `research_interface/robot/service_types.h`."""
 
 
 def opened_within(deadline_s: float, make: Callable[[], Any], what: str) -> Any:
@@ -61,16 +65,32 @@ def answered_within(deadline_s: float, call: Callable[[], Any], doing: str) -> A
     return answers.pop()
 
 
-def close_connection(arm: Any) -> None:
-    """Stop a motion that still runs and close the connection of `arm`, whose last user the caller is.
+def close_connection(arm: Any, host: str) -> None:
+    """Stop a motion that still runs and close the connection of `arm` to `host`, whose last user the caller is.
 
-    It is closed when this returns, unless the box is silent: then libfranka waits for its answer in a daemon thread.
+    It is closed when this returns: what libfranka waits for in vain for 1 s, its connection is cut.
     """
     held = [arm]
     del arm
     thread = threading.Thread(target=_close_connection, args=(held,), name="franka-letting-go", daemon=True)
     thread.start()
     thread.join(_LETTING_GO_S)
+    if thread.is_alive():
+        cut_connections(host)
+        thread.join(_LETTING_GO_S)
+
+
+def cut_connections(host: str) -> None:
+    """Cut what this process has open to the arm at `host`: the box serves one client, and libfranka may wait for ever.
+
+    It does so for the start of a motion that was stopped before a packet showed it, also when the box answers again.
+    """
+    with suppress(OSError):
+        address = socket.gethostbyname(host)
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError), socket.socket(fileno=os.dup(int(name))) as connection:
+                if connection.getpeername() == (address, _FCI_PORT):
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _close_connection(held: list[Any]) -> None:

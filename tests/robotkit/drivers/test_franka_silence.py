@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import franky
 import numpy as np
 import pytest
 
 import robotkit as rk
 from robotkit.drivers.franka import link as links
 from robotkit.drivers.franka import opening
+from robotkit.drivers.franka.config import FrankaRobotConfig
 from robotkit.drivers.franka.silence import PacketWatch
 from robotkit.safety import make_safe
 from tests.support.franka_bench import Bench
 from tests.support.franky_sim import FrankaSimulator
 from tests.support.franky_sim.cells import robot_options
+from tests.support.franky_sim.client import free_host
 from tests.support.waiting import is_fine, wait_until
 
 _MODES = ("holding", "tracking", "travelling")
@@ -230,7 +235,9 @@ def test_b6_a_fault_that_is_read_again_and_again_takes_no_memory(bench):
 
 
 def test_b6_a_box_that_owes_an_answer_to_a_recovery_is_let_go_of(bench, monkeypatch):
+    cut = []
     monkeypatch.setattr(links, "_ANSWER_S", 0.02)
+    monkeypatch.setattr(links, "cut_connections", cut.append)
     bench.robot.get_state()
     bench.arm.break_down("joint_reflex")
     bench.arm.heals_after = None
@@ -238,6 +245,7 @@ def test_b6_a_box_that_owes_an_answer_to_a_recovery_is_let_go_of(bench, monkeypa
     old = bench.arm
     with pytest.raises(rk.ConnectionFailed, match=r"recovering the Franka arm at box: no answer in 0\.02 s"):
         bench.robot.recover()
+    assert cut == ["box"], "the question waits on, and the box serves one client"
     start_s = time.monotonic()
     bench.robot.stop()
     assert bench.robot.get_state().mode == "fault"
@@ -286,3 +294,43 @@ def test_b6_a_frozen_box_is_noticed_and_nothing_moves_in_the_recovery_from_it(si
         np.testing.assert_allclose(simulator.inject()["joint_positions_rad"], start_rad, atol=1e-3)
         if mode == "travelling":
             travel.join()
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_b6_a_start_that_is_stopped_before_the_box_shows_it_keeps_no_connection(simulator, attempt):
+    """libfranka then waits without end for the start, also when the box sends packets again."""
+    link = links.FrankaLink(FrankaRobotConfig(host=simulator.host, realtime="ignore"))
+    home_rad = link.read().q
+    os.kill(simulator.process_id, signal.SIGSTOP)
+    try:
+        link.start(franky.JointMotion(franky.JointState(home_rad + 0.1)))
+        closing = threading.Thread(target=link.close)
+        closing.start()
+        closing.join(0.2)  # it has asked for the end of the motion, whose start the box has not seen
+    finally:
+        os.kill(simulator.process_id, signal.SIGCONT)
+    closing.join()
+    wait_until(lambda: not _is_letting_go(), 10.0)
+    link.open()
+    assert not link.is_in_control
+    link.close()
+
+
+def _is_letting_go() -> bool:
+    return any(thread.name == "franka-letting-go" for thread in threading.enumerate())
+
+
+def test_only_what_is_open_to_the_arm_is_cut():
+    host = free_host()
+    with contextlib.ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server((host, port))) for port in (1337, 1338)]
+        clients = [stack.enter_context(socket.create_connection(each.getsockname())) for each in listeners]
+        peers = [stack.enter_context(each.accept()[0]) for each in listeners]
+        opening.cut_connections("127.0.0.9")
+        opening.cut_connections("no-such-host.invalid")
+        for peer in peers:
+            peer.sendall(b"a")
+        assert [client.recv(1) for client in clients] == [b"a", b"a"]
+        opening.cut_connections(host)
+        peers[1].sendall(b"b")
+        assert [client.recv(1) for client in clients] == [b"", b"b"]
