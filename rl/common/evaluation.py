@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,10 @@ def run_episodes(
         keep_best_frames: render every step and keep the frames of the best episode (not of all: they are large).
         on_episode: told after each episode what is done so far.
     """
+    try:
+        episodes = operator.index(episodes)
+    except TypeError:
+        raise ConfigError(f"episodes must be a whole number, not {episodes!r}") from None
     if episodes < 1:
         raise ConfigError(f"an evaluation needs at least 1 episode, not {episodes}")
     done: list[Episode] = []

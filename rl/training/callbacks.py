@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -141,7 +142,7 @@ class Callbacks:
         stop: called when the training is to stop.
 
     Raises:
-        ConfigError: one of them is no `Callback`, or they are no sequence.
+        ConfigError: one of them is no `Callback` or has a hook that is never called, or they are no sequence.
     """
 
     def __init__(self, callbacks: Sequence[Callback], stop: Callable[[], None]) -> None:
@@ -153,6 +154,7 @@ class Callbacks:
                     f"a callback must be an object of a class that extends rl.Callback, not {callback!r}: put your "
                     "function into such a class, as its on_step or on_episode_end"
                 )
+            _require_known_hooks(type(callback))
         self._callbacks, self._stop = tuple(callbacks), stop
 
     def tell(self, event: Event) -> None:
@@ -169,3 +171,18 @@ class Callbacks:
         """Tell all of them that the training is over."""
         for callback in self._callbacks:
             callback.on_training_end()
+
+
+_HOOKS = (*_METHODS.values(), Callback.on_training_end.__name__)
+
+
+def _require_known_hooks(kind: type[Callback]) -> None:
+    """Raise `ConfigError` for a method with the name of a hook that no training calls."""
+    for name in dir(kind):
+        if name.startswith("on_") and name not in _HOOKS and callable(getattr(kind, name)):
+            close = difflib.get_close_matches(name, _HOOKS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise ConfigError(
+                f"{kind.__name__}.{name} would never be called.{hint} A callback has {', '.join(_HOOKS)}; name other "
+                "methods without on_"
+            )

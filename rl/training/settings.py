@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import numbers
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -119,6 +120,10 @@ def make_config(
     Raises:
         ConfigError: an unknown setting, or values that contradict each other.
     """
+    try:
+        seed = operator.index(seed)  # numpy's is no JSON
+    except TypeError:
+        raise ConfigError(f"the seed must be a whole number, not {seed!r}") from None
     if seed < 0:
         raise ConfigError(f"the seed must be at least 0, not {seed}")
     base = replace(light_config(kind), preset="api", compile=False, env=env, seed=seed, device=device, out=out)

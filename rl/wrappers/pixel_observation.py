@@ -41,9 +41,10 @@ class PixelObservation(gym.ObservationWrapper):
         paths = _camera_paths(env.observation_space)
         unknown = [name for name in cameras or () if name not in paths]
         if unknown or not paths:
+            remedy = "Choose one of these" if paths else "Choose an environment with images"
             raise ConfigError(
                 f"a pixel agent needs images, uint8 of shape (height, width, channels); the observation has no "
-                f"{', '.join(unknown) or 'camera'}. Its cameras: {', '.join(paths) or 'none'}. Choose one of these, or "
+                f"{', '.join(unknown) or 'camera'}. Its cameras: {', '.join(paths) or 'none'}. {remedy}, or "
                 f"{by_caller('--agent sac', 'rl.SAC')} for vectors"
             )
         self._paths = {name: paths[name] for name in (paths if cameras is None else cameras)}

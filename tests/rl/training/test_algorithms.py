@@ -284,6 +284,11 @@ class Discrete(FollowTarget):
     action_space = gym.spaces.Discrete(2)  # type: ignore[assignment]
 
 
+class Misspelled(Callback):
+    def on_stp(self, event: Any) -> None:
+        """Never called."""
+
+
 class Endless(FollowTarget):
     observation_space = gym.spaces.Sequence(gym.spaces.Box(-1, 1, (2,)))  # type: ignore[assignment]
 
@@ -295,7 +300,7 @@ class Endless(FollowTarget):
         (lambda: SAC(Endless()), r"flatten to a vector of one length, not Sequence.*: wrap the environment"),
         (lambda: SAC(PIXEL_ENV), r"holds images.*choose .*rl\.DrQ"),
         (lambda: DrQ(PIXEL_ENV, image_size=8), r"cannot take .* front \(1, 8, 8, 3\).*Choose larger images"),
-        (lambda: DrQ(ENV), r"needs images.*Its cameras: none\..*rl\.SAC"),
+        (lambda: DrQ(ENV), r"needs images.*Its cameras: none\. Choose an environment with images, or rl\.SAC"),
         (lambda: SAC("NoSuchTask-v0"), r"there is no environment 'NoSuchTask-v0'"),
         (lambda: SAC(gym.make_vec("Pendulum-v1", 2)), r"a vector of them: pass a single one"),
         (lambda: SAC(FollowTarget), r"a gymnasium\.Env or the id of one, such as 'Pendulum-v1', and not <class"),
@@ -304,6 +309,7 @@ class Endless(FollowTarget):
         (lambda: SAC(ENV, DrqConfig()), r"must be a SacConfig, not DrqConfig"),
         (lambda: DrQ(PIXEL_ENV, SacConfig()), r"must be a DrqConfig, not SacConfig"),
         (lambda: SAC(ENV, seed=-1), r"the seed must be at least 0, not -1"),
+        (lambda: SAC(ENV, seed="a"), r"the seed must be a whole number, not 'a'"),  # type: ignore[arg-type]
         (lambda: SAC(ENV, device="abacus"), r"cannot compute on the device 'abacus' here: .*Choose cpu"),
         (lambda: SAC(ENV, batch_size="a"), r"batch_size must be a whole number, not 'a'"),  # type: ignore[arg-type]
         (lambda: SAC(ENV, demo_share=True), r"demo_share must be a number, not True"),
@@ -316,6 +322,8 @@ class Endless(FollowTarget):
         (lambda: small_sac().train(5, callbacks=History()), r"takes a list, also of one: callbacks=\[History"),
         (lambda: small_sac().train(5, evaluate_every=-1), r"evaluate_every must be at least 0"),
         (lambda: small_sac().train(5, callbacks=[print]), r"extends rl\.Callback, not <built-in"),  # type: ignore[list-item]
+        (lambda: small_sac().train(5, callbacks=[Misspelled()]), r"\.on_stp would never.* on_step\? A callback has"),
+        (lambda: small_sac().evaluate("a"), r"episodes must be a whole number, not 'a'"),  # type: ignore[arg-type]
         (lambda: small_sac().save(), r"save\(\) needs a path"),
     ],
 )  # fmt: skip
@@ -373,3 +381,9 @@ def test_an_environment_that_was_passed_stays_open_and_one_that_was_made_is_clos
 def test_u2_a_first_update_that_would_find_nothing_is_refused():
     with pytest.raises(ConfigError, match="training_starts=5 must be at least 10"):
         small_sac(n_step=10, training_starts=5)
+
+
+def test_numpy_s_whole_numbers_are_whole_numbers(tmp_path: Any):
+    agent = small_sac(seed=np.int64(3))  # type: ignore[arg-type]
+    agent.save(tmp_path / "run")
+    assert SAC.load(tmp_path / "run").evaluate(episodes=np.int64(1))["episodes"] == 1  # type: ignore[arg-type]
