@@ -232,7 +232,10 @@ class TrainConfig:
         self.require_demos()
         self.require_goals()
         if missing := [str(path) for path in self.replay.demos if not path.is_file()]:
-            raise ConfigError(f"{option('replay.demos')} names what is no file: {', '.join(missing)}")
+            raise ConfigError(
+                f"{option('replay.demos')} takes files, and these do not exist or are directories: "
+                f"{', '.join(missing)}. Record them with `robotkit-train record demos`"
+            )
 
     def require_steps(self) -> None:
         """Raise `ConfigError` when the run ends before its first update."""

@@ -30,6 +30,7 @@ FORMAT_VERSION = 2
 
 IN_MEMORY = Path(":memory:")
 """Path of a journal without a file: it is gone when it is closed, and `copy_blocks` can keep it."""
+_WRITERS = "give one that `robotkit-train record`, `robotkit-train import` or a training wrote"
 
 _TABLES = """
 CREATE TABLE metadata (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -259,7 +260,13 @@ class TransitionJournal:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalError(f"the journal {self.path} cannot be used: {error}") from error
+            raise JournalError(f"the journal {self.path} cannot be used: {error}{_remedy(error)}") from error
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    """What to do about a file that another program wrote."""
+    is_foreign = error.sqlite_errorcode == sqlite3.SQLITE_NOTADB or "no such table" in str(error)
+    return f". It is no file of transitions: {_WRITERS}" if is_foreign else ""
 
 
 def gap_info(follows_gap: bool) -> dict[str, bool] | None:
@@ -283,7 +290,8 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     if read_only:
         if not path.is_file():
-            raise JournalError(f"there is no journal at {path}")
+            found = "is a directory" if path.is_dir() else "does not exist"
+            raise JournalError(f"{path} {found}, and a file of transitions is asked for: {_WRITERS}")
         options = f"?{_reading_mode(path)}"
     elif not path.parent.is_dir():
         raise JournalError(f"the directory {path.parent} does not exist; make it first")

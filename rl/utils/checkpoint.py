@@ -98,7 +98,9 @@ class Checkpoints:
                 return candidate, _read(self._path(candidate), map_location)
             except CheckpointError as error:
                 _LOGGER.warning("%s; trying the one before", error)
-        raise CheckpointNotFound(f"there is no usable checkpoint in {self.directory}")
+        raise CheckpointNotFound(
+            f"there is no usable checkpoint in {self.directory}: give the directory of a run that has saved one"
+        )
 
     def _path(self, step: int) -> Path:
         return self.directory / f"step_{step:012d}"

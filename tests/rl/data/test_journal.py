@@ -94,10 +94,14 @@ def test_what_is_no_journal_is_refused(tmp_path):
         foreign.execute("CREATE TABLE other (x)")
     foreign.close()
     for name in ("text", "foreign"):
+        with pytest.raises(JournalError, match=rf"{name} cannot be used.*It is no file of transitions: give one"):
+            TransitionJournal(tmp_path / name, read_only=True)
         with pytest.raises(JournalError, match=name):
             TransitionJournal(tmp_path / name)
-    with pytest.raises(JournalError, match="there is no journal"):
+    with pytest.raises(JournalError, match=r"missing does not exist, .*record"):
         TransitionJournal(tmp_path / "missing", read_only=True)
+    with pytest.raises(JournalError, match=r"is a directory, and a file of transitions is asked for"):
+        TransitionJournal(tmp_path, read_only=True)
     with pytest.raises(JournalError, match="make it first"):
         TransitionJournal(tmp_path / "missing" / "journal")
 
