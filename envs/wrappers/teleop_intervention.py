@@ -45,7 +45,10 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         actions = env.action_space
         if not isinstance(actions, spaces.Box) or actions.shape not in ((6,), (7,)):
-            raise InvalidConfiguration(f"a hand steers actions of six or seven numbers, not {actions}")
+            raise InvalidConfiguration(
+                f"a teleoperation device or script steers actions of six or seven numbers, not {actions}. Choose an "
+                "environment with such actions, or record with a script of its own (--expert module:factory)"
+            )
         chosen = range(6) if action_indices is None else action_indices
         if not set(chosen) <= set(range(6)) or hold_steps < 0:
             raise InvalidConfiguration(

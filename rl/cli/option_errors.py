@@ -82,6 +82,8 @@ def _refusal(lines: list[str], text: str, program: str) -> str:
         asked, option, listed = choice.groups()
         allowed = [word for word in re.findall(r"'(.*?)'", listed) if word != "None"]
         return f"{option} must be one of {', '.join(sorted(allowed))}, not {asked!r}"
+    if place := re.fullmatch(r"Missing value for argument '(\w+)'\. Expected 1 values?\.", text):
+        return f"{program} needs {place[1].upper()}, before the options and without a name"
     for pattern, form in _FORMS:
         if found := re.fullmatch(pattern, text):
             return form.format(*found.groups(), program=program)

@@ -97,7 +97,10 @@ def split_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
         raise ConfigError(f"name a command first; `{PROGRAM} --help` lists them")
     asked = arguments[0]
     if members := _beginning_with(asked):
-        raise ConfigError(f"`{PROGRAM} {asked}` is one of: {', '.join(f'{PROGRAM} {name}' for name in members)}")
+        known = [name.split()[1] for name in members]
+        close = difflib.get_close_matches(arguments[1], known, n=1) if len(arguments) > 1 else []
+        hint = f" Did you mean '{asked} {close[0]}'?" if close else ""
+        raise ConfigError(f"`{PROGRAM} {asked}` needs one of these commands: {', '.join(known)}.{hint}")
     close = difflib.get_close_matches(asked, [*COMMANDS, *RENAMED], n=1)
     hint = f" Did you mean {RENAMED.get(close[0], close[0])!r}?" if close else ""
     raise ConfigError(f"there is no command {asked!r}.{hint} `{PROGRAM} --help` lists the commands")

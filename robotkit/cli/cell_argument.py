@@ -35,7 +35,7 @@ def require_cell(cell: str) -> None:
     """
     if is_file(cell):
         if not Path(cell).is_file():
-            raise InvalidConfiguration(f"there is no workcell file {cell!r}")
+            raise InvalidConfiguration(f"there is no workcell file {cell!r}; `robotkit init FILE` writes one")
     elif not is_url(cell):
         find_workcell(cell)
 

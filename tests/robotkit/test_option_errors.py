@@ -94,6 +94,7 @@ def run_serve(arguments: list[str]) -> int:
         (run_robotkit, "lits", "there is no command 'lits'. Did you mean 'list'? `robotkit --help` lists"),
         (run_robotkit, "calibrate", "robotkit calibrate needs one of these commands: camera, hand-eye"),
         (run_robotkit, "calibrate camera", "robotkit calibrate camera needs PATH, --camera STR"),
+        (run_robotkit, "recover --cell fake", "robotkit recover needs CELL, before the options and without a name"),
         (run_robotkit, "watch fake --rate 3", "robotkit watch does not take --rate, 3. Did you mean --rate-hz?"),
         (
             run_robotkit,
@@ -109,6 +110,13 @@ def run_serve(arguments: list[str]) -> int:
         ),
         (run_train, "classifier --bogus", "robotkit-train classifier does not take --bogus"),
         (run_train, "record demos", "robotkit-train record demos needs --env STR, --out PATH"),
+        (run_train, "record", "`robotkit-train record` needs one of these commands: demos, success."),
+        (
+            run_train,
+            "record demo",
+            "`robotkit-train record` needs one of these commands: demos, success. Did you mean 'record demos'?",
+        ),
+        (run_train, "bc --demos /no/file --out a", "/no/file does not exist, and a file of transitions is asked for"),
         (run_serve, "", "robotkit-serve needs --cell STR"),
         (run_serve, "--cell fake --port abc", "--port must be a whole number, not 'abc'"),
     ],
