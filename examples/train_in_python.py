@@ -56,4 +56,4 @@ def train(options: TrainInPython) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    train(tyro.cli(TrainInPython))
+    train(tyro.cli(TrainInPython, prog="python -m examples.train_in_python"))

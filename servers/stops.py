@@ -31,7 +31,7 @@ class StopOwners:
     def recovery(self, client: Client) -> Iterator[None]:
         """Recover inside; when that succeeds, the stops before it are forgotten, and those during it are not.
 
-        Whoever stops is added here before the arm counts his stop. What the recovery may undo has to be counted before
+        Whoever stops is added here before the arm counts that stop. What the recovery may undo has to be counted before
         this is called: a stop that comes after the question about the owners then ends the recovery inside.
 
         Raises:

@@ -16,11 +16,11 @@ import torch
 
 from examples.async_bin_relocation_fwbw_drq.evaluate_cycle import evaluate_cycle
 from examples.async_bin_relocation_fwbw_drq.two_learners import run_actor_of_two
-from examples.serl.flags import RealFlags, checkpoint_of, command_of, learning, parse
+from examples.serl.flags import RealFlags, checkpoint_of, command_of, end_as_command, learning, parse
 from examples.serl_envs import set_reward_classifiers
 from rl.cli import main as run_command
 from rl.cli.training import parse_train_options
-from rl.errors import RlError
+from rl.errors import ConfigError
 from rl.utils.subprocesses import StopSignal
 
 
@@ -65,22 +65,23 @@ class Flags(RealFlags):
         given = dict(enumerate((self.fw_reward_classifier_ckpt_path, self.bw_reward_classifier_ckpt_path)))
         found = {task_id: path for task_id, path in given.items() if path is not None}
         if len(found) == 1:
-            raise SystemExit("the cycle needs a reward classifier for each way, or none: give both --fw_… and --bw_…")
+            raise ConfigError("the cycle needs a reward classifier for each way, or none: give both --fw_… and --bw_…")
         return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Be a learner or the actor, or evaluate a pair of checkpoints."""
+    end_as_command(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     flags, rest = parse(Flags, arguments)
     if flags.classifiers():
         set_reward_classifiers(flags.env, flags.classifiers())
     if flags.learner:
         run_command([*command_of(flags), *rest])
-        return
-    try:
+    else:
         act(flags, rest)
-    except RlError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 def act(flags: Flags, rest: list[str]) -> None:

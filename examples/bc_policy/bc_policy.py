@@ -12,9 +12,10 @@ from typing import Literal
 
 import tyro
 
-from examples.serl.flags import measuring
+from examples.serl.flags import end_as_command, measuring
 from examples.serl_envs import env_id, set_reward_classifiers
 from rl.cli import main as run_command
+from rl.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,13 @@ def arguments_of(flags: Flags) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Clone, or evaluate."""
+    end_as_command(lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> None:
     flags, rest = tyro.cli(Flags, args=arguments, use_underscores=True, return_unknown_args=True)
     if not flags.demo_paths and not flags.eval_checkpoint_step:
-        raise SystemExit("say what to clone: --demo_paths FILE ..., which record_demo.sh writes")
+        raise ConfigError("say what to clone: --demo_paths FILE ..., which record_demo.sh writes")
     if flags.reward_classifier_ckpt_path is not None:
         set_reward_classifiers(flags.env, {0: flags.reward_classifier_ckpt_path})
     run_command([*arguments_of(flags), *rest])

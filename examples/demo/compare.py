@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from rl.cli.endings import exit_status
 from rl.plots.learning_curves import draw_runs, read_evaluations, write_table
 
 
@@ -25,7 +26,17 @@ class Compare:
 
 def main() -> None:
     """Entry point of `python -m examples.demo.compare`."""
-    compare = tyro.cli(Compare)
+    compare = tyro.cli(Compare, prog="python -m examples.demo.compare")
+    if status := exit_status(lambda: draw(compare)):
+        raise SystemExit(status)
+
+
+def draw(compare: Compare) -> None:
+    """Draw the picture and write its table.
+
+    Raises:
+        DataError: a source holds no evaluations.
+    """
     runs = read_evaluations(compare.runs)
     draw_runs(runs, compare.out, compare.title, compare.reference)
     write_table(runs, compare.out.with_suffix(".csv"))

@@ -69,7 +69,7 @@ def main() -> None:
     """Entry point of `python -m examples.learned_reward`."""
     asked = tyro.cli(LearnedReward, prog="python -m examples.learned_reward")
     if asked.out.exists():
-        raise SystemExit(f"{asked.out} exists already: choose another --out, or delete it")
+        raise SystemExit(f"error: {asked.out} exists already: choose another --out, or delete it")
     asked.out.mkdir(parents=True)
     console = Console()
     for words in commands(asked):

@@ -18,14 +18,14 @@ def list_scripts() -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Start a script's program with its flags and those that are given."""
-    if not arguments:
+    if not arguments or arguments[0] in ("-h", "--help"):
         print(list_scripts())
         return
     name, *more = arguments
     if name not in SCRIPTS:
         close = difflib.get_close_matches(name, SCRIPTS, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise SystemExit(f"there is no script {name!r}.{hint} Known: {', '.join(SCRIPTS)}")
+        raise SystemExit(f"error: there is no script {name!r}.{hint} Known: {', '.join(SCRIPTS)}")
     command = SCRIPTS[name]
     Path("runs").mkdir(exist_ok=True)
     sys.argv = [command.module, *command.words, *more]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
@@ -11,6 +11,8 @@ import tyro
 
 from examples.serl_envs import env_id, set_reward_classifiers
 from rl.cli import main as run_command
+from rl.cli.endings import exit_status
+from rl.errors import ConfigError
 from rl.utils.run_directory import CHECKPOINTS
 
 Words = list[str]
@@ -159,13 +161,17 @@ Flags = TypeVar("Flags", bound=SerlFlags)
 
 
 def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Flags, Words]:
-    """The flags, and the words that `robotkit-train` shall have besides."""
+    """The flags, and the words that `robotkit-train` shall have besides.
+
+    Raises:
+        ConfigError: neither learner nor actor is asked for, or both, or a demonstration is a pickle.
+    """
     flags, rest = tyro.cli(kind, args=arguments, use_underscores=True, return_unknown_args=True)
     if flags.learner == flags.actor:
-        raise SystemExit("say either --learner or --actor; run_learner.sh and run_actor.sh do")
+        raise ConfigError("say either --learner or --actor; run_learner.sh and run_actor.sh do")
     pickles = [str(path) for path in flags.demo_path if path.suffix == ".pkl"]
     if pickles:
-        raise SystemExit(
+        raise ConfigError(
             f"{', '.join(pickles)}: turn SERL's pickles into a demonstration file first, with "
             f"`robotkit-train import serl {pickles[0]} --out FILE --env {env_id(flags.env)} --preset {flags.preset}`"
         )
@@ -201,8 +207,18 @@ def checkpoint_of(out: Path, updates: int) -> Path:
     return out / CHECKPOINTS / f"step_{updates:012d}"
 
 
+def end_as_command(program: Callable[[], None]) -> None:
+    """Run a program that ends as `robotkit-train` does: an error is one sentence, with the same exit status."""
+    if status := exit_status(program):
+        raise SystemExit(status)
+
+
 def run(kind: type[SerlFlags], arguments: Sequence[str] | None = None) -> None:
     """Be the learner or an actor, or evaluate a checkpoint."""
+    end_as_command(lambda: _run(kind, arguments))
+
+
+def _run(kind: type[SerlFlags], arguments: Sequence[str] | None) -> None:
     flags, rest = parse(kind, arguments)
     if flags.classifiers():
         set_reward_classifiers(flags.env, flags.classifiers())

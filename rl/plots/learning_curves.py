@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rl.errors import DataError
 from rl.plots.pictures import COLORS, label_axes
 from rl.utils.run_directory import METRICS
 
@@ -63,8 +64,11 @@ def read_evaluations(sources: Iterable[Path]) -> list[Evaluations]:
 
     Args:
         sources: directories of runs, each with its metrics, and tables that `write_table` has written.
+
+    Raises:
+        DataError: one of them is neither, or holds no evaluation.
     """
-    return [run for source in sources for run in (_from_table(source) if source.suffix == ".csv" else [_of(source)])]
+    return [run for source in sources for run in _read(source)]
 
 
 def write_table(runs: Iterable[Evaluations], path: Path) -> None:
@@ -144,6 +148,19 @@ def _draw_groups(axes: Axes, groups: Mapping[str, Sequence[Evaluations]], column
         axes.fill_between(over.steps, over.low, over.high, color=style["color"], alpha=0.18, linewidth=0,
                           label=f"{setting}, lowest to highest seed")  # fmt: skip
         axes.plot(over.steps, over.median, linewidth=2.2, label=f"{setting}, median of {len(runs)} seeds", **style)
+
+
+def _read(source: Path) -> list[Evaluations]:
+    try:
+        found = _from_table(source) if source.suffix == ".csv" else [_of(source)]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{source} has no evaluations to draw ({type(error).__name__}: {error}): give the directory of a run, with "
+            f"its {METRICS}, or a .csv that this command wrote"
+        ) from error
+    if not found or not all(len(run.values) for run in found):
+        raise DataError(f"{source} holds no evaluation yet: train on, or leave it out")
+    return found
 
 
 def _of(run: Path) -> Evaluations:

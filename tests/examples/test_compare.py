@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from examples.demo import compare
 
 
@@ -22,3 +24,24 @@ def test_the_command_draws_runs_and_tables_and_leaves_every_evaluation(tmp_path,
         "b-0,0,1,0.5,0",
         "b-0,50,2,0.5,1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing", "has no evaluations to draw"),
+        ("missing.csv", "has no evaluations to draw"),
+        ("foreign.csv", "has no evaluations to draw"),
+        ("young", "holds no evaluation yet"),
+    ],
+)
+def test_what_holds_no_evaluations_is_refused(name, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "foreign.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "young").mkdir()
+    (tmp_path / "young" / "metrics.jsonl").write_text("")
+    monkeypatch.setattr("sys.argv", ["compare", "--runs", str(tmp_path / name), "--out", str(tmp_path / "a.png")])
+    with pytest.raises(SystemExit) as ended:
+        compare.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / name} {said}")
+    assert not (tmp_path / "a.png").exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+from functools import partial
 from pathlib import Path
 
 import gymnasium
 import pytest
 import tyro
 
+from examples.async_bin_relocation_fwbw_drq import async_drq_randomized as bin_relocation
 from examples.async_bin_relocation_fwbw_drq import record_demo
 from examples.async_bin_relocation_fwbw_drq.async_drq_randomized import Flags as BinFlags
 from examples.async_drq_sim.async_drq_sim import Flags as SimFlags
@@ -22,6 +24,7 @@ from examples.serl.scripts import SCRIPTS
 from examples.serl_envs import TASKS, env_id
 from rl.cli.table import find_command, split_command
 from rl.cli.training import parse_train_options
+from rl.errors import ConfigError
 from rl.offline.bc import TrainBcOptions
 
 from .scripts import EXAMPLES, words_of
@@ -61,7 +64,7 @@ def test_two_learners_have_two_ports_and_two_directories():
     forward, backward = (learner_of(BinFlags(learner=True, fwbw=way)) for way in ("fw", "bw"))
     assert (forward.link.port, backward.link.port) == (6678, 6690)
     assert forward.out != backward.out
-    with pytest.raises(SystemExit, match="each way"):
+    with pytest.raises(ConfigError, match="each way"):
         BinFlags(fw_reward_classifier_ckpt_path=Path("a")).classifiers()
 
 
@@ -131,10 +134,25 @@ def test_other_options_go_on_to_the_learner_s_command():
 
 
 def test_one_role_must_be_chosen_and_pickles_are_imported_first():
-    with pytest.raises(SystemExit, match="--learner or --actor"):
+    with pytest.raises(ConfigError, match="--learner or --actor"):
         serl_flags.parse(PegFlags, [])
-    with pytest.raises(SystemExit, match=r"import serl demos\.pkl"):
+    with pytest.raises(ConfigError, match=r"import serl demos\.pkl"):
         serl_flags.parse(PegFlags, ["--learner", "--demo_path", "demos.pkl"])
+
+
+@pytest.mark.parametrize(
+    ("program", "line", "said"),
+    [
+        (partial(serl_flags.run, PegFlags), [], "say either --learner or --actor"),
+        (bin_relocation.main, ["--learner", "--actor"], "say either --learner or --actor"),
+        (bc_policy.main, [], "say what to clone"),
+    ],
+)
+def test_an_example_refuses_as_the_commands_do(program, line, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        program(line)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
 def test_each_of_serl_s_ids_is_known_under_its_name():
