@@ -31,7 +31,7 @@ Env = gymnasium.Env[Any, Any]
 
 @dataclass(frozen=True)
 class SerlTask:
-    """What stands around one of SERL's tasks."""
+    """The surroundings of one of SERL's tasks."""
 
     entry: str
     """Row of `envs.registration.TABLE`."""
@@ -58,7 +58,7 @@ how demonstrations of one direction are recorded."""
 
 
 def env_id(name: str) -> str:
-    """What `robotkit-train` takes for an environment of SERL's: the one from here, or ours of the same name."""
+    """The id that `robotkit-train` takes for an environment of SERL's: of this module, or ours of the same name."""
     if name in TASKS:
         return f"{__name__}:{NAMESPACE}/{name}"
     return f"envs:{name}" if name in TABLE else name

@@ -28,7 +28,7 @@ class TrainInPython:
     good_return: float = -200.0
     """Mean return of two evaluations in a row at which the training stops."""
     seed: int = 0
-    """Of every draw."""
+    """Seed of every draw."""
 
 
 def train(options: TrainInPython) -> dict[str, float]:

@@ -178,7 +178,7 @@ class ServerContext:
             self._stop("the server was started: see that the cell is clear")
 
     def close(self) -> None:
-        """Hear of the arm no more, and write what the audit log has not written yet."""
+        """End the subscription to the arm, and write the rest of the audit log."""
         self._unsubscribe()
         if self.audit is not None:
             self.audit.close()

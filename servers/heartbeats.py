@@ -28,6 +28,6 @@ class Heartbeats:
                 del self._callers[client]
 
     def beat(self, client: str) -> None:
-        """Hear from `client`."""
+        """Note a heartbeat of `client`."""
         for caller in self._callers.get(client, ()):
             caller.heard_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,13 @@ def test_a_file_is_one_small_room_with_a_sentence_over_its_door(path):
     text = path.read_text()
     assert len(text.splitlines()) <= MAX_LINES
     assert ast.get_docstring(ast.parse(text)), "a file opens with one sentence that says what it holds"
+
+
+@pytest.mark.parametrize(
+    "path", [*ALL_SOURCES, *sorted((ROOT / "examples").rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_docstring_opens_with_its_subject(path):
+    assert not re.findall(r'^\s*"""(?:Of|The same|What)\b.*', path.read_text(), re.MULTILINE)
 
 
 def modules_after(statement: str) -> set[str]:

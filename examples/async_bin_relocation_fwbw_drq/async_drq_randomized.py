@@ -52,7 +52,7 @@ class Flags(RealFlags):
         return self.fw_port if self.fwbw == "fw" else self.bw_port
 
     def directory(self) -> Path:
-        """Of the learner's run."""
+        """The directory of the learner's run."""
         return self.checkpoint_path or self.run_of(self.fwbw)
 
     def run_of(self, way: Literal["fw", "bw"]) -> Path:
@@ -85,7 +85,7 @@ def _run(arguments: Sequence[str] | None) -> None:
 
 
 def act(flags: Flags, rest: list[str]) -> None:
-    """What `--actor` asks for."""
+    """Be the actor, or evaluate a pair of checkpoints, as `--actor` asks."""
     torch.set_num_threads(1)
     config = parse_train_options("actor", [*learning(flags), *rest])
     if flags.eval_checkpoint_step:

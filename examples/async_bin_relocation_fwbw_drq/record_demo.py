@@ -22,7 +22,7 @@ class Flags:
     fwbw: Literal["fw", "bw"] = "fw"
     """Forward or backward."""
     human: str = "spacemouse"
-    """Who acts: spacemouse, gamepad, keyboard, or in simulation expert."""
+    """The one who acts: spacemouse, gamepad, keyboard, or in simulation expert."""
     successes_needed: int = 20
     """Successful episodes to keep."""
     reward_classifier_ckpt_path: Path | None = None

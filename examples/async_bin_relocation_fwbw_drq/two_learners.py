@@ -25,15 +25,15 @@ Weights = Mapping[int, dict[str, np.ndarray]]
 
 
 class Turn:
-    """Whose turn it is; written by `TakesTurns`, read by everybody else."""
+    """The task whose turn it is; written by `TakesTurns`, read by everybody else."""
 
     def __init__(self) -> None:
         self.tasks: list[int] = []
-        """Of all episodes so far, the present one last."""
+        """The tasks of all episodes so far, the present one last."""
 
     @property
     def task_id(self) -> int:
-        """Of the present episode."""
+        """The task of the present episode."""
         return self.tasks[-1] if self.tasks else 0
 
 
@@ -69,7 +69,7 @@ class TwoPolicies:
         self._turn = turn
 
     def sample_actions(self, observations: Any, *, argmax: bool = False) -> np.ndarray:
-        """What the policy whose turn it is does."""
+        """The action of the policy whose turn it is."""
         return self._policies[self._turn.task_id].sample_actions(observations, argmax=argmax)
 
     def load_policy_state_dict(self, state: Weights) -> None:
@@ -80,7 +80,7 @@ class TwoPolicies:
 
 @dataclass(frozen=True)
 class NewWeights:
-    """What a learner, or both, have published."""
+    """The weights that one learner, or both, have published."""
 
     policy: Weights
 
@@ -143,7 +143,7 @@ class TwoLearners:
         self._active.report(topic, values)
 
     def take_weights(self) -> NewWeights | None:
-        """What is new since the last call, of either; at first of both."""
+        """The weights that either learner published since the last call; the first time those of both."""
         for task_id, link in self._links.items():
             weights = link.take_weights()
             if weights is not None:
@@ -151,7 +151,7 @@ class TwoLearners:
         return self._taken()
 
     def wait_for_weights(self, timeout_s: float) -> NewWeights | None:
-        """As `take_weights`, but waits for those that are missing."""
+        """Do the work of `take_weights`, and wait for the weights that are missing."""
         for task_id, link in self._links.items():
             weights = None if task_id in self._waiting else link.wait_for_weights(timeout_s)
             if weights is not None:

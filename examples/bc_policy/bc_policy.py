@@ -59,7 +59,7 @@ class Flags:
 
 
 def arguments_of(flags: Flags) -> list[str]:
-    """The same wishes in the words of `robotkit-train`."""
+    """The flags as arguments of `robotkit-train`."""
     out = flags.checkpoint_path or Path("runs") / f"{flags.exp_name}-s{flags.seed}"
     if flags.eval_checkpoint_step:
         return measuring(out, flags.eval_checkpoint_step, flags.eval_n_trajs, flags.cell)

@@ -25,7 +25,7 @@ from rl.wrappers.make_env import adapt
 
 PRESET = "drq-demo"
 EXPERT_SPEED = 0.5
-"""As in the demonstration from state."""
+"""Speed of the expert, as in the demonstration from states."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ RECORDINGS = (
     ("--expert", f"{HERE}:wander", "--episodes", "60", "--seed", "4"),
     ("--expert", f"{HERE}:carry", "--episodes", "120", "--seed", "5"),
 )
-"""What the classifier learns from: successes, attempts that fail, and what no expert does but every beginner."""
+"""Recordings for the classifier: successes, attempts that fail, and motions that a beginner makes and no expert."""
 LOOK = ("--frame-stack", "3", "--sees-images", "--images.size", "64", "--images.frames", "1")
 """How the preset's policy sees the environment."""
 

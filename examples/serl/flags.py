@@ -75,7 +75,7 @@ class SerlFlags:
     cell: str | None = None
     """Workcell: a name, a .toml file or the URL of a robot server; the MuJoCo cell of the task by default."""
     human: str | None = None
-    """Who may take over: spacemouse, gamepad, keyboard, or in simulation scripted."""
+    """The one who may take over: spacemouse, gamepad, keyboard, or in simulation scripted."""
     resume: bool = False
     """Continue the run in that directory; not in SERL."""
 
@@ -84,7 +84,7 @@ class SerlFlags:
         return None
 
     def directory(self) -> Path:
-        """Of the run."""
+        """The directory of the run."""
         return self.checkpoint_path or Path("runs") / f"{self.exp_name}-s{self.seed}"
 
     def classifiers(self) -> Mapping[int, Path]:
@@ -92,7 +92,7 @@ class SerlFlags:
         return {}
 
     def settings(self) -> dict[str, object]:
-        """What the flags ask of learner and actor alike, by option of `robotkit-train`; None leaves the preset's."""
+        """The options of `robotkit-train` that the flags set for learner and actor alike; None leaves the preset's."""
         return {
             "preset": self.preset,
             "env": env_id(self.env),
@@ -179,12 +179,12 @@ def parse(kind: type[Flags], arguments: Sequence[str] | None = None) -> tuple[Fl
 
 
 def learning(flags: SerlFlags) -> Words:
-    """What the flags ask of learner and actor alike."""
+    """The arguments that the flags set for learner and actor alike."""
     return [word for name, value in flags.settings().items() if value is not None for word in (f"--{name}", str(value))]
 
 
 def command_of(flags: SerlFlags) -> Words:
-    """The same wishes as a command of `robotkit-train`."""
+    """The flags as a command of `robotkit-train`."""
     out = flags.directory()
     if flags.actor and flags.eval_checkpoint_step:
         return measuring(out, flags.eval_checkpoint_step, flags.eval_n_trajs, flags.cell)

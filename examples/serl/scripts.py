@@ -14,10 +14,10 @@ _EXPERT = ("--human", "expert")
 
 @dataclass(frozen=True)
 class Command:
-    """What a script starts."""
+    """The program that a script starts."""
 
     module: str
-    """As in `python -m`."""
+    """Name of the module, for `python -m`."""
     words: Words
     """Its flags; those of the caller come after them."""
 
@@ -37,7 +37,7 @@ class Example:
     critic_actor_ratio: int = 4
     checkpoint_period: int | None = 1000
     demonstrator: Words | None = _EXPERT
-    """Who demonstrates; None where nothing is recorded."""
+    """The one who demonstrates; None where nothing is recorded."""
     ways: tuple[str, ...] = ()
     """Tasks that alternate, each with a learner of its own."""
     classifier: Words | None = None
@@ -162,4 +162,4 @@ SCRIPTS: Mapping[str, Command] = {
         ("--env", PEG, "--exp_name", "bc_peg_insert", "--seed", "0", "--demo_paths", _demos("peg_insert")),
     ),
 }
-"""What each script starts, by its path under `examples/`."""
+"""The program of each script, by the path of the script under `examples/`."""

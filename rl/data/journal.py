@@ -264,7 +264,7 @@ class TransitionJournal:
 
 
 def _remedy(error: sqlite3.Error) -> str:
-    """What to do about a file that another program wrote."""
+    """Return what to do about a file that another program wrote; nothing for any other error."""
     is_foreign = error.sqlite_errorcode == sqlite3.SQLITE_NOTADB or "no such table" in str(error)
     return f". It is no file of transitions: {_WRITERS}" if is_foreign else ""
 

@@ -1,4 +1,4 @@
-"""What moves the joints: a UR controller, or a stand-in that only knows kinematics."""
+"""Connections that move the joints: to a UR controller, and to a stand-in that only knows kinematics."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StandIn:
         self._periods = self._periods_now()
 
     def read(self) -> Reading:
-        """Where the lag has brought the joints by the end of the last period."""
+        """Return where the lag has brought the joints by the end of the last period."""
         with self._lock:
             self._catch_up()
             velocities = self._behind_rad / self._LAG_S

@@ -9,11 +9,11 @@ import numpy as np
 from robotkit_ur5e import kinematics
 
 PERIOD_S = 0.008
-"""Between two set-points; the controller's servo loop runs as often."""
+"""Time between two set-points; the controller's servo loop runs as often."""
 
 
 class Follower:
-    """Whatever the target is, no joint and no tool speed is asked for above its bound, near singularities included.
+    """Set-points towards any target whose joint and tool speeds stay below their bounds, near singularities included.
 
     Args:
         joints_rad: where the arm stands, (6,).

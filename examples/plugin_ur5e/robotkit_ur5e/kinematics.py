@@ -56,7 +56,7 @@ def chain() -> KinematicChain:
 
 
 def _link(offset_m: float, length_m: float, twist_rad: float) -> np.ndarray:
-    """What a row of the table does behind its joint: along z, along x, about x."""
+    """The pose that a row of the table adds behind its joint: along z, along x, about x."""
     return np.array((length_m, 0.0, offset_m, math.sin(twist_rad / 2), 0.0, 0.0, math.cos(twist_rad / 2)))
 
 

@@ -124,11 +124,11 @@ class Ur5eRobot(StatefulRobotServer):
         self._stand()
 
     def _halt(self) -> None:
-        """As a hold: the controller brakes as fast as its servo loop does."""
+        """Halt like a hold: the controller brakes as fast as its servo loop does."""
         self._stand()
 
     def _stand(self) -> None:
-        """Where the arm is by now, so that it does not press on what keeps it from its set-point.
+        """Return where the arm is by now, so that it does not press on what keeps it from its set-point.
 
         The newest set-point stays where the arm is there already, and without a fresh measurement: an old one would
         lead the arm back to where it was.
