@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, get_args
 
 from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
@@ -87,7 +87,18 @@ class SacConfig:
         if self.microbatch_size is not None and self.microbatch_size < 1:
             raise ConfigError(f"microbatch_size is {self.microbatch_size}: allowed are 1 and more, and None")
         if not 0 <= self.discount <= 1 or not 0 < self.soft_target_update_rate <= 1:
-            raise ConfigError("discount must lie in [0, 1] and soft_target_update_rate in (0, 1]")
+            raise ConfigError(
+                f"discount must lie in [0, 1] and soft_target_update_rate in (0, 1], not {self.discount} and "
+                f"{self.soft_target_update_rate}"
+            )
+        if any(width < 1 for width in self.hidden_dims):
+            raise ConfigError(f"hidden_dims are widths of layers, each at least 1, not {self.hidden_dims}")
+        if not 0 < self.std_min <= self.std_max:
+            raise ConfigError(f"std_min must be above 0 and at most std_max, not {self.std_min} and {self.std_max}")
+        if not self.temperature_init > 0:
+            raise ConfigError(f"temperature_init must be above 0, not {self.temperature_init}")
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
 
     def optimizers(self) -> dict[str, OptimizerConfig]:
         """The optimizer of each network."""

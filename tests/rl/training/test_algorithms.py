@@ -321,6 +321,17 @@ class Endless(FollowTarget):
         (lambda: small_sac().train(1e4), r"a whole number, such as 10_000, not 10000\.0"),
         (lambda: small_sac().train(5, callbacks=History()), r"takes a list, also of one: callbacks=\[History"),
         (lambda: small_sac().train(5, evaluate_every=-1), r"evaluate_every must be at least 0"),
+        (lambda: OptimizerConfig(-1e-3), r"learning_rate must be a finite number of at least 0, not -0\.001"),
+        (lambda: OptimizerConfig(float("nan")), r"learning_rate must be a finite number"),
+        (lambda: OptimizerConfig(warmup_steps=-1), r"warmup_steps must be at least 0, not -1"),
+        (lambda: OptimizerConfig(warmup_steps=5, cosine_decay_steps=5), r"cosine_decay_steps must be above warmup"),
+        (lambda: OptimizerConfig(weight_decay=-1.0), r"weight_decay must be a finite number of at least 0"),
+        (lambda: OptimizerConfig(clip_grad_norm=0.0), r"clip_grad_norm must be above 0, or None, not 0\.0"),
+        (lambda: SacConfig(discount=2.0), r"discount must lie in \[0, 1\].*, not 2\.0 and 0\.005"),
+        (lambda: SacConfig(hidden_dims=(16, 0)), r"each at least 1, not \(16, 0\)"),
+        (lambda: SacConfig(std_min=6.0), r"std_min must be above 0 and at most std_max, not 6\.0 and 5\.0"),
+        (lambda: SacConfig(temperature_init=0.0), r"temperature_init must be above 0, not 0\.0"),
+        (lambda: SacConfig(precision="half"), r"must be one of float32, .*, not 'half'"),  # type: ignore[arg-type]
         (lambda: small_sac().train(5, callbacks=[print]), r"extends rl\.Callback, not <built-in"),  # type: ignore[list-item]
         (lambda: small_sac().train(5, callbacks=[Misspelled()]), r"\.on_stp would never.* on_step\? A callback has"),
         (lambda: small_sac().evaluate("a"), r"episodes must be a whole number, not 'a'"),  # type: ignore[arg-type]
