@@ -15,7 +15,9 @@ import numpy as np
 from rl.data.buffer import Buffer
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
+from rl.data.schema import EXTRAS, FIELDS
 from rl.data.spaces import describe_spaces, differences
+from rl.data.transition import make_transition
 from rl.errors import DataError
 from rl.utils.option_words import by_caller
 from rl.utils.tree import Batch, stack
@@ -76,7 +78,16 @@ class DemoWriter:
                 "a demonstration is one whole episode: `dones` must be 1 at its last transition and only there"
             )
         info = {"return": float(batch["rewards"].sum()), "success": bool(success), "origin": dict(origin or {})}
-        self._journal.append(_RECORDER, self._journal.last_sequence(_RECORDER) + 1, batch, info)
+        fitted = self._as_in_the_file(batch)
+        self._journal.append(_RECORDER, self._journal.last_sequence(_RECORDER) + 1, fitted, info)
+
+    def _as_in_the_file(self, batch: Batch) -> Batch:
+        """The batch with those of `EXTRAS` that the file's first episode had: files of before have none of them."""
+        stored = self._journal.metadata.get("fields")
+        if stored is None:
+            return batch
+        names = [name for name in (*batch, *EXTRAS) if name not in EXTRAS or name in stored]
+        return _with_extras(batch, dict.fromkeys(names, 0.0))
 
     def close(self) -> None:
         """Finish the file."""
@@ -163,14 +174,7 @@ def run_episode(
         next_observation, reward, terminated, truncated, info = env.step(action)
         ended = bool(terminated or truncated)
         is_torn = is_torn or bool(info.get("is_torn"))
-        transitions.append({
-            "observations": observation,
-            "actions": np.asarray(info.get("intervene_action", action), dtype=env.action_space.dtype),
-            "next_observations": next_observation,
-            "rewards": np.float32(reward),
-            "masks": np.float32(not terminated),
-            "dones": np.float32(ended),
-        })  # fmt: skip
+        transitions.append(make_transition(observation, action, next_observation, reward, terminated, truncated, info))
         observation = next_observation
     return transitions, not is_torn and bool(np.all(info.get("success", True)))
 
@@ -192,7 +196,8 @@ def load_demos(
         observation_space: of the environment that will be trained on; must equal the file's.
         action_space: the same.
         n_step: turns the episodes into n-step transitions first.
-        extras: values of the buffer's extra fields, which the file does not have: `{"is_intervention": 1.0}`.
+        extras: the buffer's extra fields, each with its value where the file does not hold it:
+            `{"grasp_penalty": 0.0}`. Other extra fields of the file are left out.
 
     Raises:
         DataError: other spaces, other fields, or no room.
@@ -203,7 +208,7 @@ def load_demos(
             raise DataError(f"{path} holds {len(journal)} transitions, the buffer has room for {buffer.capacity}")
         for block in journal.blocks():
             batch = block.transitions if n_step is None else n_step.push(block.transitions)
-            buffer.extend(batch | _constant_fields(batch, extras or {}))
+            buffer.extend(_with_extras(batch, extras or {}))
     return summarize_demos(path)
 
 
@@ -255,5 +260,8 @@ def _require_fit(journal: TransitionJournal, spaces: Mapping[str, Any]) -> None:
         )
 
 
-def _constant_fields(batch: Batch, values: Mapping[str, float]) -> Batch:
-    return {name: np.full(len(batch["rewards"]), value, np.float32) for name, value in values.items()}
+def _with_extras(batch: Batch, extras: Mapping[str, float]) -> Batch:
+    """The six fields and these extras of a batch; what it holds counts, and what it lacks is filled in."""
+    length = len(batch["rewards"])
+    kept = {name: value for name, value in batch.items() if name in FIELDS or name in extras}
+    return kept | {name: np.full(length, value, np.float32) for name, value in extras.items() if name not in batch}

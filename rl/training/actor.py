@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl.common.evaluation import ENV_SUCCESS, evaluate
-from rl.data.schema import GRASP_PENALTY, IS_INTERVENTION
+from rl.data.transition import make_transition
 from rl.errors import EnvironmentInterrupted
 from rl.link.frames import Weights
 from rl.training.recovery import Recovery, Waiting
@@ -127,17 +127,7 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
             link.tear()
             torn.note(info)
         else:
-            link.send({
-                "observations": observation,
-                # A human may have acted instead: what was done is what is learned from.
-                "actions": np.asarray(info.get("intervene_action", action), np.float32),
-                "next_observations": next_observation,
-                "rewards": np.float32(reward),
-                "masks": np.float32(not terminated),
-                "dones": np.float32(terminated or truncated),
-                IS_INTERVENTION: np.float32("intervene_action" in info),
-                GRASP_PENALTY: np.float32(info.get("grasp_penalty", 0.0)),
-            })  # fmt: skip
+            link.send(make_transition(observation, action, next_observation, reward, terminated, truncated, info))
         episode.add(float(reward), "intervene_action" in info)
         observation = next_observation
         if terminated or truncated:

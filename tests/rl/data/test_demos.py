@@ -45,15 +45,58 @@ def policy(observation):
 def test_recorded_episodes_are_the_successful_ones(tmp_path):
     summary = record_demos(tmp_path / "demos", Walk(), policy, 3, seed=0)
     assert (summary.episodes, summary.transitions, summary.return_mean, summary.successes) == (3, 15, 5.0, 3)
-    buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 20, seed=0, extras={"is_intervention": SCALAR})
-    assert load_demos(tmp_path / "demos", buffer, OBSERVATIONS, ACTIONS, extras={"is_intervention": 1.0}) == summary
+    buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 20, seed=0)
+    assert load_demos(tmp_path / "demos", buffer, OBSERVATIONS, ACTIONS) == summary
     batch = buffer.sample(15, indices=np.arange(15))
     np.testing.assert_array_equal(batch["observations"][:, 0], np.repeat([1, 3, 5], 5))
     np.testing.assert_array_equal(batch["next_observations"][:, 1], np.tile(np.arange(1, 6), 3))
     np.testing.assert_allclose(batch["actions"][:, 0], np.tile(np.arange(5) / 10, 3), rtol=1e-6)
     np.testing.assert_array_equal(batch["dones"], np.tile([0, 0, 0, 0, 1], 3))
     np.testing.assert_array_equal(batch["masks"], 1 - batch["dones"])
-    assert batch["is_intervention"].all()
+
+
+class Steered(Walk):
+    """A hand steers the second and the third step, and the third closes the fingers."""
+
+    def step(self, action):
+        *result, info = super().step(action)
+        steered = {"intervene_action": np.array([0.25, -0.5])} if self.step_number in (2, 3) else {}
+        return *result, {**info, **steered, "grasp_penalty": -0.02 * (self.step_number == 3)}
+
+
+def loaded(path, **extras):
+    buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 20, seed=0, extras=dict.fromkeys(extras, SCALAR))
+    load_demos(path, buffer, OBSERVATIONS, ACTIONS, extras=extras)
+    return buffer.sample(5, indices=np.arange(5))
+
+
+def test_l2_a_recording_holds_who_acted_and_what_the_fingers_cost_and_the_file_counts_more_than_a_constant(tmp_path):
+    record_demos(tmp_path / "demos", Steered(), policy, 1, seed=0)
+    batch = loaded(tmp_path / "demos", is_intervention=0.5, grasp_penalty=7.0)
+    np.testing.assert_array_equal(batch["is_intervention"], [0, 1, 1, 0, 0])
+    np.testing.assert_array_equal(batch["grasp_penalty"], np.float32([0, 0, -0.02, 0, 0]))
+    np.testing.assert_array_equal(batch["actions"][1:3], [[0.25, -0.5]] * 2)
+
+
+def test_p11_a_field_that_an_agent_does_not_learn_from_is_left_out_and_one_that_the_file_lacks_is_filled(tmp_path):
+    record_demos(tmp_path / "demos", Steered(), policy, 1, seed=0)
+    assert "grasp_penalty" not in loaded(tmp_path / "demos")
+    with DemoWriter(tmp_path / "plain", OBSERVATIONS, ACTIONS) as writer:
+        batch = {**numbered(0, 5), "dones": np.float32([0, 0, 0, 0, 1])}
+        writer.write_episode([row(batch, step) for step in range(5)], success=True)
+    np.testing.assert_array_equal(loaded(tmp_path / "plain", grasp_penalty=-0.5)["grasp_penalty"], [-0.5] * 5)
+
+
+def test_l2_a_recording_from_before_goes_on_with_the_fields_that_it_has(tmp_path):
+    batch = {**numbered(0, 5), "dones": np.float32([0, 0, 0, 0, 1])}
+    extras = {"is_intervention": np.ones(5, np.float32), "grasp_penalty": np.full(5, -0.02, np.float32)}
+    for name, first, second in (("old", batch, batch | extras), ("new", batch | extras, batch)):
+        with DemoWriter(tmp_path / name, OBSERVATIONS, ACTIONS) as writer:
+            for episode in (first, second):
+                writer.write_episode([row(episode, step) for step in range(5)], success=True)
+    with TransitionJournal(tmp_path / "old", read_only=True) as old, TransitionJournal(tmp_path / "new") as new:
+        assert all(set(block.transitions) == set(batch) for block in old.blocks())
+        assert [block.transitions["is_intervention"].tolist() for block in new.blocks()] == [[1.0] * 5, [0.0] * 5]
 
 
 class Torn(Walk):

@@ -119,7 +119,8 @@ def test_hil_serls_infos_give_penalty_and_success(tmp_path: Path):
     (batch,) = blocks(tmp_path / "demos")
     np.testing.assert_allclose(batch["grasp_penalty"], [0, -0.02, 0])
     buffer = ReplayBuffer(SPACES.observation, SPACES.action, 3, seed=0, extras={"grasp_penalty": SCALAR})
-    load_demos(tmp_path / "demos", buffer, SPACES.observation, SPACES.action)
+    load_demos(tmp_path / "demos", buffer, SPACES.observation, SPACES.action, extras={"grasp_penalty": 0.0})
+    np.testing.assert_allclose(buffer.sample(3, indices=np.arange(3))["grasp_penalty"], [0, -0.02, 0])
     convert(tmp_path / "without", file, grasp_penalty=False)
     assert "grasp_penalty" not in blocks(tmp_path / "without")[0]
 
