@@ -138,12 +138,12 @@ def drq_demo() -> TrainConfig:
 def drq_classifier() -> TrainConfig:
     """`drq-demo` with a reward classifier's prediction as only reward; give --reward-classifier and --replay.demos.
 
-    A predicted success ends the episode, and before it every sum of ten rewards costs 1, for the reason given in `hil`.
+    A predicted success ends the episode, and ten steps before it cost 1, for the reason given in `hil`.
     """
     base, steps, updates = drq_demo(), 10_000, 5_000
     agent = replace(
         base.agent,
-        reward_bias=-1.0,
+        reward_bias=-0.1,
         actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
         critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * base.utd_ratio),
     )

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from rl.data.schema import GRASP_PENALTY
 from rl.errors import ConfigError
 from rl.utils.tree import Batch, FlatBatch, Path, leaves, len_of, nest
 
 _REWARDS: Path = ("rewards",)
 _MASKS: Path = ("masks",)
 _DONES: Path = ("dones",)
+_PENALTY: Path = (GRASP_PENALTY,)
 
 
 class NStep:
@@ -24,20 +26,26 @@ class NStep:
 
     so that an agent which bootstraps with `rewards + discount * masks * V(next_observations)` needs no change
     (Sutton & Barto 2018, eq. 7.1). A termination ends the sum with mask 0, a truncation with a bootstrap after m steps.
-    Every other field is that of step t. One instance serves one actor's stream; n = 1 changes nothing.
+    Grasp penalties are summed as rewards are. Every other field is that of step t. One instance serves one actor's
+    stream; n = 1 changes nothing.
+
+    An agent that adds a bias b to every reward adds it once to what it is given. So that each step of a sum bears it,
+    the sum holds it from the second step on: sum_{0<k<m} discount^k b.
 
     Args:
         n: number of steps, at least 1.
         discount: per step.
+        reward_bias: b, which the agent adds to every reward.
     """
 
-    def __init__(self, n: int, discount: float) -> None:
+    def __init__(self, n: int, discount: float, reward_bias: float = 0.0) -> None:
         if n < 1 or not 0.0 <= discount <= 1.0:
             raise ConfigError(
                 f"n-step returns need n >= 1 and a discount in [0, 1], not n = {n}, discount = {discount}"
             )
         self.n = n
         self.discount = discount
+        self.reward_bias = reward_bias
         self._waiting: FlatBatch = {}
 
     def push(self, batch: Mapping[str, Any]) -> Batch:
@@ -66,12 +74,19 @@ class NStep:
     def _sum(self, flat: FlatBatch, last: np.ndarray) -> Batch:
         first = np.arange(len(last))
         result = {path: array[last] if path[0] == "next_observations" else array[first] for path, array in flat.items()}
-        rewards = flat[_REWARDS][first].astype(np.float64)
-        for k in range(1, self.n):
-            inside = first + k <= last
-            rewards[inside] += self.discount**k * flat[_REWARDS][first[inside] + k]
-        result[_REWARDS] = rewards.astype(flat[_REWARDS].dtype)
+        for path, later in ((_REWARDS, self.reward_bias), (_PENALTY, 0.0)):
+            if path in flat:
+                result[path] = self._discounted(flat[path], last, later)
         masks = self.discount ** (last - first).astype(np.float64) * flat[_MASKS][last]
         result[_MASKS] = masks.astype(flat[_MASKS].dtype)
         result[_DONES] = flat[_DONES][last]
         return nest(result)
+
+    def _discounted(self, values: np.ndarray, last: np.ndarray, later: float) -> np.ndarray:
+        """Sums of `values` from each step to its last one, with `later` added to all but the first of each."""
+        first = np.arange(len(last))
+        total = values[first].astype(np.float64)
+        for k in range(1, self.n):
+            inside = first + k <= last
+            total[inside] += self.discount**k * (values[first[inside] + k] + later)
+        return total.astype(values.dtype)

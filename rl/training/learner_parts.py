@@ -47,6 +47,7 @@ class Memory:
             agent.config.discount,
             demos=self.demos if config.replay.interventions else None,
             extras=extra_fields(self.replay),
+            reward_bias=agent.config.reward_bias,
         )
 
 
@@ -138,7 +139,7 @@ def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds
     demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     extras = dict.fromkeys(extra_fields(demos), 0.0)
     for file in files:
-        n_step = NStep(config.replay.n_step, agent.config.discount)
+        n_step = NStep(config.replay.n_step, agent.config.discount, agent.config.reward_bias)
         spaces = build_space(spec.observation), build_space(spec.action)
         summary = load_demos(file, demos, *spaces, n_step=n_step, extras=extras)
         logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class ReplayLoader:
         discount: per step.
         demos: a second buffer for the transitions in which a human acted; None for no such buffer.
         extras: names of further numbers that the buffers store.
+        reward_bias: what the agent adds to every reward, see `NStep`.
     """
 
     def __init__(
@@ -33,13 +35,13 @@ class ReplayLoader:
         discount: float,
         demos: Buffer | None = None,
         extras: Collection[str] = (),
+        reward_bias: float = 0.0,
     ) -> None:
         self._journal = journal
         self._replay = replay
         self._demos = demos
         self._kept = FIELDS | set(extras)
-        self._n_step = n_step
-        self._discount = discount
+        self._make_stream = partial(NStep, n_step, discount, reward_bias)
         self._streams: dict[str, tuple[str, NStep]] = {}  # by the actor's name: its newest attempt
         self.env_steps = 0
         """Transitions read from the journal."""
@@ -69,7 +71,7 @@ class ReplayLoader:
     def _stream_of(self, block: Block) -> NStep:
         """The stream that this block continues; where a trajectory was torn, its last steps end as at a truncation."""
         actor = block.actor_id.split("/")[0]
-        actor_id, stream = self._streams.get(actor, ("", NStep(self._n_step, self._discount)))
+        actor_id, stream = self._streams.get(actor, ("", self._make_stream()))
         if actor_id != block.actor_id or block.follows_gap:
             self._insert(stream.flush())
         self._streams[actor] = (block.actor_id, stream)

@@ -32,7 +32,7 @@ class SacConfig:
     discount: float = 0.99
     """Discount per environment step."""
     reward_bias: float = 0.0
-    """Number added to every reward that a critic learns from."""
+    """Number added to every reward that a critic learns from, also to each one in an n-step sum."""
     soft_target_update_rate: float = 0.005
     """Share by which targets move towards their parameters after each critic step."""
     hidden_dims: tuple[int, ...] = (256, 256)

@@ -21,6 +21,7 @@ def stream(ends):
     batch["masks"] = np.array([float(end != "terminated") for end in ends], np.float32)
     batch["dones"] = np.array([float(end != "") for end in ends], np.float32)
     batch["is_intervention"] = np.arange(len(ends), dtype=np.float32) % 3
+    batch["grasp_penalty"] = -(np.arange(len(ends), dtype=np.float32) % 4)
     return batch
 
 
@@ -30,13 +31,15 @@ def brute_force(batch, n):
     length = len(batch["rewards"])
     for start in range(length):
         single = row(batch, start)
-        total, step = 0.0, start
+        total, penalty, step = 0.0, 0.0, start
         while True:
             total += DISCOUNT ** (step - start) * float(batch["rewards"][step])
+            penalty += DISCOUNT ** (step - start) * float(batch["grasp_penalty"][step])
             if batch["dones"][step] or step - start == n - 1 or step == length - 1:
                 break
             step += 1
         single["rewards"] = np.float32(total)
+        single["grasp_penalty"] = np.float32(penalty)
         single["masks"] = np.float32(DISCOUNT ** (step - start) * batch["masks"][step])
         single["dones"] = batch["dones"][step]
         single["next_observations"] = batch["next_observations"][step]
@@ -60,6 +63,7 @@ def run(batch, n, cuts):
 @settings(deadline=None)
 @given(endings, st.integers(1, 5), st.lists(st.integers(0, 100), max_size=5))
 def test_agrees_with_brute_force_however_the_stream_is_cut(ends, n, cuts):
+    """L4: grasp penalties are summed as rewards are; every other field is that of the first step."""
     batch = stream(ends)
     result = run(batch, n, cuts)
     expected = brute_force(batch, n)
@@ -103,3 +107,14 @@ def test_a_termination_ends_the_sum_even_where_the_stream_does_not_mark_it():
     batch = stream(["", "terminated", "", "truncated"])
     batch["dones"][1] = 0
     np.testing.assert_allclose(NStep(3, DISCOUNT).push(batch)["rewards"], [0.9, 1, 2 + 0.9 * 3, 3], rtol=1e-6)
+
+
+@given(endings, st.integers(1, 5), st.floats(-2.0, 2.0))
+def test_l3_an_agent_that_adds_its_bias_once_to_a_sum_has_added_it_to_every_reward(ends, n, bias):
+    batch = stream(ends)
+    biased = {**batch, "rewards": batch["rewards"] + np.float32(bias)}
+    ours, expected = NStep(n, DISCOUNT, reward_bias=bias), NStep(n, DISCOUNT)
+    for mine, theirs in ((ours.push(batch), expected.push(biased)), (ours.flush(), expected.flush())):
+        if theirs:
+            np.testing.assert_allclose(mine["rewards"] + bias, theirs["rewards"], rtol=1e-5, atol=1e-5)
+            np.testing.assert_array_equal(mine["grasp_penalty"], theirs["grasp_penalty"])
