@@ -22,6 +22,7 @@ from rl.plots.learning_curve import draw_curve
 from rl.presets import make_preset
 from rl.recording.experts import ExpertWrapper
 from rl.wrappers.make_env import adapt
+from rl.wrappers.raw_view import RawView
 
 PRESET = "drq-demo"
 EXPERT_SPEED = 0.5
@@ -40,7 +41,8 @@ def collect(config: TrainConfig, path: Path, episodes: int, seed: int) -> DemoSu
     adaptation = config.adaptation()
     with closing(adapt(expert_env, adaptation)) as env:
         origin = {"env": config.env, **asdict(adaptation)}
-        return record_demos(path, env, lambda _: expert_env.act(), episodes, seed, origin=origin)
+        view = RawView(expert_env, env, config.frame_stack)
+        return record_demos(path, env, lambda _: view.agent_actions(expert_env.act()), episodes, seed, origin=origin)
 
 
 def main() -> None:

@@ -170,7 +170,8 @@ def run_episode(
     transitions: list[dict[str, Any]] = []
     ended = is_torn = False
     while not ended:
-        action = np.asarray(policy_fn(observation), dtype=env.action_space.dtype)
+        # Taken as it is stored, in float32, so that a replay repeats it exactly.
+        action = np.asarray(policy_fn(observation), np.float32).astype(env.action_space.dtype)
         next_observation, reward, terminated, truncated, info = env.step(action)
         ended = bool(terminated or truncated)
         is_torn = is_torn or bool(info.get("is_torn"))

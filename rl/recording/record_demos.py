@@ -13,6 +13,7 @@ from rl.recording.experts import Expert, ExpertWrapper, ZeroAction, load_factory
 from rl.recording.options import RecordDemosOptions
 from rl.utils.progress import show_progress
 from rl.wrappers.make_env import adapt, open_env
+from rl.wrappers.raw_view import RawView
 from rl.wrappers.tcp_position import find_tool_position
 
 
@@ -33,10 +34,11 @@ def run_record_demos(options: RecordDemosOptions, console: Console) -> DemoSumma
         closing(adapt(expert_env, adaptation)) as env,
         show_progress(console, "demonstrations", options.episodes) as show,
     ):
+        view = RawView(expert_env, env, options.frame_stack)
         summary = record_demos(
             options.out,
             env,
-            lambda _: expert_env.act(),
+            lambda _: view.agent_actions(expert_env.act()),
             options.episodes,
             options.seed,
             attempts_per_episode=options.attempts,

@@ -15,6 +15,7 @@ from rl.utils.option_words import by_caller, option
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
+from rl.wrappers.scaled_actions import ScaledActions
 
 _MENDABLE = frozenset({
     "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
@@ -178,8 +179,7 @@ def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]
-        one = np.ones((), env.action_space.dtype)[()]  # bounds of another type make Gymnasium warn of an overflow
-        env = gym.wrappers.RescaleAction(env, -one, one)
+        env = ScaledActions(env)
     if adaptation.sees_images:
         return wrap_pixels(env, adaptation.cameras, adaptation.images, adaptation.frame_stack)
     if not isinstance(env.observation_space, gym.spaces.Box) or len(env.observation_space.shape) != 1:

@@ -11,6 +11,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from rl.errors import SchemaMismatch
 from rl.utils.tree import stack
+from rl.wrappers.scaled_actions import ScaledActions
 
 
 class RawView:
@@ -61,6 +62,13 @@ class RawView:
             if isinstance(wrapper, gym.ActionWrapper):
                 chosen = wrapper.action(chosen)
         return np.asarray(chosen, self._action_space.dtype)
+
+    def agent_actions(self, taken: np.ndarray) -> np.ndarray:
+        """The agent's action in [-1, 1] for one of the environment, such as an expert's, or a batch of them."""
+        for wrapper in reversed(self._wrappers):
+            if isinstance(wrapper, ScaledActions):
+                taken = wrapper.agent_action(taken)
+        return taken
 
     def _history(self, raw: Any) -> list[Any]:
         if isinstance(raw, (list, tuple)) or self._has_another_axis(raw):
