@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import gymnasium
+import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from envs.wrappers.action_view import INTERVENE_ACTION
 from robotkit import InvalidConfiguration
+
+_TOGETHER: Mapping[str, Callable[[Iterable[Any]], Any]] = {
+    "grasp_penalty": sum, "overrun_s": sum, "is_torn": any, "gripper_changed": any, "success": any,
+}  # fmt: skip
+"""What several steps together have of a value in `info`; of every other one they have that of the last step."""
 
 
 class MacroStep(NamedTuple):
@@ -22,31 +29,45 @@ class MacroStep(NamedTuple):
     terminated: bool
     truncated: bool
     info: dict[str, Any]
-    """Info of the last step."""
+    """Info of all steps that were taken, without `intervene_action`."""
+    steered: list[np.ndarray | None]
+    """What a human did instead of the action, for each step that was taken; None where nobody did anything."""
 
 
 def take_steps(env: gymnasium.Env[Any, Any], actions: Iterable[Any]) -> MacroStep:
     """Take `actions` one after the other, and stop where the episode ends or a step is torn.
 
-    No reward on the way is lost, nothing is stepped beyond the end of an episode, and `info["is_torn"]` is not missed.
+    No reward, penalty or success on the way is lost, nothing is stepped beyond the end of an episode, and
+    `info["is_torn"]` is not missed.
     """
     observations, total = [], 0.0
     terminated = truncated = False
-    info: dict[str, Any] = {}
+    infos: list[dict[str, Any]] = []
     for action in actions:
         observation, reward, terminated, truncated, info = env.step(action)
         observations.append(observation)
+        infos.append(info)
         total += float(reward)
         if terminated or truncated or info.get("is_torn"):
             break
-    return MacroStep(observations, total, terminated, truncated, info)
+    steered = [info.get(INTERVENE_ACTION) for info in infos]
+    return MacroStep(observations, total, terminated, truncated, _join(infos), steered)
+
+
+def _join(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    joined = {name: value for name, value in infos[-1].items() if name != INTERVENE_ACTION}
+    for name, together in _TOGETHER.items():
+        if values := [info[name] for info in infos if name in info]:
+            joined[name] = together(values)
+    return joined
 
 
 class ActionRepeat(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Takes each action `count` times; rewards are summed, and an episode that ends on the way ends at once.
 
     With actions that are relative (`TargetDelta`), the motion of one action is therefore `count` times as far. A time
-    limit below this wrapper goes on counting single steps.
+    limit below this wrapper goes on counting single steps. A step in which a human did several different things, or
+    took over on the way, follows from no single action, and is torn.
 
     Args:
         env: what is wrapped.
@@ -61,6 +82,11 @@ class ActionRepeat(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs)
         self._count = count
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One macro step: last observation, summed reward, last info."""
+        """One macro step: last observation, summed reward, the info of all steps."""
         result = take_steps(self.env, repeat(action, self._count))
-        return result.observations[-1], result.reward, result.terminated, result.truncated, result.info
+        info, steered = result.info, [taken for taken in result.steered if taken is not None]
+        if steered:
+            info[INTERVENE_ACTION] = steered[0]
+            is_one = len(steered) == len(result.steered) and all(np.array_equal(steered[0], taken) for taken in steered)
+            info["is_torn"] = bool(info.get("is_torn")) or not is_one
+        return result.observations[-1], result.reward, result.terminated, result.truncated, info

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
 from envs.wrappers.action_repeat import take_steps
+from envs.wrappers.action_view import INTERVENE_ACTION
 from robotkit import InvalidConfiguration
 
 
@@ -74,8 +75,13 @@ class ChunkingWrapper(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorAr
         Raises:
             InvalidConfiguration: fewer actions were given.
         """
-        result = take_steps(self.env, self._actions(action))
+        actions = self._actions(action)
+        result = take_steps(self.env, actions)
         self._history.extend(result.observations)
+        if any(taken is not None for taken in result.steered):
+            done = [given if taken is None else taken for given, taken in zip(actions, result.steered, strict=False)]
+            taken_and_left = np.stack([*done, *actions[len(done) :]])
+            result.info[INTERVENE_ACTION] = taken_and_left[0] if self._act_exec_horizon is None else taken_and_left
         return stack_obs(self._history), result.reward, result.terminated, result.truncated, result.info
 
     def _actions(self, action: Any) -> Any:

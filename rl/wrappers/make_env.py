@@ -15,6 +15,7 @@ from rl.utils.option_words import by_caller, option
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
+from rl.wrappers.repeat_action import RepeatAction
 from rl.wrappers.scaled_actions import ScaledActions
 
 _MENDABLE = frozenset({
@@ -25,31 +26,6 @@ _MENDABLE = frozenset({
 })  # fmt: skip
 """`code` of errors that end when a person does something at the robot or its server; others, such as a wrong
 configuration, an unknown plugin or a wrong token, stay as long as this process runs."""
-
-
-class RepeatAction(gym.Wrapper):
-    """A wrapper whose actions last for several steps; the rewards of these are summed.
-
-    An episode's end or a torn step ends it early.
-
-    Args:
-        env: any environment.
-        times: steps of one action.
-    """
-
-    def __init__(self, env: gym.Env, times: int) -> None:
-        super().__init__(env)
-        self._times = times
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Take the action up to `times` times; `info` is that of the last one."""
-        total = 0.0
-        for _ in range(self._times):
-            observation, reward, terminated, truncated, info = self.env.step(action)
-            total += float(reward)
-            if terminated or truncated or info.get("is_torn"):
-                break
-        return observation, total, terminated, truncated, info
 
 
 class TranslateErrors(gym.Wrapper):
