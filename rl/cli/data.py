@@ -57,7 +57,9 @@ class Target:
         if self.frame_stack is not None:
             config = replace(config, frame_stack=self.frame_stack)
         with closing(make_env(config.env, config.cell, config.adaptation())) as env:
-            return Spaces(env.observation_space, env.action_space)
+            steps_hz = env.metadata.get("render_fps")
+            rate_hz = steps_hz / config.action_repeat if steps_hz else None
+            return Spaces(env.observation_space, env.action_space, rate_hz)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ from rl.utils.tree import Batch, stack
 
 _RECORDER = "demonstrator"
 
+RATE_HZ = "rate_hz"
+"""Name of the fact, in an episode's origin, how many actions per second were taken."""
+
 
 @dataclass(frozen=True)
 class DemoSummary:
@@ -123,6 +126,7 @@ def record_demos(
         DataError: the file exists, or was recorded from another seed, or the expert failed too often.
     """
     kept = attempts = 0
+    origin = {**_rate_of(env, origin or {}), **(origin or {})}
     seeds = np.random.default_rng(seed)
     if Path(path).exists():
         if not resume:
@@ -141,10 +145,15 @@ def record_demos(
             transitions, success = run_episode(env, policy_fn, episode_seed)
             attempts += 1
             if success:
-                writer.write_episode(transitions, success=success, origin={**(origin or {}), "seed": episode_seed})
+                writer.write_episode(transitions, success=success, origin={**origin, "seed": episode_seed})
                 kept += 1
             on_attempt(kept, attempts)
     return summarize_demos(path)
+
+
+def _rate_of(env: gym.Env, origin: Mapping[str, Any]) -> dict[str, float]:
+    steps_hz = env.metadata.get("render_fps")
+    return {RATE_HZ: float(steps_hz) / origin.get("action_repeat", 1)} if steps_hz else {}
 
 
 def _replay_seeds(path: str | os.PathLike[str], seeds: np.random.Generator, most: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl.data.demos import DemoSummary, DemoWriter, summarize_demos
+from rl.data.demos import RATE_HZ, DemoSummary, DemoWriter, summarize_demos
 from rl.data.schema import SCALAR, TransitionSchema
 from rl.errors import DataError, SchemaMismatch
 from rl.utils.tree import stack
@@ -27,6 +27,8 @@ class Spaces:
 
     observation: gym.Space[Any]
     action: gym.Space[Any]
+    rate_hz: float | None = None
+    """Actions per second of the environment; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class ImportedEpisode:
 
     transitions: list[dict[str, Any]]
     success: bool
+    rate_hz: float | None = None
+    """Actions per second of its recording; None where it is not known."""
 
 
 def write_demos(
@@ -80,7 +84,8 @@ def _write(path: Path, episodes: Iterable[ImportedEpisode], spaces: Spaces | Non
                 schema.flatten(stack([*fitted]))
             except (SchemaMismatch, KeyError) as error:
                 raise DataError(f"episode {number} does not fit the environment: {error}") from error
-            writer.write_episode(fitted, success=episode.success)
+            origin = {} if episode.rate_hz is None else {RATE_HZ: episode.rate_hz}
+            writer.write_episode(fitted, success=episode.success, origin=origin)
 
 
 def _chain(first: ImportedEpisode, rest: Iterator[ImportedEpisode]) -> Iterator[ImportedEpisode]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rl.data.demos import episode_info
+from rl.data.demos import RATE_HZ, episode_info
 from rl.data.journal import TransitionJournal
 from rl.data.spaces import space_of
 from rl.errors import DataError
@@ -41,8 +41,9 @@ def export_lerobot(demos: Path, out: Path, options: LeRobotOptions) -> int:
     shutil.rmtree(draft, ignore_errors=True)
     try:
         with TransitionJournal(demos, read_only=True) as journal:
+            fps = _rate(journal, options.fps)
             spaces = {name: journal.metadata.get(name, {}) for name in ("observation_space", "action_space")}
-            writer = _Writer(draft, lerobot.columns_of(space_of(spaces["observation_space"])), options)
+            writer = _Writer(draft, lerobot.columns_of(space_of(spaces["observation_space"])), options, fps)
             for block in journal.blocks():
                 writer.write(block.transitions, bool(episode_info(block)["success"]))
             writer.finish(spaces)
@@ -52,6 +53,29 @@ def export_lerobot(demos: Path, out: Path, options: LeRobotOptions) -> int:
     return writer.episodes
 
 
+def _rate(journal: TransitionJournal, asked: int | None) -> int:
+    """Actions per second of a recording, or what was asked for where it does not tell.
+
+    Raises:
+        DataError: it does not tell and nothing was asked for, it tells something else, or no whole number.
+    """
+    told = {episode_info(block).get("origin", {}).get(RATE_HZ) for block in journal.blocks()} - {None}
+    if len(told) > 1:
+        raise DataError(
+            f"{journal.path} was recorded at {', '.join(f'{rate:g}' for rate in sorted(told))} actions per second, and "
+            "a LeRobotDataset has one rate: export recordings of one rate"
+        )
+    rate = told.pop() if told else asked
+    if rate is None:
+        raise DataError(f"{journal.path} does not tell its rate: give --fps, the actions per second of its recording")
+    if rate != round(rate) or asked not in (None, rate):
+        raise DataError(
+            f"{journal.path} was recorded at {rate:g} actions per second, and the dataset would say "
+            f"{asked or round(rate)}: leave out --fps, or record at a whole number of them"
+        )
+    return round(rate)
+
+
 class _Writer:
     """Writes episodes one after the other.
 
@@ -59,11 +83,13 @@ class _Writer:
         root: the dataset's directory.
         columns: of the observations.
         options: what else to say.
+        fps: actions per second.
     """
 
-    def __init__(self, root: Path, columns: list[Column], options: LeRobotOptions) -> None:
+    def __init__(self, root: Path, columns: list[Column], options: LeRobotOptions, fps: int) -> None:
         self._pa, self._pq = lerobot.load_package("pyarrow"), lerobot.load_package("pyarrow.parquet")
         self._root, self._columns, self._options = root, columns, options
+        self._fps = fps
         self._videos = [column for column in columns if column.is_image and options.images == "video"]
         self._features: dict[str, dict[str, Any]] = {}
         self._statistics = Statistics()
@@ -94,8 +120,8 @@ class _Writer:
         row = self._row(number, length)
         for column in self._videos:
             path = self._root / lerobot.VIDEOS.format(video_key=column.name, **place)
-            encode_video(path, images[column.name], self._options.fps)
-            times = {"from_timestamp": 0.0, "to_timestamp": length / self._options.fps}
+            encode_video(path, images[column.name], self._fps)
+            times = {"from_timestamp": 0.0, "to_timestamp": length / self._fps}
             row |= {f"videos/{column.name}/{key}": value for key, value in (place | times).items()}
         self._rows.append(row | self._statistics.add(vectors | images))
         self._steps += length
@@ -119,7 +145,7 @@ class _Writer:
     def _places(self, number: int, length: int) -> dict[str, np.ndarray]:
         steps = np.arange(length)
         return {
-            "timestamp": (steps / self._options.fps).astype(np.float32),
+            "timestamp": (steps / self._fps).astype(np.float32),
             "frame_index": steps,
             "episode_index": np.full(length, number),
             "index": self._steps + steps,
@@ -134,7 +160,7 @@ class _Writer:
         kind = "video" if self._videos else "image"
         for name, array in images.items():
             shape = array.shape[1:]
-            facts = {"info": video_facts(shape, self._options.fps)} if self._videos else {}
+            facts = {"info": video_facts(shape, self._fps)} if self._videos else {}
             names = {"names": ["height", "width", "channels"]}
             features[name] = {"dtype": kind, "shape": list(shape), **names, **facts}
         return features
@@ -199,7 +225,7 @@ class _Writer:
             "chunks_size": lerobot.FILES_IN_A_CHUNK,
             "data_files_size_in_mb": _BYTES_IN_A_FILE >> 20,
             "video_files_size_in_mb": 200,
-            "fps": self._options.fps,
+            "fps": self._fps,
             "splits": {"train": f"0:{self.episodes}"},
             "data_path": lerobot.DATA,
             "video_path": lerobot.VIDEOS if self._videos else None,

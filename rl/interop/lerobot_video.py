@@ -54,7 +54,7 @@ def video_facts(shape: tuple[int, ...], fps: int) -> dict[str, Any]:
 
 
 def decode_video(path: Path, times_s: np.ndarray, tolerance_s: float) -> np.ndarray:
-    """Decode the frames that are shown at these ascending times.
+    """Decode the frames nearest to these ascending times.
 
     Returns:
         (n, height, width, 3) bytes.
@@ -66,16 +66,29 @@ def decode_video(path: Path, times_s: np.ndarray, tolerance_s: float) -> np.ndar
     found: list[np.ndarray] = []
     try:
         with av.open(str(path)) as container:
-            for time_s, frame in _decoded_from(container, float(times_s[0]) - tolerance_s):
-                if len(found) < len(times_s) and abs(time_s - times_s[len(found)]) <= tolerance_s:
-                    found.append(frame.to_ndarray(format="rgb24"))
+            before: tuple[float, Any] | None = None
+            for shown in _decoded_from(container, float(times_s[0]) - tolerance_s):
+                while len(found) < len(times_s) and shown[0] >= times_s[len(found)]:
+                    found.append(_nearest(before, shown, times_s[len(found)], tolerance_s, path))
                 if len(found) == len(times_s):
                     break
+                before = shown
+            for time_s in times_s[len(found) :]:
+                found.append(_nearest(before, before, time_s, tolerance_s, path))
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise DataError(f"the video {path} cannot be read: {error}") from error
-    if len(found) < len(times_s):
-        raise DataError(f"the video {path} has no frame at {times_s[len(found)]:.3f} s")
     return np.stack(found)
+
+
+def _nearest(
+    before: tuple[float, Any] | None, after: tuple[float, Any] | None, time_s: float, tolerance_s: float, path: Path
+) -> np.ndarray:
+    """The nearer of two neighbouring frames, each with its time."""
+    near = min((one for one in (before, after) if one is not None), key=lambda one: abs(one[0] - time_s), default=None)
+    if near is None or abs(near[0] - time_s) > tolerance_s:
+        raise DataError(f"the video {path} has no frame within {tolerance_s:.3g} s of {time_s:.3f} s")
+    frame: np.ndarray = near[1].to_ndarray(format="rgb24")
+    return frame
 
 
 def _decoded_from(container: Any, start_s: float) -> Iterator[tuple[float, Any]]:

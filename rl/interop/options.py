@@ -25,8 +25,8 @@ class SerlOptions:
 class LeRobotOptions:
     """The facts that a LeRobotDataset stores beside the data."""
 
-    fps: int = 10
-    """Actions per second, as they were recorded."""
+    fps: int | None = None
+    """Actions per second, for recordings that do not tell; those that do know better."""
     task: str = "demonstration"
     """The task in words."""
     robot: str | None = None
@@ -36,5 +36,5 @@ class LeRobotOptions:
 
     def __post_init__(self) -> None:
         """Refuse a rate that does not exist."""
-        if self.fps < 1:
+        if self.fps is not None and self.fps < 1:
             raise ConfigError(f"fps is {self.fps}: at least 1 action per second is needed")

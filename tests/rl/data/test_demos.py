@@ -87,6 +87,14 @@ def test_p11_a_field_that_an_agent_does_not_learn_from_is_left_out_and_one_that_
     np.testing.assert_array_equal(loaded(tmp_path / "plain", grasp_penalty=-0.5)["grasp_penalty"], [-0.5] * 5)
 
 
+def test_p7_a_recording_tells_how_many_actions_a_second_it_had(tmp_path):
+    env = Walk()
+    env.metadata = {"render_fps": 20}
+    record_demos(tmp_path / "demos", env, policy, 1, seed=0, origin={"action_repeat": 2})
+    with TransitionJournal(tmp_path / "demos", read_only=True) as journal:
+        assert [block.info["origin"]["rate_hz"] for block in journal.blocks()] == [10.0]
+
+
 def test_l2_a_recording_from_before_goes_on_with_the_fields_that_it_has(tmp_path):
     batch = {**numbered(0, 5), "dones": np.float32([0, 0, 0, 0, 1])}
     extras = {"is_intervention": np.ones(5, np.float32), "grasp_penalty": np.full(5, -0.02, np.float32)}

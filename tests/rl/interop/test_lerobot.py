@@ -12,7 +12,6 @@ import pytest
 
 from rl.cli import main
 from rl.data.demos import DemoSummary, DemoWriter, load_demos, summarize_demos
-from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.spaces import describe_space, space_of
 from rl.errors import ConfigError, DataError, MissingExtra
@@ -21,75 +20,21 @@ from rl.interop.demo_import import Spaces
 from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
 from rl.interop.lerobot_import import import_lerobot
 from rl.interop.lerobot_stats import Statistics, summarize
-
-BOX = gym.spaces.Box
-ACTIONS = BOX(-1, 1, (2,), np.float32)
-FLAT = Spaces(BOX(-5, 5, (3,), np.float32), ACTIONS)
-SIZE = 16
-
-
-def cameras(frames: tuple[int, ...] = ()) -> Spaces:
-    state, image = BOX(-np.inf, np.inf, (*frames, 3), np.float32), BOX(0, 255, (*frames, SIZE, SIZE, 3), np.uint8)
-    return Spaces(gym.spaces.Dict(state=state, front=image, wrist=image), ACTIONS)
-
-
-def frame(space: gym.Space, episode: int, step: int, name: str = "") -> Any:
-    """What is seen at a step; every number tells where it came from."""
-    if isinstance(space, gym.spaces.Dict):
-        return {key: frame(inner, episode, step, key) for key, inner in space.spaces.items()}
-    shape = space.shape[-3:] if space.dtype == np.uint8 else space.shape[-1:]
-    rng = np.random.default_rng([episode, step, *name.encode()])
-    if space.dtype == np.uint8:  # smooth, so that a video can hold it
-        return np.broadcast_to(rng.integers(0, 256, (1, 1, 3)), shape).astype(np.uint8)
-    return rng.uniform(-1, 1, shape).astype(np.float32)
-
-
-def seen(space: gym.Space, episode: int, step: int) -> Any:
-    """The observation at a step: the frame, or the newest ones stacked."""
-
-    def stacked(inner: gym.Space, at: Any) -> np.ndarray:
-        newest = at(step)
-        if inner.shape == newest.shape:
-            return newest
-        count = inner.shape[0]
-        return np.stack([at(max(0, step - back)) for back in range(count - 1, -1, -1)])
-
-    if isinstance(space, gym.spaces.Dict):
-        return {k: stacked(v, lambda s, v=v, k=k: frame(v, episode, s, k)) for k, v in space.spaces.items()}
-    return stacked(space, lambda s: frame(space, episode, s))
-
-
-def episode_of(space: gym.Space, episode: int, length: int, *, terminated: bool, **extras: float) -> list[dict]:
-    return [
-        {
-            "observations": seen(space, episode, step),
-            "actions": np.full(2, (step + 1) / 100, np.float32),
-            "next_observations": seen(space, episode, step + 1),
-            "rewards": np.float32(step + episode / 10),
-            "masks": np.float32(not (terminated and step == length - 1)),
-            "dones": np.float32(step == length - 1),
-            **{name: np.float32(value * step) for name, value in extras.items()},
-        }
-        for step in range(length)
-    ]
-
-
-ENDS = ((4, True, True), (3, False, False), (1, True, False), (2, False, True))
-"""Length, terminated, success: all four kinds of ends."""
-
-
-def demos(path: Path, spaces: Spaces, **extras: float) -> Path:
-    with DemoWriter(path, spaces.observation, spaces.action) as writer:
-        for number, (length, terminated, success) in enumerate(ENDS):
-            steps = episode_of(spaces.observation, number, length, terminated=terminated, **extras)
-            writer.write_episode(steps, success=success)
-    return path
-
-
-def content(path: Path) -> list[tuple[dict, bool]]:
-    with TransitionJournal(path, read_only=True) as journal:
-        return [(block.transitions, block.info["success"]) for block in journal.blocks()]
-
+from rl.interop.lerobot_video import decode_video, encode_video
+from tests.rl.interop.lerobot_sets import (
+    ACTIONS,
+    BOX,
+    ENDS,
+    FLAT,
+    SIZE,
+    cameras,
+    content,
+    damage,
+    demos,
+    episode_of,
+    frame,
+    version_2_1,
+)
 
 SPACES = {
     "vector": FLAT,
@@ -105,7 +50,7 @@ SPACES = {
 def test_nothing_changes_on_the_way_there_and_back(tmp_path: Path, name: str):
     """Observations, actions, rewards, ends, successes and spaces; LR5: terminated and truncated stay apart."""
     source = demos(tmp_path / "demos", SPACES[name])
-    assert export_lerobot(source, tmp_path / "set", LeRobotOptions()) == len(ENDS)
+    assert export_lerobot(source, tmp_path / "set", LeRobotOptions(fps=10)) == len(ENDS)
     summary = import_lerobot(tmp_path / "set", tmp_path / "back", None)
     assert summary == summarize_demos(source)
     for (found, good), (expected, was_good) in zip(content(tmp_path / "back"), content(source), strict=True):
@@ -130,7 +75,7 @@ def test_videos_are_close_and_everything_else_is_exact(tmp_path: Path):
 
 def test_the_penalty_travels_under_lerobots_name(tmp_path: Path):
     source = demos(tmp_path / "demos", FLAT, grasp_penalty=-0.5, is_intervention=1.0)
-    export_lerobot(source, tmp_path / "set", LeRobotOptions())
+    export_lerobot(source, tmp_path / "set", LeRobotOptions(fps=10))
     features = json.loads((tmp_path / "set" / lerobot.INFO).read_text())["features"]
     assert {"complementary_info.discrete_penalty", "complementary_info.is_intervention"} <= features.keys()
     import_lerobot(tmp_path / "set", tmp_path / "back", None)
@@ -167,7 +112,7 @@ def test_the_dataset_says_what_the_format_asks_for(tmp_path: Path):
 def foreign(root: Path, *, drop: tuple[str, ...] = ()) -> Path:
     """What another program would have recorded: without our own columns and files."""
     source = demos(root.with_name("source"), FLAT)
-    export_lerobot(source, root, LeRobotOptions())
+    export_lerobot(source, root, LeRobotOptions(fps=10))
     for name in (lerobot.SPACES, lerobot.CLOSING):
         (root / name).unlink()
     drop = (lerobot.TERMINATED, lerobot.TRUNCATED, *drop)
@@ -212,31 +157,9 @@ def test_datasets_without_rewards_need_a_word(tmp_path: Path):
         np.testing.assert_array_equal(batch["masks"], 1.0 - batch["dones"])
 
 
-def version_2_1(root: Path) -> Path:
-    """The same dataset as the older version lays it out: a file for each episode and camera."""
-    info = json.loads((root / lerobot.INFO).read_text())
-    patterns = {
-        "data_path": "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
-        "video_path": "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
-    }
-    (root / lerobot.INFO).write_text(json.dumps(info | patterns | {"codebase_version": "v2.1"}))
-    (data,) = root.glob("data/*/*.parquet")
-    table = pq.read_table(data)
-    data.unlink()
-    for episode in range(info["total_episodes"]):
-        numbers = {"episode_chunk": 0, "episode_index": episode}
-        rows = np.array(table["episode_index"]) == episode
-        pq.write_table(table.filter(rows), root / patterns["data_path"].format(**numbers))
-        for video in root.glob(f"videos/*/chunk-000/file-{episode:03d}.mp4"):
-            target = root / patterns["video_path"].format(video_key=video.parts[-3], **numbers)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            video.rename(target)
-    return root
-
-
 @pytest.mark.parametrize("images", ["png", "video"])
 def test_the_older_version_reads_the_same(tmp_path: Path, images: Any):
-    export_lerobot(demos(tmp_path / "demos", cameras((2,))), tmp_path / "set", LeRobotOptions(images=images))
+    export_lerobot(demos(tmp_path / "demos", cameras((2,))), tmp_path / "set", LeRobotOptions(fps=10, images=images))
     import_lerobot(tmp_path / "set", tmp_path / "new", None)
     import_lerobot(version_2_1(tmp_path / "set"), tmp_path / "old", None)
     np.testing.assert_equal(content(tmp_path / "old"), content(tmp_path / "new"))
@@ -255,8 +178,6 @@ def test_episodes_may_share_a_video(tmp_path: Path):
 
 
 def join_videos(root: Path) -> None:
-    from rl.interop.lerobot_video import decode_video, encode_video
-
     (file,) = root.glob("meta/episodes/*/*.parquet")
     rows = pq.read_table(file).to_pylist()
     for folder in root.glob("videos/*"):
@@ -275,7 +196,7 @@ def join_videos(root: Path) -> None:
 
 def test_frames_are_stacked_for_the_environment_that_asks(tmp_path: Path):
     """A dataset holds single frames: an environment with stacks of three gets those that it would have given."""
-    export_lerobot(demos(tmp_path / "demos", cameras()), tmp_path / "set", LeRobotOptions())
+    export_lerobot(demos(tmp_path / "demos", cameras()), tmp_path / "set", LeRobotOptions(fps=10))
     import_lerobot(tmp_path / "set", tmp_path / "back", cameras((3,)))
     expected = demos(tmp_path / "expected", cameras((3,)))
     np.testing.assert_equal(content(tmp_path / "back"), content(expected))
@@ -293,7 +214,7 @@ def test_transitions_that_do_not_follow_one_another_are_refused(tmp_path: Path):
         steps = episode_of(FLAT.observation, 0, 4, terminated=True)
         writer.write_episode([*steps[:2], steps[3]], success=True)
     with pytest.raises(DataError, match="does not go on"):
-        export_lerobot(tmp_path / "demos", tmp_path / "set", LeRobotOptions())
+        export_lerobot(tmp_path / "demos", tmp_path / "set", LeRobotOptions(fps=10))
     assert not list(tmp_path.glob("*set*")), "LR6: a directory appears when it is complete"
 
 
@@ -301,28 +222,23 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path, monkeypatch: pytest.
     source = demos(tmp_path / "demos", FLAT)
     (tmp_path / "taken").mkdir()
     with pytest.raises(DataError, match="exists already"):
-        export_lerobot(source, tmp_path / "taken", LeRobotOptions())
+        export_lerobot(source, tmp_path / "taken", LeRobotOptions(fps=10))
     with pytest.raises(ConfigError, match="fps"):
         LeRobotOptions(fps=0)
     odd = Spaces(BOX(0, 255, (9, 8, 3), np.uint8), ACTIONS)
     with pytest.raises(DataError, match="--images png"):
-        export_lerobot(demos(tmp_path / "odd", odd), tmp_path / "set", LeRobotOptions(images="video"))
+        export_lerobot(demos(tmp_path / "odd", odd), tmp_path / "set", LeRobotOptions(fps=10, images="video"))
     with pytest.raises(DataError, match="no place"):
         lerobot.columns_of(gym.spaces.Dict(mode=gym.spaces.Discrete(3)))
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"pip install 'robotkit\[lerobot\]'"):
-        export_lerobot(source, tmp_path / "set", LeRobotOptions())
-
-
-def damage(root: Path, **info: Any) -> None:
-    known = json.loads((root / lerobot.INFO).read_text())
-    (root / lerobot.INFO).write_text(json.dumps(known | info))
+        export_lerobot(source, tmp_path / "set", LeRobotOptions(fps=10))
 
 
 def test_damaged_and_unknown_datasets_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="no LeRobotDataset"):
         import_lerobot(tmp_path, tmp_path / "back", None)
-    export_lerobot(demos(tmp_path / "demos", FLAT), tmp_path / "set", LeRobotOptions())
+    export_lerobot(demos(tmp_path / "demos", FLAT), tmp_path / "set", LeRobotOptions(fps=10))
     root = tmp_path / "set"
     wrist = gym.spaces.Dict(wrist=BOX(0, 255, (8, 8, 3), np.uint8))
     with pytest.raises(DataError, match="needs wrist"):
@@ -366,7 +282,7 @@ def test_a_described_space_is_that_space_again():
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     source = demos(tmp_path / "demos", FLAT)
-    main(["export", "lerobot", str(source), "--out", str(tmp_path / "set"), "--fps", "20", "--task", "reach"])
+    main(["export", "lerobot", str(source), "--out", str(tmp_path / "set"), "--fps", "30", "--task", "reach"])
     main(["import", "lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "back")])
     assert "4 episodes, 2 of them successful, 10 transitions" in " ".join(capsys.readouterr().out.split())
     main(["import", "lerobot", str(tmp_path / "set"), "--out", str(tmp_path / "pendulum"), "--final-reward", "1"])
