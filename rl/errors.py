@@ -15,6 +15,7 @@ RlError
 │   ├── LinkUnavailable           nobody answers at that address, or not in time
 │   ├── LinkUnauthorized          the token is missing or wrong
 │   └── LinkProtocolError         the other end said something that this end does not understand
+├── TrainingDiverged          networks hold numbers that are not finite; nothing of them was published or saved
 ├── ProcessGroupError         the processes that compute one update together cannot go on
 └── CheckpointError           a checkpoint cannot be written or read
     ├── RunExists                 the directory already holds a run
@@ -114,6 +115,12 @@ class LinkProtocolError(LinkError):
     """The other end said something that this end does not understand."""
 
     code = "link_protocol_error"
+
+
+class TrainingDiverged(RlError):
+    """Networks hold numbers that are not finite; nothing of them was published or saved."""
+
+    code = "training_diverged"
 
 
 class ProcessGroupError(RlError):

@@ -13,7 +13,7 @@ import numpy as np
 
 from rl.common.evaluation import ENV_SUCCESS, evaluate
 from rl.data.transition import make_transition
-from rl.errors import EnvironmentInterrupted
+from rl.errors import EnvironmentInterrupted, TrainingDiverged
 from rl.link.frames import Weights
 from rl.training.recovery import Recovery, Waiting
 from rl.utils.seeds import Seeds
@@ -103,6 +103,7 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
     Raises:
         EnvironmentFailed: the environment cannot go on, whatever anybody does.
         LinkError: the learner is gone for too long, or refuses this actor.
+        TrainingDiverged: the policy gives no numbers; nothing was sent to the environment.
     """
     random_actions = seeds.generator("random_actions")
     evaluations = plan.evaluation.number_of(link.env_steps)
@@ -116,6 +117,10 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
             action = random_actions.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
         else:
             action = policy.sample_actions(observation)
+            if not np.isfinite(action).all():
+                raise TrainingDiverged(
+                    f"the policy's action is {action.tolist()}: its networks are not finite any more"
+                )
         try:
             next_observation, reward, terminated, truncated, info = env.step(action)
         except EnvironmentInterrupted as error:

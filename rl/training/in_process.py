@@ -17,6 +17,7 @@ from rl.training.goals import Batches
 from rl.training.replay_loader import ReplayLoader
 from rl.training.trainer import LoopIntervals, Trainer
 from rl.training.update_schedule import Schedule
+from rl.utils.checkpoint import find_non_finite
 from rl.utils.subprocesses import Stop
 from rl.utils.tree import Batch, leaves, nest, stack
 
@@ -136,6 +137,8 @@ class InProcessLink:
             metrics = self._trainer.update(self._batches)
             if self._intervals.is_checkpoint(progress.updates):
                 self._chunks.flush()
+            if find_non_finite(metrics):  # a step that float16 skipped has such metrics too, and sound networks
+                self._trainer.require_sound(self._trainer.agent.state_dict())
             self._trainer.keep(metrics, self._batches)
             self._callbacks.tell(Update(progress.env_steps, progress.updates, metrics))
         return not self._stop.is_set() and progress.env_steps < self._schedule.steps

@@ -119,7 +119,9 @@ class LearnerLoop:
         self._progress.waiting_for = reason
 
     def _publish(self) -> None:
-        self._hub.publish(Weights(self._progress.updates, self._trainer.agent.policy_state_dict()))
+        weights = self._trainer.agent.policy_state_dict()
+        self._trainer.require_sound(weights)
+        self._hub.publish(Weights(self._progress.updates, weights))
         self._hub.grant(self._schedule.steps_allowed(self._progress.updates))
 
     def _drain_reports(self) -> None:

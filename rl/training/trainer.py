@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -12,13 +14,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from rl.common.typing import Batch, Metrics
+from rl.errors import TrainingDiverged
 from rl.link.messages import Report
-from rl.utils.checkpoint import Checkpoints
+from rl.utils.checkpoint import Checkpoints, find_non_finite
 from rl.utils.logger import Logger
 from rl.utils.progress import RateMeter
 from rl.utils.rng_state import rng_state
 
 logger = logging.getLogger(__name__)
+
+_RECENT = 1000  # updates among which the first metric that is not finite is looked for
 
 
 class Agent(Protocol):
@@ -101,6 +106,7 @@ class Trainer:
         self.progress = progress
         self._intervals, self._metrics, self._checkpoints = intervals, metrics, checkpoints
         self._meter = RateMeter()
+        self._recent: deque[tuple[int, Metrics]] = deque(maxlen=_RECENT)
         self._first_update = first_update
         self._has_updated = False
 
@@ -110,7 +116,28 @@ class Trainer:
         with nullcontext() if self._has_updated else self._in_first_update():
             metrics = self.agent.update_high_utd(batch, self._intervals.utd_ratio)
         self.progress.updates += 1
+        self._recent.append((self.progress.updates, metrics))
         return metrics
+
+    def require_sound(self, state: Any) -> None:
+        """Raise `TrainingDiverged` when parts of an agent hold NaN or infinity, with the loss that did so first."""
+        name = find_non_finite(state)
+        if name is None:
+            return
+        kept = [] if self._checkpoints is None else self._checkpoints.steps()
+        sound = f"The newest checkpoint is that after {kept[-1]} updates" if kept else "There is no checkpoint yet"
+        raise TrainingDiverged(
+            f"the training diverged: {self._first_non_finite()}, and {name} of the networks is not finite any more. "
+            f"Neither is published nor saved. {sound}: go on from it with smaller learning rates, a clipped gradient "
+            "(clip_grad_norm), or rewards of a smaller size"
+        )
+
+    def _first_non_finite(self) -> str:
+        for updates, metrics in self._recent:
+            for name, value in metrics.items():
+                if not math.isfinite(float(value)):
+                    return f"after {updates} updates {name} was {float(value)}"
+        return f"no metric of the last {len(self._recent)} updates shows where"
 
     def keep(self, metrics: Metrics, batches: Batches) -> None:
         """Log the metrics of the last update, and save, where it is time to."""
@@ -120,11 +147,18 @@ class Trainer:
             self.save(batches)
 
     def save(self, batches: Batches) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint.
+
+        Raises:
+            TrainingDiverged: the agent's state is not finite; nothing was written.
+            CheckpointError: the disk refuses.
+        """
         if self._checkpoints is None:
             return
         progress = self.progress
-        path = self._checkpoints.save(progress.updates, self.state_dict(batches.state_dict()))
+        state = self.state_dict(batches.state_dict())
+        self.require_sound(state["agent"])
+        path = self._checkpoints.save(progress.updates, state)
         logger.info("checkpoint %s after %d updates and %d steps", path.name, progress.updates, progress.env_steps)
 
     def state_dict(self, draws: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rl.errors import CheckpointError, CheckpointNotFound
@@ -51,9 +52,12 @@ class Checkpoints:
             state: nested dicts, lists and tuples of tensors, numbers, strings, bools and None.
 
         Raises:
-            CheckpointError: the state holds something that could not be read back, or the disk refuses.
+            CheckpointError: the state holds something that could not be read back or is not finite, or the disk
+                refuses.
         """
         _check_plain(state, "state")
+        if name := find_non_finite(state):
+            raise CheckpointError(f"{name} is not finite: such a state is not saved, the checkpoints before it stay")
         final = self._path(step)
         draft = self.directory / f".{final.name}.draft"
         try:
@@ -123,6 +127,20 @@ def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
     return Checkpoints(path.parent).load(int(found[1])) if found else Checkpoints(path).load()
 
 
+def find_non_finite(state: Any, name: str = "") -> str | None:
+    """The name of the first tensor or array that holds NaN or infinity; None when every number is finite."""
+    if isinstance(state, Mapping):
+        parts = [(f"{name}.{key}" if name else str(key), inner) for key, inner in state.items()]
+    elif isinstance(state, (list, tuple)):
+        parts = [(f"{name}[{index}]", inner) for index, inner in enumerate(state)]
+    else:
+        is_tensor = isinstance(state, torch.Tensor) and state.is_floating_point()
+        is_array = isinstance(state, np.ndarray) and state.dtype.kind == "f"
+        is_sound = not (is_tensor or is_array) or bool((state - state == 0).all())  # NaN and inf give NaN
+        return None if is_sound else name
+    return next((found for inner_name, inner in parts if (found := find_non_finite(inner, inner_name))), None)
+
+
 def _write_manifest(directory: Path, step: int) -> None:
     state = directory / _STATE
     manifest = {
@@ -147,6 +165,8 @@ def _read(directory: Path, map_location: torch.device | str) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(directory / _STATE, map_location=map_location, weights_only=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"the checkpoint {directory} is damaged: {error}") from error
+    if name := find_non_finite(state):
+        raise CheckpointError(f"the checkpoint {directory} is of no use: {name} is not finite")
     return state
 
 

@@ -168,3 +168,19 @@ def test_a_path_names_one_checkpoint_or_the_newest(tmp_path):
     assert [load_checkpoint(path)[0] for path in (*paths, tmp_path)] == [3, 12, 12]
     with pytest.raises(CheckpointNotFound):
         load_checkpoint(tmp_path / "step_000000000004")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_p9_what_is_not_finite_is_not_saved_and_not_resumed_from(tmp_path, monkeypatch, bad):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"agent": {"layers": [torch.ones(3), torch.tensor([1, 2])]}})
+    poisoned = {"agent": {"layers": [torch.tensor([1.0, bad, 0.0]), torch.tensor([1, 2])]}}
+    with pytest.raises(CheckpointError, match=r"agent\.layers\[0\] is not finite"):
+        checkpoints.save(2, poisoned)
+    assert checkpoints.steps() == [1]
+    with monkeypatch.context() as earlier:
+        earlier.setattr("rl.utils.checkpoint.find_non_finite", lambda state: None)
+        checkpoints.save(2, poisoned)
+    assert checkpoints.load()[0] == 1, "one that an earlier version wrote is passed over"
+    with pytest.raises(CheckpointError, match="of no use"):
+        checkpoints.load(2)
