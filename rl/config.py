@@ -349,11 +349,20 @@ def _adapter() -> TypeAdapter[TrainConfig]:
     return TypeAdapter(TrainConfig)
 
 
+_NOT_STORED: Any = {"link": {"token"}, "resume": True}
+
+
 def save_config(config: TrainConfig, path: Path) -> None:
     """Write a configuration as JSON; the token stays out of it."""
-    text = _adapter().dump_json(config, indent=2, exclude={"link": {"token"}, "resume": True})
+    text = _adapter().dump_json(config, indent=2, exclude=_NOT_STORED)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text + b"\n")
+
+
+def config_facts(config: TrainConfig) -> dict[str, Any]:
+    """Return what `save_config` writes, as plain values."""
+    facts: dict[str, Any] = _adapter().dump_python(config, mode="json", exclude=_NOT_STORED)
+    return facts
 
 
 def load_config(path: Path) -> TrainConfig:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,14 +12,17 @@ import gymnasium
 import imageio.v2 as imageio
 
 from envs.wrappers.layout import IMAGES, require_images
-from robotkit import InvalidConfiguration
+from robotkit import InvalidConfiguration, RobotkitError
+
+logger = logging.getLogger(__name__)
 
 
 class VideoRecorder(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Writes `<folder>/<name>_<episode>.mp4` (or .gif) frame by frame, so that memory does not grow with length.
 
     The last `info` of a recorded episode holds `video` (of an observed image, `video_<image>`), the path of its
-    file. The file is complete from then on; an episode that is broken off leaves a shorter one.
+    file. The file is complete from then on; an episode that is broken off leaves a shorter one. What cannot be written
+    or rendered costs this episode's video, with a warning, and never the episode.
 
     Args:
         env: made with `render_mode="rgb_array"`, unless `image` is given.
@@ -53,27 +58,44 @@ class VideoRecorder(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start the next file if this episode is to be recorded."""
-        self._finish()
+        with self._sparing_the_episode():
+            self._finish()
         observation, info = self.env.reset(seed=seed, options=options)
         self._episode += 1
         if self._should_record(self._episode):
-            self._start(observation)
+            with self._sparing_the_episode():
+                self._start(observation)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and record one frame."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if self._writer is not None:
-            self._writer.append_data(self._frame(observation))
-            if terminated or truncated:
-                info["video" if self._image is None else f"video_{self._image}"] = str(self._path)
+            with self._sparing_the_episode():
+                self._writer.append_data(self._frame(observation))
+        if self._writer is not None and (terminated or truncated):
+            with self._sparing_the_episode():
                 self._finish()
+                info["video" if self._image is None else f"video_{self._image}"] = str(self._path)
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
         """Finish the file and close the env."""
-        self._finish()
+        with self._sparing_the_episode():
+            self._finish()
         super().close()
+
+    @contextmanager
+    def _sparing_the_episode(self) -> Iterator[None]:
+        """Give the video up, not the episode, when the system or a camera refuses."""
+        try:
+            yield
+        except (OSError, RobotkitError) as error:
+            logger.warning("the video %s is given up: %s", self._path, error)
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                with suppress(OSError):
+                    writer.close()
 
     def _frame(self, observation: Any) -> Any:
         if self._image is None:

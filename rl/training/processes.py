@@ -13,7 +13,7 @@ import torch
 
 from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.agents.continuous.sac_policy import SacPolicy
-from rl.config import TrainConfig
+from rl.config import TrainConfig, config_facts
 from rl.data.journal import TransitionJournal
 from rl.data.prefetch import Prefetch
 from rl.data.schema import EXTRAS, TransitionSchema
@@ -125,7 +125,9 @@ def learn(
     memory = make_memory(config, spec, agent, seeds)
     if config.compile:
         agent.compile()
-    metrics = make_logger(out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
+    metrics = make_logger(
+        out, tensorboard=config.tensorboard, wandb_project=config.wandb_project, config=config_facts(config)
+    )
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
         loader = memory.make_loader(config, agent, journal)
         trained = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rl.config import TrainConfig
+from rl.config import TrainConfig, config_facts
 from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks
 from rl.data.schema import EXTRAS
 from rl.errors import ConfigError, RunExists
@@ -245,7 +245,8 @@ class Session:
         config = self.config
         if config.out is None:
             return Logger([])
-        return make_logger(config.out, tensorboard=config.tensorboard, wandb_project=config.wandb_project)
+        facts = config_facts(config)
+        return make_logger(config.out, tensorboard=config.tensorboard, wandb_project=config.wandb_project, config=facts)
 
     def _trainer(self, metrics: Logger, first_update: str | None = None) -> Trainer:
         checkpoints = None if self._files is None else self._files.checkpoints

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rl.common.typing import Batch, Metrics
-from rl.errors import TrainingDiverged
+from rl.errors import CheckpointError, TrainingDiverged
 from rl.link.messages import Report
 from rl.utils.checkpoint import Checkpoints, find_non_finite
 from rl.utils.logger import Logger
@@ -140,11 +140,14 @@ class Trainer:
         return f"no metric of the last {len(self._recent)} updates shows where"
 
     def keep(self, metrics: Metrics, batches: Batches) -> None:
-        """Log the metrics of the last update, and save, where it is time to."""
+        """Log the metrics of the last update, and save, where it is time to; a full disk ends nothing here."""
         if self.progress.updates % self._intervals.log_every == 0:
             self._log(metrics)
         if self._intervals.is_checkpoint(self.progress.updates):
-            self.save(batches)
+            try:
+                self.save(batches)
+            except CheckpointError as error:
+                logger.warning("%s. The training goes on, and the next checkpoint is tried in its time", error)
 
     def save(self, batches: Batches) -> None:
         """Write a checkpoint.

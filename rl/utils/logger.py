@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import time
@@ -15,6 +16,11 @@ import torch
 
 from rl.errors import ConfigError
 from rl.utils.log_packages import missing_log_package
+from rl.utils.run_directory import WANDB_ID
+
+logger = logging.getLogger(__name__)
+
+_X_AXIS = "env_steps"
 
 
 class Sink(Protocol):
@@ -32,11 +38,13 @@ class Sink(Protocol):
 class Logger:
     """Turns metrics into plain numbers, once, and hands them to every sink.
 
-    Until here metrics stay tensors, so that a training step never waits for its own statistics.
+    Until here metrics stay tensors, so that a training step never waits for its own statistics. A sink that the system
+    refuses, because of a full disk, loses metrics and ends no training; that is said once, until it takes some again.
     """
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = list(sinks)
+        self._refused: set[int] = set()
 
     def __enter__(self) -> Logger:
         return self
@@ -51,14 +59,23 @@ class Logger:
             ConfigError: a metric is not a single number.
         """
         numbers = to_floats(metrics)
-        for sink in self._sinks:
-            sink.write(step, numbers)
+        for number, sink in enumerate(self._sinks):
+            try:
+                sink.write(step, numbers)
+                self._refused.discard(number)
+            except OSError as error:
+                if number not in self._refused:
+                    self._refused.add(number)
+                    logger.warning("%s cannot log the metrics: %s. The training goes on", type(sink).__name__, error)
         return numbers
 
     def close(self) -> None:
         """Close every sink."""
         for sink in self._sinks:
-            sink.close()
+            try:
+                sink.close()
+            except OSError as error:
+                logger.warning("%s lost its last metrics: %s", type(sink).__name__, error)
 
 
 class JsonLines:
@@ -105,7 +122,15 @@ class TensorBoard:
 
 
 class WandB:
-    """A run at Weights & Biases.
+    """A run at Weights & Biases; the same one again when the run in the directory is continued.
+
+    Evaluations are logged at a step that is in the past already, which its own step counter would drop: the x-axis is a
+    metric, `env_steps`.
+
+    Args:
+        project: of the run.
+        directory: of the run here, which keeps the id of the one there.
+        config: the run's settings.
 
     Raises:
         MissingExtra: the package is not installed.
@@ -118,11 +143,16 @@ class WandB:
             import wandb
         except ImportError as error:
             raise missing_log_package("wandb") from error
-        self._run = wandb.init(project=project, dir=str(directory), config=dict(config or {}))
+        kept = Path(directory) / WANDB_ID
+        again = {"id": kept.read_text().strip(), "resume": "must"} if kept.is_file() else {}
+        self._run = wandb.init(project=project, dir=str(directory), config=dict(config or {}), **again)
+        kept.write_text(f"{self._run.id}\n")
+        self._run.define_metric(_X_AXIS)
+        self._run.define_metric("*", step_metric=_X_AXIS)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log the metrics at this step."""
-        self._run.log(dict(metrics), step=step)
+        self._run.log({**metrics, _X_AXIS: step})
 
     def close(self) -> None:
         """Finish the run."""

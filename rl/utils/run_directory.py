@@ -35,6 +35,8 @@ BC_SETTINGS = "bc.json"
 CLASSIFIER_SETTINGS = "settings.json"
 CURVE, CONFUSION, WORST = "curve.png", "confusion.png", "worst.png"
 """Pictures of a training from files: metrics over epochs, the confusion matrix, the frames misjudged the worst."""
+WANDB_ID = "wandb.id"
+"""File with the id of the run at Weights & Biases, under which it goes on."""
 EVALUATION = "eval.png"
 """Picture of the episodes that evaluated a checkpoint."""
 
@@ -115,7 +117,7 @@ def claim_run(directory: str | os.PathLike[str], *, resume: bool, facts: Mapping
 def release_run(directory: str | os.PathLike[str]) -> None:
     """Give up a claim of a run of which nothing came: its files go, except the logs, and another run may claim it."""
     beside = [JOURNAL + ending for ending in ("-wal", "-shm")]
-    for name in (CONFIG, SPEC, LEARNER_URL, METRICS, JOURNAL, *beside, _LOCK, _MARKER):
+    for name in (CONFIG, SPEC, LEARNER_URL, METRICS, WANDB_ID, JOURNAL, *beside, _LOCK, _MARKER):
         (Path(directory) / name).unlink(missing_ok=True)
     if not any(Path(directory).iterdir()):
         Path(directory).rmdir()

@@ -156,6 +156,41 @@ def test_videos_hold_a_frame_a_step(tmp_path, file_type):
     assert frames == 6
 
 
+class Full:
+    """A writer whose disk is full after so many frames."""
+
+    room = 2
+
+    def __init__(self, path, **options):
+        self.frames = 0
+
+    def append_data(self, frame):
+        self.frames += 1
+        if self.frames > self.room:
+            raise BrokenPipeError("the encoder has ended")
+
+    def close(self):
+        raise OSError("no space left")
+
+
+@pytest.mark.parametrize("trouble", ["in the middle", "at the start", "at the end", "no folder"])
+def test_r6_a_video_that_cannot_be_written_costs_no_episode(tmp_path, monkeypatch, caplog, trouble):
+    folder = tmp_path / "videos"
+    if trouble == "no folder":
+        folder.write_text("")
+    monkeypatch.setattr("envs.wrappers.video_recorder.imageio.get_writer", Full)
+    monkeypatch.setattr(Full, "room", {"at the start": 0, "at the end": 6}.get(trouble, 2))
+    with made(**FAKE, render_mode="rgb_array", max_episode_steps=5) as env:
+        recorder = VideoRecorder(env, folder)
+        for _ in range(2):
+            recorder.reset(seed=0)
+            steps = [recorder.step(np.zeros(4, np.float32)) for _ in range(5)]
+            assert [step[3] for step in steps] == [False] * 4 + [True]
+            assert "video" not in steps[-1][4]
+        recorder.close()
+    assert [record.message.split(":")[0].endswith("is given up") for record in caplog.records] == [True] * 2
+
+
 def test_recording_needs_something_to_see(tmp_path):
     with made(**FAKE) as env, pytest.raises(InvalidConfiguration, match="rgb_array"):
         VideoRecorder(env, tmp_path)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from rl.common.typing import Batch, Metrics
+from rl.errors import CheckpointError
 from rl.presets import make_preset
 from rl.training.learner_parts import say_first_update
 from rl.training.trainer import LoopIntervals, Progress, Trainer
+from rl.utils.checkpoint import Checkpoints
 from rl.utils.logger import Logger
 
 INTERVALS = LoopIntervals(utd_ratio=1, publish_every=1, log_every=1, checkpoint_every=0, silence_s=30.0)
@@ -100,3 +103,25 @@ def test_u6_the_logged_rates_are_those_of_the_wall_time(monkeypatch: pytest.Monk
         progress.env_steps = 10 * update
         trainer.keep(metrics, NoBatches())
     assert [(line["updates_per_s"], line["env_steps_per_s"]) for line in lines] == [(0.5, 5.0)] * 5
+
+
+def test_r6_a_checkpoint_that_the_disk_refuses_is_said_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    progress, checkpoints = Progress(100), Checkpoints(tmp_path)
+    trainer = Trainer(Watched(progress), replace(INTERVALS, checkpoint_every=1), Logger([]), checkpoints, progress)
+
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("no space left")
+
+    for update in range(3):
+        with monkeypatch.context() as full:
+            if update == 1:
+                full.setattr("torch.save", refuse)
+            trainer.keep(trainer.update(NoBatches()), NoBatches())
+    assert checkpoints.steps() == [1, 3]
+    (said,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
+    assert "no space left" in said
+    monkeypatch.setattr("torch.save", refuse)
+    with pytest.raises(CheckpointError):  # the last one of a run would be missed
+        trainer.save(NoBatches())

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from rl import SAC
 from rl.errors import ConfigError, MissingExtra
 from rl.utils.logger import JsonLines, Logger, make_logger, to_floats
 
@@ -60,20 +61,68 @@ def test_a_missing_package_says_how_to_get_it(tmp_path, monkeypatch):
         make_logger(tmp_path, tensorboard=False, wandb_project="project")
 
 
-def test_wandb_gets_the_same_numbers(tmp_path, monkeypatch):
-    logged = []
+class FakeWandb:
+    """The package, as far as it is used: `log` drops what is logged at a step of the past, as the real one does."""
 
-    class Run:
-        def log(self, metrics, step):
-            logged.append((step, metrics))
+    def __init__(self):
+        self.inits, self.logged, self.axes, self.finished, self._newest, self.id = [], [], [], 0, 0, None
 
-        def finish(self):
-            logged.append("finished")
+    def init(self, **settings):
+        self.inits.append(settings)
+        self.id = settings.get("id", f"new-{len(self.inits)}")
+        return self
 
-    class Module:
-        init = staticmethod(lambda **settings: Run())
+    def define_metric(self, name, step_metric=None):
+        self.axes.append((name, step_metric))
 
-    monkeypatch.setitem(sys.modules, "wandb", Module)
+    def log(self, metrics, step=None):
+        self._newest = self._newest + 1 if step is None else max(self._newest, step)
+        if step in (None, self._newest):
+            self.logged.append(metrics)
+
+    def finish(self):
+        self.finished += 1
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    return fake
+
+
+def test_l10_wandb_gets_every_number_also_of_a_step_in_the_past_and_the_settings(tmp_path, wandb):
+    with make_logger(tmp_path, tensorboard=False, wandb_project="project", config={"seed": 3}) as logger:
+        logger.log(300, METRICS)
+        logger.log(200, {"evaluation": {"return_mean": 1.5}})
+    assert wandb.logged == [{**FLAT, "env_steps": 300}, {"evaluation/return_mean": 1.5, "env_steps": 200}]
+    assert ("*", "env_steps") in wandb.axes
+    assert wandb.inits == [{"project": "project", "dir": str(tmp_path), "config": {"seed": 3}}]
+    assert wandb.finished == 1
+
+
+def test_l10_a_run_that_is_continued_is_the_same_run_at_wandb(tmp_path, wandb):
+    for _ in range(2):
+        make_logger(tmp_path, tensorboard=False, wandb_project="project").close()
+    assert (wandb.inits[1]["id"], wandb.inits[1]["resume"]) == ("new-1", "must")
+
+
+def test_l10_a_training_tells_wandb_its_configuration_without_the_token(tmp_path, wandb):
+    with SAC("tests.support.tiny_env:FollowTarget-v0", out=tmp_path / "run", wandb_project="project") as agent:
+        agent.train(2)
+    (asked,) = wandb.inits
+    assert asked["config"]["env"] == "tests.support.tiny_env:FollowTarget-v0"
+    assert asked["config"]["agent"]["discount"] == 0.99
+    assert "token" not in asked["config"]["link"]
+
+
+def test_r6_a_full_disk_costs_metrics_and_no_training(tmp_path, wandb, caplog):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with make_logger(tmp_path, tensorboard=False, wandb_project="project") as logger:
-        logger.log(3, METRICS)
-    assert logged == [(3, FLAT), "finished"]
+        for step in range(5):
+            assert logger.log(step, METRICS) == FLAT
+    assert len(wandb.logged) == 5, "the other sinks get everything"
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "JsonLines cannot log the metrics",
+        "JsonLines lost its last metrics",
+    ]
