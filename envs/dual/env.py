@@ -23,7 +23,7 @@ from envs.dual.layout import (
 )
 from envs.images import fit_image
 from envs.tasks.task import Outcome
-from envs.wrappers.action_view import INTERVENE_ACTION
+from envs.wrappers.action_view import INTERVENE_ACTION, INTERVENE_HOLD
 from robotkit import InvalidCommand, InvalidConfiguration
 
 CombineOutcomes = Callable[[Outcome, Outcome], Outcome]
@@ -129,6 +129,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         if any(INTERVENE_ACTION in part for part in infos):
             done = [part.get(INTERVENE_ACTION, given[arm]) for arm, part in zip(ARMS, infos, strict=True)]
             info[INTERVENE_ACTION] = np.concatenate(done)
+            info[INTERVENE_HOLD] = all(part.get(INTERVENE_HOLD, False) for part in infos if INTERVENE_ACTION in part)
         return join_observations(observations), outcome.reward, outcome.is_terminated, any(truncations), info
 
     def render(self) -> np.ndarray | None:

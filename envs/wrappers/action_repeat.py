@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from envs.wrappers.action_view import INTERVENE_ACTION
+from envs.wrappers.action_view import INTERVENE_ACTION, INTERVENE_HOLD
 from robotkit import InvalidConfiguration
 
 _TOGETHER: Mapping[str, Callable[[Iterable[Any]], Any]] = {
@@ -59,6 +59,9 @@ def _join(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for name, together in _TOGETHER.items():
         if values := [info[name] for info in infos if name in info]:
             joined[name] = together(values)
+    steered = [info for info in infos if INTERVENE_ACTION in info]
+    if steered:
+        joined[INTERVENE_HOLD] = all(info.get(INTERVENE_HOLD, False) for info in steered)
     return joined
 
 

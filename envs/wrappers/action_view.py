@@ -13,6 +13,9 @@ from robotkit import InvalidCommand
 INTERVENE_ACTION = "intervene_action"
 """The key of `info` for the action that a human took instead of the policy; absent where nobody did."""
 
+INTERVENE_HOLD = "intervene_hold"
+"""The key of `info` that is True where that action only keeps the arm still, because the hand rests and may go on."""
+
 
 class ActionView(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Maps actions on their way in, and a human's action (`info["intervene_action"]`) on its way out.

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from envs.wrappers.action_view import INTERVENE_ACTION
+from envs.wrappers.action_view import INTERVENE_ACTION, INTERVENE_HOLD
 from robotkit import BaseTeleop, InvalidConfiguration
 from robotkit.schema import TeleopReading
 
@@ -27,7 +27,8 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         env: its actions are translation and rotation in the base frame, and a gripper's number if there is a seventh.
         teleop: a SpaceMouse, a gamepad, a keyboard, a script; connected at the first reset, disconnected by `close`.
         hold_steps: the human stays in charge for so many steps after the hand came to rest (SERL: 0.5 s, so that a
-            pause does not hand over to the policy in mid-motion; 0 as in HIL-SERL).
+            pause does not hand over to the policy in mid-motion; 0 as in HIL-SERL). These steps are told by
+            `info["intervene_hold"]`: they keep the arm still and show nothing that a policy should imitate.
         action_indices: the numbers of the action that the hand moves, 0 to 5; all by default, the others stay 0.
         close_button: button that closes the gripper; None for none, as where that button means success.
         open_button: button that opens it. Without either the gripper is left as it is.
@@ -80,6 +81,7 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         info["teleop_buttons"] = np.array(reading.buttons, dtype=bool)
         if taken is not None:
             info[INTERVENE_ACTION] = taken
+            info[INTERVENE_HOLD] = self._held_steps > 0
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:

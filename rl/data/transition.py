@@ -28,7 +28,8 @@ def make_transition(
         reward: of the step.
         terminated: whether the task is over.
         truncated: whether the episode was cut.
-        info: of the step.
+        info: of the step. Where `info["intervene_hold"]` is set, the human's action only keeps the arm still: it is
+            what was done, and no intervention to learn from.
     """
     return {
         "observations": observation,
@@ -37,6 +38,6 @@ def make_transition(
         "rewards": np.float32(reward),
         "masks": np.float32(not terminated),
         "dones": np.float32(terminated or truncated),
-        IS_INTERVENTION: np.float32("intervene_action" in info),
+        IS_INTERVENTION: np.float32("intervene_action" in info and not info.get("intervene_hold")),
         GRASP_PENALTY: np.float32(info.get("grasp_penalty", 0.0)),
     }

@@ -58,5 +58,6 @@ def _join(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if steered:
         joined[_INTERVENE_ACTION] = steered[0]
         is_one = len(steered) == len(infos) and all(np.array_equal(steered[0], taken) for taken in steered)
+        joined["intervene_hold"] = all(info.get("intervene_hold", False) for info in infos if _INTERVENE_ACTION in info)
         joined["is_torn"] = bool(joined.get("is_torn")) or not is_one
     return joined

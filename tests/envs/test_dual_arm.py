@@ -28,6 +28,7 @@ from envs.wrappers import (
     SERLObsWrapper,
     TeleopIntervention,
 )
+from envs.wrappers.action_view import INTERVENE_HOLD
 from robotkit import InvalidCommand, InvalidConfiguration, make_workcell, teleops
 from tests.envs.cells import made
 from tests.envs.pose_env import PoseEnv
@@ -68,6 +69,15 @@ def test_there_and_back_through_both_tools_frames_is_the_identity(left, right, a
     env.step(told)
     for arm, action in zip(arms, done, strict=True):
         assert np.allclose(arm.taken[-1], action, atol=1e-5)
+
+
+@pytest.mark.parametrize(("holds", "told"), [((True, True), True), ((True, False), False), ((True, None), True)])
+def test_l7_a_pair_pauses_when_every_hand_at_it_does(holds, told):
+    env, *arms = pair()
+    env.reset()
+    for arm, hold in zip(arms, holds, strict=True):
+        arm.next_info = {} if hold is None else {INTERVENE_ACTION: arm.action_space.sample(), INTERVENE_HOLD: hold}
+    assert env.step(NOTHING)[4][INTERVENE_HOLD] is told
 
 
 @given(left=POSES, right=POSES, seed=NUMBERS)

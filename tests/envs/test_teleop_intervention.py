@@ -8,12 +8,15 @@ import pytest
 
 from envs.wrappers import (
     INTERVENE_ACTION,
+    ActionRepeat,
     BinaryRewardClassifier,
     GripperClose,
     HumanSuccessKey,
     RelativeFrame,
     TeleopIntervention,
 )
+from rl.data.transition import make_transition
+from rl.wrappers.repeat_action import RepeatAction
 from robotkit import ConfigurationError, InvalidConfiguration, teleops
 from tests.envs.pose_env import PoseEnv
 
@@ -65,6 +68,29 @@ def test_a_pause_of_the_hand_does_not_hand_over(hand):
     assert np.array_equal(inner.taken[1], np.zeros(7))
     env.reset()
     assert taken(env, hand, REST) == [False], "a new episode belongs to the policy"
+
+
+def test_l7_a_held_pause_is_what_was_done_and_no_intervention_to_learn_from(hand):
+    env = TeleopIntervention(PoseEnv(), hand, hold_steps=2)
+    observation, _ = env.reset(seed=0)
+    stored = []
+    for twist in (REST, PUSH, REST, PUSH, REST, REST, REST):
+        hand.steer(twist)
+        observation, reward, terminated, truncated, info = env.step(POLICY)
+        stored.append(make_transition(observation, POLICY, observation, reward, terminated, truncated, info))
+    assert [step["is_intervention"] for step in stored] == [0, 1, 0, 1, 0, 0, 0]
+    done = [POLICY, (*PUSH, 0), np.zeros(7), (*PUSH, 0), np.zeros(7), np.zeros(7), POLICY]
+    np.testing.assert_allclose([step["actions"] for step in stored], done, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda env: ActionRepeat(env, 2), lambda env: RepeatAction(env, 2)])
+def test_l7_a_macro_step_is_a_pause_when_all_of_it_is(hand, wrap):
+    env = wrap(TeleopIntervention(PoseEnv(), hand, hold_steps=3))
+    env.reset(seed=0)
+    hand.steer(PUSH)
+    assert env.step(POLICY)[4]["intervene_hold"] is False
+    hand.steer(REST)
+    assert env.step(POLICY)[4]["intervene_hold"] is True
 
 
 @pytest.mark.parametrize(
