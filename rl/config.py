@@ -197,11 +197,6 @@ class TrainConfig:
             raise ConfigError(
                 f"{option('human')} needs {option('action_repeat', 1)}: a person may take over at any step"
             )
-        if self.human in ("scripted", "expert") and self.evaluation.where == "actor":
-            raise ConfigError(
-                f"{option('human', self.human)} would help in the evaluations of "
-                f"{option('evaluation.where', 'actor')}; choose {option('evaluation.where', 'process')}"
-            )
         if self.replay.interventions < 0:
             raise ConfigError(
                 f"{option('replay.interventions')} must be positive or 0, not {self.replay.interventions}"
@@ -225,6 +220,11 @@ class TrainConfig:
     def agent_name(self) -> str:
         """The name that `--agent` takes for this run's agent."""
         return agent_name(self.agent)
+
+    @property
+    def evaluates_in_actor(self) -> bool:
+        """Whether evaluations take place in the environment of an actor."""
+        return bool(self.evaluation.every_steps) and self.evaluation.where == "actor"
 
     def require_trainable(self) -> None:
         """Raise `ConfigError` when a learner would never begin, or could not go on."""

@@ -132,6 +132,12 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
             info[INTERVENE_HOLD] = all(part.get(INTERVENE_HOLD, False) for part in infos if INTERVENE_ACTION in part)
         return join_observations(observations), outcome.reward, outcome.is_terminated, any(truncations), info
 
+    def allow_interventions(self, allowed: bool) -> None:
+        """See `TeleopIntervention.allow_interventions`; an arm at which nobody can take over stays as it is."""
+        for env in self.arms.values():
+            if env.has_wrapper_attr("allow_interventions"):
+                env.get_wrapper_attr("allow_interventions")(allowed)
+
     def render(self) -> np.ndarray | None:
         """Return both arms' images beside each other, uint8 (height, width, 3); None without a render mode."""
         if self.render_mode is None:

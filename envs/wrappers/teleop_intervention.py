@@ -61,7 +61,13 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._has_gripper = actions.shape == (7,)
         self._close_button, self._open_button = close_button, open_button
         self._held_steps = hold_steps
+        self._is_allowed = True
         self._dtype = actions.dtype
+
+    def allow_interventions(self, allowed: bool) -> None:
+        """Let the human take over from now on, or leave every step to the policy, as an evaluation has to."""
+        self._is_allowed = allowed
+        self._held_steps = self._hold_steps
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset, with the device connected; the policy begins."""
@@ -76,7 +82,7 @@ class TeleopIntervention(gymnasium.Wrapper[Any, Any, Any, Any]):
             StaleState: the device was unplugged; nothing was sent.
         """
         reading = self._teleop.read()
-        taken = self._intervention(reading)
+        taken = self._intervention(reading) if self._is_allowed else None
         observation, reward, terminated, truncated, info = self.env.step(action if taken is None else taken)
         info["teleop_buttons"] = np.array(reading.buttons, dtype=bool)
         if taken is not None:

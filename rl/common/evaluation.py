@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl.errors import ConfigError
+from rl.utils.option_words import option
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,9 @@ Policy = Callable[[Any], np.ndarray]
 
 ENV_SUCCESS = "env_success"
 """Key of the environment's own success in `info`, beside a classifier's prediction as `success`."""
+
+_ALLOW = "allow_interventions"
+"""Method of an environment in which a human may take over, called with whether that is allowed."""
 
 
 @dataclass
@@ -35,6 +40,8 @@ class Episode:
     success beside an environment that reports it, the environment counts."""
     success_step: int | None = None
     """Steps until success was first reported."""
+    is_steered: bool = False
+    """Whether a human acted in it."""
     predicted_success: bool | None = None
     """A classifier's last prediction, beside an environment that reports success itself; else None."""
     frames: list[np.ndarray] = field(default_factory=list)
@@ -73,14 +80,39 @@ def run_episodes(
         raise ConfigError(f"an evaluation needs at least 1 episode, not {episodes}")
     done: list[Episode] = []
     camera = _Camera(env) if keep_best_frames else None
-    for number in range(episodes):
-        done.append(_run_episode(policy_fn, env, seed if number == 0 else None, camera))
-        if shown := [episode for episode in done if episode.frames]:
-            best = best_episode(shown)
-            for episode in shown:
-                episode.frames = episode.frames if episode is best else []
-        on_episode(done)
+    with _unassisted(env):
+        for number in range(episodes):
+            done.append(_run_episode(policy_fn, env, seed if number == 0 else None, camera))
+            if shown := [episode for episode in done if episode.frames]:
+                best = best_episode(shown)
+                for episode in shown:
+                    episode.frames = episode.frames if episode is best else []
+            on_episode(done)
+    if steered := sum(episode.is_steered for episode in done):
+        logger.warning(
+            "a human steered %d of the %d episodes that were to show what the policy does", steered, episodes
+        )
     return done
+
+
+def require_unassisted(env: gym.Env, human: str) -> None:
+    """Raise `ConfigError` unless the human at an environment can be kept from helping in evaluations."""
+    if not env.has_wrapper_attr(_ALLOW):
+        raise ConfigError(
+            f"{option('human', human)} would help in the evaluations of {option('evaluation.where', 'actor')}, because "
+            f"the environment has no method {_ALLOW}(bool); choose {option('evaluation.where', 'process')}"
+        )
+
+
+@contextmanager
+def _unassisted(env: gym.Env) -> Iterator[None]:
+    """Leave every step to the policy, in environments in which a human may take over."""
+    allow = env.get_wrapper_attr(_ALLOW) if env.has_wrapper_attr(_ALLOW) else lambda allowed: None
+    allow(False)
+    try:
+        yield
+    finally:
+        allow(True)
 
 
 def best_episode(episodes: Sequence[Episode]) -> Episode:
@@ -140,6 +172,7 @@ def _run_episode(policy_fn: Policy, env: gym.Env, seed: int | None, camera: _Cam
         observation, reward, terminated, truncated, info = env.step(policy_fn(observation))
         episode.total_reward += float(reward)
         episode.length += 1
+        episode.is_steered = episode.is_steered or "intervene_action" in info
         success = info.get(ENV_SUCCESS, info.get("success"))
         if episode.success_step is None and success is not None and np.all(success):
             episode.success_step = episode.length

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gymnasium as gym
 
+from rl.common.evaluation import require_unassisted
 from rl.config import TrainConfig
 from rl.data.demos import require_demos_fit
 from rl.errors import ConfigError
@@ -37,6 +38,8 @@ def require_startable(config: TrainConfig) -> None:
         require_log_package("wandb")
     with closing(make_env(config.env, config.cell, config.adaptation(), human=config.human)) as env:
         _require_fits(config.replay.demos, env)
+        if config.evaluates_in_actor and config.human is not None:
+            require_unassisted(env, config.human)
     evaluation = config.evaluation
     if evaluation.every_steps and evaluation.where == "process" and evaluation.cell not in (None, config.cell):
         make_env(config.env, evaluation.cell, config.adaptation()).close()

@@ -13,6 +13,7 @@ import torch
 
 from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.agents.continuous.sac_policy import SacPolicy
+from rl.common.evaluation import require_unassisted
 from rl.config import TrainConfig, config_facts
 from rl.data.journal import TransitionJournal
 from rl.data.prefetch import Prefetch
@@ -160,7 +161,9 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     env = make_env(config.env, config.cell, config.adaptation(), human=config.human)
     spec = AgentSpec.of(config.env, env, EXTRAS)
     seeds = Seeds(config.seed)
-    in_actor = config.evaluation.where == "actor" and name.endswith("-0")
+    in_actor = config.evaluates_in_actor and name.endswith("-0")
+    if in_actor and config.human is not None:
+        require_unassisted(env, config.human)
     plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
     with closing(env), make_link(config, spec, make_handshake(name, spec, "actor"), stop) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.

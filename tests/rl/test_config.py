@@ -136,7 +136,6 @@ def test_a_number_that_would_stop_the_run_is_refused(changes, message):
     ("changes", "message"),
     [
         ({"human": "scripted", "action_repeat": 2}, "--action-repeat 1"),
-        ({"human": "scripted", "evaluation": EvaluationConfig(where="actor")}, "would help in the evaluations"),
         ({"replay": ReplayConfig(interventions=-1)}, "--replay.interventions"),
     ],
 )

@@ -3,12 +3,17 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import TimeLimit
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from rl.common.evaluation import best_episode, evaluate, run_episodes, wilson_interval
+from envs.dual.env import DualArmEnv
+from envs.wrappers import RelativeFrame, TeleopIntervention
+from rl.common.evaluation import best_episode, evaluate, require_unassisted, run_episodes, wilson_interval
 from rl.errors import ConfigError
+from robotkit import teleops
+from tests.envs.pose_env import PoseEnv
 
 
 class Countdown(gym.Env):
@@ -116,3 +121,45 @@ def test_wilson_interval_agrees_with_scipy(trials, data):
     successes = data.draw(st.integers(0, trials))
     expected = binomtest(successes, trials).proportion_ci(method="wilson")
     assert wilson_interval(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def steered_pair():
+    arms = [TeleopIntervention(PoseEnv(), steering_hand()), PoseEnv()]
+    return DualArmEnv(*arms)
+
+
+def steering_hand():
+    hand = teleops.make("fake", None)
+    hand.steer(np.array((0.0, 0.5, 0.0, 0.0, 0.0, 0.0)))
+    return hand
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: RelativeFrame(TeleopIntervention(PoseEnv(), steering_hand())), steered_pair], ids=["one", "pair"]
+)
+def test_r3_no_hand_steers_an_evaluation_and_afterwards_it_may_again(make, caplog):
+    env = TimeLimit(make(), 5)
+    env.reset(seed=0)
+    action = np.zeros(env.action_space.shape, np.float32)
+    assert "intervene_action" in env.step(action)[4]
+    episodes = run_episodes(lambda _: action, env, 2, seed=0)
+    assert [episode.is_steered for episode in episodes] == [False, False]
+    assert not caplog.records
+    env.reset()
+    assert "intervene_action" in env.step(action)[4]
+
+
+class Helped(Countdown):
+    """Somebody helps, and nothing can keep him from it."""
+
+    def step(self, action):
+        *result, info = super().step(action)
+        return *result, info | {"intervene_action": action}
+
+
+def test_r3_an_evaluation_that_was_steered_nevertheless_is_told_and_none_is_begun_on_purpose(caplog):
+    run_episodes(policy, Helped(), 3, seed=0)
+    assert "steered 3 of the 3 episodes" in caplog.text
+    with pytest.raises(ConfigError, match=r"'spacemouse' would help in the evaluations .* allow_interventions"):
+        require_unassisted(Helped(), "spacemouse")
+    require_unassisted(TeleopIntervention(PoseEnv(), steering_hand()), "spacemouse")
