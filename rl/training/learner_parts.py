@@ -10,6 +10,7 @@ from typing import Any
 from rl.agents.continuous.sac import SACAgent
 from rl.config import TrainConfig
 from rl.data.demos import load_demos, summarize_demos
+from rl.data.grown_source import GrownSource
 from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
@@ -36,6 +37,8 @@ class Memory:
 
     replay: AnyReplayBuffer
     demos: AnyReplayBuffer | None
+    interventions: AnyReplayBuffer | None
+    """What a human did, which joins the demonstrations and drives none of them out."""
     batches: Batches
 
     def make_loader(self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal) -> ReplayLoader:
@@ -45,7 +48,7 @@ class Memory:
             self.replay,
             config.replay.n_step,
             agent.config.discount,
-            demos=self.demos if config.replay.interventions else None,
+            interventions=self.interventions,
             extras=extra_fields(self.replay),
             reward_bias=agent.config.reward_bias,
         )
@@ -70,9 +73,16 @@ def make_memory(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Se
     """
     kind = KINDS[config.agent_name]
     replay = kind.make_buffer(config, spec, agent, config.replay.capacity, seeds.integer("replay"))
-    demos = _demonstrations(config, spec, agent, seeds)
-    mixed = MixedBatches(_mixed(config, replay, demos), config.batch_size * config.utd_ratio)
-    return Memory(replay, demos, kind.with_goals(config, spec, mixed, replay, seeds.integer("goals")))
+    demos, interventions = _demonstrations(config, spec, agent, seeds), None
+    if demos is not None and config.replay.interventions:
+        seed = seeds.integer("interventions")
+        interventions = kind.make_buffer(config, spec, agent, config.replay.interventions, seed)
+    beside: Source | None = demos
+    if demos is not None and interventions is not None:
+        beside = GrownSource(demos, interventions, seeds.integer("demos"))
+    mixed = MixedBatches(_mixed(config, replay, beside), config.batch_size * config.utd_ratio)
+    batches = kind.with_goals(config, spec, mixed, replay, seeds.integer("goals"))
+    return Memory(replay, demos, interventions, batches)
 
 
 def make_schedule(config: TrainConfig) -> Schedule:
@@ -124,18 +134,18 @@ def fit_inputs(agent: SACAgent, batches: Batches) -> None:
         agent.fit_inputs(next(batches)["observations"])
 
 
-def _mixed(config: TrainConfig, replay: AnyReplayBuffer, demos: AnyReplayBuffer | None) -> list[tuple[Source, float]]:
+def _mixed(config: TrainConfig, replay: AnyReplayBuffer, demos: Source | None) -> list[tuple[Source, float]]:
     """The replay buffer alone, or with the demonstrations beside it."""
     share = config.replay.demo_share
     return [(replay, 1.0)] if demos is None else [(replay, 1.0 - share), (demos, share)]
 
 
 def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds: Seeds) -> AnyReplayBuffer | None:
-    """A buffer with the demonstrations, and room for what a human will add; None without any."""
+    """A buffer with the demonstrations, all of them; None without any."""
     files = config.replay.demos
     if not files:
         return None
-    capacity = sum(summarize_demos(file).transitions for file in files) + config.replay.interventions
+    capacity = sum(summarize_demos(file).transitions for file in files)
     demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     extras = dict.fromkeys(extra_fields(demos), 0.0)
     for file in files:

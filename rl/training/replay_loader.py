@@ -22,7 +22,7 @@ class ReplayLoader:
         replay: the buffer for all transitions.
         n_step: rewards summed before bootstrapping.
         discount: per step.
-        demos: a second buffer for the transitions in which a human acted; None for no such buffer.
+        interventions: a second buffer for the transitions in which a human acted; None for no such buffer.
         extras: names of further numbers that the buffers store.
         reward_bias: what the agent adds to every reward, see `NStep`.
     """
@@ -33,13 +33,13 @@ class ReplayLoader:
         replay: Buffer,
         n_step: int,
         discount: float,
-        demos: Buffer | None = None,
+        interventions: Buffer | None = None,
         extras: Collection[str] = (),
         reward_bias: float = 0.0,
     ) -> None:
         self._journal = journal
         self._replay = replay
-        self._demos = demos
+        self._interventions = interventions
         self._kept = FIELDS | set(extras)
         self._make_stream = partial(NStep, n_step, discount, reward_bias)
         self._streams: dict[str, tuple[str, NStep]] = {}  # by the actor's name: its newest attempt
@@ -84,5 +84,5 @@ class ReplayLoader:
         self._replay.extend(kept)
         by_human = np.flatnonzero(batch.get(IS_INTERVENTION, np.zeros(0)))
         self.interventions += len(by_human)
-        if self._demos is not None and len(by_human):
-            self._demos.extend(map_leaves(lambda array: array[by_human], kept))
+        if self._interventions is not None and len(by_human):
+            self._interventions.extend(map_leaves(lambda array: array[by_human], kept))

@@ -120,7 +120,7 @@ def test_buffers_hold_what_the_actor_saw(events, kind):
     with tempfile.TemporaryDirectory() as folder, TransitionJournal(Path(folder) / "journal") as journal:
         actor = Actor(journal)
         replay, demos = buffers(kind, len(events))
-        loader = ReplayLoader(journal, replay, 1, 0.9, demos=demos)
+        loader = ReplayLoader(journal, replay, 1, 0.9, interventions=demos)
         half = len(events) // 2
         actor.live(events[:half])
         loader.poll()
@@ -132,7 +132,7 @@ def test_buffers_hold_what_the_actor_saw(events, kind):
         assert_holds(demos, by_human)
 
         after_restart, demos_again = buffers(kind, len(events))
-        ReplayLoader(journal, after_restart, 1, 0.9, demos=demos_again).poll()
+        ReplayLoader(journal, after_restart, 1, 0.9, interventions=demos_again).poll()
         assert_holds(after_restart, actor.sent)
         assert_holds(demos_again, by_human)
 
@@ -145,7 +145,7 @@ def test_n_steps_never_cross_an_end_a_gap_or_a_restart(events, n_step):
         actor = Actor(journal)
         actor.live(events)
         replay, demos = buffers("plain", len(events))
-        loader = ReplayLoader(journal, replay, n_step, 1.0, demos=demos)
+        loader = ReplayLoader(journal, replay, n_step, 1.0, interventions=demos)
         loader.poll()
         held = replay.sample(len(replay), indices=np.arange(len(replay))) if len(replay) else None
     for index in range(len(replay)):

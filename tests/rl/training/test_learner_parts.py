@@ -74,3 +74,36 @@ def test_l3_each_step_of_a_sum_bears_the_bias_live_and_from_demonstrations(tmp_p
         following = values[batch["next_observations"][:, 0].astype(int)]
         targets = batch["rewards"] - 1.0 + DISCOUNT * batch["masks"] * following
         np.testing.assert_allclose(targets, values[:6], atol=1e-5)
+
+
+def steered(start: int, count: int) -> dict[str, np.ndarray]:
+    """Transitions of one long episode, in every second of which a human acted."""
+    return {**numbered(start, count), "is_intervention": (np.arange(count) % 2).astype(np.float32)}
+
+
+def test_l17_interventions_drive_out_no_demonstration_and_their_own_oldest_go(tmp_path: Path):
+    demos = demonstrations(tmp_path / "demos.sqlite", success(6))
+    settings = config(replay=ReplayConfig(demos=(demos,), capacity=200, interventions=10), steps=2000)
+    memory = filled(settings, steered(1000, 100))
+    assert memory.demos is not None
+    assert memory.interventions is not None
+    drawn = np.concatenate([next(memory.batches)["observations"][:, 0] for _ in range(300)])
+    own = {1000 + number for number in range(100)}
+    humans = {float(number) for number in range(1081, 1100, 2)}
+    seen = set(drawn.tolist())
+    assert set(range(6)) <= seen, "every demonstration is still drawn"
+    assert humans <= set(memory.interventions.sample(10, indices=np.arange(10))["observations"][:, 0])
+    assert seen <= set(range(6)) | own
+    from_demos = np.isin(drawn, range(6)).mean()
+    assert abs(from_demos - 0.5 * 6 / 16) < 0.03, "uniform over demonstrations and interventions together"
+
+
+def test_l17_the_draws_of_a_checkpoint_go_on(tmp_path: Path):
+    demos = demonstrations(tmp_path / "demos.sqlite", success(6))
+    settings = config(replay=ReplayConfig(demos=(demos,), capacity=200, interventions=10), steps=2000)
+    straight, resumed = filled(settings, steered(1000, 100)), filled(settings, steered(1000, 100))
+    for _ in range(5):
+        next(straight.batches)
+    resumed.batches.load_state_dict(straight.batches.state_dict())
+    for _ in range(5):
+        np.testing.assert_array_equal(next(straight.batches)["observations"], next(resumed.batches)["observations"])
