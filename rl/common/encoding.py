@@ -68,6 +68,8 @@ class EncodingWrapper(nn.Module):
         self.recomputes = recomputes
         self.proprio = Dense(proprio_latent_dim, xavier_uniform) if use_proprio else None
         self.proprio_norm = LayerNorm() if use_proprio else None
+        self.state_layer: nn.Module | None = None
+        """Layer in front of the proprioceptive one, for the flattened state; None for none."""
 
     def forward(
         self, observations: Observation, train: Train = False, stop_gradient: bool = False, is_encoded: bool = False
@@ -90,6 +92,7 @@ class EncodingWrapper(nn.Module):
         if self.proprio is None or self.proprio_norm is None:
             return encoded
         state = observations["state"].flatten(-2) if self.enable_stacking else observations["state"]
+        state = state if self.state_layer is None else self.state_layer(state)
         return torch.cat((encoded, torch.tanh(self.proprio_norm(self.proprio(state)))), dim=-1)
 
     def frozen_features(self, observations: Observation) -> dict[str, Tensor]:

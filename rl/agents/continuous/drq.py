@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
@@ -14,7 +16,7 @@ from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac import Gradients, LossFunction, SACAgent, batch_rows, mean_metrics
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss
-from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_policy_module
+from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_input_layer, make_policy_module
 from rl.common.common import parameters_of
 from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
 from rl.common.encoding import EncodingWrapper, Observation
@@ -31,6 +33,15 @@ from rl.vision.sampling import draw_kept
 __all__ = ["Crops", "DrQAgent", "DrqConfig", "make_drq_policy"]
 
 DEFAULTS = DrqConfig()
+STATE = "state"
+
+
+def make_agent_encoder(config: DrqConfig, sample: Any) -> EncodingWrapper:
+    """The encoder of `config` for observations like this sample, still without parameters."""
+    encoder = make_encoder(config.encoder)
+    if encoder.proprio is not None:
+        encoder.state_layer = make_input_layer(math.prod(sample[STATE].shape[-2:]), config)
+    return encoder
 
 
 def make_drq_modules(encoder: EncodingWrapper, action_dim: int, config: DrqConfig) -> nn.ModuleDict:
@@ -121,8 +132,9 @@ class DrQAgent(SACAgent):
             seed: of the initial parameters, the noise of updates, and exploration.
             device: where the networks will live.
         """
-        encoder = make_encoder(config.encoder)
-        modules = cls._pixel_modules(encoder, as_tensors(observations, torch.device("cpu")), action_dim, config)
+        sample: Any = as_tensors(observations, torch.device("cpu"))
+        encoder = make_agent_encoder(config, sample)
+        modules = cls._pixel_modules(encoder, sample, action_dim, config)
         init_parameters(modules, Generator().manual_seed(seed))
         load_trunk(frozen_trunk(encoder), config.encoder)
         return cls(modules.to(device), config, action_dim=action_dim, seed=seed, device=torch.device(device))
@@ -132,6 +144,12 @@ class DrQAgent(SACAgent):
         modules = make_drq_modules(encoder, action_dim, config)
         shape_pixel_modules(modules, sample, action_dim)
         return modules
+
+    def fit_inputs(self, observations: Any) -> None:
+        """Take the statistics of the state in observations (N, T, D) for `standardises_inputs`."""
+        if STATE in observations:
+            state = np.asarray(observations[STATE])
+            super().fit_inputs(state.reshape(len(state), -1))
 
     def draw_crops(self, batch: Batch) -> Crops:
         """Draw the crops of an unpacked batch."""
@@ -266,10 +284,11 @@ def shape_pixel_modules(modules: nn.ModuleDict, sample: Any, action_dim: int) ->
 def make_drq_policy(observations: Observations, action_dim: int, config: DrqConfig, seed: int = 0) -> SacPolicy:
     """A policy of its own for an actor process, on the CPU."""
     generator = Generator().manual_seed(seed)
-    encoder = make_encoder(config.encoder)
+    sample: Any = as_tensors(observations, torch.device("cpu"))
+    encoder = make_agent_encoder(config, sample)
     module = make_policy_module(action_dim, config, encoder)
     with torch.no_grad():
-        module(as_tensors(observations, torch.device("cpu")))
+        module(sample)
     init_parameters(module, generator)
     load_trunk(frozen_trunk(encoder), config.encoder)
     return SacPolicy(module, generator, copy.deepcopy(module) if config.average_policy else None)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss, critic_loss, temperature_loss
 from rl.agents.continuous.sac_policy import SacPolicy, make_input_layer, make_policy, make_policy_module
+from rl.agents.continuous.stored_heads import with_own_heads
 from rl.common.common import TrainState
 from rl.common.typing import Arrays, Batch, Metrics, NetworkNames, Observations
 from rl.errors import DataError
@@ -50,7 +51,9 @@ def make_critic_module(config: SacConfig, input_layer: nn.Module | None = None) 
     """The stacked ensemble of critics of `config`, still without parameters."""
     trunk = MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm)
     if input_layer is not None:
-        return Critic(input_layer, trunk.as_ensemble(config.critic_ensemble_size))
+        critic = Critic(input_layer, trunk.as_ensemble(config.critic_ensemble_size))
+        critic.head.as_ensemble(config.critic_ensemble_size, shared_input=False)
+        return critic
     return ensemblize(partial(Critic, None, trunk), config.critic_ensemble_size)()
 
 
@@ -295,7 +298,7 @@ class SACAgent:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`, on the same kind of device bit for bit."""
-        self.state.load_state_dict(state)
+        self.state.load_state_dict(with_own_heads(state, self.state.state_dict()))
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
 

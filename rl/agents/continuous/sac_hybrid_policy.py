@@ -8,10 +8,11 @@ from typing import Any, cast
 import torch
 from torch import Generator, Tensor, nn
 
+from rl.agents.continuous.drq import make_agent_encoder
 from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.agents.continuous.sac_hybrid_grippers import GripperLayout
 from rl.agents.continuous.sac_policy import SacPolicy, as_tensors, make_policy_module
-from rl.common.encoders import frozen_trunk, load_trunk, make_encoder
+from rl.common.encoders import frozen_trunk, load_trunk
 from rl.common.encoding import EncodingWrapper
 from rl.common.typing import Observations
 from rl.networks.actor_critic_nets import Policy
@@ -104,8 +105,8 @@ def make_hybrid_pixel_policy(
     observations: Observations, action_dim: int, config: HybridConfig, seed: int = 0
 ) -> HybridPolicy:
     """A policy of its own for an actor process, on the CPU, for observations with images like this one."""
-    sample = as_tensors(observations, torch.device("cpu"))
-    return _make_policy(sample, make_encoder(config.encoder), action_dim, config, seed)
+    sample: Any = as_tensors(observations, torch.device("cpu"))
+    return _make_policy(sample, make_agent_encoder(config, sample), action_dim, config, seed)
 
 
 def _make_policy(

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.augmentation import Crops, crop, draw_corners, unpack
-from rl.agents.continuous.drq import DrQAgent, make_drq_modules, shape_pixel_modules, shared_coverage
+from rl.agents.continuous.drq import (
+    DrQAgent,
+    make_agent_encoder,
+    make_drq_modules,
+    shape_pixel_modules,
+    shared_coverage,
+)
 from rl.agents.continuous.sac import batch_rows
 from rl.agents.continuous.sac_losses import Masks, SacNoise
 from rl.agents.continuous.sac_policy import as_tensors
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.agents.continuous.vice_loss import ViceNoise, vice_loss
 from rl.common.common import parameters_of
-from rl.common.encoders import frozen_trunk, load_trunk, make_encoder, pretrained_heads
+from rl.common.encoders import frozen_trunk, load_trunk, pretrained_heads
 from rl.common.encoding import EncodingWrapper
 from rl.common.typing import Batch, Metrics, Observations
 from rl.errors import DataError
@@ -74,11 +80,11 @@ class VICEAgent(DrQAgent):
         device: str | torch.device = "cpu",
     ) -> Self:
         """Make an agent as `DrQAgent.create_drq` does, with a classifier."""
-        encoder = make_encoder(config.encoder)
+        sample: Any = as_tensors(observations, torch.device("cpu"))
+        encoder = make_agent_encoder(config, sample)
         trunk = frozen_trunk(encoder) or resnetv1_configs["resnetv1-10-frozen"]()
         modules = make_drq_modules(encoder, action_dim, config)
         modules["vice"] = make_classifier(trunk, config)
-        sample = as_tensors(observations, torch.device("cpu"))
         shape_pixel_modules(modules, sample, action_dim)
         with torch.no_grad():
             modules["vice"](sample)
