@@ -46,14 +46,12 @@ def demo() -> TrainConfig:
     RLPD, Ball et al. 2023 (arXiv:2302.02948). Ten steps carry the reward of a lift back to the approach; three
     frames show where the arm is being pulled, which one frame hides; decaying rates and an averaged policy steady it.
     """
-    steps, utd_ratio, env_steps_per_update = 30_000, 2, 2
-    updates = steps // env_steps_per_update
     return TrainConfig(
         preset="demo",
         frame_stack=3,
-        steps=steps,
-        utd_ratio=utd_ratio,
-        env_steps_per_update=env_steps_per_update,
+        steps=30_000,
+        utd_ratio=2,
+        env_steps_per_update=2,
         max_lead=32,
         random_steps=500,
         training_starts=500,
@@ -67,8 +65,8 @@ def demo() -> TrainConfig:
             activations="relu",
             target_entropy=-8.0,
             average_policy=True,
-            actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
-            critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * utd_ratio),
+            actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps="run"),
+            critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps="run"),
         ),
         replay=ReplayConfig(n_step=10),
         evaluation=EvaluationConfig(every_steps=2000, episodes=20),
@@ -99,17 +97,15 @@ def drq() -> TrainConfig:
 
 def drq_demo() -> TrainConfig:
     """Learns to lift the cube from images of 64 x 64 pixels on two CPU cores; the counterpart of `demo`."""
-    steps, utd_ratio, env_steps_per_update = 16_000, 2, 2
-    updates = steps // env_steps_per_update
     return TrainConfig(
         preset="drq-demo",
         env="envs:PandaPickCubeVision-v0",
         frame_stack=3,
         images=ImagesConfig(size=64, frames=1),
-        steps=steps,
+        steps=16_000,
         batch_size=128,
-        utd_ratio=utd_ratio,
-        env_steps_per_update=env_steps_per_update,
+        utd_ratio=2,
+        env_steps_per_update=2,
         max_lead=32,
         random_steps=300,
         training_starts=300,
@@ -126,8 +122,8 @@ def drq_demo() -> TrainConfig:
             activations="relu",
             target_entropy=-8.0,
             average_policy=True,
-            actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
-            critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * utd_ratio),
+            actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps="run"),
+            critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps="run"),
         ),
         replay=ReplayConfig(capacity=50_000, n_step=10),
         evaluation=EvaluationConfig(every_steps=2000, episodes=10),
@@ -140,14 +136,9 @@ def drq_classifier() -> TrainConfig:
 
     A predicted success ends the episode, and ten steps before it cost 1, for the reason given in `hil`.
     """
-    base, steps, updates = drq_demo(), 10_000, 5_000
-    agent = replace(
-        base.agent,
-        reward_bias=-0.1,
-        actor_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates),
-        critic_optimizer=OptimizerConfig(5e-4, cosine_decay_steps=updates * base.utd_ratio),
-    )
-    return replace(base, preset="drq-classifier", steps=steps, batch_size=64, agent=agent)
+    base = drq_demo()
+    agent = replace(base.agent, reward_bias=-0.1)
+    return replace(base, preset="drq-classifier", steps=10_000, batch_size=64, agent=agent)
 
 
 def vice() -> TrainConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from rl.errors import ConfigError
 
@@ -20,8 +21,9 @@ class OptimizerConfig:
     """Peak learning rate."""
     warmup_steps: int = 0
     """Steps of linear warm-up from 0."""
-    cosine_decay_steps: int | None = None
-    """Step at which a cosine reaches 0, warm-up included; `None` keeps the rate."""
+    cosine_decay_steps: int | Literal["run"] | None = None
+    """Step at which a cosine reaches 0, warm-up included; `run` is the last one of the run, whatever --steps says;
+    `None` keeps the rate."""
     weight_decay: float | None = None
     """Decoupled weight decay on every parameter, biases too."""
     clip_grad_norm: float | None = None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rl.common.optimizer_config import OptimizerConfig
+from rl.errors import ConfigError
 
 Schedule: TypeAlias = Callable[[Tensor], Tensor]
 """Learning rate for a step count (0-based, before its increment), both scalar tensors."""
@@ -61,6 +62,8 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
+        if config.cosine_decay_steps == "run":
+            raise ConfigError('cosine_decay_steps="run" is for runs whose length is known: give a number of steps here')
         self.parameters = list(parameters)
         self.config = config
         self.betas = betas

@@ -29,6 +29,7 @@ from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.training.goals import Batches, GoalBatches, load_goals
+from rl.training.run_schedules import with_run_length
 from rl.utils.option_words import by_caller, option
 from rl.wrappers.pixel_observation import STATE
 
@@ -70,7 +71,7 @@ class StateKind(AgentKind):
 
     def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
         """See `AgentKind`."""
-        return SACAgent.create_states(*_sizes(spec), config.agent, seed=seed, device=device)
+        return SACAgent.create_states(*_sizes(spec), with_run_length(config, config.agent), seed=seed, device=device)
 
     def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
         """See `AgentKind`."""
@@ -95,7 +96,7 @@ class PixelKind(AgentKind):
 
     def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
         """See `AgentKind`."""
-        settings = pixel_settings(config, spec)
+        settings = with_run_length(config, pixel_settings(config, spec))
         return self.agent.create_drq(_sample(spec), _sizes(spec)[1], settings, seed=seed, device=device)
 
     def make_policy(self, config: TrainConfig, spec: AgentSpec, seed: int) -> SacPolicy:
@@ -133,7 +134,7 @@ class ViceKind(PixelKind):
 
     def make_agent(self, config: TrainConfig, spec: AgentSpec, seed: int, device: str) -> SACAgent:
         """See `AgentKind`."""
-        settings = pixel_settings(config, spec)
+        settings = with_run_length(config, pixel_settings(config, spec))
         assert isinstance(settings, ViceConfig)
         return VICEAgent.create_vice(_sample(spec), _sizes(spec)[1], settings, seed=seed, device=device)
 

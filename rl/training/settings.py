@@ -16,6 +16,7 @@ import gymnasium as gym
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, light_config
 from rl.errors import ConfigError
+from rl.training.run_schedules import decaying_with_run
 
 Kind = Literal["sac", "drq"]
 
@@ -132,6 +133,11 @@ def make_config(
         wanted = type(base.agent)
         if type(networks) is not wanted:
             raise ConfigError(f"the second argument must be a {wanted.__name__}, not {networks!r}")
+        if endless := decaying_with_run(networks):
+            raise ConfigError(
+                f'{endless[0]} has cosine_decay_steps="run", and train() may be called again and again: give a number '
+                "of steps"
+            )
         base = replace(base, agent=networks)
     config = with_settings(base, settings)
     config.require_demos()
