@@ -43,7 +43,9 @@ def train_classifier(options: TrainClassifierOptions, stop: Stop) -> None:
 
     from rl.offline import classifier
 
-    classifier.train_classifier(options, stop, Console())
+    facts = classifier.train_classifier(options, stop, Console())
+    if facts is not None:
+        classifier.require_better_than_chance(facts)
 
 
 def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:

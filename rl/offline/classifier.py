@@ -10,12 +10,12 @@ import torch
 from rich.console import Console
 
 from rl.common.encoder_config import EncoderConfig
-from rl.errors import ConfigError
+from rl.errors import ConfigError, DataError
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
 from rl.offline.classifier_learner import ClassifierLearner
 from rl.offline.classifier_options import SETTINGS, TrainClassifierOptions
-from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
+from rl.offline.confusion_counts import CHANCE, ConfusionCounts, choose_threshold
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
 from rl.offline.rows import Rows, balanced_loader
@@ -77,6 +77,18 @@ def _train(
         say_how_to_go_on("classifier", options.out, done, options.epochs, console)
         return None
     return _conclude(options, encoder, shape, learner, split, console)
+
+
+def require_better_than_chance(facts: ClassifierFacts) -> None:
+    """Raise `DataError` when a classifier may as well guess, whatever share of all frames it has right."""
+    balanced, low = facts.metrics["balanced_accuracy"], facts.metrics["balanced_accuracy_low"]
+    if low <= CHANCE:
+        raise DataError(
+            f"the classifier is no better than chance: of successes and other frames it has {balanced:.0%} right on "
+            f"average ({low:.0%} at least, with 95 % confidence), and guessing has {CHANCE:.0%}. It is written, and "
+            f"should pay no reward. Look at {WORST} and at the frames that were recorded: do the cameras show the "
+            "success? Then record more episodes, or train for more epochs"
+        )
 
 
 def _encoder_for(options: TrainClassifierOptions, split: FrameSplit) -> tuple[EncoderConfig, tuple[int, int, int]]:
@@ -143,8 +155,8 @@ def _draw(
 def _say(out: Path, facts: ClassifierFacts, counts: ConfusionCounts, console: Console) -> None:
     rates = facts.metrics
     console.print(
-        f"{facts.frames['test']} frames of {facts.episodes['test']} held-out episodes: accuracy "
-        f"{rates['accuracy']:.2%}, balanced {rates['balanced_accuracy']:.2%}; {counts.false_positives} false "
+        f"{facts.frames['test']} frames of {facts.episodes['test']} held-out episodes: balanced accuracy "
+        f"{rates['balanced_accuracy']:.2%}, of all frames {rates['accuracy']:.2%}; {counts.false_positives} false "
         f"positives, {counts.false_negatives} missed successes",
         highlight=False,
         soft_wrap=True,

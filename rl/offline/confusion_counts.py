@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from rl.errors import DataError
+
+_Z_95 = 1.959964
+CHANCE = 0.5
+"""Balanced accuracy of a classifier that guesses, or always says the same."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,20 @@ class ConfusionCounts:
         ])  # fmt: skip
 
     def rates(self) -> dict[str, float]:
-        """Shares in [0, 1]; one without frames to count is 0."""
-        recall = _share(self.true_positives, self.true_positives + self.false_negatives)
-        specificity = _share(self.true_negatives, self.true_negatives + self.false_positives)
+        """Shares in [0, 1]; one without frames to count is 0.
+
+        `balanced_accuracy_low` is the lower end of the 95 % interval of `balanced_accuracy`; at 0.5 or below it the
+        classifier may as well guess.
+        """
+        positives, negatives = self.true_positives + self.false_negatives, self.true_negatives + self.false_positives
+        recall, specificity = _share(self.true_positives, positives), _share(self.true_negatives, negatives)
+        variance = sum(
+            rate * (1 - rate) / max(1, count) for rate, count in ((recall, positives), (specificity, negatives))
+        )
         return {
             "accuracy": _share(self.true_positives + self.true_negatives, sum(asdict(self).values())),
             "balanced_accuracy": (recall + specificity) / 2,
+            "balanced_accuracy_low": max(0.0, (recall + specificity - _Z_95 * math.sqrt(variance)) / 2),
             "precision": _share(self.true_positives, self.true_positives + self.false_positives),
             "recall": recall,
             "false_positive_rate": 1 - specificity,

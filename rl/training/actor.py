@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 _POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
 
+EVALUATION_SEED = Seeds(0).integer("evaluation")
+"""Seed of the evaluations of every run: they begin from the same states, whatever the seed of the training."""
+
 
 class Policy(Protocol):
     """The part of a policy that the loop needs."""

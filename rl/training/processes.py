@@ -26,7 +26,7 @@ from rl.link.hub import LearnerHub
 from rl.link.messages import AgentSpec, Handshake, build_space
 from rl.link.server import LinkServer, bind
 from rl.link.state import ClientSettings
-from rl.training.actor import ActingPlan, EvaluationPlan, run_actor, run_evaluator
+from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.agent_factory import KINDS
 from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.learned import SuccessGoal
@@ -216,7 +216,7 @@ def _agreed_spec(hub: LearnerHub, path: Path, stop: Stop) -> AgentSpec | None:
 
 
 def _evaluation_plan(config: TrainConfig, every_steps: int) -> EvaluationPlan:
-    return EvaluationPlan(every_steps, config.evaluation.episodes, Seeds(config.seed).integer("evaluation"))
+    return EvaluationPlan(every_steps, config.evaluation.episodes, EVALUATION_SEED)
 
 
 def _port(config: TrainConfig) -> int:

@@ -15,7 +15,7 @@ from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks
 from rl.data.schema import EXTRAS
 from rl.errors import ConfigError, RunExists
 from rl.link.messages import AgentSpec
-from rl.training.actor import ActingPlan, EvaluationPlan, run_actor
+from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
 from rl.training.callbacks import Callback, Callbacks, TrainedAgent, TrainingStart
 from rl.training.in_process import ACTOR, InProcessLink, TensorBatches
 from rl.training.learner_parts import (
@@ -150,9 +150,7 @@ class Session:
             begin = self.progress.env_steps
             # Another seed for each training: it must not live through the same episodes again.
             own = Seeds(self._seeds.integer(f"{ACTOR} from step {begin}"))
-            plan = ActingPlan(
-                self.config.random_steps, EvaluationPlan(every, episodes, self._seeds.integer("evaluation"))
-            )
+            plan = ActingPlan(self.config.random_steps, EvaluationPlan(every, episodes, EVALUATION_SEED))
             with interrupt_between_steps(stop):
                 try:
                     listeners.tell(TrainingStart(agent, begin, steps, every))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from rl.cli import main
 from rl.common.encoders import EncoderConfig
 from rl.data.labelled_frames import FrameWriter
 from rl.errors import CheckpointError, ConfigError, DataError
@@ -83,6 +84,24 @@ def test_it_learns_and_its_reward_function_judges_like_it(files, tmp_path):
         classifier.is_success({"state": {"q": 0}, "images": {"front": picture}}) for picture in test.images["front"]
     ]
     assert np.mean(np.array(predictions) == (test.labels > 0)) == pytest.approx(facts.metrics["accuracy"])
+
+
+def test_u12_the_command_of_a_classifier_that_guesses_says_so_and_its_status_is_2(tmp_path, capsys):
+    """Frames of one kind, in nine of ten cases called no success."""
+    random = np.random.default_rng(0)
+    paths = {name: tmp_path / name for name in ("negatives", "positives")}
+    with FrameWriter(paths["negatives"]) as negatives, FrameWriter(paths["positives"]) as positives:
+        for episode in range(12):
+            for writer, count in ((negatives, 18), (positives, 2)):
+                writer.write(f"e{episode}", [{"front": image(random, False)} for _ in range(count)])
+    options = ["--epochs", "1", "--threads", "1", "--held-out", "0.5", "--encoder.encoder-type", "compact"]
+    files = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+    with pytest.raises(SystemExit) as ended:
+        main(["classifier", *files, *options, "--out", str(tmp_path / "run")])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert "no better than chance" in told.err
+    assert load_reward_classifier(tmp_path / "run").facts.metrics["balanced_accuracy_low"] <= 0.5
 
 
 def _split_seed():

@@ -51,3 +51,23 @@ def test_a_classifier_that_always_says_no_has_half_of_the_balanced_accuracy():
     assert rates["accuracy"] == 0.9
     assert rates["balanced_accuracy"] == 0.5
     assert rates["precision"] == rates["recall"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_chance"),
+    [
+        ((0, 0, 186, 14), True),  # 93 % of all frames, and never a success
+        ((0, 9, 177, 14), True),  # balanced 47 %
+        ((9, 60, 60, 7), True),
+        ((14, 0, 186, 0), False),
+        ((12, 4, 182, 2), False),
+        ((140, 600, 1200, 60), False),  # balanced 68 %, of many frames
+        ((1, 0, 5, 1), True),  # one of two successes tells little
+        ((2, 4, 1, 1), True),
+    ],
+)
+def test_u12_a_classifier_that_may_as_well_guess_is_known_whatever_share_of_frames_it_has_right(counts, is_chance):
+    found = ConfusionCounts(*counts)
+    low = found.rates()["balanced_accuracy_low"]
+    assert (low <= 0.5) == is_chance
+    assert low <= found.rates()["balanced_accuracy"]
