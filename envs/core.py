@@ -26,9 +26,10 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
     """One task in one workcell, be it simulated, real or remote.
 
     Observations are `{"state": {...}}` as the task defines it, plus `{"images": {camera: uint8 (height, width, 3)}}`
-    when the task looks through cameras. Every `info` holds `success` (bool), in a cell with a gripper
-    `gripper_changed` (bool: this step asked the fingers for another opening), and what the task adds. The env never
-    truncates: time limits are Gymnasium's `TimeLimit`, which the registered ids bring.
+    when the task looks through cameras. Every `info` holds `success` (bool), the same as `is_success` for
+    Stable-Baselines3 and Gymnasium, in a cell with a gripper `gripper_changed` (bool: this step asked the fingers for
+    another opening), and what the task adds. The env never truncates: time limits are Gymnasium's `TimeLimit`, which
+    the registered ids bring.
 
     The `info` of a step also holds `overrun_s`, how much longer than its control period it took on a clock that runs by
     itself, and `is_torn`: True where the step does not lead from the last observation to this one by its action alone.
@@ -198,7 +199,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         return 0.0 if clock.is_lockstep else clock.now_s()
 
     def _info(self, state: CellState, outcome: Outcome) -> dict[str, Any]:
-        info = {"success": outcome.is_success, **outcome.info}
+        info = {"success": outcome.is_success, "is_success": outcome.is_success, **outcome.info}
         if state.gripper is not None:
             before, self._opening = self._opening, state.gripper.target_position
             info["gripper_changed"] = before != self._opening

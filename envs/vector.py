@@ -17,7 +17,9 @@ ResultT = TypeVar("ResultT")
 Step = tuple[Any, float, bool, bool, dict[str, Any]]
 
 
-def make_vec(id: str, n: int, threads: int = 1, **kwargs: Any) -> ThreadVectorEnv:
+def make_vec(
+    id: str, n: int, threads: int = 1, autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP, **kwargs: Any
+) -> ThreadVectorEnv:
     """Build `n` environments of one id, stepped by `threads` threads.
 
     Physics runs with the interpreter lock released, so threads scale where processes would spend their gain on pipes.
@@ -26,6 +28,7 @@ def make_vec(id: str, n: int, threads: int = 1, **kwargs: Any) -> ThreadVectorEn
         id: as for `gymnasium.make`.
         n: number of environments.
         threads: number of threads; more than `n` are not started.
+        autoreset_mode: see `ThreadVectorEnv`.
         **kwargs: for `gymnasium.make`.
 
     Raises:
@@ -34,29 +37,45 @@ def make_vec(id: str, n: int, threads: int = 1, **kwargs: Any) -> ThreadVectorEn
     if n > 1 and isinstance(kwargs.get("cell"), Workcell):
         raise InvalidConfiguration(f"{n} environments cannot act in one cell; give the name or file of a cell instead")
     options = {"disable_env_checker": True, **kwargs}
-    return ThreadVectorEnv([lambda: gymnasium.make(id, **options)] * n, threads)
+    return ThreadVectorEnv([lambda: gymnasium.make(id, **options)] * n, threads, autoreset_mode)
 
 
 class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     """A vector environment whose environments each belong to one thread, from construction to `close()`.
 
-    A fixed thread per environment matters for cameras: a GL context may only be used where it was made. Autoreset is
-    `AutoresetMode.SAME_STEP`: when an episode ends, the step returns the first observation of the next one, and
-    `infos["final_obs"]` and `infos["final_info"]` hold the end of the old one; no step is spent on a reset.
+    A fixed thread per environment matters for cameras: a GL context may only be used where it was made.
+
+    With `AutoresetMode.SAME_STEP` the step in which an episode ends returns the first observation of the next one, and
+    `infos["final_obs"]` and `infos["final_info"]` hold the end of the old one; no step is spent on a reset. With
+    `NEXT_STEP`, which some of Gymnasium's wrappers need, such as `NormalizeObservation`, it returns the last
+    observation, and the step after it resets the environment, ignores its action and pays 0.
 
     Args:
         env_fns: one constructor an environment; the spaces of all must be equal.
         threads: number of threads.
+        autoreset_mode: SAME_STEP or NEXT_STEP.
 
     Raises:
-        InvalidConfiguration: no environment, no thread, or spaces that differ.
+        InvalidConfiguration: no environment, no thread, another mode, or spaces that differ.
     """
 
-    def __init__(self, env_fns: Sequence[Callable[[], gymnasium.Env[Any, Any]]], threads: int = 1) -> None:
+    def __init__(
+        self,
+        env_fns: Sequence[Callable[[], gymnasium.Env[Any, Any]]],
+        threads: int = 1,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> None:
+        if autoreset_mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+            raise InvalidConfiguration(
+                f"an episode that ended begins anew in SAME_STEP or NEXT_STEP, not {autoreset_mode}"
+            )
         if not env_fns or threads < 1:
             raise InvalidConfiguration(f"a vector environment needs environments and threads, got {len(env_fns)} "
                                        f"environments on {threads} threads")  # fmt: skip
         self.num_envs = len(env_fns)
+        self._resets_next = autoreset_mode == AutoresetMode.NEXT_STEP
+        self._has_ended = [False] * self.num_envs
+        self._autoreset_mode = autoreset_mode
         self._chunks = np.array_split(np.arange(self.num_envs), min(threads, self.num_envs))
         self._workers = [ThreadPoolExecutor(1, thread_name_prefix="envs") for _ in self._chunks]
         self.envs: list[gymnasium.Env[Any, Any]] = []
@@ -72,7 +91,7 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         for env in self.envs:
             if (env.observation_space, env.action_space) != (first.observation_space, first.action_space):
                 raise InvalidConfiguration("every environment of a vector must have the same spaces")
-        self.metadata = {**first.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.metadata = {**first.metadata, "autoreset_mode": self._autoreset_mode}
         self.render_mode = first.render_mode
         self.spec = first.spec
         self.single_observation_space, self.single_action_space = first.observation_space, first.action_space
@@ -92,6 +111,7 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
             InvalidConfiguration: the number of seeds is not the number of environments.
         """
         seeds = self._seeds(seed)
+        self._has_ended = [False] * self.num_envs
         results = self._map(lambda index: self.envs[index].reset(seed=seeds[index], options=options))
         infos: dict[str, Any] = {}
         for index, (_, info) in enumerate(results):
@@ -99,10 +119,10 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
         return self._stack([observation for observation, _ in results]), infos
 
     def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step every environment; those whose episode ended are reset at once."""
+        """Step every environment; those whose episode ended are reset, now or in the next step."""
         if len(actions) != self.num_envs:
             raise InvalidConfiguration(f"{self.num_envs} environments need as many actions, got {len(actions)}")
-        results = self._map(lambda index: _step(self.envs[index], actions[index]))
+        results = self._map(lambda index: self._step(index, actions[index]))
         observations, rewards, terminations, truncations, all_infos = zip(*results, strict=True)
         infos: dict[str, Any] = {}
         for index, info in enumerate(all_infos):
@@ -125,6 +145,22 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
             for worker in self._workers:
                 worker.shutdown()
 
+    def _step(self, index: int, action: np.ndarray) -> Step:
+        env = self.envs[index]
+        if self._has_ended[index]:
+            self._has_ended[index] = False
+            observation, info = env.reset()
+            return observation, 0.0, False, False, info
+        observation, reward, terminated, truncated, info = env.step(action)
+        if terminated or truncated:
+            if self._resets_next:
+                self._has_ended[index] = True
+            else:
+                final = {"final_obs": observation, "final_info": info}
+                observation, info = env.reset()
+                info = {**info, **final}
+        return observation, float(reward), terminated, truncated, info
+
     def _map(self, task: Callable[[int], ResultT]) -> list[ResultT]:
         """`task` of every index, each in the thread of its environment."""
         futures = [
@@ -144,12 +180,3 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     def _stack(self, observations: Sequence[Any]) -> Any:
         out: Any = create_empty_array(self.single_observation_space, n=self.num_envs, fn=np.empty)
         return concatenate(self.single_observation_space, observations, out)
-
-
-def _step(env: gymnasium.Env[Any, Any], action: np.ndarray) -> Step:
-    observation, reward, terminated, truncated, info = env.step(action)
-    if terminated or truncated:
-        final = {"final_obs": observation, "final_info": info}
-        observation, info = env.reset()
-        info = {**info, **final}
-    return observation, float(reward), terminated, truncated, info

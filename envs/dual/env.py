@@ -219,7 +219,7 @@ def each_arm(env: DualArmEnv, left: Callable[[Env], Env], right: Callable[[Env],
 
 
 def _info(infos: tuple[dict[str, Any], ...], outcome: Outcome) -> dict[str, Any]:
-    return {**join_infos(infos), **outcome.info, "success": outcome.is_success}
+    return {**join_infos(infos), **outcome.info, "success": outcome.is_success, "is_success": outcome.is_success}
 
 
 def _naming(act: Callable[[str], ResultT], arm: str) -> ResultT:

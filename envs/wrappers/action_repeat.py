@@ -15,6 +15,7 @@ from robotkit import InvalidConfiguration
 
 _TOGETHER: Mapping[str, Callable[[Iterable[Any]], Any]] = {
     "grasp_penalty": sum, "overrun_s": sum, "is_torn": any, "gripper_changed": any, "success": any,
+    "is_success": any,
 }  # fmt: skip
 """What several steps together have of a value in `info`; of every other one they have that of the last step."""
 

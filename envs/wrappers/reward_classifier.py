@@ -48,7 +48,8 @@ class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and replace reward and success by the prediction."""
         observation, _, terminated, truncated, info = self.env.step(action)
         prediction = self.predict(observation)
-        info |= {"success": prediction.is_success, "success_probability": prediction.probability}
+        info |= {"success": prediction.is_success, "is_success": prediction.is_success}
+        info["success_probability"] = prediction.probability
         terminated = terminated or (prediction.is_success and self._terminates)
         return observation, prediction.reward, terminated, truncated, info
 

@@ -42,7 +42,7 @@ class ClassifierReward(gym.Wrapper):
             terminated = terminated and not info[ENV_SUCCESS]
         probability = self._classifier.probability(observation)
         prediction = probability >= self._classifier.facts.threshold
-        info |= {"success": prediction, "success_probability": probability}
+        info |= {"success": prediction, "is_success": prediction, "success_probability": probability}
         return observation, float(prediction), terminated or prediction, truncated, info
 
 

@@ -17,7 +17,7 @@ def _happened(values: Iterable[Any]) -> bool:
 
 _TOGETHER: Mapping[str, Callable[[Iterable[Any]], Any]] = {
     "grasp_penalty": sum, "overrun_s": sum, "is_torn": _happened, "gripper_changed": _happened, "success": _happened,
-    "env_success": _happened,
+    "is_success": _happened, "env_success": _happened,
 }  # fmt: skip
 """What several steps together have of a value in `info`; of every other one they have that of the last step."""
 

@@ -7,7 +7,8 @@ import threading
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import FlattenObservation, NormalizeObservation
 
 from envs import ThreadVectorEnv, make_vec
 from robotkit import InvalidConfiguration, make_workcell
@@ -55,6 +56,40 @@ def test_autoreset_is_declared_and_marks_only_what_ended():
     assert [step[0]["step"].ravel().tolist() for step in steps] == [[1, 1], [2, 0], [0, 1]]
     assert "final_obs" not in steps[0][4]
     assert steps[1][4]["_final_obs"].tolist() == [False, True]
+
+
+def test_r12_a_reset_may_take_a_step_of_its_own_as_gymnasiums_wrappers_expect():
+    makers = [lambda: ScriptedEnv(3), lambda: ScriptedEnv(2, terminates=False)]
+    ours = ThreadVectorEnv(makers, 2, AutoresetMode.NEXT_STEP)
+    theirs = SyncVectorEnv(makers, autoreset_mode=AutoresetMode.NEXT_STEP)
+    assert ours.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
+    for vector in (ours, theirs):
+        vector.reset(seed=0)
+    for _ in range(8):
+        action = np.zeros((2, 2), np.float32)
+        (mine, *rest, info), (other, *expected, told) = ours.step(action), theirs.step(action)
+        np.testing.assert_array_equal(mine["step"], other["step"])
+        np.testing.assert_array_equal(rest, expected)
+        np.testing.assert_array_equal(info["success"], told["success"])
+    ours.reset()
+    assert ours.step(np.zeros((2, 2), np.float32))[0]["step"].ravel().tolist() == [1, 1]
+    for vector in (ours, theirs):
+        vector.close()
+    with pytest.raises(InvalidConfiguration, match="SAME_STEP or NEXT_STEP"):
+        ThreadVectorEnv(makers, 1, AutoresetMode.DISABLED)
+
+
+def test_r12_gymnasiums_normalisation_takes_a_vector_of_ours():
+    vector = FlattenObservation(
+        make_vec(IDS[0], 2, autoreset_mode=AutoresetMode.NEXT_STEP, max_episode_steps=3, **FAKE)
+    )
+    normal = NormalizeObservation(vector)
+    normal.reset(seed=0)
+    for _ in range(8):
+        observations, *_, infos = normal.step(normal.action_space.sample())
+        assert np.isfinite(observations).all()
+        np.testing.assert_array_equal(infos["is_success"], infos["success"])
+    normal.close()
 
 
 def test_each_environment_lives_in_one_thread():
