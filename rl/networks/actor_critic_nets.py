@@ -43,6 +43,21 @@ def _head(features: int, init_final: float | None = None) -> Dense:
     return Dense(features, xavier_uniform if init_final is None else uniform(init_final))
 
 
+def in_float32(head: nn.Module, features: Tensor) -> Tensor:
+    """What `head` makes of features, in float32 although the layers before it run in lower precision.
+
+    The last layer's rounding is an error of the value itself: of a value of 20, bfloat16 keeps 0.06.
+    """
+    kind = features.device.type
+    output: Tensor
+    if torch.is_autocast_enabled(kind):
+        with torch.autocast(kind, enabled=False):
+            output = head(features.float())
+    else:
+        output = head(features)
+    return output
+
+
 def encode(
     encoder: nn.Module | None, observations: Any, *, train: Train = False, stop_gradient: bool = False
 ) -> Tensor:
@@ -71,7 +86,9 @@ class ValueCritic(nn.Module):
 
     def forward(self, observations: Any, train: bool = False) -> Tensor:
         """Map (B, D) to (B,)."""
-        values: Tensor = self.head(self.network(encode(self.encoder, observations), train=train)).squeeze(-1)
+        values: Tensor = in_float32(self.head, self.network(encode(self.encoder, observations), train=train)).squeeze(
+            -1
+        )
         return values
 
 
@@ -105,7 +122,8 @@ class Critic(nn.Module):
         features = encode(self.encoder, observations)
         if actions.dim() > features.dim():
             features = features.unsqueeze(-2).expand(*actions.shape[:-1], features.shape[-1])
-        values: Tensor = self.head(self.network(torch.cat((features, actions), -1), train=train)).squeeze(-1)
+        trunk = self.network(torch.cat((features, actions), -1), train=train)
+        values: Tensor = in_float32(self.head, trunk).squeeze(-1)
         return values
 
 
@@ -133,7 +151,7 @@ class DistributionalCritic(nn.Module):
     def forward(self, observations: Any, actions: Tensor, train: bool = False) -> tuple[Tensor, Tensor]:
         """Logits and the atoms they belong to, both (B, num_atoms)."""
         x = torch.cat((encode(self.encoder, observations), actions), -1)
-        logits = self.head(self.network(x, train=train))
+        logits = in_float32(self.head, self.network(x, train=train))
         return logits, self.atoms.expand_as(logits)
 
 
@@ -260,14 +278,14 @@ class Policy(nn.Module):
             return self.fixed_std
         if self.std_head is None:
             return self.log_stds.exp()
-        raw = self.std_head(features)
+        raw = in_float32(self.std_head, features)
         return raw.exp() if self.std_parameterization == "exp" else F.softplus(raw)
 
     def forward(self, observations: Any, temperature: float = 1.0, train: Train = False) -> ActionDistribution:
         """Distribution of actions (B, A); `temperature` scales the variance after clipping."""
         encoded = encode(self.encoder, observations, train=train, stop_gradient=self.stop_gradient)
         features = self.network(encoded, train=train)
-        mean = self.mean_head(features)
+        mean = in_float32(self.mean_head, features)
         std = self._std(features).clamp(self.std_min, self.std_max) * temperature**0.5
         if self.tanh_squash_distribution:
             return TanhMultivariateNormalDiag(mean, std)

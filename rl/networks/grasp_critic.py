@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from rl.networks.actor_critic_nets import encode
+from rl.networks.actor_critic_nets import encode, in_float32
 from rl.nn.dropout import Train
 from rl.nn.initializers import uniform, xavier_uniform
 from rl.nn.layers import Dense
@@ -35,5 +35,5 @@ class GraspCritic(nn.Module):
 
     def forward(self, observations: Any, train: Train = False) -> Tensor:
         """Map (B, D) to (B, output_dim); a single observation (D,) to (output_dim,)."""
-        values: Tensor = self.head(self.network(encode(self.encoder, observations), train=train))
+        values: Tensor = in_float32(self.head, self.network(encode(self.encoder, observations), train=train))
         return values
