@@ -136,6 +136,11 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
         self._is_whole = False
         return self.workcell.step(command, gripper, period_s, self._epoch)
 
+    @property
+    def is_real_time(self) -> bool:
+        """Whether time passes between two steps, so that nobody may wait in the middle of an episode."""
+        return not self.workcell.clock.is_lockstep
+
     def require_resettable(self) -> None:
         """Connect the cell if it is not yet, and raise unless a reset may move it.
 
@@ -195,8 +200,7 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
 
     def _now_s(self) -> float:
         """The cell's time where it passes by itself; 0 in lock-step, where a step takes what it takes."""
-        clock = self.workcell.clock
-        return 0.0 if clock.is_lockstep else clock.now_s()
+        return self.workcell.clock.now_s() if self.is_real_time else 0.0
 
     def _info(self, state: CellState, outcome: Outcome) -> dict[str, Any]:
         info = {"success": outcome.is_success, "is_success": outcome.is_success, **outcome.info}

@@ -137,8 +137,8 @@ class TrainConfig:
     env_steps_per_update: float | None = None
     """Steps that are collected for each update; without it the learner updates as fast as it can."""
     max_lead: int | None = None
-    """Steps that actors may be ahead of the updates that are due: they wait for a slow learner. Without it they run
-    freely, as a real robot must. Needs --env-steps-per-update."""
+    """Steps that actors may be ahead of the updates that are due: they wait for a slow learner, a real robot between
+    two episodes alone. Without it they run freely. Needs --env-steps-per-update."""
     random_steps: int = 1000
     """First steps of a run, taken at random."""
     training_starts: int = 1000

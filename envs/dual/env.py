@@ -65,6 +65,8 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
     the caller with a note which arm it was, and the next thing is a `reset`. (A thread of HIL-SERL's dies with its
     error, and the pair goes on with old observations.)
 
+    `is_real_time` is true where the clock of one of them runs by itself.
+
     Args:
         left: the left arm's environment; its state is a dict.
         right: the right arm's.
@@ -83,7 +85,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         self.action_space = joined_action_space(left, right)
         self.observation_space = joined_observation_space(left, right)
         self._left_size = gymnasium.spaces.flatdim(left.action_space)
-        self._is_concurrent = any(not core.workcell.clock.is_lockstep for core in _cores(left, right))
+        self.is_real_time = any(core.is_real_time for core in _cores(left, right))
         self._threads: ThreadPoolExecutor | None = None
         self._is_running = False
 
@@ -167,7 +169,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         """`act` of each arm's name; when it raises, both arms hold and no episode runs any more."""
         self._is_running = False
         try:
-            results = self._at_once(act) if self._is_concurrent else [_naming(act, arm) for arm in ARMS]
+            results = self._at_once(act) if self.is_real_time else [_naming(act, arm) for arm in ARMS]
         except BaseException as error:
             self._hold(error)
             raise

@@ -99,6 +99,10 @@ class ActingPlan:
 def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds: Seeds, stop: Stop) -> None:
     """Act until the learner is done or somebody stops it.
 
+    A simulation waits for the learner's leave before each step. Where time passes by itself (`is_real_time` of the
+    environment), an arm that waits in the middle of a motion would end it: such an actor waits before an episode, and
+    takes a few more steps than it has leave for.
+
     When the environment is interrupted (`EnvironmentInterrupted`), and where a step is torn (`info["is_torn"]`), the
     trajectory ends as at a truncation, and the transition is left out. After an interruption the actor waits until the
     environment can be reset.
@@ -114,7 +118,8 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
     refresh(policy, link, wait=True, stop=stop)
     observation = recovery.carry(partial(_reset, env, seeds.integer("episodes")))
     episode = _EpisodeReport()
-    while observation is not None and _may_step(link, stop):
+    is_real_time = env.has_wrapper_attr("is_real_time") and env.get_wrapper_attr("is_real_time")
+    while observation is not None and _may_step(link, stop, waits=not (is_real_time and episode.is_running)):
         refresh(policy, link)
         if link.env_steps < plan.random_steps:
             action = random_actions.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
@@ -189,8 +194,10 @@ def _reset(env: gym.Env, seed: int | None) -> Any:
     return env.reset(seed=seed)[0]
 
 
-def _may_step(link: Link, stop: Stop) -> bool:
-    """Wait for the learner's leave; False at the end."""
+def _may_step(link: Link, stop: Stop, *, waits: bool) -> bool:
+    """Wait for the learner's leave, or only look for the end; False at the end."""
+    if not waits:
+        return not stop.is_set() and not link.is_finished
     while not stop.is_set():
         if link.may_step(_POLL_TIMEOUT_S):
             return True
@@ -225,6 +232,11 @@ class _EpisodeReport:
     def _begin(self) -> None:
         self._return, self._length = 0.0, 0
         self._interventions, self._intervened_steps, self._is_intervened = 0, 0, False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a step of it was taken."""
+        return self._length > 0
 
     def add(self, reward: float, is_intervened: bool) -> None:
         self._return += reward
