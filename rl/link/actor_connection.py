@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -25,17 +26,24 @@ from rl.link.messages import (
     parse_actor_message,
 )
 
+logger = logging.getLogger(__name__)
+
 REJECTED = 4400
 """Close code after a `Reject`: the same message again is pointless or needs a fresh start."""
 
 _CHUNKS_AHEAD = 64  # received but not stored yet; then the socket is no longer read, and TCP slows the actor down
 _HANDSHAKE_TIMEOUT_S = 10.0
+_SILENCE_TIMEOUT_S = 30.0  # an actor that runs sends a heartbeat each second
+_SEND_TIMEOUT_S = 30.0  # as long as the largest policy takes on a slow network
 
 _T = TypeVar("_T")
 
 
 class ActorConnection:
     """The learner's end of a websocket, which three tasks share: one receives, one stores, one sends.
+
+    A peer that is silent for long, or takes nothing, is gone, although its connection stands: its process is stopped,
+    or its machine sleeps. It connects again when it goes on, and sends what was not stored.
 
     Args:
         socket: an accepted websocket.
@@ -62,6 +70,8 @@ class ActorConnection:
                 self._hub.unregister(record)
         except WebSocketDisconnect:
             return
+        except TimeoutError:
+            logger.warning("an actor neither sends nor takes anything any more: its connection is given up")
         except RlError as error:
             if isinstance(error, JournalError) and not isinstance(error, SequenceGap):
                 self._hub.fail(error)
@@ -78,7 +88,11 @@ class ActorConnection:
         if not isinstance(handshake, Handshake):
             raise LinkProtocolError(f"the first message of a connection must be a handshake, not {handshake.kind}")
         record, reply = await self._on_disk(partial(self._register, handshake))
-        await self._send(reply)
+        try:
+            await self._send(reply)
+        except BaseException:
+            self._hub.unregister(record)
+            raise
         return record
 
     def _register(self, handshake: Handshake) -> tuple[ActorRecord, HandshakeReply]:
@@ -101,7 +115,8 @@ class ActorConnection:
 
     async def _receive(self, record: ActorRecord) -> None:
         while True:
-            frame = await self._socket.receive()
+            async with asyncio.timeout(_SILENCE_TIMEOUT_S):  # unlike `wait_for` it is always cancelled when asked to
+                frame = await self._socket.receive()
             if frame["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(frame.get("code", 1000))
             self._hub.require_current(record, self._number)
@@ -134,7 +149,8 @@ class ActorConnection:
                 weights = self._hub.newest_weights()
                 if weights is not None and weights[0] != sent_version:
                     sent_version, frame = weights
-                    await self._socket.send_bytes(frame)
+                    async with asyncio.timeout(_SEND_TIMEOUT_S):
+                        await self._socket.send_bytes(frame)
                 if ack != sent:  # after the weights: an actor that receives the end has the last ones
                     await self._send(ack)
                     sent = ack
@@ -147,11 +163,12 @@ class ActorConnection:
             reject = OldReject if self._is_old else Reject
             await self._send(reject(code=error.code, message=str(error)))
             await self._socket.close(REJECTED)
-        except (RuntimeError, WebSocketDisconnect):  # the actor has gone meanwhile; there is nobody to tell
+        except (RuntimeError, TimeoutError, WebSocketDisconnect):  # the actor has gone; there is nobody to tell
             return
 
     async def _send(self, message: LinkMessage) -> None:
-        await self._socket.send_text(message.model_dump_json())
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            await self._socket.send_text(message.model_dump_json())
 
     async def _on_disk(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, work)
