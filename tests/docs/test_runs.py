@@ -106,7 +106,11 @@ class Session:
             shutil.rmtree(given[given.index("--out") + 1], ignore_errors=True)  # of another example on the page
         elif name == "record demos":
             Path(given[given.index("--out") + 1]).unlink(missing_ok=True)
-        run_rl([*name.split(), *given, *short])
+        try:
+            run_rl([*name.split(), *given, *short])
+        except SystemExit:  # after one epoch a classifier may be no better than chance, and is written nevertheless
+            if name != "classifier" or not Path(given[given.index("--out") + 1], "classifier.json").is_file():
+                raise
 
 
 @pytest.mark.parametrize(
