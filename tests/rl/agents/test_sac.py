@@ -232,17 +232,19 @@ def test_l15_values_and_log_probabilities_keep_the_precision_of_float32_in_the_l
     batch, noise = make_batch(64), agent.draw_noise(64)
     critic, actor = agent.state.modules["critic"], agent.state.modules["actor"]
     with torch.no_grad():
-        critic.head.bias += 20.3
-        actor.mean_head.bias += 3.0
-        values = critic(batch["observations"], batch["actions"])
-        _, log_prob = actor(batch["observations"]).sample_and_log_prob(noise.actor_eps)
+        critic.head.weight *= 30.0
+        actor.mean_head.weight *= 3.0
         with autocast(torch.device("cpu"), precision):
-            rough = critic(batch["observations"], batch["actions"])
+            seen = critic.network(torch.cat((batch["observations"], batch["actions"]), -1))
+            values = critic(batch["observations"], batch["actions"])
+            features = actor.network(batch["observations"])
             found = actor(batch["observations"])
-            _, rough_log_prob = found.sample_and_log_prob(noise.actor_eps)
-    assert rough.dtype == found.loc.dtype == rough_log_prob.dtype == torch.float32
-    assert (rough - values).square().mean().sqrt() < 0.02
-    assert (rough_log_prob - log_prob).square().mean().sqrt() < 0.05
+            _, log_prob = found.sample_and_log_prob(noise.actor_eps)
+        expected, loc = critic.head(seen.float()).squeeze(-1), actor.mean_head(features.float())
+        _, expected_log_prob = type(found)(loc, found.scale_diag).sample_and_log_prob(noise.actor_eps)
+    assert values.abs().max() > 20
+    for one, other in ((values, expected), (found.loc, loc), (log_prob, expected_log_prob)):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_wrong_requests_are_refused():
