@@ -17,7 +17,7 @@ _TOGETHER: Mapping[str, Callable[[Iterable[Any]], Any]] = {
     "grasp_penalty": sum, "overrun_s": sum, "is_torn": any, "gripper_changed": any, "success": any,
     "is_success": any,
 }  # fmt: skip
-"""What several steps together have of a value in `info`; of every other one they have that of the last step."""
+"""How a value of `info` is joined over several steps; of every other one the last step's is kept."""
 
 
 class MacroStep(NamedTuple):
@@ -32,7 +32,7 @@ class MacroStep(NamedTuple):
     info: dict[str, Any]
     """Info of all steps that were taken, without `intervene_action`."""
     steered: list[np.ndarray | None]
-    """What a human did instead of the action, for each step that was taken; None where nobody did anything."""
+    """The action that a human took instead, for each step that was taken; None where nobody did anything."""
 
 
 def take_steps(env: gymnasium.Env[Any, Any], actions: Iterable[Any]) -> MacroStep:

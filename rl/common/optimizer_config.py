@@ -35,7 +35,7 @@ class OptimizerConfig:
             raise ConfigError(f"learning_rate must be a finite number of at least 0, not {self.learning_rate}")
         if self.warmup_steps < 0:
             raise ConfigError(f"warmup_steps must be at least 0, not {self.warmup_steps}")
-        if self.cosine_decay_steps is not None and self.cosine_decay_steps <= self.warmup_steps:
+        if isinstance(self.cosine_decay_steps, int) and self.cosine_decay_steps <= self.warmup_steps:
             raise ConfigError(
                 f"cosine_decay_steps must be above warmup_steps, which it includes, not {self.cosine_decay_steps} with "
                 f"{self.warmup_steps}"

@@ -44,7 +44,7 @@ def _head(features: int, init_final: float | None = None) -> Dense:
 
 
 def in_float32(head: nn.Module, features: Tensor) -> Tensor:
-    """What `head` makes of features, in float32 although the layers before it run in lower precision.
+    """Apply `head` to features in float32, although the layers before it run in lower precision.
 
     The last layer's rounding is an error of the value itself: of a value of 20, bfloat16 keeps 0.06.
     """

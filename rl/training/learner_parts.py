@@ -38,7 +38,7 @@ class Memory:
     replay: AnyReplayBuffer
     demos: AnyReplayBuffer | None
     interventions: AnyReplayBuffer | None
-    """What a human did, which joins the demonstrations and drives none of them out."""
+    """Transitions in which a human acted: they join the demonstrations and drive none of them out."""
     batches: Batches
 
     def make_loader(self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal) -> ReplayLoader:

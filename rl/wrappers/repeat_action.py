@@ -19,7 +19,7 @@ _TOGETHER: Mapping[str, Callable[[Iterable[Any]], Any]] = {
     "grasp_penalty": sum, "overrun_s": sum, "is_torn": _happened, "gripper_changed": _happened, "success": _happened,
     "is_success": _happened, "env_success": _happened,
 }  # fmt: skip
-"""What several steps together have of a value in `info`; of every other one they have that of the last step."""
+"""How a value of `info` is joined over several steps; of every other one the last step's is kept."""
 
 
 class RepeatAction(gym.Wrapper):

@@ -14,7 +14,7 @@ from robotkit.errors import ConnectionFailed
 
 _LETTING_GO_S = 1.0
 _FCI_PORT = 1337
-"""Of the arm's commands, in libfranka's `research_interface/robot/service_types.h`."""
+"""Port of the arm's commands, in libfranka's `research_interface/robot/service_types.h`."""
 
 
 def opened_within(deadline_s: float, make: Callable[[], Any], what: str) -> Any:

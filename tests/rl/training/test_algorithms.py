@@ -398,21 +398,3 @@ def test_numpy_s_whole_numbers_are_whole_numbers(tmp_path: Any):
     agent = small_sac(seed=np.int64(3))  # type: ignore[arg-type]
     agent.save(tmp_path / "run")
     assert SAC.load(tmp_path / "run").evaluate(episodes=np.int64(1))["episodes"] == 1  # type: ignore[arg-type]
-
-
-def test_l21_the_evaluations_of_every_seed_begin_from_the_same_states():
-    class Starts(FollowTarget):
-        def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-            first = super().reset(seed=seed)
-            if seed is not None:
-                seeds.append(seed)
-            return first
-
-    evaluations = []
-    for seed in (1, 2):
-        seeds: list[int] = []
-        with small_sac(Starts(), seed=seed) as agent:
-            agent.train(30, evaluate_every=10, evaluate_episodes=2)
-        evaluations.append({found for found in seeds if seeds.count(found) > 1})
-    assert len(evaluations[0]) == 1, "each evaluation begins from the same seed"
-    assert evaluations[0] == evaluations[1]

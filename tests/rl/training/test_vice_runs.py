@@ -152,7 +152,7 @@ def test_an_interruption_changes_nothing_and_the_classifier_learns(tmp_path: Pat
 
 def test_goals_that_do_not_fit_are_refused(tmp_path: Path, goals: Path):
     space = observation_space(config(None, goals))
-    with pytest.raises(JournalError, match="no journal"):
+    with pytest.raises(JournalError, match="does not exist, and a file of transitions"):
         load_goals([tmp_path / "none.sqlite"], space, CAMERAS, seed=0)
     with FrameWriter(tmp_path / "front.sqlite") as writer:
         writer.write("0", [{"front": np.zeros((SIDE, SIDE, 3), np.uint8)}])
