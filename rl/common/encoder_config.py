@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rl.errors import ConfigError
+from rl.utils.field_types import check_field_types
 
 ENCODER_TYPES = ("small", "compact", "resnet", "resnet-pretrained")
 
@@ -43,6 +44,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         """Refuse an encoder that does not exist."""
+        check_field_types(self)
         if self.encoder_type not in ENCODER_TYPES:
             raise ConfigError(f"no encoder is named {self.encoder_type!r}. Known: {', '.join(ENCODER_TYPES)}")
         if self.image_keys is not None and not self.image_keys:

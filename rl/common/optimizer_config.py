@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rl.errors import ConfigError
+from rl.utils.field_types import check_field_types
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
+        check_field_types(self)
         if not 0 <= self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate must be a finite number of at least 0, not {self.learning_rate}")
         if self.warmup_steps < 0:

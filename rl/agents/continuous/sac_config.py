@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self, get_args
+from typing import Self
 
 from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
+from rl.utils.field_types import check_field_types
 from rl.utils.precision import Precision
 
 _STEADY = OptimizerConfig(3e-4)
@@ -77,6 +78,7 @@ class SacConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
+        check_field_types(self)
         subset = self.critic_subsample_size
         if self.critic_ensemble_size < 1:
             raise ConfigError(f"critic_ensemble_size is {self.critic_ensemble_size}: at least 1 critic is needed")
@@ -97,8 +99,6 @@ class SacConfig:
             raise ConfigError(f"std_min must be above 0 and at most std_max, not {self.std_min} and {self.std_max}")
         if not self.temperature_init > 0:
             raise ConfigError(f"temperature_init must be above 0, not {self.temperature_init}")
-        if self.precision not in get_args(Precision):
-            raise ConfigError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
 
     def optimizers(self) -> dict[str, OptimizerConfig]:
         """The optimizer of each network."""

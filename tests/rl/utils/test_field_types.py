@@ -1,0 +1,38 @@
+"""Settings of another type than their field are refused where they are set, by the field's name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rl import DrqConfig, SacConfig
+from rl.common.encoder_config import EncoderConfig
+from rl.common.optimizer_config import OptimizerConfig
+from rl.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "said"),
+    [
+        (SacConfig, "discount", "a", "discount must be a valid number, not 'a'"),
+        (SacConfig, "hidden_dims", 3, "hidden_dims must be a valid tuple, not 3"),
+        (SacConfig, "hidden_dims", [32, "a"], r"hidden_dims\[1\] must be a valid integer, not 'a'"),
+        (SacConfig, "critic_ensemble_size", 2.5, "critic_ensemble_size must be a valid integer, not 2.5"),
+        (SacConfig, "critic_ensemble_size", True, "critic_ensemble_size must be a valid integer, not True"),
+        (SacConfig, "use_layer_norm", "no", "use_layer_norm must be a valid boolean, not 'no'"),
+        (SacConfig, "actor_optimizer", 3e-4, "actor_optimizer must be an instance of OptimizerConfig"),
+        (DrqConfig, "encoder", "small", "encoder must be an instance of EncoderConfig, not 'small'"),
+        (OptimizerConfig, "warmup_steps", None, "warmup_steps must be a valid integer, not None"),
+        (EncoderConfig, "image_keys", "front", "image_keys must be a valid tuple, not 'front'"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(kind, field, value, said):
+    with pytest.raises(ConfigError, match=said):
+        kind(**{field: value})
+
+
+def test_lists_and_numpys_numbers_are_taken_as_what_they_stand_for():
+    config = SacConfig(hidden_dims=[8, 8], discount=np.float32(0.5), critic_ensemble_size=np.int64(3))
+    assert (config.hidden_dims, config.discount, config.critic_ensemble_size) == ((8, 8), 0.5, 3)
+    assert (type(config.discount), type(config.critic_ensemble_size)) == (float, int)
+    assert config == SacConfig(hidden_dims=(8, 8), discount=0.5, critic_ensemble_size=3)
