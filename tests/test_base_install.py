@@ -53,7 +53,7 @@ with BackgroundServer(create_app(rk.make_workcell("fake"), ServerSettings(port=0
         cell.step(rk.PoseCommand(tcp_pose_in_base=pose), rk.GripperCommand(position=0.5), 0.02)
         name = next(iter(cell.cameras))
         for form in ("png", "jpeg"):
-            httpx.get(f"{server.url}/v1/cameras/{name}/frame?format={form}").raise_for_status()
+            httpx.get(f"{server.url}/v1/cameras/{name}/frame?format={form}", timeout=60.0).raise_for_status()
         cell.robot.stop()
 """
 

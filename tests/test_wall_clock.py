@@ -68,7 +68,11 @@ def test_a_wall_clock_that_is_set_by_hours_changes_nothing_for_who_controls_a_ro
     jumps, wall = itertools.cycle((0.0, 7200.0, -10800.0, 86400.0)), time.time
     monkeypatch.setattr(time, "time", lambda: wall() + next(jumps))
     cell = rk.make_workcell("fake", clock="real", **{"limits.watchdog_s": 5.0, "limits.state_max_age_s": 0.5})
-    with served(cell) as url, rk.make_workcell("remote", url=url) as remote, httpx.Client(base_url=url) as http:
+    with (
+        served(cell) as url,
+        rk.make_workcell("remote", url=url) as remote,
+        httpx.Client(base_url=url, timeout=60.0) as http,
+    ):
         pose = remote.get_state().robot.tcp_pose_in_base
         target, stamps_s = rk.PoseCommand(tcp_pose_in_base=pose), []
         for _ in range(12):

@@ -59,7 +59,7 @@ def cell() -> Iterator[rk.Workcell]:
 
 def drive(url: str, act: Policy, clock: Callable[[httpx.Client], Time], *, joint_reset: bool) -> tuple[bool, list[str]]:
     """An episode of SERL's client: whether it says that the tool is at the target, and what it asked for."""
-    with httpx.Client(base_url=url, trust_env=False) as http:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         client = SerlPegClient(http, clock(http), TARGET)
         client.close_gripper()
         pose = client.reset(START, joint_reset=joint_reset)

@@ -31,7 +31,10 @@ def server(app_cell: rk.Workcell) -> Iterator[BackgroundServer]:
 def http(server: BackgroundServer, app_cell: rk.Workcell) -> Iterator[httpx.Client]:
     """A named client of a cell that is at its start."""
     with httpx.Client(
-        base_url=server.url, headers={"X-Robotkit-Client": "key", "X-Robotkit-Name": "tester"}, trust_env=False
+        base_url=server.url,
+        headers={"X-Robotkit-Client": "key", "X-Robotkit-Name": "tester"},
+        trust_env=False,
+        timeout=60.0,
     ) as client:
         assert client.post("/v1/robot/recover").status_code == 204
         assert client.post("/v1/reset", json={"seed": 0}).status_code == 200

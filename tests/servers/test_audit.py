@@ -49,7 +49,7 @@ def test_b9_a_session_of_two_clients_can_be_read_afterwards(path: Path) -> None:
     box = rk.WorkspaceBox(position_min_m=[0.0, -1.0, 0.0], position_max_m=[1.0, 1.0, 1.0])
     cell = rk.make_workcell("fake", limits={"workspace": box})
     settings = ServerSettings(token="all of it", command_token="to command", audit=path, lease_timeout_s=60.0)
-    with served(cell, settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with served(cell, settings) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         anna, bert = ANNA | {"Authorization": "Bearer to command"}, BERT | {"Authorization": "Bearer all of it"}
         assert http.get("/v1/state").status_code == 401
         http.post("/v1/step", json={}, headers=anna)
@@ -90,7 +90,7 @@ def test_b9_a_force_trip_and_a_watchdog_hold_are_in_the_log(path: Path) -> None:
     cell = rk.make_workcell("fake", clock="real", limits={"max_force_n": 20.0, "watchdog_s": 0.05})
     with (
         served(cell, ServerSettings(audit=path)) as url,
-        httpx.Client(base_url=url, trust_env=False, headers=ANNA) as http,
+        httpx.Client(base_url=url, trust_env=False, headers=ANNA, timeout=60.0) as http,
     ):
         pose = http.get("/v1/state").json()["robot"]["tcp_pose_in_base"]
         http.post("/v1/robot/command", json={"kind": "pose", "tcp_pose_in_base": pose}).raise_for_status()
@@ -109,7 +109,10 @@ def test_b9_a_force_trip_and_a_watchdog_hold_are_in_the_log(path: Path) -> None:
 def test_b9_a_fault_of_the_arm_is_told_once_and_a_recovery_by_whoever_asked_for_it() -> None:
     cell, events = rk.make_workcell("fake"), []
     app = create_app(cell, ServerSettings(port=0))
-    with BackgroundServer(app) as server, httpx.Client(base_url=server.url, trust_env=False, headers=ANNA) as http:
+    with (
+        BackgroundServer(app) as server,
+        httpx.Client(base_url=server.url, trust_env=False, headers=ANNA, timeout=60.0) as http,
+    ):
         app.state.context.events.subscribe(events.append)
         cell.robot.inner.inject_fault("a reflex")
         for _ in range(3):
@@ -123,7 +126,7 @@ def test_b9_a_fault_of_the_arm_is_told_once_and_a_recovery_by_whoever_asked_for_
 def test_b9_a_state_says_who_stopped() -> None:
     with (
         served(rk.make_workcell("fake")) as url,
-        httpx.Client(base_url=url, trust_env=False, headers=ANNA) as http,
+        httpx.Client(base_url=url, trust_env=False, headers=ANNA, timeout=60.0) as http,
     ):
         assert http.get("/v1/health").json()["stop"] is None
         http.post("/v1/robot/stop").raise_for_status()
@@ -173,7 +176,7 @@ REFUSED = ("refused", "anna", "127.0.0.1", "invalid_command")
 def test_b9_a_command_that_does_not_validate_is_a_refusal(
     told_url: str, events: list[Event], path: str, body: dict[str, object]
 ) -> None:
-    assert httpx.post(told_url + path, json=body, headers=ANNA, trust_env=False).status_code == 422
+    assert httpx.post(told_url + path, json=body, headers=ANNA, trust_env=False, timeout=60.0).status_code == 422
     assert _who_was_refused(events) == [REFUSED]
 
 
@@ -189,14 +192,16 @@ def test_b9_a_message_that_does_not_validate_is_a_refusal(
 
 
 def test_b9_a_command_with_headers_that_cannot_be_read_is_a_refusal(told_url: str, events: list[Event]) -> None:
-    with httpx.Client(base_url=told_url, headers={"X-Robotkit-Deadline": "soon"}, trust_env=False) as http:
+    with httpx.Client(
+        base_url=told_url, headers={"X-Robotkit-Deadline": "soon"}, trust_env=False, timeout=60.0
+    ) as http:
         assert http.post("/v1/step", json={}).status_code == 422
         assert http.get("/v1/state").status_code == 422
     assert _who_was_refused(events) == [("refused", "", "127.0.0.1", "invalid_command")]
 
 
 def test_b9_a_hold_without_control_is_a_refusal(told_url: str, events: list[Event]) -> None:
-    with httpx.Client(base_url=told_url, trust_env=False) as http:
+    with httpx.Client(base_url=told_url, trust_env=False, timeout=60.0) as http:
         assert http.post("/v1/step", json={}, headers=BERT).status_code == 200
         assert http.post("/v1/robot/hold", headers=ANNA).status_code == 409
         http.post("/v1/control/release", headers=BERT)
@@ -205,7 +210,10 @@ def test_b9_a_hold_without_control_is_a_refusal(told_url: str, events: list[Even
 
 def test_a_flood_of_stops_is_a_few_lines_and_the_first_is_there_at_once(path: Path) -> None:
     cell = rk.make_workcell("fake")
-    with served(cell, ServerSettings(audit=path)) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with (
+        served(cell, ServerSettings(audit=path)) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
+    ):
         http.post("/v1/robot/stop", headers=ANNA)
         wait_until(lambda: "anna" in [line.get("author") for line in lines(path)])
         for _ in range(50):
@@ -253,7 +261,8 @@ def test_a_flood_of_refusals_is_counted_and_other_events_are_all_there(path: Pat
 
 def test_f11_what_a_stranger_writes_into_a_header_fills_neither_disk_nor_memory(path: Path) -> None:
     with served(rk.make_workcell("fake"), ServerSettings(audit=path)) as url:
-        assert httpx.get(f"{url}/v1/state", headers={"Host": "x" * 50000}, trust_env=False).status_code == 401
+        long_host = {"Host": "x" * 50000}
+        assert httpx.get(f"{url}/v1/state", headers=long_host, trust_env=False, timeout=60.0).status_code == 401
     refused = next(line for line in lines(path) if line["event"] == "unauthorized")
     assert "xxx" in refused["message"]
     assert len(refused["message"]) <= 1000
@@ -261,7 +270,10 @@ def test_f11_what_a_stranger_writes_into_a_header_fills_neither_disk_nor_memory(
 
 def test_r6_a_full_disk_ends_nothing_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     settings = ServerSettings(audit=Path("/dev/full"))
-    with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with (
+        served(rk.make_workcell("fake"), settings) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
+    ):
         assert http.post("/v1/step", json={}).status_code == 200
         assert http.post("/v1/robot/stop").status_code == 204
         assert http.post("/v1/robot/recover").status_code == 204
@@ -362,7 +374,7 @@ def test_r10_the_default_place_needs_no_home(environment: dict[str, str], expect
 
 def test_a_served_process_writes_its_last_line(path: Path) -> None:
     with server_process("--cell", "fake", "--audit", str(path)) as (url, process):
-        with httpx.Client(base_url=url, trust_env=False) as http:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
             http.post("/v1/robot/stop", headers=ANNA)
         process.terminate()
         process.wait(20)

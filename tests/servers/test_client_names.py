@@ -28,7 +28,7 @@ def url() -> Iterator[str]:
 
 def test_b9_nothing_that_a_reader_sees_gives_it_control(url: str) -> None:
     key, name = "0123456789abcdef" * 2, "anna@lab3 train.py"
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         holder = {"X-Robotkit-Client": key, "X-Robotkit-Name": quote(name)}
         assert client.post("/v1/step", json={}, headers=holder).status_code == 200
         health = client.get("/v1/health")
@@ -46,7 +46,7 @@ def test_b9_nothing_that_a_reader_sees_gives_it_control(url: str) -> None:
 def test_b9_robotkits_own_clients_have_readable_names(url: str) -> None:
     with rk.make_workcell("remote", url=url) as cell:
         cell.step(period_s=0.0)
-        with httpx.Client(base_url=url, trust_env=False) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
             assert client.get("/v1/health").json()["controlled_by"] == unquote(program_name())
 
 
@@ -76,7 +76,7 @@ def test_r10_a_user_without_an_entry_has_a_name_too(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_b9_a_name_is_shown_as_one_short_line(url: str, sent: str, shown: str) -> None:
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         headers = {"X-Robotkit-Client": "key", "X-Robotkit-Name": sent}
         assert client.post("/v1/step", json={}, headers=headers).status_code == 200
         assert client.get("/v1/health").json()["controlled_by"] == shown
@@ -84,7 +84,7 @@ def test_b9_a_name_is_shown_as_one_short_line(url: str, sent: str, shown: str) -
 
 
 def test_clients_without_a_key_are_told_apart_by_their_address(url: str) -> None:
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         assert client.post("/v1/step", json={}).status_code == 200
         assert client.post("/close_gripper").status_code == 200
         assert client.get("/v1/health").json()["controlled_by"] == "address 127.0.0.1"

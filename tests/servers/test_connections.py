@@ -128,12 +128,12 @@ def test_f10_a_read_needs_no_body_at_all(url: str) -> None:
 
 def test_f10_the_largest_body_is_still_understood(url: str) -> None:
     body = "{" + " " * (MAX_BODY_BYTES - 2) + "}"
-    assert httpx.post(f"{url}/v1/step", content=body, trust_env=False).status_code == 200
+    assert httpx.post(f"{url}/v1/step", content=body, trust_env=False, timeout=60.0).status_code == 200
 
 
 def test_f10_a_refusal_names_few_of_many_faults(url: str) -> None:
     body = '{"tcp_pose_in_base":[' + ",".join(["{}"] * 15000) + "]}"
-    reply = httpx.post(f"{url}/v1/robot/command", content=body, trust_env=False)
+    reply = httpx.post(f"{url}/v1/robot/command", content=body, trust_env=False, timeout=60.0)
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
     assert len(reply.text) < 4000
 
@@ -147,7 +147,7 @@ def test_f10_a_refusal_names_few_of_many_faults(url: str) -> None:
     ],
 )
 def test_f10_of_thousands_of_faults_only_the_number_is_told(url: str, path: str, body: dict[str, object]) -> None:
-    reply = httpx.post(url + path, json=body, trust_env=False)
+    reply = httpx.post(url + path, json=body, trust_env=False, timeout=60.0)
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
     assert reply.json()["message"] == "5000 fields do not validate"
 
@@ -189,7 +189,7 @@ def test_f11_the_second_request_of_a_connection_is_given_up_as_well(url: str, mo
 def test_f11_a_request_may_take_longer_than_its_headers_and_so_may_the_next(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert httpx.post(f"{url}/v1/control/release", trust_env=False).status_code == 204
+    assert httpx.post(f"{url}/v1/control/release", trust_env=False, timeout=60.0).status_code == 204
     monkeypatch.setattr(protocols, "HEADER_TIME_S", 0.05)
     body = b'{"period_s": 0.1}'
     with opened(url) as peer:
@@ -346,7 +346,7 @@ def test_f11_thirteen_hundred_idle_connections_leave_room_for_a_stop() -> None:
                 stack.enter_context(opened(url))
             reply = httpx.post(f"{url}/v1/robot/stop", headers={CLIENT_HEADER: "operator"}, trust_env=False, timeout=5)
             assert reply.status_code == 204
-            assert httpx.get(f"{url}/v1/state", trust_env=False).json()["robot"]["mode"] == "stopped"
+            assert httpx.get(f"{url}/v1/state", trust_env=False, timeout=60.0).json()["robot"]["mode"] == "stopped"
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         process.kill()

@@ -91,7 +91,7 @@ def test_unknown_paths_and_methods_answer_in_the_same_form(http: httpx.Client) -
 
 def test_a_cell_without_a_gripper_or_a_world_says_so() -> None:
     bare = rk.Workcell(name="bare", clock=rk.RealClock(), robot=rk.make_robot("fake"))
-    with served(bare) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with served(bare) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         for path, body in (
             ("/v1/gripper/close", None),
             ("/v1/step", {"gripper": {"position": 1.0}}),
@@ -105,7 +105,7 @@ def test_a_cell_without_a_gripper_or_a_world_says_so() -> None:
 
 def test_a_device_that_is_gone_is_unavailable() -> None:
     cell = rk.make_workcell("fake")
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         cell.robot.disconnect()
         for reply in (client.get("/v1/state"), client.post("/v1/step", json=_pose(0.5, 0.0, 0.3))):
             assert (reply.status_code, reply.json()["code"]) == (503, "not_connected")

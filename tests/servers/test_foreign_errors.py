@@ -15,7 +15,11 @@ from tests.serving import served
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     cell = rk.make_workcell("fake")
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client, monkeypatch.context() as patch:
+    with (
+        served(cell) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client,
+        monkeypatch.context() as patch,
+    ):
 
         def fail() -> None:
             raise ValueError("a driver's own mistake")

@@ -140,7 +140,7 @@ def test_b2_blocked_commands_leave_everything_else_free(
     url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     with (
-        httpx.Client(base_url=url, trust_env=False) as http,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
         hanging(cell, monkeypatch, "send") as (entered, may_go_on),
         flooding(url, 60, "POST", path, "tester", may_go_on) as answers,
     ):
@@ -163,7 +163,7 @@ def test_b2_reads_that_hang_leave_stop_and_recovery_free(
     url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        httpx.Client(base_url=url, trust_env=False) as http,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
         hanging(cell, monkeypatch, "get_state") as (entered, may_go_on),
         flooding(url, 60, "GET", "/v1/robot/state", None, may_go_on),
     ):
@@ -176,7 +176,7 @@ def test_b2_serl_reads_that_hang_leave_its_hold_free(
     url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        httpx.Client(base_url=url, trust_env=False) as http,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
         hanging(cell, monkeypatch, "get_state") as (entered, may_go_on),
         flooding(url, 60, "POST", "/getstate", None, may_go_on),
     ):
@@ -187,7 +187,7 @@ def test_b2_serl_reads_that_hang_leave_its_hold_free(
 
 def test_b2_recoveries_that_hang_leave_stop_free(url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
-        httpx.Client(base_url=url, trust_env=False) as http,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
         hanging(cell, monkeypatch, "recover") as (entered, may_go_on),
         flooding(url, 20, "POST", "/v1/robot/recover", None, may_go_on),
     ):
@@ -201,7 +201,7 @@ def test_b2_holds_that_hang_leave_stop_free(
     url: str, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(standing, "_is_at_rest", lambda _: False)
-    with httpx.Client(base_url=url, trust_env=False) as http:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         assert http.post("/v1/step", json={}, headers={CLIENT_HEADER: "tester"}).status_code == 200
         with (
             hanging(cell, monkeypatch, "hold") as (entered, may_go_on),
@@ -231,7 +231,7 @@ def test_f10_no_body_is_parsed_on_the_event_loop(
     monkeypatch.setattr(
         app.state.context, "parse_command", lambda *given: (parsed.append(_is_on_event_loop()), parse(*given))[1]
     )
-    assert httpx.post(app_url + path, content=b"[" * 60_000, trust_env=False).status_code == 422
+    assert httpx.post(app_url + path, content=b"[" * 60_000, trust_env=False, timeout=60.0).status_code == 422
     assert parsed == [False]
 
 

@@ -28,7 +28,7 @@ def samples(http: httpx.Client) -> dict[str, float]:
 
 
 def test_the_arm_and_what_happened_to_it_are_counted() -> None:
-    with served(rk.make_workcell("fake")) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with served(rk.make_workcell("fake")) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         before = samples(http)
         assert before["robotkit_up"] == before["robotkit_robot_mode{holding}"] == 1.0
         assert before["robotkit_controlled"] == before["robotkit_robot_mode{stopped}"] == 0.0
@@ -55,7 +55,7 @@ def test_what_was_measured_is_there_in_its_unit(monkeypatch: pytest.MonkeyPatch)
         "tcp_twist_in_base": np.array((0.0, 0.3, 0.4, 7.0, 7.0, 7.0)),
         "control_success_rate": 0.75,
     }
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         monkeypatch.setattr(cell.robot, "get_state", lambda: state.model_copy(update=measured))
         monkeypatch.setattr(cell.clock, "now_s", lambda: state.stamp_s + 0.25)
         found = samples(http)
@@ -70,7 +70,7 @@ def test_time_counts_once_for_each_command_and_lost_lines_once_for_each_line(tmp
     path = tmp_path / "audit.jsonl"
     with (
         served(rk.make_workcell("fake"), ServerSettings(audit=path)) as url,
-        httpx.Client(base_url=url, trust_env=False) as http,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
     ):
         for period_s in (0.0, 0.5):
             http.post("/v1/step", json={"period_s": period_s}, headers=ANNA)
@@ -81,8 +81,8 @@ def test_time_counts_once_for_each_command_and_lost_lines_once_for_each_line(tmp
 
 def test_two_servers_in_a_process_count_apart() -> None:
     with served(rk.make_workcell("fake")) as one, served(rk.make_workcell("fake")) as other:
-        httpx.post(f"{one}/v1/robot/stop", trust_env=False)
-        with httpx.Client(base_url=other, trust_env=False) as http:
+        httpx.post(f"{one}/v1/robot/stop", trust_env=False, timeout=60.0)
+        with httpx.Client(base_url=other, trust_env=False, timeout=60.0) as http:
             assert "robotkit_events_total{stop}" not in samples(http)
 
 
@@ -91,7 +91,7 @@ def test_an_arm_that_cannot_be_measured_is_down_and_the_rest_is_there(monkeypatc
         raise rk.NotConnected("unplugged")
 
     cell = rk.make_workcell("fake")
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         monkeypatch.setattr(cell.robot, "get_state", unplugged)
         found = samples(http)
         assert found["robotkit_up"] == 0.0
@@ -101,6 +101,9 @@ def test_an_arm_that_cannot_be_measured_is_down_and_the_rest_is_there(monkeypatc
 
 def test_reading_the_metrics_needs_a_token() -> None:
     settings = ServerSettings(token="all of it", read_token="to read it")
-    with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with (
+        served(rk.make_workcell("fake"), settings) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
+    ):
         assert http.get("/metrics").status_code == 401
         assert http.get("/metrics", headers={"Authorization": "Bearer to read it"}).status_code == 200

@@ -42,7 +42,7 @@ def operations() -> Iterator[list[Any]]:
         served(rk.make_workcell("fake"), ServerSettings(lease_timeout_s=1e-6)) as url,
     ):
         patch.setenv("no_proxy", ",".join(filter(None, (os.environ.get("no_proxy"), "127.0.0.1"))))
-        with httpx.Client(base_url=url, trust_env=False) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
             schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
         schema.config.update(base_url=url)
         yield [found.ok() for found in schema.get_all_operations()]

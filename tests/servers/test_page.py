@@ -131,7 +131,7 @@ def test_u9_a_server_that_does_not_answer_alarms_until_it_does(browser: Any) -> 
         finally:
             process.send_signal(signal.SIGCONT)
         wait_until(lambda: text(page, "words").startswith("Stop"), 20.0)
-        assert httpx.get(f"{url}/v1/health", trust_env=False).json()["status"] == "stopped"
+        assert httpx.get(f"{url}/v1/health", trust_env=False, timeout=60.0).json()["status"] == "stopped"
         wait_until(lambda: text(page, "messages") == "a stop is latched; POST /v1/robot/recover when the cell is clear")
         page.get("about:blank")
 

@@ -58,7 +58,7 @@ def test_u9_a_clock_that_is_set_back_leaves_no_old_words_about_a_stop(page: Any,
 
 def test_u9_whoever_commands_is_called_by_name(page: Any, cell: rk.Workcell) -> None:
     url = page.current_url
-    with httpx.Client(base_url=url, trust_env=False) as http:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         headers = {"X-Robotkit-Client": "0123456789abcdef", "X-Robotkit-Name": "anna@lab3 train.py"}
         http.post("/v1/step", json={}, headers=headers).raise_for_status()
         shows(page, "who", "controlled by anna@lab3 train.py since ")

@@ -218,7 +218,7 @@ def test_f9_a_server_without_standard_files_serves_and_writes_its_log_into_nothi
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-c", CLOSED, lab, str(port)], cwd=REPOSITORY)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60.0) as http:
             wait_until(lambda: process.poll() is not None or _answers(http), 60.0)
             assert process.poll() is None
             files = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)]

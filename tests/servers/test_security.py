@@ -32,7 +32,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def http(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, trust_env=False) as client:
+    with httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         yield client
 
 
@@ -76,7 +76,7 @@ def test_p18_every_token_that_is_taken_opens() -> None:
     for token in ("".join(map(chr, range(0x21, 0x7F))), "inner blanks are fine", "a" * 500):
         with (
             served(rk.make_workcell("fake"), ServerSettings(token=token)) as url,
-            httpx.Client(base_url=url, trust_env=False) as client,
+            httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client,
         ):
             assert client.get("/v1/state", headers=_bearer(token)).status_code == 200
 
@@ -227,7 +227,7 @@ def scoped_url() -> Iterator[str]:
 
 @pytest.fixture
 def scoped(scoped_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=scoped_url, trust_env=False) as client:
+    with httpx.Client(base_url=scoped_url, trust_env=False, timeout=60.0) as client:
         assert client.post("/v1/robot/recover", headers=_as(TOKEN)).status_code == 204
         yield client
 
@@ -292,7 +292,10 @@ def test_b9_without_keys_a_program_does_not_undo_the_stop_of_a_person_on_the_sam
 @pytest.mark.parametrize("commander", [_bearer(COMMAND), _as(COMMAND, "one key")])
 def test_b9_a_reader_that_leaves_takes_control_from_nobody(commander: dict[str, str]) -> None:
     settings = replace(SCOPED, lease_timeout_s=60.0)
-    with served(rk.make_workcell("fake"), settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with (
+        served(rk.make_workcell("fake"), settings) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http,
+    ):
         assert http.post("/v1/step", json={}, headers=commander).status_code == 200
         address, reader = url.replace("http", "ws") + "/v1/steps", commander | _bearer(READ)
         with connect(address, proxy=None, additional_headers=reader) as socket:

@@ -26,7 +26,7 @@ def cell() -> rk.Workcell:
 
 @pytest.fixture
 def serl(cell: rk.Workcell) -> Iterator[httpx.Client]:
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         yield client
 
 
@@ -238,7 +238,7 @@ def test_the_unit_of_a_gripper_has_moved_from_the_cell_to_the_server() -> None:
 
 def test_f1_a_hil_serl_client_opens_and_closes_once_each() -> None:
     cell, settings = rk.make_workcell("fake"), ServerSettings(serl_gripper="hil-serl")
-    with served(cell, settings) as url, httpx.Client(base_url=url, trust_env=False) as http:
+    with served(cell, settings) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as http:
         client = HilSerlPegClient(http, CellTime(http), np.array((0.5, 0.0, 0.3, np.pi, 0.0, 0.0)))
         client.reset(np.array((0.5, 0.0, 0.32, np.pi, 0.0, 0.0)))
         for gripper, opening in ((-1.0, 0.0), (1.0, 1.0)):
@@ -357,7 +357,7 @@ def test_a3_a_changed_parameter_leaves_the_arms_other_parameters(
     cell_name: str, path: str, body: dict[str, float]
 ) -> None:
     cell = rk.make_workcell(cell_name)
-    with served(cell) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
         cell.robot.set_compliance(SOFT)
         assert client.post(path, json=body).is_success
         assert cell.robot.compliance == SOFT.model_copy(update={"rotational_stiffness_nm": 100.0})

@@ -138,7 +138,7 @@ def test_f9_whatever_ends_the_process_stops_the_arm_and_disconnects_first(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with logging_server(tmp_path, PASS_ON, ("stop_for", "disconnect")) as (url, process):
-        assert httpx.post(f"{url}/v1/step", json={}, trust_env=False).status_code == 200
+        assert httpx.post(f"{url}/v1/step", json={}, trust_env=False, timeout=60.0).status_code == 200
         process.send_signal(number)
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
@@ -157,7 +157,7 @@ def test_f9_every_signal_from_outside_that_would_end_the_process_is_taken(tmp_pa
     with logging_server(tmp_path, PASS_ON, ("stop_for",)) as (url, process):
         for number in PASSED_OVER:
             process.send_signal(number)
-        assert httpx.get(f"{url}/v1/robot/state", trust_env=False).json()["stop"] is None
+        assert httpx.get(f"{url}/v1/robot/state", trust_env=False, timeout=60.0).json()["stop"] is None
 
 
 def test_f9_ctrl_z_stops_the_arm_and_suspends_no_server(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_u4_a_second_signal_leaves_nothing_connected_and_prints_no_traceback(
     tmp_path: Path, numbers: tuple[signal.Signals, ...]
 ) -> None:
     with logging_server(tmp_path, PASS_ON, ("stop_for", "disconnect")) as (url, process):
-        assert httpx.get(f"{url}/v1/clock", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/v1/clock", trust_env=False, timeout=60.0).status_code == 200
         for number in numbers:
             process.send_signal(number)
         output, _ = process.communicate(timeout=120)

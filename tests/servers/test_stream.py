@@ -304,8 +304,8 @@ def test_a_stream_whose_only_command_was_refused_gives_control_up_as_well(url: s
         socket.recv()
         socket.send('{"type":"command","command":{"kind":"pose","tcp_pose_in_base":[9,0,0.3,1,0,0,0]}}')
         assert json.loads(socket.recv())["code"] == "outside_workspace"
-        assert httpx.get(f"{url}/v1/health", trust_env=False).json()["controlled_by"] is not None
-    _wait_until(lambda: httpx.get(f"{url}/v1/health", trust_env=False).json()["controlled_by"] is None)
+        assert httpx.get(f"{url}/v1/health", trust_env=False, timeout=60.0).json()["controlled_by"] is not None
+    _wait_until(lambda: httpx.get(f"{url}/v1/health", trust_env=False, timeout=60.0).json()["controlled_by"] is None)
 
 
 def test_a_stream_that_only_reads_leaves_the_commander_alone(remote: rk.Workcell, url: str) -> None:

@@ -44,7 +44,7 @@ def test_r7_a_learner_on_an_ipv6_address_is_reached_by_its_own_url(hub: LearnerH
         with LearnerLink(settings, handshake()) as link:
             link.send(transition(0))
             assert link.flush(10.0)
-        status = httpx.get(learner_url("http", "::1", server.port) + "/v1/status", trust_env=False)
+        status = httpx.get(learner_url("http", "::1", server.port) + "/v1/status", trust_env=False, timeout=60.0)
         assert status.json()["env_steps"] == 1
 
 

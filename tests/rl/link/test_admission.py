@@ -30,7 +30,7 @@ def open_to_all(journal: TransitionJournal) -> Iterator[LinkServer]:
 
 
 def status(port: int, **headers: str) -> int:
-    return httpx.get(f"http://127.0.0.1:{port}/v1/status", headers=headers, trust_env=False).status_code
+    return httpx.get(f"http://127.0.0.1:{port}/v1/status", headers=headers, trust_env=False, timeout=60.0).status_code
 
 
 def is_accepted(port: int, **headers: str) -> bool:

@@ -163,8 +163,8 @@ def test_the_right_token_is_accepted(guarded: LinkServer):
 
 def test_the_status_needs_the_token_too(guarded: LinkServer):
     url = f"http://127.0.0.1:{guarded.port}/v1/status"
-    assert httpx.get(url).status_code == 401
-    answer = httpx.get(url, headers={"Authorization": "Bearer secret"})
+    assert httpx.get(url, timeout=60.0).status_code == 401
+    answer = httpx.get(url, headers={"Authorization": "Bearer secret"}, timeout=60.0)
     assert answer.json()["env"] == SPEC.env
 
 

@@ -14,16 +14,21 @@ from rl.errors import ConfigError
 @pytest.mark.parametrize(
     ("kind", "field", "value", "said"),
     [
-        (SacConfig, "discount", "a", "discount must be a valid number, not 'a'"),
-        (SacConfig, "hidden_dims", 3, "hidden_dims must be a valid tuple, not 3"),
-        (SacConfig, "hidden_dims", [32, "a"], r"hidden_dims\[1\] must be a valid integer, not 'a'"),
-        (SacConfig, "critic_ensemble_size", 2.5, "critic_ensemble_size must be a valid integer, not 2.5"),
-        (SacConfig, "critic_ensemble_size", True, "critic_ensemble_size must be a valid integer, not True"),
-        (SacConfig, "use_layer_norm", "no", "use_layer_norm must be a valid boolean, not 'no'"),
-        (SacConfig, "actor_optimizer", 3e-4, "actor_optimizer must be an instance of OptimizerConfig"),
-        (DrqConfig, "encoder", "small", "encoder must be an instance of EncoderConfig, not 'small'"),
-        (OptimizerConfig, "warmup_steps", None, "warmup_steps must be a valid integer, not None"),
-        (EncoderConfig, "image_keys", "front", "image_keys must be a valid tuple, not 'front'"),
+        (SacConfig, "discount", "a", "discount must be a number, not 'a'"),
+        (SacConfig, "hidden_dims", 3, "hidden_dims must be a tuple, each of it a whole number, not 3"),
+        (
+            SacConfig,
+            "hidden_dims",
+            [32, "a"],
+            r"hidden_dims must be a tuple, each of it a whole number, not \[32, 'a'\]",
+        ),
+        (SacConfig, "critic_ensemble_size", 2.5, "critic_ensemble_size must be a whole number, not 2.5"),
+        (SacConfig, "critic_ensemble_size", True, "critic_ensemble_size must be a whole number, not True"),
+        (SacConfig, "use_layer_norm", "no", "use_layer_norm must be True or False, not 'no'"),
+        (SacConfig, "actor_optimizer", 3e-4, r"actor_optimizer must be OptimizerConfig\(…\)"),
+        (DrqConfig, "encoder", "small", r"encoder must be EncoderConfig\(…\), not 'small'"),
+        (OptimizerConfig, "warmup_steps", None, "warmup_steps must be a whole number, not None"),
+        (EncoderConfig, "image_keys", "front", "image_keys must be a tuple, each of it a string or None, not 'front'"),
     ],
 )
 def test_a_value_of_another_type_is_refused(kind, field, value, said):

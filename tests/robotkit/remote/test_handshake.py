@@ -175,7 +175,7 @@ def test_b3_a_server_of_another_version_can_be_read_and_stopped_and_not_commande
 def test_b3_a_client_of_another_version_may_read_and_stop_and_not_command(
     url: str, version: str, cell: rk.Workcell
 ) -> None:
-    with httpx.Client(base_url=url, headers={PROTOCOL_HEADER: version}, trust_env=False) as client:
+    with httpx.Client(base_url=url, headers={PROTOCOL_HEADER: version}, trust_env=False, timeout=60.0) as client:
         acts = ("/v1/robot/reset", "/open_gripper", "/v1/robot/recover", "/v1/robot/hold", "/v1/clock/advance")
         for path, body in (("/v1/step", {}), *((act, None) for act in acts)):
             reply = client.post(path, json=body)
@@ -283,7 +283,9 @@ def _fine(call: Callable[[], object]) -> bool:
 def test_b4_a_deadline_in_the_past_is_refused(url: str, deadline: str, cell: rk.Workcell) -> None:
     name = {CLIENT_HEADER: "tester"}
     headers = {**name, DEADLINE_HEADER: deadline}
-    reply = httpx.post(f"{url}/v1/step", json={"gripper": {"position": 0.0}}, headers=headers, trust_env=False)
+    reply = httpx.post(
+        f"{url}/v1/step", json={"gripper": {"position": 0.0}}, headers=headers, trust_env=False, timeout=60.0
+    )
     assert (reply.status_code, reply.json()["code"]) == (409, "command_expired")
     with connect(url.replace("http", "ws") + "/v1/steps", proxy=None, additional_headers=name) as socket:
         socket.send(json.dumps({"gripper": {"position": 0.0}, "deadline_s": float(deadline), "seq": 3}))
@@ -302,7 +304,7 @@ def test_b4_a_deadline_of_another_servers_time_is_refused(url: str, cell: rk.Wor
     name, body = {CLIENT_HEADER: "tester"}, {"gripper": {"position": 0.0}}
     deadline_s = time.monotonic() + 60.0
     headers = {**name, DEADLINE_HEADER: f"{deadline_s}", CLOCK_HEADER: "that before the restart"}
-    reply = httpx.post(f"{url}/v1/step", json=body, headers=headers, trust_env=False)
+    reply = httpx.post(f"{url}/v1/step", json=body, headers=headers, trust_env=False, timeout=60.0)
     assert (reply.status_code, reply.json()["code"]) == (409, "command_expired")
     assert "GET /v1/protocol" in reply.json()["message"]
     late = {**body, "deadline_s": deadline_s, "clock": "that before the restart"}
@@ -343,6 +345,6 @@ def test_b4_a_client_whose_server_was_started_anew_asks_for_its_time_again(
 
 @pytest.mark.parametrize("deadline", ["nan", "inf", "soon", ""])
 def test_b4_a_deadline_that_is_no_number_is_refused(url: str, deadline: str) -> None:
-    reply = httpx.post(f"{url}/v1/step", json={}, headers={DEADLINE_HEADER: deadline}, trust_env=False)
+    reply = httpx.post(f"{url}/v1/step", json={}, headers={DEADLINE_HEADER: deadline}, trust_env=False, timeout=60.0)
     assert (reply.status_code, reply.json()["code"]) == (422, "invalid_command")
     assert DEADLINE_HEADER in reply.json()["message"]
