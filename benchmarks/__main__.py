@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.machine import machine
 
 MODULES = ("physics", "envs", "server", "franka", "replay", "link", "sac", "drq", "vision")
 RESULTS = Path(__file__).parent / "results"
@@ -33,18 +32,6 @@ class Options:
     """Fewer repeats: for a look, not for quoting."""
     child: bool = False
     """Run in this very process and print JSON (used by the runner itself)."""
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    packages = ("torch", "mujoco", "numba", "numpy")
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "load_1min": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
 
 
 def measure(module: str, quick: bool) -> list[dict[str, Any]]:
