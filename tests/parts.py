@@ -8,12 +8,12 @@ from typing import NamedTuple
 TESTS = Path(__file__).parent
 _PARTS = {
     **dict.fromkeys(("end_to_end", "docs", "examples"), "runs"),
-    **dict.fromkeys(("rl", "golden"), "learner"),
+    **dict.fromkeys(("rl", "golden", "benchmarks"), "learner"),
     **dict.fromkeys(("faults", "mutation", "robotkit/calibration"), "faults"),
 }
 _REST = "laws"
 _DRIVERS = "robotkit/drivers"
-_WITHOUT_VENDORS = {"robotkit/calibration", "docs", "end_to_end", "golden", "mutation", "rl"}
+_WITHOUT_VENDORS = {"benchmarks", "robotkit/calibration", "docs", "end_to_end", "golden", "mutation", "rl"}
 """Folders whose tests load no vendor's library, whatever their names say."""
 
 

@@ -1,0 +1,1 @@
+"""The benchmarks: what they compute from what they measure."""
