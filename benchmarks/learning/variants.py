@@ -1,0 +1,105 @@
+"""The variants of the learning benchmark: a preset each, with the options that differ from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from benchmarks.learning.tasks import Task
+from rl.config import TrainConfig, config_facts
+from rl.errors import ConfigError
+from rl.presets import make_preset
+
+ConfigT = TypeVar("ConfigT")
+
+OWN_RUNNER = "benchmarks.learning.runner:run"
+
+_SMALL = {
+    "agent.hidden_dims": (16,),
+    "batch_size": 16,
+    "utd_ratio": 1,
+    "replay.n_step": 3,
+    "random_steps": 20,
+    "training_starts": 20,
+}
+
+_WITHOUT_EFFECT = (
+    "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
+    "wandb_project", "evaluation", "link",
+)  # fmt: skip
+"""Settings of processes and of files, which a run in one process that writes none does not use."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to learn."""
+
+    preset: str
+    """Name in `rl.presets`; the runner of another library may give it another meaning."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Values that differ from the preset's, by the names of the command line: `replay.n_step`."""
+    runner: str = OWN_RUNNER
+    """Function that trains, `module:function`: it takes a `RunSpec` and returns its evaluations."""
+
+    def settings(self, task: Task, seed: int, steps: int) -> dict[str, Any]:
+        """All settings that the result of a run depends on, as plain values.
+
+        Raises:
+            ConfigError: such a run cannot be made.
+        """
+        if self.runner != OWN_RUNNER:
+            return {"runner": self.runner, "preset": self.preset, **self.options}
+        facts = config_facts(make_config(self, task, seed, steps))
+        return {name: value for name, value in facts.items() if name not in _WITHOUT_EFFECT}
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "demo": Variant("demo"),
+    "demo-standardised": Variant("demo", {"agent.standardises_inputs": True}),
+    "small": Variant("demo", _SMALL),
+    "small-standardised": Variant("demo", {**_SMALL, "agent.standardises_inputs": True}),
+}
+"""Variants by their names."""
+
+
+def make_config(variant: Variant, task: Task, seed: int, steps: int) -> TrainConfig:
+    """The configuration of a run, its demonstrations left out.
+
+    Updates are not compiled, so that CPU-seconds do not depend on what a compiler has kept from before.
+
+    Raises:
+        ConfigError: there is no such preset or option, a value is out of range, or updates do not follow steps.
+    """
+    preset = replace(make_preset(variant.preset), max_lead=None, compile=False, learner_threads=1)
+    config = replace(preset, env=task.env, seed=seed, steps=steps)
+    for name, value in variant.options.items():
+        config = with_option(config, name, value)
+    if config.env_steps_per_update is None:
+        raise ConfigError(
+            f"the preset {variant.preset!r} updates as fast as it can, and here actor and learner take turns: add "
+            "env_steps_per_update, the steps for each update, to the options of the variant"
+        )
+    config.require_steps()
+    return config
+
+
+def with_option(config: ConfigT, name: str, value: Any) -> ConfigT:
+    """A configuration with one value changed.
+
+    Args:
+        config: a frozen dataclass, which may hold others.
+        name: of a field, after those of the dataclasses around it: `replay.n_step`.
+        value: its new value.
+
+    Raises:
+        ConfigError: there is no such field.
+    """
+    first, _, rest = name.partition(".")
+    assert is_dataclass(config)
+    assert not isinstance(config, type)
+    known = [field.name for field in fields(config)]
+    if first not in known:
+        raise ConfigError(f"{type(config).__name__} has no option {first!r}; known: {', '.join(known)}")
+    changed: ConfigT = replace(config, **{first: with_option(getattr(config, first), rest, value) if rest else value})
+    return changed
