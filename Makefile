@@ -7,7 +7,7 @@ DOCS   := $(VENV)/.installed-docs
 LOWEST := .venv-lowest
 ARGS   ?=
 
-.PHONY: help install demo test test-slow test-lowest mutate bench docs check format clean
+.PHONY: help install demo test test-slow test-lowest mutate bench bench-learning docs check format clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ mutate: $(STAMP)   ## which small changes to the source no test notices; hours. 
 
 bench: $(STAMP)    ## measure; writes benchmarks/results/*.json and prints a table
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-learning: $(STAMP)  ## train what is missing of a table: ARGS="pick-cube-state --jobs 2" (docs/learning_benchmark.md)
+	@$(BIN)/python -m benchmarks.learning run $(ARGS)
 
 $(DOCS): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'

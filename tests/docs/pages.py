@@ -24,6 +24,7 @@ NOT_RUN = {
     r"peg_insert_20_demos|demo_data|resnet10|runs/serl|runs/converted": "needs files of SERL; see tests/rl/interop",
     r"^torchrun|-train (actor|evaluator) ": "several processes; tests/rl/training runs them",
     r"examples\.demo|examples\.learned_reward": "minutes; tests/examples and tests/end_to_end run their parts",
+    r"benchmarks\.learning": "hours; tests/benchmarks runs a table of seconds",
     r"^examples/async": "tests/examples/test_runs.py runs it",
 }
 """Why a command is not run by the tests of the pages, by a pattern that finds it."""

@@ -1,0 +1,90 @@
+"""Runs a table: what is missing of it, with the demonstrations that it needs, into its file of records."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.learning.demonstrations import find_demonstrations
+from benchmarks.learning.records import Records, RunRecord
+from benchmarks.learning.tables import RunSpec, list_runs
+from benchmarks.learning.workers import Evaluations, train_all
+from benchmarks.machine import machine
+from rl.errors import RunExists
+
+RESULTS = Path(__file__).parents[1] / "results" / "learning"
+"""Folder of the records, which are kept in the repository, and of what is made from them."""
+
+
+def records_of(table: str, folder: Path) -> Records:
+    """The records of a table."""
+    return Records(folder / f"{table}.jsonl")
+
+
+def run_table(table: str, jobs: int, folder: Path) -> int:
+    """Make the runs of a table whose records are missing, or were made with other settings.
+
+    Args:
+        table: its name.
+        jobs: processes at a time.
+        folder: of the results; made when it is missing.
+
+    Returns:
+        The number of runs that failed.
+
+    Raises:
+        ConfigError: there is no such table, or a run of it cannot be made.
+        DataError: the records cannot be read, or an expert failed too often.
+        RunExists: another process runs this table.
+    """
+    specs = list_runs(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / f"{table}.lock"):
+        records = records_of(table, folder)
+        missing = [spec for spec in specs if records.find(spec) is None]
+        print(f"{table}: {len(missing)} of {len(specs)} runs to do, {jobs} at a time", flush=True)
+        ready = [replace(spec, demos=find_demonstrations(spec, folder / "demonstrations")) for spec in missing]
+        failed = 0
+        for spec, evaluations in train_all(ready, jobs):
+            if evaluations is None:
+                failed += 1
+                print(f"{spec.name}: failed", flush=True)
+                continue
+            records.add(_record(spec, evaluations))
+            print(f"{spec.name}: done", flush=True)
+    return failed
+
+
+def _record(spec: RunSpec, evaluations: Evaluations) -> RunRecord:
+    return RunRecord(
+        table=spec.table,
+        variant=spec.variant,
+        seed=spec.seed,
+        settings=spec.settings(),
+        evaluations=evaluations,
+        machine=machine(),
+        commit=_commit(),
+    )
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunExists(f"another process runs this table ({lock}): wait for its end, or stop it") from error
+        yield
+
+
+def _commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,56 @@
+"""The picture of a table: scores against environment steps and against CPU-seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.learning.intervals import bootstrap_interval, iqm
+from benchmarks.learning.scores import Scores
+from rl.plots.learning_curves import RETURN_LABEL, STEPS_LABEL, SUCCESS_LABEL
+from rl.plots.pictures import COLORS, label_axes
+
+CPU_LABEL = "CPU-seconds of the training (one thread)"
+_POINTS = 60
+
+
+def draw_scores(variants: Sequence[Scores], picture: Path) -> None:
+    """Draw of each variant the interquartile mean, its 95 % interval, and a thin line for each run.
+
+    Args:
+        variants: at least one.
+        picture: PNG to write.
+    """
+    figure = Figure(figsize=(11.0, 4.2), layout="constrained", facecolor="white")
+    by_steps, by_cpu = figure.subplots(1, 2, sharey=True)
+    for index, scores in enumerate(variants):
+        color = COLORS[index % len(COLORS)]
+        scale = 100.0 if scores.are_successes else 1.0
+        label = f"{scores.variant}, {len(scores.seeds)} runs"
+        _draw(by_steps, scores.steps / 1000, scale * scores.values, color, label)
+        _draw(by_cpu, *over_cpu_seconds(scores, scale), color, label)
+    value_label = SUCCESS_LABEL if variants[0].are_successes else RETURN_LABEL
+    label_axes(by_steps, STEPS_LABEL, value_label)
+    label_axes(by_cpu, CPU_LABEL, "")
+    if variants[0].are_successes:
+        by_steps.set_ylim(-3, 103)
+    by_steps.legend(frameon=False, fontsize=9)
+    figure.savefig(picture, dpi=150, metadata={"Software": None})
+
+
+def over_cpu_seconds(scores: Scores, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """CPU-seconds (points,) that all runs have spent, and the values (runs, points), straight between evaluations."""
+    cpu_s = np.linspace(scores.cpu_s[:, 0].max(), scores.cpu_s[:, -1].min(), _POINTS)
+    runs = zip(scores.cpu_s, scores.values, strict=True)
+    return cpu_s, scale * np.array([np.interp(cpu_s, spent_s, values) for spent_s, values in runs])
+
+
+def _draw(axes: Axes, places: np.ndarray, values: np.ndarray, color: str, label: str) -> None:
+    axes.plot(places, values.T, color=color, linewidth=0.7, alpha=0.4)
+    low, high = bootstrap_interval([values], iqm)
+    axes.fill_between(places, low, high, color=color, alpha=0.18, linewidth=0)
+    axes.plot(places, iqm(values), color=color, linewidth=2.2, label=label)
