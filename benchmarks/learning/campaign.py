@@ -48,18 +48,18 @@ def run_table(table: str, jobs: int, folder: Path) -> int:
         missing = [spec for spec in specs if records.find(spec) is None]
         print(f"{table}: {len(missing)} of {len(specs)} runs to do, {jobs} at a time", flush=True)
         ready = [replace(spec, demos=find_demonstrations(spec, folder / "demonstrations")) for spec in missing]
-        failed = 0
+        failed, commit = 0, _commit()
         for spec, evaluations in train_all(ready, jobs):
             if evaluations is None:
                 failed += 1
                 print(f"{spec.name}: failed", flush=True)
                 continue
-            records.add(_record(spec, evaluations))
+            records.add(_record(spec, evaluations, commit))
             print(f"{spec.name}: done", flush=True)
     return failed
 
 
-def _record(spec: RunSpec, evaluations: Evaluations) -> RunRecord:
+def _record(spec: RunSpec, evaluations: Evaluations, commit: str | None) -> RunRecord:
     return RunRecord(
         table=spec.table,
         variant=spec.variant,
@@ -67,7 +67,7 @@ def _record(spec: RunSpec, evaluations: Evaluations) -> RunRecord:
         settings=spec.settings(),
         evaluations=evaluations,
         machine=machine(),
-        commit=_commit(),
+        commit=commit,
     )
 
 
@@ -82,9 +82,14 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    """The version of the source; records of other runs, which change while a table is run, do not make it dirty."""
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        commit = _git("describe", "--always", "--abbrev=12")
+        return commit + ("-dirty" if _git("status", "--porcelain", "--", "*.py") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+
+
+def _git(*words: str) -> str:
+    root = Path(__file__).parents[2]
+    return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()

@@ -41,7 +41,7 @@ class RunRecord(BaseModel):
     machine: dict[str, Any]
     """Cores and versions that the run had."""
     commit: str | None
-    """Version of the source, as `git describe --always --dirty` names it; None outside a repository."""
+    """Version of the source by `git describe`, with `-dirty` where it was changed; None outside a repository."""
 
 
 class Records:
