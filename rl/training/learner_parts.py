@@ -145,7 +145,9 @@ def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds
     files = config.replay.demos
     if not files:
         return None
-    capacity = sum(summarize_demos(file).transitions for file in files)
+    summaries = [summarize_demos(file) for file in files]
+    # An episode has one observation more than transitions, and a buffer of images holds few more images than those.
+    capacity = sum(summary.transitions + summary.episodes for summary in summaries)
     demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     extras = dict.fromkeys(extra_fields(demos), 0.0)
     for file in files:

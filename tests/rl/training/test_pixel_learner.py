@@ -19,15 +19,18 @@ from rl.agents.continuous.drq_config import DrqConfig
 from rl.common.encoders import EncoderConfig, frozen_trunk
 from rl.common.encoding import MAP
 from rl.config import ReplayConfig, TrainConfig
-from rl.data.demos import record_demos
+from rl.data.demos import DemoWriter, record_demos
 from rl.data.journal import TransitionJournal
+from rl.data.transition import make_transition
 from rl.errors import CheckpointError, ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.link.messages import spec_of as space_spec
 from rl.nn.flax_params import to_flax_params
 from rl.training.agent_factory import KINDS, extra_fields
+from rl.training.learner_parts import make_agent, make_memory
 from rl.training.replay_loader import ReplayLoader
 from rl.utils.run_directory import JOURNAL
+from rl.utils.seeds import Seeds
 from rl.wrappers.make_env import make_env
 from tests.rl.training.test_exact_resume import assert_same, collect, trained
 
@@ -97,6 +100,33 @@ def test_an_interruption_changes_nothing(tmp_path: Path, trunk: EncoderConfig, c
     assert straight["updates"] == resumed["updates"] == 6
     # Kept features are computed anew from the images, and where an array lies in memory may change their last bit.
     assert_same(straight, resumed, "state", tolerance=0.0 if cached == "no" else 1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 3, 8])
+def test_l17_no_demonstration_is_dropped_however_short_the_episodes_are(tmp_path: Path, length: int):
+    settings = config(None, 1, tmp_path / "demos.sqlite")
+    spec, rng = spec_of(settings), np.random.default_rng(0)
+    spaces = build_space(spec.observation), build_space(spec.action)
+    with DemoWriter(tmp_path / "demos.sqlite", *spaces) as writer:
+        for _ in range(40):
+            seen = observed(spaces[0], length + 1, rng)
+            writer.write_episode(
+                [
+                    make_transition(seen[step], np.zeros(1), seen[step + 1], 0.0, step == length - 1, False, {})
+                    for step in range(length)
+                ],
+                success=True,
+            )
+    memory = make_memory(settings, spec, make_agent(settings, spec, Seeds(0)), Seeds(0))
+    assert memory.demos is not None
+    assert len(memory.demos) == 40 * length
+
+
+def observed(space: gym.Space, count: int, rng: np.random.Generator) -> list[dict[str, np.ndarray]]:
+    """The observations of an episode, stacked as actors do it, whose images have never been seen before."""
+    frames = {key: rng.integers(0, 200, (count, *part.shape[1:])).astype(part.dtype) for key, part in space.items()}
+    stack = np.arange(1 - space["front"].shape[0], 1)
+    return [{key: part[np.maximum(stack + step, 0)] for key, part in frames.items()} for step in range(count)]
 
 
 def filled_buffer(settings: TrainConfig, out: Path):
