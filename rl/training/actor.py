@@ -94,6 +94,8 @@ class ActingPlan:
     """Steps of the run, by all actors, that are taken at random."""
     evaluation: EvaluationPlan
     """Evaluations in this actor's environment, between two episodes."""
+    steps: int | None = None
+    """Steps of the run, by all actors, after which an actor waits within an episode too; None for no such number."""
 
 
 def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds: Seeds, stop: Stop) -> None:
@@ -101,7 +103,7 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
 
     A simulation waits for the learner's leave before each step. Where time passes by itself (`is_real_time` of the
     environment), an arm that waits in the middle of a motion would end it: such an actor waits before an episode, and
-    takes a few more steps than it has leave for.
+    takes more steps than it has leave for, but none after the last one of the run.
 
     When the environment is interrupted (`EnvironmentInterrupted`), and where a step is torn (`info["is_torn"]`), the
     trajectory ends as at a truncation, and the transition is left out. After an interruption the actor waits until the
@@ -119,7 +121,12 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
     observation = recovery.carry(partial(_reset, env, seeds.integer("episodes")))
     episode = _EpisodeReport()
     is_real_time = env.has_wrapper_attr("is_real_time") and env.get_wrapper_attr("is_real_time")
-    while observation is not None and _may_step(link, stop, waits=not (is_real_time and episode.is_running)):
+
+    def may_wait() -> bool:
+        is_over = plan.steps is not None and link.env_steps >= plan.steps
+        return is_over or not (is_real_time and episode.is_running)
+
+    while observation is not None and _may_step(link, stop, waits=may_wait()):
         refresh(policy, link)
         if link.env_steps < plan.random_steps:
             action = random_actions.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)

@@ -164,7 +164,8 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     in_actor = config.evaluates_in_actor and name.endswith("-0")
     if in_actor and config.human is not None:
         require_unassisted(env, config.human)
-    plan = ActingPlan(config.random_steps, _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0))
+    evaluation = _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0)
+    plan = ActingPlan(config.random_steps, evaluation, config.steps)
     with closing(env), make_link(config, spec, make_handshake(name, spec, "actor"), stop) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
         own = Seeds(seeds.integer(f"{name} from step {link.handshake_reply.env_steps}"))

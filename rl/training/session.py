@@ -150,7 +150,8 @@ class Session:
             begin = self.progress.env_steps
             # Another seed for each training: it must not live through the same episodes again.
             own = Seeds(self._seeds.integer(f"{ACTOR} from step {begin}"))
-            plan = ActingPlan(self.config.random_steps, EvaluationPlan(every, episodes, EVALUATION_SEED))
+            evaluation = EvaluationPlan(every, episodes, EVALUATION_SEED)
+            plan = ActingPlan(self.config.random_steps, evaluation, begin + steps)
             with interrupt_between_steps(stop):
                 try:
                     listeners.tell(TrainingStart(agent, begin, steps, every))

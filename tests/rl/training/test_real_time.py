@@ -13,6 +13,7 @@ from envs.core import ManipulationEnv
 from envs.dual import DualArmEnv
 from envs.tasks import FrankaTask, franka_actions
 from envs.tasks.reach_pose import REACH_POSE
+from rl import SAC, SacConfig
 from rl.training.actor import ActingPlan, EvaluationPlan, run_actor
 from rl.utils.seeds import Seeds
 from robotkit import make_workcell
@@ -70,6 +71,21 @@ def test_l8_a_real_robot_is_held_up_between_episodes_alone(env: FollowTarget, wa
     run_actor(env, Policy(), link, plan, Seeds(0), threading.Event())
     assert link.env_steps == 25
     assert link.waited_before == list(waits)
+
+
+class Endless(OnAClock):
+    """Its episodes never end."""
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return (*super().step(action)[:3], False, {})
+
+
+@pytest.mark.parametrize("env", [OnAClock, Endless])
+def test_l8_a_training_takes_no_step_after_its_last_one_and_does_the_updates_for_all(env: type[FollowTarget]):
+    networks = SacConfig(critic_ensemble_size=2, critic_subsample_size=None, hidden_dims=(8,))
+    agent = SAC(env(), networks, training_starts=5, random_steps=5, batch_size=4)
+    agent.train(EPISODE_STEPS + 5)
+    assert (agent.env_steps, agent.updates) == (EPISODE_STEPS + 5, EPISODE_STEPS)
 
 
 @pytest.mark.parametrize(("make", "is_real"), [(lambda: make_workcell("fake"), False), (own_time_cell, True)])
