@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from rl.agents.continuous.sac_config import SacConfig
+from rl.agents.continuous.sac_hybrid_config import HybridConfig
+from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.optimizer_config import OptimizerConfig
 from rl.config import TrainConfig
 from rl.errors import ConfigError
@@ -46,7 +49,14 @@ def _steps(config: TrainConfig, settings: SacConfig, name: str) -> int:
             f"{option(f'agent.{name}.cosine_decay_steps', 'run')} needs {option('env_steps_per_update')}: without it "
             "nobody knows how many updates the run will have; or give a number of steps"
         )
-    updates = max(1, int(config.steps / config.env_steps_per_update))
+    updates = max(1, math.floor((config.steps - config.training_starts) / config.env_steps_per_update))
     if not settings.selective_optimizer_steps:
-        return updates * (config.utd_ratio + 1)
+        return updates * _applications(config.utd_ratio, settings)
     return updates * config.utd_ratio if "critic" in name else updates
+
+
+def _applications(utd_ratio: int, settings: SacConfig) -> int:
+    """How often gradients are applied in an update: to the critics, then to the others, and before to a classifier."""
+    if isinstance(settings, HybridConfig) and settings.joint_last_step:
+        return utd_ratio
+    return utd_ratio + (2 if isinstance(settings, ViceConfig) else 1)
