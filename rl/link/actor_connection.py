@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 
@@ -115,8 +116,7 @@ class ActorConnection:
 
     async def _receive(self, record: ActorRecord) -> None:
         while True:
-            async with asyncio.timeout(_SILENCE_TIMEOUT_S):  # unlike `wait_for` it is always cancelled when asked to
-                frame = await self._socket.receive()
+            frame = await self._next_frame()
             if frame["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(frame.get("code", 1000))
             self._hub.require_current(record, self._number)
@@ -128,6 +128,18 @@ class ActorConnection:
             if isinstance(message, Handshake | OldHandshake):
                 raise LinkProtocolError("a second handshake on one connection")
             self._hub.on_message(record, message)
+
+    async def _next_frame(self) -> MutableMapping[str, Any]:
+        """Wait for a message, twice: the first time may have passed while this process stood still, and not the peer.
+
+        Raises:
+            TimeoutError: the peer is silent.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SILENCE_TIMEOUT_S / 2):  # unlike `wait_for` always cancelled when asked to
+                return await self._socket.receive()
+        async with asyncio.timeout(_SILENCE_TIMEOUT_S / 2):
+            return await self._socket.receive()
 
     async def _store(self, record: ActorRecord) -> None:
         while True:

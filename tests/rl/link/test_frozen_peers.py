@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -74,3 +75,36 @@ def test_r5_a_peer_that_takes_nothing_is_given_up(
     asyncio.run(serve())
     assert not is_connected(hub)
     assert "neither sends nor takes" in caplog.text
+
+
+class Patient(Frozen):
+    """A websocket whose message arrives while the learner's process stands still."""
+
+    def __init__(self) -> None:
+        super().__init__(taken=2)
+        self.receptions = 0
+
+    async def receive(self) -> dict[str, Any]:
+        self.receptions += 1
+        if self.receptions == 1:
+            time.sleep(0.2)
+            for _ in range(5):  # the loop's clock is looked at before the socket is
+                await asyncio.sleep(0)
+        if self.receptions <= 2:
+            return await super().receive()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+
+def test_r5_a_peer_is_not_given_up_because_the_learner_stood_still(
+    hub: LearnerHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("rl.link.actor_connection._SILENCE_TIMEOUT_S", 0.2)
+    peer = Patient()
+
+    async def serve() -> None:
+        with ThreadPoolExecutor(1) as disk:
+            await asyncio.wait_for(ActorConnection(peer, hub, disk).serve(), 20.0)
+
+    asyncio.run(serve())
+    assert peer.receptions == 3, "it was heard after all, and left by itself"
+    assert "neither sends nor takes" not in caplog.text
