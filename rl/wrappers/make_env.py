@@ -195,6 +195,11 @@ def _check(env: gym.Env, adaptation: EnvAdapterConfig) -> None:
             f"soft actor-critic needs bounded actions in a flat Box, not {actions}: choose an environment with "
             "continuous actions, or wrap it (gymnasium.ActionWrapper) so that it takes a Box with finite bounds"
         )
+    if actions.dtype.kind != "f":
+        raise ConfigError(
+            f"soft actor-critic chooses actions between the bounds, and {actions} takes whole numbers: wrap the "
+            "environment (gymnasium.ActionWrapper) so that it takes a Box of float32 and rounds what it is given"
+        )
     if has_images(env.observation_space) and not adaptation.sees_images:
         raise ConfigError(
             "this observation holds images, and a state agent cannot see: choose "

@@ -142,3 +142,9 @@ def test_a_number_that_would_stop_the_run_is_refused(changes, message):
 def test_a_human_helps_where_it_means_something(changes, message):
     with pytest.raises(ConfigError, match=message):
         replace(make_preset("default"), **changes)
+
+
+def test_a_bias_of_the_rewards_is_a_number():
+    for bias in (float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match=f"reward_bias must be a finite number, not {bias}"):
+            SacConfig(reward_bias=bias)

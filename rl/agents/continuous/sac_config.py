@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -93,6 +94,8 @@ class SacConfig:
                 f"discount must lie in [0, 1] and soft_target_update_rate in (0, 1], not {self.discount} and "
                 f"{self.soft_target_update_rate}"
             )
+        if not math.isfinite(self.reward_bias):
+            raise ConfigError(f"reward_bias must be a finite number, not {self.reward_bias}")
         if any(width < 1 for width in self.hidden_dims):
             raise ConfigError(f"hidden_dims are widths of layers, each at least 1, not {self.hidden_dims}")
         if not 0 < self.std_min <= self.std_max:

@@ -85,6 +85,18 @@ def test_what_cannot_work_is_explained(env_id: str, cell: str | None, answer: st
         make_env(env_id, cell)
 
 
+class WholeNumbers(gym.Env):
+    """Takes whole numbers, between which nothing can be chosen."""
+
+    observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    action_space = gym.spaces.Box(0, 10, (1,), np.int64)
+
+
+def test_actions_in_whole_numbers_are_refused_before_the_first_step():
+    with pytest.raises(ConfigError, match=r"takes whole numbers: wrap .* a Box of float32 and rounds"):
+        adapt(WholeNumbers())
+
+
 def test_p19_a_folder_that_hides_the_module_of_an_environment_is_named(tmp_path, monkeypatch):
     (tmp_path / "hidden_envs.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
