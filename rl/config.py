@@ -385,10 +385,16 @@ def load_config(path: Path) -> TrainConfig:
 
 
 def _with_one_agent(stored: dict[str, Any]) -> dict[str, Any]:
-    """A stored configuration with the chosen agent alone; before 0.2 the settings of every agent stood in it."""
+    """A stored configuration with the chosen agent alone; before 0.2 the settings of every agent stood in it.
+
+    Its bias of the rewards, which was added once to each n-step sum, becomes that of each step.
+    """
     if isinstance(stored.get("agent"), dict):
         return stored
     groups = {name: name.replace("-", "_") for name in AGENT_CONFIGS}
     name = stored.get("agent", "sac")
     agent = {"name": name, **stored.get(groups.get(name, ""), {})}
+    if bias := agent.get("reward_bias"):
+        steps = range(stored.get("replay", {}).get("n_step", 1))
+        agent["reward_bias"] = bias / sum(agent.get("discount", 0.99) ** step for step in steps)
     return {key: value for key, value in stored.items() if key not in groups.values()} | {"agent": agent}

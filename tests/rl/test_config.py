@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, load_config, save_config
+from rl.data.n_step import NStep
 from rl.errors import ConfigError
 from rl.presets import PRESETS, make_preset
 from rl.utils.option_words import command_line_words
@@ -56,6 +58,17 @@ def test_a_run_from_before_holds_every_agent_and_is_read_with_the_chosen_one(tmp
     stored[name.replace("-", "_")] = chosen
     (tmp_path / "config.json").write_text(json.dumps(stored))
     assert load_config(tmp_path / "config.json") == config
+
+
+def test_l3_a_run_from_before_keeps_the_price_of_its_n_step_sums(tmp_path: Path):
+    """One step of a sum of ten bore the bias then, and each of them does now."""
+    stored = {"replay": {"n_step": 10}, "agent": "sac", "sac": {"discount": 0.9, "reward_bias": -1.0}}
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    agent = load_config(tmp_path / "config.json").agent
+    sums = NStep(10, agent.discount, agent.reward_bias)
+    batch = {"rewards": np.zeros(10), "masks": np.ones(10), "dones": np.zeros(10)}
+    batch |= {"observations": np.zeros((10, 1)), "next_observations": np.zeros((10, 1))}
+    assert sums.push(batch)["rewards"][0] + agent.reward_bias == pytest.approx(-1.0)
 
 
 def test_a_run_from_before_there_was_a_choice_learns_from_states(tmp_path: Path):
