@@ -44,9 +44,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """Pytest's own, for tests that read the log at once: it is written in the thread that logs."""
+    """Pytest's own, for tests that read the log at once: it is written in the thread that logs.
+
+    Lines of the tests before, which wait to be written on a busy machine, are not taken for those of this one.
+    """
     from robotkit.aside import ASIDE
 
+    ASIDE.drain(60.0)
     monkeypatch.setattr(ASIDE, "enqueue", ASIDE.write)
     return caplog
 
