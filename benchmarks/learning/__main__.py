@@ -30,13 +30,15 @@ class Run:
     """Name in benchmarks/learning/tables.py."""
     jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     """Processes at a time, one core each; all cores by default."""
+    variants: tuple[str, ...] = ()
+    """Variants to train; all of the table by default."""
     folder: Path = RESULTS
     """Folder of the results."""
 
     def __call__(self) -> None:
         """Train."""
         os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # of the processes that are started from now on
-        if failed := run_table(self.table, self.jobs, self.folder):
+        if failed := run_table(self.table, self.jobs, self.folder, self.variants):
             raise OSError(f"{failed} runs failed, see above; the same command tries them again")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,23 +25,24 @@ def records_of(table: str, folder: Path) -> Records:
     return Records(folder / f"{table}.jsonl")
 
 
-def run_table(table: str, jobs: int, folder: Path) -> int:
+def run_table(table: str, jobs: int, folder: Path, variants: Sequence[str] = ()) -> int:
     """Make the runs of a table whose records are missing, or were made with other settings.
 
     Args:
         table: its name.
         jobs: processes at a time.
         folder: of the results; made when it is missing.
+        variants: those to run; all of the table by default.
 
     Returns:
         The number of runs that failed.
 
     Raises:
-        ConfigError: there is no such table, or a run of it cannot be made.
+        ConfigError: there is no such table or variant, or a run cannot be made.
         DataError: the records cannot be read, or an expert failed too often.
         RunExists: another process runs this table.
     """
-    specs = list_runs(table)
+    specs = list_runs(table, variants)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / f"{table}.lock"):
         records = records_of(table, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,15 +89,21 @@ def find_table(name: str) -> Table:
     return TABLES[name]
 
 
-def list_runs(name: str) -> list[RunSpec]:
+def list_runs(name: str, variants: Sequence[str] = ()) -> list[RunSpec]:
     """The runs of a table: all variants with the first seed, then with the second, so that pairs are soon complete.
 
+    Args:
+        name: of the table.
+        variants: those to list; all by default.
+
     Raises:
-        ConfigError: there is no such table.
+        ConfigError: there is no such table, or it has no such variant.
     """
     table = find_table(name)
+    if unknown := [variant for variant in variants if variant not in table.variants]:
+        raise ConfigError(f"the table {name!r} has no variant {unknown[0]!r}; it has {', '.join(table.variants)}")
     return [
         RunSpec(name, TASKS[table.task], variant, VARIANTS[variant], seed, table.steps, table.grid, table.episodes)
         for seed in table.seeds
-        for variant in table.variants
+        for variant in variants or table.variants
     ]

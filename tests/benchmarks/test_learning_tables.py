@@ -32,6 +32,12 @@ def test_pairs_are_run_one_after_the_other():
     assert [run.seed for run in list_runs("pick-cube-state")[: len(table.variants)]] == [0] * len(table.variants)
 
 
+def test_some_variants_of_a_table_can_be_run_alone():
+    assert {run.variant for run in list_runs("smoke", ["small"])} == {"small"}
+    with pytest.raises(ConfigError, match="the table 'smoke' has no variant 'demo'; it has small, small-standardised"):
+        list_runs("smoke", ["small", "demo"])
+
+
 def test_a_variant_differs_from_its_preset_in_its_options_alone():
     plain, changed = (VARIANTS[name].settings(FOLLOW, 0, 1000) for name in ("demo", "demo-standardised"))
     assert changed.pop("agent") == plain.pop("agent") | {"standardises_inputs": True}
