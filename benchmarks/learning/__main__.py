@@ -39,7 +39,7 @@ class Run:
         """Train."""
         os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))  # of the processes that are started from now on
         if failed := run_table(self.table, self.jobs, self.folder, self.variants):
-            raise OSError(f"{failed} runs failed, see above; the same command tries them again")
+            raise OSError(f"{failed} of the runs failed, see above; the same command tries them again")
 
 
 @dataclass(frozen=True)

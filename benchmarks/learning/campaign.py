@@ -14,7 +14,7 @@ from benchmarks.learning.records import Records, RunRecord
 from benchmarks.learning.tables import RunSpec, list_runs
 from benchmarks.learning.workers import Evaluations, train_all
 from benchmarks.machine import machine
-from rl.errors import RunExists
+from rl.errors import ConfigError, RunExists
 
 RESULTS = Path(__file__).parents[1] / "results" / "learning"
 """Folder of the records, which are kept in the repository, and of what is made from them."""
@@ -38,10 +38,12 @@ def run_table(table: str, jobs: int, folder: Path, variants: Sequence[str] = ())
         The number of runs that failed.
 
     Raises:
-        ConfigError: there is no such table or variant, or a run cannot be made.
+        ConfigError: there is no such table or variant, a run cannot be made, or nobody would make it.
         DataError: the records cannot be read, or an expert failed too often.
         RunExists: another process runs this table.
     """
+    if jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, not {jobs}")
     specs = list_runs(table, variants)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / f"{table}.lock"):

@@ -54,10 +54,10 @@ def train_all(specs: Sequence[RunSpec], jobs: int) -> Iterator[tuple[RunSpec, Ev
 
 
 def _take(connection: Connection) -> Evaluations | None:
-    """The result of a process that has sent one or ended."""
+    """The result of a process that has sent one; None where it ended before."""
     try:
         result: Evaluations = connection.recv()
-    except EOFError:
+    except (EOFError, OSError):
         return None
     finally:
         connection.close()
@@ -82,7 +82,7 @@ def _end_with(connection: Connection, result: threading.Event) -> None:
 
 
 def load_runner(name: str) -> Any:
-    """The function `module:function`, with torch at one thread where it is used."""
+    """The function `module:function`, after torch was told to compute on one thread."""
     import torch
 
     torch.set_num_threads(1)

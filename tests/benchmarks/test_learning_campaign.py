@@ -17,7 +17,7 @@ from benchmarks.learning.records import Records
 from benchmarks.learning.tables import list_runs
 from benchmarks.learning.variants import Variant
 from benchmarks.learning.workers import train_all
-from rl.errors import DataError, RunExists
+from rl.errors import ConfigError, DataError, RunExists
 from tests.benchmarks.learning_runs import keep, made_up_record, small_spec
 from tests.end_to_end.runs import ROOT
 
@@ -131,6 +131,11 @@ def test_runs_with_other_settings_are_made_again_and_failures_are_counted(record
 def test_two_at_once_do_not_run_one_table(recorded):
     with campaign._alone(recorded / "smoke.lock"), pytest.raises(RunExists, match="another process runs this table"):
         run_table("smoke", 1, recorded)
+
+
+def test_no_process_at_all_is_refused(recorded):
+    with pytest.raises(ConfigError, match="--jobs must be at least 1, not 0"):
+        run_table("smoke", 0, recorded)
 
 
 def test_a_file_that_was_changed_by_hand_is_refused_with_its_line(recorded):
