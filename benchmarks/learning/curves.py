@@ -39,7 +39,7 @@ def draw_scores(variants: Sequence[Scores], picture: Path) -> None:
     if variants[0].are_successes:
         by_steps.set_ylim(-3, 103)
     by_steps.legend(frameon=False, fontsize=9)
-    figure.savefig(picture, dpi=150, metadata={"Software": None})
+    figure.savefig(picture, dpi=110, metadata={"Software": None})
 
 
 def over_cpu_seconds(scores: Scores, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
