@@ -75,8 +75,8 @@ class Monitor:
 
         Args:
             state: the measurement.
-            rearms: `self.rearms` from before it was made. A thread may come late with what was measured before a
-                recovery: that is neither judged, nor where the leash of the recovered arm begins.
+            rearms: `self.rearms` from before it was made. A thread may come late with a measurement from before a
+                recovery: it is not judged, and does not set how far outside its bounds the recovered arm may be.
             watches_links: whether the links are looked at too.
         """
         with self._lock:
