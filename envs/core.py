@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from envs.actions import ActionMap
 from envs.images import fit_image
-from envs.readiness import require_ready
+from envs.readiness import recover_own_simulation, require_ready
 from envs.tasks.task import Outcome, Task
 from robotkit import InvalidConfiguration, RobotStopped, TargetReplaced, Workcell
 from robotkit.schema import CellState
@@ -178,6 +178,10 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
                 "the arm was stopped, or in a fault, and recovered since the last observation; no action from before "
                 "that is carried out. See that the cell is clear, then reset()"
             )
+
+    def recover_simulation(self) -> str | None:
+        """Recover a simulation of this process that its own cell stopped; see `recover_own_simulation`."""
+        return recover_own_simulation(self.workcell)
 
     def render(self) -> np.ndarray | None:
         """The render camera's newest image, uint8 (height, width, 3); None without a render mode."""

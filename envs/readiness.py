@@ -1,12 +1,14 @@
-"""Checks whether an arm can be commanded from a state."""
+"""Checks whether an arm can be commanded from a state, and recovers a simulation that nobody else can recover."""
 
 from __future__ import annotations
 
 import math
 
-from robotkit import BaseRobotServer, DeviceFault
+from robotkit import BaseRobotServer, DeviceFault, RobotkitError, Workcell
 from robotkit.devices.soundness import require_pose
 from robotkit.errors import error_from_code
+from robotkit.safety import SafeRobot
+from robotkit.safety.robot import MONITOR
 from robotkit.schema import PoseCommand, RobotState
 
 
@@ -42,3 +44,28 @@ def require_ready(state: RobotState, robot: BaseRobotServer) -> None:
             raise DeviceFault(
                 f"the arm measures numbers that are not finite: {name} is {numbers}. Look at its controller"
             )
+
+
+def recover_own_simulation(workcell: Workcell) -> str | None:
+    """Recover a simulated arm from what its own cell did to it, where no person can: in lock-step, in this process.
+
+    Only a stop by the safety monitor and a failure of the physics end so. A stop by anybody else stays, also one that
+    came after the monitor's, and so does everything at a real arm, at a cell behind a server, and at one whose clock
+    runs by itself.
+
+    Returns:
+        Why the arm was down; None where nothing was recovered.
+    """
+    robot = workcell.robot
+    if not (isinstance(robot, SafeRobot) and workcell.clock.is_lockstep and robot.spec.is_simulated):
+        return None
+    try:
+        state = robot.get_state()
+        is_by_monitor = state.stop is not None and state.stop.author == MONITOR
+        has_failed = state.mode == "fault" and state.stop is None and robot.inner.restarts_after_fault
+        if not (is_by_monitor or has_failed):
+            return None
+        robot.recover(robot.monitor_stops if is_by_monitor else state.stops)
+    except RobotkitError:  # the next command says why
+        return None
+    return ", ".join(state.faults) if state.stop is None else state.stop.cause

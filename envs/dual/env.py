@@ -134,6 +134,11 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
             info[INTERVENE_HOLD] = all(part.get(INTERVENE_HOLD, False) for part in infos if INTERVENE_ACTION in part)
         return join_observations(observations), outcome.reward, outcome.is_terminated, any(truncations), info
 
+    def recover_simulation(self) -> str | None:
+        """Recover simulations of this process that their own cells stopped; see `recover_own_simulation`."""
+        causes = [core.recover_simulation() for core in _cores(*self.arms.values())]
+        return "; ".join(cause for cause in causes if cause is not None) or None
+
     def allow_interventions(self, allowed: bool) -> None:
         """See `TeleopIntervention.allow_interventions`; an arm at which nobody can take over stays as it is."""
         for env in self.arms.values():

@@ -18,6 +18,7 @@ from rl.link.frames import Weights
 from rl.training.recovery import Recovery, Waiting
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
+from rl.utils.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -217,16 +218,14 @@ class _TornSteps:
     """Says that transitions are left out, at the first, the tenth, the hundredth and so on."""
 
     def __init__(self) -> None:
-        self._count, self._next = 0, 1
+        self._tally = Tally()
 
     def note(self, info: Mapping[str, Any]) -> None:
-        self._count += 1
-        if self._count == self._next:
-            self._next *= 10
+        if self._tally.is_time_to_say():
             logger.warning(
                 "%d steps so far did not follow from their actions alone and are left out; the last one took %.2f s "
-                "longer than its period, or somebody else moved the robot before it",
-                *(self._count, info.get("overrun_s", 0.0)),
+                "longer than its period, or somebody else moved the robot before it, or its cell stopped it",
+                *(self._tally.count, info.get("overrun_s", 0.0)),
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,14 @@ import numpy as np
 
 from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
 from rl.utils.option_words import by_caller, option
+from rl.utils.tally import Tally
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
 from rl.wrappers.repeat_action import RepeatAction
 from rl.wrappers.scaled_actions import ScaledActions
+
+logger = logging.getLogger(__name__)
 
 _MENDABLE = frozenset({
     "command_rejected", "outside_workspace", "step_too_large", "joint_limit_exceeded", "robot_stopped",
@@ -31,6 +35,10 @@ configuration, an unknown plugin or a wrong token, stay as long as this process 
 class TranslateErrors(gym.Wrapper):
     """Translates errors of an environment that carry a message, such as a robot's fault, into errors of `rl`.
 
+    An environment with a method `recover_simulation` is asked to mend itself first. It returns what the matter was, or
+    None where only a person may recover: then the error is raised. A step that was interrupted so is the last of its
+    episode: it is truncated, without reward or success, and torn (`info["is_torn"]`).
+
     Args:
         env: any environment.
         name: the first words of the message.
@@ -39,6 +47,8 @@ class TranslateErrors(gym.Wrapper):
     def __init__(self, env: gym.Env, name: str) -> None:
         super().__init__(env)
         self._name = name
+        self._observation: Any = None
+        self._recoveries = Tally()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment.
@@ -48,7 +58,13 @@ class TranslateErrors(gym.Wrapper):
             EnvironmentFailed: the same, when nobody can while this process runs.
         """
         with self._translated():
-            return self.env.reset(seed=seed, options=options)
+            try:
+                self._observation, info = self.env.reset(seed=seed, options=options)
+            except Exception as error:
+                if not self._has_recovered(error):
+                    raise
+                self._observation, info = self.env.reset(seed=seed, options=options)
+            return self._observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step the environment.
@@ -58,7 +74,29 @@ class TranslateErrors(gym.Wrapper):
             EnvironmentFailed: the same, when nobody can while this process runs.
         """
         with self._translated():
-            return self.env.step(action)
+            try:
+                step = self.env.step(action)
+            except Exception as error:
+                if not self._has_recovered(error):
+                    raise
+                return self._observation, 0.0, False, True, {"success": False, "is_success": False, "is_torn": True}
+        self._observation = step[0]
+        return step
+
+    def _has_recovered(self, error: Exception) -> bool:
+        """Whether a simulation that no person can reach has mended itself of what this error says."""
+        if getattr(error, "code", None) not in _MENDABLE or not self.env.has_wrapper_attr("recover_simulation"):
+            return False
+        cause = self.env.get_wrapper_attr("recover_simulation")()
+        if cause is None:
+            return False
+        if self._recoveries.is_time_to_say():
+            logger.warning(
+                "%s: the simulated arm was stopped %d times so far, which ends the episode, and recovered by itself; "
+                "now: %s",
+                *(self._name, self._recoveries.count, cause),
+            )
+        return True
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -34,6 +34,9 @@ class ArmBody(BaseRobotServer):
     `_open`, `_close`, `_clear_faults` and `_travel` may wait; the first three of them never overlap.
     """
 
+    restarts_after_fault = False
+    """True of a simulation whose recovery from a fault brings its world to the start; no person need look at it."""
+
     @abstractmethod
     def _open(self) -> ArmFault | None:
         """Connect without moving anything; return the fault that the device is in, if it is in one.

@@ -23,6 +23,8 @@ NEEDED = {
 }
 """Limits that no real arm is moved without, and what each says."""
 _TWO_TURNS_RAD = 4 * math.pi
+_MARGIN_M = 0.2
+"""The largest margin of a real arm: a box that is left farther than that bounds nothing."""
 _ROOM_M = 2.0
 """Planes may be walls that the arm does not reach; a number of millimetres is farther away."""
 _RANGES_BEYOND_OWN = 2.0
@@ -43,6 +45,11 @@ def require_fitting(robot: StatefulRobotServer, limits: SafetyLimits, *, is_lock
         raise InvalidConfiguration(
             f"the real arm {name!r} does not start without limits: set {', '.join(missing)} in the workcell file "
             "(docs/safety.md has an example). `limits.unlimited = true` starts it without them, at your own risk"
+        )
+    if limits.measured_margin_m > _MARGIN_M and not spec.is_simulated:
+        raise InvalidConfiguration(
+            f"limits.measured_margin_m is {limits.measured_margin_m:g} m; the real arm {name!r} may be measured at "
+            f"most {_MARGIN_M:g} m outside its box: give it in metres"
         )
     if is_lockstep and not spec.is_simulated:
         raise InvalidConfiguration(

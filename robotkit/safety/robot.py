@@ -64,6 +64,8 @@ class SafeRobot(BaseRobotServer):
         self._watchdog = Watchdog(inner, clock, silence_s, limits.state_max_age_s, self.stop_for, self._tell)
         self._counts_time = self._checks.counts_time or silence_s is not None
         self._is_in_fault = False
+        self.monitor_stops = 0
+        """How often a stop had come with the monitor's newest."""
         self._places = RecentPlaces()
         self._standstill = Standstill(inner.tell_halt_again)
         self._events = Events()
@@ -349,6 +351,7 @@ class SafeRobot(BaseRobotServer):
         if monitor is not None and state.stop is None:
             trip = monitor.check(state, rearms, watches_links=watches_links)
             if trip is not None:
+                self.monitor_stops = self.machine.stops + 1
                 self.stop_for(trip.cause, MONITOR, trip.code)
                 return self._measure()
         return state

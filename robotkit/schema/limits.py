@@ -109,8 +109,11 @@ class SafetyLimits(Message):
     max_force_n: float | None = Field(None, gt=0.0, le=2000.0)
     """Measured at the tool; above it the arm is stopped. Needs an arm that measures a wrench."""
     max_torque_nm: float | None = Field(None, gt=0.0, le=2000.0)
-    measured_margin_m: float = Field(0.02, ge=0.0, le=0.2)
-    """How far outside the workspace box or beyond a plane the arm may be measured before it is stopped."""
+    measured_margin_m: float = Field(0.02, ge=0.0, le=1.0)
+    """How far outside the workspace box or beyond a plane the arm may be measured before it is stopped.
+
+    A real arm does not start with more than 0.2 m; a simulated one may have a law that overshoots farther.
+    """
     measured_speed_factor: float = Field(2.0, ge=1.0, le=5.0)
     """The arm is stopped when it is measured faster than this times a speed limit, twice in a row, and has gone farther
     than at that speed by what it would have gone in 20 ms."""

@@ -38,6 +38,7 @@ class MujocoRobot(StatefulRobotServer):
     """
 
     Config = MujocoRobotConfig
+    restarts_after_fault = True
 
     def __init__(self, config: MujocoRobotConfig, context: CellContext) -> None:
         self.world = require_world(context, type(self).__name__)

@@ -53,8 +53,8 @@ def workcell_config() -> WorkcellConfig:
                 position_max_m=np.array(WORKSPACE_MAX_M),
                 reference_quaternion_xyzw=np.array((1.0, 0.0, 0.0, 0.0)),
             ),
-            # SERL's law overshoots: fast actions along a wall of the box bring the tool some centimetres out of it.
-            measured_margin_m=0.15,
+            # SERL's law overshoots: full actions to and fro bring the tool up to 0.38 m out of the box.
+            measured_margin_m=0.6,
             max_translation_step_m=MAX_STEP_M,
             max_joint_step_rad=0.2,
             watchdog_s=0.15,

@@ -8,9 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl.errors import ConfigError, EnvironmentFailed
+from rl.errors import ConfigError, EnvironmentFailed, EnvironmentInterrupted
 from rl.wrappers.make_env import EnvAdapterConfig, RepeatAction, TranslateErrors, adapt, make_env
-from robotkit import RobotStopped
+from robotkit import RobotStopped, make_workcell
+from tests.envs.test_own_simulation import to_and_fro
 from tests.support.tiny_env import EPISODE_STEPS, FollowTarget
 
 
@@ -132,6 +133,52 @@ def test_a_robot_that_cannot_go_on_says_so_in_a_sentence_and_goes_on_after_one_c
         env.unwrapped.workcell.robot.recover()
         env.reset(seed=0)
         env.step(env.action_space.sample())
+
+
+def test_a_simulation_of_this_process_whose_own_cell_stops_it_ends_its_episode_and_goes_on(caplog):
+    """Nobody else can recover it: a training that waited for a person would wait for ever."""
+    with make_workcell("mujoco-pick-cube", **{"limits.measured_margin_m": 0.001}) as cell:
+        env = gym.make("envs:PandaPickCube-v0", cell=cell, disable_env_checker=True, max_episode_steps=1000)
+        env = TranslateErrors(env, "pick")
+        observation, _ = env.reset(seed=0)
+        actions, is_over = to_and_fro(np.random.default_rng(0), 1000), False
+        while not is_over:
+            before = observation
+            observation, reward, is_terminated, is_over, info = env.step(next(actions))
+        assert info["is_torn"], "the time limit came first"
+        assert (reward, is_terminated, info["success"], info["is_success"]) == (0.0, False, False, False)
+        assert observation is before
+        assert "outside the workspace box" in caplog.text
+        env.reset()
+        assert not env.step(np.zeros(4, np.float32))[4]["is_torn"]
+        cell.robot.stop()
+        with pytest.raises(EnvironmentInterrupted, match="recover"):
+            env.step(np.zeros(4, np.float32))
+        with pytest.raises(EnvironmentInterrupted, match="recover"):
+            env.reset()
+
+
+def test_a_reset_that_is_interrupted_is_tried_again_once_where_the_simulation_recovers():
+    class Stopping(Fields):
+        stops, recoveries = 1, 0
+
+        def reset(self, **kwargs):
+            if self.stops > 0:
+                self.stops -= 1
+                raise RobotStopped("the arm is stopped")
+            return super().reset(**kwargs)
+
+        def recover_simulation(self):
+            self.recoveries += 1
+            return "it went too far"
+
+    env = TranslateErrors(Stopping(), "arm")
+    env.reset()
+    assert env.unwrapped.recoveries == 1
+    env.unwrapped.stops = 2
+    with pytest.raises(EnvironmentInterrupted, match=r"^arm: the arm is stopped$"):
+        env.reset()
+    assert env.unwrapped.recoveries == 2
 
 
 def test_notes_on_a_fault_are_told_too():

@@ -47,6 +47,15 @@ def test_b8_a_real_arm_without_limits_does_not_start_unless_it_says_so(missing):
 
 
 @pytest.mark.parametrize("limits", [ENOUGH, {"unlimited": True}], ids=["limited", "unlimited"])
+def test_b8_a_real_arm_does_not_start_with_a_margin_that_makes_its_box_mean_nothing(limits):
+    real = arm_with(is_simulated=False)
+    build(real, **limits, measured_margin_m=0.2)
+    with pytest.raises(rk.InvalidConfiguration, match=r"measured_margin_m is 0\.21 m; the real arm .* at most 0\.2 m"):
+        build(real, **limits, measured_margin_m=0.21)
+    build(arm_with(is_simulated=True), measured_margin_m=0.21)
+
+
+@pytest.mark.parametrize("limits", [ENOUGH, {"unlimited": True}], ids=["limited", "unlimited"])
 def test_b8_a_real_arm_does_not_start_on_a_clock_that_stands(limits):
     """A digital twin's: between two steps no time passes for watchdog, monitor and age of state."""
     real = arm_with(is_simulated=False)

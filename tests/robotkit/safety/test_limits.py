@@ -262,7 +262,7 @@ def test_a_step_of_exactly_the_limit_is_accepted():
     ("max_joint_speed_rad_s", 50.0),
     ("max_force_n", 2000.0),
     ("max_torque_nm", 2000.0),
-    ("measured_margin_m", 0.2),
+    ("measured_margin_m", 1.0),
     ("measured_speed_factor", 5.0),
     ("watchdog_s", 5.0),
     ("state_max_age_s", 0.5),
