@@ -29,8 +29,8 @@ def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, reques
     """Send a request without a body over separate connections, repeatedly until a server answers.
 
     It goes to every address of the server at once, and no more to one that has answered: only what may be carried out
-    several times is sent like this. Any other answer than 204 is none of a robot server, and counts where nobody gives
-    that one.
+    several times is sent like this. Only a signed 204 ends the sending; where nobody gives one, the answer counts that
+    is likeliest a robot server's.
 
     Args:
         dialer: knows the server's addresses.
@@ -49,7 +49,11 @@ def answered_alone(dialer: Dialer, tls: ssl.SSLContext | None, host: str, reques
         for after_s in (0.0, *_AGAIN_AFTER_S)
         for later, address in enumerate(addresses)
     ]
-    return first_of(entries, end_s, lambda answer: answer.status == DONE)
+    return first_of(entries, end_s, _rank)
+
+
+def _rank(answer: Answer) -> int:
+    return (0 if answer.status == DONE else 1) if answer.is_signed else 2
 
 
 def _answered(address: Address, tls: ssl.SSLContext | None, host: str, request: h11.Request) -> Attempt[Answer]:

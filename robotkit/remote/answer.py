@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from robotkit.schema.wire import CLOCK_HEADER
+
 Header = tuple[bytes, bytes]
 
 
@@ -15,6 +17,11 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+    @property
+    def is_signed(self) -> bool:
+        """True of an answer that only a robot server gives; older ones do not say which start of theirs it is of."""
+        return bool(self.headers.get(CLOCK_HEADER.lower()))
 
 
 def answer_of(status: int, headers: Iterable[Header], content: bytes) -> Answer:

@@ -32,21 +32,22 @@ class Entry(NamedTuple, Generic[T]):
     attempt: Attempt[T]
 
 
-def first_of(entries: Iterable[Entry[T]], end_s: float, is_good: Callable[[T], bool] = lambda result: True) -> T:
-    """Return the first good result.
+def first_of(entries: Iterable[Entry[T]], end_s: float, rank: Callable[[T], int] = lambda result: 0) -> T:
+    """Return the first good result, whose rank is 0.
 
     It takes no lock and needs no other thread: a signal handler may interrupt it at any line, and do the same.
 
     Args:
         entries: the attempts in their order.
         end_s: when there is no time left, in monotonic seconds.
-        is_good: another result is returned when no attempt is under way any more and none begins.
+        rank: of a result; where none is good, the first of the lowest rank is returned when no attempt is under way
+            any more and none begins.
 
     Raises:
         TimeoutError: there was no result in time.
         OSError: every attempt failed, the last one like this.
     """
-    race = _Race(entries, is_good)
+    race = _Race(entries, rank)
     try:
         return race.run(end_s)
     finally:
@@ -54,19 +55,19 @@ def first_of(entries: Iterable[Entry[T]], end_s: float, is_good: Callable[[T], b
 
 
 class _Race(Generic[T]):
-    def __init__(self, entries: Iterable[Entry[T]], is_good: Callable[[T], bool]) -> None:
+    def __init__(self, entries: Iterable[Entry[T]], rank: Callable[[T], int]) -> None:
         self._coming = deque(entries)
-        self._is_good = is_good
+        self._rank = rank
         self._begun_s = time.monotonic()
         self._under_way: dict[Entry[T], Wait] = {}
-        self._good: list[T] = []
-        self._bad: list[T] = []
+        self._is_won = False
+        self._results: list[T] = []
         self._refused: set[object] = set()
         """Addresses at which no further attempt begins."""
         self._error: OSError | None = None
 
     def run(self, end_s: float) -> T:
-        while not self._good and (self._under_way or any(entry.where not in self._refused for entry in self._coming)):
+        while not self._is_won and (self._under_way or any(entry.where not in self._refused for entry in self._coming)):
             now_s = time.monotonic()
             if now_s >= end_s:
                 raise TimeoutError("the time for the whole request is over")
@@ -77,9 +78,9 @@ class _Race(Generic[T]):
             else:
                 for entry in self._ready(min(next_s, end_s) - now_s):
                     self._advance(entry)
-        if not self._good and not self._bad:
+        if not self._results:
             raise self._error or OSError("there is no address to try")
-        return (self._good or self._bad)[0]
+        return min(self._results, key=self._rank)
 
     def _begin(self, entry: Entry[T]) -> None:
         if entry.where not in self._refused:
@@ -90,11 +91,9 @@ class _Race(Generic[T]):
         try:
             self._under_way[entry] = next(entry.attempt)
         except StopIteration as ended:
-            if self._is_good(ended.value):
-                self._good.append(ended.value)
-            else:
-                self._bad.append(ended.value)
-                self._refused.add(entry.where)
+            self._results.append(ended.value)
+            self._refused.add(entry.where)
+            self._is_won |= self._rank(ended.value) == 0
         except OSError as error:
             self._error = error
 

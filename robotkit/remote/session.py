@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -118,7 +118,7 @@ class Session:
             RemoteTimeout: no answer in time; likewise.
             ProtocolError: something answers that does not do what a robot server does.
         """
-        _require_done(self._post(path, body, timeout_s or self.timeout_s), self.url)
+        self._require_done(self._post(path, body, timeout_s or self.timeout_s))
 
     def command(self, path: str, body: Message | None = None, timeout_s: float | None = None) -> None:
         """`post` for a command: it does not start after `timeout_s` from now, when nobody waits for it any more.
@@ -128,7 +128,7 @@ class Session:
             ProtocolError: server and client speak no common version; nothing was sent.
             RobotkitError: as `post` does.
         """
-        _require_done(self._command(path, body, timeout_s), self.url)
+        self._require_done(self._command(path, body, timeout_s))
 
     def move(self, path: str, body: Message | None = None) -> None:
         """`command` for what answers when a motion has arrived; the motion ends when this process does, or hangs.
@@ -136,7 +136,7 @@ class Session:
         Raises:
             RobotkitError: as `command` does.
         """
-        _require_done(self._move(path, body), self.url)
+        self._require_done(self._move(path, body))
 
     def stop(self) -> None:
         """Stop the robot; only this action is sent again, over new connections, until a server answers.
@@ -159,7 +159,9 @@ class Session:
         start = answer.headers.get(CLOCK_HEADER.lower())
         self.seen.answered(start)
         self.handshake.answered(start)
-        _require_done(self._accepted(answer), self.url)
+        glance = self._require_done(self._accepted(answer))
+        if glance is not None and not glance.is_stopped:
+            raise ProtocolError(f"{self.url} took the stop, and does not say that the robot is stopped")
         self.seen.stopped(answer.headers.get(SEEN_HEADER.lower()))
 
     def ask(self, path: str, body: Message, reply: type[MessageT]) -> MessageT:
@@ -233,12 +235,29 @@ class Session:
             )
         return answer
 
+    def _require_done(self, answer: Answer) -> _Glance | None:
+        """Raise unless a robot server has given this answer; a server that does not sign it is asked what it is.
 
-def _require_done(answer: Answer, url: str) -> None:
-    if answer.status != DONE:
-        raise ProtocolError(
-            f"not a robot server: {url} answered {answer.status} with {answer.content[:200]!r} to what has no answer"
-        )
+        Anybody answers 204: a page that asks for a login, or one by which systems try out their network.
+        """
+        if answer.status != DONE:
+            raise ProtocolError(
+                f"not a robot server: {self.url} answered {answer.status} with {answer.content[:200]!r} to what has no "
+                "answer"
+            )
+        return None if answer.is_signed else self.read("/v1/health", _Glance)
+
+
+class _Glance(Message):
+    """The part of its health that a robot server of any version tells."""
+
+    cell: str
+    status: Literal["ok", "stopped", "fault"]
+    stop: object = None
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.status == "stopped" or self.stop is not None
 
 
 def _raw(headers: Mapping[str, str]) -> list[Header]:

@@ -29,7 +29,7 @@ DEADLINE_HEADER = "X-Robotkit-Deadline"
 CLOCK_HEADER = "X-Robotkit-Clock"
 """Server for which the deadline was made, by the `clock` of its `GET /v1/protocol`; another carries nothing out.
 
-Every answer has it too, and tells of which start of the server it is.
+Every answer has it too, and tells of which start of the server it is; an answer without it may be anybody's.
 """
 HEARTBEAT_HEADER = "X-Robotkit-Heartbeat"
 """A promise for as long as the request lasts: the client posts `/v1/control/heartbeat` at least this often, in seconds.

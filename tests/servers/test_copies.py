@@ -10,7 +10,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.remote import Session
-from robotkit.schema.wire import CLIENT_HEADER, SEEN_HEADER, STOP_HEADER
+from robotkit.schema.wire import CLIENT_HEADER, CLOCK_HEADER, SEEN_HEADER, STOP_HEADER
 from servers import copies
 from servers.access import Client
 from servers.copies import StopCopies
@@ -48,6 +48,13 @@ def test_b2_a_copy_of_a_stop_that_comes_after_the_recovery_stops_the_arm_no_seco
     assert http.post("/v1/robot/recover").status_code == 204
     assert http.post("/v1/robot/stop", headers=second).status_code == 204
     assert http.get("/v1/robot/state").json()["mode"] == ("holding" if is_copy else "stopped")
+
+
+def test_b2_every_answer_to_a_stop_is_signed_so_that_its_client_takes_it_for_the_robot_servers(
+    http: httpx.Client,
+) -> None:
+    answers = [http.post(path, headers={STOP_HEADER: ID}) for path in ("/v1/robot/stop", "/v1/robot/stop/") * 2]
+    assert {answer.headers[CLOCK_HEADER] for answer in answers} == {http.get("/v1/protocol").json()["clock"]}
 
 
 def test_b2_the_answer_to_a_copy_tells_what_had_come_with_its_stop(http: httpx.Client) -> None:

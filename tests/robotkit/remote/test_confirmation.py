@@ -12,7 +12,7 @@ import robotkit as rk
 from robotkit.cli.remote import Stop
 from robotkit.remote import Session
 from robotkit.remote.handshake import _Found
-from tests.robotkit.remote.test_session import DONE, opened, reply, scripted
+from tests.robotkit.remote.test_session import DONE, NO_CONTENT, opened, reply, scripted
 
 
 def stopped(stamp_s: float, turn_rad: float = 0.0, **also: object) -> bytes:
@@ -80,6 +80,35 @@ def test_an_action_counts_only_when_the_server_says_that_it_is_done(
         session.handshake._found = _Found(0.0, time.monotonic(), None)
         with pytest.raises(rk.ProtocolError, match="not a robot server"):
             act(session, "/v1/robot/hold")
+
+
+@pytest.mark.parametrize("foreign", [NO_CONTENT, reply(200, b"{}"), reply(200, PAGE), reply(404, PAGE)])
+def test_b2_a_stop_or_an_action_that_somebody_else_takes_is_not_done(foreign: bytes) -> None:
+    """A login page in the way, or a check of the network, says 204 to everything."""
+    for act in (Session.stop, lambda session: session.post("/v1/robot/recover?stops_seen=1")):
+        with (
+            scripted([NO_CONTENT], [foreign]) as (url, _),
+            opened(url) as session,
+            pytest.raises(rk.ProtocolError),
+        ):
+            act(session)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_stopped"),
+    [('"status":"stopped"', True), ('"status":"fault","stop":{}', True), ('"status":"ok","stop":null', False)],
+)
+def test_b2_an_older_server_that_does_not_sign_its_answer_says_that_the_robot_is_stopped(
+    told: str, is_stopped: bool
+) -> None:
+    health = reply(200, f'{{"cell":"lab",{told}}}'.encode())
+    with scripted([NO_CONTENT], [health]) as (url, received), opened(url) as session:
+        if is_stopped:
+            session.stop()
+        else:
+            with pytest.raises(rk.ProtocolError, match="does not say that the robot is stopped"):
+                session.stop()
+    assert [line.split()[1] for line in received] == [b"/v1/robot/stop", b"/v1/health"]
 
 
 @pytest.mark.parametrize("token", ["swordfish ", " swordfish", "sword\nfish", "swordf\u00efsh"])

@@ -16,7 +16,7 @@ import robotkit as rk
 from robotkit.remote import Session, alone, dial
 from robotkit.remote.dial import Dialer
 from robotkit.schema.wire import ClockState
-from tests.robotkit.remote.test_session import DONE, OK, reply, scripted
+from tests.robotkit.remote.test_session import DONE, NO_CONTENT, OK, reply, scripted
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_b2_a_stop_that_one_address_refuses_is_done_by_the_other(monkeypatch: py
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-@pytest.mark.parametrize("status", [200, 202, 299, 301, 404])
+@pytest.mark.parametrize("status", [200, 202, 204, 299, 301, 404])
 def test_b2_a_stop_that_one_address_refuses_is_sent_again_to_the_other(
     monkeypatch: pytest.MonkeyPatch, is_first: bool, status: int
 ) -> None:
@@ -93,6 +93,20 @@ def test_b2_a_stop_that_one_address_refuses_is_sent_again_to_the_other(
         Session("http://robot:1", timeout_s=20.0).stop()
         thread.join(20.0)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_b2_the_answer_of_a_robot_server_counts_before_that_of_anybody_else(
+    monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    """Also where it says that the arm has not taken the stop."""
+    monkeypatch.setattr(alone, "_AGAIN_AFTER_S", (3600.0,))
+    refusal = reply(503, b'{"code":"device_fault","message":"why"}').replace(b"\r\n", b"\r\nX-Robotkit-Clock: 0\r\n", 1)
+    with scripted([NO_CONTENT]) as (foreign, _), scripted([refusal]) as (own, _):
+        addresses = [("127.0.0.1", _port(foreign)), ("127.0.0.1", _port(own))]
+        _named(monkeypatch, *(addresses if is_first else addresses[::-1]))
+        with pytest.raises(rk.DeviceFault, match="why"):
+            Session("http://robot:1", timeout_s=20.0).stop()
 
 
 def test_b2_a_stop_that_every_address_refuses_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,9 @@ from servers.runner import BackgroundServer
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 34\r\n\r\n{"now_s":1.5,"is_lockstep":false} '
 
 
-DONE = b"HTTP/1.1 204 No Content\r\n\r\n"
+DONE = b"HTTP/1.1 204 No Content\r\nX-Robotkit-Clock: 0\r\n\r\n"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+"""The answer of anybody, as of a check of the network; and of robot servers before they signed their answers."""
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def _headers(request: bytes) -> dict[str, str]:
 
 
 def _protocol(now_s: float) -> bytes:
-    info = ProtocolInfo(oldest=PROTOCOL_OLDEST, newest=PROTOCOL_NEWEST, now_s=now_s)
+    info = ProtocolInfo(oldest=PROTOCOL_OLDEST, newest=PROTOCOL_NEWEST, now_s=now_s, clock="0")
     return reply(200, info.model_dump_json().encode())
 
 
