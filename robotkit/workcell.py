@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -18,6 +18,7 @@ from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
 from robotkit.devices.bounded_calls import BoundedCalls
 from robotkit.devices.bounded_gripper import READING_S, BoundedGripper
+from robotkit.devices.closing import Closing
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, TargetReplaced, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
@@ -60,7 +61,8 @@ class Workcell:
     def __post_init__(self) -> None:
         self.cameras = ByName("camera", self.cameras)
         self.trackers = ByName("tracker", self.trackers)
-        self._open: ExitStack | None = None
+        self._open: list[Device] | None = None
+        self._closing = Closing()
         self._readings = {
             name: BoundedCalls(f"trackers.{name} was asked for a measurement", READING_S) for name in self.trackers
         }
@@ -90,20 +92,53 @@ class Workcell:
         """Connect every device; when one fails, those already connected are disconnected again."""
         if self._open is not None:
             return
-        with ExitStack() as stack:
+        self._closing.require_over()
+        opened: list[Device] = []
+        try:
             for device in self.devices():
-                stack.enter_context(device)
-            self._open = stack.pop_all()
+                device.connect()
+                opened.append(device)
+        except BaseException:
+            self._close(opened)
+            raise
+        self._open = opened
 
     def disconnect(self) -> None:
         """Hold the arm if it moves, then disconnect every device in reverse order.
 
-        One that fails keeps no other open. One that takes its time is waited for; the arm does not move meanwhile.
+        One that fails keeps no other open. The others are waited for before the arm is disconnected, 1 s at most, and
+        after it until 5 s are over.
+
+        Raises:
+            Overdue: one of them has not been disconnected by then.
+            Exception: as the `disconnect` of a device does.
         """
-        stack, self._open = self._open, None
-        if stack is not None:
-            with stack:
+        opened, self._open = self._open, None
+        if opened is not None:
+            try:
                 self._hold_what_moves()
+            finally:
+                self._close(opened)
+
+    def _close(self, opened: list[Device]) -> None:
+        """Disconnect these devices, the last one first; of several errors the last has the others as its context."""
+        # A remote cell waits for no device of its own, and in lock-step nothing moves.
+        is_bounded = isinstance(self.robot, SafeRobot) and not self.clock.is_lockstep
+        if not opened:
+            return
+        device = opened[-1]
+        try:
+            if not is_bounded or device is self.world:
+                device.disconnect()
+            elif device is not self.robot:
+                self._closing.close(device)
+            else:
+                try:
+                    device.disconnect()
+                finally:
+                    self._closing.finish()
+        finally:
+            self._close(opened[:-1])
 
     def _hold_what_moves(self) -> None:
         """Hold an arm that moves, in a thread of its own: a driver that hangs keeps nothing open.

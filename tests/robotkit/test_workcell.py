@@ -9,6 +9,7 @@ import pytest
 import robotkit as rk
 from robotkit import workcell
 from robotkit.clock import RealClock
+from robotkit.devices import closing
 from tests.support.recording_arm import fail_with
 from tests.support.waiting import wait_until
 
@@ -85,10 +86,70 @@ def test_an_arm_that_moves_is_held_before_the_others_are_closed(monkeypatch, err
         if error is None:
             cell.disconnect()
         else:
-            with pytest.raises(SystemExit):
+            with pytest.raises(rk.DeviceFault, match="SystemExit"):
                 cell.disconnect()
     assert modes == ["holding"]
     assert not cell.robot.is_connected
+
+
+def test_a_device_that_hangs_keeps_no_arm_connected_and_is_told_and_waited_for(monkeypatch):
+    """Its neighbours are closed, what one of them raises is told, and it is not connected again before it is over."""
+    assert (closing._ARM_WAITS_S, closing._CLOSED_S) == (1.0, 5.0), "as docs/safety.md says"
+    monkeypatch.setattr(closing, "_ARM_WAITS_S", 0.01)
+    monkeypatch.setattr(closing, "_CLOSED_S", 0.05)
+    cell = rk.make_workcell("fake", **REAL)
+    goes_on, close, shut = threading.Event(), cell.cameras["front"].disconnect, cell.gripper.disconnect
+    with cell:
+        monkeypatch.setattr(cell.cameras["front"], "disconnect", lambda: (goes_on.wait(), close()))
+        monkeypatch.setattr(cell.gripper, "disconnect", lambda: (shut(), fail_with(rk.DeviceFault("no"))()))
+        with pytest.raises(rk.DeviceFault) as told:
+            cell.disconnect()
+    texts = _chain(told.value)
+    assert "no" in texts
+    assert any("front was told to disconnect, and its driver has not returned" in text for text in texts)
+    assert not cell.robot.is_connected
+    assert not cell.gripper.is_connected
+    with pytest.raises(rk.DeviceFault, match="front was told to disconnect"):
+        cell.connect()
+    assert not cell.robot.is_connected
+    goes_on.set()
+    wait_until(lambda: not cell.cameras["front"].is_connected)
+    monkeypatch.undo()
+    wait_until(lambda: _connects(cell))
+    cell.disconnect()
+
+
+def test_a_device_that_closes_slowly_is_closed_when_its_cell_is_left(monkeypatch):
+    """What it raises by then is told, and the arm was not kept connected."""
+    monkeypatch.setattr(closing, "_ARM_WAITS_S", 0.01)
+    cell, was_open = rk.make_workcell("fake", **REAL), []
+
+    def close():
+        wait_until(lambda: not cell.robot.is_connected)
+        was_open.append(cell.robot.is_connected)
+        raise rk.DeviceFault("late")
+
+    cell.connect()
+    monkeypatch.setattr(cell.gripper, "disconnect", close)
+    with pytest.raises(rk.DeviceFault, match="late"):
+        cell.disconnect()
+    assert was_open == [False]
+
+
+def _chain(error):
+    texts = []
+    while error is not None:
+        texts.append(str(error))
+        error = error.__context__
+    return texts
+
+
+def _connects(cell):
+    try:
+        cell.connect()
+    except rk.DeviceFault:
+        return False
+    return True
 
 
 def test_an_arm_that_moves_is_held_before_the_others_are_closed_where_no_thread_can_be_started(monkeypatch):
