@@ -147,7 +147,7 @@ class ControlHeld(CommandRejected):
 
 
 class Busy(CommandRejected):
-    """A blocking motion runs, or the largest allowed number of this client's commands wait."""
+    """A blocking motion or the activation of a gripper runs, or as many of this client's commands wait as may."""
 
     code = "busy"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from robotkit.devices.words import said_of
-from robotkit.errors import DeviceFault
+from robotkit.errors import Busy, DeviceFault
 
 T = TypeVar("T")
 
@@ -45,7 +45,13 @@ class BoundedCalls:
         It is None when there is no such call.
         """
         call = self._under_way
-        return self._overdue(call) if call is not None and call.age_s >= self._limit_s else None
+        return self._overdue(call) if call is not None and call.age_s >= self._limit_of(call) else None
+
+    @property
+    def takes_its_time(self) -> bool:
+        """True while a command is under way that is given longer than the others, and is not overdue."""
+        call = self._under_way
+        return call is not None and self._limit_s < self._limit_of(call) > call.age_s
 
     @property
     def unanswered(self) -> Overdue | None:
@@ -68,7 +74,7 @@ class BoundedCalls:
             Overdue: it has not returned within the limit.
         """
         call = _Call(what)
-        self._require_no_overdue()
+        self._require_soon(self._under_way)
         if self._is_first(call):
             self._start(call)
         if not call.is_over.wait(self._limit_s):
@@ -97,17 +103,20 @@ class BoundedCalls:
         Args:
             what: to do.
             require: raises when what has waited is not to be done any more.
-            awaited_s: how long to wait for one that has to return; None: `wait_s`, and it need not.
+            awaited_s: how long to wait for one that has to return, which hangs no sooner; None: `wait_s`, and it need
+                not return.
             doing: what it does, for a person; None: what all of them do.
             key: not None, one that has begun last under the same key does for it.
 
         Raises:
             DeviceFault: a call before it hangs, and this one will not be done.
+            Busy: one before it takes its time, and this one will not be done.
             Overdue: it has to return, and has not.
             Exception: what it raises while it is waited for; later it is `late_error`, until the next command.
         """
-        self._require_no_overdue()
+        self._require_soon(self._under_way)
         call = _Call(what, require, has_to_return=awaited_s is not None, doing=doing, key=key)
+        call.awaited_s = awaited_s or 0.0
         with self._changing:
             before = self._under_way
             if key is not None and before is not None and before.key == key and not self._waiting:
@@ -150,10 +159,17 @@ class BoundedCalls:
                 if call is not None:
                     call.is_left = False
 
-    def _require_no_overdue(self) -> None:
-        overdue = self.overdue
-        if overdue is not None:
-            raise DeviceFault(overdue.message)
+    def _require_soon(self, before: _Call | None) -> None:
+        """Refuse what would have to wait behind `before` for too long."""
+        if before is None or before.age_s < self._limit_s:
+            return
+        if before.age_s < self._limit_of(before):
+            raise Busy(f"{before.doing or self._doing}, which takes its time; ask again when it is done")
+        raise DeviceFault(self._overdue(before).message)
+
+    def _limit_of(self, call: _Call) -> float:
+        """From how long on it hangs."""
+        return max(self._limit_s, call.awaited_s)
 
     def _require_begun(self, call: _Call) -> None:
         with self._changing:
@@ -161,8 +177,7 @@ class BoundedCalls:
                 return
             self._waiting.remove(call)
             before = self._under_way
-        if before is not None and before.age_s >= self._limit_s:
-            raise DeviceFault(self._overdue(before).message)
+        self._require_soon(before)
         raise DeviceFault(f"{self._doing}, which came to nothing: its driver was busy with those before it")
 
     def _is_first(self, call: _Call) -> bool:
@@ -224,6 +239,7 @@ class _Call:
         key: object = None,
     ) -> None:
         self._what, self._require, self.has_to_return, self.doing = what, require, has_to_return, doing
+        self.awaited_s = 0.0
         self.key = key
         self._asked_s = self.began_s = time.monotonic()
         self._context = contextvars.copy_context()

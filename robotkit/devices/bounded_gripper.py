@@ -9,7 +9,7 @@ from robotkit.aside import aside_logger
 from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.gripper import BaseGripperServer
 from robotkit.devices.machine import ASKED_AT, ArmMachine, Moment
-from robotkit.errors import NotConnected
+from robotkit.errors import DeviceFault, NotConnected
 from robotkit.schema import GripperState
 
 _LOG = aside_logger(__name__)
@@ -43,6 +43,7 @@ class BoundedGripper(BaseGripperServer):
         self.spec = inner.spec
         self._commands = BoundedCalls("the gripper was given a command", HANGS_S, min(HANGS_S, wait_s))
         self._readings = BoundedCalls("the gripper was asked for a measurement", READING_S)
+        self._newest: GripperState | None = None
         self._disconnections = 0
 
     @property
@@ -73,6 +74,7 @@ class BoundedGripper(BaseGripperServer):
         """Connect the gripper; what commands of an earlier connection have come to is told no more."""
         if not self.inner.is_connected:
             self._commands.forget()
+            self._newest = None
         self.inner.connect()
         self.spec = self.inner.spec
 
@@ -88,10 +90,20 @@ class BoundedGripper(BaseGripperServer):
     def get_state(self) -> GripperState:
         """Measure, in another thread.
 
+        A gripper that is made ready moves; one that measures nothing meanwhile is where it was measured last.
+
         Raises:
             DeviceFault: its driver has not answered within 2 s.
         """
-        return self._readings.call(self.inner.get_state)
+        try:
+            state = self._newest = self._readings.call(self.inner.get_state)
+        except DeviceFault:
+            if self._newest is None or not self._commands.takes_its_time:
+                raise
+            state = self._newest
+        if self._commands.takes_its_time:
+            return state.model_copy(update={"is_moving": True, "is_grasping": False})
+        return state
 
     def tell(self, position: float) -> None:
         """`move` within a step, beside which an arm waits: what its driver has not taken by then is told by `trouble`.
@@ -123,7 +135,7 @@ class BoundedGripper(BaseGripperServer):
         self._command(self.inner.close, HANGS_S)
 
     def activate(self) -> None:
-        """Make it ready after power-up, and wait for that.
+        """Make it ready after power-up, and wait for that; `get_state` reports it as moving until it is.
 
         Raises:
             DeviceFault: its driver has not returned within 30 s.

@@ -13,6 +13,7 @@ from robotkit.devices.bounded_calls import BoundedCalls, Overdue
 from robotkit.devices.bounded_gripper import BoundedGripper
 from robotkit.drivers.fake.device import FakeDevice
 from tests.robotkit.devices.test_hanging_grippers import REAL
+from tests.support.recording_arm import fail_with
 from tests.support.waiting import wait_until
 
 CLOSED = rk.GripperCommand(position=0.0)
@@ -256,6 +257,40 @@ def test_whoever_makes_it_ready_waits_until_it_is_or_is_told(
     assert driver.begun == [-1.0, 0.0]
 
 
+@pytest.mark.parametrize("command", ["activate", "reset"])
+@pytest.mark.parametrize("measures", [True, False])
+def test_a_gripper_that_is_made_ready_moves_and_is_in_no_fault_until_its_bound(
+    cell: rk.Workcell, driver: SlowDriver, monkeypatch: pytest.MonkeyPatch, command: str, measures: bool
+) -> None:
+    """Also where its driver measures nothing meanwhile; its commands are refused, and are no fault either."""
+    monkeypatch.setattr(cell.gripper.inner, command, lambda: driver._move(-1.0))
+    last = cell.get_state().gripper
+    assert not last.is_moving
+    asker = threading.Thread(target=getattr(cell.gripper, command))
+    asker.start()
+    wait_until(lambda: driver.begun == [-1.0])
+    cell.gripper._commands._limit_s = 0.0
+    if not measures:
+        monkeypatch.setattr(cell.gripper.inner, "get_state", fail_with(rk.DeviceFault("it is not asked now")))
+    state = cell.get_state()
+    assert state.errors == {}
+    assert state.gripper.is_moving
+    assert (state.gripper.stamp_s > last.stamp_s) is measures
+    for act in (cell.gripper.open, lambda: cell.step(gripper=CLOSED)):
+        with pytest.raises(rk.Busy, match="told to get ready, which takes its time"):
+            act()
+    cell.gripper._commands._under_way.began_s -= 30.0
+    report = cell.get_state().errors["gripper"].message
+    assert ("told to get ready, and its driver has not returned for 30." if measures else "is not asked") in report
+    driver.let_go()
+    asker.join(60.0)
+    wait_until(lambda: is_idle(cell))
+    monkeypatch.undo()
+    state = cell.get_state()
+    assert state.errors == {}
+    assert not state.gripper.is_moving
+
+
 @pytest.mark.parametrize("command", ["open", "close"])
 def test_a_command_by_itself_returns_when_the_driver_has_it_or_says_that_it_does_not_know(
     cell: rk.Workcell, driver: SlowDriver, monkeypatch: pytest.MonkeyPatch, command: str
@@ -297,7 +332,7 @@ def test_a_question_whose_turn_does_not_come_says_so_and_is_not_asked_later() ->
     first.start()
     wait_until(lambda: calls.unanswered is not None)
     calls._limit_s = 0.0
-    calls._require_no_overdue = lambda: None  # as if the first had just begun
+    calls._require_soon = lambda before: None  # as if the first had just begun
     with pytest.raises(rk.DeviceFault):
         calls.call(lambda: asked.append(1))
     goes_on.set()
