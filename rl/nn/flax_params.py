@@ -9,6 +9,7 @@ How a module is matched with its Flax scope:
 - A parameter keeps its name and layout, unless the class attribute `flax_leaves` (or, for torch's own classes, the
   table below) says otherwise.
 - A parameter that two modules share belongs to the first of them.
+- A tree of HIL-SERL has one level more around a stacked trunk, `network/VmapMLP_0/Dense_0`; it is read without it.
 
 A new module needs these two class attributes and nothing here.
 """
@@ -25,6 +26,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rl.errors import CheckpointError
+
+STACKED_TRUNK = "VmapMLP_0"
+"""Flax's name for the stacked trunk inside the module that HIL-SERL's `ensemblize` makes; SERL's has no such level."""
 
 Convert: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
@@ -146,6 +150,22 @@ def flatten(tree: Mapping[str, Any], scope: str = "") -> dict[str, np.ndarray]:
     return flat
 
 
+def without_stacked_level(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of HIL-SERL by the paths of SERL, which differ in the level `VmapMLP_0`.
+
+    Raises:
+        CheckpointError: the tree holds one array with the level and without it.
+    """
+    named = {path: "/".join(name for name in path.split("/") if name != STACKED_TRUNK) for path in arrays}
+    renamed = {short: arrays[path] for path, short in named.items()}
+    if twice := sorted(path for path, short in named.items() if path != short and short in arrays):
+        raise CheckpointError(
+            f"the Flax parameters do not fit: {twice[0]} is there, and also without {STACKED_TRUNK}; a tree is of SERL "
+            "or of HIL-SERL, not of both"
+        )
+    return renamed
+
+
 def _complaints(wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]]) -> list[str]:
     missing = [f"missing {path} {wanted[path]}" for path in wanted.keys() - given.keys()]
     extra = [f"unknown {path} {given[path]}" for path in given.keys() - wanted.keys()]
@@ -159,13 +179,13 @@ def load_flax_params(module: nn.Module, params: Mapping[str, Any]) -> None:
 
     Args:
         module: any module of ours with parameters, or an agent's `ModuleDict`.
-        params: nested mapping of arrays, or flat with `a/b/c` keys, in Flax's names and layouts.
+        params: nested mapping of arrays, or flat with `a/b/c` keys, in Flax's names and layouts, of SERL or HIL-SERL.
 
     Raises:
         CheckpointError: names each path that is missing, unknown or of another shape; nothing was changed.
     """
     entries = flax_parameters(module)
-    arrays = flatten(params)
+    arrays = without_stacked_level(flatten(params))
     wanted = {path: _flax_shape(entry) for path, entry in entries.items()}
     if complaints := _complaints(wanted, {path: array.shape for path, array in arrays.items()}):
         raise CheckpointError("the Flax parameters do not fit: " + "; ".join(complaints))

@@ -38,6 +38,21 @@ def test_what_does_not_fit_is_named_and_nothing_changes():
     torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("shape", [dict, nested])
+def test_the_level_that_hil_serl_puts_around_a_stacked_trunk_is_read(shape):
+    source, sink = agent(0), agent(1)
+    tree = {
+        path.replace("critic/network/", "critic/network/VmapMLP_0/"): value
+        for path, value in to_flax_params(source).items()
+    }
+    assert "modules_critic/network/VmapMLP_0/Dense_1/kernel" in tree
+    load_flax_params(sink, shape(tree))
+    torch.testing.assert_close(sink.state_dict(), source.state_dict(), rtol=0, atol=0)
+    tree["modules_critic/network/Dense_1/kernel"] = tree["modules_critic/network/VmapMLP_0/Dense_1/kernel"]
+    with pytest.raises(CheckpointError, match="of SERL or of HIL-SERL, not of both"):
+        load_flax_params(sink, shape(tree))
+
+
 def test_torchs_own_layers_are_known():
     module = nn.ModuleDict({"net": nn.Sequential(nn.Conv2d(3, 4, 5), nn.GroupNorm(2, 4))})
     shapes = {path: value.shape for path, value in to_flax_params(module).items()}
