@@ -72,10 +72,14 @@ def moments(agent: SACAgent, name: str, kind: str) -> dict[str, np.ndarray]:
     }
 
 
-def assert_state(agent: SACAgent, fixture: Fixture, step: str, rtol: float = 1e-5) -> None:
+def assert_parameters(agent: SACAgent, fixture: Fixture, step: str, rtol: float = 1e-5) -> None:
     for kind, module in (("params", agent.state.modules), ("target_params", agent.state.targets)):
         for path, value in to_flax_params(module).items():
             fixture.assert_close(value, f"{step}/{kind}/{path}", rtol)
+
+
+def assert_state(agent: SACAgent, fixture: Fixture, step: str, rtol: float = 1e-5) -> None:
+    assert_parameters(agent, fixture, step, rtol)
     for name, optimizer in agent.state.optimizers.items():
         fixture.assert_close(optimizer.count, f"{step}/opt/{name}/count")
         for kind in ("mu", "nu"):
