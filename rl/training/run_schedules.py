@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from rl.agents.continuous.sac_config import SacConfig
-from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.optimizer_config import OptimizerConfig
 from rl.config import TrainConfig
@@ -57,6 +56,5 @@ def _steps(config: TrainConfig, settings: SacConfig, name: str) -> int:
 
 def _applications(utd_ratio: int, settings: SacConfig) -> int:
     """How often gradients are applied in an update: to the critics, then to the others, and before to a classifier."""
-    if isinstance(settings, HybridConfig) and settings.joint_last_step:
-        return utd_ratio
-    return utd_ratio + (2 if isinstance(settings, ViceConfig) else 1)
+    apart = 0 if settings.joint_last_step else 1
+    return utd_ratio + apart + (1 if isinstance(settings, ViceConfig) else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -58,7 +59,10 @@ def hybrid_agent(fixture: Fixture) -> SACAgentHybrid:
         "hidden_dims": widths(params, "modules_actor"),
         "grasp_hidden_dims": widths(params, "modules_grasp_critic"),
     }
-    config = type(kind.defaults)(**settings).as_in_serl()
+    has_norm_at_the_end = len(widths(params, "modules_grasp_critic")) == sum(
+        "modules_grasp_critic/network/LayerNorm_" in path and path.endswith("/scale") for path in params
+    )
+    config = replace(type(kind.defaults)(**settings).as_in_serl(), grasp_activates_final=has_norm_at_the_end)
     observation, action_dim = batch["observations"][:1], batch["actions"].shape[-1]
     layout = config.layout(action_dim)
     trunk = MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=True)

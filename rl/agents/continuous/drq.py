@@ -197,7 +197,7 @@ class DrQAgent(SACAgent):
         return super().update_high_utd(self._prepared(batch, crops), utd_ratio, noise)
 
     def _high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
-        if not self.config.actor_on_last_slice:
+        if self.config.joint_last_step or not self.config.actor_on_last_slice:
             return super()._high_utd(batch, utd_ratio, noise)
         size = len(batch["rewards"])
         start = size - size // utd_ratio

@@ -255,6 +255,8 @@ class SACAgent:
     def update_high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise | None = None) -> Metrics:
         """A critic step on each of `utd_ratio` contiguous slices, then actor and temperature on the whole batch.
 
+        With `joint_last_step`, actor and temperature step together with the critics on the last slice.
+
         Returns:
             As `update`; the critic's metrics are means over the slices.
 
@@ -267,8 +269,18 @@ class SACAgent:
         return self._high_utd(batch, utd_ratio, noise or self.draw_noise(size, utd_ratio))
 
     def _high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
+        if self.config.joint_last_step:
+            return self._with_joint_step(batch, utd_ratio, noise)
         critic = mean_metrics(self._critic_steps(batch, utd_ratio, noise, range(utd_ratio)))
         return critic | self.update(batch, self.losses.keys() - self.critics, noise)
+
+    def _with_joint_step(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
+        size, last = len(batch["rewards"]), utd_ratio - 1
+        start = last * (size // utd_ratio)
+        steps = self._critic_steps(batch, utd_ratio, noise, range(last))
+        joint = self.update(batch_rows(batch, start, size), None, noise.joint(last, start, size))
+        own = {key: joint[key] for key in steps[0]} if steps else {}
+        return joint | (mean_metrics([*steps, own]) if steps else {})
 
     def _critic_steps(self, batch: Batch, utd_ratio: int, noise: SacNoise, slices: Iterable[int]) -> list[Metrics]:
         rows = len(batch["rewards"]) // utd_ratio

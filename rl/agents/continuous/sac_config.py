@@ -71,6 +71,10 @@ class SacConfig:
     """Optimizer of the temperature."""
     selective_optimizer_steps: bool = True
     """Whether optimizers of networks that are not updated rest; `False` steps all on every call, as SERL does."""
+    joint_last_step: bool = False
+    """Whether `update_high_utd(batch, n)` is HIL-SERL's schedule with `cta_ratio = n`: n - 1 slices train the critics,
+    the last one trains every network at once. Otherwise it is SERL's: all slices train the critics, then the whole
+    batch trains the rest."""
     microbatch_size: int | None = 256
     """Rows in one pass of the losses: gradients of larger batches are accumulated, which changes rounding alone. On a
     CPU the layers' outputs then stay in the cache. `None` takes every batch in one pass."""

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.drq import DrQAgent, make_drq_modules, shape_pixel_modules, shared_coverage
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.agents.continuous.sac import LossFunction, SACAgent, batch_rows, make_state_modules, mean_metrics
+from rl.agents.continuous.sac import LossFunction, SACAgent, make_state_modules
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.agents.continuous.sac_hybrid_losses import (
@@ -68,6 +68,8 @@ class SACAgentHybrid(SACAgent):
         self, modules: nn.ModuleDict, config: HybridConfig, *, action_dim: int, seed: int, device: torch.device
     ) -> None:
         self.layout = config.layout(action_dim)
+        if config.target_entropy is None and config.target_entropy_counts_grippers:
+            config = replace(config, target_entropy=-action_dim / 2)
         super().__init__(modules, config, action_dim=self.layout.continuous_dim, seed=seed, device=device)
 
     @classmethod
@@ -137,28 +139,6 @@ class SACAgentHybrid(SACAgent):
                 f"the actions have length {batch['actions'].shape[-1]}, this agent's have {self.layout.action_dim}"
             )
         return super().update(batch, networks_to_update, noise)
-
-    def _high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
-        if not self.config.joint_last_step:
-            return super()._high_utd(batch, utd_ratio, noise)
-        size, last = len(batch["rewards"]), utd_ratio - 1
-        start = last * (size // utd_ratio)
-        steps = self._critic_steps(batch, utd_ratio, noise, range(last))
-        joint = self.update(batch_rows(batch, start, size), None, _of_joint_step(noise, last, start, size))
-        own = {key: joint[key] for key in steps[0]} if steps else {}
-        return joint | (mean_metrics([*steps, own]) if steps else {})
-
-
-def _of_joint_step(noise: SacNoise, index: int, start: int, stop: int) -> SacNoise:
-    """The noise of the step that trains every network on one slice."""
-    rest = noise.rows(start, stop)
-    return replace(
-        noise.minibatch(index),
-        actor_eps=rest.actor_eps,
-        temperature_eps=rest.temperature_eps,
-        actor_keep=rest.actor_keep,
-        temperature_keep=rest.temperature_keep,
-    )
 
 
 class DrQAgentHybrid(SACAgentHybrid, DrQAgent):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.common.optimizer_config import OptimizerConfig
@@ -19,8 +19,8 @@ _STEADY = OptimizerConfig(3e-4)
 class HybridConfig(DrqConfig):
     """Soft actor-critic over the arms' motion, and a deep Q-network over what their grippers do.
 
-    Luo et al. 2024 (HIL-SERL, arXiv:2410.21845). The entropy that the temperature steers to counts the continuous
-    numbers of an action alone. `encoder`, `crop_padding` and `crops_as_in_serl` matter for agents that see images.
+    Luo et al. 2024 (HIL-SERL, arXiv:2410.21845). `encoder`, `crop_padding` and `crops_as_in_serl` matter for agents
+    that see images.
 
     Raises:
         ConfigError: a value is outside its range.
@@ -39,6 +39,12 @@ class HybridConfig(DrqConfig):
     """Optimizer of the grasp critic and, with images, of all encoders."""
     grasp_hidden_dims: tuple[int, ...] = (256, 256)
     """Widths of the grasp critic's trunk; activation and normalisation are those of the other trunks."""
+    grasp_activates_final: bool = True
+    """Whether the last layer of that trunk is normalised and activated, as those of the other trunks are. HIL-SERL's is
+    not, so that two linear layers follow each other."""
+    target_entropy_counts_grippers: bool = False
+    """Whether a `target_entropy` of `None` is -A / 2 of the whole action, as in HIL-SERL. Otherwise only the numbers
+    count that the policy draws."""
     grasp_exploration: float = 0.0
     """Probability that an exploring policy draws the grippers' moves evenly instead of taking the best. HIL-SERL never
     does, and leaves the discovery of a grasp to the human."""
@@ -46,9 +52,7 @@ class HybridConfig(DrqConfig):
     """Whether the critics of the motion see what the grippers do: what was done where they learn, and what the grasp
     critic would do where the policy acts. HIL-SERL's do not."""
     joint_last_step: bool = True
-    """Whether `update_high_utd(batch, n)` is HIL-SERL's schedule with `cta_ratio = n`: n - 1 slices train the critics,
-    the last one trains every network at once. Otherwise it is SERL's: all slices train the critics, then the whole
-    batch trains the rest."""
+    """Whether `update_high_utd(batch, n)` trains every network at once on its last slice; see `SacConfig`."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
@@ -65,6 +69,10 @@ class HybridConfig(DrqConfig):
     def critic_action_dim(self, action_dim: int) -> int:
         """Numbers of an action of this length that the critics of the motion see."""
         return action_dim if self.critic_sees_gripper else self.layout(action_dim).continuous_dim
+
+    def as_in_serl(self) -> Self:
+        """Return these settings with the differences from HIL-SERL removed (docs/serl_differences.md)."""
+        return replace(super().as_in_serl(), grasp_activates_final=False, target_entropy_counts_grippers=True)
 
     def optimizers(self) -> dict[str, OptimizerConfig]:
         """The optimizer of each network."""

@@ -24,7 +24,12 @@ from rl.nn.layers import init_parameters
 
 def make_grasp_critic_module(choices: int, config: HybridConfig, encoder: EncodingWrapper | None = None) -> GraspCritic:
     """The grasp critic of `config` over so many joint moves, still without parameters."""
-    trunk = MLP(config.grasp_hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm)
+    trunk = MLP(
+        config.grasp_hidden_dims,
+        config.activations,
+        activate_final=config.grasp_activates_final,
+        use_layer_norm=config.use_layer_norm,
+    )
     return GraspCritic(encoder, trunk, choices)
 
 

@@ -56,6 +56,17 @@ class SacNoise:
         keep = tuple(mask[index] for mask in self.critic_keep)
         return replace(self, critic_eps=self.critic_eps[index], critic_idx=idx, critic_keep=keep)
 
+    def joint(self, index: int, start: int, stop: int) -> SacNoise:
+        """The noise of the step that trains every network on these rows, slice `index` of `update_high_utd`."""
+        rest = self.rows(start, stop)
+        return replace(
+            self.minibatch(index),
+            actor_eps=rest.actor_eps,
+            temperature_eps=rest.temperature_eps,
+            actor_keep=rest.actor_keep,
+            temperature_keep=rest.temperature_keep,
+        )
+
     def _keeps(self) -> tuple[Masks, Masks, Masks]:
         return self.actor_keep, self.critic_keep, self.temperature_keep
 

@@ -185,6 +185,21 @@ def test_the_actor_may_learn_from_the_last_slice_alone():
     assert_same(parameters(one.state.modules), parameters(other.state.modules))
 
 
+def test_the_last_slice_may_train_every_network_at_once():
+    """HIL-SERL's schedule: as many optimizer steps as slices, also where all optimizers step together."""
+    config = dataclasses.replace(SMALL, joint_last_step=True, selective_optimizer_steps=False)
+    one, other = make_drq(config=config), make_drq(config=config)
+    batch, noise = make_batch(12), one.draw_noise(12, 3)
+    crops = one.draw_crops(batch)
+    one.update_high_utd(batch, 3, noise, crops)
+    augmented = other.augment(batch, crops)
+    for index in range(2):
+        other.update(batch_rows(augmented, 4 * index, 4 * index + 4), {"critic"}, noise.minibatch(index))
+    other.update(batch_rows(augmented, 8, 12), None, noise.joint(2, 8, 12))
+    assert_same(parameters(one.state.modules), parameters(other.state.modules))
+    assert {int(optimizer.count) for optimizer in one.state.optimizers.values()} == {3}
+
+
 def test_update_critics_augments_and_steps_the_critics_alone():
     one, other = make_drq(), make_drq()
     batch, noise = make_batch(6), one.draw_noise(6)

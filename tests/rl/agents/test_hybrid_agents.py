@@ -1,5 +1,7 @@
 """Laws of the hybrid agents on states."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,16 @@ from rl.agents.continuous.sac_hybrid_policy import make_hybrid_policy
 from rl.agents.continuous.sac_hybrid_single import SACAgentHybridSingleArm
 from rl.errors import CheckpointError, ConfigError, DataError
 from rl.nn.flax_params import to_flax_params
-from tests.rl.agents.hybrids import ACTION, OBSERVATION, changed, make_agent, make_batch, make_config
+from tests.rl.agents.hybrids import (
+    ACTION,
+    OBSERVATION,
+    STATE_AGENTS,
+    changed,
+    loss_of,
+    make_agent,
+    make_batch,
+    make_config,
+)
 from tests.rl.agents.pixels import assert_same, moved, parameters
 
 ARMS = pytest.mark.parametrize("arms", [1, 2])
@@ -87,6 +98,24 @@ def test_the_schedule_is_hil_serls():
         torch.testing.assert_close(metrics[key], torch.stack([step[key] for step in steps]).mean())
     assert int(one.state.optimizers["grasp_critic"].count) == 3
     assert int(one.state.optimizers["actor"].count) == 1
+
+
+@ARMS
+def test_as_in_hil_serl_the_trunk_ends_linear_and_the_target_entropy_counts_the_grippers(arms):
+    """H6, H14."""
+    config = make_config(arms, grasp_hidden_dims=(8, 6))
+    ours, theirs = (
+        STATE_AGENTS[arms].create_states(OBSERVATION, ACTION[arms], settings)
+        for settings in (config, config.as_in_serl())
+    )
+    names = [{name for name, _ in agent.state.modules["grasp_critic"].named_parameters()} for agent in (ours, theirs)]
+    assert names[0] - names[1] == {"network.norms.1.weight", "network.norms.1.bias"}
+    assert theirs.config.target_entropy == -ACTION[arms] / 2
+    batch, noise = make_batch(8, ACTION[arms]), ours.draw_noise(8)
+    penalties = [loss_of(agent, "temperature", batch, noise)[0] for agent in (ours, theirs)]
+    torch.testing.assert_close(penalties[1] - penalties[0], 0.01 * torch.tensor(arms / 2), rtol=1e-4, atol=1e-6)
+    given = dataclasses.replace(config.as_in_serl(), target_entropy=-1.0)
+    assert STATE_AGENTS[arms].create_states(OBSERVATION, ACTION[arms], given).config.target_entropy == -1.0
 
 
 def test_serls_schedule_is_an_option():
