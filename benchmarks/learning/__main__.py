@@ -13,7 +13,7 @@ from benchmarks.learning.campaign import RESULTS, records_of, run_table
 from benchmarks.learning.curves import draw_scores
 from benchmarks.learning.page import picture_on_page, put_on_page
 from benchmarks.learning.report import write_report
-from benchmarks.learning.scores import read_scores
+from benchmarks.learning.scores import read_measures
 from benchmarks.learning.tables import find_table, list_runs
 from rl.cli.endings import exit_status
 
@@ -56,7 +56,7 @@ class Report:
     def __call__(self) -> None:
         """Write."""
         table, records = find_table(self.table), records_of(self.table, self.folder)
-        scores = read_scores(records, table.variants)
+        measures = read_measures(records, table)
         places = [self.folder / f"{self.table}.png"]
         text = write_report(self.table, table, records, places[0].name)
         places[0].with_suffix(".md").write_text(text, encoding="utf-8")
@@ -65,7 +65,7 @@ class Report:
             put_on_page(self.page, self.table, write_report(self.table, table, records, picture))
             places.append(self.page.parent / picture)
         for place in places:
-            draw_scores(scores, place)
+            draw_scores(measures, place)
         print(text, end="")
         if changed := [spec.name for spec in list_runs(self.table) if records.is_outdated(spec)]:
             print(f"\nMade with other settings than those of now: {'; '.join(changed)}. `run` makes them again.")

@@ -18,28 +18,35 @@ CPU_LABEL = "CPU-seconds of the training (one thread)"
 _POINTS = 60
 
 
-def draw_scores(variants: Sequence[Scores], picture: Path) -> None:
+def draw_scores(measures: Sequence[Sequence[Scores]], picture: Path) -> None:
     """Draw of each variant the interquartile mean, its 95 % interval, and a thin line for each run.
 
     Args:
-        variants: at least one.
+        measures: a row of the picture each, of at least one variant.
         picture: PNG to write.
     """
-    figure = Figure(figsize=(11.0, 4.2), layout="constrained", facecolor="white")
-    by_steps, by_cpu = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(11.0, 4.2 * len(measures)), layout="constrained", facecolor="white")
+    rows = figure.subplots(len(measures), 2, sharex="col", sharey="row", squeeze=False)
+    for (by_steps, by_cpu), variants in zip(rows, measures, strict=True):
+        _draw_measure(by_steps, by_cpu, variants)
+    label_axes(rows[-1][0], STEPS_LABEL, rows[-1][0].get_ylabel())
+    label_axes(rows[-1][1], CPU_LABEL, "")
+    rows[0][0].legend(frameon=False, fontsize=9)
+    figure.savefig(picture, dpi=110, metadata={"Software": None})
+
+
+def _draw_measure(by_steps: Axes, by_cpu: Axes, variants: Sequence[Scores]) -> None:
+    are_successes = variants[0].are_successes
     for index, scores in enumerate(variants):
         color = COLORS[index % len(COLORS)]
-        scale = 100.0 if scores.are_successes else 1.0
+        scale = 100.0 if are_successes else 1.0
         label = f"{scores.variant}, {len(scores.seeds)} runs"
         _draw(by_steps, scores.steps / 1000, scale * scores.values, color, label)
         _draw(by_cpu, *over_cpu_seconds(scores, scale), color, label)
-    value_label = SUCCESS_LABEL if variants[0].are_successes else RETURN_LABEL
-    label_axes(by_steps, STEPS_LABEL, value_label)
-    label_axes(by_cpu, CPU_LABEL, "")
-    if variants[0].are_successes:
+    label_axes(by_steps, "", SUCCESS_LABEL if are_successes else RETURN_LABEL)
+    label_axes(by_cpu, "", "")
+    if are_successes:
         by_steps.set_ylim(-3, 103)
-    by_steps.legend(frameon=False, fontsize=9)
-    figure.savefig(picture, dpi=110, metadata={"Software": None})
 
 
 def over_cpu_seconds(scores: Scores, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

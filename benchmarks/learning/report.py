@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from benchmarks.learning.intervals import Statistic, bootstrap_interval, iqm, mean
 from benchmarks.learning.records import Records, RunRecord
-from benchmarks.learning.scores import Scores, read_scores
+from benchmarks.learning.scores import Scores, read_measures
 from benchmarks.learning.tables import Table
 
 _FACTS = ("cores", "python", "torch", "numpy", "mujoco", "gymnasium")
@@ -26,28 +26,31 @@ def write_report(name: str, table: Table, records: Records, picture: str) -> str
     Raises:
         DataError: there are no runs, or they cannot be compared.
     """
-    scores = read_scores(records, table.variants)
-    runs = [run for one in scores for run in records.of(one.variant)]
-    what = "success" if scores[0].are_successes else "return"
-    parts = (
-        _describe(name, table, runs),
-        f"![{what} of the table {name}]({picture})",
-        _summary(scores, table.variants[0], what),
-        _points(scores, what),
-    )
+    measures = {"success" if scores[0].are_successes else "return": scores for scores in read_measures(records, table)}
+    runs = [run for one in next(iter(measures.values())) for run in records.of(one.variant)]
+    parts = [_describe(name, table, runs), f"![{' and '.join(measures)} of the table {name}]({picture})"]
+    for what, scores in measures.items():
+        parts += [_summary(scores, table.variants[0], what), _points(scores, what)]
     return "\n\n".join(parts) + "\n"
 
 
 def _describe(name: str, table: Table, runs: Sequence[RunRecord]) -> str:
     settings, planned = runs[0].settings, len(table.variants) * len(table.seeds)
     machines = sorted({", ".join(f"{fact} {run.machine[fact]}" for fact in _FACTS) for run in runs})
+    peers = ", ".join(sorted({f"{name} {pin}" for run in runs for name, pin in _packages(run).items()}))
     versions = sorted({run.commit or "unknown" for run in runs})
     return (
         f"Task `{settings['task']['env']}`, {settings['task']['demonstrations']} demonstrations, "
         f"{settings['grid'][-1]:,} environment steps, evaluations of {settings['episodes']} common episodes. "
         f"{len(runs)} of {planned} runs of the table `{name}` are recorded. "
-        f"Machine: {'; '.join(machines)}. Source: {', '.join(versions)}."
+        f"Machine: {'; '.join(machines)}. {f'Peers: {peers}. ' if peers else ''}"
+        f"Source: {', '.join(versions)}."
     )
+
+
+def _packages(run: RunRecord) -> Mapping[str, str]:
+    packages: Mapping[str, str] = run.settings["training"].get("packages", {})
+    return packages
 
 
 def _summary(scores: Sequence[Scores], baseline: str, what: str) -> str:

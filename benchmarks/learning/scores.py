@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.learning.intervals import area_under_curve
 from benchmarks.learning.records import Evaluation, Records, RunRecord
+from benchmarks.learning.tables import Table
 from rl.errors import DataError
 
 
@@ -42,8 +43,25 @@ class Scores:
         return [self.seeds.index(seed) for seed in seeds]
 
 
-def read_scores(records: Records, variants: Sequence[str]) -> list[Scores]:
+def read_measures(records: Records, table: Table) -> list[list[Scores]]:
+    """What a table shows: the successes of its variants, or returns where a task reports none; or both, if it asks.
+
+    Raises:
+        DataError: as in `read_scores`.
+    """
+    measures = [read_scores(records, table.variants)]
+    if table.shows_returns and measures[0][0].are_successes:
+        measures.append(read_scores(records, table.variants, of_returns=True))
+    return measures
+
+
+def read_scores(records: Records, variants: Sequence[str], of_returns: bool = False) -> list[Scores]:
     """The scores of the variants that have runs, in this order.
+
+    Args:
+        records: of the runs.
+        variants: their names.
+        of_returns: whether returns count also where the task reports success.
 
     Raises:
         DataError: there are none, or runs that are to be compared had different settings.
@@ -59,7 +77,7 @@ def read_scores(records: Records, variants: Sequence[str]) -> list[Scores]:
             f"runs of {', '.join(mixed or found)} were made with different settings, and cannot be compared: the "
             "command `run` makes those again that are not of now"
         )
-    return [_scores(variant, runs) for variant, runs in found.items()]
+    return [_scores(variant, runs, of_returns) for variant, runs in found.items()]
 
 
 @dataclass(frozen=True)
@@ -80,9 +98,9 @@ def _without_seed(run: RunRecord) -> dict[str, Any]:
     return {name: value for name, value in run.settings["training"].items() if name != "seed"}
 
 
-def _scores(variant: str, runs: Sequence[RunRecord]) -> Scores:
+def _scores(variant: str, runs: Sequence[RunRecord], of_returns: bool) -> Scores:
     evaluations = [run.evaluations for run in runs]
-    are_successes = all(one.successes is not None for of_run in evaluations for one in of_run)
+    are_successes = not of_returns and all(one.successes is not None for of_run in evaluations for one in of_run)
     return Scores(
         variant,
         tuple(run.seed for run in runs),

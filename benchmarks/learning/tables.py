@@ -28,6 +28,8 @@ class Table:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     episodes: int = 50
     """Episodes of an evaluation: the same starts in all evaluations of all runs."""
+    shows_returns: bool = False
+    """Whether the report shows returns beside successes: where hardly anybody succeeds, they tell who learns."""
 
     @property
     def grid(self) -> tuple[int, ...]:

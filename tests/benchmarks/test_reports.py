@@ -95,7 +95,7 @@ def test_curves_over_cpu_seconds_are_those_over_steps_where_a_step_costs_the_sam
     cpu_s, values = over_cpu_seconds(scores[0])
     assert (cpu_s[0], cpu_s[-1]) == (2.0, 8.0)
     np.testing.assert_allclose(values[:, [0, -1]], np.array(RATES)[:, [0, -1]])
-    draw_scores(scores, tmp_path / "test.png")
+    draw_scores([scores], tmp_path / "test.png")
     assert (tmp_path / "test.png").read_bytes().startswith(b"\x89PNG")
 
 
