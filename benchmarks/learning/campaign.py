@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.learning.demonstrations import find_demonstrations
+from benchmarks.learning.peers.packages import require_packages
 from benchmarks.learning.records import Records, RunRecord
 from benchmarks.learning.tables import RunSpec, list_runs
 from benchmarks.learning.workers import Evaluations, train_all
@@ -40,6 +41,7 @@ def run_table(table: str, jobs: int, folder: Path, variants: Sequence[str] = ())
     Raises:
         ConfigError: there is no such table or variant, a run cannot be made, or nobody would make it.
         DataError: the records cannot be read, or an expert failed too often.
+        MissingExtra: a variant that is missing is a peer whose library is not installed.
         RunExists: another process runs this table.
     """
     if jobs < 1:
@@ -49,6 +51,7 @@ def run_table(table: str, jobs: int, folder: Path, variants: Sequence[str] = ())
     with _alone(folder / f"{table}.lock"):
         records = records_of(table, folder)
         missing = [spec for spec in specs if records.find(spec) is None]
+        require_packages(sorted({package for spec in missing for package in spec.how.packages}))
         print(f"{table}: {len(missing)} of {len(specs)} runs to do, {jobs} at a time", flush=True)
         ready = [replace(spec, demos=find_demonstrations(spec, folder / "demonstrations")) for spec in missing]
         failed, commit = 0, _commit()

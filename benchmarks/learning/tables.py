@@ -39,7 +39,13 @@ class Table:
 
 TABLES: Mapping[str, Table] = {
     "pick-cube-state": Table("pick-cube-state", ("demo", "demo-standardised"), 10_000, 1_000),
-    "pick-cube-state-alone": Table("pick-cube-state-alone", ("demo", "demo-standardised"), 20_000, 2_000),
+    "pick-cube-state-alone": Table(
+        "pick-cube-state-alone",
+        ("demo", "sb3-sac", "sb3-tqc", "demo-standardised", "sb3-crossq", "serl"),
+        20_000,
+        2_000,
+        shows_returns=True,
+    ),
     "smoke": Table("pick-cube-state-1", ("small", "small-standardised"), 60, 30, seeds=(0, 1), episodes=1),
 }
 """Tables by their names."""

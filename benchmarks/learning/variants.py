@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from benchmarks.learning.peers.packages import find_pins
 from benchmarks.learning.tasks import Task
 from rl.config import TrainConfig, config_facts
 from rl.errors import ConfigError
@@ -24,6 +25,10 @@ _SMALL = {
     "training_starts": 20,
 }
 
+_SB3_OPTIONS = {"gamma": 0.97, "frame_stack": 3}
+_SB3_RUNNER = "benchmarks.learning.peers.sb3:run"
+_SB3, _SB3_CONTRIB = ("stable-baselines3",), ("stable-baselines3", "sb3-contrib")
+
 _WITHOUT_EFFECT = (
     "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
     "wandb_project", "evaluation", "link",
@@ -41,6 +46,8 @@ class Variant:
     """Values that differ from the preset's, by the names of the command line: `replay.n_step`."""
     runner: str = OWN_RUNNER
     """Function that trains, `module:function`: it takes a `RunSpec` and returns its evaluations."""
+    packages: tuple[str, ...] = ()
+    """Packages that the runner of another library needs, by their names in `peers/requirements.txt`."""
 
     def settings(self, task: Task, seed: int, steps: int) -> dict[str, Any]:
         """All settings that the result of a run depends on, as plain values.
@@ -49,14 +56,19 @@ class Variant:
             ConfigError: such a run cannot be made.
         """
         if self.runner != OWN_RUNNER:
-            return {"runner": self.runner, "preset": self.preset, **self.options}
-        facts = config_facts(make_config(self, task, seed, steps))
-        return {name: value for name, value in facts.items() if name not in _WITHOUT_EFFECT}
+            facts = {"runner": self.runner, "preset": self.preset, "packages": find_pins(self.packages)}
+            return {**facts, "seed": seed, "steps": steps, **self.options}
+        settings = config_facts(make_config(self, task, seed, steps))
+        return {name: value for name, value in settings.items() if name not in _WITHOUT_EFFECT}
 
 
 VARIANTS: Mapping[str, Variant] = {
     "demo": Variant("demo"),
     "demo-standardised": Variant("demo", {"agent.standardises_inputs": True}),
+    "serl": Variant("serl", {"env_steps_per_update": 4}),
+    "sb3-sac": Variant("SAC", _SB3_OPTIONS, _SB3_RUNNER, _SB3),
+    "sb3-tqc": Variant("TQC", _SB3_OPTIONS, _SB3_RUNNER, _SB3_CONTRIB),
+    "sb3-crossq": Variant("CrossQ", _SB3_OPTIONS, _SB3_RUNNER, _SB3_CONTRIB),
     "small": Variant("demo", _SMALL),
     "small-standardised": Variant("demo", {**_SMALL, "agent.standardises_inputs": True}),
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.learning.demonstrations import find_demonstrations
+from benchmarks.learning.peers.packages import find_pins
 from benchmarks.learning.tables import TABLES, find_table, list_runs
 from benchmarks.learning.tasks import Task
 from benchmarks.learning.variants import OWN_RUNNER, VARIANTS, Variant, make_config, with_option
@@ -60,9 +61,12 @@ def test_a_preset_without_a_ratio_of_steps_to_updates_is_refused():
     assert make_config(Variant("serl", {"env_steps_per_update": 1}), FOLLOW, 0, 10_000).env_steps_per_update == 1
 
 
-def test_the_settings_of_another_runner_are_its_options():
-    peer = Variant("SAC", {"gamma": 0.97}, runner="somewhere.else:run")
-    assert peer.settings(FOLLOW, 0, 10) == {"runner": "somewhere.else:run", "preset": "SAC", "gamma": 0.97}
+def test_the_settings_of_another_runner_are_its_options_and_the_versions_of_its_packages():
+    peer = Variant("SAC", {"gamma": 0.97}, "somewhere.else:run", ("stable-baselines3",))
+    assert peer.settings(FOLLOW, 3, 10) == {
+        "runner": "somewhere.else:run", "preset": "SAC", "packages": find_pins(["stable-baselines3"]), "gamma": 0.97,
+        "seed": 3, "steps": 10,
+    }  # fmt: skip
     assert Variant("default").runner == OWN_RUNNER
 
 
