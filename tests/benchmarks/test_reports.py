@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from benchmarks.learning.campaign import RESULTS, records_of
 from benchmarks.learning.curves import draw_scores, over_cpu_seconds
 from benchmarks.learning.page import markers, picture_on_page, put_on_page
 from benchmarks.learning.report import paired_differences, write_report
-from benchmarks.learning.scores import read_scores
+from benchmarks.learning.scores import read_measures, read_scores
 from benchmarks.learning.tables import TABLES, Table
 from rl.errors import DataError
 from tests.benchmarks.learning_runs import keep, made_up_record
@@ -74,6 +77,40 @@ def test_where_no_success_is_reported_returns_count(tmp_path):
     report = write_report("test", TABLE, records, "test.png")
     assert cells(report, "base")[2] == "4.00"
     assert "return at the end" in report
+
+
+def test_a_table_that_asks_for_returns_shows_them_after_the_successes(records, tmp_path):
+    table = dataclasses.replace(TABLE, shows_returns=True)
+    report = write_report("test", table, records, "test.png")
+    assert "![success and return of the table test](test.png)" in report
+    successes, returns = report.split("| return at the end |")
+    assert cells(successes, "better")[2:6] == cells(write_report("test", TABLE, records, "test.png"), "better")[2:6]
+    assert cells(returns, "base")[2].startswith("5.67 (")
+    assert cells(returns, "better")[4:6] == ["2.00 (2.00 to 2.00)"] * 2
+    assert "return, `base`" in returns
+    for name, shown in (("one", TABLE), ("both", table)):
+        draw_scores(read_measures(records, shown), tmp_path / f"{name}.png")
+    one, both = (imread(tmp_path / f"{name}.png").shape for name in ("one", "both"))
+    assert both[:2] == (2 * one[0], one[1])
+
+
+def test_where_no_success_is_reported_returns_are_shown_once(tmp_path):
+    told = made_up_record("base", 0, RATES[0])
+    silent = tuple(one.model_copy(update={"successes": None}) for one in told.evaluations)
+    records = keep(tmp_path / "test.jsonl", [told.model_copy(update={"evaluations": silent})])
+    shown = [
+        write_report("test", dataclasses.replace(TABLE, shows_returns=asks), records, "") for asks in (False, True)
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_the_versions_of_other_libraries_are_told(records):
+    peer = {"seed": 0, "packages": {"other": "1.2"}}
+    settings = records.of("base")[0].settings | {"training": peer}
+    records.add(made_up_record("peer", 0, RATES[0], settings=settings))
+    with_peer = dataclasses.replace(TABLE, variants=(*TABLE.variants, "peer"))
+    assert " Peers: other 1.2. Source: " in write_report("test", with_peer, records, "")
+    assert "Peers" not in write_report("test", TABLE, records, "")
 
 
 @pytest.mark.parametrize("name", ["episodes", "training"])
