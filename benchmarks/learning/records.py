@@ -69,9 +69,14 @@ class Records:
             self._records[record.variant, record.seed] = record
 
     def find(self, spec: RunSpec) -> RunRecord | None:
-        """The record of a run; None where there is none, or only one with other settings."""
+        """The record of a run; None where there is none, or only one with other settings.
+
+        An option that is newer than the record was off in that run.
+        """
         record = self._records.get((spec.variant, spec.seed))
-        return record if record is not None and record.settings == spec.settings() else None
+        if record is None or switched_on(record.settings) != switched_on(spec.settings()):
+            return None
+        return record
 
     def is_outdated(self, spec: RunSpec) -> bool:
         """Whether there is a record of a run, but only one with other settings."""
@@ -90,3 +95,10 @@ class Records:
         draft = self._path.with_suffix(".draft")
         draft.write_text("".join(f"{record.model_dump_json()}\n" for record in records))
         draft.replace(self._path)
+
+
+def switched_on(settings: Any) -> Any:
+    """The settings without those that are off: False or None."""
+    if not isinstance(settings, dict):
+        return settings
+    return {name: switched_on(value) for name, value in settings.items() if value is not None and value is not False}

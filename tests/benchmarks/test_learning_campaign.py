@@ -128,6 +128,18 @@ def test_runs_with_other_settings_are_made_again_and_failures_are_counted(record
     assert records_of("smoke", recorded).is_outdated(first), "a failure overwrites no record"
 
 
+def test_an_option_that_is_newer_than_a_record_was_off_in_its_run(recorded, monkeypatch):
+    spec = list_runs("smoke")[0]
+    now, records = spec.settings(), records_of("smoke", recorded)
+    agent = {**now["training"]["agent"], "new": False, "more": None}
+    with_new = {**now, "training": {**now["training"], "agent": agent}}
+    monkeypatch.setattr(type(spec), "settings", lambda self: with_new)
+    assert records.find(spec) is not None
+    for value in (True, 0, 0.5, "on", {}):
+        agent["new"] = value
+        assert records.is_outdated(spec), value
+
+
 def test_two_at_once_do_not_run_one_table(recorded):
     with campaign._alone(recorded / "smoke.lock"), pytest.raises(RunExists, match="another process runs this table"):
         run_table("smoke", 1, recorded)
