@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from rl.agents.continuous.drq_config import DrqConfig
+from rl.agents.continuous.sac_hybrid_config import SingleArmConfig
 from tests.end_to_end.runs import ROOT
 
 PAGE = (ROOT / "docs" / "serl_differences.md").read_text(encoding="utf-8")
@@ -22,8 +22,8 @@ def docstrings() -> Iterator[str]:
 
 def test_the_named_settings_are_those_that_undo_the_differences():
     named = {name: value == "True" for name, value in re.findall(r"`(\w+) = (True|False)`", PAGE)}
-    ours = DrqConfig()
-    assert len(named) == 4
+    ours = SingleArmConfig()
+    assert len(named) == 6
     assert {name: getattr(ours, name) for name in named} == {name: not value for name, value in named.items()}
     assert {name: getattr(ours.as_in_serl(), name) for name in named} == named
 
