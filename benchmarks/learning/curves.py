@@ -16,6 +16,8 @@ from rl.plots.pictures import COLORS, label_axes
 
 CPU_LABEL = "CPU-seconds of the training (one thread)"
 _POINTS = 60
+_LINES = ("-", "--", ":")
+"""Style of the lines when the colours are used once, twice, three times."""
 
 
 def draw_scores(measures: Sequence[Sequence[Scores]], picture: Path) -> None:
@@ -38,11 +40,11 @@ def draw_scores(measures: Sequence[Sequence[Scores]], picture: Path) -> None:
 def _draw_measure(by_steps: Axes, by_cpu: Axes, variants: Sequence[Scores]) -> None:
     are_successes = variants[0].are_successes
     for index, scores in enumerate(variants):
-        color = COLORS[index % len(COLORS)]
+        color, line = COLORS[index % len(COLORS)], _LINES[index // len(COLORS)]
         scale = 100.0 if are_successes else 1.0
         label = f"{scores.variant}, {len(scores.seeds)} runs"
-        _draw(by_steps, scores.steps / 1000, scale * scores.values, color, label)
-        _draw(by_cpu, *over_cpu_seconds(scores, scale), color, label)
+        _draw(by_steps, scores.steps / 1000, scale * scores.values, color, line, label)
+        _draw(by_cpu, *over_cpu_seconds(scores, scale), color, line, label)
     label_axes(by_steps, "", SUCCESS_LABEL if are_successes else RETURN_LABEL)
     label_axes(by_cpu, "", "")
     if are_successes:
@@ -56,8 +58,8 @@ def over_cpu_seconds(scores: Scores, scale: float = 1.0) -> tuple[np.ndarray, np
     return cpu_s, scale * np.array([np.interp(cpu_s, spent_s, values) for spent_s, values in runs])
 
 
-def _draw(axes: Axes, places: np.ndarray, values: np.ndarray, color: str, label: str) -> None:
+def _draw(axes: Axes, places: np.ndarray, values: np.ndarray, color: str, line: str, label: str) -> None:
     axes.plot(places, values.T, color=color, linewidth=0.7, alpha=0.4)
     low, high = bootstrap_interval([values], iqm)
     axes.fill_between(places, low, high, color=color, alpha=0.18, linewidth=0)
-    axes.plot(places, iqm(values), color=color, linewidth=2.2, label=label)
+    axes.plot(places, iqm(values), color=color, linestyle=line, linewidth=2.2, label=label)

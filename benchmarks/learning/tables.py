@@ -41,7 +41,7 @@ TABLES: Mapping[str, Table] = {
     "pick-cube-state": Table("pick-cube-state", ("demo", "demo-standardised"), 10_000, 1_000),
     "pick-cube-state-alone": Table(
         "pick-cube-state-alone",
-        ("demo", "sb3-sac", "sb3-tqc", "demo-standardised", "sb3-crossq", "serl"),
+        ("demo", "sb3-sac", "sb3-tqc", "sbx-sac", "demo-standardised", "sbx-crossq", "sb3-crossq", "serl"),
         20_000,
         2_000,
         shows_returns=True,

@@ -26,8 +26,10 @@ _SMALL = {
 }
 
 _SB3_OPTIONS = {"gamma": 0.97, "frame_stack": 3}
+_SBX_RUNNER = "benchmarks.learning.peers.sbx:run"
 _SB3_RUNNER = "benchmarks.learning.peers.sb3:run"
 _SB3, _SB3_CONTRIB = ("stable-baselines3",), ("stable-baselines3", "sb3-contrib")
+_SBX = (*_SB3, "sbx-rl", "jax")
 
 _WITHOUT_EFFECT = (
     "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
@@ -69,6 +71,8 @@ VARIANTS: Mapping[str, Variant] = {
     "sb3-sac": Variant("SAC", _SB3_OPTIONS, _SB3_RUNNER, _SB3),
     "sb3-tqc": Variant("TQC", _SB3_OPTIONS, _SB3_RUNNER, _SB3_CONTRIB),
     "sb3-crossq": Variant("CrossQ", _SB3_OPTIONS, _SB3_RUNNER, _SB3_CONTRIB),
+    "sbx-sac": Variant("SAC", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
+    "sbx-crossq": Variant("CrossQ", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
     "small": Variant("demo", _SMALL),
     "small-standardised": Variant("demo", {**_SMALL, "agent.standardises_inputs": True}),
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.learning.campaign import run_table
-from benchmarks.learning.peers import sb3
+from benchmarks.learning.peers import sb3, sbx
 from benchmarks.learning.peers.packages import REQUIREMENTS, find_pins, require_packages
 from benchmarks.learning.tables import TABLES, list_runs
 from benchmarks.learning.tasks import Task
@@ -25,26 +26,32 @@ __all__ = ["one_thread"]
 PEERS = {name: variant for name, variant in VARIANTS.items() if variant.runner != OWN_RUNNER}
 ALONE = TABLES["pick-cube-state-alone"]
 
-HAS_SB3 = find_spec("sb3_contrib") is not None
-needs_sb3 = pytest.mark.skipif(
-    not HAS_SB3,
-    reason="an optional peer is not installed: pip install -r benchmarks/learning/peers/requirements.txt",
+INSTALLS = "pip install -r benchmarks/learning/peers/requirements.txt"
+HAS_SB3, HAS_SBX = (find_spec(name) is not None for name in ("sb3_contrib", "sbx"))
+needs_sb3, needs_sbx = (
+    pytest.mark.skipif(not has, reason=f"an optional peer is not installed: {INSTALLS}") for has in (HAS_SB3, HAS_SBX)
 )
+lets_jax_import = pytest.mark.filterwarnings("ignore:jax.core:DeprecationWarning:tensorflow_probability")
 
 
-def small_run(algorithm: str, learning_rate: float = 3e-4, **changes: Any) -> list[tuple[Any, ...]]:
+def small_run(
+    algorithm: str, runner: ModuleType = sb3, learning_rate: float = 3e-4, **changes: Any
+) -> list[tuple[Any, ...]]:
     """The evaluations of a peer in seconds, without what depends on the machine."""
-    packages = ("stable-baselines3", "sb3-contrib")
     options = {"gamma": 0.9, "frame_stack": 2, "learning_rate": learning_rate}
-    how = Variant(algorithm, options, sb3.__name__, packages)
-    evaluations = sb3.run(small_spec(how=how, **{"steps": 120, "grid": (0, 110, 120), **changes}))
-    return [(one.env_steps, one.returns, one.successes) for one in evaluations]
+    spec = small_spec(how=Variant(algorithm, options), **{"steps": 120, "grid": (0, 110, 120), **changes})
+    return [(one.env_steps, one.returns, one.successes) for one in runner.run(spec)]
 
 
-@needs_sb3
-@pytest.mark.parametrize("algorithm", ["SAC", "TQC", "CrossQ"])
-def test_a_peer_is_evaluated_at_the_steps_of_the_grid_and_learns_nothing_from_it(algorithm):
-    often, seldom = small_run(algorithm), small_run(algorithm, grid=(120,))
+@pytest.mark.parametrize(
+    ("runner", "algorithm"),
+    [
+        *(pytest.param(sb3, algorithm, marks=needs_sb3) for algorithm in ("SAC", "TQC", "CrossQ")),
+        *(pytest.param(sbx, algorithm, marks=(needs_sbx, lets_jax_import)) for algorithm in ("SAC", "CrossQ")),
+    ],
+)
+def test_a_peer_is_evaluated_at_the_steps_of_the_grid_and_learns_nothing_from_it(runner, algorithm):
+    often, seldom = small_run(algorithm, runner), small_run(algorithm, runner, grid=(120,))
     assert [steps for steps, _, _ in often] == [0, 110, 120]
     assert all(len(returns) == len(successes) == 3 for _, returns, successes in often)
     assert often[0] != often[-1]
@@ -53,7 +60,7 @@ def test_a_peer_is_evaluated_at_the_steps_of_the_grid_and_learns_nothing_from_it
 
 @needs_sb3
 def test_a_peer_learns_and_is_evaluated_with_what_it_has_learned():
-    before, after = small_run("SAC", 3e-3, steps=300, grid=(0, 300), episodes=10)
+    before, after = small_run("SAC", learning_rate=3e-3, steps=300, grid=(0, 300), episodes=10)
     assert np.mean(after[1]) > 8.0 > np.mean(before[1])
 
 
@@ -90,18 +97,17 @@ def test_the_requirements_pin_every_package_of_a_peer_and_no_other():
     named = {package for variant in PEERS.values() for package in variant.packages}
     lines = REQUIREMENTS.read_text().splitlines()
     assert named == {line.partition("==")[0] for line in lines if not line.startswith("#")}
-    with pytest.raises(ConfigError, match=r"requirements\.txt has no version of sbx-rl"):
-        find_pins(["sbx-rl"])
+    with pytest.raises(ConfigError, match=r"requirements\.txt has no version of not-there"):
+        find_pins(["not-there"])
 
 
 def test_a_missing_or_another_version_of_a_library_is_named_with_the_line_that_installs_it(tmp_path):
     pins = tmp_path / "requirements.txt"
     pins.write_text(f"# peers\nnot-there==1.0\npytest==0.1\nnumpy=={version('numpy')}\n")
-    install = r"pip install -r benchmarks/learning/peers/requirements\.txt"
     require_packages(["numpy"], pins)
-    with pytest.raises(MissingExtra, match=rf"with not-there 1\.0, and it is not installed: {install}"):
+    with pytest.raises(MissingExtra, match=rf"with not-there 1\.0, and it is not installed: {INSTALLS}"):
         require_packages(["numpy", "not-there"], pins)
-    with pytest.raises(MissingExtra, match=rf"with pytest 0\.1, and {version('pytest')} is installed: {install}"):
+    with pytest.raises(MissingExtra, match=rf"with pytest 0\.1, and {version('pytest')} is installed: {INSTALLS}"):
         require_packages(["pytest"], pins)
 
 

@@ -34,7 +34,16 @@ _FRAME_STACK = "frame_stack"
 
 
 def run(spec: RunSpec) -> tuple[Evaluation, ...]:
-    """Train and evaluate.
+    """Train and evaluate; the errors are those of `train`."""
+    return train(spec, _MODULES)
+
+
+def train(spec: RunSpec, modules: Mapping[str, str]) -> tuple[Evaluation, ...]:
+    """Train and evaluate an algorithm that is used as those of Stable-Baselines3 are.
+
+    Args:
+        spec: the run.
+        modules: the module of each algorithm that can be chosen.
 
     Raises:
         ConfigError: there is no such algorithm, or the task has demonstrations.
@@ -43,7 +52,7 @@ def run(spec: RunSpec) -> tuple[Evaluation, ...]:
     """
     if spec.task.demonstrations:
         raise ConfigError(f"{spec.name}: Stable-Baselines3 cannot learn from demonstrations; choose a task without any")
-    algorithm, settings = _load(spec.how), dict(spec.how.options)
+    algorithm, settings = _load(spec.how, modules), dict(spec.how.options)
     adaptation = observed(spec.how)
     settings.pop(_FRAME_STACK, None)
     with (
@@ -71,8 +80,8 @@ def observed(variant: Variant) -> EnvAdapterConfig:
     return EnvAdapterConfig(frame_stack=variant.options.get(_FRAME_STACK, 1))
 
 
-def _load(variant: Variant) -> Any:
-    if variant.preset not in _MODULES:
-        raise ConfigError(f"this runner has no algorithm {variant.preset!r}; it has {', '.join(_MODULES)}")
+def _load(variant: Variant, modules: Mapping[str, str]) -> Any:
+    if variant.preset not in modules:
+        raise ConfigError(f"this runner has no algorithm {variant.preset!r}; it has {', '.join(modules)}")
     require_packages(variant.packages)
-    return getattr(importlib.import_module(_MODULES[variant.preset]), variant.preset)
+    return getattr(importlib.import_module(modules[variant.preset]), variant.preset)
