@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rl.agents.continuous.proposal import make_policy
 from rl.agents.continuous.sac_config import SacConfig
-from rl.agents.continuous.sac_policy import make_policy
 from rl.data.journal import TransitionJournal
 from rl.link.client import LearnerLink
 from rl.link.frames import Weights

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rl.agents.continuous.drq_config import DrqConfig
+    from rl.agents.continuous.proposal_config import ProposalConfig
     from rl.agents.continuous.sac_config import SacConfig
     from rl.common.encoder_config import EncoderConfig
     from rl.errors import RlError
@@ -33,6 +34,7 @@ _HOMES = {
     "EncoderConfig": "rl.common.encoder_config",
     "History": "rl.training.ready_callbacks",
     "ProgressBar": "rl.training.ready_callbacks",
+    "ProposalConfig": "rl.agents.continuous.proposal_config",
     "RlError": "rl.errors",
     "SacConfig": "rl.agents.continuous.sac_config",
     "StopOnEvaluation": "rl.training.ready_callbacks",
@@ -47,6 +49,7 @@ __all__ = [
     "EncoderConfig",
     "History",
     "ProgressBar",
+    "ProposalConfig",
     "RlError",
     "SacConfig",
     "StopOnEvaluation",

@@ -177,18 +177,16 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
         for name in _AT_LEAST_1:
-            value = attrgetter(name)(self)
-            if value < 1:
+            if (value := attrgetter(name)(self)) < 1:
                 raise ConfigError(f"{option(name)} must be at least 1, not {value}")
         if self.link.silence_s <= 0:
             raise ConfigError(
                 f"{option('link.silence_s')} must be positive, not {self.link.silence_s}: else updates always pause"
             )
-        if self.env_steps_per_update is not None and self.env_steps_per_update <= 0:
-            raise ConfigError(f"{option('env_steps_per_update')} must be positive, not {self.env_steps_per_update}")
-        if self.max_lead is not None and (
-            self.env_steps_per_update is None or self.max_lead < self.env_steps_per_update
-        ):
+        pace = self.env_steps_per_update
+        if pace is not None and pace <= 0:
+            raise ConfigError(f"{option('env_steps_per_update')} must be positive, not {pace}")
+        if self.max_lead is not None and (pace is None or self.max_lead < pace):
             raise ConfigError(
                 f"{option('max_lead', self.max_lead)} needs {option('env_steps_per_update')}, and must not be smaller: "
                 "else the actors wait for an update that waits for them"
@@ -261,12 +259,14 @@ class TrainConfig:
             )
 
     def require_demos(self) -> None:
-        """Raise `ConfigError` when interventions are to join demonstrations that are not there."""
-        if self.replay.interventions and not self.replay.demos:
-            raise ConfigError(
-                f"{option('replay.interventions')} mixes what a person does with demonstrations from the first update "
-                f"on: record some with `robotkit-train record demos` and give {option('replay.demos')}"
-            )
+        """Raise `ConfigError` when demonstrations are needed that are not there."""
+        if self.replay.demos:
+            return
+        how = f"record some with `robotkit-train record demos` and give {option('replay.demos')}"
+        if self.replay.interventions:
+            raise ConfigError(f"{option('replay.interventions')} are mixed with demonstrations from the start: {how}")
+        if self.agent.proposal.is_on:
+            raise ConfigError(f"{option('agent.proposal')} is a policy that is cloned from demonstrations: {how}")
 
     def require_goals(self) -> None:
         """Raise `ConfigError` when an agent that learns its reward is shown no success, or another one is."""

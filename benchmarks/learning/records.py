@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.learning.tables import RunSpec
+from benchmarks.learning.variants import completed
 from rl.errors import DataError
 
 
@@ -43,6 +44,10 @@ class RunRecord(BaseModel):
     commit: str | None
     """Version of the source by `git describe`, with `-dirty` where it was changed; None outside a repository."""
 
+    def settings_of_now(self) -> dict[str, Any]:
+        """The settings with the options that the source has got since."""
+        return {**self.settings, "training": completed(self.settings["training"])}
+
 
 class Records:
     """The records of a table, in a file that is replaced as a whole: it never holds half a record.
@@ -71,12 +76,10 @@ class Records:
     def find(self, spec: RunSpec) -> RunRecord | None:
         """The record of a run; None where there is none, or only one with other settings.
 
-        An option that is newer than the record was off in that run.
+        An option that is newer than the record counts with its default, which changes nothing.
         """
         record = self._records.get((spec.variant, spec.seed))
-        if record is None or switched_on(record.settings) != switched_on(spec.settings()):
-            return None
-        return record
+        return record if record is not None and record.settings_of_now() == spec.settings() else None
 
     def is_outdated(self, spec: RunSpec) -> bool:
         """Whether there is a record of a run, but only one with other settings."""
@@ -95,10 +98,3 @@ class Records:
         draft = self._path.with_suffix(".draft")
         draft.write_text("".join(f"{record.model_dump_json()}\n" for record in records))
         draft.replace(self._path)
-
-
-def switched_on(settings: Any) -> Any:
-    """The settings without those that are off: False or None."""
-    if not isinstance(settings, dict):
-        return settings
-    return {name: switched_on(value) for name, value in settings.items() if value is not None and value is not False}

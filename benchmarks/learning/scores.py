@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.learning.intervals import area_under_curve
-from benchmarks.learning.records import Evaluation, Records, RunRecord, switched_on
+from benchmarks.learning.records import Evaluation, Records, RunRecord
 from benchmarks.learning.tables import Table
 from rl.errors import DataError
 
@@ -95,7 +95,7 @@ class _Comparable:
 
 
 def _without_seed(run: RunRecord) -> dict[str, Any]:
-    return {name: value for name, value in switched_on(run.settings["training"]).items() if name != "seed"}
+    return {name: value for name, value in run.settings_of_now()["training"].items() if name != "seed"}
 
 
 def _scores(variant: str, runs: Sequence[RunRecord], of_returns: bool) -> Scores:

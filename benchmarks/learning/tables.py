@@ -38,7 +38,12 @@ class Table:
 
 
 TABLES: Mapping[str, Table] = {
-    "pick-cube-state": Table("pick-cube-state", ("demo", "demo-standardised"), 10_000, 1_000),
+    "pick-cube-state": Table(
+        "pick-cube-state",
+        ("demo", "demo-standardised", "demo-proposal", "demo-proposal-standardised"),
+        10_000,
+        1_000,
+    ),
     "pick-cube-state-alone": Table(
         "pick-cube-state-alone",
         ("demo", "sb3-sac", "sb3-tqc", "sbx-sac", "demo-standardised", "sbx-crossq", "sb3-crossq", "serl"),

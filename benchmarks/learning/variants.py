@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from benchmarks.learning.peers.packages import find_pins
 from benchmarks.learning.tasks import Task
+from rl.agents.continuous.agent_configs import default_agent_config
 from rl.config import TrainConfig, config_facts
 from rl.errors import ConfigError
 from rl.presets import make_preset
@@ -30,6 +31,8 @@ _SBX_RUNNER = "benchmarks.learning.peers.sbx:run"
 _SB3_RUNNER = "benchmarks.learning.peers.sb3:run"
 _SB3, _SB3_CONTRIB = ("stable-baselines3",), ("stable-baselines3", "sb3-contrib")
 _SBX = (*_SB3, "sbx-rl", "jax")
+_PROPOSAL = {"agent.proposal.acts": True, "agent.proposal.bootstraps": True, "random_steps": 0}
+"""A cloned policy beside the trained one, which acts from the first step on: no step is taken at random."""
 
 _WITHOUT_EFFECT = (
     "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
@@ -73,10 +76,27 @@ VARIANTS: Mapping[str, Variant] = {
     "sb3-crossq": Variant("CrossQ", _SB3_OPTIONS, _SB3_RUNNER, _SB3_CONTRIB),
     "sbx-sac": Variant("SAC", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
     "sbx-crossq": Variant("CrossQ", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
+    "demo-proposal": Variant("demo", _PROPOSAL),
+    "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
     "small": Variant("demo", _SMALL),
     "small-standardised": Variant("demo", {**_SMALL, "agent.standardises_inputs": True}),
 }
 """Variants by their names."""
+
+
+def completed(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded settings of a run, with the options that have come since at their defaults, which change nothing."""
+    if "agent" not in training:
+        return dict(training)  # of another library
+    agent = default_agent_config(training["agent"]["name"])
+    return _merged(config_facts(TrainConfig(agent=agent)), training, _WITHOUT_EFFECT)
+
+
+def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any], left_out: Sequence[str] = ()) -> dict[str, Any]:
+    """Nested values, each the given one where there is one."""
+    found: dict[str, Any] = {name: value for name, value in defaults.items() if name not in left_out} | dict(given)
+    both = [name for name in given if isinstance(given[name], Mapping) and isinstance(defaults.get(name), Mapping)]
+    return found | {name: _merged(defaults[name], given[name]) for name in both}
 
 
 def make_config(variant: Variant, task: Task, seed: int, steps: int) -> TrainConfig:

@@ -313,6 +313,12 @@ def call_members(module: nn.Module, members: Tensor, *args: Any) -> Tensor:
     return values
 
 
+def ask_members(module: nn.Module, members: Tensor | None, *args: Any) -> Tensor:
+    """`call_members`, or all members where `members` is None."""
+    values: Tensor = module(*args) if members is None else call_members(module, members, *args)
+    return values
+
+
 def call_frozen(module: nn.Module, *args: Any) -> Tensor:
     """Evaluate `module` with constant parameters: gradients reach its inputs, and none of a weight is computed."""
     # Frozen parameters stay as they are: `functional_call` does not put back one that is reached by two names.

@@ -14,11 +14,11 @@ import numpy as np
 from rl.agents.continuous.cached_features import frame_encoding
 from rl.agents.continuous.drq import DrQAgent, make_drq_policy
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.agents.continuous.sac import SACAgent
+from rl.agents.continuous.sac import SACAgent, make_policy
 from rl.agents.continuous.sac_hybrid_dual import DrQAgentHybridDualArm
 from rl.agents.continuous.sac_hybrid_policy import make_hybrid_pixel_policy
 from rl.agents.continuous.sac_hybrid_single import DrQAgentHybridSingleArm
-from rl.agents.continuous.sac_policy import SacPolicy, make_policy
+from rl.agents.continuous.sac_policy import SacPolicy
 from rl.agents.continuous.vice import VICEAgent
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.typing import Observations

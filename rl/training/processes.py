@@ -41,6 +41,7 @@ from rl.training.learner_parts import (
     restore_agent,
     say_first_update,
 )
+from rl.training.proposal import clone_proposal
 from rl.training.same_run import require_same_spaces, stored_config, take_run
 from rl.training.trainer import Progress, Trainer
 from rl.utils.checkpoint import Checkpoints, load_checkpoint
@@ -124,6 +125,8 @@ def learn(
         restore_agent(agent, state)
         progress.updates, progress.episodes = state["updates"], state["episodes"]
     memory = make_memory(config, spec, agent, seeds)
+    if state is None:
+        clone_proposal(agent, memory.demos, seeds)
     if config.compile:
         agent.compile()
     metrics = make_logger(

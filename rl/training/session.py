@@ -28,6 +28,7 @@ from rl.training.learner_parts import (
     restore_agent,
     say_first_update,
 )
+from rl.training.proposal import clone_proposal
 from rl.training.replay_loader import ReplayLoader
 from rl.training.run_files import RunFiles
 from rl.training.same_run import require_same_spaces
@@ -106,7 +107,10 @@ class Session:
             self.progress = Progress(
                 config.steps, stored.updates, counters["env_steps"], episodes=counters["episodes"], waiting_for=None
             )
-        memory = None if stored else make_memory(config, self._spec, self.agent, self._seeds)
+        memory = None
+        if stored is None:
+            memory = make_memory(config, self._spec, self.agent, self._seeds)
+            clone_proposal(self.agent, memory.demos, self._seeds)
         if config.out is not None:
             self._files = self._claim(config.out)
         if memory is not None:

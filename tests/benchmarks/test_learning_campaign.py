@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from benchmarks.learning import campaign
 from benchmarks.learning.campaign import records_of, run_table
 from benchmarks.learning.records import Records
+from benchmarks.learning.scores import read_scores
 from benchmarks.learning.tables import list_runs
 from benchmarks.learning.variants import Variant
 from benchmarks.learning.workers import train_all
@@ -128,16 +130,20 @@ def test_runs_with_other_settings_are_made_again_and_failures_are_counted(record
     assert records_of("smoke", recorded).is_outdated(first), "a failure overwrites no record"
 
 
-def test_an_option_that_is_newer_than_a_record_was_off_in_its_run(recorded, monkeypatch):
-    spec = list_runs("smoke")[0]
-    now, records = spec.settings(), records_of("smoke", recorded)
-    agent = {**now["training"]["agent"], "new": False, "more": None}
-    with_new = {**now, "training": {**now["training"], "agent": agent}}
-    monkeypatch.setattr(type(spec), "settings", lambda self: with_new)
-    assert records.find(spec) is not None
-    for value in (True, 0, 0.5, "on", {}):
-        agent["new"] = value
-        assert records.is_outdated(spec), value
+def test_a_record_of_before_an_option_was_there_stands_for_its_default(recorded):
+    """Options are added switched off; what had none of them is a run of today's default, and of no other value."""
+    records = records_of("smoke", recorded)
+    [first, *_] = list_runs("smoke")
+    record = records.find(first)
+    assert record is not None
+    training = record.settings["training"]
+    agent = {name: value for name, value in training["agent"].items() if name != "proposal"}
+    before = {name: value for name, value in training.items() if name != "goals"} | {"agent": agent}
+    records.add(record.model_copy(update={"settings": {**record.settings, "training": before}}))
+    assert not records.is_outdated(first)
+    how = Variant(first.how.preset, {**first.how.options, "agent.proposal.acts": True})
+    assert records.is_outdated(replace(first, how=how))
+    assert {one.variant: len(one.seeds) for one in read_scores(records, ["small"])} == {"small": 2}
 
 
 def test_two_at_once_do_not_run_one_table(recorded):

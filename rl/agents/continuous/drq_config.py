@@ -47,6 +47,11 @@ class DrqConfig(SacConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot train."""
         super().__post_init__()
+        if self.proposal.is_on:
+            raise ConfigError(
+                "proposal.acts and proposal.bootstraps are for agents that observe vectors (`sac`); a proposal policy "
+                "that observes images is not there yet: leave both off"
+            )
         if self.cached_features != "no" and self.encoder.encoder_type != "resnet-pretrained":
             raise ConfigError(
                 f"cached_features={self.cached_features} needs the encoder resnet-pretrained, whose features never "

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from rl.agents.continuous.proposal import Proposal, ProposedPolicy, make_policy, make_proposal
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_losses import Masks, SacNoise, actor_loss, critic_loss, temperature_loss
-from rl.agents.continuous.sac_policy import SacPolicy, make_input_layer, make_policy, make_policy_module
+from rl.agents.continuous.sac_modules import draw_members, make_state_modules
+from rl.agents.continuous.sac_policy import SacPolicy
 from rl.agents.continuous.stored_heads import with_own_heads
 from rl.common.common import TrainState
 from rl.common.typing import Arrays, Batch, Metrics, NetworkNames, Observations
 from rl.errors import DataError
-from rl.networks.actor_critic_nets import Critic, ensemblize
-from rl.networks.lagrange import GeqLagrangeMultiplier
-from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
-from rl.nn.layers import materialise
 from rl.utils.distributed import ProcessGroup
 from rl.utils.performance import autocast
 from rl.utils.torch_utils import compile_or_warn, keep_freed_memory
@@ -47,38 +44,12 @@ def mean_metrics(steps: Sequence[Metrics]) -> Metrics:
     return {key: torch.stack([step[key] for step in steps]).mean() for key in steps[0]}
 
 
-def make_critic_module(config: SacConfig, input_layer: nn.Module | None = None) -> Critic:
-    """The stacked ensemble of critics of `config`, still without parameters."""
-    trunk = MLP(config.hidden_dims, config.activations, activate_final=True, use_layer_norm=config.use_layer_norm)
-    if input_layer is not None:
-        critic = Critic(input_layer, trunk.as_ensemble(config.critic_ensemble_size))
-        critic.head.as_ensemble(config.critic_ensemble_size, shared_input=False)
-        return critic
-    return ensemblize(partial(Critic, None, trunk), config.critic_ensemble_size)()
-
-
-def make_state_modules(
-    observation: Tensor, action_dim: int, config: SacConfig, generator: Generator, *, critic_action_dim: int
-) -> nn.ModuleDict:
-    """Policy, critics and temperature with parameters, for observations (1, D) like this one."""
-    action = torch.zeros(1, critic_action_dim)
-    length = observation.shape[-1]
-    actor = make_policy_module(action_dim, config, make_input_layer(length, config))
-    critic = make_critic_module(config, make_input_layer(length, config))
-    return nn.ModuleDict(
-        {
-            "actor": materialise(actor, observation, generator=generator),
-            "critic": materialise(critic, observation, action, generator=generator),
-            "temperature": GeqLagrangeMultiplier(config.temperature_init),
-        }
-    )
-
-
 class SACAgent:
     """Networks, targets and optimizers with their updates.
 
     Args:
-        modules: `actor`, `critic` and `temperature`, with parameters, on `device`.
+        modules: `actor`, `critic` and `temperature`, with parameters, on `device`; and `proposal` where there is one,
+            which is no part of the train state.
         config: settings.
         action_dim: length A of what the policy chooses.
         seed: of the noise in updates and of exploration; the two are separate streams.
@@ -106,10 +77,11 @@ class SACAgent:
     ) -> None:
         keep_freed_memory()
         self.config = config
+        self.proposal = cast(Proposal, modules["proposal"]) if "proposal" in modules else None
         self.action_dim = action_dim
         self.device = device
         self.state = TrainState(
-            modules,
+            nn.ModuleDict({name: module for name, module in modules.items() if name != "proposal"}),
             config.optimizers(),
             selective_optimizer_steps=config.selective_optimizer_steps,
             parameters=parameters,
@@ -119,8 +91,12 @@ class SACAgent:
         self.policy = self._make_policy(Generator().manual_seed(seed + 1))
 
     def _make_policy(self, generator: Generator) -> SacPolicy:
+        module = self.state.modules["actor"]
         averaged = self.state.targets["actor"] if self.config.average_policy else None
-        return SacPolicy(self.state.modules["actor"], generator, averaged)
+        if self.proposal is None or not self.config.proposal.acts:
+            return SacPolicy(module, generator, averaged)
+        critic = self.state.targets["critic"]
+        return ProposedPolicy(module, generator, averaged, proposal=self.proposal, critic=critic, config=self.config)
 
     @classmethod
     def create_states(
@@ -145,7 +121,10 @@ class SACAgent:
     def _state_modules(
         cls, observation: Tensor, action_dim: int, config: SacConfig, generator: Generator
     ) -> nn.ModuleDict:
-        return make_state_modules(observation, action_dim, config, generator, critic_action_dim=action_dim)
+        modules = make_state_modules(observation, action_dim, config, generator, critic_action_dim=action_dim)
+        if config.proposal.is_on:
+            modules["proposal"] = make_proposal(observation, action_dim, config.proposal)
+        return modules
 
     def fit_inputs(self, observations: np.ndarray) -> None:
         """Take the statistics of observations (N, D) for `standardises_inputs`; without it nothing changes."""
@@ -161,7 +140,7 @@ class SACAgent:
         return SacNoise(
             actor_eps=self._normal(batch_size, self.action_dim),
             critic_eps=self._normal(*critic_rows, self.action_dim),
-            critic_idx=self._draw_members(*minibatches),
+            critic_idx=draw_members(self.config, self.generator, *minibatches),
             temperature_eps=self._normal(batch_size, self.action_dim),
             actor_keep=self._draw_masks(batch_size),
             critic_keep=self._draw_masks(*critic_rows),
@@ -174,15 +153,6 @@ class SACAgent:
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.device)
-
-    def _draw_members(self, *minibatches: int) -> Tensor | None:
-        size, subset = self.config.critic_ensemble_size, self.config.critic_subsample_size
-        if subset is None:
-            return None
-        if self.config.subsample_with_replacement:
-            return torch.randint(size, (*minibatches, subset), generator=self.generator, device=self.device)
-        keys = torch.rand((*minibatches, size), generator=self.generator, device=self.device)
-        return keys.argsort(-1)[..., :subset]
 
     def update(
         self, batch: Batch, networks_to_update: NetworkNames | None = None, noise: SacNoise | None = None
@@ -204,10 +174,20 @@ class SACAgent:
         names = tuple(name for name in self.losses if name in chosen)
         size, rows = len(batch["rewards"]), self.config.microbatch_size
         noise = noise or self.draw_noise(size)
+        if self.proposal is not None and "critic" in names:
+            batch = self._with_proposals(batch, self.proposal)
         if rows is None or size <= rows:
             return self._step(batch, noise, names)
         grads, metrics = self._accumulated(batch, noise, names, rows)
         return metrics | self._apply(grads)
+
+    @torch.no_grad()
+    def _with_proposals(self, batch: Batch, proposal: Proposal) -> Batch:
+        """The batch of a step of the critics, which is counted, with what is proposed at the next observations."""
+        proposal.critic_steps += 1
+        if not self.config.proposal.bootstraps:
+            return batch
+        return {**batch, "next_proposed_actions": proposal(batch["next_observations"])}
 
     def _step(self, batch: Batch, noise: SacNoise, names: tuple[str, ...]) -> Metrics:
         grads, metrics = self._gradients(batch, noise, names)
@@ -306,6 +286,7 @@ class SACAgent:
             **self.state.state_dict(),
             "update_generator": self.generator.get_state(),
             "policy_generator": self.policy.generator.get_state(),
+            **({} if self.proposal is None else {"proposal": self.proposal.state_dict()}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -313,12 +294,15 @@ class SACAgent:
         self.state.load_state_dict(with_own_heads(state, self.state.state_dict()))
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
+        if self.proposal is not None:
+            self.proposal.load_state_dict(state["proposal"])
 
     def join(self, group: ProcessGroup) -> None:
         """Average gradients over a process group from now on; its main process broadcasts its state and its noise."""
         self.state.join(group)
         noise = self.generator.get_state().to(self.device)
-        group.broadcast([noise])
+        proposal = [] if self.proposal is None else list(self.proposal.state_dict().values())
+        group.broadcast([*proposal, noise])
         self.generator.set_state(noise.cpu())
 
     def compile(self, **kwargs: Any) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+from rl.agents.continuous.proposal_config import ProposalConfig
 from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
 from rl.utils.field_types import check_field_types
@@ -63,6 +64,9 @@ class SacConfig:
     average_policy: bool = False
     """Whether the policy without noise is the Polyak average of the trained one: steadier from one update to the next.
     SERL keeps this average among its targets and never uses it."""
+    proposal: ProposalConfig = field(default_factory=ProposalConfig)
+    """A policy cloned from the demonstrations beside the trained one; off by default. For observations that are
+    vectors."""
     actor_optimizer: OptimizerConfig = _WARMED_UP
     """Optimizer of the policy; the warm-up counts its own steps."""
     critic_optimizer: OptimizerConfig = _WARMED_UP

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from rl.agents.continuous.drq import DrQAgent, make_drq_modules, shape_pixel_modules, shared_coverage
 from rl.agents.continuous.drq_config import DrqConfig
-from rl.agents.continuous.sac import LossFunction, SACAgent, make_state_modules
+from rl.agents.continuous.sac import LossFunction, SACAgent
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.agents.continuous.sac_hybrid_losses import (
@@ -22,6 +22,7 @@ from rl.agents.continuous.sac_hybrid_losses import (
 )
 from rl.agents.continuous.sac_hybrid_policy import HybridActor, HybridPolicy, make_grasp_critic_module
 from rl.agents.continuous.sac_losses import SacNoise
+from rl.agents.continuous.sac_modules import make_state_modules
 from rl.common.common import parameters_of
 from rl.common.encoding import EncodingWrapper
 from rl.common.typing import Batch, Metrics, NetworkNames, Observations

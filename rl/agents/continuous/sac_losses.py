@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rl.agents.continuous.sac_config import SacConfig
 from rl.common.typing import Batch, Metrics
-from rl.networks.actor_critic_nets import call_frozen, call_members
+from rl.networks.actor_critic_nets import ask_members, call_frozen
 from rl.nn.dropout import KeepMasks
 
 Masks: TypeAlias = tuple[Tensor, ...]
@@ -76,6 +76,12 @@ def soft_target(rewards: Tensor, masks: Tensor, next_qs: Tensor, discount: float
     return rewards + discount * masks * next_qs.amin(0)
 
 
+def prefers_second(values: Tensor) -> Tensor:
+    """Whether the second of two candidates has the higher value, (...), for values of members (M, ..., 2)."""
+    first, second = values.amin(0).unbind(-1)
+    return second > first
+
+
 def beside(actions: Tensor, held: Tensor | None) -> Tensor:
     """The policy's actions (B, A), followed by what critics see of the action beside them, (B, H), if anything."""
     return actions if held is None else torch.cat((actions, held), -1)
@@ -85,18 +91,26 @@ def beside(actions: Tensor, held: Tensor | None) -> Tensor:
 def critic_target(
     modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
 ) -> Tensor:
-    """The target of the critics' regression, (B,)."""
+    """The target of the critics' regression, (B,).
+
+    With `next_proposed_actions` (B, A) in the batch the next action is that of the two which has the higher value. A
+    proposed one is no draw, and has no entropy.
+    """
     next_observations = batch["next_observations"]
     distribution = modules["actor"](next_observations, train=KeepMasks(noise.critic_keep))
     next_actions, log_prob = distribution.sample_and_log_prob(noise.critic_eps)
     next_actions = beside(next_actions, batch.get("next_held_actions"))
-    critic, slow_observations = targets["critic"], batch.get("target_next_observations", next_observations)
-    if noise.critic_idx is None:
-        next_qs = critic(slow_observations, next_actions)
-    else:
-        next_qs = call_members(critic, noise.critic_idx, slow_observations, next_actions)
+    slow_observations = batch.get("target_next_observations", next_observations)
+    proposed = batch.get("next_proposed_actions")
+    if proposed is not None:
+        next_actions = torch.stack((next_actions, proposed), -2)
+    next_qs = ask_members(targets["critic"], noise.critic_idx, slow_observations, next_actions).float()
+    if proposed is not None:
+        is_proposed = prefers_second(next_qs)
+        next_qs = torch.where(is_proposed, next_qs[..., 1], next_qs[..., 0])
+        log_prob = log_prob.masked_fill(is_proposed, 0.0)
     rewards = batch["rewards"] + config.reward_bias
-    target = soft_target(rewards, batch["masks"], next_qs.float(), config.discount)
+    target = soft_target(rewards, batch["masks"], next_qs, config.discount)
     if not config.backup_entropy:
         return target
     weight = config.discount * batch["masks"] if config.discount_entropy_backup else 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from rl.networks.actor_critic_nets import Policy
 from rl.networks.distributions import ActionDistribution
 from rl.networks.mlp import MLP
 from rl.networks.standardise import Standardise
-from rl.nn.layers import materialise
 
 _FAR = 10.0
 """Standard deviations beyond which a standardised observation is cut off."""
@@ -118,21 +116,13 @@ class SacPolicy:
             value.copy_(torch.from_numpy(np.array(state[name])))
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        averaged = {} if self.averaged is None else _tensors_once(self.averaged, "averaged.")
-        return {**_tensors_once(self.module), **averaged}
+        averaged = {} if self.averaged is None else tensors_once(self.averaged, "averaged.")
+        return {**tensors_once(self.module), **averaged}
 
 
-def _tensors_once(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+def tensors_once(module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
     """The state of a module; what its parts share appears under its first name alone, what is in a file not at all."""
     state: dict[str, Tensor] = module.state_dict(prefix=prefix, keep_vars=True)
     from_file = {id(p) for part in module.modules() if getattr(part, FROM_FILE, False) for p in part.parameters()}
     first = {id(value): name for name, value in reversed(state.items()) if id(value) not in from_file}
     return {name: value.detach() for name, value in state.items() if first.get(id(value)) == name}
-
-
-def make_policy(observation_dim: int, action_dim: int, config: SacConfig, seed: int = 0) -> SacPolicy:
-    """A policy of its own for an actor process, on the CPU."""
-    generator = Generator().manual_seed(seed)
-    layers = make_policy_module(action_dim, config, make_input_layer(observation_dim, config))
-    module = materialise(layers, torch.zeros(1, observation_dim), generator=generator)
-    return SacPolicy(module, generator, copy.deepcopy(module) if config.average_policy else None)

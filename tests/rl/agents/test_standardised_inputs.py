@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rl.agents.continuous.drq import DrQAgent, make_drq_policy
+from rl.agents.continuous.proposal import make_policy
 from rl.agents.continuous.sac import SACAgent, SacConfig
-from rl.agents.continuous.sac_policy import make_policy
 from rl.networks.standardise import Standardise
 from tests.rl.agents.pixels import CAMERAS, SMALL, make_batch
 

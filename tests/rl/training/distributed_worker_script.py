@@ -11,8 +11,10 @@ from typing import Any
 import torch
 
 from rl.agents.continuous.distributed_agent import DistributedAgent
+from rl.agents.continuous.proposal_config import ProposalConfig
 from rl.agents.continuous.sac import SACAgent, SacConfig
 from rl.common.optimizers import OptimizerConfig
+from rl.nn.layers import init_parameters
 from rl.utils.command_channel import CommandChannel
 from rl.utils.distributed import joined_process_group
 from tests.rl.agents import hybrids, pixels, test_hybrid_pixels
@@ -31,6 +33,15 @@ def state_agent(seed: int, **changes: Any) -> SACAgent:
     return SACAgent.create_states(hybrids.OBSERVATION, 4, replace(config, **changes), seed=seed)
 
 
+def proposal_agent(seed: int) -> SACAgent:
+    """An agent with a proposal policy that is another one for each seed."""
+    proposal = ProposalConfig(acts=True, bootstraps=True, trusts_critics_after=2, hidden_dims=(8,))
+    agent = state_agent(seed, proposal=proposal)
+    assert agent.proposal is not None
+    init_parameters(agent.proposal, torch.Generator().manual_seed(seed))
+    return agent
+
+
 SERL_LIKE = replace(pixels.SMALL, crops_as_in_serl=True, actor_on_last_slice=True)
 
 CASES = {
@@ -39,6 +50,7 @@ CASES = {
         lambda seed: state_agent(seed, selective_optimizer_steps=False, subsample_with_replacement=True),
         lambda seed: hybrids.make_batch(ROWS, seed=seed),
     ),
+    "sac-with-proposal": (proposal_agent, lambda seed: hybrids.make_batch(ROWS, seed=seed)),
     "drq": (
         lambda seed: pixels.make_drq(pixels.TRAINED, seed),
         lambda seed: pixels.make_batch(ROWS, seed, packed=True),
