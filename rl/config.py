@@ -23,11 +23,12 @@ from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
 
-_AT_LEAST_1 = (
+_LEAST = dict.fromkeys((
     "action_repeat", "frame_stack", "steps", "actors", "batch_size", "utd_ratio", "training_starts", "publish_every",
     "log_every", "keep_checkpoints", "learner_threads", "replay.capacity", "replay.n_step", "evaluation.episodes",
     "link.capacity",
-)  # fmt: skip
+), 1) | {"replay.interventions": 0}  # fmt: skip
+"""The smallest value of settings that count something."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class ReplayConfig:
     interventions: int = 0
     """Newest transitions of a human's interventions that join the demonstrations, besides staying in the replay buffer;
     0 for none. Needs --replay.demos, so that there is something to mix before the first of them."""
+    keep_all: bool = False
+    """Keep every transition of the run on disk. By default those that the replay buffer has overwritten are deleted, so
+    that a long run needs no more disk and no longer start than a short one; interventions and demonstrations stay."""
     demo_share: float = 0.5
     """Part of every batch that comes from the demonstrations, when there are any. RLPD takes one half."""
 
@@ -176,9 +180,9 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
-        for name in _AT_LEAST_1:
-            if (value := attrgetter(name)(self)) < 1:
-                raise ConfigError(f"{option(name)} must be at least 1, not {value}")
+        for name, least in _LEAST.items():
+            if (value := attrgetter(name)(self)) < least:
+                raise ConfigError(f"{option(name)} must be at least {least}, not {value}")
         if self.link.silence_s <= 0:
             raise ConfigError(
                 f"{option('link.silence_s')} must be positive, not {self.link.silence_s}: else updates always pause"
@@ -194,10 +198,6 @@ class TrainConfig:
         if self.human is not None and self.action_repeat > 1:
             raise ConfigError(
                 f"{option('human')} needs {option('action_repeat', 1)}: a person may take over at any step"
-            )
-        if self.replay.interventions < 0:
-            raise ConfigError(
-                f"{option('replay.interventions')} must be positive or 0, not {self.replay.interventions}"
             )
         self._require_reachable_goal()
         if not 0.0 < self.replay.demo_share < 1.0:

@@ -1,4 +1,4 @@
-"""Buffer: the protocol of replay buffers that transitions are inserted into."""
+"""The protocols of buffers that transitions are inserted into."""
 
 from __future__ import annotations
 
@@ -17,4 +17,17 @@ class Buffer(Protocol):
 
     def extend(self, batch: Mapping[str, Any]) -> None:
         """Store a batch of transitions in order."""
+        ...
+
+
+class RingBuffer(Buffer, Protocol):
+    """A buffer of the newest transitions."""
+
+    @property
+    def inserted(self) -> int:
+        """The number of transitions that were ever inserted."""
+        ...
+
+    def skip(self, count: int) -> None:
+        """Count transitions that are gone already, before the first one is inserted."""
         ...

@@ -1,9 +1,9 @@
 """TransitionJournal: the durable record of every acknowledged transition, and the file format of demonstrations.
 
 The file is SQLite in WAL mode. It is in Python's standard library, it is transactional (a process killed at any moment
-leaves either the whole block or nothing), readers do not block the writer, and any tool can open it. Rows are only ever
-appended: one row is one block of consecutive transitions of one actor, encoded by `rl.data.codec`. Images stand apart,
-each of them once: see `rl.data.frame_table`.
+leaves either the whole block or nothing), readers do not block the writer, and any tool can open it. One row is one
+block of consecutive transitions of one actor, encoded by `rl.data.codec`. Images stand apart, each of them once: see
+`rl.data.frame_table`. Nothing changes what was appended; `forget` removes what nobody needs any more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,14 @@ import numpy as np
 
 from rl.data.codec import decode, encode
 from rl.data.frame_table import TABLE, FrameTable, is_images
+from rl.data.pruning import Pruning, Rows, merged
 from rl.data.schema import Field
+from rl.data.sqlite_file import connect, remedy
 from rl.errors import JournalError, SchemaMismatch, SequenceGap
 from rl.utils.tree import Batch, FlatBatch, leaves, len_of, nest
 
 FORMAT_VERSION = 2
-
-IN_MEMORY = Path(":memory:")
-"""Path of a journal without a file: it is gone when it is closed, and `copy_blocks` can keep it."""
-_WRITERS = "give one that `robotkit-train record`, `robotkit-train import` or a training wrote"
+_BEGIN = "begin"
 
 _TABLES = """
 CREATE TABLE metadata (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -61,13 +60,18 @@ class Block:
     """Information that the actor sent along, or None."""
 
     @property
+    def first_row(self) -> int:
+        """Number of transitions in the journal before this block."""
+        return self.last_row - len_of(dict(leaves(self.transitions)))
+
+    @property
     def follows_gap(self) -> bool:
         """True when the actor's trajectory does not go on here from its block before."""
         return bool((self.info or {}).get("follows_gap"))
 
 
 class TransitionJournal:
-    """An append-only file of transitions, exactly once per actor and sequence number.
+    """A file to which transitions are appended, exactly once per actor and sequence number.
 
     May be shared by threads. Closing it (or `with`) is polite, not necessary: what `append` returned for is on disk.
 
@@ -88,7 +92,7 @@ class TransitionJournal:
         self._lock = threading.RLock()
         self._known_fields: dict[str, str] = {}
         with self._translated():
-            self._connection = _connect(self.path, read_only)
+            self._connection = connect(self.path, read_only)
             try:
                 self._open(dict(metadata or {}))
             except BaseException:
@@ -102,7 +106,7 @@ class TransitionJournal:
         self.close()
 
     def __len__(self) -> int:
-        """Number of transitions."""
+        """Number of transitions that were ever appended."""
         row = self._query("SELECT first_row + count FROM blocks ORDER BY first_row DESC LIMIT 1")
         return int(row[0][0]) if row else 0
 
@@ -110,6 +114,12 @@ class TransitionJournal:
     def metadata(self) -> dict[str, Any]:
         """The metadata of the whole file; `fields` names the transition's fields after the first append."""
         return {name: json.loads(value) for name, value in self._query("SELECT name, value FROM metadata")}
+
+    @property
+    def begin(self) -> int:
+        """The row from which on every transition is here; before it only those that `forget` was told to keep."""
+        row = self._query("SELECT value FROM metadata WHERE name = ?", _BEGIN)
+        return int(row[0][0]) if row else 0
 
     def last_sequence(self, actor_id: str) -> int:
         """Sequence number of the newest stored transition of this actor; -1 when there is none."""
@@ -145,10 +155,8 @@ class TransitionJournal:
             skip = last + 1 - first_sequence
             if skip >= length:
                 return last
-            self._check_fields(flat)
-            payload = encode(nest({path: self._stored(array[skip:]) for path, array in flat.items()}))
-            row = (len(self), length - skip, actor_id, last + 1, payload, None if info is None else encode(info))
-            self._connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
+            rest = {path: array[skip:] for path, array in flat.items()}
+            self._insert(len(self), actor_id, last + 1, rest, info)
         return last + length - skip
 
     def read(self, after_row: int = 0) -> Iterator[tuple[int, Batch]]:
@@ -169,6 +177,45 @@ class TransitionJournal:
                 yield self._to_block(row, max(0, after_row - row[0]))
             after_row = start = page[-1][0] + page[-1][1]
 
+    def forget(self, before_row: int, keep: Iterable[Rows]) -> None:
+        """Remove transitions, and the images that then nobody shows; their space in the file is used again.
+
+        A process that is killed meanwhile leaves a journal that holds at least what is kept, and the next call removes
+        the rest. Other threads may append meanwhile.
+
+        Args:
+            before_row: nothing from this row on is removed.
+            keep: ranges of rows that stay.
+
+        Raises:
+            JournalError: the row is not in the file yet, or the file cannot be written.
+        """
+        if not self.begin <= before_row <= len(self):
+            raise JournalError(
+                f"{self.path} holds rows {self.begin} to {len(self)}, and can forget those before one of them alone, "
+                f"not before row {before_row}"
+            )
+        images = {tuple(name.split("/")) for name, field in self._fields.items() if _is_image_field(field)}
+        pruning = Pruning(self._connection, self._transaction, images)
+        with self._transaction():
+            pruning.split(before_row)
+            self._begin_at(before_row)
+        pruning.remove_blocks(before_row, merged(keep))
+        pruning.remove_images()
+
+    def take_rest(self, source: TransitionJournal) -> None:
+        """Append what another journal of the same run holds beyond this one, and begin where that begins."""
+        with self._transaction():
+            for block in source.blocks(after_row=len(self)):
+                flat = dict(leaves(block.transitions))
+                self._insert(block.first_row, block.actor_id, block.first_sequence, flat, block.info)
+            self._begin_at(source.begin)
+
+    def rows_before(self, row: int) -> list[Rows]:
+        """The rows that are here before this one."""
+        query = "SELECT first_row, min(first_row + count, ?) FROM blocks WHERE first_row < ?"
+        return merged((start, stop) for start, stop in self._query(query, row, row))
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -179,6 +226,12 @@ class TransitionJournal:
         with self._lock, self._translated():
             self._connection.execute("PRAGMA journal_mode = DELETE")
         self.close()
+
+    def _insert(self, first_row: int, actor_id: str, first_sequence: int, flat: FlatBatch, info: Any) -> None:
+        self._check_fields(flat)
+        payload = encode(nest({path: self._stored(array) for path, array in flat.items()}))
+        row = (first_row, len_of(flat), actor_id, first_sequence, payload, None if info is None else encode(info))
+        self._connection.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _open(self, wanted: dict[str, Any]) -> None:
         if not self.read_only:
@@ -198,6 +251,9 @@ class TransitionJournal:
 
     def _remember(self, name: str, value: Any) -> None:
         self._connection.execute("INSERT INTO metadata VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _begin_at(self, row: int) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO metadata VALUES (?, ?)", (_BEGIN, json.dumps(row)))
 
     def _check_metadata(self, wanted: Mapping[str, Any]) -> None:
         stored = self.metadata
@@ -248,9 +304,13 @@ class TransitionJournal:
     def _transaction(self) -> Iterator[None]:
         """Open a transaction, all or nothing.
 
-        It is IMMEDIATE, because a second writer must wait before it reads the last sequence number.
+        It is IMMEDIATE, because a second writer must wait before it reads the last sequence number. One within another
+        is part of that.
         """
         with self._lock, self._translated():
+            if self._connection.in_transaction:
+                yield
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
                 yield
@@ -260,13 +320,7 @@ class TransitionJournal:
         try:
             yield
         except sqlite3.Error as error:
-            raise JournalError(f"the journal {self.path} cannot be used: {error}{_remedy(error)}") from error
-
-
-def _remedy(error: sqlite3.Error) -> str:
-    """Return what to do about a file that another program wrote; nothing for any other error."""
-    is_foreign = error.sqlite_errorcode == sqlite3.SQLITE_NOTADB or "no such table" in str(error)
-    return f". It is no file of transitions: {_WRITERS}" if is_foreign else ""
+            raise JournalError(f"the journal {self.path} cannot be used: {error}{remedy(error)}") from error
 
 
 def gap_info(follows_gap: bool) -> dict[str, bool] | None:
@@ -277,38 +331,19 @@ def gap_info(follows_gap: bool) -> dict[str, bool] | None:
 def copy_blocks(source: TransitionJournal, target: TransitionJournal) -> None:
     """Append to `target` what `source` holds beyond it; it must hold the beginning of `source`, or nothing.
 
+    What `source` has forgotten is forgotten there, too.
+
     Raises:
         JournalError: `target` holds something else, or cannot be written.
     """
-    for block in source.blocks(after_row=len(target)):
-        target.append(block.actor_id, block.first_sequence, block.transitions, block.info)
-
-
-def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    options = ""
-    if path == IN_MEMORY:
-        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    if read_only:
-        if not path.is_file():
-            found = "is a directory" if path.is_dir() else "does not exist"
-            raise JournalError(f"{path} {found}, and a file of transitions is asked for: {_WRITERS}")
-        options = f"?{_reading_mode(path)}"
-    elif not path.parent.is_dir():
-        raise JournalError(f"the directory {path.parent} does not exist; make it first")
-    uri = path.absolute().as_uri() + options
-    connection = sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None, check_same_thread=False)
-    if read_only:
-        connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _reading_mode(path: Path) -> str:
-    """How SQLite opens a file for reading. It reads a WAL file through side files, which stand beside it meanwhile."""
-    if os.access(path.parent, os.W_OK):
-        # What may write nothing cannot remove the side files either, and would leave them behind.
-        return "mode=rw" if os.access(path, os.W_OK) else "mode=ro"
-    # Where the side files cannot be made the file cannot change either.
-    return "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+    begin, length = source.begin, len(target)
+    if length >= begin:
+        for block in source.blocks(after_row=length):
+            target.append(block.actor_id, block.first_sequence, block.transitions, block.info)
+    else:
+        target.take_rest(source)
+    if begin > target.begin or length < begin:
+        target.forget(begin, source.rows_before(begin))
 
 
 def _is_image_field(description: str) -> bool:

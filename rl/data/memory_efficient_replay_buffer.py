@@ -103,6 +103,14 @@ class MemoryEfficientReplayBuffer:
         with self._lock:
             self._write(flat)
 
+    def skip(self, count: int) -> None:
+        """Count `count` transitions as inserted and overwritten; this buffer must be new.
+
+        Then the next ones lie where they would lie after those, and samples are the same.
+        """
+        with self._lock:
+            self._oldest = self._inserted = count
+
     def sample(
         self, batch_size: int, *, indices: np.ndarray | None = None, pack_obs_and_next_obs: bool = False
     ) -> Batch:

@@ -48,6 +48,11 @@ class NStep:
         self.reward_bias = reward_bias
         self._waiting: FlatBatch = {}
 
+    @property
+    def waiting(self) -> int:
+        """The number of transitions that wait for further ones."""
+        return len_of(self._waiting) if self._waiting else 0
+
     def push(self, batch: Mapping[str, Any]) -> Batch:
         """Take the next transitions of the stream and return those that are complete, oldest first (maybe none)."""
         flat = dict(leaves(batch))

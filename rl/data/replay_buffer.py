@@ -46,10 +46,11 @@ class ReplayBuffer:
         self._rows = RowStore(self.schema.fields, capacity)
         self._sampler = UniformSampler(seed)
         self._inserted = 0
+        self._first = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return min(self._inserted, self.capacity)
+        return min(self._inserted - self._first, self.capacity)
 
     @property
     def inserted(self) -> int:
@@ -78,6 +79,14 @@ class ReplayBuffer:
         with self._lock:
             self._write(flat, len_of(flat))
 
+    def skip(self, count: int) -> None:
+        """Count `count` transitions as inserted and overwritten; this buffer must be new.
+
+        Then the next ones lie where they would lie after those, and samples are the same.
+        """
+        with self._lock:
+            self._first = self._inserted = count
+
     def sample(self, batch_size: int, *, indices: np.ndarray | None = None) -> Batch:
         """Draw transitions uniformly, with replacement; or take those at `indices` (no draw).
 
@@ -90,7 +99,10 @@ class ReplayBuffer:
             DataError: `indices` do not fit.
         """
         with self._lock:
-            return nest(self._rows.read(self._sampler.choose(len(self), batch_size, indices)))
+            chosen = self._sampler.choose(len(self), batch_size, indices)
+            if self._first and len(self) < self.capacity:
+                chosen = (chosen + self._first) % self.capacity
+            return nest(self._rows.read(chosen))
 
     def state_dict(self) -> dict[str, Any]:
         """The state that an exact resume needs besides the data: counters and the generator's state."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rl.data.journal import TransitionJournal, gap_info
+from rl.data.pruning import Rows
 from rl.data.schema import SCALAR, TransitionSchema
 from rl.errors import LinkProtocolError, RlError, SchemaMismatch
 from rl.link.frames import Chunk, Weights, merge
@@ -151,6 +152,14 @@ class LearnerHub:
             "progress": asdict(self.progress) if self.progress else {},
             "actors": {name: _describe(record, now_s) for name, record in newest.items()},
         }
+
+    def forget(self, before_row: int, keep: Iterable[Rows]) -> None:
+        """Delete stored transitions before a row, except those to keep; actors may send meanwhile.
+
+        Raises:
+            JournalError: the disk refuses.
+        """
+        self._journal.forget(before_row, keep)
 
     # Called by the connections.
 

@@ -19,6 +19,7 @@ from rl.link.messages import AgentSpec, build_space
 from rl.training.agent_factory import KINDS, AnyReplayBuffer, extra_fields
 from rl.training.goals import Batches
 from rl.training.replay_loader import ReplayLoader
+from rl.training.retention import Forget
 from rl.training.trainer import LoopIntervals
 from rl.training.update_schedule import Schedule
 from rl.utils.checkpoint import Checkpoints
@@ -41,8 +42,13 @@ class Memory:
     """Transitions in which a human acted: they join the demonstrations and drive none of them out."""
     batches: Batches
 
-    def make_loader(self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal) -> ReplayLoader:
-        """Return the loader that moves the transitions of a journal into the buffers."""
+    def make_loader(
+        self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal, forget: Forget | None = None
+    ) -> ReplayLoader:
+        """Return the loader that moves the transitions of a journal into the buffers.
+
+        With `forget` it deletes those that are overwritten there, unless the configuration keeps all.
+        """
         return ReplayLoader(
             journal,
             self.replay,
@@ -51,6 +57,7 @@ class Memory:
             interventions=self.interventions,
             extras=extra_fields(self.replay),
             reward_bias=agent.config.reward_bias,
+            forget=None if config.replay.keep_all else forget,
         )
 
 

@@ -133,7 +133,7 @@ def learn(
         out, tensorboard=config.tensorboard, wandb_project=config.wandb_project, config=config_facts(config)
     )
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        loader = memory.make_loader(config, agent, journal)
+        loader = memory.make_loader(config, agent, journal, hub.forget)
         trained = (
             agent
             if channel is None

@@ -7,10 +7,11 @@ from functools import partial
 
 import numpy as np
 
-from rl.data.buffer import Buffer
+from rl.data.buffer import Buffer, RingBuffer
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.schema import FIELDS, IS_INTERVENTION
+from rl.training.retention import Forget, Retention, Stream
 from rl.utils.tree import Batch, map_leaves
 
 
@@ -25,24 +26,29 @@ class ReplayLoader:
         interventions: a second buffer for the transitions in which a human acted; None for no such buffer.
         extras: names of further numbers that the buffers store.
         reward_bias: what the agent adds to every reward, see `NStep`.
+        forget: deletes transitions that the replay buffer has overwritten; None keeps all.
     """
 
     def __init__(
         self,
         journal: TransitionJournal,
-        replay: Buffer,
+        replay: RingBuffer,
         n_step: int,
         discount: float,
         interventions: Buffer | None = None,
         extras: Collection[str] = (),
         reward_bias: float = 0.0,
+        forget: Forget | None = None,
     ) -> None:
         self._journal = journal
         self._replay = replay
         self._interventions = interventions
         self._kept = FIELDS | set(extras)
         self._make_stream = partial(NStep, n_step, discount, reward_bias)
-        self._streams: dict[str, tuple[str, NStep]] = {}  # by the actor's name: its newest attempt
+        self._streams: dict[str, Stream] = {}  # by the actor's name: its newest attempt
+        self._retention = Retention(forget, lambda: len(journal), replay.capacity)
+        self._begin = journal.begin
+        """The first row that the replay buffer is to hold."""
         self.env_steps = 0
         """Transitions read from the journal."""
         self.interventions = 0
@@ -65,23 +71,30 @@ class ReplayLoader:
 
     def add(self, block: Block) -> None:
         """Insert the next block, which is in the journal or comes to it later."""
-        self._insert(self._stream_of(block).push(block.transitions))
+        if 0 < self._begin <= block.first_row:
+            self._replay.skip(self._begin - sum(stream.n_step.waiting for stream in self._streams.values()))
+            self._begin = 0
+        stream = self._stream_of(block)
+        self._insert(stream.n_step.push(block.transitions))
+        self._retention.note(block, stream)
         self.env_steps = block.last_row
+        if not self._begin:
+            self._retention.mark(self.env_steps, self._replay.inserted, self._streams.values())
 
-    def _stream_of(self, block: Block) -> NStep:
+    def _stream_of(self, block: Block) -> Stream:
         """The stream that this block continues; where a trajectory was torn, its last steps end as at a truncation."""
-        actor = block.actor_id.split("/")[0]
-        actor_id, stream = self._streams.get(actor, ("", self._make_stream()))
-        if actor_id != block.actor_id or block.follows_gap:
-            self._insert(stream.flush())
-        self._streams[actor] = (block.actor_id, stream)
+        stream = self._streams.setdefault(block.actor_id.split("/")[0], Stream(block.actor_id, self._make_stream()))
+        if not stream.continues(block):
+            self._insert(stream.n_step.flush())
+            stream.turn_to(block)
         return stream
 
     def _insert(self, batch: Batch) -> None:
         if not batch or not len(batch["rewards"]):
             return
         kept = {name: value for name, value in batch.items() if name in self._kept}
-        self._replay.extend(kept)
+        if not self._begin:
+            self._replay.extend(kept)
         by_human = np.flatnonzero(batch.get(IS_INTERVENTION, np.zeros(0)))
         self.interventions += len(by_human)
         if self._interventions is not None and len(by_human):

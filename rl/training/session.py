@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from rl.config import TrainConfig, config_facts
-from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks
+from rl.data.journal import TransitionJournal, copy_blocks
 from rl.data.schema import EXTRAS
+from rl.data.sqlite_file import IN_MEMORY
 from rl.errors import ConfigError, RunExists
 from rl.link.messages import AgentSpec
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
@@ -238,7 +239,7 @@ class Session:
         if self._stored is not None:
             with TransitionJournal(self._stored.directory / JOURNAL, read_only=True) as stored:
                 copy_blocks(stored, journal)
-        loader = memory.make_loader(self.config, self.agent, journal)
+        loader = memory.make_loader(self.config, self.agent, journal, journal.forget)
         self.progress.env_steps = loader.poll()
         if self._stored is not None:
             memory.batches.load_state_dict(self._stored.state["batches"])

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks, gap_info
+from rl.data.journal import TransitionJournal, copy_blocks, gap_info
+from rl.data.sqlite_file import IN_MEMORY
 from rl.errors import JournalError, SchemaMismatch, SequenceGap
 from tests.rl.data.transitions import assert_same, numbered, numbered_images
 
@@ -169,7 +170,7 @@ def test_two_writers_of_one_file_store_each_transition_once(path):
 WRITER = textwrap.dedent("""
     import sys
     import numpy as np
-    from rl.data.journal import IN_MEMORY, TransitionJournal, copy_blocks, gap_info
+    from rl.data.journal import TransitionJournal
     journal = TransitionJournal(sys.argv[1])
     sequence = journal.last_sequence("a") + 1
     print("start", sequence, flush=True)

@@ -12,7 +12,8 @@ import numpy as np
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
 from rl.data.demos import DemoWriter
-from rl.data.journal import IN_MEMORY, TransitionJournal
+from rl.data.journal import TransitionJournal
+from rl.data.sqlite_file import IN_MEMORY
 from rl.link.messages import AgentSpec
 from rl.training.learner_parts import Memory, make_agent, make_memory
 from rl.utils.seeds import Seeds
