@@ -111,10 +111,11 @@ def report(summary: DemoSummary, path: Path, console: Console) -> None:
 
 @dataclass(frozen=True)
 class Convert:
-    """Turn weights of SERL into a file of ours.
+    """Turn weights of SERL or HIL-SERL into a file of ours.
 
     What the source holds decides: the public `resnet10_params.pkl` becomes a `.safetensors` file for the encoder
-    `resnet-pretrained`; a checkpoint of SERL's agent for states becomes a run's directory that `evaluate` can read.
+    `resnet-pretrained`; a checkpoint of an agent becomes a run's directory that `evaluate` can read. Agents are SERL's
+    for states, and those that see images: SERL's DrQ, and HIL-SERL's with or without a critic for the grippers.
     """
 
     source: tyro.conf.Positional[Path]
@@ -131,6 +132,9 @@ class Convert:
     """Workcell of that environment."""
     activations: str | None = None
     """Activation of the agent's networks; the preset's by default, as in SERL."""
+    image_keys: tuple[str, ...] | None = None
+    """Cameras of an agent that sees images, in the order of its training's configuration; needed where the checkpoint
+    does not tell the order."""
 
 
 def convert_weights(asked: Convert, stop: Stop) -> None:
@@ -138,29 +142,29 @@ def convert_weights(asked: Convert, stop: Stop) -> None:
     import gymnasium as gym
     from rich.console import Console
 
-    from rl.interop.convert import ConvertedTrunk, convert, state_settings
+    from rl.config import TrainConfig
+    from rl.interop.convert import ConvertedTrunk, convert
     from rl.wrappers.make_env import make_env
 
     console = Console()
     config = make_preset(asked.preset)
-    settings = state_settings(config)
     if asked.activations is not None:
-        settings = replace(settings, activations=asked.activations)
-    config = replace(config, agent=settings, env=asked.env or config.env, cell=asked.cell)
+        config = replace(config, agent=replace(config.agent, activations=asked.activations))
+    config = replace(config, env=asked.env or config.env, cell=asked.cell)
 
-    def sizes() -> tuple[int, int]:
-        with closing(make_env(config.env, config.cell, config.adaptation())) as env:
-            return gym.spaces.flatdim(env.observation_space), gym.spaces.flatdim(env.action_space)
+    def spaces(found: TrainConfig) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        with closing(make_env(found.env, found.cell, found.adaptation())) as env:
+            return env.observation_space, env.action_space
 
-    made = convert(asked.source, asked.out, config, asked.sha256, sizes)
+    made = convert(asked.source, asked.out, config, asked.sha256, spaces, asked.image_keys)
     if isinstance(made, ConvertedTrunk):
         left_out = f"; left out: {', '.join(made.left_out)}" if made.left_out else ""
         console.print(f"{made.path}: {made.parameters} parameters of the ResNet-10{left_out}", highlight=False)
         console.print(f"SHA-256 {made.sha256}", highlight=False, soft_wrap=True)
         return
     console.print(
-        f"{made.directory}: agent after {made.updates} updates, {made.observation_dim} numbers in, {made.action_dim} "
-        f"out; evaluate it with: robotkit-train evaluate --out {made.directory}",
+        f"{made.directory}: agent after {made.updates} updates, {', '.join((*made.cameras, ''))}{made.observation_dim} "
+        f"numbers in, {made.action_dim} out; evaluate it with: robotkit-train evaluate --out {made.directory}",
         highlight=False,
         soft_wrap=True,
     )

@@ -177,10 +177,10 @@ def array(*fields: Any) -> bytes:
 
 REFUSED = {
     "sees images": pixels,
-    "modules_grasp_critic": lambda: flax_bytes(
+    "has modules_actor, modules_critic, modules_grasp_critic": lambda: flax_bytes(
         train_state(small_params(1) | {"modules_grasp_critic/x": np.zeros(1)}, 1)
     ),
-    "not built as SERL": lambda: flax_bytes(
+    "not built as an agent of SERL": lambda: flax_bytes(
         train_state({path: value for path, value in small_params(1).items() if "critic/Dense_0" not in path}, 1)
     ),
     "missing modules_critic/Dense_0/kernel": lambda: flax_bytes(
