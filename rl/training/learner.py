@@ -71,13 +71,24 @@ class LearnerLoop:
             self._trainer.keep(metrics, batches)
         self._publish()
         self._trainer.save(batches)
+        if not stop.is_set() and self._goal.reached is None and self._schedule.has_starved(progress.updates):
+            logger.warning(
+                "the actors took all %d steps in the time of %d updates: the policy has hardly been trained. Go on "
+                "with --resume, more --steps and --env-steps-per-update, so that actors and learner keep step, and with "
+                "--max-lead, so that the actors wait",
+                *(progress.env_steps, progress.updates),
+            )
 
-    def finish(self, batches: Batches, timeout_s: float) -> None:
-        """End the training for all actors, drain their reports until they disconnect, and save what these add."""
+    def finish(self, batches: Batches, timeout_s: float, stop: Stop) -> None:
+        """End the training for all actors, drain their reports until they disconnect, and save what these add.
+
+        They evaluate once more, which takes minutes in real time; a stop, or `timeout_s`, ends the wait for it.
+        """
         saved = self._progress.episodes
         self._hub.finish()
+        self._say_waiting("the last evaluation and the last episodes of the actors")
         deadline_s = time.monotonic() + timeout_s
-        while not self._hub.wait_for_disconnects(_POLL_TIMEOUT_S) and time.monotonic() < deadline_s:
+        while not (self._hub.wait_for_disconnects(_POLL_TIMEOUT_S) or stop.is_set() or time.monotonic() >= deadline_s):
             self._drain_reports()
         self._drain_reports()
         if self._progress.episodes != saved:  # an episode may end with the training's last step

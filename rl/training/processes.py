@@ -58,7 +58,7 @@ from rl.wrappers.make_env import make_env
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 5488
-_DRAIN_TIMEOUT_S = 120.0
+_DRAIN_TIMEOUT_S = 1800.0  # an evaluation on a robot: twenty episodes of half a minute, and their resets
 
 
 def run_learner_process(config: TrainConfig, stop: Stop) -> None:
@@ -155,7 +155,7 @@ def learn(
         with Prefetch(memory.batches, device=config.device) as prefetched:
             loop.run(prefetched, stop)
             if not stop.is_set():
-                loop.finish(prefetched, _DRAIN_TIMEOUT_S)
+                loop.finish(prefetched, _DRAIN_TIMEOUT_S, stop)
 
 
 def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+_STARVED = 100  # steps for each update; SERL's own tasks on a GPU have one or a few
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -69,7 +71,11 @@ class Schedule:
         return min(self.steps, math.ceil(wanted))
 
     def is_done(self, env_steps: int, updates: int) -> bool:
-        """True when all steps are taken, and used where there is a ratio."""
+        """True when all steps are taken, and used: by the updates that a ratio pays for, or by one without a ratio."""
         if env_steps < self.steps:
             return False
-        return self.env_steps_per_update is None or not self.may_update(env_steps, updates)
+        return updates > 0 if self.env_steps_per_update is None else not self.may_update(env_steps, updates)
+
+    def has_starved(self, updates: int) -> bool:
+        """True where a learner that no ratio bound did so few updates that its run has hardly begun."""
+        return self.env_steps_per_update is None and updates * _STARVED < self.steps - self._start

@@ -48,7 +48,42 @@ def test_an_episode_that_ends_with_the_last_step_is_counted_in_the_last_checkpoi
     progress.env_steps, progress.updates = 300, 1
     loop = LearnerLoop(trainer, loader, hub, schedule, INTERVALS, SuccessGoal(None, tmp_path))
     loop.run(NoBatches(), threading.Event())
-    loop.finish(NoBatches(), 60.0)
+    loop.finish(NoBatches(), 60.0, threading.Event())
     counted = checkpoints.load()[1]["episodes"]
     assert counted == progress.episodes == int(at <= hub.looks)
     assert hub.looks >= 5
+
+
+def test_l22_the_wait_for_the_last_evaluation_ends_with_a_stop(tmp_path: Path):
+    progress, stop, hub = Progress(300), threading.Event(), LateHub(-1)
+
+    def looks_for_ever(timeout_s: float) -> bool:
+        assert hub.looks < 10, "a stop was not heeded"
+        if hub.looks == 3:
+            stop.set()
+        return False
+
+    hub.wait_for_disconnects = looks_for_ever  # type: ignore[method-assign]
+    trainer = Trainer(Watched(progress), INTERVALS, Logger([]), None, progress)
+    loader = SimpleNamespace(poll=lambda: 300, buffered=300)
+    loop = LearnerLoop(trainer, loader, hub, Schedule(300, 0, None, None), INTERVALS, SuccessGoal(None, tmp_path))
+    loop.finish(NoBatches(), 1e9, stop)
+    assert hub.looks == 4
+    assert "last evaluation" in str(progress.waiting_for)
+
+
+@pytest.mark.parametrize(("updates", "is_told"), [(0, True), (2, True), (3, False)])
+def test_l22_a_free_run_that_ends_untrained_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, updates: int, is_told: bool
+):
+    """A learner that is slower than its actors does one update at least, and is not called finished without a word."""
+    progress = Progress(300)
+    progress.env_steps, progress.updates = 300, updates
+    trainer = Trainer(Watched(progress), INTERVALS, Logger([]), None, progress)
+    loader = SimpleNamespace(poll=lambda: 300, buffered=300)
+    hub = LateHub(-1)
+    hub.silence_s = lambda: 0.0  # type: ignore[attr-defined]
+    loop = LearnerLoop(trainer, loader, hub, Schedule(300, 0, None, None), INTERVALS, SuccessGoal(None, tmp_path))
+    loop.run(NoBatches(), threading.Event())
+    assert progress.updates == max(1, updates)
+    assert ("hardly been trained" in caplog.text) == is_told

@@ -48,7 +48,8 @@ def test_a_free_run_lets_both_sides_go():
     assert schedule.steps_allowed(0) == 100
     assert not schedule.may_update(9, 0)
     assert schedule.may_update(10, 10**6)
-    assert schedule.is_done(100, 0)
+    assert not schedule.is_done(100, 0), "no policy comes of steps alone"
+    assert schedule.is_done(100, 1)
 
 
 @given(schedules, st.integers(0, 200), st.integers(0, 400))
