@@ -31,8 +31,10 @@ _SBX_RUNNER = "benchmarks.learning.peers.sbx:run"
 _SB3_RUNNER = "benchmarks.learning.peers.sb3:run"
 _SB3, _SB3_CONTRIB = ("stable-baselines3",), ("stable-baselines3", "sb3-contrib")
 _SBX = (*_SB3, "sbx-rl", "jax")
-_PROPOSAL = {"agent.proposal.acts": True, "agent.proposal.bootstraps": True, "random_steps": 0}
-"""A cloned policy beside the trained one, which acts from the first step on: no step is taken at random."""
+_IBRL = {"agent.proposal.acts": True, "agent.proposal.bootstraps": True}
+"""A cloned policy beside the trained one, as in its paper."""
+_PROPOSAL = {**_IBRL, "agent.proposal.margin": 1.0}
+"""The same, where the trained policy's action must be valued higher by the largest reward of a step."""
 
 _WITHOUT_EFFECT = (
     "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
@@ -76,6 +78,7 @@ VARIANTS: Mapping[str, Variant] = {
     "sb3-crossq": Variant("CrossQ", _SB3_OPTIONS, _SB3_RUNNER, _SB3_CONTRIB),
     "sbx-sac": Variant("SAC", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
     "sbx-crossq": Variant("CrossQ", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
+    "demo-ibrl": Variant("demo", _IBRL),
     "demo-proposal": Variant("demo", _PROPOSAL),
     "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
     "small": Variant("demo", _SMALL),

@@ -55,7 +55,7 @@ def make_proposal(observation: Tensor, action_dim: int, config: ProposalConfig) 
 
 
 class ProposedPolicy(SacPolicy):
-    """Takes the action with the higher value: the trained policy's, or the proposed one.
+    """Takes the action with the higher value: the trained policy's, less the margin, or the proposed one.
 
     The value is the smallest one of the target critics: of a few that are drawn for each action while exploring, as in
     the targets of `config`, and of all of them without noise. The trained policy's action then is its mode. As long as
@@ -94,7 +94,8 @@ class ProposedPolicy(SacPolicy):
         members = None if members is None else members.to(own.device)
         candidates = torch.stack((own, proposed), -2)
         values = ask_members(self.critic, members, observations, candidates).float()
-        return torch.where(prefers_second(values).unsqueeze(-1), proposed, own)
+        is_proposed = prefers_second(values, self._config.proposal.margin)
+        return torch.where(is_proposed.unsqueeze(-1), proposed, own)
 
     def _tensors(self) -> dict[str, Tensor]:
         judges = {**tensors_once(self.proposal, "proposal."), **tensors_once(self.critic, "critic.")}

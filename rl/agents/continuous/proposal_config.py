@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rl.agents.continuous.bc_config import BcConfig
@@ -21,9 +22,12 @@ class ProposalConfig:
     """
 
     acts: bool = False
-    """Whether the agent takes the proposed action wherever the critics value it higher than the trained policy's."""
+    """Whether the agent takes the proposed action wherever the critics do not value the trained policy's higher."""
     bootstraps: bool = False
     """Whether the target of the critics takes the higher of the two actions' values."""
+    margin: float = 0.0
+    """How much higher the critics must value the trained policy's action for it to be taken, in units of the return.
+    The paper has none. A policy finds the actions that critics overestimate, and the clone's are never among them."""
     trusts_critics_after: int = 1000
     """Steps of the critics before which the proposed action is taken in every state, because critics that were hardly
     trained cannot tell which action is better."""
@@ -40,6 +44,8 @@ class ProposalConfig:
         for name in ("trusts_critics_after", "cloning_updates", "batch_size"):
             if (value := getattr(self, name)) < 1:
                 raise ConfigError(f"{name} is {value}: allowed are 1 and more")
+        if not 0.0 <= self.margin < math.inf:
+            raise ConfigError(f"margin must be a finite number of at least 0, not {self.margin}")
         if any(width < 1 for width in self.hidden_dims):
             raise ConfigError(f"hidden_dims are widths of layers, each at least 1, not {self.hidden_dims}")
 

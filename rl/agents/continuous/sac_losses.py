@@ -76,10 +76,14 @@ def soft_target(rewards: Tensor, masks: Tensor, next_qs: Tensor, discount: float
     return rewards + discount * masks * next_qs.amin(0)
 
 
-def prefers_second(values: Tensor) -> Tensor:
-    """Whether the second of two candidates has the higher value, (...), for values of members (M, ..., 2)."""
+def prefers_second(values: Tensor, margin: float = 0.0) -> Tensor:
+    """Whether the second of two candidates is to be taken, (...), by the values of members (M, ..., 2).
+
+    It is unless the smallest value of the first one exceeds its own by more than the margin; without a margin, equal
+    values prefer the first one.
+    """
     first, second = values.amin(0).unbind(-1)
-    return second > first
+    return second + margin > first
 
 
 def beside(actions: Tensor, held: Tensor | None) -> Tensor:

@@ -80,18 +80,35 @@ def values(agent: SACAgent, seen: np.ndarray, actions: np.ndarray) -> np.ndarray
 
 
 @pytest.mark.parametrize("argmax", [True, False])
-def test_the_action_is_the_better_one_of_the_two(argmax: bool):
-    agent, plain, seen = trained(make_agent(critic_subsample_size=None)), make_agent(ProposalConfig()), observations()
+@pytest.mark.parametrize("margin", [0.0, 0.02])
+def test_the_action_is_the_better_one_of_the_two(argmax: bool, margin: float):
+    agent = trained(make_agent(replace(BOTH, margin=margin), critic_subsample_size=None))
+    plain, seen = make_agent(ProposalConfig()), observations()
     plain.state.load_state_dict(agent.state.state_dict())
     plain.policy.generator.set_state(agent.policy.generator.get_state())
     assert agent.proposal is not None
     taken, own = (one.sample_actions(seen, argmax=argmax) for one in (agent, plain))
     proposed = agent.proposal(torch.from_numpy(seen)).numpy()
-    is_proposed = values(agent, seen, proposed) > values(agent, seen, own)
+    is_proposed = values(agent, seen, proposed) + margin > values(agent, seen, own)
     assert 0 < is_proposed.sum() < len(seen), "the critics prefer both"
     np.testing.assert_array_equal(taken, np.where(is_proposed[:, None], proposed, own))
     np.testing.assert_allclose(agent.sample_actions(seen[3], argmax=True), agent.sample_actions(seen, argmax=True)[3],
                                atol=1e-6)  # fmt: skip
+
+
+def test_with_a_wider_margin_the_proposal_is_taken_more_often():
+    seen, found = observations(), []
+    for margin in (0.0, 0.02, 0.1, 1e9):
+        agent = trained(make_agent(replace(BOTH, margin=margin)))
+        assert agent.proposal is not None
+        proposed = agent.proposal(torch.from_numpy(seen)).numpy()
+        found.append((agent.sample_actions(seen, argmax=True) == proposed).all(-1).mean())
+    assert found == sorted(found)
+    assert found[0] < found[1] < found[-1] == 1.0
+
+
+def test_the_margin_changes_no_target():
+    assert_same(networks(trained(make_agent(replace(BOTH, margin=1e9)))), networks(trained(make_agent())), "agent")
 
 
 def test_while_exploring_a_few_critics_are_drawn_as_for_the_targets():
@@ -229,6 +246,8 @@ def test_agents_that_see_images_refuse_one(config: type[DrqConfig]):
         ({"trusts_critics_after": 0}, "trusts_critics_after is 0: allowed are 1 and more"),
         ({"cloning_updates": 0}, "cloning_updates is 0"),
         ({"batch_size": -1}, "batch_size is -1"),
+        ({"margin": -0.1}, r"margin must be a finite number of at least 0, not -0\.1"),
+        ({"margin": float("inf")}, "margin must be a finite number"),
         ({"hidden_dims": (16, 0)}, r"each at least 1, not \(16, 0\)"),
         ({"acts": 1}, "acts must be True or False, not 1"),
     ],
