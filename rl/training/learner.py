@@ -74,8 +74,8 @@ class LearnerLoop:
         if not stop.is_set() and self._goal.reached is None and self._schedule.has_starved(progress.updates):
             logger.warning(
                 "the actors took all %d steps in the time of %d updates: the policy has hardly been trained. Go on "
-                "with --resume, more --steps and --env-steps-per-update, so that actors and learner keep step, and with "
-                "--max-lead, so that the actors wait",
+                "with --resume, more --steps and --env-steps-per-update, so that actors and learner keep step, and "
+                "with --max-lead, so that the actors wait",
                 *(progress.env_steps, progress.updates),
             )
 
