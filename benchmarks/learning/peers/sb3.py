@@ -7,7 +7,7 @@ Every setting is the library's default except those that belong to the task, and
   our agents observe, built by the same wrappers, with actions in [-1, 1].
 - `device` is the CPU. The default takes a GPU where there is one, and the benchmark counts CPU-seconds.
 
-The defaults hold one update of all networks for each step from step 100 on. An episode that is cut by its time limit is
+The defaults hold one update of the critics for each step from step 100 on. An episode that is cut by its time limit is
 no end for the critics, there as here.
 """
 
@@ -51,7 +51,7 @@ def train(spec: RunSpec, modules: Mapping[str, str]) -> tuple[Evaluation, ...]:
         EnvironmentFailed: the environment cannot go on.
     """
     if spec.task.demonstrations:
-        raise ConfigError(f"{spec.name}: Stable-Baselines3 cannot learn from demonstrations; choose a task without any")
+        raise ConfigError(f"{spec.name}: this library cannot learn from demonstrations; choose a task without any")
     algorithm, settings = _load(spec.how, modules), dict(spec.how.options)
     adaptation = observed(spec.how)
     settings.pop(_FRAME_STACK, None)
