@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from robotkit.remote import Session
 
 _HERE = "http://127.0.0.1:5000"
-_CONFIRM_TIMEOUT_S, _MIN_POLLS, _MOVED_TIMEOUT_S = 1.3, 4, 3.0
-"""How long, in how many looks at least, and how long where it was seen moving, an arm whose stop was answered may take
-to be measured standing; counted from the first look on."""
+_CONFIRM_TIMEOUT_S, _MIN_LOOKS = 1.3, 6
+"""How long, and in how many looks at least, an arm whose stop was answered may take to be measured standing; counted
+from the first look on."""
+_MOVED_TIMEOUT_S, _UNDECIDED_TIMEOUT_S = 3.0, 4.0
+"""How long one may take that was said to move, and one of which noise hides whether it does."""
 _STANDS_FOR_S = 1.0
 """Time for which an arm that was seen moving has to stand: it may only turn round."""
 _UNMEASURED_S = 0.3
 """Time without a measurement after which a server is asked whether its cell is in lock-step."""
-_POLL_PERIOD_S = 0.02
+_PAUSE_S, _UNEVEN = 0.02, (0.0, 0.1, 0.25)
+"""Pause between two looks, and what is added of the time that an answer takes: an arm that swings is not seen in the
+same place each time."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,19 @@ def _look_for_stop(session: Session) -> str:
     moved_s: float | None = None
     is_lockstep: bool | None = None
     while True:
+        asked_s = time.monotonic()
         state = _object(session.get("/v1/robot/state").content)
         now_s, looks = time.monotonic(), looks + 1
         began_s = began_s if looks > 1 else now_s
         looked_for_s = now_s - began_s
-        is_late = looks >= _MIN_POLLS and looked_for_s >= (_CONFIRM_TIMEOUT_S if moved_s is None else _MOVED_TIMEOUT_S)
         if state.get("mode") != "stopped" and not state.get("stop"):
             return "and does not say that the robot is stopped"
         seen.add(state)
-        stands = seen.stands()
+        stands, moves = seen.stands(), seen.moves()
+        is_decided = moves or not seen.has_measured
+        timeout_s = _CONFIRM_TIMEOUT_S if is_decided else _UNDECIDED_TIMEOUT_S
+        timeout_s = timeout_s if moved_s is None else _MOVED_TIMEOUT_S
+        is_late = looks >= _MIN_LOOKS and looked_for_s >= timeout_s
         if state.get("is_halt_owed") or state.get("moves_on"):
             why = "and its device has not taken it" if state.get("is_halt_owed") else f"and {MOVES_ON}"
             moved_s = now_s if state.get("moves_on") else moved_s
@@ -129,11 +137,15 @@ def _look_for_stop(session: Session) -> str:
             if is_lockstep:
                 return ""
             why = "but the arm was not measured standing" if seen.has_measured else "but nothing was measured since"
-            if moved_s is not None and not stands:
+            if moved_s is not None and moves and not stands:
                 moved_s = now_s
         if is_late:
             return why
-        time.sleep(_POLL_PERIOD_S)
+        time.sleep(_pause_s(looks, now_s - asked_s))
+
+
+def _pause_s(looks: int, answer_s: float) -> float:
+    return _PAUSE_S + answer_s * _UNEVEN[looks % len(_UNEVEN)]
 
 
 def _object(content: bytes) -> dict[str, Any]:

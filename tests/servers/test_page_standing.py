@@ -58,9 +58,9 @@ def test_u9_a_stop_is_not_confirmed_while_the_arm_is_measured_moving_slowly_or_n
 
 def test_u9_the_page_calls_an_arm_standing_by_the_rule_of_robotkit_stop(page: Any) -> None:
     random, runs, expected = np.random.default_rng(0), [], []
-    for speed_m_s, noise in itertools.product([0.0, 0.002, 0.004, 0.012], [0.0, 0.2, 1.0]):
+    for speed_m_s, noise in itertools.product([0.0, 0.002, 0.004, 0.012], [0.0, 0.2, 1.0, 1.5]):
         run, seen = [], SeenStanding()
-        stamps_s = np.cumsum(random.choice([0.0, 0.02, 0.1], 60)) + 5.0
+        stamps_s = np.cumsum(random.choice([0.0, 0.02, 0.1], 100)) + 5.0
         stamps_s[40:] -= 4.0 if noise else 0.0  # as when the server is started anew
         for stamp_s in stamps_s:
             joints_rad = 0.004 * noise * random.standard_normal(7)

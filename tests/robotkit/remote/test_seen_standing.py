@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -63,10 +64,53 @@ def test_b2_an_arm_that_moves_on_steadily_is_not_confirmed(
     assert server.now_s == pytest.approx(1.3, abs=0.05)
 
 
-@pytest.mark.parametrize("speed_rad_s", [0.02, 0.1])
-def test_nor_is_one_of_which_a_single_joint_turns(monkeypatch: pytest.MonkeyPatch, speed_rad_s: float) -> None:
-    server = Server(monkeypatch, lambda now_s: measured(now_s, PLACE + np.eye(10)[3] * speed_rad_s * now_s))
-    assert server.look() == "but the arm was not measured standing"
+NOISES = [np.zeros(10), np.array([0.004] * 7 + [0.001] * 3), np.array([0.006] * 7 + [0.0015] * 3)]
+
+
+@pytest.mark.parametrize("answer_s", [0.005, 0.05, 0.2, 1.2])
+@pytest.mark.parametrize("noise", NOISES, ids=["exact", "some noise", "much noise"])
+@pytest.mark.parametrize("speed_rad_s", [0.01, 0.02, 0.1])
+def test_nor_is_one_of_which_a_single_joint_turns(
+    monkeypatch: pytest.MonkeyPatch, speed_rad_s: float, noise: np.ndarray, answer_s: float
+) -> None:
+    random = np.random.default_rng(0)
+
+    def state(now_s: float) -> dict[str, Any]:
+        return measured(now_s, PLACE + np.eye(10)[3] * speed_rad_s * now_s + noise * random.standard_normal(10))
+
+    for _ in range(2):
+        server = Server(monkeypatch, state)
+        server.answer_s = answer_s
+        assert server.look() == "but the arm was not measured standing"
+
+
+@pytest.mark.parametrize("answer_s", [0.005, 0.1, 0.25, 0.3, 0.48, 0.5, 0.98, 1.0, 1.2])
+def test_nor_is_one_that_swings_however_seldom_and_at_what_times_it_is_seen(
+    monkeypatch: pytest.MonkeyPatch, answer_s: float
+) -> None:
+    for rate_hz in (0.5, 0.8, 1.0, 1.25, 1.6, 2.0):
+        for phase_rad in np.arange(0.0, math.tau, 0.7):
+
+            def state(now_s: float, rate_hz: float = rate_hz, phase_rad: float = phase_rad) -> dict[str, Any]:
+                turn_rad = 0.2 * math.sin(math.tau * rate_hz * now_s + phase_rad)
+                return measured(now_s, PLACE + np.eye(10)[0] * turn_rad)
+
+            server = Server(monkeypatch, state)
+            server.answer_s = answer_s
+            assert server.look() == "but the arm was not measured standing"
+
+
+@pytest.mark.parametrize("answer_s", [0.005, 0.2, 1.2])
+def test_nor_is_one_that_falls(monkeypatch: pytest.MonkeyPatch, answer_s: float) -> None:
+    for until_s in (0.0, 0.1):
+        server = Server(
+            monkeypatch,
+            lambda now_s, at_s=until_s: measured(
+                now_s, moved(np.array([0.0, 0.0, -4.9 * max(0.0, now_s - at_s) ** 2]))
+            ),
+        )
+        server.answer_s = answer_s
+        assert server.look() == "but the arm was not measured standing"
 
 
 def test_nor_is_one_that_goes_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,11 +118,12 @@ def test_nor_is_one_that_goes_to_and_fro(monkeypatch: pytest.MonkeyPatch) -> Non
     assert server.look() == "but the arm was not measured standing"
 
 
+@pytest.mark.parametrize("sigma", NOISES[1:], ids=["some noise", "much noise"])
 @pytest.mark.parametrize("seed", range(40))
 def test_one_that_stands_is_confirmed_through_the_noise_of_its_sensors(
-    monkeypatch: pytest.MonkeyPatch, seed: int
+    monkeypatch: pytest.MonkeyPatch, seed: int, sigma: np.ndarray
 ) -> None:
-    random, sigma = np.random.default_rng(seed), np.array([0.004] * 7 + [0.001] * 3)
+    random = np.random.default_rng(seed)
     server = Server(monkeypatch, lambda now_s: measured(now_s, PLACE + sigma * random.standard_normal(10)))
     assert server.look() == ""
     assert server.now_s >= 0.6
@@ -179,18 +224,42 @@ def stands(stamps_s: np.ndarray, ways: np.ndarray, part: int) -> bool:
     return seen.stands()
 
 
-@pytest.mark.parametrize(("part", "noise", "rate_s"), [(3, 0.024, 0.012), (8, 0.009, 0.003)], ids=["joint", "tool"])
-def test_one_is_within_so_much_of_noise_and_goes_no_faster(part: int, noise: float, rate_s: float) -> None:
-    stamps_s = 0.05 * np.arange(13)
-    to_and_fro = 0.5 * noise * (-1.0) ** np.arange(13)
-    assert stands(stamps_s, 0.99 * to_and_fro, part)
-    assert not stands(stamps_s, 1.01 * to_and_fro, part)
+@pytest.mark.parametrize(
+    ("part", "noise", "far", "rate_s"), [(3, 0.01, 0.03, 0.008), (8, 0.0025, 0.01, 0.003)], ids=["joint", "tool"]
+)
+def test_one_is_within_so_much_of_noise_and_surely_goes_no_faster(
+    part: int, noise: float, far: float, rate_s: float
+) -> None:
+    stamps_s = 0.02 * np.arange(102)
+    to_and_fro = (-1.0) ** np.arange(102) * noise / 1.4826
+    assert stands(stamps_s, 0.98 * to_and_fro, part)
+    assert not stands(stamps_s, 1.02 * to_and_fro, part)
+    one_is_far = np.where(np.arange(102) == 95, far, 0.0)
+    assert stands(stamps_s[:100], 0.99 * one_is_far[:100], part)
+    assert not stands(stamps_s[:100], 1.05 * one_is_far[:100], part)
     assert stands(stamps_s, 0.99 * rate_s * stamps_s, part)
     assert not stands(stamps_s, 1.01 * rate_s * stamps_s, part)
+    since_s = stamps_s[-101:] - stamps_s[-101:].mean()
+    slow_s = rate_s - 3.0 * 0.98 * noise / math.sqrt(since_s @ since_s)
+    assert stands(stamps_s, 0.9 * slow_s * stamps_s + 0.98 * to_and_fro, part)
+    assert not stands(stamps_s, 1.1 * slow_s * stamps_s + 0.98 * to_and_fro, part)
 
 
-@pytest.mark.parametrize(("apart_s", "is_told"), [(0.19, False), (0.2, True), (3.0, True), (3.01, False)])
-def test_two_places_tell_that_an_arm_stands_when_they_are_as_far_apart_as_they_have_to_be(
-    apart_s: float, is_told: bool
+@pytest.mark.parametrize(
+    ("stamps_s", "is_told"),
+    [
+        ([0.0, 0.06, 0.12, 0.19], False), ([0.0, 0.06, 0.12, 0.2], True), ([0.0, 0.1, 0.2], False),
+        ([0.0, 2.0, 4.0, 8.0], True), ([0.0, 2.0, 4.0, 8.01], False),
+    ],
+)  # fmt: skip
+def test_four_places_tell_that_an_arm_stands_when_they_are_as_far_apart_as_they_have_to_be(
+    stamps_s: list[float], is_told: bool
 ) -> None:
-    assert stands(np.array([0.0, apart_s]), np.zeros(2), 3) is is_told
+    assert stands(np.array(stamps_s), np.zeros(len(stamps_s)), 3) is is_told
+
+
+def test_where_noise_hides_whether_an_arm_stands_it_is_looked_at_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    sign = itertools.cycle([1.0, -1.0])
+    server = Server(monkeypatch, lambda now_s: measured(now_s, moved(DIRECTIONS[0] * 0.003 * next(sign))))
+    assert server.look() == "but the arm was not measured standing"
+    assert server.now_s == pytest.approx(4.0, abs=0.05)
