@@ -108,7 +108,7 @@ class TrainConfig:
     env: str = "envs:PandaPickCube-v0"
     """Gymnasium id; `module:Id-v0` imports the module first."""
     cell: str | None = None
-    """Workcell: a name, a .toml file or the URL of a robot server; only for environments that take one."""
+    """Workcell: name, .toml file or URL of a robot server; only for environments that take one."""
     human: str | None = None
     """Device or script that may take over from an actor: spacemouse, gamepad, keyboard, or scripted; that is the
     environment's expert, after the policy has had its time. Nobody does in evaluations."""
@@ -161,7 +161,7 @@ class TrainConfig:
     """Project of Weights & Biases to log to."""
 
     device: str = "cpu"
-    """Where the learner computes: cpu, cuda, cuda:1 …"""
+    """Device of the learner: cpu, cuda, cuda:1 …"""
     compile: bool = True
     """Compile the updates; without a C++ compiler they stay eager."""
     learner_threads: int = 2

@@ -9,12 +9,15 @@ from operator import attrgetter
 
 from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
+from rl.agents.continuous.sac_hybrid_config import DualArmConfig, SingleArmConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoder_config import EncoderConfig
 from rl.common.optimizer_config import OptimizerConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, light_config
 from rl.errors import ConfigError
 from rl.wrappers.adapter_config import ImagesConfig
+
+_FROZEN = EncoderConfig("resnet-pretrained", image_keys=None)
 
 
 def default(agent: str = "sac") -> TrainConfig:
@@ -182,6 +185,55 @@ def hil() -> TrainConfig:
     )
 
 
+def hil_serl() -> TrainConfig:
+    """HIL-SERL's own settings for a gripper that stays as it is; give --human, --replay.demos and the ResNet-10.
+
+    From `examples/experiments/config.py`, `examples/train_rlpd.py` and the agents and `utils/launcher.py` of
+    `serl_launcher` in rail-berkeley/hil-serl. Learner and actor do not wait for each other. The encoder's weights are
+    given with --agent.encoder.pretrained-path. Its experiments set the discount themselves: 0.97, 0.98 or 0.985.
+    """
+    settings = DrqConfig(
+        encoder=_FROZEN, critic_ensemble_size=2, critic_subsample_size=None, discount=0.97, joint_last_step=True
+    )
+    return TrainConfig(
+        preset="hil-serl",
+        env="envs:PandaPegInsertionVision-v0",
+        steps=1_000_000,
+        batch_size=256,
+        utd_ratio=2,
+        random_steps=0,
+        training_starts=100,
+        publish_every=50,
+        log_every=10,
+        checkpoint_every=5000,
+        keep_checkpoints=100,
+        agent=settings.as_in_serl(),
+        replay=ReplayConfig(capacity=200_000, interventions=200_000),
+        evaluation=EvaluationConfig(every_steps=0),
+        link=LinkConfig(capacity=50_000),
+    )
+
+
+def hil_serl_single() -> TrainConfig:
+    """`hil-serl` for one arm that learns to use its gripper; give --human, --replay.demos and the ResNet-10.
+
+    The grasp critic is that of `agents/continuous/sac_hybrid_single.py`.
+    """
+    settings = SingleArmConfig(encoder=_FROZEN, discount=0.97).as_in_serl()
+    env = "envs:PandaBinRelocationVision-v0"
+    return replace(hil_serl(), preset="hil-serl-single", env=env, agent=settings)
+
+
+def hil_serl_dual() -> TrainConfig:
+    """`hil-serl` for two arms that learn to use their grippers; give --human, --replay.demos and the ResNet-10.
+
+    The grasp critic is that of `agents/continuous/sac_hybrid_dual.py`.
+    """
+    settings = DualArmConfig(encoder=_FROZEN, discount=0.97).as_in_serl()
+    env = "envs:DualFrankaPegInsertRelative-Vision-v0"
+    return replace(hil_serl(), preset="hil-serl-dual", env=env, agent=settings)
+
+
 PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "default": default,
     "serl": serl,
@@ -191,6 +243,9 @@ PRESETS: Mapping[str, Callable[[], TrainConfig]] = {
     "drq-classifier": drq_classifier,
     "vice": vice,
     "hil": hil,
+    "hil-serl": hil_serl,
+    "hil-serl-single": hil_serl_single,
+    "hil-serl-dual": hil_serl_dual,
 }
 _RENAMED = {"drq-judged": "drq-classifier"}
 
@@ -201,7 +256,7 @@ _EXPECTED: Mapping[str, tuple[str, ...]] = {
     "drq-demo": ("replay.demos",),
     "drq-classifier": ("reward_classifier", "replay.demos"),
     "vice": ("replay.demos",),
-    "hil": ("human", "replay.demos"),
+    **dict.fromkeys(("hil", "hil-serl", "hil-serl-single", "hil-serl-dual"), ("human", "replay.demos")),
 }
 """Options that presets are to be given beside their own values."""
 

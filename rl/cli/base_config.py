@@ -65,7 +65,7 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
         config = make_preset(found.preset or "default")
     if found.agent is not None and found.agent != config.agent_name:
         config = replace(config, agent=default_agent_config(found.agent))
-    note = f"--config FILE starts from the configuration of a run; --agent.* are the options of {config.agent_name}."
+    note = f"--config FILE starts from a run's configuration; --agent.* are the options of {config.agent_name}."
     return BaseConfig(_with_new_names(rest, config.agent_name), config, note)
 
 
