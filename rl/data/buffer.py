@@ -28,6 +28,11 @@ class RingBuffer(Buffer, Protocol):
         """The number of transitions that were ever inserted."""
         ...
 
+    @property
+    def history(self) -> int:
+        """The newest transitions from which a new buffer comes to hold what this one holds."""
+        ...
+
     def skip(self, count: int) -> None:
         """Count transitions that are gone already, before the first one is inserted."""
         ...

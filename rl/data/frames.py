@@ -39,17 +39,20 @@ class FrameStore:
         cameras: shape and dtype of one image, by camera.
         capacity: number of frames kept.
         most: frames that `place` is given for one user at most.
+        epoch: users among which a frame is recognised. At each multiple of it all are forgotten, so that what is kept
+            depends on the newest users alone, and not on where the store began.
         encoding: what is kept instead of images; the images themselves when None.
     """
 
     def __init__(
-        self, cameras: Mapping[str, Field], capacity: int, most: int, encoding: FrameEncoding | None = None
+        self, cameras: Mapping[str, Field], capacity: int, most: int, epoch: int, encoding: FrameEncoding | None = None
     ) -> None:
         self.capacity = capacity
         self.written = 0
         self.forgotten = 0
         """Users below this number have lost a frame."""
         self._cameras = tuple(cameras)
+        self._epoch = epoch
         self._encoding = encoding
         fields = cameras if encoding is None else encoding.fields
         self._arrays = {name: np.zeros((capacity, *field.shape), field.dtype) for name, field in fields.items()}
@@ -79,6 +82,9 @@ class FrameStore:
         numbers = np.empty((users, len(moments), stack), dtype=np.int64)
         fresh: list[Images] = []
         for user, moment, position in np.ndindex(numbers.shape):
+            if moment == position == 0 and (first_user + user) % self._epoch == 0:
+                self._last = {}, -1
+                self._numbers.clear()
             images = {name: moments[moment][name][user, position] for name in self._cameras}
             number = self._number_of(images, fresh)
             numbers[user, moment, position] = number

@@ -62,7 +62,7 @@ class MemoryEfficientReplayBuffer:
             raise ConfigError(f"capacity {capacity} with {frames} images is too small for stacks of {self.stack}")
         cameras = {key: self.schema.fields["observations", key] for key in self.image_keys}
         images = {key: Field(camera.shape[1:], camera.dtype) for key, camera in cameras.items()}
-        self._frames = FrameStore(images, frames, 2 * self.stack, encoding)
+        self._frames = FrameStore(images, frames, 2 * self.stack, capacity, encoding)
         self._images = {(when, key) for when in ("observations", "next_observations") for key in self.image_keys}
         plain = {path: field for path, field in self.schema.fields.items() if path not in self._images}
         self._rows = RowStore(plain, capacity)
@@ -79,6 +79,11 @@ class MemoryEfficientReplayBuffer:
     def inserted(self) -> int:
         """The number of transitions that were ever inserted."""
         return self._inserted
+
+    @property
+    def history(self) -> int:
+        """The newest transitions from which a new buffer comes to hold what this one holds."""
+        return 2 * self.capacity  # among them one at which the frames forget what was before
 
     @property
     def frames_written(self) -> int:

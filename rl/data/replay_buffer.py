@@ -57,6 +57,11 @@ class ReplayBuffer:
         """The number of transitions that were ever inserted; the next one goes to row `inserted % capacity`."""
         return self._inserted
 
+    @property
+    def history(self) -> int:
+        """The newest transitions from which a new buffer comes to hold what this one holds."""
+        return self.capacity
+
     def insert(self, transition: Mapping[str, Any]) -> None:
         """Store one transition (fields without batch axis).
 

@@ -46,7 +46,7 @@ class ReplayLoader:
         self._kept = FIELDS | set(extras)
         self._make_stream = partial(NStep, n_step, discount, reward_bias)
         self._streams: dict[str, Stream] = {}  # by the actor's name: its newest attempt
-        self._retention = Retention(forget, lambda: len(journal), replay.capacity)
+        self._retention = Retention(forget, lambda: len(journal), replay.history)
         self._begin = journal.begin
         """The first row that the replay buffer is to hold."""
         self.env_steps = 0

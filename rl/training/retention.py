@@ -17,7 +17,7 @@ from rl.errors import JournalError
 
 logger = logging.getLogger(__name__)
 
-_STEPS_PER_CAPACITY = 8  # so a journal holds at most a quarter more than the replay buffer, and is seldom rewritten
+_MARKS = 8  # so a journal holds at most a quarter more than it needs to, and is seldom rewritten
 
 Forget = Callable[[int, Iterable[Rows]], None]
 """Deletes the transitions of a journal before a row, except some rows: `TransitionJournal.forget`."""
@@ -66,14 +66,14 @@ class Retention:
     Args:
         forget: deletes transitions; None keeps all.
         on_disk: the number of transitions that are stored, which may be fewer than are known here.
-        capacity: of the replay buffer.
+        history: newest transitions from which a new replay buffer comes to hold what the present one holds.
     """
 
-    def __init__(self, forget: Forget | None, on_disk: Callable[[], int], capacity: int) -> None:
+    def __init__(self, forget: Forget | None, on_disk: Callable[[], int], history: int) -> None:
         self._forget = forget
         self._on_disk = on_disk
-        self._capacity = capacity
-        self._spacing = max(1, capacity // _STEPS_PER_CAPACITY)
+        self._history = history
+        self._spacing = max(1, history // _MARKS)
         self._kept: list[Rows] = []
         self._marks: deque[_Mark] = deque()
         self._newest_mark = 0
@@ -109,7 +109,7 @@ class Retention:
         newest = [(at, at + 1) for one in streams for at in list(one.rows)[-max(1, one.n_step.waiting) :]]
         self._marks.append(_Mark(row, inserted, newest))
         begin = None
-        while self._marks and self._marks[0].inserted <= inserted - self._capacity:
+        while self._marks and self._marks[0].inserted <= inserted - self._history:
             begin = self._marks.popleft()
         if begin is None or begin.row > self._on_disk():
             return
