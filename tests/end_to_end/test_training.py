@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import signal
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rl.cli import main
+from rl.data.demos import record_demos
 from rl.training.learned import Learned
+from rl.utils.run_directory import LOGS
+from rl.wrappers.make_env import make_env
 
-from .runs import SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
+from .runs import ENV, SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
 
 EVALUATED = ("--evaluation.every-steps", "300", "--evaluation.episodes", "3")
 
@@ -48,6 +53,34 @@ def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     mean = re.search(r"return +([0-9.]+)", shown)
     assert mean, shown
     assert float(mean[1]) > 7.5, "it has not learned: before the first update it gets 5.4, and 6 for doing nothing"
+
+
+def test_a_run_with_a_proposal_has_the_success_of_its_clone_from_the_first_step_on(tmp_path: Path):
+    out, log, demos = tmp_path / "run", tmp_path / "train.log", tmp_path / "demos.sqlite"
+    with closing(make_env(ENV)) as env:
+        record_demos(demos, env, lambda observation: observation[:1], 20, seed=1)
+    proposal = (
+        *("--agent.proposal.acts", "--agent.proposal.bootstraps", "--agent.proposal.trusts-critics-after", 10_000),
+        *("--agent.proposal.cloning-updates", 800, "--agent.proposal.hidden-dims", 32),
+    )
+    arguments = ("train", *SMALL, *proposal, *EVALUATED, "--replay.demos", demos, "--random-steps", 0, "--out", out)
+    process = start(*arguments, "--steps", 400, log=log)
+    try:
+        assert process.wait(120) == 0, log.read_text()
+        process = start("train", "--out", out, "--resume", "--steps", 600, log=log)
+        assert process.wait(120) == 0, log.read_text()
+    finally:
+        end(process)
+    assert last_state(out)["updates"] == 125
+    told = (out / LOGS / "learner.log").read_text()
+    assert told.count("cloned 200 demonstrated steps") == 1, "a run that goes on keeps its clone"
+    found = evaluations(out)
+    assert len(found) >= 3
+    assert min(found) > 8.5, "the policy that is trained has 5.4 before the first update"
+    taken = np.concatenate([one["actions"] for one in stored_by_actor(out).values()])
+    seen = np.concatenate([one["observations"] for one in stored_by_actor(out).values()])
+    assert len(taken) == 600
+    assert np.abs(taken[:, 0] - seen[:, 0]).mean() < 0.15, "the clone acts, without noise, in the actor too"
 
 
 def test_a_learner_without_actors_says_what_it_waits_for(tmp_path: Path):
