@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from rl.agents.continuous.drq_config import DrqConfig
+from rl.agents.continuous.sac_hybrid_config import HybridConfig
 from rl.common.encoder_config import EncoderConfig
 from rl.config import EvaluationConfig, TrainConfig
 from rl.data.demos import record_demos
@@ -38,12 +39,14 @@ from rl.wrappers.adapter_config import ImagesConfig
 from rl.wrappers.make_env import make_env
 from tests.rl.training.small_agents import one_thread
 from tests.support.tiny_env import FollowTarget
+from tests.support.tiny_pixels import FollowLight
 
 __all__ = ["one_thread"]
 
 STARTS, STEPS = 40, 80
 PIXELS = "tests.support.tiny_pixels:FollowLight-v0"
 BY_HAND = "tests.rl.training.test_slow_learner:FollowedByHand-v0"
+WITH_GRIPPERS = "tests.rl.training.test_slow_learner:FollowedWithGrippers-v0"
 SMALL = EncoderConfig("compact", None, num_spatial_blocks=2, bottleneck_dim=8, proprio_latent_dim=4)
 
 
@@ -59,7 +62,21 @@ class FollowedByHand(FollowTarget):
         return (*outcome, {**info, "intervene_action": shown} if is_by_hand else info)  # type: ignore[return-value]
 
 
+class FollowedWithGrippers(gym.ActionWrapper):
+    """Two arms with a gripper each look at the target; the first number of the left one follows it."""
+
+    metadata = {"render_modes": []}  # Gymnasium before 1.4 asks the class, where a wrapper has none  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__(FollowLight())
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
+
+    def action(self, action: np.ndarray) -> np.ndarray:
+        return action[:1]
+
+
 gym.register("FollowedByHand-v0", FollowedByHand)
+gym.register("FollowedWithGrippers-v0", FollowedWithGrippers)
 
 
 def small(preset: str, folder: Path) -> TrainConfig:
@@ -68,7 +85,7 @@ def small(preset: str, folder: Path) -> TrainConfig:
     agent = replace(config.agent, hidden_dims=(8,), critic_ensemble_size=2, critic_subsample_size=None)
     env = BY_HAND if preset == "hil" else "tests.support.tiny_env:FollowTarget-v0"
     if isinstance(agent, DrqConfig):
-        agent, env = replace(agent, encoder=SMALL), PIXELS
+        agent, env = replace(agent, encoder=SMALL), WITH_GRIPPERS if isinstance(agent, HybridConfig) else PIXELS
     if preset == "vice":
         agent = replace(agent, vice_hidden_dims=(8,), vice_bottleneck_dim=4)
     evaluation = EvaluationConfig(every_steps=20, episodes=1, where="actor" if preset == "hil" else "process")
