@@ -12,7 +12,12 @@ from fastapi.responses import HTMLResponse, Response
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = files("servers").joinpath("dashboard.html").read_text(encoding="utf-8")
+
+def _text(name: str) -> str:
+    return files("servers").joinpath(name).read_text(encoding="utf-8")
+
+
+_PAGE = _text("dashboard.html").replace("/* dashboard.css */", _text("dashboard.css"))
 
 
 def _hash_of(tag: str) -> str:

@@ -45,7 +45,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel: Path
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     templates = (ROOT / "robotkit" / "cli" / "templates").iterdir()
     assert {f"robotkit/cli/templates/{path.name}" for path in templates} <= names
-    assert "servers/dashboard.html" in names
+    assert {"servers/dashboard.html", "servers/dashboard.css"} <= names
 
 
 def test_the_wheel_has_the_version_the_commands_and_the_licence(wheel: Path):
@@ -56,7 +56,7 @@ def test_the_wheel_has_the_version_the_commands_and_the_licence(wheel: Path):
         points.read_string(archive.read(f"{info}/entry_points.txt").decode())
         names = archive.namelist()
     assert set(points["console_scripts"]) == set(COMMANDS)
-    assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= set(names)
+    assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= names
 
 
 def test_the_source_archive_holds_the_packages_and_no_tests(tmp_path: Path):
