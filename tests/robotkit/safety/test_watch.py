@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import robotkit as rk
 from robotkit.safety import watch as watch_module
 from robotkit.safety.watch import Watch
 from tests.support.recording_arm import InThread
@@ -149,3 +150,40 @@ def test_an_end_waits_for_the_work_that_is_under_way_also_after_what_is_done_mea
     (thread,), _ = watch._running
     watch.stop(then=lambda: threading.Timer(0.1, go_on.set).start())
     assert not thread.is_alive()
+
+
+def test_what_is_done_at_the_end_is_done_also_where_ctrl_c_ends_the_wait_for_the_work(monkeypatch):
+    joins, done = iter([KeyboardInterrupt(), None]), []
+
+    def join(threads, wait_s):
+        if (error := next(joins)) is not None:
+            raise error
+
+    watch = Watch({"looks": lambda: None}, None)
+    watch.start()
+    (thread,), _ = watch._running
+    monkeypatch.setattr(watch_module, "_join", join)
+    with pytest.raises(KeyboardInterrupt):
+        watch.stop(then=lambda: done.append(True))
+    assert done == [True]
+    thread.join(20.0)
+    assert not thread.is_alive()
+
+
+def test_where_one_thread_cannot_begin_none_of_the_others_runs_on(monkeypatch):
+    start, begun = threading.Thread.start, []
+
+    def refuse_the_second(thread):
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    watch = Watch({"looks": lambda: None, "measures": lambda: None}, None)
+    monkeypatch.setattr(threading.Thread, "start", refuse_the_second)
+    with pytest.raises(rk.DeviceFault, match="cannot begin"):
+        watch.start()
+    monkeypatch.undo()
+    begun[0].join(20.0)
+    assert not begun[0].is_alive()
+    assert watch._running is None
