@@ -335,3 +335,31 @@ def test_f3_a_wish_is_given_over_no_other_connection_than_the_one_that_made_room
     assert commands._give(wish, "the new one")
     assert commands._call.done.wait(10.0)
     assert calls == ["the new one"]
+
+
+def test_f3_how_a_command_of_an_earlier_connection_ends_is_no_failure_of_the_newest():
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def fail(hand: FakeHand) -> None:
+        begun.set()
+        goes_on.wait(20.0)
+        raise RuntimeError("the socket was closed")
+
+    commands = HandCommands()
+    commands.start()
+    try:
+        commands.connected(FakeHand())
+        commands.submit(Wish("open", fail))
+        assert begun.wait(20.0)
+        old = commands._call
+        commands.disconnected()
+        assert commands.failure is not None
+        commands.connected(FakeHand())
+        commands.submit(Wish("close", lambda hand: None))
+        wait_until(lambda: not commands.is_busy)
+        goes_on.set()
+        assert old.done.wait(20.0)
+        assert commands.failure is None
+    finally:
+        goes_on.set()
+        commands.stop()
