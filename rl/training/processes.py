@@ -126,7 +126,9 @@ def learn(
         progress.updates, progress.episodes = state["updates"], state["episodes"]
     memory = make_memory(config, spec, agent, seeds)
     if state is None:
-        clone_proposal(agent, memory.demos, seeds)
+        clone_proposal(agent, memory.demos, seeds, stop)
+        if stop.is_set():
+            return
     if config.compile:
         agent.compile()
     metrics = make_logger(

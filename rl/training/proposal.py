@@ -14,14 +14,16 @@ from rl.errors import ConfigError
 from rl.training.agent_factory import AnyReplayBuffer
 from rl.utils.option_words import option
 from rl.utils.seeds import Seeds
+from rl.utils.subprocesses import Stop
 
 logger = logging.getLogger(__name__)
 
 
-def clone_proposal(agent: SACAgent, demos: AnyReplayBuffer | None, seeds: Seeds) -> None:
+def clone_proposal(agent: SACAgent, demos: AnyReplayBuffer | None, seeds: Seeds, stop: Stop | None = None) -> None:
     """Clone the demonstrations of a new run, if its agent has a proposal policy: a few seconds for the usual sizes.
 
-    Equal demonstrations and seeds give equal policies, and the draws of the buffer are left as they are.
+    Equal demonstrations and seeds give equal policies, and the draws of the buffer are left as they are. When it is
+    stopped, nothing is cloned.
 
     Raises:
         ConfigError: there are no demonstrations.
@@ -43,8 +45,11 @@ def clone_proposal(agent: SACAgent, demos: AnyReplayBuffer | None, seeds: Seeds)
     cloner.fit_inputs(everything["observations"])
     data = to_tensors({name: everything[name] for name in ("observations", "actions")}, agent.device)
     draws = seeds.generator("batches of the proposal")
+    logger.info("cloning %d demonstrated steps, before the first step of the run", len(rows))
     for _ in range(settings.cloning_updates):
+        if stop is not None and stop.is_set():
+            return
         chosen = torch.from_numpy(draws.integers(len(rows), size=settings.batch_size)).to(agent.device)
         metrics = cloner.update({name: field[chosen] for name, field in data.items()})
     agent.proposal.policy.load_state_dict(cloner.modules["actor"].state_dict())
-    logger.info("cloned %d demonstrated steps: squared error of an action %.3g", len(rows), float(metrics["mse"]))
+    logger.info("cloned them: the squared error of an action is %.3g", float(metrics["mse"]))

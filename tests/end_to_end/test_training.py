@@ -73,7 +73,7 @@ def test_a_run_with_a_proposal_has_the_success_of_its_clone_from_the_first_step_
         end(process)
     assert last_state(out)["updates"] == 125
     told = (out / LOGS / "learner.log").read_text()
-    assert told.count("cloned 200 demonstrated steps") == 1, "a run that goes on keeps its clone"
+    assert told.count("cloning 200 demonstrated steps") == 1, "a run that goes on keeps its clone"
     found = evaluations(out)
     assert len(found) >= 3
     assert min(found) > 8.5, "the policy that is trained has 5.4 before the first update"

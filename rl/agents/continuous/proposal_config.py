@@ -24,10 +24,11 @@ class ProposalConfig:
     acts: bool = False
     """Whether the agent takes the proposed action wherever the critics do not value the trained policy's higher."""
     bootstraps: bool = False
-    """Whether the target of the critics takes the higher of the two actions' values."""
+    """Whether the target of the critics has the value of the better one of the two actions, as the agent takes it."""
     margin: float = 0.0
-    """How much higher the critics must value the trained policy's action for it to be taken, in units of the return.
-    The paper has none. A policy finds the actions that critics overestimate, and the clone's are never among them."""
+    """How much higher the critics must value the trained policy's action for it to be the better one, in units of the
+    return; the paper has none. A policy finds the actions that critics overestimate, which a clone does not look for.
+    """
     trusts_critics_after: int = 1000
     """Steps of the critics before which the proposed action is taken in every state, because critics that were hardly
     trained cannot tell which action is better."""
@@ -57,9 +58,9 @@ class ProposalConfig:
     def cloning(self) -> BcConfig:
         """The settings of the cloning.
 
-        The standard deviation is constant, so that the loss is the squared error. Where it is fitted too, the
-        likelihood is mostly that of the steps in which the demonstrator repeats itself, and the mean is fitted badly
-        where it matters.
+        The standard deviation is constant, so that the loss is the squared error. Where it is fitted too, the mean is
+        fitted worse: cloned from 20 demonstrations of `PandaPickCube-v0`, such a policy lifted the cube in none of 30
+        episodes, and this one in 19 of 20.
         """
         return BcConfig(
             hidden_dims=self.hidden_dims,

@@ -97,8 +97,8 @@ def critic_target(
 ) -> Tensor:
     """The target of the critics' regression, (B,).
 
-    With `next_proposed_actions` (B, A) in the batch the next action is that of the two which has the higher value. A
-    proposed one is no draw, and has no entropy.
+    With `next_proposed_actions` (B, A) in the batch the next action is the better one of the two, as where the agent
+    acts. A proposed one is no draw, and has no entropy.
     """
     next_observations = batch["next_observations"]
     distribution = modules["actor"](next_observations, train=KeepMasks(noise.critic_keep))
@@ -110,7 +110,7 @@ def critic_target(
         next_actions = torch.stack((next_actions, proposed), -2)
     next_qs = ask_members(targets["critic"], noise.critic_idx, slow_observations, next_actions).float()
     if proposed is not None:
-        is_proposed = prefers_second(next_qs)
+        is_proposed = prefers_second(next_qs, config.proposal.margin)
         next_qs = torch.where(is_proposed, next_qs[..., 1], next_qs[..., 0])
         log_prob = log_prob.masked_fill(is_proposed, 0.0)
     rewards = batch["rewards"] + config.reward_bias

@@ -107,8 +107,22 @@ def test_with_a_wider_margin_the_proposal_is_taken_more_often():
     assert found[0] < found[1] < found[-1] == 1.0
 
 
-def test_the_margin_changes_no_target():
-    assert_same(networks(trained(make_agent(replace(BOTH, margin=1e9)))), networks(trained(make_agent())), "agent")
+def test_with_a_margin_a_target_is_that_of_the_action_that_would_be_taken():
+    agent, batch = trained(make_agent(replace(BOTH, margin=0.05), critic_subsample_size=None)), make_batch(512, seed=9)
+    noise, plain = agent.draw_noise(512), make_agent(critic_subsample_size=None)
+    plain.state.load_state_dict(agent.state.state_dict())
+    assert agent.proposal is not None
+    proposed = agent.proposal(batch["next_observations"])
+    own, higher, found = (targets_of(plain, batch, noise, None), targets_of(plain, batch, noise, proposed),
+                          targets_of(agent, batch, noise, proposed))  # fmt: skip
+    with torch.no_grad():
+        next_qs = agent.state.targets["critic"](batch["next_observations"], proposed).amin(0)
+    scale = agent.config.discount * batch["masks"]
+    of_proposal = batch["rewards"] + scale * next_qs
+    torch.testing.assert_close(found, torch.where(of_proposal + scale * 0.05 >= own, of_proposal, own))
+    assert (found < higher - 1e-4).any()
+    assert (found >= higher - 0.05).all()
+    assert (found > of_proposal + 1e-4).any()
 
 
 def test_while_exploring_a_few_critics_are_drawn_as_for_the_targets():

@@ -127,10 +127,10 @@ class PublishedHub(LearnerHub):
         super().publish(weights)
 
 
-def learned(config: TrainConfig, spec: AgentSpec) -> list[Weights]:
+def learned(config: TrainConfig, spec: AgentSpec, stop: StopSignal | None = None) -> list[Weights]:
     with TransitionJournal(config.directory() / JOURNAL) as journal:
         hub = PublishedHub(journal, ENV, spec)
-        learn(config, Seeds(config.seed), hub, spec, Progress(config.steps), StopSignal())
+        learn(config, Seeds(config.seed), hub, spec, Progress(config.steps), stop or StopSignal())
     return hub.published
 
 
@@ -165,6 +165,16 @@ def test_a_learner_that_is_resumed_clones_nothing_anew(demos: Path, tmp_path: Pa
     learned(configured(out, 160, demos), spec)
     monkeypatch.setattr("rl.training.processes.clone_proposal", None)
     assert learned(configured(out, 200, demos), spec)[0].version == 15
+
+
+def test_a_learner_that_is_stopped_while_it_clones_publishes_nothing(demos: Path, tmp_path: Path):
+    env, out, stop = make_env(ENV), tmp_path / "run", StopSignal()
+    spec = AgentSpec.of(ENV, env)
+    collect(env, out, 200)
+    endless = replace(WITH_PROPOSAL, proposal=replace(PROPOSAL, cloning_updates=10**12))
+    stop.set()
+    assert not learned(replace(configured(out, 200, demos), agent=endless), spec, stop)
+    assert not Checkpoints(out / CHECKPOINTS).steps()
 
 
 def test_without_demonstrations_it_is_refused():
