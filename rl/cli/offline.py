@@ -21,7 +21,7 @@ _BC_HEADINGS = {
     "Where": ("checkpoint_every", "workers", "device", "threads"),
 }
 _CLASSIFIER_HEADINGS = {
-    "What is learned": ("positives", "negatives", "out", "image_keys", "resume", "seed"),
+    "What is learned": ("positives", "negatives", "classes", "out", "image_keys", "resume", "seed"),
     "How": ("epochs", "batch_size", "held_out", "most_false_positives", "crop_padding", "encoder.encoder_type",
             "encoder.pretrained_path", "encoder.pretrained_sha256"),
     "Where": ("checkpoint_every", "workers", "device", "threads"),

@@ -44,10 +44,24 @@ class BinaryClassifier(nn.Module):
         return [*self.encoder_def.dropout_widths(), self.hidden.features]
 
     def forward(self, x: Mapping[str, Tensor], train: Train = False, is_encoded: bool = False) -> Tensor:
-        """Logits (..., 1) of observations; `is_encoded` takes the trunk's feature maps instead of images."""
+        """Logits (..., 1) or (..., classes) of observations; `is_encoded` takes the trunk's maps instead of images."""
         hidden = self.hidden(self.encoder_def(x, train=train, is_encoded=is_encoded))
         logits: Tensor = self.logit(relu(self.norm(dropout(hidden, DROPOUT, train))))
         return logits
+
+
+class NWayClassifier(BinaryClassifier):
+    """`BinaryClassifier` with a logit for each of `n_way` classes. Original: networks/reward_classifier.py.
+
+    Args:
+        encoder_def: encodes the observations.
+        hidden_dim: width of the hidden layer.
+        n_way: how many classes there are.
+    """
+
+    def __init__(self, encoder_def: EncodingWrapper, hidden_dim: int = 256, n_way: int = 3) -> None:
+        super().__init__(encoder_def, hidden_dim)
+        self.logit = Dense(n_way)
 
 
 def create_classifier(
@@ -56,6 +70,8 @@ def create_classifier(
     image_keys: Sequence[str],
     pretrained_encoder_path: str | os.PathLike[str] | None = None,
     pretrained_encoder_sha256: str | None = None,
+    *,
+    n_way: int = 2,
 ) -> tuple[BinaryClassifier, torch.optim.Adam]:
     """A classifier on one frozen ResNet-10 trunk with a head for each camera, and its optimizer.
 
@@ -65,6 +81,7 @@ def create_classifier(
         image_keys: cameras that are looked at.
         pretrained_encoder_path: the trunk's weights, a `.safetensors` file of Flax paths; None leaves them random.
         pretrained_encoder_sha256: checksum of that file.
+        n_way: how many classes it tells apart; with 2 it gives one logit, that of success.
 
     Raises:
         CheckpointError: the weights are not the ones that were meant, or do not fit.
@@ -77,20 +94,20 @@ def create_classifier(
         pretrained_path=path,
         pretrained_sha256=pretrained_encoder_sha256,
     )
-    classifier = make_classifier(key, sample, config)
+    classifier = make_classifier(key, sample, config, n_way)
     trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
     return classifier, torch.optim.Adam(trained, lr=LEARNING_RATE)
 
 
-def make_classifier(key: int, sample: Mapping[str, Any], config: EncoderConfig) -> BinaryClassifier:
-    """A classifier on any of the encoders; see `create_classifier` for the first two arguments.
+def make_classifier(key: int, sample: Mapping[str, Any], config: EncoderConfig, n_way: int = 2) -> BinaryClassifier:
+    """A classifier on any of the encoders; see `create_classifier` for the other arguments.
 
     Raises:
         ConfigError: the images are too small for the encoder.
         CheckpointError: the weights of a frozen encoder are not the ones that were meant, or do not fit.
     """
     encoder = make_encoder(config)
-    classifier = BinaryClassifier(encoder)
+    classifier = BinaryClassifier(encoder) if n_way == 2 else NWayClassifier(encoder, n_way=n_way)
     try:
         materialise(classifier, _tensors(sample), generator=torch.Generator().manual_seed(key))
     except RuntimeError as error:
@@ -111,6 +128,7 @@ def load_classifier_func(
     checkpoint_path: str | os.PathLike[str],
     step: int | None = None,
     device: torch.device | str = "cpu",
+    n_way: int = 2,
 ) -> Callable[[Mapping[str, Any]], Tensor]:
     """A saved classifier as a function of observations.
 
@@ -120,14 +138,16 @@ def load_classifier_func(
         checkpoint_path: the directory that `save_classifier` wrote.
         step: which one; None takes the newest.
         device: where it runs.
+        n_way: how many classes it tells apart.
 
     Returns:
-        A function of an observation, arrays or tensors, with or without batch axes, to logits (..., 1).
+        A function of an observation, arrays or tensors, with or without batch axes, to logits (..., 1), or one for each
+        class.
 
     Raises:
         CheckpointError: there is none, it is damaged, or it is of other cameras or image sizes.
     """
-    classifier, _ = create_classifier(0, sample, image_keys)
+    classifier, _ = create_classifier(0, sample, image_keys, n_way=n_way)
     _, state = Checkpoints(checkpoint_path).load(step)
     _fill(classifier, state, checkpoint_path)
     classifier.to(device).eval()

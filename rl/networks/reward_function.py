@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rl.common.encoder_config import EncoderConfig
-from rl.errors import CheckpointError, DataError
+from rl.errors import CheckpointError, ConfigError, DataError
 from rl.networks.reward_classifier import BinaryClassifier, make_classifier
 from rl.utils.images import fit_square
 from rl.utils.weights import read_weights
@@ -48,6 +48,8 @@ class ClassifierFacts(BaseModel):
     """Number of frames that trained, chose the threshold and measured."""
     sha256: str
     """Checksum of the weight file."""
+    classes: tuple[str, ...] = ()
+    """Classes of an n-way classifier, in the order of its logits; empty where it tells success from everything else."""
 
 
 class RewardClassifier:
@@ -67,13 +69,17 @@ class RewardClassifier:
 
     @torch.inference_mode()
     def logits(self, images: Mapping[str, Any]) -> Tensor:
-        """Logits (N,) of images (N, height, width, channels) by camera, of the size that it was trained on."""
+        """Logits of images (N, height, width, channels) by camera, of the size that it was trained on.
+
+        Returns:
+            (N,), of an n-way classifier (N, classes).
+        """
         frames = {key: torch.as_tensor(images[key], device=self.device)[:, None] for key in self.image_keys}
-        logits: Tensor = self.network(frames).squeeze(-1)
-        return logits
+        logits: Tensor = self.network(frames)
+        return logits if self.facts.classes else logits.squeeze(-1)
 
     def __call__(self, observation: Mapping[str, Any]) -> Tensor:
-        """Logit (1,) of one observation of an environment: what reward wrappers take.
+        """Logit (1,) of one observation of an environment, or (1, classes): what reward wrappers take.
 
         Images may lie anywhere in nested dicts under the names of their cameras, may have any square size, and of
         stacked frames (T, height, width, channels) the newest counts.
@@ -86,7 +92,16 @@ class RewardClassifier:
         return self.logits(images).cpu()
 
     def probability(self, observation: Mapping[str, Any]) -> float:
-        """Probability of success."""
+        """Probability of success.
+
+        Raises:
+            ConfigError: it is an n-way classifier, and knows of no success.
+        """
+        if self.facts.classes:
+            raise ConfigError(
+                f"this classifier tells {', '.join(self.facts.classes)} apart, and knows of no success: choose one of "
+                "them in Python, with envs.wrappers.reward_classifier.NWayRewardClassifier(env, classifier, class)"
+            )
         return float(self(observation).sigmoid())
 
     def is_success(self, observation: Mapping[str, Any]) -> bool:
@@ -145,7 +160,8 @@ def load_reward_classifier(directory: str | os.PathLike[str], device: torch.devi
             f"{folder / FACTS} has format {facts.format_version}, this program reads {_FORMAT_VERSION}"
         )
     weights = read_weights(folder / WEIGHTS, facts.sha256)
-    network = make_classifier(0, sample_of(facts.encoder.cameras(), facts.image_shape), facts.encoder)
+    sample = sample_of(facts.encoder.cameras(), facts.image_shape)
+    network = make_classifier(0, sample, facts.encoder, len(facts.classes) or 2)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

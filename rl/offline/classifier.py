@@ -17,7 +17,8 @@ from rl.offline.classifier_learner import ClassifierLearner
 from rl.offline.classifier_options import SETTINGS, TrainClassifierOptions
 from rl.offline.confusion_counts import CHANCE, ConfusionCounts, choose_threshold
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
-from rl.offline.frame_sets import FrameSet, FrameSplit, load_split
+from rl.offline.frame_sets import FrameSet, FrameSplit, load_class_split
+from rl.offline.n_way import conclude_n_way
 from rl.offline.rows import Rows, balanced_loader
 from rl.plots.pictures import draw_confusion, draw_curves, draw_montage
 from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
@@ -47,12 +48,11 @@ def _train(
     options: TrainClassifierOptions, device: torch.device, group: ProcessGroup, stop: Stop, console: Console
 ) -> ClassifierFacts | None:
     seeds = Seeds(options.seed)
-    split = load_split(
-        options.positives, options.negatives, options.image_keys, options.held_out, seeds.integer("split")
-    )
+    names = tuple(options.class_files())
+    split = load_class_split(options.class_files(), options.image_keys, options.held_out, seeds.integer("split"))
     encoder, shape = _encoder_for(options, split)
     cameras = encoder.cameras()
-    network = make_classifier(seeds.integer("network"), sample_of(cameras, shape), encoder).to(device)
+    network = make_classifier(seeds.integer("network"), sample_of(cameras, shape), encoder, len(names)).to(device)
     learner = ClassifierLearner(network, options.learning_rate, options.crop_padding, options.precision, device)
     if group.is_main:  # now that nothing has kept it from starting
         claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
@@ -67,6 +67,7 @@ def _train(
         group=group,
         workers=options.workers,
         pin=device.type == "cuda",
+        classes=len(names),
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
     context = EpochContext(loader, order, lambda: learner.evaluate(split.tune, _CHUNK), options.out, group, console)
@@ -76,16 +77,20 @@ def _train(
     if done < options.epochs:
         say_how_to_go_on("classifier", options.out, done, options.epochs, console)
         return None
+    if options.classes:
+        return conclude_n_way(options, encoder, shape, learner, split, console)
     return _conclude(options, encoder, shape, learner, split, console)
 
 
 def require_better_than_chance(facts: ClassifierFacts) -> None:
     """Raise `DataError` when a classifier may as well guess, whatever share of all frames it has right."""
     balanced, low = facts.metrics["balanced_accuracy"], facts.metrics["balanced_accuracy_low"]
-    if low <= CHANCE:
+    chance = 1 / len(facts.classes) if facts.classes else CHANCE
+    kinds = f"frames of {', '.join(facts.classes)}" if facts.classes else "successes and other frames"
+    if low <= chance:
         raise DataError(
-            f"the classifier is no better than chance: of successes and other frames it has {balanced:.0%} right on "
-            f"average ({low:.0%} at least, with 95 % confidence), and guessing has {CHANCE:.0%}. It is written, and "
+            f"the classifier is no better than chance: of {kinds} it has {balanced:.0%} right on "
+            f"average ({low:.0%} at least, with 95 % confidence), and guessing has {chance:.0%}. It is written, and "
             f"should pay no reward. Look at {WORST} and at the frames that were recorded: do the cameras show the "
             "success? Then record more episodes, or train for more epochs"
         )

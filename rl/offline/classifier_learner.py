@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from rl.agents.continuous.augmentation import crop, draw_corners
 from rl.common.optimizer_config import OptimizerConfig
@@ -19,6 +19,18 @@ from rl.nn.dropout import KeepMasks
 from rl.offline.frame_sets import FrameSet
 from rl.utils.distributed import ProcessGroup
 from rl.utils.precision import Precision
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """The class (N,) that logits (N, 1) of success, or (N, classes), speak for."""
+    return (logits[:, 0] > 0).long() if logits.shape[-1] == 1 else logits.argmax(-1)
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropies (N,) of labels (N,), which count the classes from 0."""
+    if logits.shape[-1] == 1:
+        return binary_cross_entropy_with_logits(logits[:, 0], labels, reduction="none")
+    return cross_entropy(logits, labels.long(), reduction="none")
 
 
 class ClassifierLearner:
@@ -55,19 +67,18 @@ class ClassifierLearner:
         rows = len(batch["labels"])
         keep = [torch.rand(rows, width, generator=self.generator, device=self.device) >= DROPOUT for width in widths]
         with self._trained.autocast():
-            logits = self.network(frames, train=KeepMasks(keep)).squeeze(-1).float()
-        loss = binary_cross_entropy_with_logits(logits, batch["labels"])
+            logits = self.network(frames, train=KeepMasks(keep)).float()
+        loss = _losses(logits, batch["labels"]).mean()
         self._trained.step(loss)
-        accuracy = ((logits > 0) == (batch["labels"] > 0)).float().mean()
+        accuracy = (likeliest(logits) == batch["labels"]).float().mean()
         return {"loss": loss.detach(), "accuracy": accuracy}
 
     def evaluate(self, frames: FrameSet, chunk: int) -> Metrics:
         """Balanced cross-entropy and accuracy, so that the commoner class does not hide the rarer."""
-        logits = self._logits(frames, chunk)
+        logits = self.logits(frames, chunk)
         labels = torch.from_numpy(frames.labels)
-        losses = binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        right = ((logits > 0) == (labels > 0)).float()
-        classes = (labels > 0, labels == 0)
+        losses, right = _losses(logits, labels), (likeliest(logits) == labels).float()
+        classes = [labels == label for label in np.unique(frames.labels)]
         return {
             "loss": torch.stack([losses[rows].mean() for rows in classes]).mean(),
             "accuracy": torch.stack([right[rows].mean() for rows in classes]).mean(),
@@ -75,9 +86,10 @@ class ClassifierLearner:
 
     def probabilities(self, frames: FrameSet, chunk: int) -> np.ndarray:
         """The probabilities of success, float64 (N,)."""
-        return self._logits(frames, chunk).double().sigmoid().numpy()
+        return self.logits(frames, chunk).squeeze(-1).double().sigmoid().numpy()
 
-    def _logits(self, frames: FrameSet, chunk: int) -> Tensor:
+    def logits(self, frames: FrameSet, chunk: int) -> Tensor:
+        """The logits (N, 1), or (N, classes) of an n-way classifier."""
         return torch.cat(list(self._chunks(frames, chunk)))
 
     @torch.no_grad()
@@ -88,7 +100,7 @@ class ClassifierLearner:
                 key: torch.from_numpy(frames.images[key][start : start + chunk]).to(self.device)[:, None]
                 for key in cameras
             }
-            yield self.network(part).squeeze(-1).float().cpu()
+            yield self.network(part).float().cpu()
 
     def reseed(self, seed: int) -> None:
         """Start the stream of crops and dropout anew."""

@@ -9,23 +9,26 @@ from rl.common.encoder_config import EncoderConfig
 from rl.errors import ConfigError
 from rl.offline.settings import SettingsFile
 from rl.utils.precision import Precision
-from rl.utils.run_directory import CLASSIFIER_SETTINGS
+from rl.utils.run_directory import CLASSIFIER_SETTINGS, POSITIVES
 
 
 @dataclass(frozen=True)
 class TrainClassifierOptions:
-    """Train a reward classifier on frames that show success and frames that do not.
+    """Train a reward classifier on frames that show success and frames that do not, or on frames of several classes.
 
     Raises:
         ConfigError: a value is out of range.
     """
 
-    positives: tuple[Path, ...]
+    positives: tuple[Path, ...] = ()
     """Files of frames that show success, from `record success`."""
-    negatives: tuple[Path, ...]
+    negatives: tuple[Path, ...] = ()
     """Files of frames that do not."""
-    out: Path
+    out: Path = field(kw_only=True)
     """Directory of the run, and of the classifier."""
+    classes: tuple[Path, ...] = ()
+    """Instead of the two: for each of three or more classes a file of frames, or a folder of `record success`, whose
+    positives show it; the class is called as the file or the folder."""
     image_keys: tuple[str, ...] | None = None
     """Cameras that it looks at; all that were recorded by default."""
     resume: bool = False
@@ -56,6 +59,30 @@ class TrainClassifierOptions:
     """Threads of the arithmetic of a process."""
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(image_keys=None, use_proprio=False))
     """`resnet-pretrained` is HIL-SERL's, frozen, and needs --encoder.pretrained-path; the others train from scratch."""
+
+    def class_files(self) -> dict[str, tuple[Path, ...]]:
+        """The files of frames by the name of their class, in the order of the labels.
+
+        Raises:
+            ConfigError: they name no classes that could be told apart.
+        """
+        if not self.classes:
+            if not self.positives or not self.negatives:
+                raise ConfigError(
+                    "frames of two classes are needed, or of more: give --positives and --negatives, or --classes with "
+                    "a file for each"
+                )
+            return {"negative": self.negatives, "positive": self.positives}
+        if self.positives or self.negatives:
+            raise ConfigError("--classes stands instead of --positives and --negatives: give one or the other")
+        names = [path.name.removesuffix(".sqlite") for path in self.classes]
+        if len(names) < 3 or len(set(names)) < len(names):
+            raise ConfigError(
+                f"--classes takes three files or more, of different names, not {', '.join(names)}; frames of two "
+                "classes are --positives and --negatives"
+            )
+        files = [path / POSITIVES if path.is_dir() else path for path in self.classes]
+        return {name: (file,) for name, file in zip(names, files, strict=True)}
 
     def __post_init__(self) -> None:
         """Refuse what cannot train."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -63,6 +64,24 @@ class ConfusionCounts:
             "recall": recall,
             "false_positive_rate": 1 - specificity,
         }
+
+
+def class_rates(confusion: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """The rates of an n-way classifier, as those of `ConfusionCounts`, with the recall of each class.
+
+    Args:
+        confusion: frames (classes, classes), rows by truth and columns by prediction.
+        names: of the classes.
+    """
+    right, frames = confusion.diagonal(), confusion.sum(1)
+    recalls = [_share(int(part), int(whole)) for part, whole in zip(right, frames, strict=True)]
+    variance = sum(rate * (1 - rate) / max(1, int(count)) for rate, count in zip(recalls, frames, strict=True))
+    return {
+        "accuracy": _share(int(right.sum()), int(frames.sum())),
+        "balanced_accuracy": sum(recalls) / len(names),
+        "balanced_accuracy_low": max(0.0, (sum(recalls) - _Z_95 * math.sqrt(variance)) / len(names)),
+        **{f"recall/{name}": rate for name, rate in zip(names, recalls, strict=True)},
+    }
 
 
 def choose_threshold(

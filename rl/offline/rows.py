@@ -60,29 +60,33 @@ class Rows(Dataset[Batch]):
 
 
 class BalancedBatches(Sampler[list[int]]):
-    """Batches of which one half is positive: an epoch shows every row of the rarer class once, and as many others.
+    """Batches with equally many rows of each class: an epoch shows every row of the rarest class once.
 
     What the last batch lacks is filled up with rows that were shown already.
 
     Args:
-        labels: 0 or 1 for each row.
-        batch_size: rows of a batch, over all processes; even.
+        labels: 0 or 1, or the number of its class, for each row.
+        batch_size: rows of a batch, over all processes; what does not divide among the classes is left out.
         seed: of the order.
         group: each process takes its shard of every batch.
+        classes: how many classes there are.
 
     Raises:
         DataError: one class is missing.
     """
 
-    def __init__(self, labels: np.ndarray, batch_size: int, seed: int, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        self._classes = [np.flatnonzero(labels > 0), np.flatnonzero(labels == 0)]
-        if not all(len(rows) for rows in self._classes):
-            missing = "positive" if not len(self._classes[0]) else "negative"
-            raise DataError(f"there is no {missing} frame to learn from")
+    def __init__(
+        self, labels: np.ndarray, batch_size: int, seed: int, group: ProcessGroup = SINGLE_PROCESS, classes: int = 2
+    ) -> None:
+        self._classes = [np.flatnonzero(labels == label) for label in reversed(range(classes))]
+        if missing := [classes - 1 - index for index, rows in enumerate(self._classes) if not len(rows)]:
+            names = ("negative", "positive")
+            kind = names[missing[0]] if classes == 2 else f"class {missing[0]}"
+            raise DataError(f"there is no {kind} frame to learn from")
         shard = group.shard_size(batch_size)
-        self._half = shard // 2
-        if self._half < 1:
-            raise DataError(f"a balanced batch needs 2 rows or more for each process, not {shard}")
+        self._part = shard // classes
+        if self._part < 1:
+            raise DataError(f"a balanced batch needs {classes} rows or more for each process, not {shard}")
         self._seeds = Seeds(seed)
         self._group = group
         self._epoch = 0
@@ -93,14 +97,14 @@ class BalancedBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         rarer = min(len(rows) for rows in self._classes)
-        return -(-rarer // (self._half * self._group.size))
+        return -(-rarer // (self._part * self._group.size))
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = self._seeds.generator(f"balanced batches of epoch {self._epoch}")
-        joint = len(self) * self._half * self._group.size
+        joint = len(self) * self._part * self._group.size
         columns = [_shuffled(rows, joint, generator)[self._group.rank :: self._group.size] for rows in self._classes]
-        for start in range(0, len(self) * self._half, self._half):
-            yield [int(row) for column in columns for row in column[start : start + self._half]]
+        for start in range(0, len(self) * self._part, self._part):
+            yield [int(row) for column in columns for row in column[start : start + self._part]]
 
 
 def shuffled_loader(
@@ -134,9 +138,10 @@ def balanced_loader(
     group: ProcessGroup = SINGLE_PROCESS,
     workers: int = 0,
     pin: bool = False,
+    classes: int = 2,
 ) -> tuple[DataLoader[Batch], EpochOrder]:
     """Batches as `BalancedBatches` draws them; the other arguments are those of `shuffled_loader`."""
-    order = BalancedBatches(labels, batch_size, seed, group)
+    order = BalancedBatches(labels, batch_size, seed, group, classes)
     return DataLoader(rows, batch_sampler=order, **_options(workers, pin)), order
 
 

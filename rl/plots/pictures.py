@@ -54,13 +54,16 @@ def _scale(values: Sequence[float]) -> str:
     return "log" if values and 0.0 < 100.0 * min(values) <= max(values) else "linear"
 
 
-def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
+def draw_confusion(
+    counts: np.ndarray, picture: Path, title: str, names: Sequence[str] = ("no success", "success")
+) -> None:
     """Draw a confusion matrix.
 
     Args:
-        counts: frames (2, 2), rows by truth (no success, success), columns by prediction.
+        counts: frames (classes, classes), rows by truth, columns by prediction.
         picture: PNG to write.
         title: what it shows.
+        names: of the classes.
     """
     figure = Figure(figsize=(4.4, 4.0), layout="constrained")
     axes = figure.subplots()
@@ -69,8 +72,8 @@ def draw_confusion(counts: np.ndarray, picture: Path, title: str) -> None:
     for (row, column), count in np.ndenumerate(counts):
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}\n{shares[row, column]:.1%}", ha="center", va="center", color=shade)
-    names = ("no success", "success")
-    axes.set(xticks=(0, 1), xticklabels=names, yticks=(0, 1), yticklabels=names, xlabel="prediction", ylabel="truth")
+    ticks = range(len(names))
+    axes.set(xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names, xlabel="prediction", ylabel="truth")
     axes.set_title(title, fontsize=9)
     figure.savefig(picture, dpi=150)
 

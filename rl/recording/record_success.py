@@ -19,12 +19,13 @@ from rl.recording.experts import Expert, ZeroAction, load_factory
 from rl.recording.held_key import HeldKey
 from rl.recording.options import RecordSuccessOptions
 from rl.utils.progress import show_progress
+from rl.utils.run_directory import NEGATIVES, POSITIVES
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import open_env
 from rl.wrappers.pixel_observation import STATE, PixelObservation
 
-POSITIVES, NEGATIVES, PICTURE = "positives.sqlite", "negatives.sqlite", "frames.png"
+PICTURE = "frames.png"
 _SHOWN = 18  # frames of each kind in the picture
 
 Label = Callable[[Mapping[str, Any]], bool]

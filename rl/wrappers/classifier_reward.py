@@ -26,12 +26,17 @@ class ClassifierReward(gym.Wrapper):
         classifier: predicts success from the observation of each step.
 
     Raises:
-        ConfigError: a camera is missing.
+        ConfigError: a camera is missing, or it is an n-way classifier.
     """
 
     def __init__(self, env: gym.Env, classifier: RewardClassifier) -> None:
         super().__init__(env)
         PixelObservation(env, classifier.image_keys)  # refuses an observation without these cameras
+        if classifier.facts.classes:
+            raise ConfigError(
+                f"it tells {', '.join(classifier.facts.classes)} apart, none of which is success: train one with "
+                "--positives and --negatives"
+            )
         self._classifier = classifier
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -50,7 +55,7 @@ def add_classifier_reward(env: gym.Env, directory: str | PathLike[str]) -> gym.E
     """The environment with the classifier of a directory as its reward.
 
     Raises:
-        ConfigError: the environment lacks a camera of the classifier.
+        ConfigError: the environment lacks a camera of the classifier, or it is an n-way classifier.
         CheckpointError: there is no classifier in the directory.
     """
     try:
