@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.machine import machine
 
-MODULES = ("physics", "envs", "server", "franka", "replay", "link", "sac", "drq", "vision")
+MODULES = ("physics", "envs", "server", "franka", "replay", "link", "actors", "sac", "drq", "vision")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -27,7 +27,7 @@ class Options:
     """Measure robotkit on this machine."""
 
     only: tuple[str, ...] = ()
-    """Modules to run; all when empty. Known: physics envs server franka replay link sac drq vision."""
+    """Modules to run; all when empty. Known: physics envs server franka replay link actors sac drq vision."""
     quick: bool = False
     """Fewer repeats: for a look, not for quoting."""
     child: bool = False

@@ -148,7 +148,7 @@ class TrainConfig:
     training_starts: int = 1000
     """Steps before the first update."""
     publish_every: int = 1
-    """Updates between two publications of the weights."""
+    """Updates between two publications of the weights, of which there are ten a second at most."""
     log_every: int = 50
     """Updates between two lines of the log."""
     checkpoint_every: int = 1000

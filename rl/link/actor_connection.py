@@ -36,6 +36,7 @@ _CHUNKS_AHEAD = 64  # received but not stored yet; then the socket is no longer 
 _HANDSHAKE_TIMEOUT_S = 10.0
 _SILENCE_TIMEOUT_S = 30.0  # an actor that runs sends a heartbeat each second
 _SEND_TIMEOUT_S = 30.0  # as long as the largest policy takes on a slow network
+_NEWS_PAUSE_S = 0.0005  # between two messages, for each connection: 2000 messages a second to all together
 
 _T = TypeVar("_T")
 
@@ -58,6 +59,7 @@ class ActorConnection:
         self._disk = disk
         self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(_CHUNKS_AHEAD)
         self._news = asyncio.Event()
+        self._is_told = False
         self._is_old = False
         self._number = 0
 
@@ -149,12 +151,12 @@ class ActorConnection:
             await self._on_disk(partial(self._hub.store, record, self._number, waiting))
 
     async def _send_news(self, record: ActorRecord) -> None:
-        loop = asyncio.get_running_loop()
-        unsubscribe = self._hub.subscribe(partial(loop.call_soon_threadsafe, self._news.set))
+        unsubscribe = self._hub.subscribe(partial(self._tell, asyncio.get_running_loop()))
         sent: Ack | None = None
         sent_version: int | None = None
         try:
             while True:
+                self._is_told = False
                 self._news.clear()
                 self._hub.require_current(record, self._number)
                 ack = self._hub.ack(record)
@@ -166,9 +168,17 @@ class ActorConnection:
                 if ack != sent:  # after the weights: an actor that receives the end has the last ones
                     await self._send(ack)
                     sent = ack
+                # Each transition is news to all: without a pause the messages would grow as the square of the actors.
+                await asyncio.sleep(_NEWS_PAUSE_S * self._hub.connections)
                 await self._news.wait()
         finally:
             unsubscribe()
+
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wake the sending task, once until it looks. From any thread."""
+        if not self._is_told:
+            self._is_told = True
+            loop.call_soon_threadsafe(self._news.set)
 
     async def _reject(self, error: RlError) -> None:
         try:

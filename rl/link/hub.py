@@ -163,6 +163,11 @@ class LearnerHub:
 
     # Called by the connections.
 
+    @property
+    def connections(self) -> int:
+        """The number of connections."""
+        return sum(record.connections for record in list(self._records.values()))
+
     def newest_weights(self) -> tuple[int, bytes] | None:
         """Version and frame of the newest weights."""
         return self._weights
@@ -224,15 +229,16 @@ class LearnerHub:
         """
         assert self._schema is not None
         self.require_current(record, number)
-        for chunk in merge(chunks):
-            self._schema.flatten(chunk.transitions)
-            info = gap_info(chunk.follows_gap)
-            last = self._journal.append(record.actor_id, chunk.first_sequence, chunk.transitions, info)
-            with self._changed:
-                self._stored = len(self._journal)
-                record.last_sequence = last
-                self._changed.notify_all()
-        self._notify()
+        try:
+            for chunk in merge(chunks):
+                self._schema.flatten(chunk.transitions)
+                info = gap_info(chunk.follows_gap)
+                last = self._journal.append(record.actor_id, chunk.first_sequence, chunk.transitions, info)
+                with self._changed:
+                    self._stored = len(self._journal)
+                    record.last_sequence = last
+        finally:
+            self._notify()
 
     def fail(self, error: RlError) -> None:
         """Tell the learner's loop that nothing can be stored any more."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Callable
 
 from rl.link.frames import Weights
 from rl.link.hub import LearnerHub
@@ -16,6 +18,7 @@ from rl.utils.subprocesses import Stop
 logger = logging.getLogger(__name__)
 
 _POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
+_PUBLICATION_PERIOD_S = 0.1  # weights for each action of a robot at 10 Hz; more would cost the updates their time
 
 
 class LearnerLoop:
@@ -28,6 +31,7 @@ class LearnerLoop:
         schedule: decides when to update.
         intervals: when to publish.
         goal: what ends the training before its schedule.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -38,11 +42,15 @@ class LearnerLoop:
         schedule: Schedule,
         intervals: LoopIntervals,
         goal: SuccessGoal,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._trainer, self._loader, self._hub, self._schedule, self._intervals, self._goal = (
             trainer, loader, hub, schedule, intervals, goal,
         )  # fmt: skip
         self._progress = trainer.progress
+        self._clock = clock
+        self._next_publication_s = -math.inf
+        self._is_unpublished = False
 
     def gather(self, stop: Stop) -> None:
         """Let the actors act until there is enough to learn from."""
@@ -65,7 +73,8 @@ class LearnerLoop:
             if not self._may_update():
                 continue
             metrics = self._trainer.update(batches)
-            if progress.updates % intervals.publish_every == 0:
+            self._is_unpublished |= progress.updates % intervals.publish_every == 0
+            if self._is_unpublished and self._clock() >= self._next_publication_s:
                 self._publish()
             self._hub.grant(self._schedule.steps_allowed(progress.updates))
             self._trainer.keep(metrics, batches)
@@ -114,6 +123,8 @@ class LearnerLoop:
 
     def _wait(self, env_steps: int, reason: str | None) -> None:
         """Wait a little for data; when nobody is there to send any, say so."""
+        if self._is_unpublished:
+            self._publish()
         silence_s = self._hub.silence_s()
         if silence_s == float("inf"):
             reason = "the first actor"
@@ -133,6 +144,7 @@ class LearnerLoop:
         weights = self._trainer.agent.policy_state_dict()
         self._trainer.require_sound(weights)
         self._hub.publish(Weights(self._progress.updates, weights))
+        self._is_unpublished, self._next_publication_s = False, self._clock() + _PUBLICATION_PERIOD_S
         self._hub.grant(self._schedule.steps_allowed(self._progress.updates))
 
     def _drain_reports(self) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import ExitStack
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from websockets.sync.client import connect
 
 from rl.data.journal import TransitionJournal
 from rl.errors import JournalError, LinkProtocolError
+from rl.link.actor_connection import ActorConnection
 from rl.link.client import LearnerLink
 from rl.link.frames import Weights
 from rl.link.hub import LearnerHub
@@ -19,6 +23,7 @@ from rl.link.messages import NOTHING_STORED, Reject, Report
 from rl.link.outbox import Outbox
 from rl.link.server import LinkServer
 from rl.link.state import LinkState
+from tests.support.waiting import wait_until
 
 from .conftest import SPEC, handshake, settings
 from .test_exactly_once import chunk, next_message, shake_hands
@@ -114,3 +119,32 @@ def test_m20_a_report_that_was_cut_off_is_sent_again():
 def test_m21_what_was_acknowledged_outlives_a_power_cut(journal: TransitionJournal):
     assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
     assert journal._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_l19_many_changes_wake_a_connection_once_until_it_looks(journal: TransitionJournal):
+    """Else each of n actors would be woken by each transition of the n: the learner computes in the same process."""
+    hub = LearnerHub(journal, SPEC.env)
+    hub.register(handshake())
+    woken: list[object] = []
+    loop = SimpleNamespace(call_soon_threadsafe=woken.append)
+    connection = ActorConnection(None, hub, None)  # type: ignore[arg-type]
+    hub.subscribe(partial(connection._tell, loop))
+    for limit in range(1, 101):
+        hub.grant(limit)
+    assert len(woken) == 1
+    connection._is_told = False
+    hub.finish()
+    assert len(woken) == 2
+
+
+def test_l19_each_of_many_actors_hears_the_newest_permission(server: LinkServer, hub: LearnerHub):
+    """Messages in between may be left out, and the newest never is."""
+    with ExitStack() as stack:
+        links = [
+            stack.enter_context(LearnerLink(settings(server.port), handshake("attempt", f"actor-{number}")))
+            for number in range(8)
+        ]
+        assert hub.connections == 8
+        for limit in range(1, 81):
+            hub.grant(limit)
+        wait_until(lambda: all(link._state.sequence_limit + 1 == 10 for link in links))

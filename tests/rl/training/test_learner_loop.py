@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,58 @@ def test_l22_a_free_run_that_ends_untrained_says_so(
     loop.run(NoBatches(), threading.Event())
     assert progress.updates == max(1, updates)
     assert ("hardly been trained" in caplog.text) == is_told
+
+
+class Counting(LateHub):
+    """Counts what is published, and lets a clock go on when somebody waits."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+        self.published: list[int] = []
+
+    def publish(self, weights: Any) -> None:
+        self.published.append(weights.version)
+
+    def silence_s(self) -> float:
+        return 0.0
+
+    def wait_for_data(self, env_steps: int, timeout_s: float) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("update_s", "every", "published"),
+    [
+        (0.001, 1, [1, 100, 200, 300]),
+        (0.25, 1, list(range(1, 301))),
+        (0.001, 7, [7, 107, 207, 300]),
+        (0.25, 100, [100, 200, 300]),
+    ],
+)
+def test_l19_weights_are_published_ten_times_a_second_at_most(
+    tmp_path: Path, update_s: float, every: int, published: list[int]
+):
+    """However fast the updates are; the last ones always, and what waits when the learner waits for data."""
+    progress, hub = Progress(300), Counting()
+    trainer = Trainer(Watched(progress), INTERVALS, Logger([]), None, progress)
+    loader = SimpleNamespace(poll=lambda: 300, buffered=300)
+    schedule, intervals = Schedule(300, 0, 1.0, None), replace(INTERVALS, publish_every=every)
+    goal = SuccessGoal(None, tmp_path)
+    loop = LearnerLoop(trainer, loader, hub, schedule, intervals, goal, clock=lambda: update_s * progress.updates)
+    loop.run(NoBatches(), threading.Event())
+    assert progress.updates == 300
+    assert sorted(set(hub.published)) == pytest.approx(published, abs=1)
+    assert len(hub.published) <= len(published) + 1
+
+
+def test_l19_nobody_waits_for_weights_while_the_learner_waits_for_data(tmp_path: Path):
+    progress, hub, arrived = Progress(8), Counting(), iter([4] * 5)
+    trainer = Trainer(Watched(progress), INTERVALS, Logger([]), None, progress)
+    loader = SimpleNamespace(poll=lambda: next(arrived, 8), buffered=8)
+    goal, schedule = SuccessGoal(None, tmp_path), Schedule(8, 0, 2.0, None)
+    before: list[tuple[int, int]] = []
+    hub.wait_for_data = lambda *_: bool(before.append((progress.updates, hub.published[-1])))  # type: ignore[method-assign]
+    LearnerLoop(trainer, loader, hub, schedule, INTERVALS, goal, clock=lambda: 0.0).run(NoBatches(), threading.Event())
+    assert before
+    assert all(updates == newest for updates, newest in before)
+    assert hub.published[-1] == progress.updates == 4
