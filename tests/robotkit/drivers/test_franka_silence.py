@@ -62,6 +62,19 @@ def test_a_process_that_was_suspended_takes_no_box_for_silent():
     assert not is_silent(60.0, 0.0), "what came meanwhile is not yet read"
     assert not is_silent(0.01, 0.0)
     assert not is_silent(0.05, 60.0)
+    assert not is_silent(60.0, 0.0), "suspended once more: the look before this one has seen a new packet"
+    assert not is_silent(0.05, 60.0)
+
+
+def test_a_box_that_was_silent_stays_so_until_a_motion_begins():
+    """A packet that comes late is no sign that the motion goes on."""
+    here_s, packet_s = 0.0, 1.0
+    watch = PacketWatch(lambda: here_s)
+    for looks, packet_s in ((30, 1.0), (3, 2.0)):
+        for _ in range(looks):
+            here_s += 0.1
+            was_silent = watch.is_silent(lambda: packet_s)  # noqa: B023
+        assert was_silent
 
 
 def test_a_watch_begins_anew_with_each_motion():
