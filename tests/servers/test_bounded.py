@@ -12,6 +12,7 @@ import pytest
 
 import robotkit as rk
 from servers import ServerSettings, bounded, create_app
+from servers.access import Client
 from servers.context import ServerContext
 from tests.support.waiting import wait_until
 
@@ -196,3 +197,24 @@ def test_b2_what_a_hold_or_a_recovery_raises_is_answered_as_ever(
         return [await http.post(f"/v1/robot/{name}", headers=ANNA) for name in ("hold", "recover")]
 
     assert [_code(reply) for reply in _asked(context, ask)] == [(503, "device_fault")] * 2
+
+
+def test_b2_the_time_of_a_hold_that_runs_already_counts_from_its_beginning(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float | None] = []
+
+    async def wait(tasks: list[asyncio.Future[Any]], timeout: float | None) -> None:
+        waits.append(timeout)
+        tasks[0].cancel()
+
+    async def hold() -> None:
+        monkeypatch.setattr(bounded.asyncio, "wait", wait)
+        monkeypatch.setattr(context.lanes.holds, "join", lambda *_: asyncio.get_running_loop().create_future())
+        monkeypatch.setattr(context.lanes.holds, "running_for_s", lambda *_: 0.015)
+        with pytest.raises(asyncio.CancelledError):
+            await bounded.hold(context, Client("key a", "anna"))
+        monkeypatch.undo()
+
+    asyncio.run(hold())
+    assert waits[0] == pytest.approx(0.02 - 0.015)

@@ -115,6 +115,30 @@ def test_b2_a_copy_of_a_stop_that_failed_or_hangs_stops_anew(monkeypatch: pytest
     asyncio.run(run())
 
 
+def test_b2_a_stop_goes_on_when_the_connection_that_asked_for_it_is_closed() -> None:
+    """Its client hangs up where another copy was answered."""
+
+    async def scenario() -> list[str]:
+        known: StopCopies[None] = StopCopies()
+        goes_on, told = asyncio.Event(), []
+
+        async def stop() -> None:
+            told.append("begun")
+            await goes_on.wait()
+            told.append("stopped")
+
+        asked = asyncio.create_task(known.once(A, ID, stop))
+        while not told:
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        goes_on.set()
+        await known.once(A, ID, stop)
+        return told
+
+    assert asyncio.run(scenario()) == ["begun", "stopped"]
+
+
 @pytest.mark.parametrize("name", ["_KNOWN_S", "_KNOWN_MAX"])
 def test_what_is_remembered_of_stops_is_bounded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(copies, name, -1.0 if name == "_KNOWN_S" else 1)
