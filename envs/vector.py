@@ -111,8 +111,7 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
             InvalidConfiguration: the number of seeds is not the number of environments.
         """
         seeds = self._seeds(seed)
-        self._has_ended = [False] * self.num_envs
-        results = self._map(lambda index: self.envs[index].reset(seed=seeds[index], options=options))
+        results = self._map(lambda index: self._reset(index, seed=seeds[index], options=options))
         infos: dict[str, Any] = {}
         for index, (_, info) in enumerate(results):
             infos = self._add_info(infos, info, index)
@@ -148,8 +147,7 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
     def _step(self, index: int, action: np.ndarray) -> Step:
         env = self.envs[index]
         if self._has_ended[index]:
-            self._has_ended[index] = False
-            observation, info = env.reset()
+            observation, info = self._reset(index)
             return observation, 0.0, False, False, info
         observation, reward, terminated, truncated, info = env.step(action)
         if terminated or truncated:
@@ -157,9 +155,16 @@ class ThreadVectorEnv(VectorEnv[Any, np.ndarray, np.ndarray]):
                 self._has_ended[index] = True
             else:
                 final = {"final_obs": observation, "final_info": info}
-                observation, info = env.reset()
+                observation, info = self._reset(index)
                 info = {**info, **final}
         return observation, float(reward), terminated, truncated, info
+
+    def _reset(self, index: int, **how: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset an environment; one whose reset fails is still to be reset, and not to be stepped."""
+        self._has_ended[index] = True
+        observation, info = self.envs[index].reset(**how)
+        self._has_ended[index] = False
+        return observation, info
 
     def _map(self, task: Callable[[int], ResultT]) -> list[ResultT]:
         """`task` of every index, each in the thread of its environment."""

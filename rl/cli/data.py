@@ -40,6 +40,10 @@ class Target:
     frame_stack: int | None = None
     """Observations that the agent sees together; the preset's by default."""
 
+    steps_hz: float | None = None
+    """Steps per second of that environment; by default what it says itself (`metadata["render_fps"]`), which in
+    some is the rate of its pictures."""
+
     def spaces(self) -> Spaces | None:
         """Return the spaces of that environment.
 
@@ -57,7 +61,7 @@ class Target:
         if self.frame_stack is not None:
             config = replace(config, frame_stack=self.frame_stack)
         with closing(make_env(config.env, config.cell, config.adaptation())) as env:
-            steps_hz = env.metadata.get("render_fps")
+            steps_hz = self.steps_hz or env.metadata.get("render_fps")
             rate_hz = steps_hz / config.action_repeat if steps_hz else None
             return Spaces(env.observation_space, env.action_space, rate_hz)
 

@@ -47,8 +47,9 @@ def import_lerobot(root: Path, out: Path, spaces: Spaces | None, final_reward: f
     if spaces is not None and spaces.rate_hz is not None and abs(spaces.rate_hz - dataset.info.fps) > 0.01:
         raise DataError(
             f"{root} was recorded at {dataset.info.fps:g} actions per second, and the environment takes "
-            f"{spaces.rate_hz:g}: the same actions would mean other motions. Take an environment of that rate, or "
-            "convert the dataset to the rate of this one"
+            f"{spaces.rate_hz:g}: the same actions would mean other motions. Take an environment of that rate, "
+            "convert the dataset to the rate of this one, or give --steps-hz where the environment's render_fps is not "
+            "the rate of its steps"
         )
     return write_demos(out, _episodes(dataset, spaces, final_reward), spaces)
 

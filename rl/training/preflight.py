@@ -12,6 +12,7 @@ from rl.common.evaluation import require_unassisted
 from rl.config import TrainConfig
 from rl.data.demos import require_demos_fit
 from rl.errors import ConfigError
+from rl.training.run_schedules import with_run_length
 from rl.utils.log_packages import require_log_package
 from rl.utils.option_words import option
 from rl.wrappers.env_id import require_env_id
@@ -24,7 +25,8 @@ def require_startable(config: TrainConfig) -> None:
     Nothing is connected that the environment connects at its first reset.
 
     Raises:
-        ConfigError: there is no such environment, cell or human; or the agent cannot use the environment.
+        ConfigError: there is no such environment, cell or human; the agent cannot use the environment; or a rate decays
+            with a run whose number of updates nobody knows.
         MissingExtra: a package for the log is not installed.
         CheckpointError: there is no such reward classifier.
         DataError, JournalError: a file of demonstrations cannot be read, or was recorded in another environment.
@@ -32,6 +34,7 @@ def require_startable(config: TrainConfig) -> None:
     require_one_at_a_time(config)
     require_env_id(config.env)
     config.require_weights()
+    with_run_length(config, config.agent)
     if config.tensorboard:
         require_log_package("tensorboard")
     if config.wandb_project is not None:

@@ -144,8 +144,18 @@ class WandB:
         except ImportError as error:
             raise missing_log_package("wandb") from error
         kept = Path(directory) / WANDB_ID
+        new = {"project": project, "dir": str(directory), "config": dict(config or {})}
         again = {"id": kept.read_text().strip(), "resume": "must"} if kept.is_file() else {}
-        self._run = wandb.init(project=project, dir=str(directory), config=dict(config or {}), **again)
+        try:
+            self._run = wandb.init(**new, **again)
+        except wandb.Error as error:
+            if not again:
+                raise
+            logger.warning(
+                "Weights & Biases does not go on with run %s, which may have been deleted there: %s. A new one is made",
+                *(again["id"], error),
+            )
+            self._run = wandb.init(**new)
         kept.write_text(f"{self._run.id}\n")
         self._run.define_metric(_X_AXIS)
         self._run.define_metric("*", step_metric=_X_AXIS)

@@ -79,6 +79,38 @@ def test_r12_a_reset_may_take_a_step_of_its_own_as_gymnasiums_wrappers_expect():
         ThreadVectorEnv(makers, 1, AutoresetMode.DISABLED)
 
 
+class Jammed(ScriptedEnv):
+    """Its resets fail while it is jammed."""
+
+    is_jammed = False
+
+    def reset(self, **kwargs):
+        if self.is_jammed:
+            raise RuntimeError("jammed")
+        return super().reset(**kwargs)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_r12_an_environment_whose_reset_failed_is_reset_before_it_is_stepped(mode):
+    vector = ThreadVectorEnv([lambda: Jammed(2)], 1, mode)
+    action = np.zeros((1, 2), np.float32)
+    vector.reset(seed=0)
+    vector.step(action)
+    vector.envs[0].is_jammed = True
+    if mode == AutoresetMode.NEXT_STEP:
+        assert vector.step(action)[2].tolist() == [True]
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="jammed"):
+            vector.step(action)
+    with pytest.raises(RuntimeError, match="jammed"):
+        vector.reset()
+    vector.envs[0].is_jammed = False
+    observation, _, *ended, _ = vector.step(action)
+    assert (observation["step"].ravel().tolist(), np.ravel(ended).tolist()) == ([0], [False, False])
+    assert vector.step(action)[0]["step"].ravel().tolist() == [1]
+    vector.close()
+
+
 def test_r12_gymnasiums_normalisation_takes_a_vector_of_ours():
     vector = FlattenObservation(
         make_vec(IDS[0], 2, autoreset_mode=AutoresetMode.NEXT_STEP, max_episode_steps=3, **FAKE)

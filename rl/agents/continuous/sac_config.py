@@ -106,10 +106,12 @@ class SacConfig:
             raise ConfigError(f"reward_bias must be a finite number, not {self.reward_bias}")
         if any(width < 1 for width in self.hidden_dims):
             raise ConfigError(f"hidden_dims are widths of layers, each at least 1, not {self.hidden_dims}")
-        if not 0 < self.std_min <= self.std_max:
-            raise ConfigError(f"std_min must be above 0 and at most std_max, not {self.std_min} and {self.std_max}")
-        if not self.temperature_init > 0:
-            raise ConfigError(f"temperature_init must be above 0, not {self.temperature_init}")
+        if not 0 < self.std_min <= self.std_max < math.inf:
+            raise ConfigError(
+                f"std_min must be above 0 and at most std_max, which is finite, not {self.std_min} and {self.std_max}"
+            )
+        if not 0 < self.temperature_init < math.inf:
+            raise ConfigError(f"temperature_init must be above 0 and finite, not {self.temperature_init}")
 
     def optimizers(self) -> dict[str, OptimizerConfig]:
         """The optimizer of each network."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rl.agents.continuous.drq_config import DrqConfig
@@ -46,6 +47,13 @@ class ViceConfig(DrqConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot train, and cameras that are not there."""
         super().__post_init__()
+        for name in ("vice_dropout_rate", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is a share, at least 0 and below 1, not {getattr(self, name)}")
+        if not 0 <= self.gradient_penalty < math.inf:
+            raise ConfigError(f"gradient_penalty must be at least 0 and finite, not {self.gradient_penalty}")
+        if not 0 <= self.reward_threshold <= 1:
+            raise ConfigError(f"reward_threshold is a probability from 0 to 1, not {self.reward_threshold}")
         if self.cached_features != "no":
             raise ConfigError("cached_features keeps no images, which VICE's classifier is trained on: leave it at no")
         all_cameras = self.encoder.image_keys is None

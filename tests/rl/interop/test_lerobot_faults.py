@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rl.cli.data import Target
 from rl.data.demos import DemoWriter
 from rl.errors import DataError
 from rl.interop import lerobot
@@ -19,6 +20,7 @@ from rl.interop.lerobot_export import LeRobotOptions, export_lerobot
 from rl.interop.lerobot_import import import_lerobot
 from rl.interop.lerobot_video import decode_video, encode_video
 from tests.rl.interop.lerobot_sets import ACTIONS, ENDS, FLAT, SIZE, damage, demos, episode_of, version_2_1
+from tests.support.tiny_env import FollowTarget
 
 CONTRADICTIONS = {
     "a row is missing": (lambda rows: rows.filter(np.arange(10) != 2), "3 rows and not 4"),
@@ -127,3 +129,10 @@ def test_p7_the_rate_is_that_of_the_recording(tmp_path: Path):
     import_lerobot(tmp_path / "set", tmp_path / "back", replace(FLAT, rate_hz=50.0))
     export_lerobot(tmp_path / "back", tmp_path / "again", LeRobotOptions())
     assert json.loads((tmp_path / "again" / lerobot.INFO).read_text())["fps"] == 50
+
+
+def test_p7_the_rate_of_an_environment_whose_pictures_have_another_can_be_given(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(FollowTarget.metadata, "render_fps", 30)
+    env = "tests.support.tiny_env:FollowTarget-v0"
+    assert Target(env).spaces().rate_hz == 30.0
+    assert Target(env, steps_hz=20.0).spaces().rate_hz == 20.0

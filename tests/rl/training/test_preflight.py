@@ -45,6 +45,10 @@ def refused(
         (["--env", ENV, "--agent", "hybrid-single"], "--agent sac"),
         (["--env", "CartPole-v1"], "continuous actions"),
         (["--env", ENV, "--reward-classifier", "nowhere"], "nowhere"),
+        (
+            ["--preset", "serl", "--env", ENV, "--agent.actor-optimizer.cosine-decay-steps", "run"],
+            "--agent.actor-optimizer.cosine-decay-steps run needs --env-steps-per-update",
+        ),
         (RESNET, "its weights"),
         (
             [*RESNET, "--agent.encoder.pretrained-path", "nowhere.safetensors"],

@@ -64,11 +64,17 @@ def test_a_missing_package_says_how_to_get_it(tmp_path, monkeypatch):
 class FakeWandb:
     """The package, as far as it is used: `log` drops what is logged at a step of the past, as the real one does."""
 
+    class Error(Exception):
+        pass
+
     def __init__(self):
+        self.gone = set()
         self.inits, self.logged, self.axes, self.finished, self._newest, self.id = [], [], [], 0, 0, None
 
     def init(self, **settings):
         self.inits.append(settings)
+        if settings.get("id") in self.gone:
+            raise self.Error("run new-1 was deleted")
         self.id = settings.get("id", f"new-{len(self.inits)}")
         return self
 
@@ -105,6 +111,21 @@ def test_l10_a_run_that_is_continued_is_the_same_run_at_wandb(tmp_path, wandb):
     for _ in range(2):
         make_logger(tmp_path, tensorboard=False, wandb_project="project").close()
     assert (wandb.inits[1]["id"], wandb.inits[1]["resume"]) == ("new-1", "must")
+
+
+def test_l10_a_run_that_was_deleted_at_wandb_costs_no_resume(tmp_path, wandb, caplog):
+    make_logger(tmp_path, tensorboard=False, wandb_project="project").close()
+    wandb.gone = {"new-1"}
+    for _ in range(2):
+        make_logger(tmp_path, tensorboard=False, wandb_project="project").close()
+    assert [asked.get("id") for asked in wandb.inits] == [None, "new-1", None, "new-3"]
+    assert "does not go on with run new-1" in caplog.text
+
+
+def test_l10_what_wandb_refuses_of_a_new_run_is_raised(tmp_path, wandb):
+    wandb.gone = {None}
+    with pytest.raises(wandb.Error):
+        make_logger(tmp_path, tensorboard=False, wandb_project="project")
 
 
 def test_l10_a_training_tells_wandb_its_configuration_without_the_token(tmp_path, wandb):
