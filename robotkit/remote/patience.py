@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import httpcore
@@ -70,12 +71,21 @@ class PatientBackend(httpcore.NetworkBackend):
 class _PatientStream(httpcore.NetworkStream):
     def __init__(self, peer: socket.socket, backend: PatientBackend) -> None:
         self._peer, self._backend = peer, backend
+        self._unsent = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._unsent:
+            self._send()
         return self._waited(lambda: self._peer.recv(max_bytes), httpcore.ReadTimeout, httpcore.ReadError)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._waited(lambda: self._peer.sendall(buffer), httpcore.WriteTimeout, httpcore.WriteError)
+        """Keep the head of a request until its answer is read: sent with its body it wakes the server only once."""
+        self._unsent += buffer
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, b""
+        with suppress(httpcore.WriteError):  # as httpcore does: the server may have answered before it closed
+            self._waited(lambda: self._peer.sendall(unsent), httpcore.WriteTimeout, httpcore.WriteError)
 
     def close(self) -> None:
         self._peer.close()

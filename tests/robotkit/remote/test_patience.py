@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import httpcore
 import pytest
 
 import robotkit as rk
 from robotkit.remote import transport
+from robotkit.remote.dial import Dialer
+from robotkit.remote.patience import PatientBackend
 from tests.robotkit.remote.test_session import opened, reply, scripted
 
 
@@ -71,3 +75,38 @@ def test_closing_ends_a_request_that_waits_in_another_thread() -> None:
                 session.close()
                 thread.join(20.0)
     assert len(errors) == 1
+
+
+@contextmanager
+def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[httpcore.NetworkStream, socket.socket]]:
+    """The stream that httpcore gets, and the other end of its connection."""
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(Dialer, "connect", lambda self, end_s: ours)
+    backend = PatientBackend(Dialer("127.0.0.1", 1))
+    backend.end_s = time.monotonic() + 20.0
+    with ours, theirs:
+        theirs.setblocking(False)
+        yield backend.connect_tcp("127.0.0.1", 1), theirs
+
+
+def test_a_request_goes_out_in_one_piece_when_its_answer_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(monkeypatch) as (stream, server):
+        for piece in (b"head", b"body", b""):
+            stream.write(piece)
+        with pytest.raises(BlockingIOError):
+            server.recv(100)
+        server.sendall(b"answer")
+        assert stream.read(100) == b"answer"
+        assert server.recv(100) == b"headbody"
+        server.sendall(b"more")
+        assert stream.read(100) == b"more"
+        with pytest.raises(BlockingIOError):
+            server.recv(100)
+
+
+def test_an_answer_is_read_also_from_a_server_that_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(monkeypatch) as (stream, server):
+        server.sendall(b"refused")
+        server.close()
+        stream.write(b"request")
+        assert stream.read(100) == b"refused"
