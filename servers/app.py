@@ -17,6 +17,7 @@ from servers.events import Event
 from servers.gate import RequestGate
 from servers.openapi import add_document
 from servers.routes import ROUTERS
+from servers.routes.direct import DirectWay
 from servers.security import TOO_MANY_TOKENS, Guard
 from servers.settings import ServerSettings
 
@@ -83,6 +84,7 @@ def create_app(workcell: Workcell, settings: ServerSettings | None = None) -> Fa
     for router in ROUTERS:
         app.include_router(router)
     add_document(app)
+    app.add_middleware(DirectWay, routers=ROUTERS)
     app.add_middleware(RequestGate, context=context)
     # The outer one: of whoever has no token no body is waited for.
     app.add_middleware(Guard, settings=settings, events=context.events)

@@ -18,7 +18,7 @@ from servers.routes import (
     trackers,
 )
 
-# In the order in which they are tried: the route that a control loop lives on comes first.
+# In the order in which they are tried.
 ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (

@@ -13,12 +13,11 @@ from servers.access import Client, client_of
 from servers.context import ContextDep, ServerContext, get_context
 from servers.routes import examples
 from servers.routes.actions import act, look
-from servers.routes.direct import DirectRoute
 from servers.routes.replies import answers, reply, request_body
 
 _STEP = TypeAdapter(StepRequest)
 
-router = APIRouter(prefix="/v1", tags=["cell"], route_class=DirectRoute)
+router = APIRouter(prefix="/v1", tags=["cell"])
 
 
 @router.post(
