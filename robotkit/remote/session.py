@@ -245,7 +245,15 @@ class Session:
                 f"not a robot server: {self.url} answered {answer.status} with {answer.content[:200]!r} to what has no "
                 "answer"
             )
-        return None if answer.is_signed else self.read("/v1/health", _Glance)
+        if answer.is_signed:
+            return None
+        try:
+            return self.read("/v1/health", _Glance)
+        except ProtocolError as error:
+            raise ProtocolError(
+                f"not a robot server: {self.url} answered {answer.status}, as anybody may, and tells no health of a "
+                "robot. Look at what is between; correct the address"
+            ) from error
 
 
 class _Glance(Message):

@@ -89,9 +89,10 @@ def test_b2_a_stop_or_an_action_that_somebody_else_takes_is_not_done(foreign: by
         with (
             scripted([NO_CONTENT], [foreign]) as (url, _),
             opened(url) as session,
-            pytest.raises(rk.ProtocolError),
+            pytest.raises(rk.ProtocolError, match=r"^not a robot server: .* answered 204, as anybody may") as said,
         ):
             act(session)
+        assert "\n" not in said.value.message, "an operator reads it after a stop"
 
 
 @pytest.mark.parametrize(
