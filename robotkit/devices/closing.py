@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 
+from robotkit.aside import aside_logger
 from robotkit.devices.bounded_calls import BoundedCalls
 from robotkit.devices.device import Device
 
-_ARM_WAITS_S, _CLOSED_S = 1.0, 5.0
-"""How long all of them together may take until the arm is disconnected, and until they are said to hang."""
+_LOG = aside_logger(__name__)
+
+_ARM_WAITS_S, _NAMED_S, _CLOSED_S = 1.0, 1.5, 5.0
+"""How long all of them together may take until the arm is disconnected, until the log names those that are left, and
+until they are said to hang."""
 
 
 class Closing:
@@ -35,31 +39,41 @@ class Closing:
         Raises:
             Exception: as its `disconnect` does while it is waited for.
         """
-        now_s = time.monotonic()
-        self._began_s = began_s = now_s if self._began_s is None else self._began_s
-        doing, wait_s = f"{device.context.name} was told to disconnect", max(0.0, began_s + _ARM_WAITS_S - now_s)
-        calls = BoundedCalls(doing, _CLOSED_S, wait_s)
+        if self._began_s is None:
+            self._began_s = time.monotonic()
+        calls = BoundedCalls(f"{device.context.name} was told to disconnect", _CLOSED_S, self._left_s(_ARM_WAITS_S))
         self._under_way.append(calls)
         calls.command(device.disconnect)
 
     def finish(self) -> None:
         """Wait for the devices that have not been closed yet; of several errors the last has the others as its context.
 
+        The log names them first: the process may be ended before they are said to hang.
+
         Raises:
             Overdue: one has not been closed in time.
             Exception: as the `disconnect` of one of them does.
         """
-        self._finish(self._under_way)
+        try:
+            for calls in self._under_way:
+                calls.wait_until_idle(self._left_s(_NAMED_S))
+                if (unanswered := calls.unanswered) is not None:
+                    _LOG.warning("the arm was not kept connected for it: %s", unanswered.message)
+        finally:
+            self._finish(self._under_way)
 
     def _finish(self, under_way: list[BoundedCalls]) -> None:
         if not under_way:
             return
-        began_s = time.monotonic() if self._began_s is None else self._began_s
         calls = under_way[0]
         try:
-            is_over = calls.wait_until_idle(max(0.0, began_s + _CLOSED_S - time.monotonic()))
+            is_over = calls.wait_until_idle(self._left_s(_CLOSED_S))
             trouble = calls.late_error if is_over else calls.unanswered
             if trouble is not None:
                 raise trouble
         finally:
             self._finish(under_way[1:])
+
+    def _left_s(self, limit_s: float) -> float:
+        now_s = time.monotonic()
+        return max(0.0, (now_s if self._began_s is None else self._began_s) + limit_s - now_s)

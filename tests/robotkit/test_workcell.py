@@ -92,10 +92,11 @@ def test_an_arm_that_moves_is_held_before_the_others_are_closed(monkeypatch, err
     assert not cell.robot.is_connected
 
 
-def test_a_device_that_hangs_keeps_no_arm_connected_and_is_told_and_waited_for(monkeypatch):
+def test_a_device_that_hangs_keeps_no_arm_connected_and_is_told_and_waited_for(monkeypatch, caplog):
     """Its neighbours are closed, what one of them raises is told, and it is not connected again before it is over."""
     assert (closing._ARM_WAITS_S, closing._CLOSED_S) == (1.0, 5.0), "as docs/safety.md says"
     monkeypatch.setattr(closing, "_ARM_WAITS_S", 0.01)
+    monkeypatch.setattr(closing, "_NAMED_S", 0.02)
     monkeypatch.setattr(closing, "_CLOSED_S", 0.05)
     cell = rk.make_workcell("fake", **REAL)
     goes_on, close, shut = threading.Event(), cell.cameras["front"].disconnect, cell.gripper.disconnect
@@ -104,6 +105,7 @@ def test_a_device_that_hangs_keeps_no_arm_connected_and_is_told_and_waited_for(m
         monkeypatch.setattr(cell.gripper, "disconnect", lambda: (shut(), fail_with(rk.DeviceFault("no"))()))
         with pytest.raises(rk.DeviceFault) as told:
             cell.disconnect()
+    wait_until(lambda: "kept connected for it: front was told to disconnect" in caplog.text)
     texts = _chain(told.value)
     assert "no" in texts
     assert any("front was told to disconnect, and its driver has not returned" in text for text in texts)
