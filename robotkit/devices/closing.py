@@ -29,8 +29,8 @@ class Closing:
             Overdue: one of them is still being closed: its driver would close what is opened now.
         """
         for calls in self._under_way:
-            if calls.unanswered is not None:
-                raise calls.unanswered
+            if (unanswered := calls.unanswered) is not None:
+                raise unanswered
         self._began_s, self._under_way = None, []
 
     def close(self, device: Device) -> None:

@@ -138,6 +138,18 @@ def test_a_device_that_closes_slowly_is_closed_when_its_cell_is_left(monkeypatch
     assert was_open == [False]
 
 
+def test_a_disconnection_that_ends_as_somebody_connects_again_is_named_or_over(monkeypatch):
+    """Whether it is over is asked once: an answer that is gone by then is no error to raise."""
+    answers = iter(())
+    monkeypatch.setattr(closing.BoundedCalls, "unanswered", property(lambda calls: next(answers, None)))
+    cell = rk.make_workcell("fake", **REAL)
+    cell.connect()
+    cell.disconnect()
+    answers = iter([rk.DeviceFault("it is being closed")])
+    with pytest.raises(rk.DeviceFault, match="it is being closed"):
+        cell.connect()
+
+
 def _chain(error):
     texts = []
     while error is not None:
