@@ -216,6 +216,16 @@ class TransitionJournal:
         query = "SELECT first_row, min(first_row + count, ?) FROM blocks WHERE first_row < ?"
         return merged((start, stop) for start, stop in self._query(query, row, row))
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Read one and the same state of the file, while the process of its run appends and forgets."""
+        with self._lock, self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -336,14 +346,15 @@ def copy_blocks(source: TransitionJournal, target: TransitionJournal) -> None:
     Raises:
         JournalError: `target` holds something else, or cannot be written.
     """
-    begin, length = source.begin, len(target)
-    if length >= begin:
-        for block in source.blocks(after_row=length):
-            target.append(block.actor_id, block.first_sequence, block.transitions, block.info)
-    else:
-        target.take_rest(source)
-    if begin > target.begin or length < begin:
-        target.forget(begin, source.rows_before(begin))
+    with source.unchanged():
+        begin, length = source.begin, len(target)
+        if length >= begin:
+            for block in source.blocks(after_row=length):
+                target.append(block.actor_id, block.first_sequence, block.transitions, block.info)
+        else:
+            target.take_rest(source)
+        if begin > target.begin or length < begin:
+            target.forget(begin, source.rows_before(begin))
 
 
 def _is_image_field(description: str) -> bool:

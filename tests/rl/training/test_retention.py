@@ -323,6 +323,30 @@ def test_l16_a_copy_forgets_what_its_source_forgot(path: Path, copied_first: int
         Learner(copy, "frames once", 3).require_same(Learner(journal, "frames once", 3))
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_l16_a_copy_is_of_one_state_of_a_run_that_goes_on(path: Path, tmp_path: Path, has_begun: bool):
+    """Somebody loads a run while its learner deletes: the copy is what was there before."""
+    with TransitionJournal(path) as journal, TransitionJournal(tmp_path / "copy.sqlite") as copy:
+        actors = Actors(journal)
+        for number in range(100):
+            actors.send(number % 2, "on", ["policy", "human" if number % 9 == 0 else "policy"])
+        if has_begun:
+            journal.forget(20, [(2, 4)])
+
+        def forget_once(statement: str) -> None:
+            if statement.startswith("INSERT INTO blocks") and journal.begin < 190:
+                journal.forget(190, [(2, 4)])
+
+        copy._connection.set_trace_callback(forget_once)
+        with TransitionJournal(path, read_only=True) as stored:
+            copy_blocks(stored, copy)
+        copy._connection.set_trace_callback(None)
+        assert journal.begin == 190
+        assert copy.begin == (20 if has_begun else 0)
+        moments = np.concatenate([batch["observations"]["state"][:, 0, 0] for _, batch in copy.read()])
+        assert moments.tolist() == [*([2, 3] if has_begun else [0, 1, *range(2, 20)]), *range(20, 200)]
+
+
 @pytest.fixture
 def collected(tmp_path: Path) -> Iterator[tuple[Path, Path, AgentSpec]]:
     env = make_env(ENV)
