@@ -50,6 +50,8 @@ class Settings(TypedDict, total=False):
     capacity: int
     """Transitions that the replay buffer holds, the oldest go first; 1 000 000 for SAC and 50 000 for DrQ when not
     given."""
+    keep_all: bool
+    """Keep every transition of the run on disk, also those that the replay buffer has overwritten."""
     n_step: int
     """Rewards summed before bootstrapping; 1 when not given."""
     demo_share: float
@@ -80,7 +82,7 @@ _TYPES: Mapping[str, tuple[type, str]] = {
     "bool": (bool, "True or False"),
 }
 """Types and their words, by annotation of a setting: what its value has to be."""
-_IN_REPLAY = ("capacity", "n_step", "demo_share", "interventions")
+_IN_REPLAY = ("capacity", "keep_all", "n_step", "demo_share", "interventions")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
 
 

@@ -388,3 +388,13 @@ def test_l16_a_training_in_this_process_forgets_too(tmp_path: Path, has_files: b
     loaded = type(agent).load(out)
     loaded.train(20)
     assert loaded.env_steps == 320
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_l16_a_training_in_this_process_keeps_everything_when_it_is_told_to(tmp_path: Path):
+    with small_sac(capacity=50, keep_all=True, out=tmp_path / "run") as agent:
+        agent.train(150)
+        agent.save(tmp_path / "run")
+    with TransitionJournal(tmp_path / "run" / JOURNAL, read_only=True) as journal:
+        assert journal.begin == 0
+        assert sum(len(batch["rewards"]) for _, batch in journal.read()) == 150
