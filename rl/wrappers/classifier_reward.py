@@ -34,8 +34,8 @@ class ClassifierReward(gym.Wrapper):
         PixelObservation(env, classifier.image_keys)  # refuses an observation without these cameras
         if classifier.facts.classes:
             raise ConfigError(
-                f"it tells {', '.join(classifier.facts.classes)} apart, none of which is success: train one with "
-                "--positives and --negatives"
+                f"it tells {', '.join(classifier.facts.classes)} apart, none of which is success: train one on "
+                "frames that show success and frames that do not"
             )
         self._classifier = classifier
 
