@@ -14,6 +14,7 @@ from rl.data.n_step import NStep
 from rl.data.pruning import Rows
 from rl.data.schema import IS_INTERVENTION
 from rl.errors import JournalError
+from rl.utils.option_words import option
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Retention:
         self._kept: list[Rows] = []
         self._marks: deque[_Mark] = deque()
         self._newest_mark = 0
+        self._has_told = False
 
     def note(self, block: Block, stream: Stream) -> None:
         """Take account of the next block, which belongs to this stream."""
@@ -113,6 +115,13 @@ class Retention:
             begin = self._marks.popleft()
         if begin is None or begin.row > self._on_disk():
             return
+        if not self._has_told:
+            self._has_told = True
+            logger.info(
+                "the replay buffer has overwritten its oldest transitions: from now on such are deleted from disk too, "
+                "all but interventions; %s keeps them",
+                option("replay.keep_all"),
+            )
         try:
             self._forget(begin.row, [*self._kept, *begin.unfinished])
         except JournalError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,3 +128,18 @@ def test_a_restart_reads_the_same_replay_from_the_journal(journal: TransitionJou
     again = ReplayBuffer(gym.spaces.Box(-np.inf, np.inf, (3,)), gym.spaces.Box(-1.0, 1.0, (2,)), 100, seed=0)
     ReplayLoader(journal, again, 2, 0.9).poll()
     assert contents(again) == contents(replay)
+
+
+def test_l16_the_first_deletion_of_a_run_is_told_once_with_what_keeps_everything(
+    journal: TransitionJournal, replay: ReplayBuffer, caplog: pytest.LogCaptureFixture
+):
+    loader = ReplayLoader(journal, replay, 1, 0.9, forget=journal.forget)
+    with caplog.at_level(logging.INFO, "rl.training.retention"):
+        for first in range(0, 400, 4):
+            assert (journal.begin > 0) == bool(caplog.records)
+            journal.append("arm/a", first, block(*range(first, first + 4)))
+            loader.poll()
+    assert journal.begin > 250
+    (told,) = caplog.messages
+    assert "deleted from disk too" in told
+    assert "keep_all keeps them" in told
