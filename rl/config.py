@@ -19,6 +19,7 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.errors import ConfigError
 from rl.utils.option_words import option
+from rl.utils.stored_config import of_this_version
 from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
@@ -373,7 +374,8 @@ def load_config(path: Path) -> TrainConfig:
     """
     try:
         stored = json.loads(path.read_bytes())
-        return _adapter().validate_json(json.dumps(_with_one_agent(stored) if isinstance(stored, dict) else stored))
+        found = of_this_version(stored, AGENT_CONFIGS) if isinstance(stored, dict) else stored
+        return _adapter().validate_json(json.dumps(found))
     except OSError as error:
         raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
@@ -382,19 +384,3 @@ def load_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path} is no configuration of this version: {place}: {first['msg']}") from error
     except ValueError as error:
         raise ConfigError(f"{path} is no configuration: it is not JSON: {error}") from error
-
-
-def _with_one_agent(stored: dict[str, Any]) -> dict[str, Any]:
-    """A stored configuration with the chosen agent alone; before 0.2 the settings of every agent stood in it.
-
-    Its bias of the rewards, which was added once to each n-step sum, becomes that of each step.
-    """
-    if isinstance(stored.get("agent"), dict):
-        return stored
-    groups = {name: name.replace("-", "_") for name in AGENT_CONFIGS}
-    name = stored.get("agent", "sac")
-    agent = {"name": name, **stored.get(groups.get(name, ""), {})}
-    if bias := agent.get("reward_bias"):
-        steps = range(stored.get("replay", {}).get("n_step", 1))
-        agent["reward_bias"] = bias / sum(agent.get("discount", 0.99) ** step for step in steps)
-    return {key: value for key, value in stored.items() if key not in groups.values()} | {"agent": agent}

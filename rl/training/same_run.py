@@ -9,7 +9,7 @@ from pathlib import Path
 from rl.config import TrainConfig, load_config, save_config
 from rl.data.journal import TransitionJournal
 from rl.data.spaces import describe_spaces, differences
-from rl.errors import RlError, SchemaMismatch
+from rl.errors import ConfigError, RlError, SchemaMismatch
 from rl.link.messages import AgentSpec, build_space
 from rl.utils.option_words import option
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, claim_run, release_run
@@ -21,12 +21,15 @@ def take_run(config: TrainConfig) -> None:
     Raises:
         RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
         SchemaMismatch: the run to resume has another environment, other spaces, or another agent.
+        ConfigError: a smaller replay buffer would have stored transitions deleted.
         CheckpointError: the directory cannot be written, or read.
     """
     directory = config.directory()
     claim_run(directory, resume=config.resume, facts={"env": config.env, "preset": config.preset})
     if config.resume and (directory / CONFIG).exists():
-        require_same_run(load_config(directory / CONFIG), config)
+        stored = load_config(directory / CONFIG)
+        require_same_run(stored, config)
+        _require_nothing_is_lost(stored, config)
 
 
 @contextmanager
@@ -71,6 +74,15 @@ def require_same_run(stored: TrainConfig, asked: TrainConfig) -> None:
         raise SchemaMismatch(
             f"the run in {asked.directory()} has {' and '.join(different)}: a run keeps its environment, its spaces "
             f"and its agent. Leave these options out, or start another run with another {option('out')}"
+        )
+
+
+def _require_nothing_is_lost(stored: TrainConfig, asked: TrainConfig) -> None:
+    had, has = stored.replay.capacity, asked.replay.capacity
+    if has < had and not asked.replay.keep_all:
+        raise ConfigError(
+            f"{option('replay.capacity', has)} is smaller than the {had} that the run in {asked.directory()} had: what "
+            f"it does not hold would be deleted from disk. Add {option('replay.keep_all')}, and it stays there"
         )
 
 

@@ -71,6 +71,17 @@ def test_l3_a_run_from_before_keeps_the_price_of_its_n_step_sums(tmp_path: Path)
     assert sums.push(batch)["rewards"][0] + agent.reward_bias == pytest.approx(-1.0)
 
 
+@pytest.mark.parametrize("keeps_all", [True, False])
+def test_l16_a_run_from_before_anything_was_deleted_keeps_everything(tmp_path: Path, keeps_all: bool):
+    config = TrainConfig(replay=ReplayConfig(keep_all=keeps_all))
+    save_config(config, tmp_path / "config.json")
+    assert load_config(tmp_path / "config.json") == config
+    stored = json.loads((tmp_path / "config.json").read_text())
+    del stored["replay"]["keep_all"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert load_config(tmp_path / "config.json").replay.keep_all
+
+
 def test_a_run_from_before_there_was_a_choice_learns_from_states(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"steps": 5, "sac": {"discount": 0.5}}')
     assert load_config(tmp_path / "config.json") == TrainConfig(steps=5, agent=SacConfig(discount=0.5))

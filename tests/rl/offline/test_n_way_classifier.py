@@ -71,7 +71,7 @@ def test_it_learns_and_the_loaded_classifier_tells_the_classes_apart(files, tmp_
             assert prediction.is_success == (label == success)
     with pytest.raises(ConfigError, match="whole, flipped, lost apart"):
         classifier.is_success(observation)
-    with pytest.raises(ConfigError, match="train one with --positives and --negatives"):
+    with pytest.raises(ConfigError, match="train one on frames that show success"):
         ClassifierReward(FollowLight(), classifier)
 
 

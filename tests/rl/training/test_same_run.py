@@ -13,7 +13,7 @@ import pytest
 from rl.agents.continuous.agent_configs import default_agent_config
 from rl.agents.continuous.sac_config import SacConfig
 from rl.cli import main
-from rl.config import TrainConfig, load_config
+from rl.config import ReplayConfig, TrainConfig, load_config, save_config
 from rl.data.journal import TransitionJournal
 from rl.errors import CheckpointError, ConfigError, RlError, RunExists, SchemaMismatch
 from rl.link.messages import AgentSpec
@@ -199,3 +199,20 @@ def test_u1_a_policy_is_not_loaded_for_other_spaces_or_other_networks(config: Tr
     (directory / SPEC).write_text(here.model_dump_json())
     with pytest.raises(SchemaMismatch, match="not like the one"):
         load_policy(config, None, there)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "keeps_all", "is_refused"), [(99, False, True), (99, True, False), (100, False, False)]
+)
+def test_l16_a_smaller_buffer_has_no_transitions_deleted_unasked(
+    tmp_path: Path, capacity: int, keeps_all: bool, is_refused: bool
+):
+    config = TrainConfig(env=ENV, out=tmp_path / "run", replay=ReplayConfig(capacity=100))
+    take_run(config)
+    save_config(config, config.directory() / CONFIG)
+    asked = replace(config, resume=True, replay=ReplayConfig(capacity=capacity, keep_all=keeps_all))
+    if is_refused:
+        with pytest.raises(ConfigError, match=r"capacity 99 is smaller than the 100 .* Add .*keep.all"):
+            take_run(asked)
+    else:
+        take_run(asked)
