@@ -195,4 +195,5 @@ class Lanes:
         self.images = Lane(4)
         self.parsing = Lane(2)
         """Calls that wait for nothing, and take too long for the event loop."""
-        self.commands = Lane(40)
+        self.commands = KeptLane(40, kept=1)
+        """Commands. One acts at a time: the thread that is kept serves a control loop, at half the cost of another."""
