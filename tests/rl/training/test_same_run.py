@@ -212,7 +212,7 @@ def test_l16_a_smaller_buffer_has_no_transitions_deleted_unasked(
     save_config(config, config.directory() / CONFIG)
     asked = replace(config, resume=True, replay=ReplayConfig(capacity=capacity, keep_all=keeps_all))
     if is_refused:
-        with pytest.raises(ConfigError, match=r"capacity 99 is smaller than the 100 .* Add .*keep.all"):
+        with pytest.raises(ConfigError, match="capacity=99 is smaller than the 100"):
             take_run(asked)
     else:
         take_run(asked)
