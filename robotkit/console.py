@@ -38,7 +38,7 @@ def exit_status(run: Callable[[], int]) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except RobotkitError as error:
-        print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
+        print("error:", "; ".join((error.message, *getattr(error, "__notes__", ()))), file=sys.stderr)  # noqa: T201
         return 2 if isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
         return 130

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,8 @@ from robotkit.clock import Clock
 from robotkit.devices import BaseCamera, BaseGripperServer, BasePoseTracker, BaseRobotServer, BaseWorld, Device
 from robotkit.devices.bounded_calls import BoundedCalls
 from robotkit.devices.bounded_gripper import READING_S, BoundedGripper
-from robotkit.devices.closing import Closing
+from robotkit.devices.closing import Closing, Failures, do_each
+from robotkit.devices.first_cause import noted_on, raise_first
 from robotkit.devices.words import said_of
 from robotkit.errors import DeviceFault, InvalidCommand, RobotkitError, TargetReplaced, Unsupported
 from robotkit.safety.robot import SafeRobot, target_replaced
@@ -89,7 +90,11 @@ class Workcell:
         return [d for d in [*found, *self.cameras.values(), *self.trackers.values()] if d is not None]
 
     def connect(self) -> None:
-        """Connect every device; when one fails, those already connected are disconnected again."""
+        """Connect every device; when one fails, those already connected are disconnected again.
+
+        Raises:
+            Exception: as the `connect` of a device does; what its rollback raises are its notes.
+        """
         if self._open is not None:
             return
         self._closing.require_over()
@@ -98,9 +103,8 @@ class Workcell:
             for device in self.devices():
                 device.connect()
                 opened.append(device)
-        except BaseException:
-            self._close(opened)
-            raise
+        except BaseException as error:
+            raise_first([("", error), *self.close_each(opened)])
         self._open = opened
 
     def disconnect(self) -> None:
@@ -111,34 +115,29 @@ class Workcell:
 
         Raises:
             Overdue: one of them has not been disconnected by then.
-            Exception: as the `disconnect` of a device does.
+            Exception: as the `disconnect` of a device does; of several errors the others are notes of the first. One
+                that ends the program, such as Ctrl+C, is raised in place of any other.
         """
         opened, self._open = self._open, None
         if opened is not None:
-            try:
-                self._hold_what_moves()
-            finally:
-                self._close(opened)
+            raise_first(self.close_each(opened))
 
-    def _close(self, opened: list[Device]) -> None:
-        """Disconnect these devices, the last one first; of several errors the last has the others as its context."""
+    def close_each(self, opened: Sequence[Device]) -> Failures:
+        """Hold the arm if it moves, disconnect these devices, the last one first, and return what each has raised.
+
+        As in `disconnect`, which is for all of them, no one is waited for without end.
+        """
+        hold = [("", self._hold_what_moves)] if self.robot in opened else []
+        failures: Failures = []
         # A remote cell waits for no device of its own, and in lock-step nothing moves.
-        is_bounded = isinstance(self.robot, SafeRobot) and not self.clock.is_lockstep
-        if not opened:
-            return
-        device = opened[-1]
-        try:
-            if not is_bounded or device is self.world:
-                device.disconnect()
-            elif device is not self.robot:
-                self._closing.close(device)
-            else:
-                try:
-                    device.disconnect()
-                finally:
-                    self._closing.finish()
-        finally:
-            self._close(opened[:-1])
+        if not isinstance(self.robot, SafeRobot) or self.clock.is_lockstep:
+            do_each([*hold, *((d.context.name, d.disconnect) for d in reversed(opened))], failures)
+            return failures
+        beside = [device for device in reversed(opened) if device is not self.robot and device is not self.world]
+        arm = self.robot if self.robot in opened else None
+        world = [(self.world.context.name, self.world.disconnect)] if self.world in opened and self.world else []
+        do_each([*hold, ("", lambda: failures.extend(self._closing.close(beside, arm))), *world], failures)
+        return failures
 
     def _hold_what_moves(self) -> None:
         """Hold an arm that moves, in a thread of its own: a driver that hangs keeps nothing open.
@@ -318,7 +317,8 @@ class Workcell:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.disconnect()
+        with noted_on(error):
+            self.disconnect()
 
 
 def report_of(error: Exception) -> DeviceReport:

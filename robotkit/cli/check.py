@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import TracebackType
 
 from robotkit.cells import is_url
 from robotkit.cli.cell_argument import CellArgument, open_cell, require_cell
 from robotkit.cli.finding import Finding, failed, passed, print_findings
 from robotkit.devices import Device
+from robotkit.devices.first_cause import noted_on
 from robotkit.devices.words import said_of
 from robotkit.errors import ConfigurationError, InvalidConfiguration, RobotkitError
 from robotkit.workcell import Workcell
@@ -83,22 +85,23 @@ class _Connected:
         try:
             for device in self._cell.devices():
                 self._connect(device)
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
             raise
         if not self.opening:
             self.opening.append(passed("connection", f"{len(self._devices)} devices answer"))
         return self
 
-    def __exit__(self, *error: object) -> None:
-        while self._devices:
-            device = self._devices.pop()
-            try:
-                device.disconnect()
-            except Exception as failure:  # a plugin's own errors too
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            for name, failure in self._cell.close_each(self._devices):
+                if not isinstance(failure, Exception):
+                    raise failure
                 found = f"does not disconnect: {said_of(failure)}"
-                self.closing.append(failed(_name(device), found, "see what the message asks to check"))
-        self._cell.disconnect()
+                self.closing.append(failed(name, found, "see what the message asks to check"))
+        finally:
+            with noted_on(error):
+                self._cell.disconnect()
 
     def _connect(self, device: Device) -> None:
         try:

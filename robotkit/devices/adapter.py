@@ -12,6 +12,7 @@ import numpy as np
 
 from robotkit.aside import aside_logger
 from robotkit.devices.body import Measurement
+from robotkit.devices.first_cause import noted_on
 from robotkit.devices.foreign_targets import ForeignTargets
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.robot import BaseRobotServer, standing_command
@@ -85,8 +86,9 @@ class AdaptedRobot(StatefulRobotServer):
             return self._reported(self.inner.get_state())
         except DeviceError as error:
             return self.machine.fault_of((error.code,), error)
-        except BaseException:
-            self._close()
+        except BaseException as error:
+            with noted_on(error):
+                self._close()
             raise
 
     def _close(self) -> None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from robotkit.clock import Clock, RealClock
+from robotkit.devices.first_cause import noted_on
 from robotkit.errors import NotConnected
 from robotkit.schema import PluginConfig
 
@@ -69,4 +70,5 @@ class Device(ABC):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.disconnect()
+        with noted_on(error):
+            self.disconnect()

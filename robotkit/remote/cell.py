@@ -82,9 +82,11 @@ class RemoteWorkcell(Workcell):
 
     def disconnect(self) -> None:
         """Give control back, so that the arm holds, and close the connections."""
-        super().disconnect()
-        self._steps.close()
-        self.session.close()
+        try:
+            super().disconnect()
+        finally:
+            self._steps.close()
+            self.session.close()
 
     def get_state(self) -> CellState:
         """Measure everything but the cameras, in one round trip."""

@@ -11,6 +11,7 @@ from typing import Self
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from robotkit.devices.first_cause import noted_on
 from robotkit.errors import (
     CommandExpired,
     ConnectionFailed,
@@ -182,7 +183,8 @@ class RemoteStream:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.disconnect()
+        with noted_on(error):
+            self.disconnect()
 
 
 def _reported(text: str) -> RobotkitError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseRobotServer, StatefulRobotServer, Travel
+from robotkit.devices.first_cause import undone_unless_done
 from robotkit.devices.measuring_arm import HELD_AGE_S
 from robotkit.devices.recent_places import RecentPlaces
 from robotkit.devices.words import said
@@ -107,18 +107,10 @@ class SafeRobot(BaseRobotServer):
                 self._checks.stamp_s = -math.inf
                 self._standstill.begin_anew()
             self.inner.connect()
-            with self._disconnected_unless_done():
+            with undone_unless_done(self.disconnect):
                 self._accept(is_new=is_new)
                 if self._watch is not None:
                     self._watch.start()
-
-    @contextmanager
-    def _disconnected_unless_done(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.disconnect()
-            raise
 
     def _accept(self, *, is_new: bool) -> None:
         """Take a connected arm as it says and measures that it is, or refuse it."""
@@ -319,7 +311,7 @@ class SafeRobot(BaseRobotServer):
                 self._rearm()
             self.inner.recover(stops_seen)
             if was_down:
-                with self._disconnected_unless_done():
+                with undone_unless_done(self.disconnect):
                     self._accept(is_new=False)
             if self._measure().mode in ("stopped", "fault"):
                 self.machine.require_ready()  # says which, also of what came while it recovered

@@ -6,14 +6,16 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from robotkit.cli.cell_argument import open_cell
 from robotkit.cli.reading import keep_from_control
 from robotkit.devices import BaseRobotServer, Device
+from robotkit.devices.closing import Failures, do_each
+from robotkit.devices.first_cause import raise_first
 from robotkit.devices.words import said_of
 from robotkit.remote.devices import RemoteRobot
 from robotkit.workcell import Workcell
@@ -25,17 +27,28 @@ _CLOSING_S = 5.0
 
 
 @contextmanager
-def connected(cell: Workcell, *devices: Device | None) -> Iterator[None]:
+def connected(cell: Workcell, *devices: Device | None) -> Iterator[list[Device]]:
     """Connect the world of a simulation, then `devices`; close them, and what the cell itself has open, at the end.
+
+    What is appended to the list that it gives is closed with them, and like them within the bound of the cell.
 
     Inside, SIGTERM and a terminal that is closed end the command as Ctrl+C does, so that everything is closed.
     """
-    with _interruptible(), ExitStack() as stack:
-        stack.callback(cell.disconnect)
-        for device in (cell.world, *devices):
-            if device is not None:
-                stack.enter_context(device)
-        yield
+    opened: list[Device] = []
+    failures: Failures = []
+    with _interruptible():
+        try:
+            for device in (cell.world, *devices):
+                if device is not None:
+                    device.connect()
+                    opened.append(device)
+            yield opened
+        except BaseException as error:
+            failures.append(("", error))
+        finally:
+            failures += cell.close_each(opened)
+            do_each([(cell.name, cell.disconnect)], failures)
+            raise_first(failures)
 
 
 @contextmanager
@@ -49,22 +62,21 @@ def reading(cell_name: str, token: str | None, reader: str, **overrides: Any) ->
     keep_from_control(cell.robot, reader)
     if cell.gripper is not None:
         cell.gripper.activates_on_connect = False
-    with connected(cell, cell.robot):
+    with connected(cell, cell.robot) as opened:
         cameras = cell.cameras.values() if cell.trackers else ()
-        others = [device for device in (cell.gripper, *cameras, *cell.trackers.values()) if device is not None]
-        with _connected_if_possible(others):
-            yield cell
+        for device in (cell.gripper, *cameras, *cell.trackers.values()):
+            if device is not None:
+                _connect_if_possible(device, opened)
+        yield cell
 
 
-@contextmanager
-def _connected_if_possible(devices: Iterable[Device]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for device in devices:
-            try:
-                stack.enter_context(device)
-            except Exception as error:  # a plugin's own errors too
-                _LOG.warning("%s is not connected: %s", device.context.name, said_of(error))
-        yield
+def _connect_if_possible(device: Device, opened: list[Device]) -> None:
+    try:
+        device.connect()
+    except Exception as error:  # a plugin's own errors too
+        _LOG.warning("%s is not connected: %s", device.context.name, said_of(error))
+    else:
+        opened.append(device)
 
 
 def arm_of_server(cell: Workcell) -> BaseRobotServer | None:

@@ -1,0 +1,83 @@
+"""A command that opens the devices of a cell one by one closes them within a bound: none keeps the arm connected."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+import robotkit as rk
+from robotkit.cli import check, main
+from robotkit.cli.operation.connection import connected
+from robotkit.devices import closing
+from tests.support.recording_arm import fail_with
+from tests.support.waiting import wait_until
+
+REAL = {"world": None, "clock": "real", "trackers": {}, "robot.time_constant_s": 10.0}
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """A cell whose front camera takes until the end of the test to close; the others are waited for a moment."""
+    monkeypatch.setattr(closing, "_ARM_WAITS_S", 0.01)
+    monkeypatch.setattr(closing, "_NAMED_S", 0.02)
+    monkeypatch.setattr(closing, "_CLOSED_S", 0.05)
+    cell, goes_on = rk.make_workcell("fake", **REAL), threading.Event()
+    camera, was_asked = cell.cameras["front"], threading.Event()
+    close = camera.disconnect
+    monkeypatch.setattr(camera, "disconnect", lambda: (was_asked.set(), goes_on.wait(), close()))
+    camera.was_asked = was_asked
+    monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
+    with ExitStack() as stack:
+        stack.callback(lambda: wait_until(lambda: not camera.is_connected))
+        stack.callback(goes_on.set)
+        yield cell
+
+
+def test_a_check_names_a_device_that_does_not_close_and_disconnects_the_arm(cell):
+    lines = {
+        line.subject: line.found for line in check.Check("bench", watch_s=0.02).examine() if line.status == "failed"
+    }
+    assert "front was told to disconnect, and its driver has not returned" in lines["front"]
+    assert not cell.robot.is_connected
+    assert not cell.gripper.is_connected
+
+
+def test_a_check_closes_what_is_connected_also_where_the_arm_is_not(cell, monkeypatch):
+    monkeypatch.setattr(cell.robot, "connect", fail_with(rk.ConnectionFailed("no")))
+    lines = {
+        line.subject: line.found for line in check.Check("bench", watch_s=0.02).examine() if line.status == "failed"
+    }
+    assert "front was told to disconnect, and its driver has not returned" in lines["front"]
+    assert not cell.gripper.is_connected
+
+
+def test_a_check_that_is_interrupted_while_a_device_closes_disconnects_the_arm_and_ends_with_130(cell, monkeypatch):
+    monkeypatch.setattr(closing, "_ARM_WAITS_S", 5.0)  # the signal comes in this wait, and ends it
+
+    def interrupt():
+        if cell.cameras["front"].was_asked.wait(10.0):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    assert main(["check", "fake", "--watch-s", "0.02"]) == 130
+    thread.join()
+    assert not cell.robot.is_connected
+    assert not cell.gripper.is_connected
+
+
+def test_a_command_that_operates_the_cell_disconnects_the_arm_also_while_another_device_hangs(cell):
+    def operate(error):
+        with connected(cell, cell.robot, cell.gripper, *cell.cameras.values()):
+            raise error
+
+    with pytest.raises(rk.MotionFailed, match="of itself") as told:
+        operate(rk.MotionFailed("of itself"))
+    (note,) = told.value.__notes__
+    assert note.startswith("front did not disconnect: front was told to disconnect, and its driver has not returned")
+    assert not cell.robot.is_connected
+    assert not cell.gripper.is_connected
