@@ -14,6 +14,8 @@ from robotkit.errors import Busy, DeviceFault
 
 T = TypeVar("T")
 
+_TURN_S = 0.0005
+
 
 class Overdue(DeviceFault):
     """A call that has begun has not returned yet."""
@@ -140,16 +142,17 @@ class BoundedCalls:
             raise call.error
 
     def wait_until_idle(self, limit_s: float) -> bool:
-        """Wait until nothing is under way; False where it still is after `limit_s`."""
-        end_s = time.monotonic() + limit_s
-        while (call := self._newest_under_way()) is not None:
-            if not call.is_over.wait(max(0.0, end_s - time.monotonic())):
-                return False
-        return True
+        """Wait until nothing is under way; False where it still is after `limit_s`.
 
-    def _newest_under_way(self) -> _Call | None:
-        with self._changing:
-            return self._under_way
+        It takes no lock: a signal handler may have another thread wait while it interrupts the one that has the lock.
+        """
+        end_s = time.monotonic() + limit_s
+        while (call := self._under_way) is not None:
+            left_s = end_s - time.monotonic()
+            if not call.is_over.wait(max(0.0, left_s)) or left_s <= 0.0:
+                return False
+            time.sleep(_TURN_S)  # its thread is about to take the next
+        return True
 
     def forget(self) -> None:
         """Tell no late error of what was asked for until now."""

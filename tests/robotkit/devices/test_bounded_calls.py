@@ -114,3 +114,23 @@ def test_nothing_waits_behind_a_call_that_hangs_already():
         assert isinstance(InThread(lambda ask=ask: ask(lambda: 7)).join(), rk.DeviceFault)
     assert not calls._waiting
     first.may_return.set()
+
+
+def test_another_thread_may_wait_while_this_one_is_interrupted_in_a_change():
+    """As a signal handler that disconnects a cell has it: the thread that closes the gripper needs no lock of ours."""
+    calls, found = BoundedCalls("the gripper takes its command", 5.0), []
+    waiter = threading.Thread(target=lambda: found.append(calls.wait_until_idle(5.0)), daemon=True)
+    with calls._changing:
+        waiter.start()
+        waiter.join(2.0)
+        assert found == [True]
+
+
+def test_a_wait_ends_at_its_limit_also_while_a_call_that_is_over_gives_no_way_to_the_next(monkeypatch):
+    calls = BoundedCalls("the gripper takes its command", 5.0)
+    calls.command(lambda: None)
+    wait_until(lambda: calls.wait_until_idle(0.0))
+    over = bounded_calls._Call(lambda: None)
+    over.is_over.set()
+    monkeypatch.setattr(calls, "_under_way", over)
+    assert not calls.wait_until_idle(0.01)
