@@ -72,10 +72,35 @@ def test_u9_the_page_calls_an_arm_standing_by_the_rule_of_robotkit_stop(page: An
             }
             run.append(state)
             seen.add(state)
-            expected.append(seen.stands())
+            stands = seen.stands()
+            expected.append([stands, seen.moves() and not stands])
         runs.append(run)
     found = page.execute_script(
-        "return arguments[0].flatMap(run => { const seen = {}; return run.map(arm => stands(seen, arm)); })", runs
+        "return arguments[0].flatMap(run => { const seen = {}; return run.map(arm => {"
+        "  const isStanding = stands(seen, arm); return [isStanding, seen.moves && !isStanding]; }); })",
+        runs,
     )
     assert found == expected
-    assert {True, False} == set(expected)
+    assert {(True, False), (False, False), (False, True)} == set(map(tuple, expected))
+
+
+def test_u9_noise_that_hides_for_a_while_whether_the_arm_moves_raises_no_alarm(
+    page: Any, stops: StopCounter, cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, random = cell.robot.inner, np.random.default_rng(0)
+    measure = inner._measure
+
+    def noisy() -> Any:
+        measured = measure()
+        noise_rad = 0.006 * random.standard_normal(len(measured.joint_positions_rad))
+        return measured._replace(joint_positions_rad=measured.joint_positions_rad + noise_rad)
+
+    monkeypatch.setattr(cell.robot._standstill, "is_left_by", lambda *_, **__: False)
+    monkeypatch.setattr(inner, "_measure", noisy)
+    page.execute_script(
+        "window.alarms = 0; new MutationObserver(() => { if ($('verdict').className === 'alarm') alarms += 1; })"
+        ".observe($('verdict'), { attributes: true })"
+    )
+    click(page, "stop")
+    shows(page, "words", "Stop confirmed at")
+    assert (page.execute_script("return alarms"), stops.count) == (0, 1)
