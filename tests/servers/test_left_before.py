@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,12 +20,13 @@ from websockets.sync.client import connect
 import robotkit as rk
 from robotkit.schema.wire import DEADLINE_HEADER
 from servers import ServerSettings, create_app
-from servers.access import SCOPE_KEY
+from servers.access import SCOPE_KEY, Client
 from servers.access import Scope as Rights
 from servers.connections import CONNECTION, Peer
 from servers.events import Event
 from servers.gate import RequestGate
 from servers.runner import BackgroundServer
+from servers.streaming import StateStream
 from tests.support.waiting import wait_until
 
 POSE = [0.5, 0.0, 0.3, 1.0, 0.0, 0.0, 0.0]
@@ -193,3 +194,17 @@ def test_f17_a_command_that_is_read_after_its_connection_was_closed_leaves_no_tr
 
 async def _never(*_: object) -> NoReturn:
     raise AssertionError("nothing is read or answered")
+
+
+def test_f9_a_stream_whose_end_was_read_has_left_before_anything_else_runs(app: FastAPI) -> None:
+    """What it had sent could begin until then, because its other tasks are ended later."""
+    ends = iter([{"type": "websocket.disconnect", "code": 1006}])
+
+    async def receive() -> object:
+        return next(ends)
+
+    socket: Any = SimpleNamespace(receive=receive, headers={}, scope={})
+    stream = StateStream(socket, app.state.context, Client("key", "left"), 100.0, 0)
+    assert not stream._caller.is_gone
+    asyncio.run(stream._receive())
+    assert stream._caller.is_gone
