@@ -56,7 +56,7 @@ def test_the_wheel_has_the_version_the_commands_and_the_licence(wheel: Path):
         points.read_string(archive.read(f"{info}/entry_points.txt").decode())
         names = archive.namelist()
     assert set(points["console_scripts"]) == set(COMMANDS)
-    assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= names
+    assert {f"{info}/licenses/LICENSE", f"{info}/licenses/NOTICE"} <= set(names)
 
 
 def test_the_source_archive_holds_the_packages_and_no_tests(tmp_path: Path):
