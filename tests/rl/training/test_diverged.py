@@ -69,7 +69,8 @@ def test_p9_the_learner_ends_with_the_loss_that_went_first_and_keeps_what_was_so
     agent, hub, progress, checkpoints = Diverging(), Hub(), Progress(100), Checkpoints(tmp_path / "checkpoints")
     trainer = Trainer(agent, intervals, Logger([]), checkpoints, progress)
     loader = SimpleNamespace(poll=lambda: 100, buffered=100)
-    loop = LearnerLoop(trainer, loader, hub, Schedule(100, 0, 1.0, None), intervals, SuccessGoal(None, tmp_path))
+    schedule, goal = Schedule(100, 0, 1.0, None), SuccessGoal(None, tmp_path)
+    loop = LearnerLoop(trainer, loader, hub, schedule, intervals, goal, clock=lambda: float(progress.updates))
     with pytest.raises(TrainingDiverged, match=r"after 5 updates critic/critic_loss was nan") as error:
         loop.run(NoBatches(), threading.Event())
     assert said in str(error.value)
