@@ -339,6 +339,8 @@ class SafeRobot(BaseRobotServer):
         rearms = 0 if monitor is None else monitor.rearms
         state = self._measure()
         if self._max_age_s is not None and state.mode not in ("stopped", "fault"):
+            if self._clock.now_s() - state.stamp_s > self._max_age_s:
+                state = self._measure()  # this thread may have been held up, with its whole process
             self._checks.require_fresh(state)
         if monitor is not None and state.stop is None:
             trip = monitor.check(state, rearms, watches_links=watches_links)

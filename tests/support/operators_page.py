@@ -48,7 +48,7 @@ def text(page: Any, name: str) -> str:
 
 def shows(page: Any, name: str, words: str) -> None:
     """Wait until the element `name` has `words` in its text."""
-    wait_until(lambda: words in text(page, name), 20.0)
+    wait_until(lambda: words in text(page, name))
 
 
 def click(page: Any, name: str) -> None:

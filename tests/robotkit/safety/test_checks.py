@@ -214,3 +214,23 @@ def test_an_arm_is_not_measured_for_a_command_while_its_newest_measurement_is_fr
     arm._clock.advance(0.01)
     arm.send(pose_command())
     assert measured == [5.0, pytest.approx(5.11)]
+
+
+@pytest.mark.parametrize("late", [1, 2])
+def test_r11_a_thread_that_was_held_up_with_its_measurement_measures_once_more(monkeypatch, late):
+    """As where the whole process was suspended meanwhile; a device that measures nothing new stays too old."""
+    clock = ManualClock()
+    arm, _ = build(clock, state_max_age_s=0.2)
+    measure, delays_s = arm._measure, iter([1.0] * late)
+
+    def held_up():
+        state = measure()
+        clock.advance(next(delays_s, 0.0))
+        return state
+
+    monkeypatch.setattr(arm, "_measure", held_up)
+    if late > 1:
+        with pytest.raises(rk.StaleState, match="measured nothing for 1"):
+            arm.get_state()
+    else:
+        assert arm.get_state().stamp_s == clock.now_s()
