@@ -76,7 +76,7 @@ class Monitor:
         Args:
             state: the measurement.
             rearms: `self.rearms` from before it was made. A thread may come late with a measurement from before a
-                recovery: it is not judged, and does not set how far outside its bounds the recovered arm may be.
+                recovery: it is not checked, and does not set how far outside its bounds the recovered arm may be.
             watches_links: whether the links are looked at too.
         """
         with self._lock:

@@ -31,7 +31,7 @@ from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import StopSignal
 from rl.wrappers.make_env import make_env
 from tests.rl.training.small_agents import ENV, NETWORKS, one_thread, small_sac
-from tests.rl.training.test_exact_resume import assert_same, collect
+from tests.rl.training.test_exact_resume import assert_same, collect, config
 
 __all__ = ["one_thread"]
 
@@ -99,20 +99,7 @@ def test_a_tiny_run_learns_to_its_end_and_goes_on_as_if_it_had_not_been_stored(d
 
 
 def configured(out: Path, steps: int, demos: Path) -> TrainConfig:
-    return TrainConfig(
-        env=ENV,
-        out=out,
-        steps=steps,
-        batch_size=16,
-        utd_ratio=2,
-        env_steps_per_update=4,
-        training_starts=100,
-        compile=False,
-        checkpoint_every=0,
-        learner_threads=1,
-        agent=WITH_PROPOSAL,
-        replay=ReplayConfig(n_step=3, demos=(demos,)),
-    )
+    return replace(config(out, steps, demos), agent=WITH_PROPOSAL)
 
 
 class PublishedHub(LearnerHub):
