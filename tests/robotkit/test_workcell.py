@@ -66,7 +66,7 @@ def test_a_device_that_fails_to_disconnect_keeps_no_other_open(monkeypatch):
     assert not cell.is_connected
 
 
-REAL = {"world": None, "clock": "real", "trackers": {}, "robot.time_constant_s": 10.0}
+REAL = {"world": None, "clock": "real", "trackers": {}, "robot.time_constant_s": 10.0, "limits.watchdog_s": 5.0}
 
 
 @pytest.mark.parametrize("error", [None, SystemExit(1)])

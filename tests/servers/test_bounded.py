@@ -17,13 +17,15 @@ from servers.context import ServerContext
 from tests.support.waiting import wait_until
 
 ANNA, BERT = {"X-Robotkit-Client": "anna"}, {"X-Robotkit-Client": "bert"}
+LONG_SILENCE = {"limits.watchdog_s": 5.0}
+"""A busy machine takes no arm from its command before the test looks at it."""
 
 
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerContext]:
     for name in ("HOLD_S", "STOP_S", "RECOVER_S"):
         monkeypatch.setattr(bounded, name, 0.02)
-    with rk.make_workcell("fake", clock="real") as cell:
+    with rk.make_workcell("fake", clock="real", **LONG_SILENCE) as cell:
         context: ServerContext = create_app(cell, ServerSettings()).state.context
         yield context
 

@@ -22,7 +22,8 @@ FAILURES = [rk.DeviceFault("its cable is out"), rk.RemoteTimeout("no answer"), V
 
 @pytest.fixture
 def context() -> Iterator[ServerContext]:
-    with rk.make_workcell("fake", clock="real", **{"robot.joint_speed_rad_s": 0.01}) as cell:
+    # The longest silence, so that on a busy machine the watchdog does not stop the arm before the server does.
+    with rk.make_workcell("fake", clock="real", **{"robot.joint_speed_rad_s": 0.01, "limits.watchdog_s": 5.0}) as cell:
         yield ServerContext(cell, ServerSettings())
 
 

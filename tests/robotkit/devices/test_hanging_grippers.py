@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 REAL = {
     "world": None,
     "clock": "real",
+    "limits.watchdog_s": 5.0,
     "trackers": {"block": {"type": "fake", "pose_in_base": [0.5, 0, 0, 0, 0, 0, 1]}},
 }
 CLOSED = rk.GripperCommand(position=0.0)

@@ -135,7 +135,7 @@ def test_b3_after_a_handshake_that_failed_the_one_before_counts_no_more(server: 
 
 @pytest.fixture
 def cell() -> rk.Workcell:
-    return rk.make_workcell("fake", clock="real")
+    return rk.make_workcell("fake", clock="real", **{"limits.watchdog_s": 5.0})
 
 
 @pytest.fixture
