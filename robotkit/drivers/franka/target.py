@@ -65,9 +65,12 @@ class SmoothTarget:
             self._publish(self._pose)
 
     def close(self) -> None:
-        """Publish nothing any more; the thread ends by itself, and is not waited for: it may wait for the caller."""
-        with self._lock:
-            self._is_closed = True
+        """Publish nothing any more but what is under way; the thread ends by itself, and is not waited for.
+
+        It takes no lock: the thread may hold this one while it waits for the connection's, and a stop from a signal
+        handler comes here in the middle of a call that holds that one.
+        """
+        self._is_closed = True
 
     def _wake_up(self) -> None:
         if not self._wake.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,6 +122,27 @@ def test_a_time_constant_of_zero_follows_at_once():
     target.approach(pose_at(0.3))
     target.close()
     np.testing.assert_array_equal(published.poses, [pose_at(0.3)])
+
+
+def test_a2_a_target_is_closed_while_its_thread_waits_for_the_connection():
+    """A stop from a signal handler closes it in the middle of a call that holds the connection's lock."""
+    waits, may_go_on = threading.Event(), threading.Event()
+
+    def publish(pose: np.ndarray) -> bool:
+        waits.set()
+        return may_go_on.wait(60.0)
+
+    target = SmoothTarget(0.2, publish, time.monotonic)
+    target.start()
+    assert waits.wait(60.0)
+    closing = threading.Thread(target=target.close, daemon=True)
+    closing.start()
+    closing.join(20.0)
+    assert not closing.is_alive()
+    waits.clear()
+    may_go_on.set()
+    wait_until(lambda: "franka-target" not in [thread.name for thread in threading.enumerate()])
+    assert not waits.is_set()
 
 
 @pytest.mark.parametrize("time_constant_s", [0.0, 0.2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -49,3 +50,30 @@ def test_a2_a_stop_from_a_signal_handler_waits_for_no_lock_of_its_own_thread(
             arm.recover()
             assert arm.get_state().mode == "holding"
     assert line > 5, "there were lines to interrupt"
+
+
+def test_a2_a_stop_in_a_call_that_holds_the_connection_does_not_wait_for_the_thread_of_the_target(
+    arm: FrankaRobot, monkeypatch: pytest.MonkeyPatch
+):
+    """That thread holds its own lock meanwhile, and waits for the connection's."""
+    assert arm._tracking is not None
+    link, target, waits = arm._require_link(), arm._tracking._target, threading.Event()
+
+    def time_of_thread() -> float | None:
+        waits.set()
+        return link.control_time_s()
+
+    monkeypatch.setattr(target, "_now_s", time_of_thread)
+
+    def stop() -> None:
+        with link._lock:
+            waits.clear()
+            assert waits.wait(20.0)
+            arm.stop_for("Ctrl+C", "a signal handler")
+
+    stopping = threading.Thread(target=stop, daemon=True)
+    stopping.start()
+    stopping.join(30.0)
+    assert not stopping.is_alive()
+    assert arm.get_state().mode == "stopped"
+    arm.recover()
