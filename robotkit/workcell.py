@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -121,6 +121,27 @@ class Workcell:
         opened, self._open = self._open, None
         if opened is not None:
             raise_first(self.close_each(opened))
+
+    @contextmanager
+    def only(self, *devices: Device | None) -> Iterator[list[Device]]:
+        """Connect the world of a simulation, then `devices`; close them, and what the cell has open, at the end.
+
+        What is appended to the list that it gives is closed with them, and like them within the bound of `disconnect`.
+        """
+        opened: list[Device] = []
+        failures: Failures = []
+        try:
+            for device in (self.world, *devices):
+                if device is not None:
+                    device.connect()
+                    opened.append(device)
+            yield opened
+        except BaseException as error:
+            failures.append(("", error))
+        finally:
+            failures += self.close_each(opened)
+            do_each([(self.name, self.disconnect)], failures)
+            raise_first(failures)
 
     def close_each(self, opened: Sequence[Device]) -> Failures:
         """Hold the arm if it moves, disconnect these devices, the last one first, and return what each has raised.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -36,11 +36,7 @@ def connected(cell: Workcell, camera: str, with_robot: bool) -> Iterator[BaseCam
     """
     if camera not in cell.cameras:
         raise InvalidConfiguration(f"the cell has no camera {camera!r}; it has: {', '.join(cell.cameras) or 'none'}")
-    with ExitStack() as stack:
-        stack.callback(cell.disconnect)
-        for device in (cell.world, cell.robot if with_robot else None, cell.cameras[camera]):
-            if device is not None:
-                stack.enter_context(device)
+    with cell.only(cell.robot if with_robot else None, cell.cameras[camera]):
         yield cell.cameras[camera]
 
 

@@ -77,12 +77,12 @@ def _capture(options: HandEyeCalibration, file: CellFile, board: Board) -> HandE
             )
         say("Bring the hand to a new place, turned by 20 degrees or more about another axis, let it rest, press Enter.")
         samples = capture_samples(cell, camera, board, ask, say)
-    recording = HandEyeRecording(
-        mount=options.mount, intrinsics=intrinsics, distortion=file.distortion(), samples=samples
-    )
-    if samples:
-        save_recording(kept_in, recording)
-        say(f"samples, for --samples: {kept_in}")
+        recording = HandEyeRecording(
+            mount=options.mount, intrinsics=intrinsics, distortion=file.distortion(), samples=samples
+        )
+        if samples:  # before the camera is closed, which may fail
+            save_recording(kept_in, recording)
+            say(f"samples, for --samples: {kept_in}")
     return recording
 
 

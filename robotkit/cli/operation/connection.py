@@ -14,8 +14,6 @@ from typing import Any
 from robotkit.cli.cell_argument import open_cell
 from robotkit.cli.reading import keep_from_control
 from robotkit.devices import BaseRobotServer, Device
-from robotkit.devices.closing import Failures, do_each
-from robotkit.devices.first_cause import raise_first
 from robotkit.devices.words import said_of
 from robotkit.remote.devices import RemoteRobot
 from robotkit.workcell import Workcell
@@ -34,21 +32,8 @@ def connected(cell: Workcell, *devices: Device | None) -> Iterator[list[Device]]
 
     Inside, SIGTERM and a terminal that is closed end the command as Ctrl+C does, so that everything is closed.
     """
-    opened: list[Device] = []
-    failures: Failures = []
-    with _interruptible():
-        try:
-            for device in (cell.world, *devices):
-                if device is not None:
-                    device.connect()
-                    opened.append(device)
-            yield opened
-        except BaseException as error:
-            failures.append(("", error))
-        finally:
-            failures += cell.close_each(opened)
-            do_each([(cell.name, cell.disconnect)], failures)
-            raise_first(failures)
+    with _interruptible(), cell.only(*devices) as opened:
+        yield opened
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from tests.robotkit.calibration.test_lens import CHARUCO, assert_is_the_lens, ch
 from tests.serving import served
 from tests.support import tag_picture
 from tests.support.calibration_rig import RIGS, recording, rig_cell, tags_in_camera
+from tests.support.recording_arm import fail_with
 
 CELL = """# Our lab.
 name = "lab"
@@ -202,6 +203,18 @@ def test_samples_of_a_person_are_never_lost(file, monkeypatch, capsys):
     assert "at least 8 samples" in capsys.readouterr().err
     assert len(load_recording(file.parent / "lab_front_samples.json").samples) == 2
     assert file.read_text() == CELL
+
+
+def test_samples_of_a_person_are_kept_also_where_the_camera_does_not_close(file, monkeypatch, capsys):
+    cell, keys = rig_cell(RIGS["base"]), iter(["", "", "q"])
+    monkeypatch.setattr(cell.cameras["front"], "disconnect", fail_with(rk.DeviceFault("it hangs")))
+    monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
+    monkeypatch.setattr(builtins, "input", lambda prompt: next(keys))
+    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
+    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 1
+    assert "it hangs" in capsys.readouterr().err
+    assert len(load_recording(file.parent / "lab_front_samples.json").samples) == 2
+    assert not cell.robot.is_connected
 
 
 def test_what_a_person_edits_meanwhile_stays(file, monkeypatch):

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 import robotkit as rk
+from robotkit.calibration import capture
 from robotkit.cli import check, main
 from robotkit.cli.operation.connection import connected
 from robotkit.devices import closing
@@ -43,7 +44,7 @@ def test_a_check_names_a_device_that_does_not_close_and_disconnects_the_arm(cell
     }
     assert "front was told to disconnect, and its driver has not returned" in lines["front"]
     assert not cell.robot.is_connected
-    assert not cell.gripper.is_connected
+    wait_until(lambda: not cell.gripper.is_connected)
 
 
 def test_a_check_closes_what_is_connected_also_where_the_arm_is_not(cell, monkeypatch):
@@ -52,7 +53,7 @@ def test_a_check_closes_what_is_connected_also_where_the_arm_is_not(cell, monkey
         line.subject: line.found for line in check.Check("bench", watch_s=0.02).examine() if line.status == "failed"
     }
     assert "front was told to disconnect, and its driver has not returned" in lines["front"]
-    assert not cell.gripper.is_connected
+    wait_until(lambda: not cell.gripper.is_connected)
 
 
 def test_a_check_that_is_interrupted_while_a_device_closes_disconnects_the_arm_and_ends_with_130(cell, monkeypatch):
@@ -67,7 +68,7 @@ def test_a_check_that_is_interrupted_while_a_device_closes_disconnects_the_arm_a
     assert main(["check", "fake", "--watch-s", "0.02"]) == 130
     thread.join()
     assert not cell.robot.is_connected
-    assert not cell.gripper.is_connected
+    wait_until(lambda: not cell.gripper.is_connected)
 
 
 def test_a_command_that_operates_the_cell_disconnects_the_arm_also_while_another_device_hangs(cell):
@@ -80,4 +81,21 @@ def test_a_command_that_operates_the_cell_disconnects_the_arm_also_while_another
     (note,) = told.value.__notes__
     assert note.startswith("front did not disconnect: front was told to disconnect, and its driver has not returned")
     assert not cell.robot.is_connected
-    assert not cell.gripper.is_connected
+    wait_until(lambda: not cell.gripper.is_connected)
+
+
+def test_a_calibration_disconnects_the_arm_also_while_its_camera_hangs(cell):
+    told = []
+
+    def calibrate():
+        try:
+            with capture.connected(cell, "front", with_robot=True):
+                assert cell.robot.is_connected
+        except rk.DeviceFault as error:
+            told.append(error.message)
+
+    calibration = threading.Thread(target=calibrate, daemon=True)
+    calibration.start()
+    wait_until(lambda: cell.cameras["front"].was_asked.is_set() and not cell.robot.is_connected)
+    wait_until(lambda: told)
+    assert told[0].startswith("front was told to disconnect, and its driver has not returned")
