@@ -32,7 +32,8 @@ def noted_on(cause: BaseException | None) -> Iterator[None]:
     except Exception as error:
         if cause is None:
             raise
-        cause.add_note(said_of(error))
+        for note in (said_of(error), *getattr(error, "__notes__", ())):
+            cause.add_note(note)
 
 
 @contextmanager

@@ -32,6 +32,13 @@ def test_what_ends_the_program_is_raised_in_place_of_any_error(error):
         raise error
 
 
+def test_the_notes_of_an_error_become_those_of_its_cause():
+    cause = ValueError("of the program")
+    with noted_on(cause):
+        raise_first([("front", rk.DeviceFault("one")), ("arm", OSError("two"))])
+    assert cause.__notes__ == ["one", "arm did not disconnect: OSError: two"]
+
+
 def test_a_failed_connect_tells_its_own_error_and_not_that_of_the_rollback(monkeypatch):
     monkeypatch.setattr(closing, "_ARM_WAITS_S", 0.01)
     monkeypatch.setattr(closing, "_NAMED_S", 0.02)
