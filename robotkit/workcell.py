@@ -128,6 +128,7 @@ class Workcell:
 
         What is appended to the list that it gives is closed with them, and like them within the bound of `disconnect`.
         """
+        self._closing.require_over()
         opened: list[Device] = []
         failures: Failures = []
         try:

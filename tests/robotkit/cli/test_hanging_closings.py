@@ -30,7 +30,7 @@ def cell(monkeypatch):
     camera, was_asked = cell.cameras["front"], threading.Event()
     close = camera.disconnect
     monkeypatch.setattr(camera, "disconnect", lambda: (was_asked.set(), goes_on.wait(), close()))
-    camera.was_asked = was_asked
+    camera.was_asked, camera.goes_on = was_asked, goes_on
     monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
     with ExitStack() as stack:
         stack.callback(lambda: wait_until(lambda: not camera.is_connected))
@@ -99,3 +99,26 @@ def test_a_calibration_disconnects_the_arm_also_while_its_camera_hangs(cell):
     wait_until(lambda: cell.cameras["front"].was_asked.is_set() and not cell.robot.is_connected)
     wait_until(lambda: told)
     assert told[0].startswith("front was told to disconnect, and its driver has not returned")
+
+
+def test_a_closing_that_is_over_says_nothing_of_the_next(cell, monkeypatch):
+    camera = cell.cameras["front"]
+    close = camera.disconnect
+    monkeypatch.setattr(camera, "disconnect", lambda: (close(), fail_with(rk.DeviceFault("late"))()))
+
+    def trouble():
+        try:
+            with cell.only(cell.robot, camera):
+                pass
+        except rk.DeviceFault as error:
+            return error.message
+        return None
+
+    assert trouble().startswith("front was told to disconnect, and its driver has not returned")
+    assert trouble().startswith("front was told to disconnect"), "it is still being closed"
+    assert not cell.robot.is_connected
+    monkeypatch.setattr(camera, "disconnect", close)
+    monkeypatch.setattr(closing, "_ARM_WAITS_S", 60.0)
+    monkeypatch.setattr(closing, "_CLOSED_S", 60.0)
+    camera.goes_on.set()
+    wait_until(lambda: trouble() is None, deadline_s=20.0)
