@@ -13,6 +13,7 @@ from robotkit.calibration.lens import LensCalibration, calibrate_lens
 from robotkit.calibration.pictures import draw_lens
 from robotkit.cli.calibrate import CameraCalibration
 from robotkit.cli.calibration_session import ask, make_board, open_file, picture_path, say, show_table
+from robotkit.cli.interruptible import interruptible
 from robotkit.drivers.frames import FrameConfig, captured_intrinsics
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import Intrinsics
@@ -47,7 +48,7 @@ def run(options: CameraCalibration) -> int:
 
 def _capture(options: CameraCalibration, board: Board) -> tuple[list[Sighting], tuple[int, int]]:
     cell = options.open_cell()
-    with connected(cell, options.camera, with_robot=False) as camera:
+    with interruptible(), connected(cell, options.camera, with_robot=False) as camera:
         say("Show the board tilted by 20 to 45 degrees in all directions, near and far, also in the picture's corners.")
         return capture_sightings(cell, camera, board, ask, say), (camera.spec.width_px, camera.spec.height_px)
 

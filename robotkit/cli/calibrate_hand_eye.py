@@ -21,6 +21,7 @@ from robotkit.cli.calibration_session import (
     say,
     show_table,
 )
+from robotkit.cli.interruptible import interruptible
 from robotkit.cli.reading import keep_from_control
 from robotkit.errors import InvalidConfiguration
 
@@ -69,7 +70,7 @@ def _capture(options: HandEyeCalibration, file: CellFile, board: Board) -> HandE
     require_writable(kept_in)
     cell = options.open_cell()
     keep_from_control(cell.robot, "robotkit calibrate hand-eye")
-    with connected(cell, options.camera, with_robot=True) as camera:
+    with interruptible(), connected(cell, options.camera, with_robot=True) as camera:
         intrinsics = camera.spec.intrinsics
         if intrinsics is None:
             raise InvalidConfiguration(

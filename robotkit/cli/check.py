@@ -47,6 +47,7 @@ class Check(CellArgument):
         """Every finding: the limits first, then what the connected devices show."""
         # Here, because they import what no help needs.
         from robotkit.cli.arm_checks import arm_findings
+        from robotkit.cli.interruptible import interruptible
         from robotkit.cli.limit_checks import limit_findings
         from robotkit.cli.reading import keep_from_control
         from robotkit.cli.sensor_checks import clock_finding, graphics_finding, sensor_findings
@@ -60,7 +61,7 @@ class Check(CellArgument):
         if cell.gripper is not None:
             cell.gripper.activates_on_connect = False
         kept = keep_from_control(cell.robot, "robotkit check")
-        with _Connected(cell) as connected:
+        with interruptible(), _Connected(cell) as connected:
             findings = [
                 *limit_findings(cell),
                 *connected.opening,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from robotkit.cli.cell_argument import open_cell
+from robotkit.cli.interruptible import interruptible
 from robotkit.cli.reading import keep_from_control
 from robotkit.devices import BaseRobotServer, Device
 from robotkit.devices.words import said_of
@@ -19,9 +16,6 @@ from robotkit.remote.devices import RemoteRobot
 from robotkit.workcell import Workcell
 
 _LOG = logging.getLogger(__name__)
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_CLOSING_S = 5.0
-"""A second signal counts only this long after the first: before, the arm is being brought to rest."""
 
 
 @contextmanager
@@ -32,7 +26,7 @@ def connected(cell: Workcell, *devices: Device | None) -> Iterator[list[Device]]
 
     Inside, SIGTERM and a terminal that is closed end the command as Ctrl+C does, so that everything is closed.
     """
-    with _interruptible(), cell.only(*devices) as opened:
+    with interruptible(), cell.only(*devices) as opened:
         yield opened
 
 
@@ -67,27 +61,3 @@ def _connect_if_possible(device: Device, opened: list[Device]) -> None:
 def arm_of_server(cell: Workcell) -> BaseRobotServer | None:
     """The arm of a cell behind a server, whose disconnection gives control back; None for one in this process."""
     return cell.robot if isinstance(cell.robot, RemoteRobot) else None
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    first_s: float | None = None
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal first_s
-        now_s = time.monotonic()
-        if first_s is None or now_s - first_s > _CLOSING_S:
-            first_s = now_s
-            raise KeyboardInterrupt
-
-    # One that is ignored stays ignored, as under nohup.
-    taken = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in taken}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

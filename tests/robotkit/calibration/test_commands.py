@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -214,6 +215,15 @@ def test_samples_of_a_person_are_kept_also_where_the_camera_does_not_close(file,
     assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 1
     assert "it hangs" in capsys.readouterr().err
     assert len(load_recording(file.parent / "lab_front_samples.json").samples) == 2
+    assert not cell.robot.is_connected
+
+
+def test_a_calibration_that_is_told_to_end_disconnects_the_arm(file, monkeypatch):
+    cell = rig_cell(RIGS["base"])
+    monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
+    monkeypatch.setattr(builtins, "input", lambda prompt: signal.raise_signal(signal.SIGTERM))
+    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
+    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 130
     assert not cell.robot.is_connected
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import robotkit as rk
 from robotkit.calibration import capture
-from robotkit.cli import check, main
+from robotkit.cli import check, main, sensor_checks
 from robotkit.cli.operation.connection import connected
 from robotkit.devices import closing
 from tests.support.recording_arm import fail_with
@@ -69,6 +69,16 @@ def test_a_check_that_is_interrupted_while_a_device_closes_disconnects_the_arm_a
     thread.join()
     assert not cell.robot.is_connected
     wait_until(lambda: not cell.gripper.is_connected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_check_that_is_told_to_end_disconnects_the_arm_and_ends_with_130(monkeypatch, number):
+    cell = rk.make_workcell("fake", cameras={})
+    monkeypatch.setattr(check, "open_cell", lambda name, token: cell)
+    monkeypatch.setattr(sensor_checks, "clock_finding", lambda *_: signal.raise_signal(number))
+    assert main(["check", "fake"]) == 130
+    assert not cell.robot.is_connected
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_command_that_operates_the_cell_disconnects_the_arm_also_while_another_device_hangs(cell):
