@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from prometheus_client import Histogram
 
 from robotkit.devices.machine import ASKED_AT, Moment
-from robotkit.errors import CommandRejected, ConnectionFailed, Forbidden
+from robotkit.devices.words import said_of
+from robotkit.errors import CommandRejected, ConnectionFailed, DeviceFault, Forbidden
 from robotkit.safety import SafeRobot
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
@@ -84,6 +85,7 @@ class Control:
             RobotStopped: a stop came since it was asked for, or the server is shutting down.
             TargetReplaced: a stop that is recovered, a recovery or a hold came since it was asked for.
             ConnectionFailed: the caller is gone.
+            DeviceFault: the command raised what would end this program, such as SystemExit.
         """
         has_begun = False
         try:
@@ -106,6 +108,10 @@ class Control:
                     self.arrivals.begin()
                 try:
                     yield self._workcell
+                except BaseException as error:
+                    if isinstance(error, Exception):
+                        raise
+                    raise DeviceFault(f"a driver raised what ends a program: {said_of(error)}") from error
                 finally:
                     if target is not None and target == self._target():
                         self.arrivals.begun = begun

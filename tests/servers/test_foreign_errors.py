@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 
@@ -48,3 +49,24 @@ def test_b6_it_is_logged_with_one_traceback_however_often_it_comes(
     assert {answer.status_code for answer in answers} == {200, 500}
     assert answers[0].json()["message"] == "the server failed: ValueError: a driver's own mistake"
     assert len([record for record in caplog.records if record.exc_info]) <= 1
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_b6_a_command_that_raises_what_ends_a_program_is_answered_by_a_fault(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = rk.make_workcell("fake", clock="real")
+
+    def fail(command: object) -> None:
+        raise kind("its own")
+
+    with served(cell) as url, rk.make_workcell(url) as remote:
+        pose = remote.robot.get_state().tcp_pose_in_base
+        monkeypatch.setattr(cell.robot.inner, "_follow", fail)
+        body = {"command": {"kind": "pose", "tcp_pose_in_base": pose.tolist()}}
+        answer = httpx.post(f"{url}/v1/step", json=body, trust_env=False, timeout=60.0)
+        assert (answer.status_code, answer.json()["code"]) == (503, "device_fault")
+        assert httpx.post(f"{url}/v1/control/release", trust_env=False, timeout=60.0).status_code == 204
+        with pytest.raises(rk.DeviceFault, match=kind.__name__):
+            remote.step(rk.PoseCommand(tcp_pose_in_base=pose))
+        assert remote.health().status == "ok"
