@@ -351,7 +351,8 @@ def test_f3_how_a_command_of_an_earlier_connection_ends_is_no_failure_of_the_new
         commands.connected(FakeHand())
         commands.submit(Wish("open", fail))
         assert begun.wait(20.0)
-        old = commands._call
+        with commands._changed:  # which is held until the call, that has begun, is noted
+            old = commands._call
         commands.disconnected()
         assert commands.failure is not None
         commands.connected(FakeHand())
