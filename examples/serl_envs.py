@@ -25,6 +25,7 @@ NAMESPACE = "serl"
 PEG, PCB, CABLE = "FrankaPegInsert-Vision-v0", "FrankaPCBInsert-Vision-v0", "FrankaCableRoute-Vision-v0"
 BIN = "FrankaBinRelocation-Vision-v0"
 BIN_FORWARD, BIN_BACKWARD = "FrankaBinRelocationForward-Vision-v0", "FrankaBinRelocationBackward-Vision-v0"
+_POSITIVE_FRAMES = 1  # SERL's rule: the first frame that passes is the success
 
 Env = gymnasium.Env[Any, Any]
 
@@ -95,10 +96,15 @@ def make_serl_env(
     loaded = {number: load_reward_classifier(path) for number, path in classifiers.items()}
     threshold = max(classifier.facts.threshold for classifier in loaded.values())
     if task.classifier_camera is None:
-        return wrappers.BinaryRewardClassifier(env, loaded[0], threshold)
+        return wrappers.BinaryRewardClassifier(env, loaded[0], threshold, positive_frames=_POSITIVE_FRAMES)
     look = env.get_wrapper_attr("front_observation")
     rewarded = wrappers.TaskGraphRewardClassifier(
-        env, loaded, threshold=threshold, option="task_id", look=lambda _: look()
+        env,
+        loaded,
+        threshold=threshold,
+        option="task_id",
+        look=lambda _: look(),
+        positive_frames=_POSITIVE_FRAMES,
     )
     config = env.unwrapped.task.config  # type: ignore[attr-defined]
     return wrappers.GripperPenalty(rewarded, config.gripper_penalty, config.gripper_penalty_goes_to)

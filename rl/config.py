@@ -20,7 +20,7 @@ from rl.agents.continuous.vice_config import ViceConfig
 from rl.errors import ConfigError
 from rl.utils.option_words import option
 from rl.utils.stored_config import of_this_version
-from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
+from rl.wrappers.adapter_config import ClassifierRewardConfig, EnvAdapterConfig, ImagesConfig
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
 
@@ -118,6 +118,7 @@ class TrainConfig:
     reward_classifier: Path | None = None
     """Directory of a reward classifier whose prediction is the only reward and ends the episode; the environment's own
     reward by default. Demonstrations are recorded with the same one."""
+    classifier: ClassifierRewardConfig = field(default_factory=ClassifierRewardConfig)
     goals: tuple[Path, ...] = ()
     """Files of frames that show success, `positives.sqlite` of `record success`; all that `--agent vice` is told of the
     task."""
@@ -309,9 +310,13 @@ class TrainConfig:
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         settings = self.pixel_settings()
         if settings is None:
-            return EnvAdapterConfig(self.action_repeat, self.frame_stack, reward_classifier=classifier)
+            return EnvAdapterConfig(
+                self.action_repeat, self.frame_stack, reward_classifier=classifier, classifier=self.classifier
+            )
         cameras = settings.encoder.image_keys
-        return EnvAdapterConfig(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
+        return EnvAdapterConfig(
+            self.action_repeat, self.frame_stack, True, cameras, self.images, classifier, self.classifier
+        )
 
     def pixel_settings(self) -> DrqConfig | None:
         """The settings of an agent that observes images; None for another."""

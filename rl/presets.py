@@ -15,7 +15,7 @@ from rl.common.encoder_config import EncoderConfig
 from rl.common.optimizer_config import OptimizerConfig
 from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, light_config
 from rl.errors import ConfigError
-from rl.wrappers.adapter_config import ImagesConfig
+from rl.wrappers.adapter_config import ONE_FRAME, ImagesConfig
 
 _FROZEN = EncoderConfig("resnet-pretrained", image_keys=None)
 
@@ -31,6 +31,7 @@ def serl() -> TrainConfig:
     """SERL's `async_sac_state_sim` as its run scripts start it; learner and actor do not wait for each other."""
     return TrainConfig(
         preset="serl",
+        classifier=ONE_FRAME,
         batch_size=256,
         utd_ratio=8,
         random_steps=1000,
@@ -84,6 +85,7 @@ def drq() -> TrainConfig:
     """
     return TrainConfig(
         preset="drq",
+        classifier=ONE_FRAME,
         env="envs:PandaPickCubeVision-v0",
         batch_size=256,
         utd_ratio=4,
@@ -137,7 +139,8 @@ def drq_demo() -> TrainConfig:
 def drq_classifier() -> TrainConfig:
     """`drq-demo` with a reward classifier's prediction as only reward; give --reward-classifier and --replay.demos.
 
-    A predicted success ends the episode, and ten steps before it cost 1, for the reason given in `hil`.
+    A success that two frames in a row show ends the episode, and ten steps before it cost 1, for the reason given in
+    `hil`.
     """
     base = drq_demo()
     agent = replace(base.agent, reward_bias=-0.1)
@@ -197,6 +200,7 @@ def hil_serl() -> TrainConfig:
     )
     return TrainConfig(
         preset="hil-serl",
+        classifier=ONE_FRAME,
         env="envs:PandaPegInsertionVision-v0",
         steps=1_000_000,
         batch_size=256,

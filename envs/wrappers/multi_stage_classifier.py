@@ -11,6 +11,7 @@ from envs.wrappers.reward_classifier import (
     Classifier,
     PredictedReward,
     Prediction,
+    frames_needed,
     one_logit,
     require_threshold,
     sigmoid,
@@ -21,7 +22,7 @@ from robotkit import InvalidConfiguration
 class MultiStageRewardClassifier(PredictedReward):
     """A reward of stages: each pays 1 at the step at which it is first achieved; success is when all have been.
 
-    `info["stages"]` says how many have.
+    A stage is achieved when frames in a row have reached the threshold. `info["stages"]` says how many are.
 
     Args:
         env: what is wrapped.
@@ -29,6 +30,8 @@ class MultiStageRewardClassifier(PredictedReward):
         threshold: of the probability, in (0, 1).
         in_order: a stage counts only after the ones before it; HIL-SERL lets them come in any order.
         terminates: whether success ends the episode.
+        positive_frames: steps in a row that must reach the threshold of a stage; 1 as in HIL-SERL.
+        hold_s: seconds that these steps must last.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class MultiStageRewardClassifier(PredictedReward):
         threshold: float = 0.75,
         in_order: bool = False,
         terminates: bool = True,
+        positive_frames: int = 2,
+        hold_s: float = 0.0,
     ) -> None:
         super().__init__(env, terminates)
         require_threshold(threshold)
@@ -46,11 +51,16 @@ class MultiStageRewardClassifier(PredictedReward):
         self._classifiers = tuple(classifiers)
         self._threshold = threshold
         self._in_order = in_order
+        self._stage_frames_needed = frames_needed(env, positive_frames, hold_s)
+        self._begin()
+
+    def _begin(self) -> None:
         self._achieved = [False] * len(self._classifiers)
+        self._stage_frames = [0] * len(self._classifiers)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in which no stage is achieved."""
-        self._achieved = [False] * len(self._classifiers)
+        self._begin()
         return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -68,7 +78,8 @@ class MultiStageRewardClassifier(PredictedReward):
                 continue
             probability = sigmoid(one_logit(classifier(observation)))
             weakest = min(weakest, probability)
-            if probability >= self._threshold:
+            self._stage_frames[stage] = self._stage_frames[stage] + 1 if probability >= self._threshold else 0
+            if self._stage_frames[stage] >= self._stage_frames_needed:
                 self._achieved[stage] = True
                 reward += 1.0
             elif self._in_order:

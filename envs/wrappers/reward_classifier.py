@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -28,17 +29,30 @@ class Prediction(NamedTuple):
 class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Base: after each step `predict` sets reward and `info["success"]`, and writes `info["success_probability"]`.
 
-    The env's own reward and success are replaced, so build it with `terminates_on_success=False`; its other ends, and
-    time limits, stay. Penalties belong outside: success is never read off a reward.
+    A success counts, and its reward is paid, from the last of `positive_frames` steps in a row on that are predicted as
+    one; `info["positive_frames"]` tells how many there were. The env's own reward and success are replaced, so build it
+    with `terminates_on_success=False`; its other ends, and time limits, stay. Penalties belong outside: success is
+    never read off a reward.
 
     Args:
         env: what is wrapped.
         terminates: whether success ends the episode.
+        positive_frames: steps in a row that must be predicted as success.
+        hold_s: seconds that these steps must last.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], terminates: bool = True) -> None:
+    def __init__(
+        self, env: gymnasium.Env[Any, Any], terminates: bool = True, positive_frames: int = 1, hold_s: float = 0.0
+    ) -> None:
         super().__init__(env)
         self._terminates = terminates
+        self._frames_needed = frames_needed(env, positive_frames, hold_s)
+        self._frames_in_a_row = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode in which nothing was predicted."""
+        self._frames_in_a_row = 0
+        return super().reset(seed=seed, options=options)
 
     @abstractmethod
     def predict(self, observation: Any) -> Prediction:
@@ -48,14 +62,17 @@ class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Step, and replace reward and success by the prediction."""
         observation, _, terminated, truncated, info = self.env.step(action)
         prediction = self.predict(observation)
-        info |= {"success": prediction.is_success, "is_success": prediction.is_success}
+        self._frames_in_a_row = self._frames_in_a_row + 1 if prediction.is_success else 0
+        waits = prediction.is_success and self._frames_in_a_row < self._frames_needed
+        is_success = prediction.is_success and not waits
+        info |= {"success": is_success, "is_success": is_success, "positive_frames": self._frames_in_a_row}
         info["success_probability"] = prediction.probability
-        terminated = terminated or (prediction.is_success and self._terminates)
-        return observation, prediction.reward, terminated, truncated, info
+        terminated = terminated or (is_success and self._terminates)
+        return observation, 0.0 if waits else prediction.reward, terminated, truncated, info
 
 
 class BinaryRewardClassifier(PredictedReward):
-    """Reward 1 and success where the classifier's probability reaches the threshold and the gate is open.
+    """Reward 1 and success where the probability of frames in a row reaches the threshold and the gate is open.
 
     Args:
         env: what is wrapped.
@@ -64,6 +81,8 @@ class BinaryRewardClassifier(PredictedReward):
         gate: looks at the observation and says whether success is possible at all, for example by the tool's height.
         image_keys: the images that the classifier sees; all by default.
         terminates: whether success ends the episode.
+        positive_frames: steps in a row that must reach it; 1 as in SERL, where one wrong frame is a success.
+        hold_s: seconds that these steps must last.
     """
 
     def __init__(
@@ -74,8 +93,10 @@ class BinaryRewardClassifier(PredictedReward):
         gate: Callable[[Any], bool] | None = None,
         image_keys: Sequence[str] | None = None,
         terminates: bool = True,
+        positive_frames: int = 2,
+        hold_s: float = 0.0,
     ) -> None:
-        super().__init__(env, terminates)
+        super().__init__(env, terminates, positive_frames, hold_s)
         require_threshold(threshold)
         if image_keys is not None:
             require_images(type(self).__name__, env.observation_space, tuple(image_keys))
@@ -109,7 +130,7 @@ class FrontCameraRewardClassifier(BinaryRewardClassifier):
 
 
 class NWayRewardClassifier(PredictedReward):
-    """Reward 1 and success where the success class is the likeliest, and likely enough.
+    """Reward 1 and success where the success class is the likeliest, and likely enough, in frames in a row.
 
     Args:
         env: what is wrapped.
@@ -117,6 +138,8 @@ class NWayRewardClassifier(PredictedReward):
         success_class: which of them is success.
         min_probability: what its softmax must reach; 0 asks only that it is the largest.
         terminates: whether success ends the episode.
+        positive_frames: steps in a row in which it must be; 1 as in HIL-SERL.
+        hold_s: seconds that these steps must last.
     """
 
     def __init__(
@@ -126,8 +149,10 @@ class NWayRewardClassifier(PredictedReward):
         success_class: int,
         min_probability: float = 0.0,
         terminates: bool = True,
+        positive_frames: int = 2,
+        hold_s: float = 0.0,
     ) -> None:
-        super().__init__(env, terminates)
+        super().__init__(env, terminates, positive_frames, hold_s)
         if success_class < 0 or not 0.0 <= min_probability < 1.0:
             raise InvalidConfiguration(
                 f"classes count from 0 and probabilities lie in [0, 1), got {success_class=}, {min_probability=}"
@@ -147,6 +172,27 @@ class NWayRewardClassifier(PredictedReward):
         probability = float(shares[self._success_class] / shares.sum())
         is_success = bool(logits.argmax() == self._success_class) and probability >= self._min_probability
         return Prediction(float(is_success), is_success, probability)
+
+
+def frames_needed(env: gymnasium.Env[Any, Any], positive_frames: int, hold_s: float) -> int:
+    """Frames in a row that pay: as many as `positive_frames`, and the last `hold_s` or more after the first.
+
+    Raises:
+        InvalidConfiguration: a number is out of range, or a time is asked of an env that does not tell its rate.
+    """
+    if positive_frames < 1 or not 0.0 <= hold_s < math.inf:
+        raise InvalidConfiguration(
+            f"positive_frames is at least 1 and hold_s a number of seconds from 0 on, got {positive_frames}, {hold_s}"
+        )
+    if not hold_s:
+        return positive_frames
+    steps_hz = env.metadata.get("render_fps")
+    if not steps_hz:
+        raise InvalidConfiguration(
+            "hold_s is a time, and the env does not tell how many steps it takes a second (metadata['render_fps']): "
+            "give positive_frames"
+        )
+    return max(positive_frames, math.ceil(hold_s * float(steps_hz) - 1e-6) + 1)
 
 
 def one_logit(logits: Any) -> float:

@@ -33,6 +33,8 @@ class TaskGraphRewardClassifier(PredictedReward):
         option: name of the env's reset option that takes the task; None where the env does not care.
         look: what the classifiers get to see of an observation; for a `FrontCamera` inside, its `front_observation`.
         terminates: whether success ends the episode.
+        positive_frames: steps in a row that must reach the threshold; 1 as in SERL.
+        hold_s: seconds that these steps must last.
     """
 
     def __init__(
@@ -44,8 +46,10 @@ class TaskGraphRewardClassifier(PredictedReward):
         option: str | None = None,
         look: Callable[[Any], Any] = lambda observation: observation,
         terminates: bool = True,
+        positive_frames: int = 2,
+        hold_s: float = 0.0,
     ) -> None:
-        super().__init__(env, terminates)
+        super().__init__(env, terminates, positive_frames, hold_s)
         require_threshold(threshold)
         if not classifiers:
             raise InvalidConfiguration("a task graph needs at least one task with its classifier")

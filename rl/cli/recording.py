@@ -31,5 +31,16 @@ def record_success(options: RecordSuccessOptions, stop: Stop) -> None:
     run(options, stop, Console())
 
 
-RECORD_DEMOS = Command("record successful episodes of a person or of a script", RecordDemosOptions, record_demos)
+_DEMOS_HEADINGS = {
+    "What is recorded": ("env", "cell", "out", "human", "expert", "episodes", "attempts", "resume", "seed"),
+    "As the agent will see it": ("frame_stack", "sees_images", "cameras", "images.size", "images.frames"),
+    "What is a success": ("reward_classifier", "classifier.positive_frames", "classifier.hold_s"),
+}
+
+RECORD_DEMOS = Command(
+    "record successful episodes of a person or of a script",
+    RecordDemosOptions,
+    record_demos,
+    headings=_DEMOS_HEADINGS,
+)
 RECORD_SUCCESS = Command("store labelled frames for a reward classifier", RecordSuccessOptions, record_success)

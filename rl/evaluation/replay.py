@@ -22,7 +22,7 @@ from rl.plots.episode_pictures import draw_replay
 from rl.plots.kept import drawn_last, require_video, write_video
 from rl.utils.progress import show_progress
 from rl.utils.tree import Batch, leaves, map_leaves
-from rl.wrappers.adapter_config import EnvAdapterConfig
+from rl.wrappers.adapter_config import ONE_FRAME, EnvAdapterConfig
 from rl.wrappers.make_env import adapt, open_env
 from rl.wrappers.tcp_position import ToolPosition, find_tool_position
 
@@ -163,7 +163,11 @@ def _open(options: ReplayOptions, origin: Mapping[str, Any]) -> gym.Env:
 
 def _adaptation(options: ReplayOptions, origin: Mapping[str, Any]) -> EnvAdapterConfig:
     known = {item.name for item in fields(EnvAdapterConfig)}
-    found = _ADAPTATION.validate_python({name: value for name, value in origin.items() if name in known})
+    there = {name: value for name, value in origin.items() if name in known}
+    # Recordings of before 0.2 do not say it.
+    found = _ADAPTATION.validate_python({"classifier": ONE_FRAME, **there})
+    if options.positive_frames is not None:
+        found = replace(found, classifier=replace(found.classifier, positive_frames=options.positive_frames))
     if options.reward_classifier is None:
         return found
     return replace(found, reward_classifier=str(options.reward_classifier))

@@ -23,5 +23,7 @@ class ReplayOptions:
     """Numbers of the episodes, from 0; by default all of them."""
     reward_classifier: Path | None = None
     """Directory of the classifier whose prediction is the only reward; by default the one that recorded, if one did."""
+    positive_frames: int | None = None
+    """Frames in a row that must pass for success before it pays; by default as in the recording."""
     video: Path | None = None
     """Write the best episode as .mp4 or .gif."""

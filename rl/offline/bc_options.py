@@ -12,7 +12,7 @@ from rl.common.encoder_config import EncoderConfig
 from rl.errors import ConfigError
 from rl.offline.settings import SettingsFile
 from rl.utils.run_directory import BC_SETTINGS
-from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
+from rl.wrappers.adapter_config import ClassifierRewardConfig, EnvAdapterConfig, ImagesConfig
 
 _ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
 
@@ -42,6 +42,7 @@ class TrainBcOptions:
     images: ImagesConfig = field(default_factory=ImagesConfig)
     reward_classifier: Path | None = None
     """Directory of a reward classifier whose prediction is the only reward where the policy is evaluated."""
+    classifier: ClassifierRewardConfig = field(default_factory=ClassifierRewardConfig)
     resume: bool = False
     """Continue the run in --out."""
     epochs: int = 200
@@ -75,13 +76,17 @@ class TrainBcOptions:
         """The adaptation of the environment to the policy."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
         if not self.sees_images:
-            return EnvAdapterConfig(self.action_repeat, self.frame_stack, reward_classifier=classifier)
+            return EnvAdapterConfig(
+                self.action_repeat, self.frame_stack, reward_classifier=classifier, classifier=self.classifier
+            )
         cameras = self.bc.encoder.image_keys
-        return EnvAdapterConfig(self.action_repeat, self.frame_stack, True, cameras, self.images, classifier)
+        return EnvAdapterConfig(
+            self.action_repeat, self.frame_stack, True, cameras, self.images, classifier, self.classifier
+        )
 
     def directory(self) -> Path:
         """The run's directory."""
         return self.out
 
 
-SETTINGS = SettingsFile(TrainBcOptions, BC_SETTINGS)
+SETTINGS = SettingsFile(TrainBcOptions, BC_SETTINGS, {"classifier": {"positive_frames": 1}})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from rl.errors import ConfigError
 
@@ -18,9 +20,11 @@ class SettingsFile(Generic[Options]):
     Args:
         kind: a dataclass.
         name: of the file, in the directory of every training of this kind.
+        before: what trainings of earlier versions did, by options that their files do not hold.
     """
 
-    def __init__(self, kind: type[Options], name: str) -> None:
+    def __init__(self, kind: type[Options], name: str, before: Mapping[str, Any] | None = None) -> None:
+        self._before = dict(before or {})
         self._adapter: TypeAdapter[Options] = TypeAdapter(kind)
         self.name = name
 
@@ -35,8 +39,10 @@ class SettingsFile(Generic[Options]):
             ConfigError: they cannot be read.
         """
         try:
-            return self._adapter.validate_json((directory / self.name).read_bytes())
-        except (OSError, ValidationError) as error:
+            stored = json.loads((directory / self.name).read_bytes())
+            found = {**self._before, **stored} if isinstance(stored, dict) else stored
+            return self._adapter.validate_json(json.dumps(found))
+        except (OSError, ValueError) as error:
             raise ConfigError(f"{directory / self.name} are no settings of this version: {error}") from error
 
     def write(self, directory: Path, options: Options) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rl.errors import ConfigError
-from rl.wrappers.adapter_config import EnvAdapterConfig, ImagesConfig
+from rl.wrappers.adapter_config import ClassifierRewardConfig, EnvAdapterConfig, ImagesConfig
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class RecordDemosOptions:
     """How images are handed over, as in training."""
     reward_classifier: Path | None = None
     """Directory of the classifier whose prediction is the only reward, as in training; it also says what succeeded."""
+    classifier: ClassifierRewardConfig = field(default_factory=ClassifierRewardConfig)
+    """When it pays, as in training."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be recorded."""
@@ -58,7 +60,9 @@ class RecordDemosOptions:
     def adaptation(self) -> EnvAdapterConfig:
         """The adaptation of the environment to the agent."""
         classifier = None if self.reward_classifier is None else str(self.reward_classifier)
-        return EnvAdapterConfig(1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier)
+        return EnvAdapterConfig(
+            1, self.frame_stack, self.sees_images, self.cameras, self.images, classifier, self.classifier
+        )
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,12 @@ class Settings(TypedDict, total=False):
     """Newest transitions of a human's interventions that join the demonstrations."""
     reward_classifier: StrPath | None
     """Directory of `robotkit-train classifier` whose prediction is the only reward and ends the episode."""
+    positive_frames: int
+    """Frames in a row that pass for success before it pays; 2 when not given."""
+    hold_s: float
+    """Seconds that these frames must last; 0 when not given."""
+    allow_chance: bool
+    """Take a classifier whose held-out figures are no better than chance."""
     log_every: int
     """Updates between two lines of the metrics in `out`; 50 when not given."""
     checkpoint_every: int
@@ -83,6 +89,7 @@ _TYPES: Mapping[str, tuple[type, str]] = {
 }
 """Types and their words, by annotation of a setting: what its value has to be."""
 _IN_REPLAY = ("capacity", "keep_all", "n_step", "demo_share", "interventions")
+_IN_CLASSIFIER = ("positive_frames", "hold_s", "allow_chance")
 _IN_IMAGES = {"image_size": "size", "image_frames": "frames"}
 
 
@@ -163,12 +170,18 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
         _require_type(name, settings[name])
     replay = {name: value for name, value in settings.items() if name in _IN_REPLAY}
     images = {_IN_IMAGES[name]: value for name, value in settings.items() if name in _IN_IMAGES}
-    rest = {name: value for name, value in settings.items() if name not in (*_IN_REPLAY, *_IN_IMAGES)}
+    pays = {name: value for name, value in settings.items() if name in _IN_CLASSIFIER}
+    grouped = (*_IN_REPLAY, *_IN_IMAGES, *_IN_CLASSIFIER)
+    rest = {name: value for name, value in settings.items() if name not in grouped}
     if rest.get("reward_classifier") is not None:
         rest["reward_classifier"] = Path(rest["reward_classifier"])
     changed = replace(
-        config, replay=replace(config.replay, **replay), images=replace(config.images, **images), **rest
-    )  # fmt: skip
+        config,
+        replay=replace(config.replay, **replay),
+        images=replace(config.images, **images),
+        classifier=replace(config.classifier, **pays),
+        **rest,
+    )
     changed.require_first_batch()
     return changed
 

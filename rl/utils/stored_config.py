@@ -9,12 +9,13 @@ from typing import Any
 def of_this_version(stored: dict[str, Any], agents: Iterable[str]) -> dict[str, Any]:
     """Return a stored configuration with the chosen agent alone, and with what its run did where it does not say it.
 
-    Before 0.2 the settings of every agent stood in it, and a run kept every transition.
+    Before 0.2 the settings of every agent stood in it, a run kept every transition, and one frame was a success.
 
     Args:
         stored: as it was read.
         agents: names of all agents.
     """
+    stored = {"classifier": {"positive_frames": 1}, **stored}
     replay = stored.get("replay")
     if isinstance(replay, dict):
         stored = {**stored, "replay": {"keep_all": True, **replay}}

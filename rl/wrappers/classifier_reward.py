@@ -11,25 +11,34 @@ import numpy as np
 from rl.common.evaluation import ENV_SUCCESS
 from rl.errors import ConfigError
 from rl.networks.reward_function import RewardClassifier, load_reward_classifier
+from rl.wrappers.adapter_config import ClassifierRewardConfig
 from rl.wrappers.pixel_observation import PixelObservation
+
+_TWO_FRAMES = ClassifierRewardConfig()
 
 
 class ClassifierReward(gym.Wrapper):
-    """A reward of 1, and the end of the episode, when the classifier predicts success by its threshold; 0 before.
+    """A reward of 1, and the end of the episode, when enough frames in a row pass the classifier's threshold; 0 before.
 
-    `info["success"]` is the prediction and `info["success_probability"]` its probability. The environment's own success
-    moves to `info["env_success"]`: it neither pays nor ends an episode, but tells an evaluation which predictions are
-    false. Other ends of the environment, and time limits, stay.
+    `info["success"]` is whether it pays, `info["success_probability"]` the probability of the frame, and
+    `info["positive_frames"]` how many in a row have passed. The environment's own success moves to
+    `info["env_success"]`: it neither pays nor ends an episode, but tells an evaluation which predictions are false.
+    Other ends of the environment, and time limits, stay: an episode that is cut before the last of the frames is
+    truncated and no success. A torn step (`info["is_torn"]`), which nothing is learned from, neither counts nor pays.
 
     Args:
         env: its observation holds the cameras of the classifier, of any square size.
         classifier: predicts success from the observation of each step.
+        config: how many frames in a row it takes.
 
     Raises:
-        ConfigError: a camera is missing, or it is an n-way classifier.
+        ConfigError: a camera is missing, it is an n-way classifier, or the environment does not tell the rate that a
+            time needs.
     """
 
-    def __init__(self, env: gym.Env, classifier: RewardClassifier) -> None:
+    def __init__(
+        self, env: gym.Env, classifier: RewardClassifier, config: ClassifierRewardConfig = _TWO_FRAMES
+    ) -> None:
         super().__init__(env)
         PixelObservation(env, classifier.image_keys)  # refuses an observation without these cameras
         if classifier.facts.classes:
@@ -38,6 +47,13 @@ class ClassifierReward(gym.Wrapper):
                 "frames that show success and frames that do not"
             )
         self._classifier = classifier
+        self._frames_needed = config.frames_needed(env.metadata.get("render_fps"))
+        self._frames_in_a_row = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode in which no frame has passed."""
+        self._frames_in_a_row = 0
+        return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step, and replace reward and success by the prediction."""
@@ -46,20 +62,28 @@ class ClassifierReward(gym.Wrapper):
             info[ENV_SUCCESS] = bool(np.all(info["success"]))
             terminated = terminated and not info[ENV_SUCCESS]
         probability = self._classifier.probability(observation)
-        prediction = probability >= self._classifier.facts.threshold
-        info |= {"success": prediction, "is_success": prediction, "success_probability": probability}
-        return observation, float(prediction), terminated or prediction, truncated, info
+        is_torn = bool(info.get("is_torn"))
+        if probability < self._classifier.facts.threshold:
+            self._frames_in_a_row = 0
+        elif not is_torn:
+            self._frames_in_a_row += 1
+        is_paid = self._frames_in_a_row >= self._frames_needed and not is_torn
+        info |= {"success": is_paid, "is_success": is_paid, "success_probability": probability}
+        info["positive_frames"] = self._frames_in_a_row
+        return observation, float(is_paid), terminated or is_paid, truncated, info
 
 
-def add_classifier_reward(env: gym.Env, directory: str | PathLike[str]) -> gym.Env:
+def add_classifier_reward(
+    env: gym.Env, directory: str | PathLike[str], config: ClassifierRewardConfig = _TWO_FRAMES
+) -> gym.Env:
     """The environment with the classifier of a directory as its reward.
 
     Raises:
-        ConfigError: the environment lacks a camera of the classifier, or it is an n-way classifier.
+        ConfigError: see `ClassifierReward`.
         CheckpointError: there is no classifier in the directory.
     """
     try:
-        return ClassifierReward(env, load_reward_classifier(directory))
+        return ClassifierReward(env, load_reward_classifier(directory), config)
     except ConfigError as error:
         raise ConfigError(
             f"the reward classifier in {directory} cannot be used in this environment: {error}"

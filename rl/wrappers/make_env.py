@@ -189,7 +189,7 @@ def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env
     if adaptation.reward_classifier is not None:
         from rl.wrappers.classifier_reward import add_classifier_reward  # with torch, which nothing else here needs
 
-        env = add_classifier_reward(env, adaptation.reward_classifier)
+        env = add_classifier_reward(env, adaptation.reward_classifier, adaptation.classifier)
     if adaptation.action_repeat > 1:
         env = RepeatAction(env, adaptation.action_repeat)
     if not (env.action_space.low == -1).all() or not (env.action_space.high == 1).all():  # type: ignore[attr-defined]

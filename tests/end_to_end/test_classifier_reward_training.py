@@ -22,7 +22,7 @@ EXPERT = ("--expert", "tests.support.lamp_env:Blinker")
 def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Everything passes this classifier, so that each episode ends at its first step, paid, with the lamp on or off."""
+    """Everything passes this classifier, so that each episode ends at its second step, paid, lamp on or off."""
     reward = ("--reward-classifier", str(store_untrained(tmp_path / "classifier", threshold=0.0)))
     demos, out, port = tmp_path / "demos.sqlite", tmp_path / "run", free_port()
     main(["record", "demos", *ENV, *EXPERT, *LOOK, *reward, "--sees-images", "--episodes", "3", "--out", str(demos)])
@@ -38,8 +38,9 @@ def test_the_verdict_pays_everywhere_and_the_evaluation_counts_the_truth(
         end(learner, actor)
     with TransitionJournal(out / JOURNAL, read_only=True) as journal:
         batches = [batch for _, batch in journal.read()]
-    for name, value in (("rewards", 1.0), ("masks", 0.0)):
-        np.testing.assert_array_equal(np.concatenate([batch[name] for batch in batches]), value)
+    for name, values in (("rewards", [0.0, 1.0]), ("masks", [1.0, 0.0])):
+        stored = np.concatenate([batch[name] for batch in batches])
+        np.testing.assert_array_equal(stored, np.resize(values, len(stored)))
     assert '"episode/env_success"' in (out / "metrics.jsonl").read_text()
     capsys.readouterr()
     main(["evaluate", "--out", str(out), "--episodes", "4"])

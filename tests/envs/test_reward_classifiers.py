@@ -39,7 +39,9 @@ def run(env, steps):
 
 @given(logit=st.floats(-800.0, 800.0), threshold=st.floats(0.01, 0.99))
 def test_success_is_a_probability_above_the_threshold(logit, threshold):
-    env = BinaryRewardClassifier(PoseEnv(), lambda observation: np.array([logit], np.float32), threshold)
+    env = BinaryRewardClassifier(
+        PoseEnv(), lambda observation: np.array([logit], np.float32), threshold, positive_frames=1
+    )
     ((_, reward, terminated, truncated, info),) = run(env, 1)
     bound = math.log(threshold / (1.0 - threshold))
     if abs(logit - bound) > 1e-3:
@@ -57,15 +59,15 @@ def test_the_judge_replaces_the_envs_own_reward_but_not_its_end():
 
 
 def test_success_need_not_end_the_episode():
-    steps = run(BinaryRewardClassifier(PoseEnv(), lambda observation: 5.0, terminates=False), 3)
-    assert [step[1:3] for step in steps] == [(1.0, False)] * 3
+    steps = run(BinaryRewardClassifier(PoseEnv(), lambda observation: 5.0, terminates=False), 4)
+    assert [step[1:3] for step in steps] == [(0.0, False), *[(1.0, False)] * 3]
 
 
 def test_a_penalty_is_no_success():
     """S21: `if reward:` took -0.1 for a success; S18: `reward == 1` missed one that cost a penalty."""
     inner = PoseEnv()
     inner.next_info = {"gripper_changed": True}
-    env = GripperPenalty(BinaryRewardClassifier(inner, scripted(-5.0, 5.0)), -0.1, goes_to="reward")
+    env = GripperPenalty(BinaryRewardClassifier(inner, scripted(-5.0, 5.0), positive_frames=1), -0.1, goes_to="reward")
     failed, done = run(EpisodeStatistics(env), 2)
     assert (failed[1], failed[4]["success"]) == (-0.1, False)
     assert (done[1], done[4]["success"], done[4]["episode"]["success"]) == (0.9, True, True)
@@ -112,14 +114,15 @@ def test_the_front_camera_is_the_judges_and_the_others_are_the_policys(is_flat):
     [((0.0, 1.0, 3.0), 0.0, True), ((4.0, 1.0, 3.0), 0.0, False), ((2.9, 0.0, 3.0), 0.6, False)],
 )
 def test_n_way_success_is_the_likeliest_class_and_likely_enough(logits, min_probability, is_success):
-    env = NWayRewardClassifier(PoseEnv(), lambda observation: [logits], 2, min_probability)
+    env = NWayRewardClassifier(PoseEnv(), lambda observation: [logits], 2, min_probability, positive_frames=1)
     ((_, reward, terminated, _, info),) = run(env, 1)
     assert (reward, terminated, info["success"]) == (float(is_success), is_success, is_success)
     assert info["success_probability"] == pytest.approx(math.exp(logits[2]) / sum(map(math.exp, logits)))
 
 
 def test_stages_pay_once_in_any_order_and_success_is_all_of_them():
-    env = MultiStageRewardClassifier(PoseEnv(), [scripted(-5.0, -5.0, 5.0), scripted(5.0, -5.0), scripted(-5.0, 5.0)])
+    stages = [scripted(-5.0, -5.0, 5.0), scripted(5.0, -5.0), scripted(-5.0, 5.0)]
+    env = MultiStageRewardClassifier(PoseEnv(), stages, positive_frames=1)
     steps = run(env, 3)
     assert [step[1] for step in steps] == [1.0, 1.0, 1.0]
     assert [step[4]["stages"] for step in steps] == [1, 2, 3]
@@ -128,7 +131,8 @@ def test_stages_pay_once_in_any_order_and_success_is_all_of_them():
 
 
 def test_stages_in_order_wait_for_each_other():
-    env = MultiStageRewardClassifier(PoseEnv(), [scripted(-5.0, 5.0), lambda observation: 5.0], in_order=True)
+    stages = [scripted(-5.0, 5.0), lambda observation: 5.0]
+    env = MultiStageRewardClassifier(PoseEnv(), stages, in_order=True, positive_frames=1)
     assert [step[4]["stages"] for step in run(env, 2)] == [0, 2]
 
 
@@ -141,7 +145,8 @@ def test_the_task_graph_goes_on_after_success_alone():
     def classifier(task):
         return lambda observation: asked.append(task) or classifiers[task](observation)
 
-    env = TaskGraphRewardClassifier(inner, {task: classifier(task) for task in (0, 1)}, option="task_id")
+    judges = {task: classifier(task) for task in (0, 1)}
+    env = TaskGraphRewardClassifier(inner, judges, option="task_id", positive_frames=1)
     outer = GripperPenalty(env, -0.1, goes_to="reward")
     inner.next_info = {"gripper_changed": True}
     tasks = []
@@ -159,6 +164,9 @@ def test_the_task_graph_goes_on_after_success_alone():
     "build",
     [
         lambda: BinaryRewardClassifier(PoseEnv(), len, threshold=1.0),
+        lambda: BinaryRewardClassifier(PoseEnv(), len, positive_frames=0),
+        lambda: BinaryRewardClassifier(PoseEnv(), len, hold_s=-0.1),
+        lambda: BinaryRewardClassifier(PoseEnv(), len, hold_s=0.5),  # this env does not tell its rate
         lambda: NWayRewardClassifier(PoseEnv(), len, -1),
         lambda: MultiStageRewardClassifier(PoseEnv(), []),
         lambda: TaskGraphRewardClassifier(PoseEnv(), {}),

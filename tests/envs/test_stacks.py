@@ -150,11 +150,21 @@ def test_an_arm_outside_its_box_comes_back_at_a_reset_also_over_a_socket():
         env.close()
 
 
+def test_a_reward_classifier_behind_a_server_waits_for_its_frames_too():
+    with served(make_workcell("fake")) as url:
+        for options, frames in (({}, 2), ({"positive_frames": 1}, 1), ({"hold_s": 0.25}, 4)):
+            env = BinaryRewardClassifier(franka_env(REACH_POSE, url), lambda observation: 5.0, **options)
+            env.reset(seed=0)
+            steps = [env.step(np.zeros(7, np.float32))[1:3] for _ in range(frames)]
+            assert steps == [(0.0, False)] * (frames - 1) + [(1.0, True)]
+            env.close()
+
+
 def test_chunks_of_a_judged_env_keep_every_reward_and_stop_at_success():
     """S12: SERL's chunks dropped the rewards on the way and went on after the end."""
     answers = iter([-5.0, 5.0, -5.0, -5.0])
     inner = gymnasium.make("FrankaReachPose-v0", cell="fake")
-    env = ChunkingWrapper(BinaryRewardClassifier(inner, lambda observation: next(answers)), 2, 3)
+    env = ChunkingWrapper(BinaryRewardClassifier(inner, lambda observation: next(answers), positive_frames=1), 2, 3)
     env.reset(seed=0)
     _, reward, terminated, truncated, info = env.step(np.zeros((3, 7), np.float32))
     assert (reward, terminated, truncated, info["success"]) == (1.0, True, False, True)

@@ -17,6 +17,7 @@ from rl.data.n_step import NStep
 from rl.errors import ConfigError
 from rl.presets import PRESETS, make_preset
 from rl.utils.option_words import command_line_words
+from rl.wrappers.adapter_config import ONE_FRAME
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,8 @@ def test_l16_a_run_from_before_anything_was_deleted_keeps_everything(tmp_path: P
 
 def test_a_run_from_before_there_was_a_choice_learns_from_states(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"steps": 5, "sac": {"discount": 0.5}}')
-    assert load_config(tmp_path / "config.json") == TrainConfig(steps=5, agent=SacConfig(discount=0.5))
+    expected = TrainConfig(steps=5, classifier=ONE_FRAME, agent=SacConfig(discount=0.5))
+    assert load_config(tmp_path / "config.json") == expected
 
 
 def test_the_token_stays_out_of_the_file(tmp_path: Path):

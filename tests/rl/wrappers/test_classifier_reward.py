@@ -1,4 +1,4 @@
-"""A reward classifier's prediction is the only reward and success, and an evaluation still counts the truth."""
+"""A reward classifier's predictions are the only reward and success, and an evaluation still counts the truth."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from rl.evaluation.replay import ReplayOptions, run_replay
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sample_of, save_reward_classifier
 from rl.recording.record_demos import RecordDemosOptions, run_record_demos
+from rl.wrappers.adapter_config import ONE_FRAME, EnvAdapterConfig
 from rl.wrappers.classifier_reward import ClassifierReward
-from rl.wrappers.make_env import EnvAdapterConfig, adapt
+from rl.wrappers.make_env import adapt
 from tests.support.lamp_env import Lamp
 from tests.support.tiny_pixels import FollowLight
 
@@ -70,7 +71,7 @@ ON, OFF = np.ones(1, np.float32), -np.ones(1, np.float32)
 
 
 def with_classifier(level: float, env: gym.Env | None = None) -> gym.Env:
-    env = ClassifierReward(env or Lamp(), Bright(level))
+    env = ClassifierReward(env or Lamp(), Bright(level), ONE_FRAME)
     env.reset(seed=1)
     return env
 
@@ -131,6 +132,7 @@ def test_the_option_reaches_training_and_recording(directory: Path):
     for adaptation in (asked.adaptation(), recorded.adaptation()):
         env = adapt(FollowLight(), adaptation)
         env.reset(seed=1)
+        assert env.step(OFF)[1:3] == (0.0, False)
         _, reward, terminated, _, info = env.step(OFF)
         assert (reward, terminated, info["success"]) == (1.0, True, True)
         assert "success_probability" in info
@@ -145,7 +147,9 @@ def test_what_was_recorded_under_a_classifier_is_replayed_under_it(directory: Pa
     quiet = Console(quiet=True)
     assert run_record_demos(options, quiet).return_mean == 1.0
     (again,) = run_replay(ReplayOptions(options.out), quiet)
-    assert (again.steps, again.total_reward, again.is_exact) == (1, 1.0, True)
+    assert (again.steps, again.total_reward, again.is_exact) == (2, 1.0, True)
+    (sooner,) = run_replay(ReplayOptions(options.out, positive_frames=1), quiet)
+    assert len(sooner.deviation) == 2, "the observations after the reset and after the only step"
     strict = store_untrained(tmp_path / "strict", threshold=1.1)
     (other,) = run_replay(ReplayOptions(options.out, reward_classifier=strict), quiet)
     assert (other.total_reward, other.success) == (0.0, False)
