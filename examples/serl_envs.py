@@ -18,14 +18,14 @@ from envs.interventions import Human
 from envs.registration import TABLE, Entry, build
 from envs.tasks.bin_relocation import BACKWARD, FORWARD
 from envs.tasks.franka import FrankaTask
-from rl.networks.reward_function import load_reward_classifier
+from rl.wrappers.adapter_config import ONE_FRAME
+from rl.wrappers.classifier_reward import load_for_reward
 from robotkit import InvalidConfiguration
 
 NAMESPACE = "serl"
 PEG, PCB, CABLE = "FrankaPegInsert-Vision-v0", "FrankaPCBInsert-Vision-v0", "FrankaCableRoute-Vision-v0"
 BIN = "FrankaBinRelocation-Vision-v0"
 BIN_FORWARD, BIN_BACKWARD = "FrankaBinRelocationForward-Vision-v0", "FrankaBinRelocationBackward-Vision-v0"
-_POSITIVE_FRAMES = 1  # SERL's rule: the first frame that passes is the success
 
 Env = gymnasium.Env[Any, Any]
 
@@ -93,10 +93,10 @@ def make_serl_env(
     if not classifiers:
         _require_tracker(name, task, env)
         return env
-    loaded = {number: load_reward_classifier(path) for number, path in classifiers.items()}
+    loaded = {number: load_for_reward(path, ONE_FRAME) for number, path in classifiers.items()}
     threshold = max(classifier.facts.threshold for classifier in loaded.values())
     if task.classifier_camera is None:
-        return wrappers.BinaryRewardClassifier(env, loaded[0], threshold, positive_frames=_POSITIVE_FRAMES)
+        return wrappers.BinaryRewardClassifier(env, loaded[0], threshold, positive_frames=ONE_FRAME.positive_frames)
     look = env.get_wrapper_attr("front_observation")
     rewarded = wrappers.TaskGraphRewardClassifier(
         env,
@@ -104,7 +104,7 @@ def make_serl_env(
         threshold=threshold,
         option="task_id",
         look=lambda _: look(),
-        positive_frames=_POSITIVE_FRAMES,
+        positive_frames=ONE_FRAME.positive_frames,
     )
     config = env.unwrapped.task.config  # type: ignore[attr-defined]
     return wrappers.GripperPenalty(rewarded, config.gripper_penalty, config.gripper_penalty_goes_to)

@@ -48,8 +48,20 @@ class ClassifierFacts(BaseModel):
     """Number of frames that trained, chose the threshold and measured."""
     sha256: str
     """Checksum of the weight file."""
+    temperature: float = 1.0
+    """Divisor of the network's logits that makes their probabilities those of held-out frames."""
     classes: tuple[str, ...] = ()
     """Classes of an n-way classifier, in the order of its logits; empty where it tells success from everything else."""
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing, or of always saying the same."""
+        return 1 / len(self.classes) if self.classes else 0.5
+
+    @property
+    def may_as_well_guess(self) -> bool:
+        """True when its figures are no better than chance, with 95 % confidence; False where it has none."""
+        return self.metrics.get("balanced_accuracy_low", 1.0) <= self.chance
 
 
 class RewardClassifier:
@@ -69,13 +81,13 @@ class RewardClassifier:
 
     @torch.inference_mode()
     def logits(self, images: Mapping[str, Any]) -> Tensor:
-        """Logits of images (N, height, width, channels) by camera, of the size that it was trained on.
+        """Calibrated logits of images (N, height, width, channels) by camera, of the size that it was trained on.
 
         Returns:
             (N,), of an n-way classifier (N, classes).
         """
         frames = {key: torch.as_tensor(images[key], device=self.device)[:, None] for key in self.image_keys}
-        logits: Tensor = self.network(frames)
+        logits: Tensor = self.network(frames) / self.facts.temperature
         return logits if self.facts.classes else logits.squeeze(-1)
 
     def __call__(self, observation: Mapping[str, Any]) -> Tensor:
@@ -102,7 +114,7 @@ class RewardClassifier:
                 f"this classifier tells {', '.join(self.facts.classes)} apart, and knows of no success: choose one of "
                 "them in Python, with envs.wrappers.reward_classifier.NWayRewardClassifier(env, classifier, class)"
             )
-        return float(self(observation).sigmoid())
+        return float(self(observation).double().sigmoid())
 
     def is_success(self, observation: Mapping[str, Any]) -> bool:
         """True if that probability reaches the threshold."""

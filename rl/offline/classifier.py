@@ -13,9 +13,10 @@ from rl.common.encoder_config import EncoderConfig
 from rl.errors import ConfigError, DataError
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, sample_of, save_reward_classifier
+from rl.offline.calibration import calibration_figures, fit_temperature
 from rl.offline.classifier_learner import ClassifierLearner
 from rl.offline.classifier_options import SETTINGS, TrainClassifierOptions
-from rl.offline.confusion_counts import CHANCE, ConfusionCounts, choose_threshold
+from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_class_split
 from rl.offline.n_way import conclude_n_way
@@ -85,14 +86,13 @@ def _train(
 def require_better_than_chance(facts: ClassifierFacts) -> None:
     """Raise `DataError` when a classifier may as well guess, whatever share of all frames it has right."""
     balanced, low = facts.metrics["balanced_accuracy"], facts.metrics["balanced_accuracy_low"]
-    chance = 1 / len(facts.classes) if facts.classes else CHANCE
     kinds = f"frames of {', '.join(facts.classes)}" if facts.classes else "successes and other frames"
-    if low <= chance:
+    if facts.may_as_well_guess:
         raise DataError(
             f"the classifier is no better than chance: of {kinds} it has {balanced:.0%} right on "
-            f"average ({low:.0%} at least, with 95 % confidence), and guessing has {chance:.0%}. It is written, and "
-            f"should pay no reward. Look at {WORST} and at the frames that were recorded: do the cameras show the "
-            "success? Then record more episodes, or train for more epochs"
+            f"average ({low:.0%} at least, with 95 % confidence), and guessing has {facts.chance:.0%}. It is written, "
+            f"and pays no reward unless --classifier.allow-chance is given. Look at {WORST} and at the frames that "
+            "were recorded: do the cameras show the success? Then record more episodes, or train for more epochs"
         )
 
 
@@ -114,9 +114,10 @@ def _conclude(
     split: FrameSplit,
     console: Console,
 ) -> ClassifierFacts:
-    tuned = learner.probabilities(split.tune, _CHUNK)
-    threshold = choose_threshold(tuned, split.tune.labels, options.most_false_positives)
-    probabilities = learner.probabilities(split.test, _CHUNK)
+    tuned, tested = (learner.logits(part, _CHUNK) for part in (split.tune, split.test))
+    temperature = fit_temperature(tuned, split.tune.labels)
+    threshold = choose_threshold(_probabilities(tuned, temperature), split.tune.labels, options.most_false_positives)
+    probabilities = _probabilities(tested, temperature)
     counts = ConfusionCounts.of(probabilities, split.test.labels, threshold)
     parts = {"train": split.train, "tune": split.tune, "test": split.test}
     # The weight file holds the trunk, so whoever loads it needs no other file.
@@ -130,7 +131,8 @@ def _conclude(
             "image_shape": shape,
             "threshold": threshold,
             "threshold_rule": rule,
-            "metrics": counts.rates(),
+            "temperature": temperature,
+            "metrics": counts.rates() | calibration_figures(tested, split.test.labels, temperature),
             "episodes": {name: len(part.episodes) for name, part in parts.items()},
             "frames": {name: len(part) for name, part in parts.items()},
         },
@@ -138,6 +140,11 @@ def _conclude(
     _say(options.out, facts, counts, console)
     _draw(options.out, split.test, probabilities, counts, facts)
     return facts
+
+
+def _probabilities(logits: torch.Tensor, temperature: float) -> np.ndarray:
+    """The probabilities of success (N,), as a `RewardClassifier` of this temperature gives them."""
+    return (logits.squeeze(-1) / temperature).double().sigmoid().numpy()
 
 
 def _draw(
@@ -167,4 +174,13 @@ def _say(out: Path, facts: ClassifierFacts, counts: ConfusionCounts, console: Co
         soft_wrap=True,
     )
     console.print(f"threshold {facts.threshold:.4f}: {facts.threshold_rule}", highlight=False, soft_wrap=True)
+    negatives = counts.false_positives + counts.true_negatives
+    console.print(
+        f"at it {rates['false_positive_rate']:.2%} of {negatives} held-out negatives pass, "
+        f"{rates['false_positive_rate_high']:.2%} at most (95 %); a probability is "
+        f"{rates['calibration_error']:.2%} off on average (temperature {facts.temperature:.2f}; "
+        f"{rates['calibration_error_before']:.2%} without)",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(f"{out}: the classifier, {CONFUSION}, {WORST} and {CURVE}", highlight=False, soft_wrap=True)

@@ -84,10 +84,6 @@ class ClassifierLearner:
             "accuracy": torch.stack([right[rows].mean() for rows in classes]).mean(),
         }
 
-    def probabilities(self, frames: FrameSet, chunk: int) -> np.ndarray:
-        """The probabilities of success, float64 (N,)."""
-        return self.logits(frames, chunk).squeeze(-1).double().sigmoid().numpy()
-
     def logits(self, frames: FrameSet, chunk: int) -> Tensor:
         """The logits (N, 1), or (N, classes) of an n-way classifier."""
         return torch.cat(list(self._chunks(frames, chunk)))

@@ -8,11 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from rl.common.evaluation import wilson_interval
 from rl.errors import DataError
-
-_Z_95 = 1.959964
-CHANCE = 0.5
-"""Balanced accuracy of a classifier that guesses, or always says the same."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +46,19 @@ class ConfusionCounts:
         """Shares in [0, 1]; one without frames to count is 0.
 
         `balanced_accuracy_low` is the lower end of the 95 % interval of `balanced_accuracy`; at 0.5 or below it the
-        classifier may as well guess.
+        classifier may as well guess. `false_positive_rate_high` is the upper end of that of `false_positive_rate`.
         """
         positives, negatives = self.true_positives + self.false_negatives, self.true_negatives + self.false_positives
         recall, specificity = _share(self.true_positives, positives), _share(self.true_negatives, negatives)
-        variance = sum(
-            rate * (1 - rate) / max(1, count) for rate, count in ((recall, positives), (specificity, negatives))
-        )
+        _, high = wilson_interval(self.false_positives, negatives) if negatives else (0.0, 1.0)
         return {
             "accuracy": _share(self.true_positives + self.true_negatives, sum(asdict(self).values())),
             "balanced_accuracy": (recall + specificity) / 2,
-            "balanced_accuracy_low": max(0.0, (recall + specificity - _Z_95 * math.sqrt(variance)) / 2),
+            "balanced_accuracy_low": _mean_low([(self.true_positives, positives), (self.true_negatives, negatives)]),
             "precision": _share(self.true_positives, self.true_positives + self.false_positives),
             "recall": recall,
             "false_positive_rate": 1 - specificity,
+            "false_positive_rate_high": high,
         }
 
 
@@ -74,12 +70,12 @@ def class_rates(confusion: np.ndarray, names: Sequence[str]) -> dict[str, float]
         names: of the classes.
     """
     right, frames = confusion.diagonal(), confusion.sum(1)
-    recalls = [_share(int(part), int(whole)) for part, whole in zip(right, frames, strict=True)]
-    variance = sum(rate * (1 - rate) / max(1, int(count)) for rate, count in zip(recalls, frames, strict=True))
+    counts = [(int(part), int(whole)) for part, whole in zip(right, frames, strict=True)]
+    recalls = [_share(part, whole) for part, whole in counts]
     return {
         "accuracy": _share(int(right.sum()), int(frames.sum())),
         "balanced_accuracy": sum(recalls) / len(names),
-        "balanced_accuracy_low": max(0.0, (sum(recalls) - _Z_95 * math.sqrt(variance)) / len(names)),
+        "balanced_accuracy_low": _mean_low(counts),
         **{f"recall/{name}": rate for name, rate in zip(names, recalls, strict=True)},
     }
 
@@ -107,6 +103,18 @@ def choose_threshold(
     if allowed >= len(negatives):
         return least
     return float(max(least, np.nextafter(negatives[allowed], np.float64(2.0))))
+
+
+def _mean_low(counts: Sequence[tuple[int, int]]) -> float:
+    """The lower end of the 95 % interval of the mean of shares, each given as a part and its whole.
+
+    Newcombe 1998 (Statistics in Medicine 17, method 10) combines Wilson's intervals so: unlike the variance of a share,
+    they do not vanish where few frames are all right.
+    """
+    shares = [_share(part, whole) for part, whole in counts]
+    lows = [wilson_interval(part, whole)[0] if whole else 0.0 for part, whole in counts]
+    spread = math.sqrt(sum((share - low) ** 2 for share, low in zip(shares, lows, strict=True)))
+    return max(0.0, (sum(shares) - spread) / len(shares))
 
 
 def _share(part: int, whole: int) -> float:

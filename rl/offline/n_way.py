@@ -9,6 +9,7 @@ from rich.console import Console
 
 from rl.common.encoder_config import EncoderConfig
 from rl.networks.reward_function import ClassifierFacts, save_reward_classifier
+from rl.offline.calibration import calibration_figures, fit_temperature
 from rl.offline.classifier_learner import ClassifierLearner, likeliest
 from rl.offline.classifier_options import TrainClassifierOptions
 from rl.offline.confusion_counts import class_rates
@@ -30,7 +31,9 @@ def conclude_n_way(
 ) -> ClassifierFacts:
     """Evaluate on the part that tests, and write the classifier, its facts and pictures."""
     names, test = tuple(options.class_files()), split.test
-    logits, truth = learner.logits(test, _CHUNK), test.labels.astype(int)
+    temperature = fit_temperature(learner.logits(split.tune, _CHUNK), split.tune.labels)
+    raw, truth = learner.logits(test, _CHUNK), test.labels.astype(int)
+    logits = raw / temperature
     shares, predicted = logits.double().softmax(-1).numpy(), likeliest(logits).numpy()
     confusion = np.zeros((len(names), len(names)), int)
     np.add.at(confusion, (truth, predicted), 1)
@@ -44,7 +47,8 @@ def conclude_n_way(
             "image_shape": shape,
             "threshold": 0.0,
             "threshold_rule": "none: the likeliest class counts",
-            "metrics": class_rates(confusion, names),
+            "temperature": temperature,
+            "metrics": class_rates(confusion, names) | calibration_figures(raw, test.labels, temperature),
             "episodes": {name: len(part.episodes) for name, part in parts.items()},
             "frames": {name: len(part) for name, part in parts.items()},
             "classes": names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from os import PathLike
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 from rl.common.evaluation import ENV_SUCCESS
 from rl.errors import ConfigError
 from rl.networks.reward_function import RewardClassifier, load_reward_classifier
+from rl.utils.option_words import option
 from rl.wrappers.adapter_config import ClassifierRewardConfig
 from rl.wrappers.pixel_observation import PixelObservation
+
+logger = logging.getLogger(__name__)
 
 _TWO_FRAMES = ClassifierRewardConfig()
 
@@ -79,12 +83,37 @@ def add_classifier_reward(
     """The environment with the classifier of a directory as its reward.
 
     Raises:
-        ConfigError: see `ClassifierReward`.
+        ConfigError: see `ClassifierReward` and `load_for_reward`.
         CheckpointError: there is no classifier in the directory.
     """
+    classifier = load_for_reward(directory, config)
     try:
-        return ClassifierReward(env, load_reward_classifier(directory), config)
+        return ClassifierReward(env, classifier, config)
     except ConfigError as error:
         raise ConfigError(
             f"the reward classifier in {directory} cannot be used in this environment: {error}"
         ) from error
+
+
+def load_for_reward(directory: str | PathLike[str], config: ClassifierRewardConfig) -> RewardClassifier:
+    """The classifier of a directory, as one that pays.
+
+    Raises:
+        ConfigError: its held-out figures are no better than chance, and the configuration does not allow that.
+        CheckpointError: there is no classifier in the directory.
+    """
+    classifier = load_reward_classifier(directory)
+    facts = classifier.facts
+    if facts.may_as_well_guess:
+        balanced, low = facts.metrics["balanced_accuracy"], facts.metrics["balanced_accuracy_low"]
+        fault = (
+            f"the reward classifier in {directory} is no better than chance: on held-out frames its balanced accuracy "
+            f"is {balanced:.0%} ({low:.0%} at least, with 95 % confidence), and guessing has {facts.chance:.0%}"
+        )
+        if not config.allow_chance:
+            raise ConfigError(
+                f"{fault}. A policy would learn its errors: record more frames and train it again, or give "
+                f"{option('classifier.allow_chance')} to use it nevertheless"
+            )
+        logger.warning("%s. A policy learns its errors", fault)
+    return classifier

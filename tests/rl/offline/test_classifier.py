@@ -79,6 +79,9 @@ def test_it_learns_and_its_reward_function_judges_like_it(files, tmp_path):
     assert {path.name for path in out.glob("*.png")} == {"confusion.png", "worst.png", "curve.png"}
     classifier = load_reward_classifier(out)
     assert classifier.facts == facts
+    assert facts.temperature >= 1.0
+    assert not facts.may_as_well_guess
+    assert {"nll", "nll_before", "calibration_error", "false_positive_rate_high"} <= facts.metrics.keys()
     test = load_split(**files, cameras=None, held_out=0.5, seed=_split_seed()).test
     predictions = [
         classifier.is_success({"state": {"q": 0}, "images": {"front": picture}}) for picture in test.images["front"]
@@ -102,6 +105,33 @@ def test_u12_the_command_of_a_classifier_that_guesses_says_so_and_its_status_is_
     told = capsys.readouterr()
     assert "no better than chance" in told.err
     assert load_reward_classifier(tmp_path / "run").facts.metrics["balanced_accuracy_low"] <= 0.5
+
+
+def test_a_classifier_of_before_there_were_temperatures_is_read_and_judges_as_it_did(files, tmp_path):
+    out = tmp_path / "run"
+    train(files, out, epochs=1)
+    now = load_reward_classifier(out)
+    stored = json.loads((out / "classifier.json").read_text())
+    kept = ("accuracy", "precision", "recall", "false_positive_rate")
+    older = {name: value for name, value in stored.items() if name != "temperature"}
+    older["metrics"] = {name: stored["metrics"][name] for name in kept}
+    (out / "classifier.json").write_text(json.dumps(older))
+    before = load_reward_classifier(out)
+    assert not before.facts.may_as_well_guess
+    picture = {"front": np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)}
+    torch.testing.assert_close(before(picture), now(picture) * now.facts.temperature)
+
+
+def test_the_temperature_divides_the_logits(files, tmp_path):
+    out = tmp_path / "run"
+    train(files, out, epochs=1)
+    stored = json.loads((out / "classifier.json").read_text())
+    pictures = {"front": np.random.default_rng(1).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)}
+    logits = []
+    for temperature in (1.0, 4.0):
+        (out / "classifier.json").write_text(json.dumps(stored | {"temperature": temperature}))
+        logits.append(load_reward_classifier(out).logits(pictures))
+    assert torch.equal(logits[1], logits[0] / 4.0)
 
 
 def _split_seed():

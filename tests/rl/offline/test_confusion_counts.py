@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rl.common.evaluation import wilson_interval
 from rl.errors import DataError
 from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
 
@@ -63,6 +64,8 @@ def test_a_classifier_that_always_says_no_has_half_of_the_balanced_accuracy():
         ((12, 4, 182, 2), False),
         ((140, 600, 1200, 60), False),  # balanced 68 %, of many frames
         ((1, 0, 5, 1), True),  # one of two successes tells little
+        ((1, 0, 1, 0), True),  # two frames, both right
+        ((0, 0, 9, 0), True),  # no success to know
         ((2, 4, 1, 1), True),
     ],
 )
@@ -71,3 +74,12 @@ def test_u12_a_classifier_that_may_as_well_guess_is_known_whatever_share_of_fram
     low = found.rates()["balanced_accuracy_low"]
     assert (low <= 0.5) == is_chance
     assert low <= found.rates()["balanced_accuracy"]
+
+
+@given(*[st.integers(0, 400)] * 4)
+def test_the_interval_holds_the_figure_and_is_that_of_wilson_for_false_payments(tp, fp, tn, fn):
+    rates = ConfusionCounts(tp, fp, tn, fn).rates()
+    assert rates["balanced_accuracy_low"] <= rates["balanced_accuracy"]
+    assert rates["false_positive_rate_high"] >= rates["false_positive_rate"] * (fp + tn > 0)
+    if fp + tn:
+        assert rates["false_positive_rate_high"] == wilson_interval(fp, fp + tn)[1]

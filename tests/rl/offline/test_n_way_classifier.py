@@ -1,6 +1,7 @@
 """From frames of several classes to an n-way classifier: trained, measured, stored, loaded, and used as a reward."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from rich.console import Console
 
 from envs.wrappers.reward_classifier import NWayRewardClassifier
 from rl.cli import main
+from rl.common.encoder_config import EncoderConfig
+from rl.common.evaluation import wilson_interval
 from rl.data.labelled_frames import FrameWriter
 from rl.errors import ConfigError, DataError
-from rl.networks.reward_function import load_reward_classifier
+from rl.networks.reward_function import ClassifierFacts, load_reward_classifier
 from rl.nn.flax_params import to_flax_params
 from rl.offline.classifier import require_better_than_chance, train_classifier
 from rl.offline.confusion_counts import class_rates
@@ -109,7 +112,8 @@ def test_the_rates_are_those_of_each_class():
     assert rates["accuracy"] == pytest.approx(15 / 19)
     assert rates["balanced_accuracy"] == pytest.approx((0.8 + 1.0 + 0.5) / 3)
     assert rates["recall/lost"] == 0.5
-    half_width = 1.959964 / 3 * np.sqrt(0.8 * 0.2 / 10 + 0.5 * 0.5 / 4)
+    parts = ((8, 10), (5, 5), (2, 4))
+    half_width = math.sqrt(sum((part / whole - wilson_interval(part, whole)[0]) ** 2 for part, whole in parts)) / 3
     assert rates["balanced_accuracy_low"] == pytest.approx(rates["balanced_accuracy"] - half_width)
 
 
@@ -131,6 +135,9 @@ def test_files_that_name_no_classes_are_refused(options, message, tmp_path, caps
 
 
 def test_a_classifier_that_guesses_is_told_from_a_third():
-    facts = type("Facts", (), {"classes": NAMES, "metrics": {"balanced_accuracy": 0.4, "balanced_accuracy_low": 0.3}})
+    facts = ClassifierFacts(
+        encoder=EncoderConfig(), image_shape=(SIDE, SIDE, 3), threshold=0.0, threshold_rule="none", episodes={},
+        frames={}, sha256="", classes=NAMES, metrics={"balanced_accuracy": 0.4, "balanced_accuracy_low": 0.3},
+    )  # fmt: skip
     with pytest.raises(DataError, match="guessing has 33%"):
         require_better_than_chance(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -19,7 +20,7 @@ from rl.evaluation.replay import ReplayOptions, run_replay
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sample_of, save_reward_classifier
 from rl.recording.record_demos import RecordDemosOptions, run_record_demos
-from rl.wrappers.adapter_config import ONE_FRAME, EnvAdapterConfig
+from rl.wrappers.adapter_config import ONE_FRAME, ClassifierRewardConfig, EnvAdapterConfig
 from rl.wrappers.classifier_reward import ClassifierReward
 from rl.wrappers.make_env import adapt
 from tests.support.lamp_env import Lamp
@@ -34,11 +35,11 @@ def facts(**changes):
     return base | {"episodes": {}, "frames": {}} | changes
 
 
-def store_untrained(folder: Path, threshold: float) -> Path:
+def store_untrained(folder: Path, threshold: float, **changes) -> Path:
     """A classifier that nobody trained; everything reaches a threshold of 0."""
     folder.mkdir()
     network = make_classifier(0, sample_of(("front",), SHAPE), ENCODER)
-    save_reward_classifier(folder, network, facts(threshold=threshold))
+    save_reward_classifier(folder, network, facts(threshold=threshold, **changes))
     return folder
 
 
@@ -168,3 +169,27 @@ def test_a_classifier_that_cannot_judge_is_explained(directory: Path, tmp_path: 
         adapt(OneEyed(), EnvAdapterConfig(sees_images=True, reward_classifier=str(directory)))
     with pytest.raises(CheckpointError, match="holds no reward classifier"):
         adapt(Lamp(), EnvAdapterConfig(sees_images=True, reward_classifier=str(tmp_path / "nothing")))
+
+
+@pytest.mark.parametrize(("low", "classes"), [(0.5, ()), (0.2, ()), (0.34, ("a", "b", "c")), (0.3, ("a", "b", "c"))])
+def test_u12_a_classifier_that_may_as_well_guess_pays_only_if_that_is_asked_for(tmp_path: Path, caplog, low, classes):
+    metrics = {"balanced_accuracy": 0.6, "balanced_accuracy_low": low}
+    folder = tmp_path / "classifier"
+    store_untrained(folder, 0.0, metrics=metrics)
+    known = ClassifierFacts(**facts(metrics=metrics, classes=classes), sha256="")
+    assert known.may_as_well_guess == (low <= (1 / 3 if classes else 0.5))
+    if classes:
+        return
+    asked = EnvAdapterConfig(sees_images=True, reward_classifier=str(folder))
+    with pytest.raises(ConfigError, match=r"no better than chance.*60%.*allow_chance"):
+        adapt(Lamp(), asked)
+    assert not caplog.messages
+    adapt(Lamp(), replace(asked, classifier=ClassifierRewardConfig(allow_chance=True)))
+    assert "no better than chance" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("metrics", [{}, {"accuracy": 0.3}, {"balanced_accuracy": 0.9, "balanced_accuracy_low": 0.8}])
+def test_a_good_classifier_and_one_of_before_there_were_figures_pay(tmp_path: Path, metrics, caplog):
+    folder = store_untrained(tmp_path / "classifier", 0.0, metrics=metrics)
+    adapt(Lamp(), EnvAdapterConfig(sees_images=True, reward_classifier=str(folder)))
+    assert not caplog.messages
