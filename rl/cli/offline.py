@@ -9,6 +9,7 @@ from rl.cli.command import BaseConfig, Command
 from rl.offline import bc_options, classifier_options
 from rl.offline.bc_options import TrainBcOptions
 from rl.offline.classifier_options import TrainClassifierOptions
+from rl.offline.mine_options import MineOptions, RetrainOptions
 from rl.offline.settings import SettingsFile
 from rl.utils.run_directory import asked_directory
 from rl.utils.subprocesses import Stop
@@ -48,6 +49,22 @@ def train_classifier(options: TrainClassifierOptions, stop: Stop) -> None:
         classifier.require_better_than_chance(facts)
 
 
+def mine(options: MineOptions, stop: Stop) -> None:
+    """Mine a run for the errors of its reward classifier."""
+    from rich.console import Console
+
+    from rl.offline.mine import mine as run
+
+    run(options, Console())
+
+
+def retrain(options: RetrainOptions, stop: Stop) -> None:
+    """Train a reward classifier again, on mined frames too."""
+    from rl.offline.mine import retrain_options
+
+    train_classifier(retrain_options(options), stop)
+
+
 def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:
     """Return a parser whose options start, with --resume, from those that the run in --out began with."""
 
@@ -68,3 +85,5 @@ CLASSIFIER = Command(
     _on_settings(classifier_options.SETTINGS),
     _CLASSIFIER_HEADINGS,
 )
+MINE = Command("find frames that a run was paid for wrongly", MineOptions, mine)
+RETRAIN = Command("train a reward classifier again, on mined frames too", RetrainOptions, retrain)

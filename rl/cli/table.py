@@ -33,6 +33,8 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     "Learn from files": {
         "bc": "rl.cli.offline:BC",
         "classifier": "rl.cli.offline:CLASSIFIER",
+        "classifier mine": "rl.cli.offline:MINE",
+        "classifier retrain": "rl.cli.offline:RETRAIN",
     },
     "Data and weights of other projects": {
         "import serl": "rl.cli.data:IMPORT_SERL",
@@ -62,7 +64,11 @@ RENAMED: Mapping[str, str] = {
 """Old names of commands, which still work."""
 
 
-STOPPED_BY_SIGNALS = frozenset({"train", "learner", "actor", "evaluator", "bc", "classifier", "record success"})
+_WIDTH = max(map(len, COMMANDS)) + 2
+
+STOPPED_BY_SIGNALS = frozenset({
+    "train", "learner", "actor", "evaluator", "bc", "classifier", "classifier retrain", "record success",
+})  # fmt: skip
 """Commands that save and end by themselves when they are asked to; the others are interrupted."""
 
 
@@ -116,7 +122,7 @@ def list_commands(arguments: Sequence[str]) -> str | None:
             f"Exit status: {EXIT_STATUSES}.",
         )
         return "\n".join([f"usage: {PROGRAM} COMMAND", *_listed(COMMANDS), "", *ending])
-    members = _beginning_with(arguments[0]) if len(arguments) == 2 else []
+    members = _beginning_with(arguments[0]) if len(arguments) == 2 and arguments[0] not in COMMANDS else []
     return "\n".join([f"usage: {PROGRAM} {arguments[0]} COMMAND", *_listed(members)]) if members else None
 
 
@@ -130,5 +136,5 @@ def _listed(names: Sequence[str] | Mapping[str, str]) -> list[str]:
     lines = []
     for heading, group in GROUPS.items():
         if members := [name for name in group if name in names]:
-            lines += ["", f"{heading}:", *(f"  {name:<16}{find_command(name).summary}" for name in members)]
+            lines += ["", f"{heading}:", *(f"  {name:<{_WIDTH}}{find_command(name).summary}" for name in members)]
     return lines

@@ -20,7 +20,7 @@ NOT_RUN = {
     r"FILE|…": "stands for files of the reader's own",
     r"lerobot|--preset drq --replay.demos demos.sqlite$": "needs imported demonstrations; see tests/rl/interop",
     r"-train classifier .* --out classifier$": "needs frames of a lab; another page trains on simulated ones",
-    r"--reward-classifier |runs/classifier": "needs a trained classifier; tests/end_to_end has one",
+    r"--reward-classifier |runs/classifier|classifier retrain ": "needs a trained classifier; tests/end_to_end has one",
     r"peg_insert_20_demos|demo_data|resnet10|runs/serl|runs/converted": "needs files of SERL; see tests/rl/interop",
     r"^torchrun|-train (actor|evaluator) ": "several processes; tests/rl/training runs them",
     r"examples\.demo|examples\.learned_reward": "minutes; tests/examples and tests/end_to_end run their parts",
