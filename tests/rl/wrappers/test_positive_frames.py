@@ -25,6 +25,7 @@ from rl.networks.reward_function import ClassifierFacts, RewardClassifier, sampl
 from rl.offline.bc_options import SETTINGS, TrainBcOptions
 from rl.presets import PRESETS, make_preset
 from rl.recording.options import RecordDemosOptions
+from rl.training.settings import with_settings
 from rl.wrappers.adapter_config import ONE_FRAME, ClassifierRewardConfig, EnvAdapterConfig
 from rl.wrappers.classifier_reward import ClassifierReward
 from rl.wrappers.repeat_action import RepeatAction
@@ -187,3 +188,12 @@ def test_what_is_stored_keeps_its_rule_and_what_is_older_has_that_of_one_frame(t
         path.write_text(json.dumps(stored))
     del recorded["classifier"]
     assert rules() == [ONE_FRAME] * 3
+
+
+def test_python_names_the_rule_by_its_words():
+    settings = {"positive_frames": 3, "hold_s": 0.5, "allow_chance": True}
+    assert with_settings(TrainConfig(), settings).classifier == ClassifierRewardConfig(3, 0.5, True)
+    with pytest.raises(ConfigError, match="positive_frames must be a whole number"):
+        with_settings(TrainConfig(), {"positive_frames": 1.5})
+    with pytest.raises(ConfigError, match="positive_frames must be at least 1, not 0"):
+        with_settings(TrainConfig(), {"positive_frames": 0})
