@@ -63,18 +63,21 @@ def mine(options: MineOptions, console: Console) -> Mined:
         frames = {name: _split(one.images) for name, one in kept.items()}
         frames |= {f"{run}{row}": payment.frames for row, payment in payments.items()}
 
-        def label(rows: Sequence[int], writer: FrameWriter, other: FrameWriter) -> None:
+        if unknown := [row for row in (*options.denied, *options.confirmed) if f"{run}{row}" not in frames]:
+            raise ConfigError(f"there is no payment at step {', '.join(map(str, unknown))} in {options.run}")
+        for rows, other in ((options.denied, positives), (options.confirmed, negatives)):
+            if known := [row for row in rows if f"{run}{row}" in other.episodes]:
+                raise DataError(
+                    f"the payments at step {', '.join(map(str, known))} have the other label already: delete the files "
+                    f"in {options.out} to begin anew"
+                )
+
+        def label(rows: Sequence[int], writer: FrameWriter) -> None:
             for name in (f"{run}{row}" for row in rows):
-                if name not in frames:
-                    raise ConfigError(f"there is no payment at step {name.removeprefix(run)} in {options.run}")
-                if name in other.episodes:
-                    raise DataError(
-                        f"{name} has the other label already: delete the files in {options.out} to begin anew"
-                    )
                 writer.write(name, frames[name])
 
-        label(options.confirmed, positives, negatives)
-        label(options.denied, negatives, positives)
+        label(options.confirmed, positives)
+        label(options.denied, negatives)
 
         def rows_of(names: Sequence[str]) -> tuple[int, ...]:
             return tuple(int(name.removeprefix(run)) for name in names if name.startswith(run))
@@ -82,7 +85,7 @@ def mine(options: MineOptions, console: Console) -> Mined:
         labelled = {*negatives.episodes, *positives.episodes}
         rest = rows_of([name for name in waiting.episodes if name not in labelled])
         if options.deny_rest:
-            label(rest, negatives, positives)
+            label(rest, negatives)
         found = Mined(
             len(payments), () if options.deny_rest else rest, rows_of(negatives.episodes), rows_of(positives.episodes)
         )
@@ -112,8 +115,8 @@ def retrain_options(options: RetrainOptions) -> TrainClassifierOptions:
         )
     changed = replace(
         settings,
-        positives=(*settings.positives, *positives),
-        negatives=(*settings.negatives, *negatives),
+        positives=tuple(dict.fromkeys((*settings.positives, *positives))),
+        negatives=tuple(dict.fromkeys((*settings.negatives, *negatives))),
         out=options.out,
         resume=False,
     )

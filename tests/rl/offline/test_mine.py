@@ -118,10 +118,11 @@ def test_the_frames_are_as_many_as_the_run_had_to_see(run: Path, tmp_path: Path)
 
 def test_what_cannot_be_is_said(run: Path, tmp_path: Path):
     out = tmp_path / "mined"
-    with pytest.raises(ConfigError, match="no payment at step 7"):
-        mine(MineOptions(run, out, denied=(7,)), QUIET)
+    with pytest.raises(ConfigError, match="no payment at step 7, 8"):
+        mine(MineOptions(run, out, denied=(ENDS[0], 7), confirmed=(8,)), QUIET)
+    assert shown(out / NEGATIVES) == [], "all or nothing"
     mine(MineOptions(run, out, denied=(ENDS[1],)), QUIET)
-    with pytest.raises(DataError, match="other label"):
+    with pytest.raises(DataError, match=f"step {ENDS[1]} have the other label"):
         mine(MineOptions(run, out, confirmed=(ENDS[1],)), QUIET)
     with pytest.raises(ConfigError, match="both name 3"):
         MineOptions(run, out, denied=(3,), confirmed=(3,))
@@ -148,6 +149,7 @@ def test_a_classifier_is_trained_again_on_its_frames_and_on_what_was_labelled(fi
     assert SETTINGS.read(again) == asked
     before, after = (load_reward_classifier(folder).facts for folder in (first, again))
     assert sum(after.frames.values()) == sum(before.frames.values()) + 4
-    assert retrain_options(RetrainOptions(again, tmp_path / "third", (mined,))).negatives[:2] == asked.negatives
+    third = retrain_options(RetrainOptions(again, tmp_path / "third", (mined,)))
+    assert third.negatives == asked.negatives, "a file counts once"
     with pytest.raises(ConfigError, match="--mined is empty"):
         RetrainOptions(first, again)
