@@ -179,6 +179,10 @@ class ManipulationEnv(gymnasium.Env[Observation, np.ndarray]):
                 "that is carried out. See that the cell is clear, then reset()"
             )
 
+    def hold(self) -> None:
+        """Keep the arm where it is, for a caller that has no next action; the episode cannot go on as it was."""
+        self.workcell.robot.hold()
+
     def recover_simulation(self) -> str | None:
         """Recover a simulation of this process that its own cell stopped; see `recover_own_simulation`."""
         return recover_own_simulation(self.workcell)

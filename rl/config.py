@@ -21,6 +21,7 @@ from rl.errors import ConfigError
 from rl.utils.option_words import option
 from rl.utils.stored_config import of_this_version
 from rl.wrappers.adapter_config import ClassifierRewardConfig, EnvAdapterConfig, ImagesConfig
+from rl.wrappers.residual_config import ResidualConfig, require_residual_agent
 
 TOKEN_VARIABLE = "RL_LINK_TOKEN"
 
@@ -113,10 +114,13 @@ class TrainConfig:
     human: str | None = None
     """Device or script that may take over from an actor: spacemouse, gamepad, keyboard, or scripted; that is the
     environment's expert, after the policy has had its time. Nobody does in evaluations."""
+    base: str | None = None
+    """Frozen policy whose actions the agent corrects; a run of `bc` or `train`, or a checkpoint in it, an expert
+    `module:function`, or ws://HOST:PORT where a policy is served."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     reward_classifier: Path | None = None
-    """Directory of a reward classifier whose prediction is the only reward and ends the episode; the environment's own
+    """Directory of a reward classifier; its prediction is the only reward and ends the episode, the environment's own
     reward by default. Demonstrations are recorded with the same one."""
     classifier: ClassifierRewardConfig = field(default_factory=ClassifierRewardConfig)
     goals: tuple[Path, ...] = ()
@@ -173,6 +177,7 @@ class TrainConfig:
     """Settings of the agent. The command line chooses it by --agent NAME: `sac` learns from vectors, the others from
     images and state: `drq`; `vice`, which learns its reward from --goals; and HIL-SERL's agents for one arm or two,
     `hybrid-single` and `hybrid-dual`, whose grippers have a critic of their own."""
+    residual: ResidualConfig = field(default_factory=ResidualConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -202,6 +207,7 @@ class TrainConfig:
                 f"{option('human')} needs {option('action_repeat', 1)}: a person may take over at any step"
             )
         self._require_reachable_goal()
+        require_residual_agent(self.base, self.agent_name, self.agent.proposal.is_on)
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"{option('replay.demo_share')} must lie between 0 and 1, not {self.replay.demo_share}")
 

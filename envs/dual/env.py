@@ -134,6 +134,12 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
             info[INTERVENE_HOLD] = all(part.get(INTERVENE_HOLD, False) for part in infos if INTERVENE_ACTION in part)
         return join_observations(observations), outcome.reward, outcome.is_terminated, any(truncations), info
 
+    def hold(self) -> None:
+        """See `ManipulationEnv.hold`; each arm is told so, also when the other one fails."""
+        with ExitStack() as stack:
+            for core in _cores(*self.arms.values()):
+                stack.callback(core.hold)
+
     def recover_simulation(self) -> str | None:
         """Recover simulations of this process that their own cells stopped; see `recover_own_simulation`."""
         causes = [core.recover_simulation() for core in _cores(*self.arms.values())]

@@ -17,6 +17,7 @@ from rl.presets import find_missing_options
 from rl.utils.subprocesses import Stop
 
 _START = ("preset", "agent", "env", "cell")
+_BASE = ("base", "residual.scale")
 _EXPECTATIONS = {
     "replay.demos": "record demonstrations with `robotkit-train record demos`, or nothing but the agent's own "
     "experience is learned from",
@@ -34,23 +35,23 @@ _LEARNING = {
     "Machine": ("device", "compile", *_LINK),
 }
 _TRAIN_HEADINGS = {
-    "What is learned": (*_START, "human", "reward_classifier", "frame_stack"),
+    "What is learned": (*_START, "base", "human", "reward_classifier", "frame_stack"),
     "Run": (*_RUN, "actors"),
     "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where", "evaluation.stop_at_success"),
     **_LEARNING,
 }
 _LEARNER_HEADINGS = {
-    "What is learned": ("preset", "agent", "env", "frame_stack"),
+    "What is learned": ("preset", "agent", "env", *_BASE, "frame_stack"),
     "Run": (*_RUN, "evaluation.stop_at_success"),
     **_LEARNING,
 }
 _ACTOR_HEADINGS = {
-    "What is learned": (*_START, "human", "reward_classifier", "frame_stack", "action_repeat"),
+    "What is learned": (*_START, *_BASE, "human", "reward_classifier", "frame_stack", "action_repeat"),
     "Run": ("name", "seed", "random_steps", *_LINK, "link.overflow", "link.capacity", "link.give_up_s"),
     "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where"),
 }
 _EVALUATOR_HEADINGS = {
-    "What is learned": (*_START, "reward_classifier", "frame_stack", "action_repeat"),
+    "What is learned": (*_START, *_BASE, "reward_classifier", "frame_stack", "action_repeat"),
     "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.cell", "seed", *_LINK),
 }
 
@@ -67,6 +68,7 @@ class ActorOptions:
 def train(config: TrainConfig, stop: Stop) -> None:
     """Start everything on this machine."""
     config.require_trainable()
+    from rl.training.base_policies import pinned
     from rl.training.preflight import require_startable
 
     _warn(config, find_missing_options(config))
@@ -76,17 +78,18 @@ def train(config: TrainConfig, stop: Stop) -> None:
     from rl.training.supervisor import run_train
 
     if not stop.is_set():
-        run_train(_with_directory(config), stop, Console())
+        run_train(_with_directory(pinned(config)), stop, Console())
 
 
 def learner(config: TrainConfig, stop: Stop) -> None:
     """The learner's process."""
     config.require_trainable()
     _warn(config, [name for name in find_missing_options(config) if name not in _OF_ACTORS])
+    from rl.training.base_policies import pinned
     from rl.training.processes import run_learner_process
 
     if not stop.is_set():
-        run_learner_process(_with_directory(config), stop)
+        run_learner_process(_with_directory(pinned(config)), stop)
 
 
 def actor(options: ActorOptions, stop: Stop) -> None:

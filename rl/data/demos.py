@@ -197,6 +197,7 @@ def load_demos(
     *,
     n_step: NStep | None = None,
     extras: Mapping[str, float] | None = None,
+    convert: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> DemoSummary:
     """Insert every demonstration of a file into a buffer.
 
@@ -208,6 +209,7 @@ def load_demos(
         n_step: turns the episodes into n-step transitions first.
         extras: the buffer's extra fields, each with its value where the file does not hold it:
             `{"grasp_penalty": 0.0}`. Other extra fields of the file are left out.
+        convert: turns the transitions of an episode into those of the buffer, before everything else.
 
     Raises:
         DataError: other spaces, other fields, or no room.
@@ -217,7 +219,8 @@ def load_demos(
         if len(journal) > buffer.capacity:
             raise DataError(f"{path} holds {len(journal)} transitions, the buffer has room for {buffer.capacity}")
         for block in journal.blocks():
-            batch = block.transitions if n_step is None else n_step.push(block.transitions)
+            batch = convert(block.transitions)
+            batch = batch if n_step is None else n_step.push(batch)
             buffer.extend(_with_extras(batch, extras or {}))
     return summarize_demos(path)
 

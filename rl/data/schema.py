@@ -34,6 +34,9 @@ FIELDS = frozenset({"observations", "actions", "next_observations", "rewards", "
 IS_INTERVENTION, GRASP_PENALTY = EXTRAS = ("is_intervention", "grasp_penalty")
 """Fields that an actor adds to every transition: whether a human acted, and the price of moving the gripper."""
 
+EXECUTED_ACTIONS = "executed_actions"
+"""Field that an actor adds where a base policy acts: the action that was taken, of which `actions` is the residual."""
+
 SCALAR = Field((), np.dtype(np.float32))
 """A reward, a mask, an end mark or a declared extra."""
 
@@ -90,6 +93,11 @@ class TransitionSchema:
     def describe(self) -> dict[str, str]:
         """The schema as plain text, for metadata: `{"observations/state": "float32[10]"}`."""
         return {"/".join(path): str(field) for path, field in self.fields.items()}
+
+
+def extra_field(name: str, action_space: gym.Space[Any]) -> Field:
+    """The field of an extra that actors add: a number, or an action."""
+    return space_fields(action_space, ("actions",))["actions",] if name == EXECUTED_ACTIONS else SCALAR
 
 
 def space_fields(space: gym.Space[Any], path: Path) -> dict[Path, Field]:

@@ -7,7 +7,9 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from rl.data.schema import GRASP_PENALTY, IS_INTERVENTION
+from rl.data.schema import EXECUTED_ACTIONS, GRASP_PENALTY, IS_INTERVENTION
+
+_EXECUTED = {"executed_action": EXECUTED_ACTIONS}
 
 
 def make_transition(
@@ -29,8 +31,10 @@ def make_transition(
         terminated: whether the task is over.
         truncated: whether the episode was cut.
         info: of the step. Where `info["intervene_hold"]` is set, the human's action only keeps the arm still: it is
-            what was done, and no intervention to learn from.
+            what was done, and no intervention to learn from. Where a base policy acts, `info["executed_action"]` is
+            stored beside the residual.
     """
+    executed = {name: np.asarray(info[key], np.float32) for key, name in _EXECUTED.items() if key in info}
     return {
         "observations": observation,
         "actions": np.asarray(info.get("intervene_action", action), np.float32),
@@ -40,4 +44,5 @@ def make_transition(
         "dones": np.float32(terminated or truncated),
         IS_INTERVENTION: np.float32("intervene_action" in info and not info.get("intervene_hold")),
         GRASP_PENALTY: np.float32(info.get("grasp_penalty", 0.0)),
+        **executed,
     }

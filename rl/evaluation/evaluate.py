@@ -19,6 +19,7 @@ from rl.offline.bc import load_bc_policy
 from rl.offline.bc_options import TrainBcOptions
 from rl.plots.episode_pictures import draw_evaluation
 from rl.plots.kept import drawn_last, require_video, write_video
+from rl.training.base_policies import find_residual
 from rl.training.processes import load_policy
 from rl.utils.progress import show_progress
 from rl.utils.run_directory import EVALUATION
@@ -51,7 +52,9 @@ def run_eval(
         require_video(video)
     if checkpoint is None:
         _require_run(config.out)
-    env = make_env(config.env, config.cell, config.adaptation(), "rgb_array" if video else None)
+    residual = None if isinstance(config, TrainBcOptions) else find_residual(config)
+    mode = "rgb_array" if video else None
+    env = make_env(config.env, config.cell, config.adaptation(), mode, residual=residual)
     try:
         updates, policy = _load(config, checkpoint, env)
         act = partial(policy.sample_actions, argmax=True)

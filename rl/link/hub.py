@@ -11,7 +11,7 @@ from typing import Any
 
 from rl.data.journal import TransitionJournal, gap_info
 from rl.data.pruning import Rows
-from rl.data.schema import SCALAR, TransitionSchema
+from rl.data.schema import TransitionSchema, extra_field
 from rl.errors import LinkProtocolError, RlError, SchemaMismatch
 from rl.link.frames import Chunk, Weights, merge
 from rl.link.messages import (
@@ -23,6 +23,7 @@ from rl.link.messages import (
     HandshakeReply,
     Heartbeat,
     Report,
+    base_difference,
     build_space,
 )
 
@@ -284,6 +285,8 @@ class LearnerHub:
             )
         if self._spec is None:
             self._spec, self._schema = spec, _schema(spec)
+        elif spec.base != self._spec.base:
+            raise SchemaMismatch(base_difference(spec.base, self._spec.base))
         elif spec != self._spec:
             raise SchemaMismatch(
                 f"the actor's spaces differ from those of this run: observation {spec.observation!r}, action "
@@ -299,8 +302,8 @@ class LearnerHub:
 
 
 def _schema(spec: AgentSpec) -> TransitionSchema:
-    extras = dict.fromkeys(spec.extras, SCALAR)
-    return TransitionSchema.from_spaces(build_space(spec.observation), build_space(spec.action), extras)
+    observation, action = build_space(spec.observation), build_space(spec.action)
+    return TransitionSchema.from_spaces(observation, action, {name: extra_field(name, action) for name in spec.extras})
 
 
 def _describe(record: ActorRecord, now_s: float) -> dict[str, Any]:

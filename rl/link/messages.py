@@ -9,8 +9,10 @@ import gymnasium as gym
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from rl.data.schema import EXECUTED_ACTIONS
 from rl.data.spaces import describe_space
 from rl.errors import ConfigError, LinkProtocolError
+from rl.utils.option_words import option
 
 PROTOCOL = 2
 """Raised when an old peer could misread a new one."""
@@ -91,6 +93,14 @@ def _array(bound: Bound, spec: BoxSpec) -> np.ndarray:
     return (np.full(spec.shape, numbers) if numbers.ndim == 0 else numbers.reshape(spec.shape)).astype(spec.dtype)
 
 
+class BaseSpec(LinkMessage):
+    """The frozen policy that acts in the environment, and the bounds of the agent's correction."""
+
+    policy: Annotated[str, Field(max_length=128)]
+    """Checksum of the policy."""
+    scale: Annotated[tuple[float, ...], Field(max_length=1024)]
+
+
 class AgentSpec(LinkMessage):
     """The facts on which actor and learner must agree before the first transition."""
 
@@ -99,12 +109,33 @@ class AgentSpec(LinkMessage):
     action: SpaceSpec
     extras: tuple[str, ...] = ()
     """Numbers that each transition carries besides."""
+    base: BaseSpec | None = None
+    """The base policy that acts there, where the agent learns a residual."""
 
     @classmethod
     def of(cls, env_id: str, env: gym.Env, extras: tuple[str, ...] = ()) -> Self:
         """Describe a built environment."""
         spaces = spec_of(env.observation_space), spec_of(env.action_space)
-        return cls(env=env_id, observation=spaces[0], action=spaces[1], extras=extras)
+        plain = cls(env=env_id, observation=spaces[0], action=spaces[1], extras=extras)
+        if not env.has_wrapper_attr("base_facts"):
+            return plain
+        base = BaseSpec(**env.get_wrapper_attr("base_facts"))
+        return plain.model_copy(update={"base": base, "extras": (*extras, EXECUTED_ACTIONS)})
+
+
+def base_difference(found: BaseSpec | None, wanted: BaseSpec | None) -> str:
+    """The sentence for a base policy, found here, that is not the one of a run."""
+    way = f"give {option('base')} and {option('residual.scale')} as the run has them in its config.json"
+    if found is None or wanted is None:
+        there, here = ("none" if base is None else "one" for base in (wanted, found))
+        return f"a run keeps its base policy: the run has {there}, and here is {here}. {way[0].upper()}{way[1:]}"
+    if found.policy != wanted.policy:
+        return (
+            f"the base policy was changed: the run corrects the one with the checksum {wanted.policy[:16]}…, and here "
+            f"is {found.policy[:16]}…. A correction fits the policy that it was learned on alone: {way}, and put that "
+            "policy back"
+        )
+    return f"the run has {option('residual.scale')} {wanted.scale}, and here it is {found.scale}: {way}"
 
 
 class Handshake(LinkMessage):

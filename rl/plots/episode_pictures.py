@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +17,6 @@ from rl.data.demos import episode_info
 from rl.data.journal import Block, TransitionJournal
 from rl.plots.pictures import side_by_side
 from rl.utils.tree import Batch, leaves
-from rl.wrappers.tcp_position import ToolPosition
 
 _COLORS = {True: "tab:blue", False: "tab:red", None: "tab:gray"}
 _WORDS = {True: "success", False: "no success", None: "success unknown"}
@@ -26,6 +25,14 @@ _BINS = 41
 
 View: TypeAlias = tuple[np.ndarray, str]
 """An image and its caption."""
+
+
+class ToolPosition(Protocol):
+    """Where the observations have the tool's position."""
+
+    def of(self, observations: Any) -> np.ndarray:
+        """Positions (N, 3) in metres."""
+        ...
 
 
 @dataclass

@@ -26,7 +26,7 @@ from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
-from rl.errors import ConfigError
+from rl.errors import CheckpointError, ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.training.goals import Batches, GoalBatches, load_goals
 from rl.training.run_schedules import with_run_length
@@ -162,6 +162,22 @@ KINDS: Mapping[str, AgentKind] = {
     "hybrid-dual": PixelKind(DrQAgentHybridDualArm, make_hybrid_pixel_policy, (GRASP_PENALTY,)),
 }
 """Kinds of agents, by the names of `AGENT_CONFIGS`."""
+
+
+def restore_agent(agent: SACAgent, state: Mapping[str, Any]) -> None:
+    """Continue an agent from the state of a checkpoint.
+
+    Raises:
+        CheckpointError: it is the state of an agent with other networks.
+    """
+    try:
+        agent.load_state_dict(state["agent"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"the checkpoint is that of an agent with other networks: {reason[:300]}. A run keeps its environment and "
+            "its networks: leave out the options that change them"
+        ) from error
 
 
 def extra_fields(buffer: AnyReplayBuffer) -> set[str]:

@@ -136,8 +136,15 @@ class Algorithm:
             An action (A,) within the bounds of the action space, in its units.
 
         Raises:
+            ConfigError: the agent corrects a base policy.
             SchemaMismatch: the environment has no such observations, or a number is not finite.
         """
+        if self.run_config.base is not None:
+            raise ConfigError(
+                "this agent corrects a base policy, which acts in an episode and not on one observation: run it in "
+                "agent.env, whose observations hold the base's action, with agent.core.sample_actions(observation, "
+                "argmax=True)"
+            )
         seen, _ = self._session.env.view.observations(observation)
         return self._session.env.view.actions(self.core.sample_actions(seen, argmax=deterministic))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,12 @@ from rl.data.grown_source import GrownSource
 from rl.data.journal import TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
-from rl.errors import CheckpointError, CheckpointNotFound
+from rl.errors import CheckpointNotFound
 from rl.link.messages import AgentSpec, build_space
 from rl.training.agent_factory import KINDS, AnyReplayBuffer, extra_fields
 from rl.training.goals import Batches
 from rl.training.replay_loader import ReplayLoader
+from rl.training.residual_demos import DemoResiduals
 from rl.training.retention import Forget
 from rl.training.trainer import LoopIntervals
 from rl.training.update_schedule import Schedule
@@ -119,22 +119,6 @@ def newest_state(checkpoints: Checkpoints) -> dict[str, Any] | None:
         return None
 
 
-def restore_agent(agent: SACAgent, state: Mapping[str, Any]) -> None:
-    """Continue an agent from the state of a checkpoint.
-
-    Raises:
-        CheckpointError: it is the state of an agent with other networks.
-    """
-    try:
-        agent.load_state_dict(state["agent"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"the checkpoint is that of an agent with other networks: {reason[:300]}. A run keeps its environment and "
-            "its networks: leave out the options that change them"
-        ) from error
-
-
 def fit_inputs(agent: SACAgent, batches: Batches) -> None:
     """Let an agent that standardises its inputs see what they are like, before the first update of a run."""
     if agent.config.standardises_inputs:
@@ -157,9 +141,17 @@ def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds
     capacity = sum(summary.transitions + summary.episodes for summary in summaries)
     demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     extras = dict.fromkeys(extra_fields(demos), 0.0)
+    residuals = None if config.base is None else DemoResiduals(config, spec)
     for file in files:
         n_step = NStep(config.replay.n_step, agent.config.discount, agent.config.reward_bias)
         spaces = build_space(spec.observation), build_space(spec.action)
-        summary = load_demos(file, demos, *spaces, n_step=n_step, extras=extras)
+        if residuals is None:
+            summary = load_demos(file, demos, *spaces, n_step=n_step, extras=extras)
+        else:
+            summary = load_demos(
+                file, demos, *residuals.spaces, n_step=n_step, extras=extras, convert=residuals.convert
+            )
         logger.info("%d demonstrations with %d transitions from %s", summary.episodes, summary.transitions, file)
+    if residuals is not None:
+        residuals.say_clipped()
     return demos

@@ -12,11 +12,17 @@ from rl.common.evaluation import require_unassisted
 from rl.config import TrainConfig
 from rl.data.demos import require_demos_fit
 from rl.errors import ConfigError
+from rl.link.messages import AgentSpec
+from rl.training.base_policies import find_residual
+from rl.training.residual_demos import require_base_of_demos
 from rl.training.run_schedules import with_run_length
+from rl.training.same_run import require_same_base
 from rl.utils.log_packages import require_log_package
 from rl.utils.option_words import option
+from rl.utils.run_directory import SPEC
 from rl.wrappers.env_id import require_env_id
 from rl.wrappers.make_env import make_env
+from rl.wrappers.residual import ResidualActions
 
 
 def require_startable(config: TrainConfig) -> None:
@@ -39,13 +45,16 @@ def require_startable(config: TrainConfig) -> None:
         require_log_package("tensorboard")
     if config.wandb_project is not None:
         require_log_package("wandb")
-    with closing(make_env(config.env, config.cell, config.adaptation(), human=config.human)) as env:
-        _require_fits(config.replay.demos, env)
+    residual = find_residual(config)
+    require_base_of_demos(config)
+    with closing(make_env(config.env, config.cell, config.adaptation(), human=config.human, residual=residual)) as env:
+        _require_same_base(config, env)
+        _require_fits(config.replay.demos, env.env if isinstance(env, ResidualActions) else env)
         if config.evaluates_in_actor and config.human is not None:
             require_unassisted(env, config.human)
     evaluation = config.evaluation
     if evaluation.every_steps and evaluation.where == "process" and evaluation.cell not in (None, config.cell):
-        make_env(config.env, evaluation.cell, config.adaptation()).close()
+        make_env(config.env, evaluation.cell, config.adaptation(), residual=residual).close()
 
 
 def require_one_at_a_time(config: TrainConfig) -> None:
@@ -58,6 +67,13 @@ def require_one_at_a_time(config: TrainConfig) -> None:
             f"{option('evaluation.where', 'actor')}, another {option('evaluation.cell')}, or "
             f"{option('evaluation.every_steps', 0)}"
         )
+
+
+def _require_same_base(config: TrainConfig, env: gym.Env) -> None:
+    stored = None if config.out is None else config.out / SPEC
+    if config.resume and stored is not None and stored.exists():
+        found, spec = AgentSpec.of(config.env, env), AgentSpec.model_validate_json(stored.read_bytes())
+        require_same_base(found, spec)
 
 
 def _require_fits(demos: Sequence[Path], env: gym.Env) -> None:

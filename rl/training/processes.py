@@ -27,7 +27,8 @@ from rl.link.messages import AgentSpec, Handshake, build_space
 from rl.link.server import LinkServer, bind
 from rl.link.state import ClientSettings
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor, run_evaluator
-from rl.training.agent_factory import KINDS
+from rl.training.agent_factory import KINDS, restore_agent
+from rl.training.base_policies import find_residual
 from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.learned import SuccessGoal
 from rl.training.learner import LearnerLoop
@@ -38,10 +39,10 @@ from rl.training.learner_parts import (
     make_memory,
     make_schedule,
     newest_state,
-    restore_agent,
     say_first_update,
 )
 from rl.training.proposal import clone_proposal
+from rl.training.residual_start import start_at_base
 from rl.training.same_run import require_same_spaces, stored_config, take_run
 from rl.training.trainer import Progress, Trainer
 from rl.utils.checkpoint import Checkpoints, load_checkpoint
@@ -126,6 +127,7 @@ def learn(
         progress.updates, progress.episodes = state["updates"], state["episodes"]
     memory = make_memory(config, spec, agent, seeds)
     if state is None:
+        start_at_base(agent, config)
         clone_proposal(agent, memory.demos, seeds, stop)
         if stop.is_set():
             return
@@ -163,7 +165,8 @@ def learn(
 def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     """Run an actor's process."""
     torch.set_num_threads(1)
-    env = make_env(config.env, config.cell, config.adaptation(), human=config.human)
+    residual = find_residual(config)
+    env = make_env(config.env, config.cell, config.adaptation(), human=config.human, residual=residual)
     spec = AgentSpec.of(config.env, env, EXTRAS)
     seeds = Seeds(config.seed)
     in_actor = config.evaluates_in_actor and name.endswith("-0")
@@ -183,7 +186,8 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
 def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
     """Run the evaluator's process: it evaluates the weights of a running learner until the training ends."""
     torch.set_num_threads(1)
-    env = make_env(config.env, config.evaluation.cell or config.cell, config.adaptation())
+    cell = config.evaluation.cell or config.cell
+    env = make_env(config.env, cell, config.adaptation(), residual=find_residual(config))
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent_name].make_policy(config, spec, config.seed)
     with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator"), stop) as link:

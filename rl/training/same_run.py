@@ -10,7 +10,7 @@ from rl.config import TrainConfig, load_config, save_config
 from rl.data.journal import TransitionJournal
 from rl.data.spaces import describe_spaces, differences
 from rl.errors import ConfigError, RlError, SchemaMismatch
-from rl.link.messages import AgentSpec, build_space
+from rl.link.messages import AgentSpec, base_difference, build_space
 from rl.utils.option_words import option
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, claim_run, release_run
 
@@ -86,8 +86,15 @@ def _require_nothing_is_lost(stored: TrainConfig, asked: TrainConfig) -> None:
         )
 
 
+def require_same_base(found: AgentSpec, wanted: AgentSpec) -> None:
+    """Raise `SchemaMismatch` where another base policy acts in an environment than in that of the run, or none."""
+    if found.base != wanted.base:
+        raise SchemaMismatch(base_difference(found.base, wanted.base))
+
+
 def require_same_spaces(found: AgentSpec, wanted: AgentSpec) -> None:
-    """Raise `SchemaMismatch` where an environment has other spaces than that of the run."""
+    """Raise `SchemaMismatch` where an environment has other spaces than that of the run, or another base policy."""
+    require_same_base(found, wanted)
     here, there = (describe_spaces(build_space(spec.observation), build_space(spec.action)) for spec in (found, wanted))
     if different := differences(here, there):
         raise SchemaMismatch(

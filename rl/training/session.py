@@ -17,6 +17,8 @@ from rl.data.sqlite_file import IN_MEMORY
 from rl.errors import ConfigError, RunExists
 from rl.link.messages import AgentSpec
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
+from rl.training.agent_factory import restore_agent
+from rl.training.base_policies import find_residual, pinned
 from rl.training.callbacks import Callback, Callbacks, TrainedAgent, TrainingStart
 from rl.training.in_process import ACTOR, InProcessLink, TensorBatches
 from rl.training.learner_parts import (
@@ -26,11 +28,11 @@ from rl.training.learner_parts import (
     make_intervals,
     make_memory,
     make_schedule,
-    restore_agent,
     say_first_update,
 )
 from rl.training.proposal import clone_proposal
 from rl.training.replay_loader import ReplayLoader
+from rl.training.residual_start import start_at_base
 from rl.training.run_files import RunFiles
 from rl.training.same_run import require_same_spaces
 from rl.training.trainer import Progress, Trainer
@@ -78,7 +80,9 @@ class Session:
 
     def __init__(self, config: TrainConfig, env: EnvLike, stored: StoredRun | None = None) -> None:
         self.config = config
-        self.env = AgentEnv(env, config.adaptation(), config.cell)
+        if stored is None:
+            self.config = config = pinned(config)
+        self.env = AgentEnv(env, config.adaptation(), config.cell, find_residual(config))
         self.progress = Progress(config.steps)
         self._stored = stored
         self._files: RunFiles | None = None
@@ -111,6 +115,7 @@ class Session:
         memory = None
         if stored is None:
             memory = make_memory(config, self._spec, self.agent, self._seeds)
+            start_at_base(self.agent, config)
             clone_proposal(self.agent, memory.demos, self._seeds)
         if config.out is not None:
             self._files = self._claim(config.out)
@@ -174,7 +179,7 @@ class Session:
         Raises:
             ConfigError, SchemaMismatch: it is none, or has other spaces.
         """
-        other = AgentEnv(env, self.config.adaptation())
+        other = AgentEnv(env, self.config.adaptation(), residual=find_residual(self.config))
         try:
             require_same_spaces(AgentSpec.of(self.config.env, other.adapted, EXTRAS), self._spec)
             yield other

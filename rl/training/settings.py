@@ -58,6 +58,11 @@ class Settings(TypedDict, total=False):
     """Part of every batch that comes from the demonstrations, when there are any; one half when not given."""
     interventions: int
     """Newest transitions of a human's interventions that join the demonstrations."""
+    base: StrPath | None
+    """Frozen policy whose actions the agent corrects, as `robotkit-train train --base` names it."""
+    residual_scale: float | Sequence[float]
+    """Largest correction of the base's action, in units of [-1, 1], for all its numbers or for each; 0.2 when not
+    given."""
     reward_classifier: StrPath | None
     """Directory of `robotkit-train classifier` whose prediction is the only reward and ends the episode."""
     positive_frames: int
@@ -173,6 +178,11 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     pays = {name: value for name, value in settings.items() if name in _IN_CLASSIFIER}
     grouped = (*_IN_REPLAY, *_IN_IMAGES, *_IN_CLASSIFIER)
     rest = {name: value for name, value in settings.items() if name not in grouped}
+    if rest.get("base") is not None:
+        rest["base"] = str(rest["base"])
+    if (scale := rest.pop("residual_scale", None)) is not None:
+        scales = (scale,) if isinstance(scale, numbers.Real) else tuple(scale)
+        rest["residual"] = replace(config.residual, scale=tuple(map(float, scales)))
     if rest.get("reward_classifier") is not None:
         rest["reward_classifier"] = Path(rest["reward_classifier"])
     changed = replace(

@@ -127,6 +127,18 @@ def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
     return Checkpoints(path.parent).load(int(found[1])) if found else Checkpoints(path).load()
 
 
+def checkpoint_digest(path: Path) -> str:
+    """The SHA-256 of the state in the checkpoint `step_…` at `path`, as its manifest has it.
+
+    Raises:
+        CheckpointError: the manifest cannot be read.
+    """
+    try:
+        return str(json.loads((path / _MANIFEST).read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the checkpoint {path} is damaged: {error}") from error
+
+
 def find_non_finite(state: Any, name: str = "") -> str | None:
     """The name of the first tensor or array that holds NaN or infinity; None when every number is finite."""
     if isinstance(state, Mapping):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_IN_PYTHON = {"images.size": "image_size", "images.frames": "image_frames"}
+_IN_PYTHON = {"images.size": "image_size", "images.frames": "image_frames", "residual.scale": "residual_scale"}
 """Keyword arguments that are not called like the last word of their field."""
 _NOT_GIVEN = object()
 

@@ -10,6 +10,7 @@ from rl.errors import ConfigError
 from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.make_env import TranslateErrors, adapt, open_env
 from rl.wrappers.raw_view import RawView
+from rl.wrappers.residual import Residual, ResidualActions
 
 EnvLike = str | gym.Env
 """A Gymnasium id, `Id-v0` or `module:Id-v0`, whose module is imported first; or an environment."""
@@ -22,22 +23,27 @@ class AgentEnv:
         env: an environment, or the id of one.
         adaptation: how it looks to the agent.
         cell: handed to an environment that is made from an id and stands in a workcell.
+        residual: a base policy that acts in it, whose actions the agent corrects.
 
     Raises:
         ConfigError: there is no such environment, or such an agent cannot use it.
         CheckpointError: there is no such reward classifier.
     """
 
-    def __init__(self, env: EnvLike, adaptation: EnvAdapterConfig, cell: str | None = None) -> None:
+    def __init__(
+        self, env: EnvLike, adaptation: EnvAdapterConfig, cell: str | None = None, residual: Residual | None = None
+    ) -> None:
         _require_env(env)
         self._is_ours = isinstance(env, str)
         self.raw = open_env(env, cell) if isinstance(env, str) else TranslateErrors(env, name_of(env))
         try:
-            self.adapted = adapt(self.raw, adaptation)
+            self.adapted = adapt(self.raw, adaptation, residual)
         except BaseException:
             self.close()
             raise
-        self.view = RawView(self.raw, self.adapted, adaptation.frame_stack)
+        # The base acts in an episode: there is no view of a single observation of it.
+        seen = self.adapted.env if isinstance(self.adapted, ResidualActions) else self.adapted
+        self.view = RawView(self.raw, seen, adaptation.frame_stack)
 
     def close(self) -> None:
         """Close the environment unless the user built it."""

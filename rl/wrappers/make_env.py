@@ -18,6 +18,7 @@ from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.env_id import looked_up
 from rl.wrappers.pixel_observation import has_images, wrap_pixels
 from rl.wrappers.repeat_action import RepeatAction
+from rl.wrappers.residual import Residual
 from rl.wrappers.scaled_actions import ScaledActions
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,11 @@ class TranslateErrors(gym.Wrapper):
             )
         return True
 
+    @property
+    def newest_observation(self) -> Any:
+        """The environment's newest observation, as it is before any wrapper around this one."""
+        return self._observation
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -125,6 +131,7 @@ def make_env(
     adaptation: EnvAdapterConfig = NO_ADAPTATION,
     render_mode: str | None = None,
     human: str | None = None,
+    residual: Residual | None = None,
 ) -> gym.Env:
     """Build an environment by its Gymnasium id.
 
@@ -134,11 +141,17 @@ def make_env(
         adaptation: how it looks to the agent.
         render_mode: Gymnasium's.
         human: handed to environments in which somebody can take over: "scripted", "spacemouse" …
+        residual: a base policy that acts in it, whose actions the agent corrects.
 
     Raises:
         ConfigError: there is no such environment, it takes no cell or no human, or such an agent cannot use it.
     """
-    return adapt(open_env(env_id, cell, render_mode, human), adaptation)
+    raw = open_env(env_id, cell, render_mode, human)
+    try:
+        return adapt(raw, adaptation, residual)
+    except BaseException:
+        raw.close()
+        raise
 
 
 def open_env(env_id: str, cell: str | None = None, render_mode: str | None = None, human: str | None = None) -> gym.Env:
@@ -177,14 +190,24 @@ def _no_pictures(env_id: str) -> str:
     return f"{env_id} cannot be rendered as images (its render_modes lack rgb_array): leave out {option('video')}"
 
 
-def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION) -> gym.Env:
+def adapt(env: gym.Env, adaptation: EnvAdapterConfig = NO_ADAPTATION, residual: Residual | None = None) -> gym.Env:
     """Wrap a built environment for an agent.
+
+    Args:
+        env: the environment.
+        adaptation: how it looks to the agent.
+        residual: a base policy that acts in it, whose actions the agent corrects; for an environment of `open_env`.
 
     Raises:
         ConfigError: actions are not a bounded Box, images are where there should be none and the reverse, or a reward
             classifier lacks a camera.
         CheckpointError: there is no such reward classifier.
     """
+    adapted = _adapt(env, adaptation)
+    return adapted if residual is None else residual.add_to(env, adapted)
+
+
+def _adapt(env: gym.Env, adaptation: EnvAdapterConfig) -> gym.Env:
     _check(env, adaptation)
     if adaptation.reward_classifier is not None:
         from rl.wrappers.classifier_reward import add_classifier_reward  # with torch, which nothing else here needs
