@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.learning.clones import with_clone
 from benchmarks.learning.evaluator import Evaluator
 from benchmarks.learning.records import Evaluation
 from benchmarks.learning.tables import RunSpec
 from benchmarks.learning.variants import make_config
+from rl.training.base_policies import find_residual
 from rl.training.callbacks import Callback, Step, TrainingStart
 from rl.training.session import Session
 from rl.wrappers.make_env import make_env, open_env
@@ -28,8 +30,11 @@ def run(spec: RunSpec) -> tuple[Evaluation, ...]:
     config = make_config(spec.how, spec.task, spec.seed, spec.steps)
     config = replace(config, replay=replace(config.replay, demos=() if spec.demos is None else (spec.demos,)))
     config.require_trainable()
+    config = with_clone(spec, config)
     with (
-        closing(make_env(config.env, config.cell, config.adaptation())) as evaluation_env,
+        closing(
+            make_env(config.env, config.cell, config.adaptation(), residual=find_residual(config))
+        ) as evaluation_env,
         closing(open_env(config.env, config.cell, human=config.human)) as env,
     ):
         evaluator = Evaluator(spec, evaluation_env)

@@ -40,7 +40,7 @@ class Table:
 TABLES: Mapping[str, Table] = {
     "pick-cube-state": Table(
         "pick-cube-state",
-        ("demo", "demo-standardised", "demo-ibrl", "demo-proposal", "demo-proposal-standardised"),
+        ("demo", "demo-standardised", "demo-ibrl", "demo-proposal", "demo-proposal-standardised", "demo-residual"),
         10_000,
         1_000,
     ),

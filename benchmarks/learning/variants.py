@@ -79,6 +79,7 @@ VARIANTS: Mapping[str, Variant] = {
     "sbx-sac": Variant("SAC", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
     "sbx-crossq": Variant("CrossQ", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
     "demo-ibrl": Variant("demo", _IBRL),
+    "demo-residual": Variant("demo", {"base": "clone"}),
     "demo-proposal": Variant("demo", _PROPOSAL),
     "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
     "small": Variant("demo", _SMALL),

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from benchmarks.learning.clones import CLONE
 from benchmarks.learning.evaluator import Evaluator, episode_seed
 from benchmarks.learning.runner import run
 from benchmarks.learning.variants import Variant
+from rl.agents.continuous.proposal_config import ProposalConfig
 from rl.agents.continuous.sac_config import SacConfig
+from rl.data.demos import record_demos
 from rl.errors import ConfigError
 from rl.training.algorithms import SAC
+from rl.training.base_checkpoint import CheckpointBase, StoredPolicy
 from rl.training.callbacks import Callback, Step
+from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.make_env import make_env
 from tests.benchmarks.learning_runs import FOLLOW, SMALL, small_spec
 from tests.rl.training.small_agents import one_thread
@@ -116,3 +122,24 @@ def test_seconds_of_evaluations_do_not_count():
     evaluator.evaluate_if_due(60, policy)
     evaluator.evaluate_if_due(90, policy)
     assert [(one.env_steps, one.cpu_s) for one in evaluator.evaluations] == [(0, 2.0), (30, 5.0), (60, 9.0)]
+
+
+def test_a_variant_that_corrects_a_clone_begins_with_its_success_and_clones_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("benchmarks.learning.clones.CLONING", ProposalConfig(cloning_updates=20))
+    demos = tmp_path / "demos.sqlite"
+    record_demos(demos, make_env(FOLLOW.env), lambda observation: observation[:1], 2, seed=3)
+    spec = small_spec(how=Variant("default", SMALL | {"base": CLONE}), demos=demos)
+    first, again = run(spec), run(spec)
+    assert results(first) == results(again)
+    (clone,) = tmp_path.glob("demos-clone-*")
+    base = CheckpointBase(StoredPolicy.find(clone), make_env(FOLLOW.env), EnvAdapterConfig())
+    evaluator = Evaluator(spec, make_env(FOLLOW.env))
+    evaluator.evaluate_if_due(0, base.act)
+    assert results(evaluator.evaluations) == results(first[:1])
+
+
+def test_a_clone_of_no_demonstrations_is_refused():
+    with pytest.raises(ConfigError, match="its task has none"):
+        run(small_spec(how=Variant("default", SMALL | {"base": CLONE})))
