@@ -11,6 +11,7 @@ RlError
 │   └── EmptyBuffer               there is nothing to sample yet
 ├── EnvironmentFailed         the environment, or the robot in it, cannot go on
 │   └── EnvironmentInterrupted    until a person has mended something: a fault, a stop, a lost connection
+│       └── PolicyUnavailable         a served base policy does not answer, or not with actions
 ├── LinkError                 actor and learner cannot talk
 │   ├── LinkUnavailable           nobody answers at that address, or not in time
 │   ├── LinkUnauthorized          the token is missing or wrong
@@ -91,6 +92,12 @@ class EnvironmentInterrupted(EnvironmentFailed):
     """The environment cannot go on until a person has mended something: a fault, a stop, a lost connection."""
 
     code = "environment_interrupted"
+
+
+class PolicyUnavailable(EnvironmentInterrupted):
+    """A served base policy does not answer in time, or not with actions: there is nothing to do in this state."""
+
+    code = "policy_unavailable"
 
 
 class LinkError(RlError):

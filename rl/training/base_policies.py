@@ -19,6 +19,7 @@ from rl.utils.option_words import option
 from rl.wrappers.make_env import sentence_of
 from rl.wrappers.raw_view import RawView
 from rl.wrappers.residual import Residual
+from rl.wrappers.served_base import ServedBase
 
 
 def find_residual(config: TrainConfig) -> Residual | None:
@@ -35,6 +36,8 @@ def find_residual(config: TrainConfig) -> Residual | None:
     if is_run(path):
         stored, adaptation = StoredPolicy.find(path), config.adaptation()
         return Residual(lambda raw, adapted: CheckpointBase(stored, raw, adaptation), config.residual)
+    if source.startswith(("ws://", "wss://")):
+        return Residual(lambda raw, adapted: ServedBase(source, raw, adapted, config.residual), config.residual)
     if is_lerobot_policy(path):
         raise ConfigError(
             f"{source} is a policy of LeRobot, which needs an older PyTorch than this program: it cannot be loaded "

@@ -1,0 +1,1 @@
+"""A server of base policies over openpi's protocol."""

@@ -1,0 +1,93 @@
+"""`ServedBase`: a policy behind a websocket as a base policy, such as a large model on another machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl.errors import ConfigError, EnvironmentFailed, PolicyUnavailable
+from rl.link.policy_client import PolicyClient
+from rl.link.policy_codec import pack
+from rl.utils.option_words import option
+from rl.utils.tree import leaves
+from rl.wrappers.raw_view import RawView
+from rl.wrappers.residual_config import ResidualConfig
+
+VECTOR = "state"
+"""Name under which an observation that is one array is sent."""
+
+
+class ServedBase:
+    """A served policy in an environment. Each episode has a connection of its own.
+
+    A chunk of actions is taken one by one, and the next one is asked for when it ends. With an error the rest of a
+    chunk is thrown away, and there is no action before the next episode.
+
+    Args:
+        url: of the server.
+        raw: the environment as it is; the policy gets its observations, and gives its actions.
+        adapted: the same one as the agent sees it.
+        config: time limits, length of the chunks, and the task in words.
+
+    Raises:
+        ConfigError: nobody answers.
+    """
+
+    def __init__(self, url: str, raw: gym.Env, adapted: gym.Env, config: ResidualConfig) -> None:
+        self._client, self._config = PolicyClient(url), config
+        self._view, self._action_dim = RawView(raw, adapted, 1), gym.spaces.flatdim(raw.action_space)
+        self._waiting: deque[np.ndarray] = deque()
+        self._has_answered = False
+        try:
+            self.identity = _checksum(self._client.connect(config.start_timeout_s))
+        except PolicyUnavailable as error:
+            raise ConfigError(f"{error}. Start its server, and give its address as {option('base')}") from error
+        self._client.close()
+
+    def reset(self, observation: Any) -> None:
+        """See `BasePolicy`.
+
+        Raises:
+            EnvironmentFailed: another policy is served now.
+        """
+        self._waiting.clear()
+        self._has_answered = False
+        metadata = self._client.connect(self._config.start_timeout_s)
+        if _checksum(metadata) != self.identity:
+            self._client.close()
+            raise EnvironmentFailed(
+                f"another policy is served at {self._client.url} now: it describes itself as {dict(metadata)!r:.300}. "
+                "A correction fits the policy that it was learned on alone"
+            )
+
+    def act(self, observation: Any) -> np.ndarray:
+        """See `BasePolicy`."""
+        if not self._waiting:
+            limits = self._config
+            timeout_s = limits.answer_timeout_s if self._has_answered else limits.start_timeout_s
+            chunk = self._client.infer(served_observation(observation, limits.prompt), self._action_dim, timeout_s)
+            self._has_answered = True
+            self._waiting.extend(chunk[: limits.chunk_steps])
+        return self._view.agent_actions(self._waiting.popleft())
+
+    def close(self) -> None:
+        """See `BasePolicy`."""
+        self._client.close()
+
+
+def served_observation(observation: Any, prompt: str | None = None) -> dict[str, Any]:
+    """An observation as it is sent: arrays by their path in it, `images/front`; one array alone is `state`."""
+    if isinstance(observation, Mapping):
+        named = {"/".join(path): np.asarray(value) for path, value in leaves(observation)}
+    else:
+        named = {VECTOR: np.asarray(observation)}
+    return named if prompt is None else {**named, "prompt": prompt}
+
+
+def _checksum(metadata: Mapping[str, Any]) -> str:
+    return hashlib.sha256(pack(sorted(metadata.items(), key=lambda item: str(item[0])))).hexdigest()
