@@ -1,1 +1,1 @@
-"""A server of base policies over openpi's protocol."""
+"""Servers of base policies over openpi's protocol: one for runs of this project, one for policies of LeRobot."""

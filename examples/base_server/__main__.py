@@ -6,24 +6,17 @@ of one action. A client with another token than that of RL_BASE_TOKEN is refused
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import tyro
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
 
-from rl.errors import CodecError, RlError
-from rl.link.policy_client import TOKEN_VARIABLE
-from rl.link.policy_codec import pack, unpack
+from examples.base_server.protocol import Act, PolicyServer
 from rl.training.base_checkpoint import CheckpointBase, StoredPolicy
 from rl.wrappers.make_env import adapt, open_env
 from rl.wrappers.raw_view import RawView
@@ -42,68 +35,46 @@ class Options:
     """Port to listen at; 0 takes a free one."""
 
 
-class PolicyServer:
-    """Answers observations of an environment with the actions of a stored policy.
+def make_server(stored: StoredPolicy, env: gym.Env) -> PolicyServer:
+    """A server of a stored policy.
 
     Args:
         stored: the policy.
         env: an environment like that of the clients; no step is taken in it.
+
+    Raises:
+        ConfigError: the policy does not fit it.
     """
+    adaptation = stored.adaptation
+    view = RawView(env, adapt(env, adaptation), adaptation.frame_stack)
 
-    def __init__(self, stored: StoredPolicy, env: gym.Env) -> None:
-        self._stored, self._env = stored, env
-        self._view = RawView(env, adapt(env, stored.adaptation), stored.adaptation.frame_stack)
-        self._base()  # refuses a policy that does not fit, before anybody connects
+    def begin() -> Act:
+        base = CheckpointBase(stored, env, adaptation)
 
-    def _base(self) -> CheckpointBase:
-        return CheckpointBase(self._stored, self._env, self._stored.adaptation)
+        def act(sent: Mapping[str, Any]) -> np.ndarray:
+            return view.actions(base.act(as_observation(sent, env.observation_space)))[None]
 
-    def handle(self, connection: ServerConnection) -> None:
-        """Serve one connection until the client closes it."""
-        base = self._base()
-        connection.send(pack({"policy": str(self._stored.checkpoint), "sha256": base.identity}))
-        try:
-            for message in connection:
-                if isinstance(message, str):
-                    raise CodecError("an observation is a binary message")
-                observation = _as_observation(unpack(message), self._env.observation_space)
-                action = self._view.actions(base.act(observation))
-                connection.send(pack({"actions": action[None]}))
-        except RlError as error:
-            connection.send(str(error))
-        except ConnectionClosed:
-            return
+        return act
+
+    begin()  # refuses a policy that does not fit, before anybody connects
+    return PolicyServer(begin, {"policy": str(stored.checkpoint), "sha256": stored.identity})
 
 
-def refuse_strangers(connection: ServerConnection, request: Request) -> Response | None:
-    """Refuse a client without the token, where there is one."""
-    token = os.environ.get(TOKEN_VARIABLE)
-    if token is None or request.headers.get("Authorization") == f"Api-Key {token}":
-        return None
-    return connection.respond(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong\n")
-
-
-def _as_observation(sent: Mapping[str, Any], space: gym.Space[Any], path: str = "") -> Any:
+def as_observation(sent: Mapping[str, Any], space: gym.Space[Any], path: str = "") -> Any:
     """The observation of the environment that was sent as arrays by their paths."""
     if isinstance(space, gym.spaces.Dict):
         return {
-            name: _as_observation(sent, inner, f"{path}/{name}" if path else name)
+            name: as_observation(sent, inner, f"{path}/{name}" if path else name)
             for name, inner in space.spaces.items()
         }
-    return np.asarray(sent.get(path or VECTOR))
+    return np.asarray(sent[path or VECTOR])
 
 
 def main(options: Options) -> None:
     """Serve until the process is ended."""
     stored = StoredPolicy.find(options.policy)
     with closing(open_env(stored.config.env, stored.config.cell)) as env:
-        server = PolicyServer(stored, env)
-        with serve(
-            server.handle, options.host, options.port, process_request=refuse_strangers, compression=None
-        ) as listening:
-            port = listening.socket.getsockname()[1]
-            print(f"{stored.checkpoint} at ws://{options.host}:{port}", flush=True)
-            listening.serve_forever()
+        make_server(stored, env).serve(options.host, options.port)
 
 
 if __name__ == "__main__":

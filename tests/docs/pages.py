@@ -18,6 +18,7 @@ NOT_RUN = {
     r"my_lab(?!\.toml$)|control-pc|gpu-pc|spacemouse|http://left": "needs a lab's devices; is parsed by test_docs.py",
     r"--device cuda": "needs a GPU",
     r"examples\.base_server": "serves until it is ended; tests/end_to_end runs it",
+    r"--base ws://": "needs a served policy; tests/end_to_end has one",
     r"FILE|…": "stands for files of the reader's own",
     r"lerobot|--preset drq --replay.demos demos.sqlite$": "needs imported demonstrations; see tests/rl/interop",
     r"-train classifier .* --out classifier$": "needs frames of a lab; another page trains on simulated ones",
