@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -235,3 +236,35 @@ def test_r1_numbers_that_are_not_finite_are_a_device_fault_too():
             body._measure = lambda measure=measure, name=name, broken=broken: measure()._replace(**{name: broken})
             with pytest.raises(rk.DeviceFault, match=name):
                 env.step(zero(env))
+
+
+def test_an_env_that_is_told_to_hold_keeps_its_arm_and_tears_its_episode():
+    with make_workcell("mujoco-pick-cube") as cell:
+        env = env_in(cell, "PandaPickCube-v0")
+        env.reset(seed=1)
+        before = cell.get_state().robot.target_epoch
+        env.hold()
+        assert cell.get_state().robot.target_epoch > before
+        assert env.step(zero(env))[4]["is_torn"]
+        env.reset(seed=1)
+        assert not env.step(zero(env))[4]["is_torn"]
+
+
+@pytest.mark.parametrize("faulty", ["left", "right"])
+def test_both_arms_are_told_to_hold_also_when_one_of_them_fails(faulty, monkeypatch):
+    env = gymnasium.make("envs:DualFrankaReachPose-v0", cell="fake").unwrapped
+    env.reset(seed=1)
+    cores = {arm: one.unwrapped for arm, one in env.arms.items()}
+    held = []
+
+    def refuse():
+        raise rk.DeviceError("it does not answer")
+
+    for arm, core in cores.items():
+        how = refuse if arm == faulty else lambda arm=arm: held.append(arm)
+        monkeypatch.setattr(core.workcell.robot, "hold", how)
+    with pytest.raises(rk.DeviceError):
+        env.hold()
+    assert held == [arm for arm in cores if arm != faulty]
+    monkeypatch.undo()
+    env.close()
