@@ -97,9 +97,9 @@ def test_a_training_survives_a_server_that_stands_still_and_stores_no_step_witho
         try:
             actor = out / "logs" / "actor-0.log"
             wait_for(lambda: steps_of(out) > 100, training, log)
-            process.slastsignal(signal.SIGSTOP)
+            process.send_signal(signal.SIGSTOP)
             wait_for(lambda: "did not answer within 0.5 s" in actor.read_text(), training, log)
-            process.slastsignal(signal.SIGCONT)
+            process.send_signal(signal.SIGCONT)
             assert training.wait(240) == 0, log.read_text()
         finally:
             end(training)
