@@ -54,6 +54,7 @@ class LearnerLink:
         self._state = LinkState(Outbox(settings.capacity, settings.overflow), deque(maxlen=_REPORTS_KEPT))
         self._connection = LinkConnection(settings, handshake, self._state)
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+        self._waited_s, self._reported_s = 0.0, time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -118,9 +119,11 @@ class LearnerLink:
         self._state.waiting_for = reason
 
     def report(self, topic: Literal["episode", "evaluation"], values: Mapping[str, float]) -> None:
-        """Queue figures for the learner's log."""
-        version = self._state.applied_version
-        self._state.reports.append(Report(topic=topic, weights_version=version, values=dict(values)))
+        """Queue figures for the learner's log, those of an episode with the share of its time that was waited."""
+        version, told = self._state.applied_version, dict(values)
+        if topic == "episode":
+            told["waited_share"] = self._take_waited_share()
+        self._state.reports.append(Report(topic=topic, weights_version=version, values=told))
         self._connection.wake()
 
     def may_step(self, timeout_s: float) -> bool:
@@ -128,7 +131,10 @@ class LearnerLink:
         state = self._state
         if state.may_step() and state.failure is None:
             return True
-        return self._wait(lambda: state.may_step() or state.is_finished, timeout_s) and not state.is_finished
+        begin_s = time.monotonic()
+        may_go_on = self._wait(lambda: state.may_step() or state.is_finished, timeout_s)
+        self._waited_s += time.monotonic() - begin_s
+        return may_go_on and not state.is_finished
 
     def take_weights(self) -> Weights | None:
         """The newest weights if they were not taken yet."""
@@ -155,6 +161,13 @@ class LearnerLink:
         self._state.outbox.close()
         self._connection.stop()
         self._thread.join(10.0)
+
+    def _take_waited_share(self) -> float:
+        """The share of the time since the last episode's report in which no step was allowed."""
+        now_s = time.monotonic()
+        passed_s, waited_s = now_s - self._reported_s, self._waited_s
+        self._waited_s, self._reported_s = 0.0, now_s
+        return waited_s / passed_s if passed_s > 0 else 0.0
 
     def _is_connected(self) -> bool:
         """Wait for the learner's reply, with a warning when it takes long."""

@@ -142,6 +142,11 @@ class LearnerHub:
         times_s = [record.last_message_s for record in list(self._records.values()) if record.role == "actor"]
         return time.monotonic() - max(times_s) if times_s else float("inf")
 
+    def lag(self) -> int | None:
+        """The largest lag of the actors that are connected, in updates; None where nobody has told one."""
+        records = [record for record in list(self._records.values()) if record.connections and record.role == "actor"]
+        return max((record.lag for record in records if record.lag is not None), default=None)
+
     def status(self) -> dict[str, Any]:
         """The state of the run and of its actors, as plain values."""
         newest = {record.actor: record for record in list(self._records.values())}

@@ -23,6 +23,8 @@ from rl.utils.tally import Tally
 logger = logging.getLogger(__name__)
 
 _POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
+_LATE_PERIODS = 0.1
+_USUAL_HZ = 10.0  # where an environment does not say how many steps it takes in a second
 
 EVALUATION_SEED = Seeds(0).integer("evaluation")
 """Seed of the evaluations of every run: they begin from the same states, whatever the seed of the training."""
@@ -120,7 +122,7 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
     recovery, torn = Recovery(link, stop), _TornSteps()
     refresh(policy, link, wait=True, stop=stop)
     observation = recovery.carry(partial(_reset, env, seeds.integer("episodes")))
-    episode = _EpisodeReport()
+    episode = _EpisodeReport(late_s := _late_s(env))
     is_real_time = env.has_wrapper_attr("is_real_time") and env.get_wrapper_attr("is_real_time")
 
     def may_wait() -> bool:
@@ -141,7 +143,7 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
             next_observation, reward, terminated, truncated, info = env.step(action)
         except EnvironmentInterrupted as error:
             link.tear()
-            episode = _EpisodeReport()
+            episode = _EpisodeReport(late_s)
             observation = recovery.carry(partial(_reset, env, None), error)
             continue
         if info.get("is_torn"):
@@ -149,7 +151,7 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
             torn.note(info)
         else:
             link.send(make_transition(observation, action, next_observation, reward, terminated, truncated, info))
-        episode.add(float(reward), "intervene_action" in info)
+        episode.add(float(reward), info)
         observation = next_observation
         if terminated or truncated:
             link.report("episode", episode.take(info))
@@ -229,22 +231,36 @@ class _TornSteps:
             )
 
 
-class _EpisodeReport:
-    """Sums up the episode that is running."""
+def _late_s(env: gym.Env) -> float:
+    """The time by which a step has to be too long to be called late: a tenth of its period, as far as that is known."""
+    return _LATE_PERIODS / (env.metadata.get("render_fps") or _USUAL_HZ)
 
-    def __init__(self) -> None:
+
+class _EpisodeReport:
+    """Sums up the episode that is running.
+
+    Args:
+        late_s: a step that takes so much longer than its period is late.
+    """
+
+    def __init__(self, late_s: float) -> None:
+        self._late_s = late_s
         self._begin()
 
     def _begin(self) -> None:
         self._return, self._length = 0.0, 0
         self._interventions, self._intervened_steps, self._is_intervened = 0, 0, False
+        self._late_steps, self._torn_steps = 0, 0
 
     @property
     def is_running(self) -> bool:
         """Whether a step of it was taken."""
         return self._length > 0
 
-    def add(self, reward: float, is_intervened: bool) -> None:
+    def add(self, reward: float, info: Mapping[str, Any]) -> None:
+        is_intervened = "intervene_action" in info
+        self._late_steps += info.get("overrun_s", 0.0) > self._late_s
+        self._torn_steps += bool(info.get("is_torn"))
         self._return += reward
         self._length += 1
         self._interventions += is_intervened and not self._is_intervened
@@ -260,5 +276,7 @@ class _EpisodeReport:
             "intervened_steps": float(self._intervened_steps),
         }
         values |= {name: float(np.all(info[name])) for name in ("success", ENV_SUCCESS) if name in info}
+        if "overrun_s" in info:
+            values |= {"late_steps": float(self._late_steps), "torn_steps": float(self._torn_steps)}
         self._begin()
         return values

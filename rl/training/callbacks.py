@@ -49,8 +49,8 @@ class EpisodeEnd:
     episodes: int
     """Episodes since the beginning of the run, this one included."""
     values: Mapping[str, float]
-    """`return` (sum of rewards), `length` (steps), `interventions`, `intervened_steps`, and `success` where the
-    environment reports it."""
+    """`return` (sum of rewards), `length` (steps), `interventions`, `intervened_steps`; `success`, and `late_steps` and
+    `torn_steps`, where the environment reports them."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class LearnerLoop:
         self._clock = clock
         self._next_publication_s = -math.inf
         self._is_unpublished = False
+        self._waited_s, self._gauged_s = 0.0, clock()
+        trainer.gauges.append(self._gauge)
 
     def gather(self, stop: Stop) -> None:
         """Let the actors act until there is enough to learn from."""
@@ -133,7 +135,18 @@ class LearnerLoop:
                 f"an actor: none has sent a message for {self._intervals.silence_s:g} s, and updates pause meanwhile"
             )
         self._say_waiting(reason)
+        begin_s = self._clock()
         self._hub.wait_for_data(env_steps, _POLL_TIMEOUT_S)
+        self._waited_s += self._clock() - begin_s
+
+    def _gauge(self) -> dict[str, float]:
+        """Return the share of the time since the last line of the log that was waited for data, and the actors' lag."""
+        now_s = self._clock()
+        passed_s, waited_s = now_s - self._gauged_s, self._waited_s
+        self._waited_s, self._gauged_s = 0.0, now_s
+        lag = self._hub.lag()
+        figures = {"waited_share": waited_s / passed_s} if passed_s > 0 else {}
+        return figures if lag is None else {**figures, "actor_lag": float(lag)}
 
     def _say_waiting(self, reason: str | None) -> None:
         if reason != self._progress.waiting_for:

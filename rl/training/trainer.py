@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -79,6 +79,8 @@ class Progress:
     waiting_for: str | None = "the first actor"
     busy_with: str | None = None
     """Work that the learner does once, and for long."""
+    findings: list[str] = field(default_factory=list)
+    """Sentences of what the training doctor finds now, the worst first."""
 
 
 class Trainer:
@@ -104,6 +106,8 @@ class Trainer:
     ) -> None:
         self.agent = agent
         self.progress = progress
+        self.gauges: list[Callable[[], Mapping[str, float]]] = []
+        """Further figures for the log, read when a line of it is written."""
         self._intervals, self._metrics, self._checkpoints = intervals, metrics, checkpoints
         self._meter = RateMeter()
         self._recent: deque[tuple[int, Metrics]] = deque(maxlen=_RECENT)
@@ -124,6 +128,7 @@ class Trainer:
         name = find_non_finite(state)
         if name is None:
             return
+        self._log_non_finite()
         kept = [] if self._checkpoints is None else self._checkpoints.steps()
         sound = f"The newest checkpoint is that after {kept[-1]} updates" if kept else "There is no checkpoint yet"
         raise TrainingDiverged(
@@ -131,6 +136,12 @@ class Trainer:
             f"Neither is published nor saved. {sound}: go on from it with smaller learning rates, a clipped gradient "
             "(clip_grad_norm), or rewards of a smaller size"
         )
+
+    def _log_non_finite(self) -> None:
+        """Log the first update whose metrics are not finite: no other line of the log would show it."""
+        bad = next((metrics for _, metrics in self._recent if find_non_finite(metrics)), None)
+        if bad is not None:
+            self._metrics.log(self.progress.env_steps, {**bad, "updates": self.progress.updates})
 
     def _first_non_finite(self) -> str:
         for updates, metrics in self._recent:
@@ -212,7 +223,8 @@ class Trainer:
             "updates_per_s": updates_per_s,
             "env_steps_per_s": env_steps_per_s,
         }
-        self._metrics.log(progress.env_steps, {**metrics, **counters})
+        gauged = {name: value for gauge in self.gauges for name, value in gauge().items()}
+        self._metrics.log(progress.env_steps, {**metrics, **counters, **gauged})
 
 
 def _in_words(values: Mapping[str, float]) -> str:

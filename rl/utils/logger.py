@@ -69,6 +69,10 @@ class Logger:
                     logger.warning("%s cannot log the metrics: %s. The training goes on", type(sink).__name__, error)
         return numbers
 
+    def add(self, sink: Sink) -> None:
+        """Hand the metrics to one more sink from now on."""
+        self._sinks.append(sink)
+
     def close(self) -> None:
         """Close every sink."""
         for sink in self._sinks:

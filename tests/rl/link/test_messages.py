@@ -103,7 +103,8 @@ def test_reports_and_heartbeats_arrive(server: LinkServer, hub: LearnerHub):
         while not reports:
             reports = hub.take_reports()
         (name, report) = reports[0]
-        assert (name, report.topic, report.values, report.weights_version) == ("arm", "episode", {"return": 4.0}, 3)
+        told = {"return": 4.0, "waited_share": 0.0}
+        assert (name, report.topic, report.values, report.weights_version) == ("arm", "episode", told, 3)
         actor = hub.status()["actors"]["arm"]
         assert actor["is_connected"]
         assert hub.silence_s() < 10.0

@@ -36,6 +36,9 @@ class LateHub:
     def wait_for_disconnects(self, timeout_s: float) -> bool:
         return self.looks >= 4
 
+    def lag(self) -> int | None:
+        return None
+
     def publish(self, weights: object) -> None: ...
     def grant(self, env_steps: int) -> None: ...
     def finish(self) -> None: ...
