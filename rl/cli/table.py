@@ -24,6 +24,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
     },
     "Evaluate": {
         "evaluate": "rl.cli.evaluation:EVALUATE",
+        "doctor": "rl.cli.doctor:DOCTOR",
         "replay": "rl.cli.evaluation:REPLAY",
     },
     "Record": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from rl.agents.continuous.sac import SACAgent
 from rl.config import TrainConfig
 from rl.data.demos import load_demos, summarize_demos
 from rl.data.grown_source import GrownSource
-from rl.data.journal import TransitionJournal
+from rl.data.journal import Block, TransitionJournal
 from rl.data.mixture import MixedBatches, Source
 from rl.data.n_step import NStep
 from rl.errors import CheckpointNotFound
@@ -43,9 +44,14 @@ class Memory:
     batches: Batches
 
     def make_loader(
-        self, config: TrainConfig, agent: SACAgent, journal: TransitionJournal, forget: Forget | None = None
+        self,
+        config: TrainConfig,
+        agent: SACAgent,
+        journal: TransitionJournal,
+        forget: Forget | None = None,
+        listener: Callable[[Block], None] = lambda block: None,
     ) -> ReplayLoader:
-        """Return the loader that moves the transitions of a journal into the buffers.
+        """Return the loader that moves the transitions of a journal into the buffers, and tells `listener` of them.
 
         With `forget` it deletes those that are overwritten there, unless the configuration keeps all.
         """
@@ -58,6 +64,7 @@ class Memory:
             extras=extra_fields(self.replay),
             reward_bias=agent.config.reward_bias,
             forget=None if config.replay.keep_all else forget,
+            listener=listener,
         )
 
 

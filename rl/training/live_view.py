@@ -128,7 +128,11 @@ def render(status: Mapping[str, Any] | None, rates: Rates) -> Group:
     head = Table.grid(padding=(0, 2))
     head.add_row(bar, f"{status['env_steps']:,} / {progress['steps']:,} steps", _remaining(status, rates))
     return Group(
-        head, _figures(status, rates), Text(_actors(status), style="red"), Text(_waiting(progress), style="yellow")
+        head,
+        _figures(status, rates),
+        Text(_actors(status), style="red"),
+        Text(_waiting(progress), style="yellow"),
+        *(Text(finding, style="magenta") for finding in progress["findings"]),
     )
 
 
@@ -153,6 +157,7 @@ def summary_line(status: Mapping[str, Any], rates: Rates) -> str:
         parts.append(left)
     if trouble := _actors(status):
         parts.append(trouble)
+    parts += [f"found {finding.partition(':')[0]}" for finding in progress["findings"]]
     return ", ".join(parts) + _waiting(progress, before=", ")
 
 

@@ -30,6 +30,7 @@ from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_a
 from rl.training.agent_factory import KINDS, restore_agent
 from rl.training.base_policies import find_residual
 from rl.training.distributed_worker import WorkerSetup, run_worker
+from rl.training.doctor.live import LiveDoctor
 from rl.training.learned import SuccessGoal
 from rl.training.learner import LearnerLoop
 from rl.training.learner_parts import (
@@ -137,7 +138,9 @@ def learn(
         out, tensorboard=config.tensorboard, wandb_project=config.wandb_project, config=config_facts(config)
     )
     with metrics, TransitionJournal(out / JOURNAL, read_only=True) as journal:
-        loader = memory.make_loader(config, agent, journal, hub.forget)
+        doctor = LiveDoctor(config, progress)
+        metrics.add(doctor)
+        loader = memory.make_loader(config, agent, journal, hub.forget, doctor.note)
         trained = (
             agent
             if channel is None
@@ -145,6 +148,7 @@ def learn(
         )
         intervals = make_intervals(config)
         trainer = Trainer(trained, intervals, metrics, checkpoints, progress, say_first_update(config))
+        trainer.gauges.append(doctor.figures)
         goal = SuccessGoal(config.evaluation.stop_at_success, out)
         loop = LearnerLoop(trainer, loader, hub, make_schedule(config), intervals, goal)
         loop.gather(stop)

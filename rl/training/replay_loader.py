@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 
 import numpy as np
@@ -27,6 +27,7 @@ class ReplayLoader:
         extras: names of further numbers that the buffers store.
         reward_bias: what the agent adds to every reward, see `NStep`.
         forget: deletes transitions that the replay buffer has overwritten; None keeps all.
+        listener: told of every block.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class ReplayLoader:
         extras: Collection[str] = (),
         reward_bias: float = 0.0,
         forget: Forget | None = None,
+        listener: Callable[[Block], None] = lambda block: None,
     ) -> None:
         self._journal = journal
+        self._listener = listener
         self._replay = replay
         self._interventions = interventions
         self._kept = FIELDS | set(extras)
@@ -78,6 +81,7 @@ class ReplayLoader:
         self._insert(stream.n_step.push(block.transitions))
         self._retention.note(block, stream)
         self.env_steps = block.last_row
+        self._listener(block)
         if not self._begin:
             self._retention.mark(self.env_steps, self._replay.inserted, self._streams.values())
 

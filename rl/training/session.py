@@ -20,6 +20,7 @@ from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_a
 from rl.training.agent_factory import restore_agent
 from rl.training.base_policies import find_residual, pinned
 from rl.training.callbacks import Callback, Callbacks, TrainedAgent, TrainingStart
+from rl.training.doctor.live import LiveDoctor
 from rl.training.in_process import ACTOR, InProcessLink, TensorBatches
 from rl.training.learner_parts import (
     Memory,
@@ -60,6 +61,7 @@ class _Data:
     memory: Memory
     journal: TransitionJournal
     loader: ReplayLoader
+    doctor: LiveDoctor
 
 
 class Session:
@@ -244,11 +246,12 @@ class Session:
         if self._stored is not None:
             with TransitionJournal(self._stored.directory / JOURNAL, read_only=True) as stored:
                 copy_blocks(stored, journal)
-        loader = memory.make_loader(self.config, self.agent, journal, journal.forget)
+        doctor = LiveDoctor(self.config, self.progress)
+        loader = memory.make_loader(self.config, self.agent, journal, journal.forget, doctor.note)
         self.progress.env_steps = loader.poll()
         if self._stored is not None:
             memory.batches.load_state_dict(self._stored.state["batches"])
-        return _Data(memory, journal, loader)
+        return _Data(memory, journal, loader, doctor)
 
     def _metrics(self) -> Logger:
         config = self.config
@@ -272,8 +275,11 @@ class Session:
             if not self.progress.updates:
                 fit_inputs(self.agent, data.memory.batches)
 
+        trainer = self._trainer(metrics, first_update)
+        metrics.add(data.doctor)
+        trainer.gauges.append(data.doctor.figures)
         return InProcessLink(
-            self._trainer(metrics, first_update),
+            trainer,
             data.loader,
             data.journal,
             make_schedule(self.config).continued_at(self.progress.env_steps, self.progress.updates),

@@ -1,0 +1,85 @@
+"""`LiveDoctor`: examines a run while it is trained."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+
+from rl.config import TrainConfig
+from rl.data.journal import Block
+from rl.training.doctor.evidence import LINES, TRANSITIONS, Evidence, Line, Transitions
+from rl.training.doctor.read_run import TOPICS, read_demos, topic_of, without_prefix
+from rl.training.doctor.table import examine
+from rl.training.doctor.verdicts import Finding
+from rl.training.trainer import Progress
+
+logger = logging.getLogger(__name__)
+
+_EVERY_STEPS = 500  # an examination takes 30 ms at most, and the steps of a fast simulation a second
+_AT_ONCE = 64  # transitions that are looked at together: each look costs some ten calls of numpy
+
+
+class LiveDoctor:
+    """Takes what a training logs and stores, and tells of every finding when it begins and when it is over.
+
+    It is a sink of the metrics, draws no random number and asks nothing of the device.
+
+    Args:
+        config: of the run.
+        progress: shows the findings.
+    """
+
+    def __init__(self, config: TrainConfig, progress: Progress) -> None:
+        self._config, self._progress = config, progress
+        self._demos, self._missing_demos = read_demos(config)
+        self._lines: dict[str, deque[Line]] = {topic: deque(maxlen=LINES) for topic in ("", *TOPICS)}
+        self._transitions: Transitions | None = None
+        self._new: list[Block] = []
+        self._new_rows = 0
+        self._examined: int | None = None
+        self._findings: dict[str, Finding] = {}
+
+    def note(self, block: Block) -> None:
+        """Take transitions that were stored."""
+        self._new.append(block)
+        self._new_rows += len(block.transitions["rewards"])
+        if self._new_rows >= _AT_ONCE:
+            self._take_new()
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take a line of the metrics; after that of an update examine the run, where it is time to."""
+        line = {"step": float(step), **metrics}
+        topic = topic_of(line)
+        self._lines[topic].append(without_prefix(line))
+        if not topic and (self._examined is None or step - self._examined >= _EVERY_STEPS):
+            self._examined = step
+            self._examine()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to write."""
+
+    def figures(self) -> dict[str, float]:
+        """Return the figures for the next line of the metrics: a 1 for each finding."""
+        return {f"doctor/{name}": 1.0 for name in self._findings}
+
+    def _examine(self) -> None:
+        self._take_new()
+        updates, episodes, evaluations = (tuple(lines) for lines in self._lines.values())
+        diagnosis = examine(
+            Evidence(self._config, updates, episodes, evaluations, self._transitions, self._demos, self._missing_demos)
+        )
+        found = {finding.name: finding for finding in diagnosis.findings}
+        for name, finding in found.items():
+            if name not in self._findings:
+                logger.warning("the training doctor found %s", finding.sentence())
+        for name in self._findings.keys() - found.keys():
+            logger.info("the training doctor finds %s no more", name)
+        self._findings = found
+        self._progress.findings = [finding.sentence() for finding in diagnosis.findings]
+
+    def _take_new(self) -> None:
+        if self._new:
+            kept = [] if self._transitions is None else [self._transitions]
+            self._transitions = Transitions.joined([*kept, Transitions.of(self._new)], TRANSITIONS)
+            self._new, self._new_rows = [], 0
