@@ -29,6 +29,8 @@ def find_overestimated(evidence: Evidence) -> Symptom | None:
         raise NotApplicable("the reward of --agent vice is learned, and is not in the journal")
     if settings.discount == 1.0:
         raise NotApplicable("without a discount, a task with a time limit has no largest return")
+    if evidence.config.replay.demos and evidence.demos is None:
+        raise NotApplicable(evidence.missing_demos)
     predicted = float(np.median(evidence.newest("critic/predicted_qs", _LINES)))
     sources = [evidence.require_transitions(1), *([] if evidence.demos is None else [evidence.demos])]
     ended = sum(len(part.episodes()) for part in sources)

@@ -146,6 +146,16 @@ def test_values_above_what_came_back_are_found(factor: float, found: bool):
     assert is_found("q_overestimated", run(transitions=data, updates=old)) == found
 
 
+def test_values_are_judged_by_the_best_of_run_and_demonstrations():
+    """Without those that a run has learned from, high values may be theirs."""
+    shown = replace(CONFIG, replay=ReplayConfig(demos=(Path("demos.sqlite"),)))
+    high = [{**line, "updates": 1e6} for line in updates(**{"critic/predicted_qs": 50.0})]
+    assert is_found("q_overestimated", run(config=shown, updates=high, demos=transitions()))
+    best = transitions(rewards=10.0 * (np.arange(1200) % 2))
+    assert not is_found("q_overestimated", run(config=shown, updates=high, demos=best))
+    assert "q_overestimated" in examine(run(config=shown, updates=high)).not_applicable
+
+
 def test_values_of_a_fresh_network_are_not_called_too_high():
     data = transitions(rewards=-np.arange(1200) % 2.0 * 0.01)
     fresh = updates(**{"critic/predicted_qs": 0.9})
@@ -219,10 +229,14 @@ def test_random_actions_that_a_classifier_pays_are_found(pays: float, found: boo
     assert is_found("reward_false", run(config=judged, transitions=paid)) == found
 
 
-@pytest.mark.parametrize(("noise", "found"), [(0.1, False), (2.0, True)])
-def test_demonstrations_that_act_unlike_at_near_observations_are_found(noise: float, found: bool):
-    seen = RNG.uniform(-1.0, 1.0, (600, 2))
-    actions = seen + noise * RNG.normal(size=(600, 2))
+@pytest.mark.parametrize(("apart", "noise", "found"), [(0.0, 0.0, False), (1.0, 0.0, True), (0.0, 2.0, False)])
+def test_demonstrations_that_act_unlike_at_near_observations_are_found(apart: float, noise: float, found: bool):
+    """Every second demonstration goes another way; a hand that trembles in all of them is no contradiction."""
+    draws = np.random.default_rng(4)
+    starts = np.repeat(draws.uniform(-1.0, 1.0, (30, 2)), 20, 0)
+    seen = starts + 0.05 * np.tile(np.arange(20), 30)[:, None]
+    way = np.where(np.arange(600) // 20 % 2, apart, -apart)[:, None]
+    actions = 0.3 * seen + way + noise * draws.normal(size=(600, 2))
     assert is_found("demos_contradict", run(demos=transitions(600, vectors=seen, actions=actions))) == found
 
 
