@@ -111,7 +111,9 @@ SICK = {
     "a classifier that pays failures": Case("reward_false", Faults(false_payments=0.8)),
     "demonstrations both ways": Case("demos_contradict", demonstrator=Contradicting),
     "a target out of reach": Case("no_success", Faults(target_distance=5.0, constant_reward=0.0)),
-    "a reward for going fast": Case("actions_saturated", Faults(pays_for_speed=True), NO_TEMPERATURE, {"env_steps_per_update": 2}),
+    "a reward for going fast": Case(
+        "actions_saturated", Faults(pays_for_speed=True), NO_TEMPERATURE, {"env_steps_per_update": 2}
+    ),
     "no temperature": Case("entropy_collapsed", networks=NO_TEMPERATURE),
     "late steps": Case("steps_late", Faults(late_share=0.4)),
     "a human who never lets go": Case("interventions_stay", Faults(helped_share=0.5), steps=1450),

@@ -132,16 +132,19 @@ def test_a2_a_target_is_closed_while_its_thread_waits_for_the_connection():
         waits.set()
         return may_go_on.wait(60.0)
 
+    others = set(threading.enumerate())
     target = SmoothTarget(0.2, publish, time.monotonic)
     target.start()
     assert waits.wait(60.0)
+    (thread,) = (one for one in set(threading.enumerate()) - others if one.name == "franka-target")
     closing = threading.Thread(target=target.close, daemon=True)
     closing.start()
     closing.join(20.0)
     assert not closing.is_alive()
     waits.clear()
     may_go_on.set()
-    wait_until(lambda: "franka-target" not in [thread.name for thread in threading.enumerate()])
+    thread.join(60.0)
+    assert not thread.is_alive()
     assert not waits.is_set()
 
 
