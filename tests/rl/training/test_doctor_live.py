@@ -22,7 +22,8 @@ from rl.errors import TrainingDiverged
 from rl.link import client
 from rl.link.client import LearnerLink
 from rl.link.state import ClientSettings
-from rl.training.doctor.evidence import Evidence
+from rl.training.doctor import live
+from rl.training.doctor.evidence import TRANSITIONS, Evidence
 from rl.training.doctor.live import LiveDoctor
 from rl.training.doctor.read_run import read_run
 from rl.training.doctor.table import examine
@@ -77,6 +78,28 @@ def test_a_finding_is_told_when_it_begins_and_when_it_is_over(caplog: pytest.Log
         "the training doctor found reward_dead",
         "the training doctor finds reward_dead no more",
     ]
+
+
+@pytest.mark.parametrize("part", ["read_demos", "examine", "Transitions"])
+def test_a_doctor_that_fails_ends_no_training_and_says_so_once(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(live, part, None)
+    doctor = LiveDoctor(TrainConfig(), Progress(10_000))
+    for first in range(0, 3000, 300):
+        doctor.note(block(first, 300, np.zeros_like))
+        doctor.write(first, {"updates": 1.0})
+    assert doctor.figures() == {}
+    (told,) = [record.message for record in caplog.records]
+    assert told == "the training doctor failed and looks at this run no more; the training goes on"
+
+
+def test_only_the_newest_transitions_are_kept():
+    doctor = LiveDoctor(TrainConfig(), Progress(10_000))
+    for first in range(0, 20_000, 100):
+        doctor.note(block(first, 100, np.zeros_like))
+    assert sum(map(len, doctor._parts)) == TRANSITIONS
+    assert doctor._parts[0].rows[0] == 20_000 - TRANSITIONS
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
