@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from rl.cli.command import BaseConfig, Command
+from rl.evaluation.mine_options import MineOptions, RetrainOptions
 from rl.offline import bc_options, classifier_options
 from rl.offline.bc_options import TrainBcOptions
 from rl.offline.classifier_options import TrainClassifierOptions
-from rl.offline.mine_options import MineOptions, RetrainOptions
 from rl.offline.settings import SettingsFile
 from rl.utils.run_directory import asked_directory
 from rl.utils.subprocesses import Stop
@@ -53,14 +53,14 @@ def mine(options: MineOptions, stop: Stop) -> None:
     """Mine a run for the errors of its reward classifier."""
     from rich.console import Console
 
-    from rl.offline.mine import mine as run
+    from rl.evaluation.mine import mine as run
 
     run(options, Console())
 
 
 def retrain(options: RetrainOptions, stop: Stop) -> None:
     """Train a reward classifier again, on mined frames too."""
-    from rl.offline.mine import retrain_options
+    from rl.evaluation.mine import retrain_options
 
     train_classifier(retrain_options(options), stop)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rl.data.journal import Block
 from rl.errors import DataError
-from rl.offline.payments import SHORT, TAKEOVER_AFTER, TAKEOVER_BEFORE, PaidFrames, find_payments
+from rl.evaluation.payments import SHORT, TAKEOVER_AFTER, TAKEOVER_BEFORE, PaidFrames, find_payments
 
 SIDE = 2
 KEPT = PaidFrames(("front",), SIDE, 2)

@@ -15,10 +15,10 @@ from rl.config import TrainConfig, load_config
 from rl.data.journal import TransitionJournal
 from rl.data.labelled_frames import Frame, FrameWriter, read_frames
 from rl.errors import ConfigError, DataError
+from rl.evaluation.mine_options import MineOptions, RetrainOptions
+from rl.evaluation.payments import PaidFrames, Payment, find_payments
 from rl.networks.reward_function import load_reward_classifier
 from rl.offline.classifier_options import SETTINGS, TrainClassifierOptions
-from rl.offline.mine_options import MineOptions, RetrainOptions
-from rl.offline.payments import PaidFrames, Payment, find_payments
 from rl.plots.pictures import draw_montages, side_by_side
 from rl.utils.run_directory import CONFIG, JOURNAL, NEGATIVES, POSITIVES
 

@@ -15,10 +15,10 @@ from rl.config import ReplayConfig, TrainConfig, load_config, save_config
 from rl.data.journal import TransitionJournal
 from rl.data.labelled_frames import read_frames
 from rl.errors import ConfigError, DataError
+from rl.evaluation.mine import PICTURE, WAITING, mine, retrain_options
+from rl.evaluation.mine_options import MineOptions, RetrainOptions
 from rl.networks.reward_function import load_reward_classifier
 from rl.offline.classifier_options import SETTINGS
-from rl.offline.mine import PICTURE, WAITING, mine, retrain_options
-from rl.offline.mine_options import MineOptions, RetrainOptions
 from rl.utils.run_directory import CONFIG, JOURNAL, NEGATIVES, POSITIVES
 from rl.wrappers.adapter_config import ClassifierRewardConfig
 from tests.rl.offline.test_classifier import OPTIONS, SIDE, files, train
