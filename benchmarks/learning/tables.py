@@ -40,7 +40,15 @@ class Table:
 TABLES: Mapping[str, Table] = {
     "pick-cube-state": Table(
         "pick-cube-state",
-        ("demo", "demo-standardised", "demo-ibrl", "demo-proposal", "demo-proposal-standardised", "demo-residual"),
+        (
+            "demo",
+            "demo-standardised",
+            "demo-ibrl",
+            "demo-proposal",
+            "demo-proposal-standardised",
+            "demo-residual",
+            "demo-residual-steady",
+        ),
         10_000,
         1_000,
     ),

@@ -36,6 +36,15 @@ _IBRL = {"agent.proposal.acts": True, "agent.proposal.bootstraps": True}
 _PROPOSAL = {**_IBRL, "agent.proposal.margin": 1.0}
 """The same, where the trained policy's action must be valued higher by the largest reward of a step."""
 
+_STEADY_RESIDUAL = {
+    "base": "clone",
+    "random_steps": 0,
+    "agent.standardises_inputs": True,
+    "agent.actor_starts_after": 1000,
+    "agent.mode_penalty": 3.0,
+}
+"""A correction of a clone, which critics that have learned before have to draw away from 0."""
+
 _WITHOUT_EFFECT = (
     "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
     "wandb_project", "evaluation", "link",
@@ -80,6 +89,7 @@ VARIANTS: Mapping[str, Variant] = {
     "sbx-crossq": Variant("CrossQ", _SB3_OPTIONS, _SBX_RUNNER, _SBX),
     "demo-ibrl": Variant("demo", _IBRL),
     "demo-residual": Variant("demo", {"base": "clone"}),
+    "demo-residual-steady": Variant("demo", _STEADY_RESIDUAL),
     "demo-proposal": Variant("demo", _PROPOSAL),
     "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
     "small": Variant("demo", _SMALL),

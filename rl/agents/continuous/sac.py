@@ -88,6 +88,7 @@ class SACAgent:
             scales_losses=config.precision == "float16",
         )
         self.generator = Generator(device).manual_seed(seed)
+        self._is_actor_trained = not config.actor_starts_after
         self.policy = self._make_policy(Generator().manual_seed(seed + 1))
 
     def _make_policy(self, generator: Generator) -> SacPolicy:
@@ -235,7 +236,8 @@ class SACAgent:
     def update_high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise | None = None) -> Metrics:
         """A critic step on each of `utd_ratio` contiguous slices, then actor and temperature on the whole batch.
 
-        With `joint_last_step`, actor and temperature step together with the critics on the last slice.
+        With `joint_last_step`, actor and temperature step together with the critics on the last slice. They do not step
+        at all before `actor_starts_after`.
 
         Returns:
             As `update`; the critic's metrics are means over the slices.
@@ -246,7 +248,17 @@ class SACAgent:
         size = len(batch["rewards"])
         if utd_ratio < 1 or size % utd_ratio:
             raise DataError(f"a batch of {size} does not divide into {utd_ratio} minibatches of equal size")
-        return self._high_utd(batch, utd_ratio, noise or self.draw_noise(size, utd_ratio))
+        noise = noise or self.draw_noise(size, utd_ratio)
+        if not self._trains_actor():
+            return mean_metrics(self._critic_steps(batch, utd_ratio, noise, range(utd_ratio)))
+        return self._high_utd(batch, utd_ratio, noise)
+
+    def _trains_actor(self) -> bool:
+        """Whether the critics have made the steps that policy and temperature wait for."""
+        if not self._is_actor_trained:  # asked of the device until then, and never again
+            steps = self.state.optimizers["critic"].count
+            self._is_actor_trained = bool(steps >= self.config.actor_starts_after)
+        return self._is_actor_trained
 
     def _high_utd(self, batch: Batch, utd_ratio: int, noise: SacNoise) -> Metrics:
         if self.config.joint_last_step:
@@ -292,6 +304,7 @@ class SACAgent:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`, on the same kind of device bit for bit."""
         self.state.load_state_dict(with_own_heads(state, self.state.state_dict()))
+        self._is_actor_trained = not self.config.actor_starts_after
         self.generator.set_state(state["update_generator"].cpu())
         self.policy.generator.set_state(state["policy_generator"].cpu())
         if self.proposal is not None:

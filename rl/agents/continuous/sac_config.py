@@ -64,6 +64,12 @@ class SacConfig:
     average_policy: bool = False
     """Whether the policy without noise is the Polyak average of the trained one: steadier from one update to the next.
     SERL keeps this average among its targets and never uses it."""
+    actor_starts_after: int = 0
+    """Steps of the critics before which policy and temperature are not trained: critics that have hardly learned would
+    drive a policy that is good from the start, such as a correction of 0, anywhere."""
+    mode_penalty: float = 0.0
+    """Weight, in units of the return, of the squared mode of the policy in its loss, summed over the numbers of an
+    action: it keeps a correction small wherever the critics see no more than that in another one."""
     proposal: ProposalConfig = field(default_factory=ProposalConfig)
     """A policy cloned from the demonstrations beside the trained one; off by default. For observations that are
     vectors."""
@@ -104,6 +110,11 @@ class SacConfig:
             )
         if not math.isfinite(self.reward_bias):
             raise ConfigError(f"reward_bias must be a finite number, not {self.reward_bias}")
+        if self.actor_starts_after < 0 or not 0.0 <= self.mode_penalty < math.inf:
+            raise ConfigError(
+                f"actor_starts_after and mode_penalty must be at least 0 and finite, not {self.actor_starts_after} and "
+                f"{self.mode_penalty}"
+            )
         if any(width < 1 for width in self.hidden_dims):
             raise ConfigError(f"hidden_dims are widths of layers, each at least 1, not {self.hidden_dims}")
         if not 0 < self.std_min <= self.std_max < math.inf:

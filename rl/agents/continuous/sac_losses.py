@@ -135,7 +135,10 @@ def critic_loss(
 def actor_loss(
     modules: nn.ModuleDict, targets: nn.ModuleDict, batch: Batch, noise: SacNoise, config: SacConfig
 ) -> tuple[Tensor, Metrics]:
-    """Mean of alpha log pi - Q over the batch, Q being the mean of all members; critics and alpha are constants."""
+    """Mean of alpha log pi - Q over the batch, Q being the mean of all members; critics and alpha are constants.
+
+    `mode_penalty` adds its multiple of the squared mode.
+    """
     observations = batch["observations"]
     temperature = modules["temperature"]().detach()
     distribution = modules["actor"](observations, train=KeepMasks(noise.actor_keep))
@@ -143,6 +146,8 @@ def actor_loss(
     seen = beside(actions, batch.get("held_actions"))
     values = call_frozen(modules["critic"], observations, seen).float().mean(0)
     loss = (temperature * log_prob - values).mean()
+    if config.mode_penalty:
+        loss = loss + config.mode_penalty * distribution.mode().square().sum(-1).mean()
     return loss, {"actor_loss": loss.detach(), "temperature": temperature, "entropy": -log_prob.detach().mean()}
 
 
