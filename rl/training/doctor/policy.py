@@ -8,7 +8,7 @@ from rl.agents.continuous.sac_hybrid_config import DualArmConfig, HybridConfig
 from rl.training.doctor.evidence import Evidence
 from rl.training.doctor.verdicts import NotApplicable, Symptom
 
-_STEPS, _FEWEST_STEPS = 1000, 500
+_STEPS = 500
 _AT_BOUND = 0.99
 _SATURATED_SHARE = 0.95
 _LINES = 10
@@ -22,8 +22,8 @@ def find_saturated(evidence: Evidence) -> Symptom | None:
     transitions = evidence.require_transitions(1)
     is_own = (transitions.rows >= evidence.config.random_steps) & ~transitions.is_by_human
     actions = transitions.actions[is_own][-_STEPS:]
-    if len(actions) < _FEWEST_STEPS:
-        raise NotApplicable(f"the policy took {len(actions)} steps, and {_FEWEST_STEPS} are needed")
+    if len(actions) < _STEPS:
+        raise NotApplicable(f"the policy took {len(actions)} steps, and {_STEPS} are needed")
     shares = (np.abs(actions) > _AT_BOUND).mean(0)
     if shares.min() < _SATURATED_SHARE:
         return None

@@ -8,8 +8,7 @@ from rl.training.doctor.evidence import Evidence, Line, Transitions
 from rl.training.doctor.verdicts import NotApplicable, Symptom
 
 _STEPS, _EPISODES = 1000, 20
-_NO_SUCCESS_EPISODES = 50  # one success in 17 episodes, and 19 such runs in 20 have some
-_NEWEST_EPISODES = 100
+_NO_SUCCESS_EPISODES = 100  # with one success in 34 episodes, 19 such runs in 20 have some
 _RISING = 3.0  # standard errors
 _PAID_EPISODES = 5
 _FALSE_SHARE = 0.2
@@ -81,7 +80,7 @@ def find_false(evidence: Evidence) -> Symptom | None:
 
 def _rises(episodes: list[Line]) -> bool:
     """Whether the returns of the last third of the newest episodes are higher than those of the first third."""
-    returns = np.array([line["return"] for line in episodes[-_NEWEST_EPISODES:]])
+    returns = np.array([line["return"] for line in episodes[-_NO_SUCCESS_EPISODES:]])
     third = len(returns) // 3
     first, last = returns[:third], returns[-third:]
     error = float(np.sqrt((first.var() + last.var()) / third))

@@ -110,7 +110,12 @@ SICK = {
     ),
     "a classifier that pays failures": Case("reward_false", Faults(false_payments=0.8)),
     "demonstrations both ways": Case("demos_contradict", demonstrator=Contradicting),
-    "a target out of reach": Case("no_success", Faults(target_distance=5.0, constant_reward=0.0)),
+    "a target out of reach": Case(
+        "no_success",
+        Faults(target_distance=5.0, constant_reward=0.0),
+        settings={"env_steps_per_update": 12},
+        steps=2300,
+    ),
     "a reward for going fast": Case(
         "actions_saturated", Faults(pays_for_speed=True), NO_TEMPERATURE, {"env_steps_per_update": 2}
     ),

@@ -193,9 +193,13 @@ def test_more_is_allowed_while_the_temperature_rises(entropy: float, found: bool
     assert is_found("entropy_collapsed", run(updates=rising)) == found
 
 
-@pytest.mark.parametrize(("count", "success", "found"), [(60, 0.0, True), (60, 1.0, False)])
+@pytest.mark.parametrize(("count", "success", "found"), [(100, 0.0, True), (100, 1.0, False)])
 def test_a_run_without_success_is_found(count: int, success: float, found: bool):
     assert is_found("no_success", run(episodes=episodes(count, success=success))) == found
+
+
+def test_too_few_episodes_say_nothing_of_success():
+    assert "no_success" in examine(run(episodes=episodes(99, success=0.0))).not_applicable
 
 
 def test_a_run_whose_returns_rise_is_on_its_way_to_its_first_success():
