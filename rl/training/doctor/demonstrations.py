@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from rl.training.doctor.evidence import Evidence, Transitions
@@ -22,7 +24,11 @@ def find_contradictions(evidence: Evidence) -> Symptom | None:
     observation, or a trembling hand, makes neighbours unlike within a demonstration too: only what differs twice as
     much between two demonstrations, at observations as far apart, contradicts.
     """
-    demos = evidence.require_demos()
+    return _compare(evidence.require_demos())
+
+
+@lru_cache(maxsize=1)  # demonstrations do not change while a run is trained
+def _compare(demos: Transitions) -> Symptom | None:
     if demos.images.shape[1]:
         raise NotApplicable("which images are near each other is not known")
     episodes = demos.episodes()

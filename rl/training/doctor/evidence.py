@@ -23,7 +23,7 @@ LINES = 1000
 """Newest lines of each topic that are looked at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transitions:
     """Consecutive transitions, one a row."""
 

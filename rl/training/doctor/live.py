@@ -17,7 +17,7 @@ from rl.training.trainer import Progress
 
 logger = logging.getLogger(__name__)
 
-_EVERY_STEPS = 500  # an examination takes 30 ms at most, and the steps of a fast simulation a second
+_EVERY_STEPS = 500  # an examination takes some milliseconds, and the steps of a fast simulation a second
 _AT_ONCE = 64  # transitions that are looked at together: each look costs some ten calls of numpy
 
 
