@@ -8,25 +8,27 @@ from rl.training.doctor.evidence import Evidence, Transitions
 from rl.training.doctor.verdicts import NotApplicable, Symptom
 
 _STEPS = 500
+_CHANGES = 10.0  # that were to be expected in the newest steps: by chance none is as rare as 1 in 20 000
+_MOST_STEPS = 0.5
 _LARGE = 100.0
 _ABOVE_REST = 100.0
 _SPIKE = 1000.0
 
 
 def find_frozen(evidence: Evidence) -> Symptom | None:
-    """Look for what does not change: all numbers, an image, or a number that has changed before.
+    """Look for what does not change: all numbers, an image, or a number that changed often before.
 
-    A number that never changes is common, such as the goal of a task; it is none that stands still in the newest steps
-    alone, or that moved in the demonstrations.
+    A number may stand still for long, such as the goal of long episodes, or whether something is grasped. So it counts
+    alone where as many changes were to be expected as before, or where it changes in most steps of the demonstrations.
     """
     transitions = evidence.require_transitions(2 * _STEPS)
     newest, before = transitions[-_STEPS:], transitions[:-_STEPS]
     images = np.ptp(newest.images, 0) == 0
     still = np.ptp(newest.vectors, 0) == 0
-    earlier = _moves(before)
+    is_expected = _change_rates(before) * _STEPS >= _CHANGES
     if evidence.demos is not None and evidence.demos.vectors.shape[1] == len(still):
-        earlier = earlier | _moves(evidence.demos)
-    stopped = still & earlier
+        is_expected |= _change_rates(evidence.demos) > _MOST_STEPS
+    stopped = still & is_expected
     all_still = len(still) > 0 and bool(still.all())
     if not (images.any() or stopped.any() or all_still):
         return None
@@ -65,5 +67,12 @@ def find_blown_up(evidence: Evidence) -> Symptom | None:
     )
 
 
-def _moves(transitions: Transitions) -> np.ndarray:
-    return np.asarray(np.ptp(transitions.vectors, 0) > 0)
+def _change_rates(transitions: Transitions) -> np.ndarray:
+    """The share of the steps in which each number changes; 0 for a number of two values, such as a contact."""
+    vectors = transitions.vectors
+    follows = transitions.actors[1:] == transitions.actors[:-1]
+    if not follows.any():
+        return np.zeros(vectors.shape[1])
+    rates = (vectors[1:][follows] != vectors[:-1][follows]).mean(0)
+    has_more_values = ((vectors != vectors.min(0)) & (vectors != vectors.max(0))).any(0)
+    return np.where(has_more_values, rates, 0.0)

@@ -17,13 +17,17 @@ _RANDOM_PAID_SHARE = 0.2
 
 
 def find_dead(evidence: Evidence) -> Symptom | None:
-    """Look whether any reward differs from any other, of the run and of its demonstrations."""
+    """Look whether any reward differs from any other, of the run and of its demonstrations.
+
+    A reward of every step, such as -1 until the goal or 1 until a fall, tells by when an episode terminates.
+    """
     transitions = evidence.require_transitions(_STEPS)
     ended = len(transitions.episodes())
     if ended < _EPISODES:
         raise NotApplicable(f"{ended} episodes have ended, and {_EPISODES} are needed")
     rewards = transitions.rewards
-    if np.ptp(rewards) > 0 or (evidence.demos is not None and np.ptp(evidence.demos.rewards) > 0):
+    parts = [transitions] if evidence.demos is None else [transitions, evidence.demos]
+    if any(np.ptp(part.rewards) > 0 or (part.rewards.any() and np.ptp(part.masks) > 0) for part in parts):
         return None
     value = float(rewards[0])
     paid = "pays in every step" if value > 0 else "has paid in no step"

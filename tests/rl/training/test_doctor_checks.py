@@ -122,6 +122,18 @@ def test_a_reward_that_never_changes_is_dead():
     assert not is_found("reward_dead", run(transitions=transitions(rewards=np.zeros(1200)), demos=paid))
 
 
+@pytest.mark.parametrize("reward", [-1.0, 1.0])
+def test_a_reward_of_every_step_tells_when_an_episode_terminates(reward: float):
+    """-1 until the goal, or 1 until a fall; one that is paid at once in every step tells nothing."""
+    is_last = (np.arange(1200) + 1) % 20 == 0
+    paid = {"rewards": np.full(1200, reward)}
+    ends = transitions(**paid, masks=1.0 - is_last)
+    assert not is_found("reward_dead", run(transitions=ends))
+    assert not is_found("reward_dead", run(transitions=transitions(**paid), demos=ends))
+    assert is_found("reward_dead", run(transitions=transitions(1200, 1, **paid, masks=np.zeros(1200))))
+    assert is_found("reward_dead", run(transitions=transitions(rewards=np.zeros(1200), masks=1.0 - is_last)))
+
+
 @pytest.mark.parametrize("count", [999, 1000])
 def test_a_reward_is_judged_after_a_thousand_steps(count: int):
     assert ("reward_dead" in examine(run(transitions=transitions(count))).not_applicable) == (count < 1000)
@@ -258,6 +270,25 @@ def test_what_stops_to_change_is_found_and_what_never_did_is_not():
     moved = transitions(vectors=transitions().vectors[:, ::-1])
     never = np.where(np.arange(4) == 3, 1.0, transitions().vectors)
     assert is_found("observations_frozen", run(transitions=transitions(vectors=never), demos=moved))
+
+
+@pytest.mark.parametrize(("length", "found"), [(600, False), (20, True)])
+def test_a_goal_may_stay_for_an_episode_as_long_as_the_steps_that_are_looked_at(length: int, found: bool):
+    seen = np.random.default_rng(1).normal(size=(1800, 4))
+    seen[:, 3] = np.repeat(RNG.normal(size=1800 // length), length)
+    seen[-500:, 3] = seen[-1, 3]
+    assert is_found("observations_frozen", run(transitions=transitions(1800, length, vectors=seen))) == found
+
+
+def test_what_only_the_demonstrations_grasp_is_no_sensor_that_is_stuck():
+    seen = transitions().vectors
+    grasped, opening = seen.copy(), seen.copy()
+    grasped[:, 3] = np.arange(1200) % 20 > 10
+    opening[:, 3] = np.maximum(np.arange(1200) % 20 - 12, 0)
+    own = np.where(np.arange(4) == 3, 0.0, seen)
+    for demos in (grasped, opening):
+        shown = run(transitions=transitions(vectors=own), demos=transitions(vectors=demos))
+        assert not is_found("observations_frozen", shown)
 
 
 @pytest.mark.parametrize("numbers", [4, 0])
