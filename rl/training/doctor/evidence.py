@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
@@ -21,6 +22,7 @@ TRANSITIONS = 5000
 """Newest transitions that are looked at."""
 LINES = 1000
 """Newest lines of each topic that are looked at."""
+_MOST_NUMBERS = 1024  # of an array, which are looked at one by one: 40 MB in all the transitions
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Transitions:
     vectors: np.ndarray
     """Numbers of the observations (N, F)."""
     images: np.ndarray
-    """Means of the images of the observations (N, I): an image that changes has another mean."""
+    """Means of the images of the observations (N, I), and of other large arrays: one that changes has another mean."""
     actions: np.ndarray
     """(N, A)."""
     rewards: np.ndarray
@@ -163,5 +165,5 @@ class Evidence:
 
 
 def _is_image(array: np.ndarray) -> bool:
-    """True for (N, ..., height, width, channels) of bytes."""
-    return array.dtype == np.uint8 and array.ndim >= 4
+    """True for (N, ..., height, width, channels) of bytes, and for any array that is as large as an image."""
+    return (array.dtype == np.uint8 and array.ndim >= 4) or math.prod(array.shape[1:]) > _MOST_NUMBERS

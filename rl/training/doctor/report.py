@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from rl.training.doctor.verdicts import Diagnosis
@@ -29,12 +30,14 @@ def to_text(name: str, diagnosis: Diagnosis) -> str:
 
 
 def to_json(name: str, diagnosis: Diagnosis) -> str:
-    """The diagnosis as one JSON object."""
+    """The diagnosis as one JSON object; a number that is not finite is null, for JSON has no word for it."""
     findings: list[dict[str, Any]] = [
         {
             "name": finding.name,
             "severity": finding.severity.value,
-            "evidence": dict(finding.symptom.numbers),
+            "evidence": {
+                key: value if math.isfinite(value) else None for key, value in finding.symptom.numbers.items()
+            },
             "says": finding.symptom.says,
             "remedy": finding.symptom.remedy,
         }
@@ -46,4 +49,4 @@ def to_json(name: str, diagnosis: Diagnosis) -> str:
         "passed": list(diagnosis.passed),
         "not_applicable": dict(diagnosis.not_applicable),
     }
-    return json.dumps(facts, indent=2)
+    return json.dumps(facts, indent=2, allow_nan=False)

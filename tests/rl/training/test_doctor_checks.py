@@ -14,6 +14,7 @@ import pytest
 
 from rl.agents.continuous.sac_config import SacConfig
 from rl.config import ReplayConfig, TrainConfig
+from rl.data.journal import Block
 from rl.training.doctor.evidence import Evidence, Line, Transitions
 from rl.training.doctor.report import to_json, to_text
 from rl.training.doctor.table import CHECKS, examine
@@ -100,6 +101,33 @@ def test_the_worst_finding_stands_first_and_has_evidence_and_remedy():
     assert [finding["name"] for finding in told["findings"]] == ["not_finite", "actions_saturated", "actor_starved"]
     assert all(finding["evidence"] and finding["remedy"] for finding in told["findings"])
     assert to_text("runs/a", diagnosis).startswith("critical: not_finite\n")
+
+
+def test_evidence_that_is_not_finite_is_null_for_a_program():
+    seen = transitions().vectors.copy()
+    seen[7, 2] = math.inf
+    diagnosis = examine(run(updates=[*updates(), {"critic/loss": math.nan}], transitions=transitions(vectors=seen)))
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    told = json.loads(to_json("runs/a", diagnosis), parse_constant=refuse)
+    found = {finding["name"]: finding["evidence"] for finding in told["findings"]}
+    assert found["not_finite"] == {"lines": 1.0, "updates": None}
+    assert found["observations_blown_up"]["largest"] is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_an_array_as_large_as_an_image_is_looked_at_by_its_mean(dtype: type):
+    depth = np.arange(3 * 64 * 64).reshape(3, 64, 64).astype(dtype)
+    batch = {
+        "observations": {"depth": depth, "tcp": np.ones((3, 2), np.float32)},
+        "actions": np.zeros((3, 1), np.float32),
+        **{name: np.zeros(3, np.float32) for name in ("rewards", "masks", "dones")},
+    }
+    taken = Transitions.of([Block(3, "actor-0/a", 0, batch, None)])
+    assert taken.vectors.shape == (3, 2)
+    assert taken.images[:, 0] == pytest.approx(depth.reshape(3, -1).mean(1, np.float64), rel=1e-5)
 
 
 @pytest.mark.parametrize(("value", "found"), [(1e30, False), (math.nan, True), (math.inf, True)])
