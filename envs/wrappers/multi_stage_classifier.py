@@ -78,8 +78,11 @@ class MultiStageRewardClassifier(PredictedReward):
                 continue
             probability = sigmoid(one_logit(classifier(observation)))
             weakest = min(weakest, probability)
-            self._stage_frames[stage] = self._stage_frames[stage] + 1 if probability >= self._threshold else 0
-            if self._stage_frames[stage] >= self._stage_frames_needed:
+            if probability < self._threshold:
+                self._stage_frames[stage] = 0
+            elif not self._is_torn:
+                self._stage_frames[stage] += 1
+            if self._stage_frames[stage] >= self._stage_frames_needed and not self._is_torn:
                 self._achieved[stage] = True
                 reward += 1.0
             elif self._in_order:

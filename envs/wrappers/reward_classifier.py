@@ -32,7 +32,7 @@ class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     A success counts, and its reward is paid, from the last of `positive_frames` steps in a row on that are predicted as
     one; `info["positive_frames"]` tells how many there were. The env's own reward and success are replaced, so build it
     with `terminates_on_success=False`; its other ends, and time limits, stay. Penalties belong outside: success is
-    never read off a reward.
+    never read off a reward. A torn step (`info["is_torn"]`), which nothing is learned from, neither counts nor pays.
 
     Args:
         env: what is wrapped.
@@ -48,6 +48,7 @@ class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._terminates = terminates
         self._frames_needed = frames_needed(env, positive_frames, hold_s)
         self._frames_in_a_row = 0
+        self._is_torn = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in which nothing was predicted."""
@@ -61,9 +62,13 @@ class PredictedReward(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step, and replace reward and success by the prediction."""
         observation, _, terminated, truncated, info = self.env.step(action)
+        self._is_torn = bool(info.get("is_torn"))
         prediction = self.predict(observation)
-        self._frames_in_a_row = self._frames_in_a_row + 1 if prediction.is_success else 0
-        waits = prediction.is_success and self._frames_in_a_row < self._frames_needed
+        if not prediction.is_success:
+            self._frames_in_a_row = 0
+        elif not self._is_torn:
+            self._frames_in_a_row += 1
+        waits = prediction.is_success and (self._is_torn or self._frames_in_a_row < self._frames_needed)
         is_success = prediction.is_success and not waits
         info |= {"success": is_success, "is_success": is_success, "positive_frames": self._frames_in_a_row}
         info["success_probability"] = prediction.probability

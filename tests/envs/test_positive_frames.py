@@ -32,6 +32,10 @@ def graph(env, **options):
     return TaskGraphRewardClassifier(env, {0: lambda shown: shown}, **options)
 
 
+def stages(env, **options):
+    return MultiStageRewardClassifier(env, [lambda shown: shown], **options)
+
+
 BUILDERS = pytest.mark.parametrize("build", [binary, n_way, graph])
 
 
@@ -56,6 +60,15 @@ def test_the_first_payment_ends_the_episode_and_what_cuts_it_before_is_no_succes
     reward, terminated, _, info = steps[-1]
     assert (reward, terminated, info["success"]) == (float(any(law)), any(law), any(law))
     assert not any(terminated for _, terminated, _, _ in steps[:-1])
+
+
+@pytest.mark.parametrize("build", [binary, n_way, graph, stages])
+def test_a_torn_step_neither_counts_nor_pays(build):
+    """Nothing is learned from it: a payment would be lost with it."""
+    steps = run_episode(build(Script(logits([True] * 4), torn=[1]), positive_frames=2))
+    assert [(reward, terminated) for reward, terminated, *_ in steps] == [(0.0, False), (0.0, False), (1.0, True)]
+    reward, terminated, truncated, info = run_episode(build(Script(logits([True]), torn=[0]), positive_frames=1))[-1]
+    assert (reward, terminated, truncated, info["success"]) == (0.0, False, True, False)
 
 
 @BUILDERS
