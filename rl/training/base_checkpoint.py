@@ -166,5 +166,8 @@ class CheckpointBase:
         seen, _ = self._view.observations(list(self._newest) if self._newest.maxlen != 1 else observation)
         return self._policy.sample_actions(seen, argmax=True)
 
+    def replan(self) -> None:
+        """See `BasePolicy`."""
+
     def close(self) -> None:
         """See `BasePolicy`."""

@@ -92,6 +92,9 @@ class ExpertBase:
         """See `BasePolicy`."""
         return self._view.agent_actions(self._expert.act(observation))
 
+    def replan(self) -> None:
+        """See `BasePolicy`."""
+
     def close(self) -> None:
         """See `BasePolicy`."""
 

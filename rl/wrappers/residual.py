@@ -43,6 +43,10 @@ class BasePolicy(Protocol):
         """
         ...
 
+    def replan(self) -> None:
+        """Throw away actions that are planned ahead: somebody else has moved the arm."""
+        ...
+
     def close(self) -> None:
         """Let go of what it holds."""
         ...
@@ -119,6 +123,7 @@ class ResidualActions(gym.Wrapper):
         info = {**info, EXECUTED_ACTION: executed}
         if _INTERVENE_ACTION in info:
             info |= self._as_residual(info[_INTERVENE_ACTION])
+            self.base.replan()
         # Nothing is expected of the action after the end of a task.
         self._base_action = np.zeros_like(self._base_action) if terminated else self._ask_or_hold()
         return add_base_action(observation, self._base_action), reward, terminated, truncated, info

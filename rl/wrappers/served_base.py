@@ -25,8 +25,8 @@ VECTOR = "state"
 class ServedBase:
     """A served policy in an environment. Each episode has a connection of its own.
 
-    A chunk of actions is taken one by one, and the next one is asked for when it ends. With an error the rest of a
-    chunk is thrown away, and there is no action before the next episode.
+    A chunk of actions is taken one by one, and the next one is asked for when it ends, and after each step of a human.
+    With an error the rest of a chunk is thrown away, and there is no action before the next episode.
 
     Args:
         url: of the server.
@@ -74,6 +74,10 @@ class ServedBase:
             self._has_answered = True
             self._waiting.extend(chunk[: limits.chunk_steps])
         return self._view.agent_actions(self._waiting.popleft())
+
+    def replan(self) -> None:
+        """See `BasePolicy`."""
+        self._waiting.clear()
 
     def close(self) -> None:
         """See `BasePolicy`."""

@@ -47,6 +47,8 @@ class Given:
             raise self.error
         return observation[:1] + 0.1 if self.action is None else self.action
 
+    def replan(self) -> None: ...
+
     def close(self) -> None: ...
 
 

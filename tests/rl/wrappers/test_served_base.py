@@ -57,6 +57,22 @@ def test_of_a_chunk_only_the_first_steps_are_taken_on_request():
         env.close()
 
 
+def test_what_was_planned_before_a_human_took_over_is_not_taken_when_the_human_lets_go():
+    script = PolicyScript(lambda asked: actions(0.1, 0.2, 0.3))
+    with serving(script) as url:
+        env = made(url)
+        env.reset(seed=1)
+        env.step(ZERO)
+        script.answer = lambda asked: actions(0.7, 0.8, 0.9)
+        env.unwrapped.human = np.array([0.5], np.float32)
+        env.step(ZERO)
+        env.unwrapped.human = None
+        for _ in range(2):
+            env.step(ZERO)
+        np.testing.assert_allclose(taken(env), [0.1, 0.2, 0.7, 0.8])
+        env.close()
+
+
 def test_actions_are_the_environment_s_and_those_beyond_its_bounds_are_clipped():
     with serving(PolicyScript(lambda asked: actions(2.0, 9.0))) as url:
         env = made(url, bound=4.0)
