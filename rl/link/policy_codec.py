@@ -42,7 +42,7 @@ def unpack(data: bytes) -> Any:
         return msgpack.unpackb(
             data, object_hook=_unpack_array, raw=False, max_array_len=_MAX_ITEMS, max_map_len=_MAX_ITEMS
         )
-    except (TypeError, ValueError, msgpack.UnpackException) as error:
+    except (TypeError, ValueError, OverflowError, msgpack.UnpackException) as error:
         raise CodecError(f"these {len(data)} bytes are no message of openpi's: {error}") from error
 
 

@@ -63,6 +63,12 @@ def test_a_damaged_array_is_refused(changes):
         unpack(msgpack.packb({"actions": {**sound, **changes}}))
 
 
+@pytest.mark.parametrize(("dtype", "value"), [("|u1", 300), ("|i1", -200), ("<f4", "text"), ("|O", 1)])
+def test_a_damaged_number_is_refused(dtype, value):
+    with pytest.raises(CodecError):
+        unpack(msgpack.packb({"actions": {b"__npgeneric__": True, b"data": value, b"dtype": dtype}}))
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_do_more_than_being_refused(data):
     try:
