@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import Server, ServerConnection, serve
 
 from rl.link.policy_client import TOKEN_VARIABLE
 from rl.link.policy_codec import pack, unpack
 
 logger = logging.getLogger(__name__)
+
+MAX_OBSERVATION_BYTES = 64 << 20
+"""Largest message of a client: sixty raw images of 640 x 480 pixels."""
 
 Act = Callable[[Mapping[str, Any]], np.ndarray]
 """Gives the next actions (H, A) for an observation, arrays by name."""
@@ -48,9 +51,20 @@ class PolicyServer:
             logger.exception("an episode has ended with an error")
             connection.send(f"{type(error).__name__}: {error}")
 
+    def listen(self, host: str, port: int) -> Server:
+        """A server that listens; port 0 takes a free one."""
+        return serve(
+            self.handle,
+            host,
+            port,
+            process_request=refuse_strangers,
+            compression=None,
+            max_size=MAX_OBSERVATION_BYTES,
+        )
+
     def serve(self, host: str, port: int) -> None:
-        """Listen until the process is ended, and say where; port 0 takes a free one."""
-        with serve(self.handle, host, port, process_request=refuse_strangers, compression=None) as listening:
+        """Listen until the process is ended, and say where."""
+        with self.listen(host, port) as listening:
             port = listening.socket.getsockname()[1]
             print(f"{self._description.get('policy')} at ws://{host}:{port}", flush=True)
             listening.serve_forever()

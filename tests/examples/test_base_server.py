@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import threading
+from contextlib import closing
 
 import gymnasium as gym
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 from examples.base_server.__main__ import as_observation
 from examples.base_server.lerobot_server import parse_names, renamed
+from examples.base_server.protocol import PolicyServer
+from rl.link.policy_client import PolicyClient
 from rl.wrappers.served_base import served_observation
 from tests.test_architecture import modules_after
 
@@ -48,6 +52,19 @@ def test_a_name_without_its_input_is_refused(word):
 def test_an_array_that_is_not_there_is_named():
     with pytest.raises(KeyError, match="the observation has state, and no images/front: see --names"):
         renamed({"state": np.ones(3)}, {"observation.image": ["images/front"]})
+
+
+def test_raw_images_of_two_cameras_are_no_message_too_large():
+    images = {f"images/{name}": np.full((480, 640, 3), 7, np.uint8) for name in ("front", "wrist")}
+    server = PolicyServer(lambda: lambda sent: sent["images/wrist"][:1, 0].astype(np.float32), {"policy": "mean"})
+    with server.listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        with closing(PolicyClient(f"ws://127.0.0.1:{listening.socket.getsockname()[1]}")) as client:
+            client.connect(60.0)
+            np.testing.assert_array_equal(client.infer(images, 3, 60.0), np.full((1, 3), 7.0))
+        listening.shutdown()
+        thread.join()
 
 
 def test_the_protocol_needs_no_library_that_lerobot_lacks():
