@@ -10,7 +10,7 @@ from typing import Any, Protocol, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from rl.errors import EnvironmentFailed, EnvironmentInterrupted
+from rl.errors import EnvironmentFailed
 from rl.utils.tally import Tally
 from rl.wrappers.base_observation import add_base_action, add_base_space, executed_action, residual_of
 from rl.wrappers.residual_config import ResidualConfig
@@ -149,7 +149,7 @@ class ResidualActions(gym.Wrapper):
     def _ask_or_hold(self) -> np.ndarray:
         try:
             return self._ask()
-        except EnvironmentInterrupted as error:
+        except Exception as error:
             if self.env.has_wrapper_attr("hold"):
                 try:
                     self.env.get_wrapper_attr("hold")()

@@ -183,6 +183,16 @@ def test_a_base_that_does_not_answer_holds_the_arm_and_repeats_nothing():
     assert len(env.unwrapped.taken) == 3
 
 
+def test_a_base_that_fails_holds_the_arm_too():
+    base = Given()
+    env = corrected(base)
+    env.reset(seed=1)
+    base.error = KeyError("a name that the expert looks for")
+    with pytest.raises(KeyError):
+        env.step(np.zeros(1, np.float32))
+    assert env.unwrapped.holds == 1
+
+
 @pytest.mark.parametrize("action", [[0.0, 0.0], [np.nan], [[0.0]]])
 def test_a_base_with_other_actions_is_refused(action):
     with pytest.raises(EnvironmentFailed, match="1 finite numbers"):
