@@ -117,7 +117,7 @@ SICK = {
         steps=2300,
     ),
     "a reward for going fast": Case(
-        "actions_saturated", Faults(pays_for_speed=True), NO_TEMPERATURE, {"env_steps_per_update": 2}
+        "actions_saturated", Faults(pays_for_speed=True), NO_TEMPERATURE, {"env_steps_per_update": 2}, steps=1900
     ),
     "no temperature": Case("entropy_collapsed", networks=NO_TEMPERATURE),
     "late steps": Case("steps_late", Faults(late_share=0.4)),
