@@ -75,17 +75,17 @@ def _read_newest(path: Path) -> Transitions | None:
 
 
 def _lines(path: Path) -> list[Line]:
-    """The lines of the metrics; the last one may be torn, and a null stands for what was not finite."""
+    """The lines of the metrics, without those that a crash has damaged; a null stands for what was not finite."""
     if not path.is_file():
         return []
-    texts = path.read_text(encoding="utf-8").splitlines()
+    texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
     found: list[Line] = []
     for text in texts:
         try:
             stored: dict[str, Any] = json.loads(text)
-        except ValueError:
+            found.append({name: math.nan if value is None else float(value) for name, value in stored.items()})
+        except (ValueError, AttributeError, TypeError):
             continue
-        found.append({name: math.nan if value is None else float(value) for name, value in stored.items()})
     return found
 
 

@@ -45,12 +45,15 @@ def test_a_run_with_a_fault_ends_with_3_and_is_described_for_a_program(
     assert capsys.readouterr().out.startswith("critical: ")
 
 
-def test_a_torn_last_line_of_the_metrics_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """The run may be under way, or was killed."""
+@pytest.mark.parametrize(
+    "damaged", [b'{"step": 100, "critic/cr', b"12\n", b"null\n", b"\0\0\n", b"\xff{\n", b'{"a": []}\n']
+)
+def test_a_damaged_line_of_the_metrics_is_left_out(damaged: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The run may be under way, was killed, or lost its power."""
     with small_sac(out=tmp_path, log_every=5) as agent:
         agent.train(200)
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 100, "critic/cr')
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(damaged)
     main(["doctor", str(tmp_path)])
     assert "found nothing" in capsys.readouterr().out
 
