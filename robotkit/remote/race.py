@@ -12,6 +12,8 @@ from contextlib import suppress
 from errno import EINPROGRESS, EWOULDBLOCK
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from robotkit.remote.tls_socket import TlsSocket
+
 T = TypeVar("T")
 
 FilelessSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -126,8 +128,8 @@ def connected(family: int, address: tuple[Any, ...]) -> Attempt[socket.socket]:
     return peer
 
 
-def hang_up(peer: socket.socket) -> None:
+def hang_up(peer: socket.socket | TlsSocket) -> None:
     """End a connection at once: whoever waits on it wakes, in whatever thread; nothing is waited for."""
-    # Not that of a TLS socket, which takes its state away from a thread that is about to use it.
+    # Not that of `ssl.SSLSocket`, which takes its state away from a thread that is about to use it.
     with suppress(OSError):  # a peer that is gone already
-        socket.socket.shutdown(peer, socket.SHUT_RDWR)
+        socket.socket.shutdown(peer.plain if isinstance(peer, TlsSocket) else peer, socket.SHUT_RDWR)

@@ -10,6 +10,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from robotkit.errors import ConnectionFailed, RemoteTimeout
 from robotkit.remote.session import Session, remote_error
+from robotkit.remote.tls_socket import for_two_threads
 from robotkit.schema.wire import CLOCK_HEADER
 
 _CLOSE_TIMEOUT_S = 1.0
@@ -36,7 +37,7 @@ def open_socket(session: Session, path: str, stack: ExitStack) -> ClientConnecti
                 close_timeout=_CLOSE_TIMEOUT_S,
                 compression=None,
                 proxy=None,
-                ssl=session.tls,
+                ssl=session.tls and for_two_threads(session.tls),
             )
         )
     except InvalidStatus as error:
