@@ -159,7 +159,10 @@ def _unlocked(call: Callable[[], bytes]) -> bytes | None:
         return None
 
 
-def test_a_read_that_waits_delays_no_write_and_close_ends_it(authority: Any, pool: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize("end", [TlsSocket.close, hang_up])
+def test_a_read_that_waits_delays_no_write_and_ends_with_the_connection(
+    authority: Any, pool: ThreadPoolExecutor, end: Callable[[TlsSocket], None]
+) -> None:
     near, far = Pair(authority).open(pool)
     near.settimeout(None)
     read = pool.submit(near.recv, 100)
@@ -167,8 +170,9 @@ def test_a_read_that_waits_delays_no_write_and_close_ends_it(authority: Any, poo
         near.sendall(b"ping")
         assert exactly(far.recv, 4) == b"ping"
     assert not read.done()
-    near.close()
+    end(near)
     assert read.exception(MAX_WAIT_S) is None or isinstance(read.exception(), OSError)
+    near.close()
     far.close()
 
 
