@@ -114,8 +114,8 @@ class OneAtATime:
         self.is_writing, self.is_read = threading.Event(), threading.Event()
         self.saw_two = False
 
-    def wrap_bio(self, *bios: ssl.MemoryBIO, server_hostname: str | None) -> OneAtATime:
-        self._state = self._tls.wrap_bio(*bios, server_hostname=server_hostname)
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_hostname: str | None) -> OneAtATime:
+        self._state = self._tls.wrap_bio(incoming, outgoing, server_hostname=server_hostname)
         return self
 
     def do_handshake(self) -> None:
@@ -152,7 +152,7 @@ def test_openssl_sees_one_thread_at_a_time(authority: Any, pool: ThreadPoolExecu
     far.close()
 
 
-def _unlocked(call: Callable[[], bytes]) -> bytes | None:
+def _unlocked(call: Callable[[], bytes | None]) -> bytes | None:
     try:
         return call()
     except ssl.SSLWantReadError:
