@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.base_server.protocol import Act, PolicyServer
+from examples.base_server.protocol import Act, PolicyServer, one_at_a_time
 
 Names = Mapping[str, Sequence[str]]
 """The arrays of an observation that make up each input of a policy, in order."""
@@ -73,7 +73,7 @@ def make_server(directory: Path, names: Names, device: str) -> PolicyServer:
         return act
 
     weights = hashlib.sha256((directory / "model.safetensors").read_bytes()).hexdigest()
-    return PolicyServer(begin, {"policy": str(directory), "sha256": weights})
+    return PolicyServer(one_at_a_time(begin), {"policy": str(directory), "sha256": weights})
 
 
 def main() -> None:

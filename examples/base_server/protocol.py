@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -68,6 +69,29 @@ class PolicyServer:
             port = listening.socket.getsockname()[1]
             print(f"{self._description.get('policy')} at ws://{host}:{port}", flush=True)
             listening.serve_forever()
+
+
+def one_at_a_time(begin: Callable[[], Act]) -> Callable[[], Act]:
+    """Episodes of a policy that keeps something between its steps: only the newest one goes on.
+
+    A client that has given up a question begins the next episode while the policy may still compute its answer.
+    """
+    lock, newest = threading.Lock(), [object()]
+
+    def begin_alone() -> Act:
+        with lock:
+            act, own = begin(), object()
+            newest[0] = own
+
+        def act_alone(sent: Mapping[str, Any]) -> np.ndarray:
+            with lock:
+                if newest[0] is not own:
+                    raise RuntimeError("another episode has begun, and this policy acts in one at a time")
+                return act(sent)
+
+        return act_alone
+
+    return begin_alone
 
 
 def refuse_strangers(connection: ServerConnection, request: Request) -> Response | None:

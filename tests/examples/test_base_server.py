@@ -12,7 +12,7 @@ import pytest
 
 from examples.base_server.__main__ import as_observation
 from examples.base_server.lerobot_server import parse_names, renamed
-from examples.base_server.protocol import PolicyServer
+from examples.base_server.protocol import PolicyServer, one_at_a_time
 from rl.link.policy_client import PolicyClient
 from rl.wrappers.served_base import served_observation
 from tests.test_architecture import modules_after
@@ -65,6 +65,23 @@ def test_raw_images_of_two_cameras_are_no_message_too_large():
             np.testing.assert_array_equal(client.infer(images, 3, 60.0), np.full((1, 3), 7.0))
         listening.shutdown()
         thread.join()
+
+
+def test_an_episode_that_was_given_up_takes_nothing_from_the_chunk_of_the_next_one():
+    chunk: list[float] = []
+
+    def begin():
+        chunk[:] = [1.0, 2.0, 3.0]
+        return lambda sent: np.array([[chunk.pop(0)]])
+
+    episodes = one_at_a_time(begin)
+    first = episodes()
+    assert first({}) == 1.0
+    second = episodes()
+    assert second({}) == 1.0
+    with pytest.raises(RuntimeError, match="another episode has begun"):
+        first({})
+    assert second({}) == 2.0
 
 
 def test_the_protocol_needs_no_library_that_lerobot_lacks():
