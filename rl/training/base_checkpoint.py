@@ -156,6 +156,9 @@ class CheckpointBase:
         self._view = RawView(raw, seen, own.frame_stack)
         self._newest: deque[Any] = deque(maxlen=own.frame_stack)
 
+    def prepare(self) -> None:
+        """See `BasePolicy`."""
+
     def reset(self, observation: Any) -> None:
         """See `BasePolicy`."""
         self._newest.clear()

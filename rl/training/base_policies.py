@@ -84,6 +84,9 @@ class ExpertBase:
         self.identity = _checksum(name, factory)
         self._view = RawView(raw, adapted, 1)
 
+    def prepare(self) -> None:
+        """See `BasePolicy`."""
+
     def reset(self, observation: Any) -> None:
         """See `BasePolicy`."""
         self._expert.reset(observation)

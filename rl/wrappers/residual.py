@@ -27,12 +27,16 @@ class BasePolicy(Protocol):
     identity: str
     """Checksum: another policy has another one."""
 
-    def reset(self, observation: Any) -> None:
-        """Start an episode at this observation of the environment, as it is before it is adapted to an agent.
+    def prepare(self) -> None:
+        """Get ready for an episode before the environment is reset: what is refused here has moved no arm.
 
         Raises:
             EnvironmentInterrupted: the policy does not answer now.
         """
+        ...
+
+    def reset(self, observation: Any) -> None:
+        """Start an episode at this observation of the environment, as it is before it is adapted to an agent."""
         ...
 
     def act(self, observation: Any) -> np.ndarray:
@@ -105,7 +109,12 @@ class ResidualActions(gym.Wrapper):
         return {"policy": self.base.identity, "scale": self.scale}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset environment and base."""
+        """Reset environment and base.
+
+        Raises:
+            EnvironmentInterrupted: the base does not answer. The environment is not reset where that shows before.
+        """
+        self.base.prepare()
         observation, info = self.env.reset(seed=seed, options=options)
         self.base.reset(self._raw_observation())
         self._base_action = self._ask()

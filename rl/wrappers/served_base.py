@@ -50,6 +50,9 @@ class ServedBase:
         self._client.close()
 
     def reset(self, observation: Any) -> None:
+        """See `BasePolicy`; its connection was made before."""
+
+    def prepare(self) -> None:
         """See `BasePolicy`.
 
         Raises:

@@ -47,6 +47,8 @@ class Given:
             raise self.error
         return observation[:1] + 0.1 if self.action is None else self.action
 
+    def prepare(self) -> None: ...
+
     def replan(self) -> None: ...
 
     def close(self) -> None: ...
@@ -58,11 +60,15 @@ class Recorded(FollowTarget):
     def __init__(self, bound: float = 1.0) -> None:
         self.action_space = gym.spaces.Box(-bound, bound, (1,), np.float32)
         self.taken: list[np.ndarray] = []
-        self.holds = 0
+        self.holds = self.resets = 0
         self.human: np.ndarray | None = None
 
     def hold(self) -> None:
         self.holds += 1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.resets += 1
+        return super().reset(seed=seed, options=options)
 
     def step(self, action: np.ndarray) -> Any:
         self.taken.append(np.array(action))

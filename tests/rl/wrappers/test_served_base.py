@@ -167,8 +167,10 @@ def test_a_server_that_is_gone_is_waited_for_and_one_that_never_was_is_refused()
         env.reset(seed=1)
     with pytest.raises(PolicyUnavailable, match=r"is gone|no policy answers"):
         env.step(ZERO)
+    resets = env.unwrapped.resets
     with pytest.raises(PolicyUnavailable, match="no policy answers"):
         env.reset()
+    assert env.unwrapped.resets == resets, "an arm that waits for a policy stands still"
     with pytest.raises(ConfigError, match=r"no policy answers at .*Start its server"):
         made(url)
     with serving(script, int(url.rpartition(":")[2])):
