@@ -66,8 +66,8 @@ class ClassifierReward(gym.Wrapper):
             info[ENV_SUCCESS] = bool(np.all(info["success"]))
             terminated = terminated and not info[ENV_SUCCESS]
         probability = self._classifier.probability(observation)
-        is_torn = bool(info.get("is_torn"))
-        if probability < self._classifier.facts.threshold:
+        is_torn, passes = bool(info.get("is_torn")), probability >= self._classifier.facts.threshold
+        if not passes:  # nor does a NaN
             self._frames_in_a_row = 0
         elif not is_torn:
             self._frames_in_a_row += 1

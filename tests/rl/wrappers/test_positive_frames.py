@@ -121,6 +121,11 @@ def test_a_torn_step_neither_counts_nor_pays():
     assert (torn_end[0], torn_end[1], torn_end[2]) == (0.0, False, True)
 
 
+def test_what_is_no_number_passes_for_nothing():
+    steps = run_episode(rewarded(Script([5.0, np.nan, 5.0, np.nan])))
+    assert [(reward, terminated) for reward, terminated, *_ in steps] == [(0.0, False)] * 4
+
+
 @pytest.mark.parametrize(("hold_s", "steps_hz", "frames"), [(0.5, 10, 6), (0.3, 10, 4), (0.25, 10, 4), (0.02, 10, 2)])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_time_is_counted_in_control_periods_also_within_an_action(hold_s, steps_hz, frames, times):
