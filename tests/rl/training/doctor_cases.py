@@ -73,6 +73,7 @@ class Case:
             "batch_size": 64, "env_steps_per_update": 5, "random_steps": 200, "training_starts": 200, "log_every": 10,
             "checkpoint_every": 0, "capacity": 10_000,
         }  # fmt: skip
+        directory.mkdir(exist_ok=True)
         if self.demonstrator is not None:
             demos = directory / "demos.sqlite"
             record_demos(demos, _AnyEnd(self.faults), self.demonstrator(), 20, seed)
