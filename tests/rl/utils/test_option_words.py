@@ -102,6 +102,8 @@ COMMANDS_ONLY = {
     "rl.link": "the connection between processes of commands",
     "rl.utils.run_directory": "reads the command line",
     "rl.utils.distributed": "torchrun",
+    "rl.offline": "of it a script reads a clone alone, whose training is a command",
+    "rl.training.doctor": "its remedies are those of `robotkit-train doctor`, also in the log of a script",
 }
 """Modules that errors of a script do not come from, and why."""
 
