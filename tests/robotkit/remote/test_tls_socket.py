@@ -102,7 +102,7 @@ def test_messages_both_ways_at_once_all_arrive_in_order(
 
 
 class OneAtATime:
-    """A context whose connection tells whether two threads were inside at once.
+    """A context whose connection tells whether two threads were inside at once, and lets OpenSSL see only one of them.
 
     Args:
         tls: the context that does the work.
@@ -112,6 +112,7 @@ class OneAtATime:
     def __init__(self, tls: ssl.SSLContext, patience_s: float) -> None:
         self._tls, self._patience_s = tls, patience_s
         self.is_writing, self.is_read = threading.Event(), threading.Event()
+        self._one = threading.Lock()
         self.saw_two = False
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_hostname: str | None) -> OneAtATime:
@@ -124,13 +125,15 @@ class OneAtATime:
     def read(self, length: int) -> bytes:
         if self.is_writing.is_set():
             self.is_read.set()
-        return self._state.read(length)
+        with self._one:
+            return self._state.read(length)
 
     def write(self, data: bytes) -> int:
         self.is_writing.set()
         self.saw_two |= self.is_read.wait(self._patience_s)
         self.is_writing.clear()
-        return self._state.write(data)
+        with self._one:
+            return self._state.write(data)
 
 
 @pytest.mark.parametrize("is_locked", [True, False])
