@@ -53,6 +53,28 @@ class Pair:
             peer.exception(MAX_WAIT_S)
 
 
+class Sparing(socket.socket):
+    """A socket that takes few bytes from the network at a time, and notes its time-outs.
+
+    Args:
+        plain: the connected socket that it takes over.
+        at_once: the most bytes that one call receives.
+    """
+
+    def __init__(self, plain: socket.socket, at_once: int) -> None:
+        self._at_once = at_once
+        self.timeouts_s: list[float | None] = []
+        super().__init__(plain.family, plain.type, plain.proto, plain.detach())
+        self.settimeout(MAX_WAIT_S)
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        return super().recv(min(bufsize, self._at_once), flags)
+
+    def settimeout(self, value: float | None) -> None:
+        self.timeouts_s.append(value)
+        super().settimeout(value)
+
+
 @pytest.fixture(scope="module")
 def authority() -> Any:
     return trustme.CA()
@@ -199,6 +221,24 @@ def test_what_a_read_makes_openssl_write_is_sent(authority: Any, pool: ThreadPoo
     far.close()
 
 
+def test_what_a_read_makes_openssl_write_leaves_after_a_write_that_waits_and_delays_no_read(
+    authority: Any, pool: ThreadPoolExecutor
+) -> None:
+    pair = Pair(authority)
+    near, far = pair.open(pool, Answering(pair.client, 0.0))
+    much = bytes(8 << 20)
+    written = pool.submit(near.sendall, much)
+    assert far.recv(1) == much[:1]
+    far.sendall(b"update")
+    assert near.recv(100) == b"update"
+    assert not written.done()
+    assert exactly(far.recv, len(much) - 1) == much[1:]
+    assert exactly(far.recv, 7) == b"updated"
+    written.result(MAX_WAIT_S)
+    near.close()
+    far.close()
+
+
 def test_a_write_that_waits_delays_no_read(authority: Any, pool: ThreadPoolExecutor) -> None:
     near, far = Pair(authority).open(pool)
     much = bytes(8 << 20)
@@ -215,7 +255,8 @@ def test_a_write_that_waits_delays_no_read(authority: Any, pool: ThreadPoolExecu
 
 def test_writes_of_several_threads_each_leave_in_one_piece(authority: Any, pool: ThreadPoolExecutor) -> None:
     near, far = Pair(authority).open(pool)
-    length = 100_000
+    near.settimeout(2 * MAX_WAIT_S)  # who waits for another's write is told of its end, and not by the time-out
+    length = 1 << 20  # more than the network takes before somebody reads
     writes = [pool.submit(near.sendall, letter * length) for letter in (b"a", b"b", b"c")]
     arrived = exactly(far.recv, 3 * length)
     for write in writes:
@@ -226,13 +267,32 @@ def test_writes_of_several_threads_each_leave_in_one_piece(authority: Any, pool:
     far.close()
 
 
-def test_it_takes_one_record_from_the_network_at_a_time(authority: Any, pool: ThreadPoolExecutor) -> None:
+def test_a_write_waits_for_another_as_long_as_the_time_out_says(authority: Any, pool: ThreadPoolExecutor) -> None:
     near, far = Pair(authority).open(pool)
-    far.sendall(b"one")
-    far.sendall(b"two")
-    assert near.recv(65536) == b"one"
-    assert near.plain.recv(5, socket.MSG_PEEK)[:1] == b"\x17"  # application data: whoever waits for fileno() wakes
-    assert near.recv(65536) == b"two"
+    much = bytes(8 << 20)
+    written = pool.submit(near.sendall, much)
+    assert far.recv(1) == much[:1]
+    near.settimeout(0.01)
+    with pytest.raises(TimeoutError, match="earlier message"):
+        near.sendall(b"more")
+    assert exactly(far.recv, len(much) - 1) == much[1:]
+    written.result(MAX_WAIT_S)
+    near.close()
+    far.close()
+
+
+@pytest.mark.parametrize("at_once", [65536, 3])
+def test_it_takes_one_record_from_the_network_at_a_time(authority: Any, pool: ThreadPoolExecutor, at_once: int) -> None:
+    pair = Pair(authority)
+    pair.near = Sparing(pair.near, at_once)
+    near, far = pair.open(pool)
+    messages = [bytes([number]) * number for number in range(1, 9)]
+    for message in messages:
+        far.sendall(message)
+    assert near.recv(65536) == messages[0]  # and, before it, the tickets for a later session
+    for message in messages[1:]:
+        assert near.plain.recv(1, socket.MSG_PEEK) == b"\x17"  # application data: whoever waits for fileno() wakes
+        assert near.recv(65536) == message
     near.close()
     far.close()
 
@@ -304,6 +364,20 @@ def test_a_server_that_says_nothing_or_no_tls_or_leaves_opens_nothing(authority:
             TlsSocket(pair.near, pair.client, "robot.test")
         assert pair.near.fileno() == -1
         pair.far.close()
+
+
+def test_the_time_for_the_handshake_is_that_of_all_its_waits_together(authority: Any, pool: ThreadPoolExecutor) -> None:
+    pair = Pair(authority)
+    pair.near = plain = Sparing(pair.near, 20)
+    near, far = pair.open(pool)
+    *waits_s, after_s = plain.timeouts_s
+    limits_s = [limit_s for limit_s in waits_s if limit_s is not None]
+    assert len(limits_s) == len(waits_s) > 10
+    assert limits_s == sorted(limits_s, reverse=True)
+    assert limits_s[-1] < MAX_WAIT_S
+    assert after_s == MAX_WAIT_S
+    near.close()
+    far.close()
 
 
 def test_a_server_that_takes_a_connection_and_is_silent_is_given_up_in_time(authority: Any) -> None:
