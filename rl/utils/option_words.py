@@ -6,8 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_IN_PYTHON = {"images.size": "image_size", "images.frames": "image_frames", "residual.scale": "residual_scale"}
-"""Keyword arguments that are not called like the last word of their field."""
+_IN_PYTHON = {
+    "images.size": "image_size",
+    "images.frames": "image_frames",
+    "residual.scale": "residual_scale",
+    "agent.actor_optimizer.learning_rate": "actor_optimizer.learning_rate",
+    "agent.critic_optimizer.learning_rate": "critic_optimizer.learning_rate",
+    "agent.critic_optimizer.clip_grad_norm": "critic_optimizer.clip_grad_norm",
+    "agent.temperature_optimizer.learning_rate": "temperature_optimizer.learning_rate",
+}
+"""Keyword arguments that are not called like the last word of their field, and fields whose last word says too
+little."""
 _NOT_GIVEN = object()
 
 _is_command = False

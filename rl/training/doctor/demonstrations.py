@@ -8,6 +8,7 @@ import numpy as np
 
 from rl.training.doctor.evidence import Evidence, Transitions
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _ROWS = 500  # their distances take 10 ms
 _PAIRS = 50
@@ -51,7 +52,7 @@ def _compare(demos: Transitions) -> Symptom | None:
         f"actions at {len(rows)} pairs of near observations differ {between:.0%} as much as any two actions where the "
         f"pair is of two demonstrations, and {within:.0%} where it is of one",
         "Look at the demonstrations (`robotkit-train replay FILE`), record again in one way alone, and let the agent "
-        "observe what the demonstrator saw (--frame-stack, further observations)",
+        f"observe what the demonstrator saw ({option('frame_stack')}, further observations)",
     )
 
 

@@ -59,7 +59,7 @@ class Transitions:
         count = sum(counts)
         follows_gap = np.zeros(count, bool)
         follows_gap[np.cumsum([0, *counts[:-1]])] = [block.follows_gap for block in blocks]
-        nothing = np.zeros((count, 0))
+        nothing = np.zeros((count, 0), np.float32)
         human = flat.get((IS_INTERVENTION,))
         return cls(
             np.concatenate([nothing, *(x.reshape(count, -1) for x in seen if not _is_image(x))], 1),

@@ -6,6 +6,7 @@ import numpy as np
 
 from rl.training.doctor.evidence import Evidence, Line
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _EPISODES = 60
 _SHARE = 0.2
@@ -28,7 +29,8 @@ def find_lasting_interventions(evidence: Evidence) -> Symptom | None:
         {"first_share": first, "last_share": last, "episodes": float(len(episodes))},
         f"a person acts in {last:.0%} of the steps, where it was {first:.0%} in the first third of {len(episodes)} "
         "episodes",
-        "Let the interventions join the demonstrations (--replay.interventions), take over early and briefly and "
+        f"Let the interventions join the demonstrations ({option('replay.interventions')}), take over early and "
+        "briefly and "
         "always in one way, and look whether the agent observes what the person sees",
     )
 

@@ -6,6 +6,7 @@ import math
 
 from rl.training.doctor.evidence import Evidence, Line
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _LINES = 20
 _SKIPPED_IN_A_ROW = 3  # float16 skips a step that overflows and halves its scale; more in a row are no overflow
@@ -28,8 +29,9 @@ def find_not_finite(evidence: Evidence) -> Symptom | None:
         {"lines": float(len(bad)), "updates": bad[0].get("updates", math.nan)},
         f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not finite in {len(bad)} of the newest "
         f"{len(newest)} lines of the metrics",
-        "Go on from the newest checkpoint with smaller --agent.critic-optimizer.learning-rate and "
-        "--agent.actor-optimizer.learning-rate, with --agent.critic-optimizer.clip-grad-norm 1, or with rewards of a "
+        f"Go on from the newest checkpoint with smaller {option('agent.critic_optimizer.learning_rate')} and "
+        f"{option('agent.actor_optimizer.learning_rate')}, with "
+        f"{option('agent.critic_optimizer.clip_grad_norm', 1)}, or with rewards of a "
         "smaller size",
     )
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from rl.training.doctor.evidence import Evidence, Transitions
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _STEPS = 500
 _CHANGES = 10.0  # that were to be expected in the newest steps: by chance none is as rare as 1 in 20 000
 _MOST_STEPS = 0.5
+_SORTED = 1000  # steps, evenly spread, whose quantiles are taken: those of all take most of an examination
 _LARGE = 100.0
 _ABOVE_REST = 100.0
 _SPIKE = 1000.0
@@ -45,11 +47,11 @@ def find_frozen(evidence: Evidence) -> Symptom | None:
 
 def find_blown_up(evidence: Evidence) -> Symptom | None:
     """Look for a number that is far larger than the others, or than it mostly is itself."""
-    vectors = np.abs(evidence.require_transitions(_STEPS).vectors)
+    vectors = evidence.require_transitions(_STEPS).vectors
     if not vectors.shape[1]:
         raise NotApplicable("the observations are images alone")
-    usual = np.quantile(vectors, 0.99, axis=0)
-    largest = vectors.max(0)
+    usual = np.quantile(np.abs(vectors[:: -(-len(vectors) // _SORTED)]), 0.99, axis=0)
+    largest = np.maximum(vectors.max(0), -vectors.min(0))
     rest = float(np.median(usual))
     drowns = (usual > _LARGE) & (usual > _ABOVE_REST * rest)
     if evidence.config.agent.standardises_inputs:
@@ -62,7 +64,8 @@ def find_blown_up(evidence: Evidence) -> Symptom | None:
         {"number": float(place), "largest": float(largest[place]), "usual": float(usual[place]), "rest": rest},
         f"number {place} of the observation reaches {largest[place]:.3g}, where it mostly stays below "
         f"{usual[place]:.3g}, and half of the others below {rest:.3g}",
-        "Scale it in the environment to about 1, or standardise the observations (--agent.standardises-inputs); look "
+        "Scale it in the environment to about 1, or standardise the observations "
+        f"({option('agent.standardises_inputs')}); look "
         "at the sensor where single values are wrong",
     )
 

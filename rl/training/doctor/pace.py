@@ -6,6 +6,7 @@ import numpy as np
 
 from rl.training.doctor.evidence import Evidence
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _LINES = 10
 _MOST_STEPS_PER_UPDATE = 100.0  # SERL's own tasks on a GPU have one or a few
@@ -29,8 +30,8 @@ def find_missing_updates(evidence: Evidence) -> Symptom | None:
     return Symptom(
         {"steps": steps, "updates": updates, "steps_per_update": steps / max(updates, 1.0), "allowed": most},
         f"{updates:.0f} updates were done in {steps:.0f} steps, one in {steps / max(updates, 1.0):.3g}",
-        "Let the actors wait (--env-steps-per-update, --max-lead), or make an update cheaper (--utd-ratio, "
-        "--batch-size, --device cuda)",
+        f"Let the actors wait ({option('env_steps_per_update')}, {option('max_lead')}), or make an update cheaper "
+        f"({option('utd_ratio')}, {option('batch_size')}, {option('device', 'cuda')})",
     )
 
 
@@ -48,7 +49,7 @@ def find_stale_weights(evidence: Evidence) -> Symptom | None:
     return Symptom(
         {"age_s": age_s, "lag_updates": float(lag.min())},
         f"the actors act with weights that are {lag.min():.0f} updates and {age_s:.0f} s old at least",
-        "Publish more often (--publish-every 1), and look at the connection of the actor to the learner",
+        f"Publish more often ({option('publish_every', 1)}), and look at the connection of the actor to the learner",
     )
 
 
@@ -64,7 +65,8 @@ def find_late_steps(evidence: Evidence) -> Symptom | None:
         {"share": late / steps, "late_steps": late, "torn_steps": torn, "steps": steps},
         f"{late:.0f} of the newest {steps:.0f} steps took more than a tenth longer than their period, and {torn:.0f} "
         "were left out for it",
-        "Give the actor a processor of its own (--learner-threads, another machine for the learner), make images "
+        f"Give the actor a processor of its own ({option('learner_threads')}, another machine for the learner), "
+        "make images "
         "smaller, or lengthen the control period of the task",
     )
 
@@ -77,7 +79,8 @@ def find_starved_learner(evidence: Evidence) -> Symptom | None:
     return Symptom(
         {"share": share},
         f"the learner waits for steps in {share:.0%} of its time",
-        "Learn more from each step (larger --utd-ratio, smaller --env-steps-per-update), or start more --actors",
+        f"Learn more from each step (larger {option('utd_ratio')}, smaller {option('env_steps_per_update')}), or "
+        f"start more {option('actors')}",
     )
 
 
@@ -90,5 +93,6 @@ def find_starved_actor(evidence: Evidence) -> Symptom | None:
     return Symptom(
         {"share": share},
         f"the actors wait for the learner in {share:.0%} of their time",
-        "Make an update cheaper (--utd-ratio, --batch-size, --device cuda, --compile), or raise --env-steps-per-update",
+        f"Make an update cheaper ({option('utd_ratio')}, {option('batch_size')}, {option('device', 'cuda')}, "
+        f"{option('compile')}), or raise {option('env_steps_per_update')}",
     )

@@ -7,6 +7,7 @@ import numpy as np
 from rl.agents.continuous.sac_hybrid_config import DualArmConfig, HybridConfig
 from rl.training.doctor.evidence import Evidence
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _STEPS = 500
 _AT_BOUND = 0.99
@@ -27,12 +28,16 @@ def find_saturated(evidence: Evidence) -> Symptom | None:
     shares = (np.abs(actions) > _AT_BOUND).mean(0)
     if shares.min() < _SATURATED_SHARE:
         return None
+    farther = "let an action move the arm farther"
+    if evidence.config.base is not None:
+        farther = f"raise {option('residual.scale')}"
     return Symptom(
         {"least_share": float(shares.min()), "steps": float(len(actions))},
         f"every number of the action lies at its bound in at least {shares.min():.0%} of the newest {len(actions)} "
         "steps",
-        "Take smaller --agent.actor-optimizer.learning-rate or rewards of a smaller size, standardise the observations "
-        "(--agent.standardises-inputs), or let an action move the arm farther",
+        f"Take smaller {option('agent.actor_optimizer.learning_rate')} or rewards of a smaller size, standardise "
+        "the observations "
+        f"({option('agent.standardises_inputs')}), or {farther}",
     )
 
 
@@ -54,7 +59,8 @@ def find_collapsed(evidence: Evidence) -> Symptom | None:
         {"entropy": entropy, "target": target, "allowed": lowest, "temperature": temperature},
         f"the policy has an entropy of {entropy:.3g} nats where {target:.3g} are asked for (temperature "
         f"{temperature:.2g}): it does not explore any more",
-        "Raise --agent.temperature-init or --agent.temperature-optimizer.learning-rate, or make the rewards smaller",
+        f"Raise {option('agent.temperature_init')} or {option('agent.temperature_optimizer.learning_rate')}, or "
+        "make the rewards smaller",
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from rl.training.doctor.evidence import Evidence, Line, Transitions
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _STEPS, _EPISODES = 1000, 20
 _NO_SUCCESS_EPISODES = 100  # with one success in 34 episodes, 19 such runs in 20 have some
@@ -35,7 +36,7 @@ def find_dead(evidence: Evidence) -> Symptom | None:
         {"reward": value, "steps": float(len(rewards)), "episodes": float(ended)},
         f"the reward {paid}: it was {value:g} in each of the newest {len(rewards)} steps, over {ended} episodes",
         "Look at the reward with a scripted or a human success; where it is right but rare, record demonstrations and "
-        "give --replay.demos",
+        f"give {option('replay.demos')}",
     )
 
 
@@ -56,8 +57,9 @@ def find_no_success(evidence: Evidence) -> Symptom | None:
     return Symptom(
         {"episodes": float(len(episodes)), "evaluations": float(len(rates))},
         f"none of the newest {len(episodes)} episodes succeeded, and there are no demonstrations",
-        "Record demonstrations (`robotkit-train record demos`) and give --replay.demos, or let somebody take over "
-        "(--human)",
+        f"Record demonstrations (`robotkit-train record demos`) and give {option('replay.demos')}, or let somebody "
+        "take over "
+        f"({option('human')})",
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.training.doctor.evidence import Evidence, Transitions
 from rl.training.doctor.verdicts import NotApplicable, Symptom
+from rl.utils.option_words import option
 
 _LINES = 5
 _EPISODES = 3
@@ -26,7 +27,7 @@ def find_overestimated(evidence: Evidence) -> Symptom | None:
     """
     settings = evidence.config.agent
     if isinstance(settings, ViceConfig):
-        raise NotApplicable("the reward of --agent vice is learned, and is not in the journal")
+        raise NotApplicable(f"the reward of {option('agent', 'vice')} is learned, and is not in the journal")
     if settings.discount == 1.0:
         raise NotApplicable("without a discount, a task with a time limit has no largest return")
     if evidence.config.replay.demos and evidence.demos is None:
@@ -50,9 +51,10 @@ def find_overestimated(evidence: Evidence) -> Symptom | None:
         {"predicted": predicted, "high_return": best, "allowed": most},
         f"the critics predict {predicted:.4g} in the mean, and {_HIGH:.0%} of the steps were followed by less than "
         f"{best:.4g} (discounted by {settings.discount:g})",
-        "Take the minimum of more critics (--agent.critic-ensemble-size 10 --agent.critic-subsample-size 2), keep "
-        "--agent.use-layer-norm, and take fewer updates for each step (--utd-ratio) or smaller "
-        "--agent.critic-optimizer.learning-rate",
+        f"Take the minimum of more critics ({option('agent.critic_ensemble_size', 10)}, "
+        f"{option('agent.critic_subsample_size', 2)}), keep "
+        f"{option('agent.use_layer_norm')}, and take fewer updates for each step ({option('utd_ratio')}) or smaller "
+        f"{option('agent.critic_optimizer.learning_rate')}",
     )
 
 

@@ -23,7 +23,7 @@ from rl.link import client
 from rl.link.client import LearnerLink
 from rl.link.state import ClientSettings
 from rl.training.doctor import live
-from rl.training.doctor.evidence import TRANSITIONS, Evidence
+from rl.training.doctor.evidence import TRANSITIONS, Evidence, Transitions
 from rl.training.doctor.live import LiveDoctor
 from rl.training.doctor.read_run import read_run
 from rl.training.doctor.table import examine
@@ -57,6 +57,12 @@ def block(first: int, count: int, reward: Callable[[np.ndarray], np.ndarray]) ->
         "dones": ((rows + 1) % 20 == 0).astype(np.float32),
     }
     return Block(first + count, "actor-0/a", first, batch, None)
+
+
+def test_numbers_of_wide_observations_are_kept_as_small_as_they_come():
+    seen = block(0, 20, np.ones_like)
+    seen.transitions["observations"] = np.ones((20, 500), np.float32)
+    assert Transitions.of([seen]).vectors.dtype == np.float32
 
 
 def test_a_finding_is_told_when_it_begins_and_when_it_is_over(caplog: pytest.LogCaptureFixture):

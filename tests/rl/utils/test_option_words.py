@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,19 @@ def test_what_the_python_api_is_built_of_names_no_option_of_the_command_line_by_
     assert wrong == []
 
 
+def test_every_option_that_a_remedy_of_the_doctor_names_is_one_of_a_run():
+    room = ROOT / "rl" / "training" / "doctor"
+    named = {name for file in room.glob("*.py") for name in re.findall(r"option\('([a-z_.]+)'", file.read_text())}
+    assert len(named) > 15
+    for name in named:
+        attrgetter(name)(TrainConfig())
+
+
 COMMANDS_ONLY = {
     "rl.link": "the connection between processes of commands",
     "rl.utils.run_directory": "reads the command line",
     "rl.utils.distributed": "torchrun",
     "rl.offline": "of it a script reads a clone alone, whose training is a command",
-    "rl.training.doctor": "its remedies are those of `robotkit-train doctor`, also in the log of a script",
 }
 """Modules that errors of a script do not come from, and why."""
 

@@ -61,6 +61,12 @@ def recorded_hand_eye(file: Path) -> list[str]:
     return ["calibrate", "hand-eye", str(file), "--camera", "front", "--samples", str(file.parent / "samples.json")]
 
 
+def taking(file):
+    """The command that takes samples of a tag by hand."""
+    tag = ["--board", "tag", "--family", "tag36h11", "--tag-id", "3", "--size-m", "0.06"]
+    return ["calibrate", "hand-eye", str(file), "--camera", "front", *tag]
+
+
 def files_beside(file: Path) -> set[str]:
     return {path.name for path in file.parent.iterdir()}
 
@@ -143,8 +149,7 @@ def test_a_moving_arm_and_a_hidden_board_give_no_sample(file, monkeypatch, capsy
     monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
     monkeypatch.setattr(builtins, "input", press)
     before = file.read_text()
-    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
-    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 2
+    assert main(taking(file)) == 2
     printed = capsys.readouterr()
     assert "the tool moved by" in printed.out
     assert "not in sight" in " ".join(printed.out.split())
@@ -188,8 +193,7 @@ def test_a_pose_of_an_arm_that_measures_nothing_any_more_is_no_sample(file, monk
     )
     monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
     monkeypatch.setattr(builtins, "input", lambda prompt: next(keys))
-    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
-    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 2
+    assert main(taking(file)) == 2
     printed = capsys.readouterr()
     assert "has measured nothing for 9.0 s" in " ".join(printed.out.split())
     assert "at least 8 samples" in printed.err
@@ -199,8 +203,7 @@ def test_samples_of_a_person_are_never_lost(file, monkeypatch, capsys):
     cell, keys = rig_cell(RIGS["base"]), iter(["", "", "q"])
     monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
     monkeypatch.setattr(builtins, "input", lambda prompt: next(keys))
-    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
-    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 2
+    assert main(taking(file)) == 2
     assert "at least 8 samples" in capsys.readouterr().err
     assert len(load_recording(file.parent / "lab_front_samples.json").samples) == 2
     assert file.read_text() == CELL
@@ -211,8 +214,7 @@ def test_samples_of_a_person_are_kept_also_where_the_camera_does_not_close(file,
     monkeypatch.setattr(cell.cameras["front"], "disconnect", fail_with(rk.DeviceFault("it hangs")))
     monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
     monkeypatch.setattr(builtins, "input", lambda prompt: next(keys))
-    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
-    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 1
+    assert main(taking(file)) == 1
     assert "it hangs" in capsys.readouterr().err
     assert len(load_recording(file.parent / "lab_front_samples.json").samples) == 2
     assert not cell.robot.is_connected
@@ -222,8 +224,7 @@ def test_a_calibration_that_is_told_to_end_disconnects_the_arm(file, monkeypatch
     cell = rig_cell(RIGS["base"])
     monkeypatch.setattr(calibrate, "open_cell", lambda name, token: cell)
     monkeypatch.setattr(builtins, "input", lambda prompt: signal.raise_signal(signal.SIGTERM))
-    arguments = ["calibrate", "hand-eye", str(file), "--camera", "front", "--board", "tag", "--family", "tag36h11"]
-    assert main([*arguments, "--tag-id", "3", "--size-m", "0.06"]) == 130
+    assert main(taking(file)) == 130
     assert not cell.robot.is_connected
 
 
