@@ -44,7 +44,7 @@ test-lowest: $(LOWEST)/.installed  ## representative tests with the lowest versi
 	@$(LOWEST)/bin/python -m tests.lowest_versions selection | \
 	  xargs $(LOWEST)/bin/python -m pytest -W default -k 'not franka' $(ARGS)
 
-mutate: $(STAMP)   ## which small changes to the source no test notices; hours. ARGS="robotkit/safety --limit 50"
+mutate: $(STAMP)   ## which small changes to the source no test notices. ARGS="robotkit/safety --limit 50"
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
 bench: $(STAMP)    ## measure; writes benchmarks/results/*.json and prints a table

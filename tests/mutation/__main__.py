@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.packages import TESTS, find_tests, sources_of
+from tests.mutation.packages import TESTS, find_tests, package_of, sources_of
 from tests.mutation.runner import BrokenBaseline, Campaign
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"of: {', '.join(TESTS)}; all without any")
     parser.add_argument("--limit", type=int, help="run at most this many mutants of each package, chosen by chance")
+    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument(
+        "--confirm",
+        action="store_true",
+        help="run all tests of the package where those that execute the changed lines notice nothing",
+    )
     parser.add_argument("--again", action="store_true", help="run survivors again, after tests were added")
-    parser.add_argument("--fresh", action="store_true", help="forget all results of the packages first")
+    parser.add_argument("--fresh", action="store_true", help="forget all that is kept of the packages first")
     parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="where copies and results are kept")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.packages) - set(TESTS))
@@ -35,28 +41,34 @@ def main(arguments: list[str] | None = None) -> int:
 def run_package(package: str, options: argparse.Namespace, reasons: dict[str, str]) -> int:
     """Run what is left to run of one package and print its report."""
     mutants = {mutant.id: mutant for path in sources_of(ROOT, package) for mutant in mutants_of(ROOT, path)}
-    campaign = Campaign(ROOT, options.folder / package.replace("/", "."), find_tests(ROOT, package))
+    campaign = Campaign(ROOT, options.folder / package.replace("/", "."), find_tests(ROOT, package),
+                        sources_of(ROOT, package))  # fmt: skip
+    if options.fresh:
+        campaign.forget_map()
     stale = [name for name, result in campaign.results.items()
              if options.fresh or name not in mutants or (options.again and not result.is_noticed)]  # fmt: skip
     campaign.forget(stale)
     pending = [mutant for name, mutant in mutants.items() if name not in campaign.results and name not in reasons]
-    random.Random(0).shuffle(pending)
-    run_mutants(campaign, pending[: options.limit])
+    random.Random(options.seed).shuffle(pending)
+    run_mutants(campaign, pending[: options.limit], options.confirm)
     return report(package, mutants, campaign, reasons)
 
 
-def run_mutants(campaign: Campaign, pending: list[Mutant]) -> None:
+def run_mutants(campaign: Campaign, pending: list[Mutant], is_confirmed: bool) -> None:
     """Test each; results are kept one by one, so that an interrupted run goes on where it was."""
     if not pending:
         return
     try:
-        baseline_s = campaign.prepare()
+        lines = campaign.prepare()
     except BrokenBaseline as broken:
         sys.exit(str(broken))
-    print(f"{len(pending)} mutants to run; the tests take {baseline_s:.1f} s on the unchanged source", flush=True)
+    all_s = lines.overhead_s + sum(lines.seconds.values())
+    print(f"{len(pending)} mutants to run; all {len(lines.seconds)} tests take {all_s:.1f} s on the unchanged source, "
+          f"{lines.overhead_s:.1f} s of them to begin", flush=True)  # fmt: skip
     for number, mutant in enumerate(pending, 1):
-        result = campaign.run(mutant, baseline_s)
-        print(f"[{number}/{len(pending)}] {result.outcome:8} {result.seconds:6.1f} s  {result.id}", flush=True)
+        result = campaign.run(mutant, is_confirmed)
+        print(f"[{number}/{len(pending)}] {result.outcome:8} {result.seconds:6.1f} s  {result.tests} tests  {result.id}"
+              f"  {result.failed}", flush=True)  # fmt: skip
 
 
 def report(package: str, mutants: dict[str, Mutant], campaign: Campaign, reasons: dict[str, str]) -> int:
@@ -64,7 +76,7 @@ def report(package: str, mutants: dict[str, Mutant], campaign: Campaign, reasons
     results = campaign.results
     survivors = [result for result in results.values() if not result.is_noticed]
     known = [name for name in mutants if name in reasons]
-    obsolete = [name for name in reasons if name.startswith(f"{package}/") and name not in mutants]
+    obsolete = [name for name in reasons if package_of(name.split()[0]) == package and name not in mutants]
     for result in survivors:
         print(f"\nsurvived: {result.id} (line {result.line})\n{result.change}")
     for name in obsolete:

@@ -32,6 +32,8 @@ class Mutant:
     """The whole changed file."""
     change: str
     """The lines that differ, as in a patch."""
+    changed: tuple[int, ...]
+    """Numbers of those lines before the change."""
 
 
 def mutants_of(root: Path, path: str, definitions: Container[str] | None = None) -> Iterator[Mutant]:
@@ -59,7 +61,8 @@ def mutants_of(root: Path, path: str, definitions: Container[str] | None = None)
             text = f"{path} {definition} {name} {change}"
             seen[text] += 1
             digest = hashlib.sha256(f"{text} {seen[text]}".encode()).hexdigest()[:8]
-            yield Mutant(f"{path} {definition} {digest}", path, start[0], name, code, change)
+            mutant_id = f"{path} {definition} {digest}"
+            yield Mutant(mutant_id, path, start[0], name, code, change, _changed_lines(source, code))
 
 
 def _is_for_the_reader(node: Any) -> bool:
@@ -81,3 +84,9 @@ def _is_real(code: str, parsed: str) -> bool:
 def _change(source: str, code: str) -> str:
     lines = difflib.unified_diff(source.splitlines(), code.splitlines(), n=0, lineterm="")
     return "\n".join(line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---"))
+
+
+def _changed_lines(source: str, code: str) -> tuple[int, ...]:
+    before, after = source.splitlines(), code.splitlines()
+    blocks = difflib.SequenceMatcher(None, before, after).get_opcodes()
+    return tuple(line + 1 for kind, begin, end, *_ in blocks if kind != "equal" for line in range(begin, end))

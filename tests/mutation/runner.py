@@ -1,7 +1,8 @@
-"""`Campaign`: runs the tests of a package against its mutants, in a copy of the repository, and can be interrupted."""
+"""`Campaign`: tests the mutants of a package in a copy of the repository, and can be interrupted."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,10 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.mutation.line_map import LineMap, file_of, stale_tests
 from tests.mutation.mutants import Mutant
+from tests.mutation.recorder import OUTSIDE
 
 _PATIENCE, _GRACE_S = 4.0, 30.0
 """A mutant that takes this many times as long as the unchanged source, and half a minute, is one that hangs."""
+_HOME = Path(__file__).parents[2]
+"""Of the plugin that records lines; the copy has its own, if it is one of this repository."""
 
 
 class BrokenBaseline(Exception):
@@ -34,6 +39,10 @@ class Result:
     seconds: float
     line: int
     change: str
+    tests: int = 0
+    """How many tests were run, or would have been without the failure."""
+    failed: str = ""
+    """The test that failed."""
 
     @property
     def is_noticed(self) -> bool:
@@ -46,13 +55,17 @@ class Campaign:
 
     Args:
         root: of the repository, which is never changed.
-        folder: for the copy and the results, one JSON line for each mutant.
-        tests: arguments of pytest.
+        folder: for the copy, the map of the lines that tests execute, and the results, one JSON line for each mutant.
+        tests: arguments of pytest: options and paths.
+        sources: paths of the files whose lines are recorded.
     """
 
-    def __init__(self, root: Path, folder: Path, tests: Iterable[str]) -> None:
+    def __init__(self, root: Path, folder: Path, tests: Iterable[str], sources: Iterable[str]) -> None:
         self._root, self._tree, self._file = root, folder / "tree", folder / "results.jsonl"
-        self._tests = list(tests)
+        self._map_file, self._output = folder / "map.json", folder / "output.txt"
+        arguments, self._sources = list(tests), list(sources)
+        self._options = [one for one in arguments if one.startswith("-")]
+        self._tests = [one for one in arguments if one not in self._options]
         self.results: dict[str, Result] = {}
         if self._file.exists():
             lines = self._file.read_text(encoding="utf-8").splitlines()
@@ -64,8 +77,12 @@ class Campaign:
             self.results.pop(mutant_id, None)
         self._write()
 
-    def prepare(self) -> float:
-        """Copy the repository and run the tests unchanged; how long they took, in s.
+    def forget_map(self) -> None:
+        """Record again which lines the tests execute."""
+        self._map_file.unlink(missing_ok=True)
+
+    def prepare(self) -> LineMap:
+        """Copy the repository and record unchanged which lines the tests execute, as far as no kept map says it.
 
         Raises:
             BrokenBaseline: they do not pass.
@@ -75,34 +92,76 @@ class Campaign:
             target = self._tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self._root / name, target)
-        start_s = time.monotonic()
-        status = self._test(None)
-        if status != 0:
-            raise BrokenBaseline(f"pytest {' '.join(self._tests)} ends with status {status} on the unchanged source")
-        return time.monotonic() - start_s
+        self.map = self._recorded()
+        return self.map
 
-    def run(self, mutant: Mutant, baseline_s: float) -> Result:
-        """Test one mutant and keep what became of it."""
+    def run(self, mutant: Mutant, is_confirmed: bool = False) -> Result:
+        """Test one mutant and keep what became of it; `is_confirmed`: by all tests, before it counts as a survivor."""
         path = self._tree / mutant.path
         source = path.read_text(encoding="utf-8")
+        tests = self.map.tests_for(mutant.path, source, mutant.changed)
         start_s = time.monotonic()
         path.write_text(mutant.code, encoding="utf-8")
         try:
-            status = self._test(_PATIENCE * baseline_s + _GRACE_S)
+            status = self._test(tests, self._limit_s(tests))
+            if status == 0 and is_confirmed and len(tests) < len(self.map.seconds):
+                tests = list(self.map.seconds)
+                status = self._test(tests, self._limit_s(tests))
         finally:
             path.write_text(source, encoding="utf-8")
         outcome = {0: "survived", None: "timeout"}.get(status, "killed")
-        result = Result(mutant.id, outcome, round(time.monotonic() - start_s, 2), mutant.line, mutant.change)
+        seconds = round(time.monotonic() - start_s, 2)
+        result = Result(mutant.id, outcome, seconds, mutant.line, mutant.change, len(tests), self._failed())
         self.results[mutant.id] = result
         self._write()
         return result
 
-    def _test(self, timeout_s: float | None) -> int | None:
+    def _recorded(self) -> LineMap:
+        """The kept map, with what it lacks; everything anew where there is none that would do."""
+        digests, kept = self._digests(), LineMap.load(self._map_file)
+        stale = stale_tests(kept, digests, self._sources) if kept is not None else None
+        if kept is None or stale is None:
+            lines = self._record(self._tests, digests)
+        elif stale:
+            old = stale | {test for test in kept.seconds if file_of(test) in stale}
+            lines = kept.without(old).merged(self._record(sorted(stale - {OUTSIDE}), digests))
+        else:
+            return kept
+        lines.save(self._map_file)
+        return lines
+
+    def _record(self, tests: list[str], digests: dict[str, str]) -> LineMap:
+        file = self._map_file.with_suffix(".new")
+        options = ["-p", "tests.mutation.recorder", f"--lines-to={file}"]
+        start_s = time.monotonic()
+        status = self._test([*options, *(f"--lines-of={source}" for source in self._sources), *tests], None)
+        if status != 0:
+            words = f"pytest {' '.join(self._options + self._tests)} ends with status {status} on the unchanged source"
+            raise BrokenBaseline(f"{words}; see {self._output}")
+        content = json.loads(file.read_text(encoding="utf-8"))
+        file.unlink()
+        lines = {path: {int(number): of for number, of in known.items()} for path, known in content["lines"].items()}
+        overhead_s = time.monotonic() - start_s - sum(content["seconds"].values())
+        return LineMap(overhead_s, content["seconds"], lines, content["blind"], digests)
+
+    def _digests(self) -> dict[str, str]:
+        """Of the sources, and of all Python files that are or lie below a path of the tests."""
+        paths = [self._tree / name for name in self._tests]
+        files = [file for path in paths for file in ([path] if path.suffix == ".py" else sorted(path.rglob("*.py")))]
+        names = [*self._sources, *(str(file.relative_to(self._tree)) for file in files)]
+        return {name: hashlib.sha256((self._tree / name).read_bytes()).hexdigest() for name in names}
+
+    def _limit_s(self, tests: list[str]) -> float:
+        return _PATIENCE * (self.map.overhead_s + sum(self.map.seconds[test] for test in tests)) + _GRACE_S
+
+    def _test(self, arguments: list[str], timeout_s: float | None) -> int | None:
         """The exit status of pytest in the copy; None when it had to be killed."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *self._tests]
-        environment = {**os.environ, "PYTHONPATH": str(self._tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen(command, cwd=self._tree, env=environment, start_new_session=True,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *self._options, *arguments]
+        path = os.pathsep.join((str(self._tree), str(_HOME)))
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        with self._output.open("wb") as output:
+            process = subprocess.Popen(command, cwd=self._tree, env=environment, start_new_session=True,
+                                       stdout=output, stderr=subprocess.STDOUT)  # fmt: skip
         try:
             return process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -112,6 +171,11 @@ class Campaign:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             shutil.rmtree(self._tree / "sims" / "__pycache__", ignore_errors=True)  # compiled laws of this mutant
+
+    def _failed(self) -> str:
+        """The test that failed, as pytest's last words say."""
+        words = [line.split() for line in self._output.read_text(encoding="utf-8", errors="replace").splitlines()]
+        return next((line[1] for line in words if len(line) > 1 and line[0] in ("FAILED", "ERROR")), "")
 
     def _write(self) -> None:
         draft = self._file.with_suffix(".draft")

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("cosmic_ray", reason="mutation testing needs the dev extra")
+pytest.importorskip("coverage", reason="mutation testing needs the dev extra")
 
 from cosmic_ray.mutating import mutate_code
 
 from tests.mutation.__main__ import SURVIVORS
 from tests.mutation.mutants import mutants_of
 from tests.mutation.operators import OPERATORS, DeleteStatement, DropContext, SwapStatements
-from tests.mutation.packages import TESTS, find_tests, sources_of
+from tests.mutation.packages import TESTS, find_tests, package_of, sources_of
 from tests.mutation.runner import BrokenBaseline, Campaign
 
 ROOT = Path(__file__).parents[2]
@@ -85,14 +86,15 @@ def test_the_mutants_of_one_definition_are_some_of_all(repository):
 
 def test_a_campaign_tells_the_noticed_from_the_unnoticed_and_goes_on_where_it_was(repository, tmp_path):
     mutants = {mutant.change: mutant for mutant in mutants_of(repository, "lamp.py")}
-    campaign = Campaign(repository, tmp_path / "kept", ["test_lamp.py"])
-    baseline_s = campaign.prepare()
-    noticed = campaign.run(mutants["-    return lamp.is_on\n+    pass"], baseline_s)
-    unnoticed = campaign.run(mutants["-    with lock:\n+    if True:"], baseline_s)
+    campaign = Campaign(repository, tmp_path / "kept", ["test_lamp.py"], ["lamp.py"])
+    campaign.prepare()
+    noticed = campaign.run(mutants["-    return lamp.is_on\n+    pass"])
+    unnoticed = campaign.run(mutants["-    with lock:\n+    if True:"])
     assert noticed.is_noticed
+    assert noticed.failed == "test_lamp.py::test_lamp"
     assert not unnoticed.is_noticed
     assert (repository / "lamp.py").read_text() == SOURCE
-    again = Campaign(repository, tmp_path / "kept", ["test_lamp.py"])
+    again = Campaign(repository, tmp_path / "kept", ["test_lamp.py"], ["lamp.py"])
     assert again.results == {noticed.id: noticed, unnoticed.id: unnoticed}
     again.forget([unnoticed.id])
     lines = (tmp_path / "kept" / "results.jsonl").read_text().splitlines()
@@ -102,13 +104,22 @@ def test_a_campaign_tells_the_noticed_from_the_unnoticed_and_goes_on_where_it_wa
 def test_tests_that_fail_on_the_unchanged_source_are_no_measure(repository, tmp_path):
     (repository / "lamp.py").write_text(SOURCE.replace("<", ">"))
     with pytest.raises(BrokenBaseline, match="unchanged source"):
-        Campaign(repository, tmp_path / "kept", ["test_lamp.py"]).prepare()
+        Campaign(repository, tmp_path / "kept", ["test_lamp.py"], ["lamp.py"]).prepare()
 
 
 def test_every_package_has_files_and_tests():
     for package in TESTS:
         assert sources_of(ROOT, package)
-        assert find_tests(ROOT, package)
+        assert [one for one in find_tests(ROOT, package) if not one.startswith("-")]
+
+
+def test_a_file_belongs_to_the_innermost_package_alone():
+    franka = sources_of(ROOT, "robotkit/drivers/franka")
+    assert "robotkit/drivers/franka/link.py" in franka
+    assert not set(franka) & set(sources_of(ROOT, "robotkit/drivers"))
+    assert package_of("robotkit/drivers/franka/link.py") == "robotkit/drivers/franka"
+    assert package_of("robotkit/drivers/polling.py") == "robotkit/drivers"
+    assert package_of("robotkit/__init__.py") is None
 
 
 def test_every_listed_survivor_exists_and_has_a_reason():
