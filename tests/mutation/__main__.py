@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="run all tests of the package where those that execute the changed lines notice nothing",
     )
+    parser.add_argument("--twice", action="store_true", help="a test has to fail twice; for a busy machine")
     parser.add_argument("--again", action="store_true", help="run survivors again, after tests were added")
     parser.add_argument("--fresh", action="store_true", help="forget all that is kept of the packages first")
     parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="where copies and results are kept")
@@ -50,11 +51,11 @@ def run_package(package: str, options: argparse.Namespace, reasons: dict[str, st
     campaign.forget(stale)
     pending = [mutant for name, mutant in mutants.items() if name not in campaign.results and name not in reasons]
     random.Random(options.seed).shuffle(pending)
-    run_mutants(campaign, pending[: options.limit], options.confirm)
+    run_mutants(campaign, pending[: options.limit], options.confirm, options.twice)
     return report(package, mutants, campaign, reasons)
 
 
-def run_mutants(campaign: Campaign, pending: list[Mutant], is_confirmed: bool) -> None:
+def run_mutants(campaign: Campaign, pending: list[Mutant], is_confirmed: bool, is_repeated: bool) -> None:
     """Test each; results are kept one by one, so that an interrupted run goes on where it was."""
     if not pending:
         return
@@ -66,7 +67,7 @@ def run_mutants(campaign: Campaign, pending: list[Mutant], is_confirmed: bool) -
     print(f"{len(pending)} mutants to run; all {len(lines.seconds)} tests take {all_s:.1f} s on the unchanged source, "
           f"{lines.overhead_s:.1f} s of them to begin", flush=True)  # fmt: skip
     for number, mutant in enumerate(pending, 1):
-        result = campaign.run(mutant, is_confirmed)
+        result = campaign.run(mutant, is_confirmed, is_repeated)
         print(f"[{number}/{len(pending)}] {result.outcome:8} {result.seconds:6.1f} s  {result.tests} tests  {result.id}"
               f"  {result.failed}", flush=True)  # fmt: skip
 

@@ -17,7 +17,9 @@ TESTS = {
         "tests/faults/test_interleavings.py",
     ),
     "robotkit/drivers/franka": (
-        "--vendor=franka", "tests/robotkit/drivers", "tests/contracts", "tests/faults", "tests/envs/test_franka_*.py",
+        "--vendor=franka", "tests/robotkit/drivers/test_franka_*.py", "tests/robotkit/drivers/test_options.py",
+        "tests/contracts/test_bodies.py", "tests/envs/test_franka_*.py", "tests/faults/test_failing_holds.py",
+        "tests/faults/test_o*.py",
     ),
     "robotkit/remote": ("tests/robotkit/remote", "tests/contracts"),
     "robotkit/schema": ("tests/robotkit/schema", "tests/robotkit", "tests/contracts"),

@@ -95,26 +95,42 @@ class Campaign:
         self.map = self._recorded()
         return self.map
 
-    def run(self, mutant: Mutant, is_confirmed: bool = False) -> Result:
-        """Test one mutant and keep what became of it; `is_confirmed`: by all tests, before it counts as a survivor."""
+    def run(self, mutant: Mutant, is_confirmed: bool = False, is_repeated: bool = False) -> Result:
+        """Test one mutant and keep what became of it.
+
+        Args:
+            mutant: the change.
+            is_confirmed: run all tests before it counts as a survivor.
+            is_repeated: a test has to fail twice before the change counts as noticed.
+        """
         path = self._tree / mutant.path
         source = path.read_text(encoding="utf-8")
         tests = self.map.tests_for(mutant.path, source, mutant.changed)
         start_s = time.monotonic()
         path.write_text(mutant.code, encoding="utf-8")
         try:
-            status = self._test(tests, self._limit_s(tests))
+            status, failed = self._try(tests, is_repeated)
             if status == 0 and is_confirmed and len(tests) < len(self.map.seconds):
                 tests = list(self.map.seconds)
-                status = self._test(tests, self._limit_s(tests))
+                status, failed = self._try(tests, is_repeated)
         finally:
             path.write_text(source, encoding="utf-8")
         outcome = {0: "survived", None: "timeout"}.get(status, "killed")
         seconds = round(time.monotonic() - start_s, 2)
-        result = Result(mutant.id, outcome, seconds, mutant.line, mutant.change, len(tests), self._failed())
+        result = Result(mutant.id, outcome, seconds, mutant.line, mutant.change, len(tests), failed)
         self.results[mutant.id] = result
         self._write()
         return result
+
+    def _try(self, tests: list[str], is_repeated: bool) -> tuple[int | None, str]:
+        """The exit status of the tests, and which of them failed; `is_repeated`: the second time, too."""
+        if not tests:
+            return 0, ""
+        status = self._test(["-x", *tests], self._limit_s(tests))
+        failed = next(iter(self._failed()), "")
+        if is_repeated and failed in tests and self._test([failed], self._limit_s([failed])) == 0:
+            return self._try([test for test in tests if test != failed], is_repeated)
+        return status, failed
 
     def _recorded(self) -> LineMap:
         """The kept map, with what it lacks; everything anew where there is none that would do."""
@@ -130,19 +146,24 @@ class Campaign:
         lines.save(self._map_file)
         return lines
 
-    def _record(self, tests: list[str], digests: dict[str, str]) -> LineMap:
+    def _record(self, tests: list[str], digests: dict[str, str], is_repeated: bool = False) -> LineMap:
+        """The map of some tests; those that fail are run a second time, and have to pass then."""
         file = self._map_file.with_suffix(".new")
         options = ["-p", "tests.mutation.recorder", f"--lines-to={file}"]
         start_s = time.monotonic()
         status = self._test([*options, *(f"--lines-of={source}" for source in self._sources), *tests], None)
-        if status != 0:
+        failed = self._failed()
+        if status != 0 and (is_repeated or not failed):
             words = f"pytest {' '.join(self._options + self._tests)} ends with status {status} on the unchanged source"
-            raise BrokenBaseline(f"{words}; see {self._output}")
+            raise BrokenBaseline(f"{words}: {', '.join(failed)}; see {self._output}")
         content = json.loads(file.read_text(encoding="utf-8"))
         file.unlink()
         lines = {path: {int(number): of for number, of in known.items()} for path, known in content["lines"].items()}
         overhead_s = time.monotonic() - start_s - sum(content["seconds"].values())
-        return LineMap(overhead_s, content["seconds"], lines, content["blind"], digests)
+        recorded = LineMap(overhead_s, content["seconds"], lines, content["blind"], digests)
+        if status == 0:
+            return recorded
+        return recorded.without(failed).merged(self._record(failed, digests, is_repeated=True))
 
     def _digests(self) -> dict[str, str]:
         """Of the sources, and of all Python files that are or lie below a path of the tests."""
@@ -156,7 +177,7 @@ class Campaign:
 
     def _test(self, arguments: list[str], timeout_s: float | None) -> int | None:
         """The exit status of pytest in the copy; None when it had to be killed."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *self._options, *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", *self._options, *arguments]
         path = os.pathsep.join((str(self._tree), str(_HOME)))
         environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
         with self._output.open("wb") as output:
@@ -172,10 +193,11 @@ class Campaign:
             process.wait()
             shutil.rmtree(self._tree / "sims" / "__pycache__", ignore_errors=True)  # compiled laws of this mutant
 
-    def _failed(self) -> str:
-        """The test that failed, as pytest's last words say."""
-        words = [line.split() for line in self._output.read_text(encoding="utf-8", errors="replace").splitlines()]
-        return next((line[1] for line in words if len(line) > 1 and line[0] in ("FAILED", "ERROR")), "")
+    def _failed(self) -> list[str]:
+        """The tests that failed, as pytest's last words say."""
+        lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
+        named = [line.partition(" ")[2].partition(" - ")[0] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+        return list(dict.fromkeys(named))
 
     def _write(self) -> None:
         draft = self._file.with_suffix(".draft")

@@ -179,13 +179,40 @@ def test_a_kept_map_is_used_again_and_only_what_changed_is_recorded(repository):
     assert LineMap.load(kept) == shifted
 
 
-def test_a_run_that_fails_keeps_the_map_before(repository):
+BUSY = """from pathlib import Path
+
+import pump
+
+
+def test_busy():
+    runs = Path("runs")
+    runs.write_text((runs.read_text() if runs.exists() else "") + "x")
+    assert {allowed}
+    assert pump.wash() == 5
+"""
+
+
+def test_a_test_that_fails_once_is_run_again_and_one_that_fails_twice_keeps_the_map_before(repository):
     first = prepared(repository).map
-    (repository / LATER).write_text("def test_never():\n    raise AssertionError\n")
-    with pytest.raises(BrokenBaseline):
+    (repository / LATER).write_text(BUSY.format(allowed='runs.read_text() != "x"'))
+    grown = prepared(repository).map
+    assert name("busy", LATER) in asked_for(grown, "    return 5")
+    (repository / LATER).write_text(BUSY.format(allowed="False"))
+    with pytest.raises(BrokenBaseline, match=name("busy", LATER)):
         prepared(repository)
-    (repository / LATER).unlink()
-    assert prepared(repository).map == first
+    (repository / LATER).write_text(BUSY.format(allowed='runs.read_text() != "x"'))
+    assert prepared(repository).map == grown
+    assert first.seconds.items() <= grown.seconds.items()
+
+
+def test_a_failure_that_does_not_come_again_is_not_counted_on_demand(repository):
+    (repository / LATER).write_text(BUSY.format(allowed="len(runs.read_text()) not in (2, 3)"))
+    campaign = prepared(repository)  # the first run
+    mutant = change(repository, "-    return level - 1\n+    return level - 2")
+    campaign.map.blind.clear()
+    campaign.map.lines["pump.py"][number("    return level - 1")] = [name("busy", LATER)]
+    assert campaign.run(mutant).failed == name("busy", LATER)
+    assert campaign.run(mutant, is_repeated=True).outcome == "survived"
 
 
 def test_a_map_is_made_anew_where_what_is_no_test_has_changed():
