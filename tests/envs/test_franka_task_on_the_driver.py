@@ -21,7 +21,7 @@ SOFT = ComplianceParams(translational_stiffness_n_m=1500.0)
 
 @pytest.fixture
 def cell():
-    built = rk.make_workcell(franka_cell(shared_simulator().host), **{"limits.state_max_age_s": None})
+    built = rk.make_workcell(franka_cell(shared_simulator().host))
     with built:
         built.robot.recover()
         built.reset()

@@ -46,8 +46,7 @@ TRAINING = (
 @pytest.fixture
 def franka_url() -> Iterator[str]:
     """The Franka driver behind the HTTP server; its control periods last as long in the arm's own time."""
-    # The age of a state is the wall's time: a busy machine makes the simulator slow, not the arm silent.
-    cell = rk.make_workcell(franka_cell(shared_simulator().host), **{"limits.state_max_age_s": None})
+    cell = rk.make_workcell(franka_cell(shared_simulator().host))
     cell.clock = SimulatedTime(shared_simulator())
     with served(cell) as url:
         cell.robot.recover()  # a server of a real arm starts with the arm stopped

@@ -22,8 +22,7 @@ _RATE_HZ = 50.0
 @pytest.fixture
 def remote() -> Iterator[rk.Workcell]:
     """The client's side of the cell; the simulator drops the arm after 20 cycles without an answer."""
-    # The age of a state is the wall's time: a busy machine makes the simulator slow, not the arm silent.
-    cell = rk.make_workcell(franka_cell(shared_simulator().host), **{"limits.state_max_age_s": None})
+    cell = rk.make_workcell(franka_cell(shared_simulator().host))
     with served(cell) as url, rk.make_workcell("remote", url=url) as built:
         built.robot.recover()
         built.reset()
