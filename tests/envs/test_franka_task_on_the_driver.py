@@ -15,6 +15,7 @@ from envs.wrappers import relative_view
 from robotkit.schema import ComplianceParams, WorkspaceBox
 from tests.support.franky_sim import shared_simulator
 from tests.support.franky_sim.cells import franka_cell
+from tests.support.franky_sim.clock import SimulatedTime
 
 SOFT = ComplianceParams(translational_stiffness_n_m=1500.0)
 
@@ -22,6 +23,7 @@ SOFT = ComplianceParams(translational_stiffness_n_m=1500.0)
 @pytest.fixture
 def cell():
     built = rk.make_workcell(franka_cell(shared_simulator().host))
+    built.clock = SimulatedTime(shared_simulator())  # a busy machine makes the arm slow, not the steps short
     with built:
         built.robot.recover()
         built.reset()
