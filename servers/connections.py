@@ -22,6 +22,8 @@ STOP_PATHS = frozenset({"/v1/robot/stop", "/v1/robot/stop/"})
 """A stop is none the less meant with a slash behind it."""
 ONLY_STOP = "robotkit.only_stop"
 """Key of the request's state that says that only a stop is served."""
+NO_BODY = "robotkit.no_body"
+"""Key of the request's state that says that its body is not read: after its headers it asks for another protocol."""
 CONNECTION = "robotkit.connection"
 """Key of the request's state under which the `Peer` of its connection stands."""
 _FILES_RESERVE = 256

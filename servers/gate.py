@@ -21,7 +21,7 @@ from robotkit.schema.wire import (
 )
 from servers.access import SCOPE_KEY, Client, key_of
 from servers.clock import require_own_clock, told_by
-from servers.connections import CONNECTION, ONLY_STOP, STOP_PATHS, has_body, too_many
+from servers.connections import CONNECTION, NO_BODY, ONLY_STOP, STOP_PATHS, has_body, too_many
 from servers.context import ServerContext
 from servers.errors import error_response, reported, status_of
 from servers.events import Event
@@ -78,6 +78,8 @@ class RequestGate:
             request = _Request(scope, self._context.moments.now)
             if scope["method"] == "POST" and scope["path"] not in _OF_ANY_VERSION:
                 _require(partial(require_spoken, request.protocol))
+            if request.has_body and scope.get("state", {}).get(NO_BODY):
+                raise _Refused(InvalidCommand("a body cannot follow a request for another protocol (Upgrade)"), 422)
             body = await request.read(receive) if request.has_body else b""
         except _Refused as refused:
             if scope["method"] == "POST":

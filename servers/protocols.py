@@ -20,12 +20,14 @@ from robotkit.errors import InvalidCommand, RobotkitError
 from robotkit.schema.wire import ErrorReply
 from servers.connections import (
     CONNECTION,
+    NO_BODY,
     ONLY_STOP,
     SOCKETS_PER_ADDRESS,
     STOP_PATHS,
     STOP_RESERVE,
     Connections,
     Peer,
+    has_body,
     notice_vanished_peers,
     too_many,
 )
@@ -55,7 +57,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._registry = registry_of(self.config)
         self.address = self.client[0] if self.client else ""
-        self._only_stop = self._in_headers = self._is_half_closed = False
+        self._only_stop = self._in_headers = self._is_half_closed = self._ignores_rest = False
         self._header_bytes = 0
         self._header_timer = self.loop.call_later(HEADER_TIME_S, transport.abort)
         notice_vanished_peers(transport)
@@ -92,6 +94,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse; headers that never end are refused."""
+        if self._ignores_rest:
+            return
         super().data_received(data)
         if self._in_headers:
             self._header_bytes += len(data)
@@ -122,7 +126,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Hand the request to the app."""
         self._in_headers = False
         self._header_timer.cancel()
+        if self.parser.should_upgrade() and not self._should_upgrade() and has_body(self.scope):
+            self.scope["state"][NO_BODY] = self._ignores_rest = True
         super().on_headers_complete()
+
+    def _should_upgrade(self) -> bool:
+        """Let only a GET become a websocket (RFC 6455): a stop stops, whatever a proxy writes into its headers."""
+        return self.parser.get_method() == b"GET" and super()._should_upgrade()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Still answer a stop of a client that sends no more (`nc -N`); over TLS there is no such thing."""
