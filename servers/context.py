@@ -15,7 +15,7 @@ from robotkit.aside import aside_logger
 from robotkit.devices import BaseGripperServer
 from robotkit.devices.machine import Moment
 from robotkit.devices.words import said_of
-from robotkit.errors import InvalidCommand, RobotkitError, Unsupported
+from robotkit.errors import InvalidCommand, Unsupported
 from robotkit.safety import SafeRobot
 from robotkit.schema import CellState, ComplianceParams, StepRequest
 from robotkit.workcell import Workcell
@@ -23,7 +23,7 @@ from servers.access import Client, Scope
 from servers.audit import AuditLog
 from servers.control import Control
 from servers.copies import StopCopies
-from servers.errors import parse, validated
+from servers.errors import endings_as_faults, parse, reported, validated
 from servers.heartbeats import Heartbeats
 from servers.lanes import Lanes
 from servers.metrics import Metrics
@@ -155,7 +155,7 @@ class ServerContext:
         moment = caller.moment or self.moments.now
         try:
             caller.require_present()
-            with self._stop_owners.recovery(client):
+            with self._stop_owners.recovery(client), endings_as_faults():
                 before = self.moments.now
                 if isinstance(robot, SafeRobot):
                     if stops_seen is None and moment is not None:
@@ -163,8 +163,9 @@ class ServerContext:
                     robot.recover(stops_seen)
                 else:
                     robot.recover()
-        except RobotkitError as error:
-            self.teller.tell("recover_failed", client, error.message, error.code)
+        except Exception as error:
+            failure = reported(error)
+            self.teller.tell("recover_failed", client, failure.message, failure.code)
             raise
         self.teller.tell("recover", client)
         return self.moments.only_one_since(before)

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from prometheus_client import Histogram
 
 from robotkit.devices.machine import ASKED_AT, Moment
-from robotkit.devices.words import said_of
-from robotkit.errors import CommandRejected, ConnectionFailed, DeviceFault, Forbidden
+from robotkit.errors import CommandRejected, ConnectionFailed, Forbidden
 from robotkit.safety import SafeRobot
 from robotkit.workcell import Workcell
 from servers.access import Client, Scope
 from servers.arrivals import Arrivals, Departure
 from servers.connections import Peer
-from servers.errors import reported
+from servers.errors import endings_as_faults, reported
 from servers.lanes import Lanes
 from servers.lease import ControlLease
 from servers.seen import Moments, OwnHolds
@@ -107,11 +106,8 @@ class Control:
                 if commands_arm:
                     self.arrivals.begin()
                 try:
-                    yield self._workcell
-                except BaseException as error:
-                    if isinstance(error, Exception):
-                        raise
-                    raise DeviceFault(f"a driver raised what ends a program: {said_of(error)}") from error
+                    with endings_as_faults():
+                        yield self._workcell
                 finally:
                     if target is not None and target == self._target():
                         self.arrivals.begun = begun
@@ -161,7 +157,8 @@ class Control:
             with self.lease.control(client) as begin:
                 begin(self._is_down())
                 holds = self._moments.note_hold_of(client)
-                self._workcell.robot.hold()
+                with endings_as_faults():
+                    self._workcell.robot.hold()
             self._teller.tell("hold", client, "it asked for it")
             return holds
         except (CommandRejected, Forbidden) as error:

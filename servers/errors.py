@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,7 @@ from robotkit.errors import (
     CommandRejected,
     ConfigurationError,
     DeviceError,
+    DeviceFault,
     Forbidden,
     InvalidCommand,
     ProtocolError,
@@ -92,6 +94,21 @@ def reported(error: Exception) -> RobotkitError:
         _logged[key] = None
         _log.error("the server failed; from now on this is logged no more", exc_info=error)
     return RobotkitError(f"the server failed: {said_of(error)}")
+
+
+@contextmanager
+def endings_as_faults() -> Iterator[None]:
+    """Let what would end this program or a task of it, such as SystemExit, be a fault of the driver that raises it.
+
+    Raises:
+        DeviceFault: in place of it.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        raise DeviceFault(f"a driver raised what ends a program: {said_of(error)}") from error
 
 
 def describe_errors(errors: Sequence[Any]) -> InvalidCommand:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 from anyio import CapacityLimiter, to_thread
 
 from robotkit.aside import aside_logger
+from servers.errors import endings_as_faults
 
 _log = aside_logger(__name__)
 
@@ -26,7 +27,8 @@ Ts = TypeVarTuple("Ts")
 class Lane:
     """A lane of calls: at most `width` calls at a time, in worker threads; further ones wait.
 
-    A task that is cancelled leaves its call behind: a device that hangs does not keep the server from ending.
+    A task that is cancelled leaves its call behind: a device that hangs does not keep the server from ending. What a
+    driver raises to end a program ends neither the server nor the task that waits: it is a `DeviceFault`.
     """
 
     def __init__(self, width: int) -> None:
@@ -34,7 +36,8 @@ class Lane:
 
     async def run(self, work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
         """Call `work` in a thread and return what it returns."""
-        return await to_thread.run_sync(work, *args, limiter=self._limiter, abandon_on_cancel=True)
+        call = partial(_outcome_of, work, *args)
+        return await to_thread.run_sync(call, limiter=self._limiter, abandon_on_cancel=True)
 
     async def within(self, limit_s: float, name: str, work: Callable[[], object]) -> None:
         """Call `work`; when it does not end within `limit_s`, or fails, say so by its `name` and go on without it."""
@@ -49,10 +52,15 @@ class Lane:
                 _log.error("%s failed", name, exc_info=trouble)
 
 
-def _trouble_of(work: Callable[[], object]) -> BaseException | None:
+def _outcome_of(work: Callable[[Unpack[Ts]], T], *args: *Ts) -> T:
+    with endings_as_faults():
+        return work(*args)
+
+
+def _trouble_of(work: Callable[[], object]) -> Exception | None:
     try:
-        work()
-    except BaseException as error:  # a driver may raise SystemExit, too
+        _outcome_of(work)
+    except Exception as error:
         return error
     return None
 
@@ -82,7 +90,7 @@ class KeptLane(Lane):
             return await super().run(work, *args)
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
-        self._work.put(partial(_settle, loop, outcome, partial(copy_context().run, work, *args)))
+        self._work.put(partial(_settle, loop, outcome, partial(copy_context().run, partial(_outcome_of, work, *args))))
         return await outcome
 
 
@@ -103,7 +111,7 @@ def _settle(loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T], call: C
         settle = partial(outcome.set_result, call())
     except StopIteration as error:  # which no future takes
         settle = partial(outcome.set_exception, RuntimeError(f"a driver raised {error!r}"))
-    except BaseException as error:  # a driver may raise SystemExit, too
+    except Exception as error:
         settle = partial(outcome.set_exception, error)
     with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
         loop.call_soon_threadsafe(_unless_cancelled, outcome, settle)

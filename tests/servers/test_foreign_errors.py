@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 import robotkit as rk
+from robotkit.safety import SafeRobot
+from servers import ServerSettings
 from tests.serving import served
 
 
@@ -70,3 +74,77 @@ def test_b6_a_command_that_raises_what_ends_a_program_is_answered_by_a_fault(
         with pytest.raises(rk.DeviceFault, match=kind.__name__):
             remote.step(rk.PoseCommand(tcp_pose_in_base=pose))
         assert remote.health().status == "ok"
+
+
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])
+@pytest.mark.parametrize(
+    ("device", "method", "verb", "path"),
+    [
+        ("robot", "_hold", "POST", "/v1/robot/hold"),
+        ("robot", "_hold", "POST", "/stopimp"),
+        ("robot", "_halt", "POST", "/v1/robot/stop"),
+        ("robot", "_clear_faults", "POST", "/v1/robot/recover"),
+        ("robot", "_start", "POST", "/v1/robot/recover"),
+        ("gripper", "get_state", "GET", "/v1/gripper/state"),
+        ("gripper", "get_state", "POST", "/get_gripper"),
+        ("gripper", "move", "POST", "/v1/gripper/open"),
+        ("camera", "read", "GET", "/v1/cameras/front/frame"),
+        ("tracker", "get_pose", "GET", "/v1/trackers/block"),
+    ],
+)
+def test_b6_a_driver_that_raises_what_ends_a_program_ends_no_server_whatever_was_asked_of_it(
+    kind: type[BaseException], device: str, method: str, verb: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = rk.make_workcell("fake", clock="real")
+    gripper, arm = cell.gripper, cell.robot
+    assert gripper is not None
+    assert isinstance(arm, SafeRobot)
+    devices = {
+        "robot": arm.inner,
+        "gripper": getattr(gripper, "inner", gripper),
+        "camera": cell.cameras["front"],
+        "tracker": cell.trackers["block"],
+    }
+
+    def fail(*given: object) -> None:
+        raise kind("its own")
+
+    with served(cell) as url, httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client:
+        if path.endswith("recover"):
+            assert client.post("/v1/robot/stop").status_code == 204
+        with monkeypatch.context() as patch:
+            patch.setattr(devices[device], method, fail)
+            answer = client.request(verb, path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "device_fault")
+        assert kind.__name__ in answer.json()["message"]
+        assert client.get("/v1/state").status_code == 200
+        assert client.post("/v1/robot/stop").status_code == 204
+        assert client.get("/v1/robot/state").json()["mode"] == "stopped"
+
+
+@pytest.mark.parametrize("kind", [SystemExit, ValueError])
+def test_b9_a_hold_and_a_recovery_that_end_in_a_drivers_own_way_are_in_the_audit_log(
+    kind: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = rk.make_workcell("fake", clock="real")
+    log = tmp_path / "audit.jsonl"
+    assert isinstance(cell.robot, SafeRobot)
+
+    def fail(*given: object) -> None:
+        raise kind("its own")
+
+    with (
+        served(cell, ServerSettings(audit=log)) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60.0) as client,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(cell.robot.inner, "_hold", fail)
+            client.post("/v1/robot/hold")
+        client.post("/v1/robot/stop")
+        with monkeypatch.context() as patch:
+            patch.setattr(cell.robot.inner, "_clear_faults", fail)
+            client.post("/v1/robot/recover")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    told = {event["event"]: event["message"] for event in events if event["event"] in ("hold", "recover_failed")}
+    assert set(told) == {"hold", "recover_failed"}
+    assert all("its own" in message for message in told.values())

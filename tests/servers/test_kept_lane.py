@@ -38,7 +38,7 @@ def test_what_a_call_raises_is_told_and_its_context_is_that_of_whoever_asked() -
         lane = KeptLane(1, kept=1)
         NAME.set("anna")
         assert await lane.run(NAME.get) == "anna"
-        with pytest.raises(SystemExit, match="its own"):
+        with pytest.raises(rk.DeviceFault, match="SystemExit: its own"):  # which ends no event loop
             await lane.run(_exit)
         with pytest.raises(RuntimeError, match="StopIteration"):  # which no future takes
             await lane.run(next, iter(()))
