@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass, field, replace
 from functools import cache
 from operator import attrgetter
@@ -18,12 +17,12 @@ from rl.agents.continuous.drq_config import DrqConfig
 from rl.agents.continuous.sac_config import SacConfig
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.errors import ConfigError
+from rl.link.link_config import LinkConfig
 from rl.utils.option_words import option
+from rl.utils.run_directory import CLONE
 from rl.utils.stored_config import of_this_version
 from rl.wrappers.adapter_config import ClassifierRewardConfig, EnvAdapterConfig, ImagesConfig
 from rl.wrappers.residual_config import ResidualConfig, require_residual_agent
-
-TOKEN_VARIABLE = "RL_LINK_TOKEN"
 
 _LEAST = dict.fromkeys((
     "action_repeat", "frame_stack", "steps", "actors", "batch_size", "utd_ratio", "training_starts", "publish_every",
@@ -72,32 +71,6 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
-class LinkConfig:
-    """The connection between actors and the learner."""
-
-    host: str = "127.0.0.1"
-    """Address of the learner. It listens there; everything but loopback needs a token."""
-    port: int | None = None
-    """Port of the learner. By default `train` picks a free one, and the other commands use 5488."""
-    token: str | None = None
-    """Shared secret; taken from RL_LINK_TOKEN when not given."""
-    capacity: int = 20_000
-    """Transitions that an actor keeps until they are acknowledged."""
-    overflow: Literal["wait", "drop_oldest"] = "wait"
-    """Behaviour of an actor when so many wait: a simulation waits, a real robot drops the oldest and says so."""
-    connect_timeout_s: float = 60.0
-    """How long an actor waits for its learner at the start."""
-    give_up_s: float = 300.0
-    """How long an actor goes on without its learner later."""
-    silence_s: float = 30.0
-    """Time without a word from any actor after which the learner stops updating, and says so."""
-
-    def secret(self) -> str | None:
-        """The token, from the configuration or the environment."""
-        return self.token or os.environ.get(TOKEN_VARIABLE) or None
-
-
-@dataclass(frozen=True)
 class TrainConfig:
     """Train a policy with soft actor-critic, an actor and a learner in separate processes.
 
@@ -117,6 +90,10 @@ class TrainConfig:
     base: str | None = None
     """Frozen policy whose actions the agent corrects; a run of `bc` or `train`, or a checkpoint in it, an expert
     `module:function`, or ws://HOST:PORT where a policy is served."""
+    from_demos: tuple[Path, ...] = ()
+    """Files of demonstrations to clone and correct; cloning takes seconds, the run keeps the clone in its directory,
+    and it learns from these demonstrations as from those of --replay.demos. It sets, unless they are given,
+    --random-steps 0, --agent.standardises-inputs, --agent.actor-starts-after 1000 and --agent.mode-penalty 3."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""
     reward_classifier: Path | None = None
@@ -124,8 +101,8 @@ class TrainConfig:
     reward by default. Demonstrations are recorded with the same one."""
     classifier: ClassifierRewardConfig = field(default_factory=ClassifierRewardConfig)
     goals: tuple[Path, ...] = ()
-    """Files of frames that show success, `positives.sqlite` of `record success`; all that `--agent vice` is told of the
-    task."""
+    """Files of frames that show success; `record success` writes them as `positives.sqlite`. They are all that
+    `--agent vice` is told of the task."""
     frame_stack: int = 1
     """Newest observations that the agent sees together; two or three show what a single one hides, such as
     accelerations. Demonstrations are recorded with the same number."""
@@ -207,7 +184,7 @@ class TrainConfig:
                 f"{option('human')} needs {option('action_repeat', 1)}: a person may take over at any step"
             )
         self._require_reachable_goal()
-        require_residual_agent(self.base, self.agent_name, self.agent.proposal.is_on)
+        require_residual_agent(self.base, self.from_demos, self.agent_name, self.agent.proposal.is_on)
         if not 0.0 < self.replay.demo_share < 1.0:
             raise ConfigError(f"{option('replay.demo_share')} must lie between 0 and 1, not {self.replay.demo_share}")
 
@@ -226,6 +203,16 @@ class TrainConfig:
     def agent_name(self) -> str:
         """The name that `--agent` takes for this run's agent."""
         return agent_name(self.agent)
+
+    @property
+    def corrects_base(self) -> bool:
+        """Whether the agent corrects a base policy."""
+        return self.base is not None or bool(self.from_demos)
+
+    @property
+    def base_source(self) -> str | None:
+        """The base policy by its name or place; None without one. The clone of --from-demos lies in the directory."""
+        return str(self.directory() / CLONE) if self.from_demos else self.base
 
     @property
     def evaluates_in_actor(self) -> bool:

@@ -92,12 +92,15 @@ class EnvironmentInterrupted(EnvironmentFailed):
     """The environment cannot go on until a person has mended something: a fault, a stop, a lost connection."""
 
     code = "environment_interrupted"
+    remedy: ClassVar[str] = "mend this and recover the robot"
+    """Words for what a person does, for whom the actor waits."""
 
 
 class PolicyUnavailable(EnvironmentInterrupted):
     """A served base policy does not answer in time, or not with actions: there is nothing to do in this state."""
 
     code = "policy_unavailable"
+    remedy: ClassVar[str] = "the policy's server has to answer again; the robot needs no recovery"
 
 
 class LinkError(RlError):

@@ -13,8 +13,9 @@ from rl.agents.continuous.sac_hybrid_config import DualArmConfig, SingleArmConfi
 from rl.agents.continuous.vice_config import ViceConfig
 from rl.common.encoder_config import EncoderConfig
 from rl.common.optimizer_config import OptimizerConfig
-from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, light_config
+from rl.config import EvaluationConfig, ReplayConfig, TrainConfig, light_config
 from rl.errors import ConfigError
+from rl.link.link_config import LinkConfig
 from rl.wrappers.adapter_config import ONE_FRAME, ImagesConfig
 
 _FROZEN = EncoderConfig("resnet-pretrained", image_keys=None)

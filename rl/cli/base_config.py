@@ -16,6 +16,7 @@ from rl.cli.command import PROGRAM, BaseConfig
 from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError
 from rl.presets import default, make_preset
+from rl.training.start_from_demos import starting_from_demos
 from rl.utils.run_directory import BC_SETTINGS, CONFIG, asked_directory
 
 Options = TypeVar("Options")
@@ -65,8 +66,24 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
         config = make_preset(found.preset or "default")
     if found.agent is not None and found.agent != config.agent_name:
         config = replace(config, agent=default_agent_config(found.agent))
+    if _asked_demos(arguments) and not config.from_demos and not resumes and config.agent_name == "sac":
+        config = starting_from_demos(config)
     note = f"--config FILE starts from a run's configuration; --agent.* are the options of {config.agent_name}."
     return BaseConfig(_with_new_names(rest, config.agent_name), config, note)
+
+
+def _asked_demos(arguments: list[str]) -> bool:
+    """Whether a command line names demonstrations to start from.
+
+    Raises:
+        ConfigError: it names the option, and no file.
+    """
+    look = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    look.add_argument("--from-demos", "--from_demos", nargs="*", dest="files")
+    files = look.parse_known_args(arguments)[0].files
+    if files == []:
+        raise ConfigError("--from-demos needs a file of demonstrations: `robotkit-train record demos` writes one")
+    return files is not None
 
 
 def _with_new_names(arguments: list[str], agent: str) -> list[str]:

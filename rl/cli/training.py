@@ -12,8 +12,9 @@ from pathlib import Path
 from rl.cli.base_config import Flat, find_config, on_config
 from rl.cli.command import Command, parse
 from rl.config import TrainConfig
-from rl.errors import ConfigError, LinkUnavailable
+from rl.errors import ConfigError, LinkUnavailable, PolicyUnavailable
 from rl.presets import find_missing_options
+from rl.training.start_from_demos import with_cloned_demos
 from rl.utils.subprocesses import Stop
 
 _START = ("preset", "agent", "env", "cell")
@@ -35,13 +36,13 @@ _LEARNING = {
     "Machine": ("device", "compile", *_LINK),
 }
 _TRAIN_HEADINGS = {
-    "What is learned": (*_START, "base", "human", "reward_classifier", "frame_stack"),
+    "What is learned": (*_START, "base", "from_demos", "human", "reward_classifier", "frame_stack"),
     "Run": (*_RUN, "actors"),
     "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where", "evaluation.stop_at_success"),
     **_LEARNING,
 }
 _LEARNER_HEADINGS = {
-    "What is learned": ("preset", "agent", "env", *_BASE, "frame_stack"),
+    "What is learned": ("preset", "agent", "env", *_BASE, "from_demos", "frame_stack"),
     "Run": (*_RUN, "evaluation.stop_at_success"),
     **_LEARNING,
 }
@@ -67,12 +68,14 @@ class ActorOptions:
 
 def train(config: TrainConfig, stop: Stop) -> None:
     """Start everything on this machine."""
+    config = _begun(config)
     config.require_trainable()
     from rl.training.base_policies import pinned
     from rl.training.preflight import require_startable
 
     _warn(config, find_missing_options(config))
-    require_startable(config)  # in a second, where a child would need the time to import torch
+    with _ends_when_stopped(stop):
+        require_startable(config, stop)  # in a second, where a child would need the time to import torch
     from rich.console import Console
 
     from rl.training.supervisor import run_train
@@ -83,6 +86,7 @@ def train(config: TrainConfig, stop: Stop) -> None:
 
 def learner(config: TrainConfig, stop: Stop) -> None:
     """The learner's process."""
+    config = _begun(config)
     config.require_trainable()
     _warn(config, [name for name in find_missing_options(config) if name not in _OF_ACTORS])
     from rl.training.base_policies import pinned
@@ -108,6 +112,11 @@ def evaluator(config: TrainConfig, stop: Stop) -> None:
         run_evaluator_process(config, stop)
 
 
+def _begun(config: TrainConfig) -> TrainConfig:
+    """The configuration with the demonstrations that a new run clones among the learner's; a stored one has them."""
+    return config if config.resume else with_cloned_demos(config)
+
+
 def _warn(config: TrainConfig, missing: list[str]) -> None:
     """Say which options a preset expects and was not given; it trains without them, as something else."""
     for name in missing:
@@ -121,10 +130,10 @@ def _warn(config: TrainConfig, missing: list[str]) -> None:
 
 @contextmanager
 def _ends_when_stopped(stop: Stop) -> Iterator[None]:
-    """Ignore that no learner was found when somebody asked for the end while it was waited for."""
+    """Ignore that no learner or policy was found when somebody asked for the end while it was waited for."""
     try:
         yield
-    except LinkUnavailable:
+    except (LinkUnavailable, PolicyUnavailable):
         if not stop.is_set():
             raise
 

@@ -16,7 +16,7 @@ from rl.data.buffer import Buffer
 from rl.data.journal import Block, TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.schema import EXTRAS, FIELDS
-from rl.data.spaces import describe_spaces, differences
+from rl.data.spaces import describe_spaces, differences, space_of
 from rl.data.transition import make_transition
 from rl.errors import DataError
 from rl.utils.option_words import by_caller
@@ -233,6 +233,19 @@ def require_demos_fit(
         _require_fit(journal, describe_spaces(observation_space, action_space))
 
 
+def demo_spaces(path: str | os.PathLike[str]) -> tuple[gym.Space[Any], gym.Space[Any]]:
+    """The spaces of observations and actions that a file of demonstrations was recorded with.
+
+    Raises:
+        JournalError: there is no such file.
+        DataError: it is no file of demonstrations.
+    """
+    with TransitionJournal(path, read_only=True) as journal:
+        found = journal.metadata
+        _require_described(journal, found)
+    return space_of(found["observation_space"]), space_of(found["action_space"])
+
+
 def summarize_demos(path: str | os.PathLike[str]) -> DemoSummary:
     """Count what a demonstration file holds."""
     with TransitionJournal(path, read_only=True) as journal:
@@ -256,10 +269,7 @@ def episode_info(block: Block) -> dict[str, Any]:
 
 def _require_fit(journal: TransitionJournal, spaces: Mapping[str, Any]) -> None:
     found = {name: journal.metadata[name] for name in spaces if name in journal.metadata}
-    if found.keys() != spaces.keys():
-        raise DataError(
-            f"{journal.path} is no file of demonstrations: it does not say for which spaces it was recorded"
-        )
+    _require_described(journal, found)
     # As a file keeps them.
     different = differences(found, json.loads(json.dumps(spaces)))
     if different:
@@ -270,6 +280,13 @@ def _require_fit(journal: TransitionJournal, spaces: Mapping[str, Any]) -> None:
                 "--env, --frame-stack, --sees-images and --images",
                 "environment, frame_stack, image_size and image_frames",
             )
+        )
+
+
+def _require_described(journal: TransitionJournal, metadata: Mapping[str, Any]) -> None:
+    if not {"observation_space", "action_space"} <= metadata.keys():
+        raise DataError(
+            f"{journal.path} is no file of demonstrations: it does not say for which spaces it was recorded"
         )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -15,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from rl.errors import CodecError, PolicyUnavailable
 from rl.link.policy_codec import pack, unpack
+from rl.utils.subprocesses import Stop
 
 TOKEN_VARIABLE = "RL_BASE_TOKEN"
 """Environment variable with the secret of the server."""
@@ -23,6 +26,8 @@ MAX_ANSWER_BYTES = 4 << 20
 """Largest message of the server: a chunk of a thousand actions is a tenth of it."""
 _MAX_CHUNK = 1000
 _CLOSE_TIMEOUT_S = 0.2
+_POLL_TIMEOUT_S = 0.2  # the longest wait between two checks of the stop signal
+_STOPPED = "was waited for no longer: somebody asked for the end"
 
 
 class PolicyClient:
@@ -32,10 +37,12 @@ class PolicyClient:
 
     Args:
         url: `ws://host:port` or `wss://…`.
+        stop: ends every wait for the server.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, stop: Stop | None = None) -> None:
         self.url = url
+        self._stop = stop
         self._socket: ClientConnection | None = None
         self._stack = ExitStack()
 
@@ -46,20 +53,8 @@ class PolicyClient:
             PolicyUnavailable: nobody answers in time, or refuses the token.
         """
         self.close()
-        token = os.environ.get(TOKEN_VARIABLE)
         try:
-            self._socket = self._stack.enter_context(
-                connect(
-                    self.url,
-                    additional_headers={"Authorization": f"Api-Key {token}"} if token else None,
-                    compression=None,
-                    open_timeout=timeout_s,
-                    close_timeout=_CLOSE_TIMEOUT_S,
-                    ping_interval=None,  # a server may not answer pings while it computes; every wait has a limit
-                    max_size=MAX_ANSWER_BYTES,
-                    proxy=None,
-                )
-            )
+            self._socket, self._stack = self._opened(timeout_s)
         except InvalidStatus as error:
             status = error.response.status_code
             how = f": set {TOKEN_VARIABLE} to its token" if status in (401, 403) else ""
@@ -103,9 +98,46 @@ class PolicyClient:
         """Give up the connection."""
         if self._socket is not None:
             _cut(self._socket)
-            with suppress(OSError, WebSocketException):
-                self._stack.close()
+            _close(self._stack)
             self._socket = None
+
+    def _opened(self, timeout_s: float) -> tuple[ClientConnection, ExitStack]:
+        """A connection; it is opened in a thread, which a stop leaves behind: it closes what it then still opens."""
+        token = os.environ.get(TOKEN_VARIABLE)
+        opening: Future[tuple[ClientConnection, ExitStack]] = Future()
+
+        def work() -> None:
+            try:
+                stack = ExitStack()
+                connection = stack.enter_context(
+                    connect(
+                        self.url,
+                        additional_headers={"Authorization": f"Api-Key {token}"} if token else None,
+                        compression=None,
+                        open_timeout=timeout_s,
+                        close_timeout=_CLOSE_TIMEOUT_S,
+                        ping_interval=None,  # a server may not answer pings while it computes; every wait has a limit
+                        max_size=MAX_ANSWER_BYTES,
+                        proxy=None,
+                    )
+                )
+            except Exception as error:
+                if opening.set_running_or_notify_cancel():
+                    opening.set_exception(error)
+                return
+            if opening.set_running_or_notify_cancel():
+                opening.set_result((connection, stack))
+            else:
+                _close(stack)
+
+        threading.Thread(target=work, name="policy connection", daemon=True).start()
+        while not wait((opening,), _POLL_TIMEOUT_S).done:
+            if self._is_stopped() and opening.cancel():
+                raise PolicyUnavailable(f"the policy at {self.url} {_STOPPED}")
+        return opening.result()
+
+    def _is_stopped(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
 
     def _connected(self) -> ClientConnection:
         if self._socket is None:
@@ -120,32 +152,40 @@ class PolicyClient:
 
     @contextmanager
     def _limited(self, timeout_s: float) -> Iterator[None]:
-        """Cut the connection when the time is over, whatever waits on it then."""
-        is_late = threading.Event()
+        """Cut the connection when the time is over or a stop is asked for, whatever waits on it then."""
+        connection, has_ended, reasons = self._connected(), threading.Event(), list[str]()
+        deadline_s = time.monotonic() + timeout_s
 
-        def cut(connection: ClientConnection) -> None:
-            is_late.set()
+        def watch() -> None:
+            left_s = timeout_s
+            while left_s > 0.0 and not self._is_stopped():
+                if has_ended.wait(min(left_s, _POLL_TIMEOUT_S)):
+                    return
+                left_s = deadline_s - time.monotonic()
+            reasons.append(f"did not answer within {timeout_s:g} s" if left_s <= 0.0 else _STOPPED)
             _cut(connection)
 
-        timer = threading.Timer(timeout_s, cut, (self._connected(),))
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=watch, name="policy limit", daemon=True).start()
         try:
             yield
         except (ConnectionClosed, OSError) as error:
-            fault = f"did not answer within {timeout_s:g} s" if is_late.is_set() else f"is gone: {error}"
-            raise self._given_up(fault) from error
+            raise self._given_up(reasons[0] if reasons else f"is gone: {error}") from error
         except CodecError as error:
             raise self._given_up(f"does not speak openpi's protocol: {error}") from error
         finally:
-            timer.cancel()
-        if is_late.is_set():
-            raise self._given_up(f"did not answer within {timeout_s:g} s")
+            has_ended.set()
+        if reasons:
+            raise self._given_up(reasons[0])
 
     def _given_up(self, fault: str) -> PolicyUnavailable:
         """The error that gives up the connection."""
         self.close()
         return PolicyUnavailable(f"the policy at {self.url} {fault}")
+
+
+def _close(stack: ExitStack) -> None:
+    with suppress(OSError, WebSocketException):
+        stack.close()
 
 
 def _cut(connection: ClientConnection) -> None:

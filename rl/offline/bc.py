@@ -22,7 +22,7 @@ from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.plots.pictures import draw_curves
 from rl.utils.checkpoint import load_checkpoint
-from rl.utils.distributed import ProcessGroup, joined_process_group, local_device
+from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import tune_backends
 from rl.utils.run_directory import CHECKPOINTS, CURVE, METRICS, claim_run
 from rl.utils.seeds import Seeds
@@ -46,50 +46,100 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
     torch.set_num_threads(options.threads)
     device = local_device(options.device)
     tune_backends(device)
-    with joined_process_group(device) as group:
-        return _train(options, device, group, stop, console)
-
-
-def _train(options: TrainBcOptions, device: torch.device, group: ProcessGroup, stop: Stop, console: Console) -> int:
-    seeds = Seeds(options.seed)
     adaptation = replace(options.adaptation(), reward_classifier=None)  # nothing is rewarded here
-    with closing(make_env(options.env, options.cell, adaptation)) as env:
-        train, held_out = split_episodes(read_demos(options.demos, env), options.held_out, seeds.generator("held out"))
-        agent = make_bc_agent(options, env.observation_space, env.action_space, device)
-    if group.is_main:  # now that nothing has kept it from starting
-        claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
-        SETTINGS.write(options.out, options)
-    group.wait()
-    rows = Rows(train)
-    agent.fit_inputs(train["observations"])
-    loader, order = shuffled_loader(
-        rows,
-        options.batch_size,
-        seeds.integer("order"),
-        group=group,
-        workers=options.workers,
-        pin=device.type == "cuda",
-    )
-    config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    context = EpochContext(loader, order, lambda: evaluate(agent, held_out), options.out, group, console)
-    done = run_epochs(agent, config, context, stop)
-    if group.is_main and done < options.epochs:
-        say_how_to_go_on("bc", options.out, done, options.epochs, console)
-    if group.is_main and done:
-        panels = {
-            "negative log-likelihood (nats)": ("train/actor_loss", "held_out/nll"),
-            "squared error of an action": ("train/mse", "held_out/mse"),
-        }
-        draw_curves(options.out / METRICS, options.out / CURVE, panels)
-        console.print(
-            f"{done} epochs of {len(rows)} transitions; curve: {options.out / CURVE}", highlight=False, soft_wrap=True
-        )
-        console.print(
-            f"evaluate it with: robotkit-train evaluate --out {options.out} --episodes 20",
-            highlight=False,
-            soft_wrap=True,
-        )
+    with joined_process_group(device) as group:
+        with closing(make_env(options.env, options.cell, adaptation)) as env:
+            cloning = Cloning(options, env.observation_space, env.action_space, device, group)
+        done = cloning.run(stop, console)
+        if group.is_main and done < options.epochs:
+            say_how_to_go_on("bc", options.out, done, options.epochs, console)
+        if group.is_main and done:
+            _draw(options, done, cloning.transitions, console)
     return done
+
+
+class Cloning:
+    """The training of a policy on demonstrations; nothing is written before `run`.
+
+    Args:
+        options: of the run.
+        observation_space: of the environment as the policy sees it.
+        action_space: of the same.
+        device: where it is computed.
+        group: the processes that compute it together.
+
+    Raises:
+        DataError: the demonstrations do not fit the spaces, or are too few to hold some out.
+    """
+
+    def __init__(
+        self,
+        options: TrainBcOptions,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        device: torch.device,
+        group: ProcessGroup = SINGLE_PROCESS,
+    ) -> None:
+        self._options, self._group, self._pins = options, group, device.type == "cuda"
+        self._seeds = Seeds(options.seed)
+        episodes = read_demos(options.demos, observation_space, action_space)
+        self._train, self._held_out = split_episodes(episodes, options.held_out, self._seeds.generator("held out"))
+        self._agent = make_bc_agent(options, observation_space, action_space, device)
+        self._rows = Rows(self._train)
+
+    @property
+    def transitions(self) -> int:
+        """How many it trains on."""
+        return len(self._rows)
+
+    def run(self, stop: Stop, console: Console) -> int:
+        """Claim the directory and train to the last epoch, or until the user ends the training.
+
+        Returns:
+            Epochs that are done.
+
+        Raises:
+            RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+        """
+        options, group = self._options, self._group
+        if group.is_main:  # now that nothing has kept it from starting
+            claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
+            SETTINGS.write(options.out, options)
+        group.wait()
+        self._agent.fit_inputs(self._train["observations"])
+        loader, order = shuffled_loader(
+            self._rows,
+            options.batch_size,
+            self._seeds.integer("order"),
+            group=group,
+            workers=options.workers,
+            pin=self._pins,
+        )
+        config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
+        held_out = self._held_out
+        context = EpochContext(loader, order, lambda: evaluate(self._agent, held_out), options.out, group, console)
+        return run_epochs(self._agent, config, context, stop)
+
+    def squared_error(self) -> float:
+        """Mean squared error of the mode over the transitions that it trains on, summed over an action's numbers."""
+        return float(evaluate(self._agent, self._train)["mse"])
+
+
+def _draw(options: TrainBcOptions, done: int, transitions: int, console: Console) -> None:
+    """Draw the curve of a training that ended, and say where it is."""
+    panels = {
+        "negative log-likelihood (nats)": ("train/actor_loss", "held_out/nll"),
+        "squared error of an action": ("train/mse", "held_out/mse"),
+    }
+    draw_curves(options.out / METRICS, options.out / CURVE, panels)
+    console.print(
+        f"{done} epochs of {transitions} transitions; curve: {options.out / CURVE}", highlight=False, soft_wrap=True
+    )
+    console.print(
+        f"evaluate it with: robotkit-train evaluate --out {options.out} --episodes 20",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def make_bc_agent(

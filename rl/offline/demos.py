@@ -30,15 +30,15 @@ class _Collector:
         self.episodes.append({name: batch[name] for name in ("observations", "actions")})
 
 
-def read_demos(files: tuple[Path, ...], env: gym.Env) -> list[Batch]:
+def read_demos(files: tuple[Path, ...], observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> list[Batch]:
     """The episodes of all files: observations and actions.
 
     Raises:
-        DataError: they were recorded with other observations or actions than the environment has.
+        DataError: they were recorded with other observations or actions.
     """
     collector = _Collector(sum(summarize_demos(file).transitions for file in files))
     for file in files:
-        load_demos(file, collector, env.observation_space, env.action_space)
+        load_demos(file, collector, observation_space, action_space)
     return collector.episodes
 
 

@@ -68,6 +68,11 @@ class Algorithm:
             SchemaMismatch: the environment has other spaces.
             RunExists: `out` holds another run, or another process works there.
         """
+        if settings.get("from_demos"):
+            raise ConfigError(
+                f"from_demos is what a new run starts from: {cls.__name__}(env, from_demos=…) makes one, and load() "
+                "goes on with a run as it began"
+            )
         directory, checkpoint = find_run(Path(path))
         stored = load_config(directory / CONFIG)
         require_kind(stored, cls.kind, directory)
@@ -130,23 +135,17 @@ class Algorithm:
             observation: what `env.reset()` or `env.step()` returned. Where that is one array, a batch (N, …) gives
                 actions (N, A). With `frame_stack` > 1 pass a sequence of the newest observations, oldest first; at the
                 beginning of an episode it may be shorter.
-            deterministic: take the policy's mode instead of a draw.
+            deterministic: take the policy's mode instead of a draw. With a base policy, it is corrected by that.
 
         Returns:
             An action (A,) within the bounds of the action space, in its units.
 
         Raises:
-            ConfigError: the agent corrects a base policy.
+            ConfigError: the agent corrects a base policy that acts in an episode alone, an expert or a served one, or
+                that looks at more observations than the agent does.
             SchemaMismatch: the environment has no such observations, or a number is not finite.
         """
-        if self.run_config.base is not None:
-            raise ConfigError(
-                "this agent corrects a base policy, which acts in an episode and not on one observation: run it in "
-                "agent.env, whose observations hold the base's action, with agent.core.sample_actions(observation, "
-                "argmax=True)"
-            )
-        seen, _ = self._session.env.view.observations(observation)
-        return self._session.env.view.actions(self.core.sample_actions(seen, argmax=deterministic))
+        return self._session.env.predict(observation, partial(self.core.sample_actions, argmax=deterministic))
 
     def evaluate(self, episodes: int = 20, *, seed: int | None = None, env: EnvLike | None = None) -> dict[str, float]:
         """Run episodes without exploration noise, as `robotkit-train evaluate` does.

@@ -10,6 +10,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.config import TrainConfig, load_config
@@ -77,9 +78,10 @@ class StoredPolicy:
             CheckpointError: the checkpoint is damaged.
         """
         try:
-            if isinstance(self.config, TrainBcOptions):
-                return load_bc_policy(self.config.out, self.checkpoint, observation_space, action_space)[1]
-            return self._trained(self.config, observation_space, action_space)
+            with torch.random.fork_rng(devices=[]):  # torch fills new layers from it, before they get their own values
+                if isinstance(self.config, TrainBcOptions):
+                    return load_bc_policy(self.config.out, self.checkpoint, observation_space, action_space)[1]
+                return self._trained(self.config, observation_space, action_space)
         except CheckpointError:
             raise
         except (RlError, RuntimeError, ValueError, KeyError) as error:
@@ -121,13 +123,13 @@ def _split(path: Path) -> tuple[Path, Path | None]:
 
 
 def _config_of(directory: Path) -> TrainConfig:
-    config = load_config(directory / CONFIG)
-    if config.base is not None:
+    stored = replace(load_config(directory / CONFIG), out=directory)
+    if stored.corrects_base:
         raise ConfigError(
             f"the run {directory} corrects a base policy itself, and one correction is learned on another policy: "
-            f"choose {option('base', config.base)}, or a policy without a base"
+            f"choose {option('base', stored.base_source)}, or a policy without a base"
         )
-    return replace(config, out=directory)
+    return stored
 
 
 class CheckpointBase:
@@ -152,6 +154,7 @@ class CheckpointBase:
             )
         seen = adapt(raw, own)
         self.identity = stored.identity
+        self.frame_stack = own.frame_stack
         self._policy = stored.load(seen.observation_space, seen.action_space)
         self._view = RawView(raw, seen, own.frame_stack)
         self._newest: deque[Any] = deque(maxlen=own.frame_stack)
@@ -166,8 +169,11 @@ class CheckpointBase:
     def act(self, observation: Any) -> np.ndarray:
         """See `BasePolicy`."""
         self._newest.append(observation)
-        seen, _ = self._view.observations(list(self._newest) if self._newest.maxlen != 1 else observation)
-        return self._policy.sample_actions(seen, argmax=True)
+        return self.actions(list(self._newest) if self.frame_stack > 1 else observation)
+
+    def actions(self, newest: Any) -> np.ndarray:
+        """See `StatelessBase`."""
+        return self._policy.sample_actions(self._view.observations(newest)[0], argmax=True)
 
     def replan(self) -> None:
         """See `BasePolicy`."""

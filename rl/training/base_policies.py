@@ -15,29 +15,37 @@ from rl.config import TrainConfig
 from rl.errors import ConfigError
 from rl.recording.experts import Expert, load_factory
 from rl.training.base_checkpoint import CheckpointBase, StoredPolicy, is_lerobot_policy, is_run
+from rl.training.demo_clone import require_clone
 from rl.utils.option_words import option
+from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import sentence_of
 from rl.wrappers.raw_view import RawView
 from rl.wrappers.residual import Residual
 from rl.wrappers.served_base import ServedBase
 
 
-def find_residual(config: TrainConfig) -> Residual | None:
+def find_residual(config: TrainConfig, stop: Stop | None = None) -> Residual | None:
     """The residual of a run, whose base policy is made with its environment; None where it has no base.
+
+    Args:
+        config: of the run.
+        stop: ends the waits for a served policy.
 
     Raises:
         ConfigError: nothing is known by that name.
-        CheckpointNotFound: the run has no checkpoint.
+        CheckpointNotFound: the run has no checkpoint, or the clone of --from-demos is not there.
     """
-    source = config.base
+    source = config.base_source
     if source is None:
         return None
+    if config.from_demos:
+        require_clone(config.directory())
     path = Path(source)
     if is_run(path):
         stored, adaptation = StoredPolicy.find(path), config.adaptation()
         return Residual(lambda raw, adapted: CheckpointBase(stored, raw, adaptation), config.residual)
     if source.startswith(("ws://", "wss://")):
-        return Residual(lambda raw, adapted: ServedBase(source, raw, adapted, config.residual), config.residual)
+        return Residual(lambda raw, adapted: ServedBase(source, raw, adapted, config.residual, stop), config.residual)
     if is_lerobot_policy(path):
         raise ConfigError(
             f"{source} is a policy of LeRobot, which needs an older PyTorch than this program: it cannot be loaded "

@@ -148,7 +148,7 @@ def _demonstrations(config: TrainConfig, spec: AgentSpec, agent: SACAgent, seeds
     capacity = sum(summary.transitions + summary.episodes for summary in summaries)
     demos = KINDS[config.agent_name].make_buffer(config, spec, agent, capacity, seeds.integer("demos"))
     extras = dict.fromkeys(extra_fields(demos), 0.0)
-    residuals = None if config.base is None else DemoResiduals(config, spec)
+    residuals = DemoResiduals(config, spec) if config.corrects_base else None
     for file in files:
         n_step = NStep(config.replay.n_step, agent.config.discount, agent.config.reward_bias)
         spaces = build_space(spec.observation), build_space(spec.action)

@@ -20,15 +20,20 @@ from rl.training.same_run import require_same_base
 from rl.utils.log_packages import require_log_package
 from rl.utils.option_words import option
 from rl.utils.run_directory import SPEC
+from rl.utils.subprocesses import Stop
 from rl.wrappers.env_id import require_env_id
 from rl.wrappers.make_env import make_env
 from rl.wrappers.residual import ResidualActions
 
 
-def require_startable(config: TrainConfig) -> None:
+def require_startable(config: TrainConfig, stop: Stop | None = None) -> None:
     """Raise what an actor, the evaluator or the learner would raise before the first step.
 
     Nothing is connected that the environment connects at its first reset.
+
+    Args:
+        config: of the training.
+        stop: ends the wait for a served base policy.
 
     Raises:
         ConfigError: there is no such environment, cell or human; the agent cannot use the environment; or a rate decays
@@ -36,6 +41,7 @@ def require_startable(config: TrainConfig) -> None:
         MissingExtra: a package for the log is not installed.
         CheckpointError: there is no such reward classifier.
         DataError, JournalError: a file of demonstrations cannot be read, or was recorded in another environment.
+        PolicyUnavailable: somebody asked for the end while a served policy was waited for.
     """
     require_one_at_a_time(config)
     require_env_id(config.env)
@@ -45,7 +51,7 @@ def require_startable(config: TrainConfig) -> None:
         require_log_package("tensorboard")
     if config.wandb_project is not None:
         require_log_package("wandb")
-    residual = find_residual(config)
+    residual = None if _awaits_clone(config) else find_residual(config, stop)
     require_base_of_demos(config)
     with closing(make_env(config.env, config.cell, config.adaptation(), human=config.human, residual=residual)) as env:
         _require_same_base(config, env)
@@ -67,6 +73,11 @@ def require_one_at_a_time(config: TrainConfig) -> None:
             f"{option('evaluation.where', 'actor')}, another {option('evaluation.cell')}, or "
             f"{option('evaluation.every_steps', 0)}"
         )
+
+
+def _awaits_clone(config: TrainConfig) -> bool:
+    """Whether the clone that a run corrects is made after these checks."""
+    return bool(config.from_demos) and (config.out is None or not (config.out / SPEC).exists())
 
 
 def _require_same_base(config: TrainConfig, env: gym.Env) -> None:

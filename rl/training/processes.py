@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from rich.console import Console
 
 from rl.agents.continuous.distributed_agent import DistributedAgent
 from rl.agents.continuous.sac_policy import SacPolicy
@@ -29,6 +30,7 @@ from rl.link.state import ClientSettings
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor, run_evaluator
 from rl.training.agent_factory import KINDS, restore_agent
 from rl.training.base_policies import find_residual
+from rl.training.demo_clone import provide_clone
 from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.doctor.live import LiveDoctor
 from rl.training.learned import SuccessGoal
@@ -86,7 +88,8 @@ def run_learner_process(config: TrainConfig, stop: Stop) -> None:
         bind(config.link.host, _port(config)).close()  # whoever has it keeps no corrected command from this directory
         take_run(config)
         with hold_run(config.directory(), stop=stop), stored_config(config):
-            run_main(replace(config, device=str(device)), stop, channel)
+            if provide_clone(config, stop, Console()):
+                run_main(replace(config, device=str(device)), stop, channel)
 
 
 def run_main(config: TrainConfig, stop: Stop, channel: CommandChannel | None) -> None:
@@ -169,7 +172,7 @@ def learn(
 def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     """Run an actor's process."""
     torch.set_num_threads(1)
-    residual = find_residual(config)
+    residual = find_residual(config, stop)
     env = make_env(config.env, config.cell, config.adaptation(), human=config.human, residual=residual)
     spec = AgentSpec.of(config.env, env, EXTRAS)
     seeds = Seeds(config.seed)
@@ -191,7 +194,7 @@ def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
     """Run the evaluator's process: it evaluates the weights of a running learner until the training ends."""
     torch.set_num_threads(1)
     cell = config.evaluation.cell or config.cell
-    env = make_env(config.env, cell, config.adaptation(), residual=find_residual(config))
+    env = make_env(config.env, cell, config.adaptation(), residual=find_residual(config, stop))
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent_name].make_policy(config, spec, config.seed)
     with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator"), stop) as link:

@@ -46,7 +46,7 @@ class Recovery:
         self._stop = stop
         self._pause_s = pause_s
         self._reminder_s = reminder_s
-        self._kind: type[BaseException | None] | None = None
+        self._kind: tuple[type, type] | None = None
         self._began_s = self._said_s = 0.0
 
     def carry(self, work: Callable[[], _T], interruption: EnvironmentInterrupted | None = None) -> _T | None:
@@ -69,6 +69,8 @@ class Recovery:
                 result = work()
             except EnvironmentInterrupted as error:
                 interruption = None
+                if self._stop.is_set():  # which is what ended a wait
+                    break
                 self._say(error)
                 # A training that is over does not wait for its robot.
                 if self._link.is_finished or self._stop.wait(self._pause_s):
@@ -80,15 +82,15 @@ class Recovery:
 
     def _say(self, error: EnvironmentInterrupted) -> None:
         self._link.set_waiting_for(str(error))
-        now_s, kind = time.monotonic(), type(error.__cause__)
+        now_s, kind = time.monotonic(), (type(error), type(error.__cause__))
         if self._kind is None:
             self._began_s = now_s
-        if kind is not self._kind or now_s - self._said_s >= self._reminder_s:
+        if kind != self._kind or now_s - self._said_s >= self._reminder_s:
             self._kind, self._said_s = kind, now_s
             logger.warning(
-                "%s. The actor waits: mend this and recover the robot. It then resets the environment, so THE ROBOT "
-                "MOVES BY ITSELF within %g s of its recovery, and training goes on. To end the actor press Ctrl+C",
-                *(str(error).rstrip("."), self._pause_s),
+                "%s. The actor waits: %s. It then resets the environment, so THE ROBOT MOVES BY ITSELF within %g s of "
+                "that, and training goes on. To end the actor press Ctrl+C",
+                *(str(error).rstrip("."), error.remedy, self._pause_s),
             )
 
     def _say_mended(self) -> None:

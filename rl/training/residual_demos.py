@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from rl.config import TrainConfig
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.training.base_checkpoint import StoredPolicy, is_run
 from rl.utils.option_words import option
-from rl.utils.tree import Batch, map_leaves
-from rl.wrappers.base_observation import add_base_action, residual_of, without_base_space
+from rl.utils.tree import Batch
+from rl.wrappers.base_observation import add_base_actions, residual_of, without_base_space
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +53,13 @@ class DemoResiduals:
 
     def __init__(self, config: TrainConfig, spec: AgentSpec) -> None:
         require_base_of_demos(config)
-        assert config.base is not None
+        assert config.base_source is not None
         action = build_space(spec.action)
         assert action.shape is not None
         self._scale = config.residual.scales(action.shape[0])
         self.spaces = without_base_space(build_space(spec.observation), action.shape[0]), action
         """The spaces of observations and actions in the files."""
-        self._policy = StoredPolicy.find(Path(config.base)).load(*self.spaces)
+        self._policy = StoredPolicy.find(Path(config.base_source)).load(*self.spaces)
         self._steps = self._clipped = 0
 
     def convert(self, batch: Batch) -> Batch:
@@ -74,8 +71,8 @@ class DemoResiduals:
         self._clipped += int(is_clipped.sum())
         return {
             **batch,
-            "observations": _with_base(batch["observations"], base),
-            "next_observations": _with_base(batch["next_observations"], following),
+            "observations": add_base_actions(batch["observations"], base),
+            "next_observations": add_base_actions(batch["next_observations"], following),
             "actions": residuals,
         }
 
@@ -86,13 +83,3 @@ class DemoResiduals:
             "have the nearest one",
             *(self._clipped, self._steps, list(self._scale)),
         )
-
-
-def _with_base(observations: Any, base: np.ndarray) -> Any:
-    if not isinstance(observations, dict):
-        return np.concatenate((observations, base), -1).astype(np.float32)
-    rows = [
-        add_base_action(map_leaves(lambda array, row=row: array[row], observations), base[row])
-        for row in range(len(base))
-    ]
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -15,7 +15,7 @@ def start_at_base(agent: SACAgent, config: TrainConfig) -> None:
 
     Its last layer is set to 0, the layers before it keep their values. Silver et al. 2018 (arXiv:1812.06298), sec. 4.
     """
-    if config.base is None:
+    if not config.corrects_base:
         return
     for modules in (agent.state.modules, agent.state.targets):
         if isinstance(policy := dict(modules.items()).get("actor"), Policy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ from rl.data.journal import TransitionJournal
 from rl.data.spaces import describe_spaces, differences
 from rl.errors import ConfigError, RlError, SchemaMismatch
 from rl.link.messages import AgentSpec, base_difference, build_space
+from rl.training.demo_clone import require_no_clone
 from rl.utils.option_words import option
-from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, claim_run, release_run
+from rl.utils.run_directory import CHECKPOINTS, CLONE, CONFIG, JOURNAL, claim_run, release_run
 
 
 def take_run(config: TrainConfig) -> None:
@@ -25,6 +27,8 @@ def take_run(config: TrainConfig) -> None:
         CheckpointError: the directory cannot be written, or read.
     """
     directory = config.directory()
+    if config.from_demos and not config.resume:
+        require_no_clone(directory)
     claim_run(directory, resume=config.resume, facts={"env": config.env, "preset": config.preset})
     if config.resume and (directory / CONFIG).exists():
         stored = load_config(directory / CONFIG)
@@ -51,6 +55,8 @@ def stored_config(config: TrainConfig) -> Iterator[None]:
             if config.resume and before is not None:
                 path.write_bytes(before)
             elif not config.resume:
+                if config.from_demos:
+                    shutil.rmtree(directory / CLONE, ignore_errors=True)
                 release_run(directory)
         raise
 
@@ -68,12 +74,14 @@ def require_same_run(stored: TrainConfig, asked: TrainConfig) -> None:
         "frame_stack": (stored.frame_stack, asked.frame_stack),
         "images.size": (stored.images.size, asked.images.size),
         "images.frames": (stored.images.frames, asked.images.frames),
+        "from_demos": tuple(" ".join(map(str, config.from_demos)) or None for config in (stored, asked)),
     }
     different = [f"{option(name)} {there}, not {here}" for name, (there, here) in facts.items() if there != here]
     if different:
         raise SchemaMismatch(
-            f"the run in {asked.directory()} has {' and '.join(different)}: a run keeps its environment, its spaces "
-            f"and its agent. Leave these options out, or start another run with another {option('out')}"
+            f"the run in {asked.directory()} has {' and '.join(different)}: a run keeps its environment, its spaces, "
+            f"its agent and what it has cloned. Leave these options out, or start another run with another "
+            f"{option('out')}"
         )
 
 

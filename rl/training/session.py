@@ -18,8 +18,9 @@ from rl.errors import ConfigError, RunExists
 from rl.link.messages import AgentSpec
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
 from rl.training.agent_factory import restore_agent
-from rl.training.base_policies import find_residual, pinned
+from rl.training.base_policies import pinned
 from rl.training.callbacks import Callback, Callbacks, TrainedAgent, TrainingStart
+from rl.training.clone_of_run import CloneOfRun
 from rl.training.doctor.live import LiveDoctor
 from rl.training.in_process import ACTOR, InProcessLink, TensorBatches
 from rl.training.learner_parts import (
@@ -40,7 +41,7 @@ from rl.training.trainer import Progress, Trainer
 from rl.utils.logger import Logger, make_logger
 from rl.utils.run_directory import JOURNAL, SPEC, holds_run
 from rl.utils.seeds import Seeds
-from rl.utils.subprocesses import StopSignal, interrupt_between_steps
+from rl.utils.subprocesses import CurrentStop, StopSignal, interrupt_between_steps
 from rl.wrappers.agent_env import AgentEnv, EnvLike
 
 
@@ -84,7 +85,13 @@ class Session:
         self.config = config
         if stored is None:
             self.config = config = pinned(config)
-        self.env = AgentEnv(env, config.adaptation(), config.cell, find_residual(config))
+        self._stop = CurrentStop()
+        self._clone = CloneOfRun(config, None if stored is None else stored.directory, self._stop)
+        try:
+            self.env = AgentEnv(env, config.adaptation(), config.cell, self._clone.residual())
+        except BaseException:
+            self._clone.close()
+            raise
         self.progress = Progress(config.steps)
         self._stored = stored
         self._files: RunFiles | None = None
@@ -116,7 +123,7 @@ class Session:
             )
         memory = None
         if stored is None:
-            memory = make_memory(config, self._spec, self.agent, self._seeds)
+            memory = make_memory(self._clone.placed(config), self._spec, self.agent, self._seeds)
             start_at_base(self.agent, config)
             clone_proposal(self.agent, memory.demos, self._seeds)
         if config.out is not None:
@@ -155,7 +162,7 @@ class Session:
             episodes: of an evaluation.
         """
         self._require_open("train()")
-        stop = StopSignal()
+        self._stop.now = stop = StopSignal()
         listeners = Callbacks(callbacks, stop.set)
         with self.used_for("train()"), self._metrics() as metrics:
             self._link = self._make_link(steps, metrics, listeners, stop)
@@ -171,6 +178,7 @@ class Session:
                     if self._files is not None:
                         self.save(self._files.directory)
                 finally:
+                    self._stop.now = None
                     self._link.flush()
                     listeners.end()
 
@@ -181,7 +189,7 @@ class Session:
         Raises:
             ConfigError, SchemaMismatch: it is none, or has other spaces.
         """
-        other = AgentEnv(env, self.config.adaptation(), residual=find_residual(self.config))
+        other = AgentEnv(env, self.config.adaptation(), residual=self._clone.residual())
         try:
             require_same_spaces(AgentSpec.of(self.config.env, other.adapted, EXTRAS), self._spec)
             yield other
@@ -206,6 +214,7 @@ class Session:
         """Let go of the environment, the transitions and the directory."""
         self._is_closed = True
         self.env.close()
+        self._clone.close()
         if self._data is not None:
             self._data.journal.close()
         if self._files is not None:
@@ -233,12 +242,21 @@ class Session:
                 f"{directory} already holds a run, which is never overwritten: choose another directory, or continue "
                 f"that run with load({str(directory)!r}, out={str(directory)!r})"
             )
-        return RunFiles(directory, self.config, self._spec, resume=holds_run(directory))
+        if not is_own:
+            self._clone.require_room(directory)
+        files = RunFiles(directory, self.config, self._spec, resume=holds_run(directory))
+        try:
+            self._clone.copy_to(directory)
+        except BaseException:
+            files.close()
+            raise
+        return files
 
     def _collected(self) -> _Data:
         """The transitions so far; those of a stored run are read when they are first needed."""
         if self._data is None:
-            self._data = self._collect(make_memory(self.config, self._spec, self.agent, self._seeds))
+            config = self._clone.placed(self.config)
+            self._data = self._collect(make_memory(config, self._spec, self.agent, self._seeds))
         return self._data
 
     def _collect(self, memory: Memory) -> _Data:

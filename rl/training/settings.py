@@ -17,6 +17,7 @@ from rl.agents.continuous.sac_config import SacConfig
 from rl.config import TrainConfig, light_config
 from rl.errors import ConfigError
 from rl.training.run_schedules import decaying_with_run
+from rl.training.start_from_demos import starting_from_demos, with_cloned_demos
 
 Kind = Literal["sac", "drq"]
 
@@ -60,6 +61,9 @@ class Settings(TypedDict, total=False):
     """Newest transitions of a human's interventions that join the demonstrations."""
     base: StrPath | None
     """Frozen policy whose actions the agent corrects, as `robotkit-train train --base` names it."""
+    from_demos: StrPath | Sequence[StrPath]
+    """Files of demonstrations that are cloned into such a policy first, in seconds, and then learned from. Unless they
+    are given, `random_steps` is 0, and the settings of the networks are `SacConfig.correcting_a_clone()`."""
     residual_scale: float | Sequence[float]
     """Largest correction of the base's action, in units of [-1, 1], for all its numbers or for each; 0.2 when not
     given."""
@@ -153,7 +157,10 @@ def make_config(
                 "of steps"
             )
         base = replace(base, agent=networks)
-    config = with_settings(base, settings)
+    if settings.get("from_demos"):
+        begun = starting_from_demos(base)
+        base = begun if networks is None else replace(begun, agent=networks)
+    config = with_cloned_demos(with_settings(base, settings))
     config.require_demos()
     return config
 
@@ -180,6 +187,8 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     rest = {name: value for name, value in settings.items() if name not in grouped}
     if rest.get("base") is not None:
         rest["base"] = str(rest["base"])
+    if (files := rest.pop("from_demos", None)) is not None:
+        rest["from_demos"] = (Path(files),) if isinstance(files, (str, PathLike)) else tuple(map(Path, files))
     if (scale := rest.pop("residual_scale", None)) is not None:
         scales = (scale,) if isinstance(scale, numbers.Real) else tuple(scale)
         rest["residual"] = replace(config.residual, scale=tuple(map(float, scales)))

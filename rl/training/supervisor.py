@@ -13,10 +13,12 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from rl.config import TOKEN_VARIABLE, TrainConfig
+from rl.config import TrainConfig
 from rl.errors import ConfigError
 from rl.link.address import learner_url
+from rl.link.link_config import TOKEN_VARIABLE
 from rl.link.server import bind, is_loopback
+from rl.training.demo_clone import provide_clone
 from rl.training.learned import Learned
 from rl.training.live_view import View, make_view
 from rl.training.preflight import require_one_at_a_time
@@ -50,6 +52,9 @@ def run_train(config: TrainConfig, stop: Stop, console: Console) -> None:
     learner, others = _children(config)
     console.print(f"{config.env} into {out}; logs in {out}/{LOGS}", highlight=False, soft_wrap=True)
     with stored_config(config):
+        if not provide_clone(config, stop, console):
+            _conclude(config, console, was_stopped=True)
+            return
         try:
             with make_view(console, f"{config.env} · {config.preset}") as view:
                 for child in (learner, *others):

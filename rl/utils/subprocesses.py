@@ -77,6 +77,21 @@ class StopSignal:
                 self._event.set()
 
 
+class CurrentStop:
+    """Stands for the stop of what goes on now, in an object that lives longer than that; never set in between."""
+
+    def __init__(self) -> None:
+        self.now: Stop | None = None
+
+    def is_set(self) -> bool:
+        """True when an end was requested of what goes on now."""
+        return self.now is not None and self.now.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for that for some seconds at most."""
+        return self.now is not None and self.now.wait(timeout)
+
+
 def end_with_parent() -> None:
     """Let SIGTERM end this process, which looks at no `StopSignal`, when the process that started it is gone."""
     parent = int(os.environ.get(PARENT_VARIABLE, "0"))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from rl.errors import ConfigError
 from rl.wrappers.adapter_config import EnvAdapterConfig
+from rl.wrappers.base_observation import add_base_action, add_base_actions, executed_action
 from rl.wrappers.make_env import TranslateErrors, adapt, open_env
 from rl.wrappers.raw_view import RawView
-from rl.wrappers.residual import Residual, ResidualActions
+from rl.wrappers.residual import BasePolicy, Residual, ResidualActions, StatelessBase
 
 EnvLike = str | gym.Env
 """A Gymnasium id, `Id-v0` or `module:Id-v0`, whose module is imported first; or an environment."""
@@ -41,9 +44,44 @@ class AgentEnv:
         except BaseException:
             self.close()
             raise
-        # The base acts in an episode: there is no view of a single observation of it.
+        self._frame_stack = adaptation.frame_stack
         seen = self.adapted.env if isinstance(self.adapted, ResidualActions) else self.adapted
-        self.view = RawView(self.raw, seen, adaptation.frame_stack)
+        self._view = RawView(self.raw, seen, self._frame_stack)
+
+    def predict(self, observation: Any, choose: Callable[[Any], np.ndarray]) -> np.ndarray:
+        """The action (A,) of an agent, or a batch (N, A), in the units of the environment.
+
+        Args:
+            observation: of the environment, as `RawView.observations` takes it.
+            choose: gives the agent's action, or its residual, for what it observes.
+
+        Raises:
+            ConfigError: the agent corrects a base policy that knows more than these observations.
+            SchemaMismatch: the environment has no such observations, or a number is not finite.
+        """
+        seen, is_batch = self._view.observations(observation)
+        if not isinstance(self.adapted, ResidualActions):
+            return self._view.actions(choose(seen))
+        base = self._base_actions(self.adapted.base, observation)
+        residual = choose((add_base_actions if is_batch else add_base_action)(seen, base))
+        return self._view.actions(executed_action(base, residual, self.adapted.scale))
+
+    def _base_actions(self, base: BasePolicy, observation: Any) -> np.ndarray:
+        how = (
+            "run it in agent.env, whose observations hold the base's action, with "
+            "agent.core.sample_actions(observation, argmax=True)"
+        )
+        if not isinstance(base, StatelessBase):
+            raise ConfigError(
+                f"this agent corrects a base policy that acts in an episode and not on one observation: {how}"
+            )
+        if base.frame_stack > self._frame_stack:
+            raise ConfigError(
+                f"this agent corrects a base policy that looks at {base.frame_stack} observations, and is given "
+                f"{self._frame_stack} itself: {how}"
+            )
+        found = base.actions(observation if base.frame_stack > 1 else self._view.newest(observation))
+        return np.clip(np.asarray(found, np.float32), -1.0, 1.0)
 
     def close(self) -> None:
         """Close the environment unless the user built it."""

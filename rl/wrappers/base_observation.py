@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rl.utils.tree import map_leaves
 from rl.wrappers.pixel_observation import STATE
 
 
@@ -48,6 +49,17 @@ def add_base_action(observation: Any, base: np.ndarray) -> Any:
     repeated = np.broadcast_to(base, (len(observation.get(STATE, ())) or frames, len(base)))
     state = np.concatenate((observation[STATE], repeated), -1) if STATE in observation else repeated
     return {**observation, STATE: state.astype(np.float32)}
+
+
+def add_base_actions(observations: Any, base: np.ndarray) -> Any:
+    """A batch of observations (N, …), each with the base's action of its row (N, A), as `add_base_action` adds it."""
+    if not isinstance(observations, dict):
+        return np.concatenate((observations, base), -1).astype(np.float32)
+    rows = [
+        add_base_action(map_leaves(lambda array, row=row: array[row], observations), base[row])
+        for row in range(len(base))
+    ]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def add_base_space(space: gym.Space[Any], action_dim: int) -> gym.Space[Any]:

@@ -56,6 +56,10 @@ class RawView:
         except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
             raise self._mismatch(raw) from error
 
+    def newest(self, raw: Any) -> Any:
+        """The newest one of observations that `observations` takes; a batch of single ones stays a batch."""
+        return self._history(raw)[-1] if self._frame_stack > 1 else raw
+
     def actions(self, chosen: np.ndarray) -> np.ndarray:
         """The environment's action for one of the agent's in [-1, 1], or a batch of them."""
         for wrapper in self._wrappers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, SupportsFloat
+from typing import Any, Protocol, SupportsFloat, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -53,6 +53,18 @@ class BasePolicy(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+        ...
+
+
+@runtime_checkable
+class StatelessBase(Protocol):
+    """A base policy that can tell its action without having acted in the episode."""
+
+    frame_stack: int
+    """Newest observations that its action depends on."""
+
+    def actions(self, newest: Any) -> np.ndarray:
+        """Its action (A,), or a batch (N, A), for observations as `RawView.observations` takes them."""
         ...
 
 

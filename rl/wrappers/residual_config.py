@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rl.errors import ConfigError
 from rl.utils.option_words import option
@@ -58,16 +60,35 @@ class ResidualConfig:
         return self.scale * action_dim if len(self.scale) == 1 else self.scale
 
 
-def require_residual_agent(base: str | None, agent: str, has_proposal: bool) -> None:
-    """Raise `ConfigError` when an agent cannot learn a correction."""
-    if base is None:
+def require_residual_agent(base: str | None, from_demos: Sequence[Path], agent: str, has_proposal: bool) -> None:
+    """Raise `ConfigError` when an agent cannot learn a correction.
+
+    Args:
+        base: name of its base policy.
+        from_demos: demonstrations whose clone is its base policy.
+        agent: name of its kind.
+        has_proposal: whether it has a proposal policy too.
+    """
+    if base is not None and from_demos:
+        raise ConfigError(
+            f"{option('base')} and {option('from_demos')} name two policies to correct: give {option('from_demos')} to "
+            f"clone the demonstrations, or {option('base')} for a policy that exists, with {option('replay.demos')}"
+        )
+    asked = option("from_demos") if from_demos else option("base")
+    if base is None and not from_demos:
         return
+    if from_demos and agent != "sac":
+        raise ConfigError(
+            f"{asked} clones for agents that observe vectors, and {option('agent', agent)} observes images, whose "
+            "cloning takes longer than seconds: do it with `robotkit-train bc --sees-images`, and give the run as "
+            f"{option('base')}, with {option('replay.demos')}"
+        )
     if agent.startswith("hybrid"):
         raise ConfigError(
             f"{option('agent', agent)} chooses whole gripper commands, which are no correction of those of "
-            f"{option('base')}: choose {option('agent', 'sac')} or {option('agent', 'drq')}"
+            f"{asked}: choose {option('agent', 'sac')} or {option('agent', 'drq')}"
         )
     if has_proposal:
         raise ConfigError(
-            f"{option('base')} and {option('agent.proposal')} are two frozen policies for one agent: choose one of them"
+            f"{asked} and {option('agent.proposal')} are two frozen policies for one agent: choose one of them"
         )

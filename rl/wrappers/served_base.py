@@ -14,6 +14,7 @@ from rl.errors import ConfigError, EnvironmentFailed, PolicyUnavailable
 from rl.link.policy_client import PolicyClient
 from rl.link.policy_codec import pack
 from rl.utils.option_words import option
+from rl.utils.subprocesses import Stop
 from rl.utils.tree import leaves
 from rl.wrappers.raw_view import RawView
 from rl.wrappers.residual_config import ResidualConfig
@@ -33,19 +34,26 @@ class ServedBase:
         raw: the environment as it is; the policy gets its observations, and gives its actions.
         adapted: the same one as the agent sees it.
         config: time limits, length of the chunks, and the task in words.
+        stop: ends every wait for the server.
 
     Raises:
         ConfigError: nobody answers.
+        PolicyUnavailable: somebody asked for the end while the server was waited for.
     """
 
-    def __init__(self, url: str, raw: gym.Env, adapted: gym.Env, config: ResidualConfig) -> None:
-        self._client, self._config = PolicyClient(url), config
+    def __init__(
+        self, url: str, raw: gym.Env, adapted: gym.Env, config: ResidualConfig, stop: Stop | None = None
+    ) -> None:
+        self._client, self._config = PolicyClient(url, stop), config
         self._view, self._action_dim = RawView(raw, adapted, 1), gym.spaces.flatdim(raw.action_space)
         self._waiting: deque[np.ndarray] = deque()
         self._has_answered = False
+        self._unanswered: Mapping[str, Any] | None = None
         try:
             self.identity = _checksum(self._client.connect(config.start_timeout_s))
         except PolicyUnavailable as error:
+            if stop is not None and stop.is_set():
+                raise
             raise ConfigError(f"{error}. Start its server, and give its address as {option('base')}") from error
         self._client.close()
 
@@ -55,11 +63,21 @@ class ServedBase:
     def prepare(self) -> None:
         """See `BasePolicy`.
 
+        A server that left the newest question of the last episode without an answer is asked that once more, over a
+        connection of its own: an arm is not taken to its start for a server that accepts connections and no more.
+
         Raises:
             EnvironmentFailed: another policy is served now.
         """
         self._waiting.clear()
         self._has_answered = False
+        self._connect()
+        if self._unanswered is not None:
+            self._client.infer(self._unanswered, self._action_dim, self._config.start_timeout_s)
+            self._unanswered = None
+            self._connect()
+
+    def _connect(self) -> None:
         metadata = self._client.connect(self._config.start_timeout_s)
         if _checksum(metadata) != self.identity:
             self._client.close()
@@ -73,7 +91,12 @@ class ServedBase:
         if not self._waiting:
             limits = self._config
             timeout_s = limits.answer_timeout_s if self._has_answered else limits.start_timeout_s
-            chunk = self._client.infer(served_observation(observation, limits.prompt), self._action_dim, timeout_s)
+            asked = served_observation(observation, limits.prompt)
+            try:
+                chunk = self._client.infer(asked, self._action_dim, timeout_s)
+            except PolicyUnavailable:
+                self._unanswered = asked
+                raise
             self._has_answered = True
             self._waiting.extend(chunk[: limits.chunk_steps])
         return self._view.agent_actions(self._waiting.popleft())

@@ -1,4 +1,4 @@
-"""`robotkit-train train --base` in real processes: the base's success, a resume, an evaluation."""
+"""`robotkit-train train` with --base and --from-demos in real processes: success of a base, resumes, evaluations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from rl.agents.continuous.proposal_config import ProposalConfig
 from rl.cli import main
+from rl.common.evaluation import evaluate
 from rl.config import load_config
 from rl.data.demos import record_demos
 from rl.offline.bc import train_bc
-from rl.utils.run_directory import CONFIG
+from rl.training.actor import EVALUATION_SEED
+from rl.training.base_checkpoint import CheckpointBase, StoredPolicy
+from rl.training.demo_clone import has_clone
+from rl.utils.run_directory import CLONE, CONFIG
+from rl.utils.subprocesses import Child
+from rl.wrappers.adapter_config import EnvAdapterConfig
 from rl.wrappers.base_observation import base_action_in, executed_action
 from rl.wrappers.make_env import make_env
 from tests.rl.offline.test_train_bc import StopAfter, options
@@ -65,3 +72,34 @@ def test_a_base_that_is_not_there_ends_the_command_before_anything_was_made(base
     assert process.wait(60) == 2, log.read_text()
     assert base in log.read_text()
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_from_demonstrations_goes_on_with_its_clone_and_has_its_success_until_it_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It was stopped after a short cloning; the processes find the clone in the run's directory."""
+    out, demos, log = tmp_path / "run", tmp_path / "demos.sqlite", tmp_path / "train.log"
+    record_demos(demos, make_env(ENV), lambda observation: observation[:1], 12, seed=3)
+    monkeypatch.setattr("rl.training.demo_clone.CLONING", ProposalConfig(cloning_updates=150))
+    monkeypatch.setattr("rl.utils.subprocesses.StopSignal.listen", lambda self: self)
+    monkeypatch.setattr("rl.training.supervisor._supervise", lambda *_: None)
+    monkeypatch.setattr(Child, "start", lambda child: None)
+    options = (*SMALL, *EVALUATED, "--from-demos", demos, "--agent.actor-starts-after", 100_000)
+    main(["train", *map(str, options), "--out", str(out), "--steps", "300"])
+    assert has_clone(out / CLONE)
+    process = start("train", "--out", out, "--resume", log=log)
+    try:
+        assert process.wait(240) == 0, log.read_text()
+    finally:
+        end(process)
+    assert "cloning" not in log.read_text()
+    config = load_config(out / CONFIG)
+    assert (config.from_demos, config.replay.demos, config.base) == ((demos,), (demos,), None)
+    base = CheckpointBase(StoredPolicy.find(out / CLONE), make_env(ENV), EnvAdapterConfig())
+    alone = evaluate(base.act, make_env(ENV), 4, EVALUATION_SEED)
+    found = evaluations(out)
+    assert len(found) >= 2
+    for line in found:
+        assert line["evaluation/return_mean"] == pytest.approx(alone["return_mean"], abs=1e-6)
+        assert line["evaluation/success_rate"] == alone["success_rate"]
+    assert last_state(out)["updates"] == 50

@@ -12,9 +12,10 @@ import pytest
 
 from rl.agents.continuous.agent_configs import AGENT_CONFIGS, default_agent_config
 from rl.agents.continuous.sac_config import SacConfig
-from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig, load_config, save_config
+from rl.config import EvaluationConfig, ReplayConfig, TrainConfig, load_config, save_config
 from rl.data.n_step import NStep
 from rl.errors import ConfigError
+from rl.link.link_config import LinkConfig
 from rl.presets import PRESETS, make_preset
 from rl.utils.option_words import command_line_words
 from rl.wrappers.adapter_config import ONE_FRAME

@@ -24,6 +24,8 @@ class PolicyScript:
     def __init__(self, answer: Callable[[Any], bytes | str | None]) -> None:
         self.answer = answer
         self.metadata: Any = {"policy": "script"}
+        self.begins = True
+        """False leaves a connection without the description."""
         self.asked: list[Any] = []
         self.connections = 0
         self.may_answer = threading.Event()
@@ -34,7 +36,8 @@ class PolicyScript:
         """Serve one connection."""
         self.connections += 1
         try:
-            connection.send(pack(self.metadata))
+            if self.begins:
+                connection.send(pack(self.metadata))
             for message in connection:
                 self.asked.append(unpack(bytes(message)))
                 answer = self.answer(self.asked[-1])

@@ -132,6 +132,14 @@ class SacConfig:
             "temperature": self.temperature_optimizer,
         }
 
+    def correcting_a_clone(self) -> Self:
+        """Return these settings with the ones that keep the success of a clone while the critics learn.
+
+        They are those of `demo-residual-steady` in docs/learning_benchmark.md, which were not tried one by one. The
+        penalty is in units of the return: rewards of another size need another one.
+        """
+        return replace(self, standardises_inputs=True, actor_starts_after=1000, mode_penalty=3.0)
+
     def as_in_serl(self) -> Self:
         """Return these settings with the three differences from SERL removed (docs/serl_differences.md)."""
         return replace(

@@ -29,7 +29,7 @@ def find_saturated(evidence: Evidence) -> Symptom | None:
     if shares.min() < _SATURATED_SHARE:
         return None
     farther = "let an action move the arm farther"
-    if evidence.config.base is not None:
+    if evidence.config.corrects_base:
         farther = f"raise {option('residual.scale')}"
     return Symptom(
         {"least_share": float(shares.min()), "steps": float(len(actions))},

@@ -87,7 +87,7 @@ def test_held_out_episodes_are_not_trained_on(demos, tmp_path):
     from rl.utils.seeds import Seeds
 
     env = make_env(ENV)
-    episodes = read_demos((demos,), env)
+    episodes = read_demos((demos,), env.observation_space, env.action_space)
     train, held_out = split_episodes(episodes, 0.25, Seeds(0).generator("x"))
     rows = [{tuple(row) for row in part["observations"].tolist()} for part in (train, held_out)]
     assert len(held_out["actions"]) == 30

@@ -16,7 +16,7 @@ import robotkit as rk
 from rl.data.journal import TransitionJournal
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import EXTRAS, SCALAR
-from rl.errors import EnvironmentFailed, EnvironmentInterrupted
+from rl.errors import EnvironmentFailed, EnvironmentInterrupted, PolicyUnavailable
 from rl.link.client import LearnerLink
 from rl.link.frames import Weights
 from rl.link.hub import LearnerHub
@@ -295,6 +295,53 @@ def test_d7_what_no_waiting_can_mend_ends_the_actor_with_its_sentence(tmp_path, 
         assert isinstance(run.failure, EnvironmentFailed)
         assert not isinstance(run.failure, EnvironmentInterrupted)
         assert error.message in str(run.failure)
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "not_said"),
+    [
+        (
+            PolicyUnavailable("no policy answers at ws://far:1"),
+            "the policy's server has to answer again",
+            "recover the",
+        ),
+        (EnvironmentInterrupted("a person pressed stop"), "recover the robot", "server"),
+    ],
+    ids=["policy", "robot"],
+)
+def test_what_is_waited_for_is_said_with_what_a_person_does_about_it(error, said, not_said, caplog):
+    tries = iter([error, error])
+
+    def work() -> str:
+        for failure in tries:
+            raise failure
+        return "done"
+
+    assert Recovery(Unfinished(), Stop(), 0.0).carry(work) == "done"
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert str(error) in warning
+    assert said in warning
+    assert not_said not in warning
+    assert "THE ROBOT MOVES BY ITSELF" in warning
+
+
+def test_a_stop_that_ends_a_wait_is_no_interruption(caplog):
+    stop = Stop()
+
+    def work() -> None:
+        stop.set()
+        raise PolicyUnavailable("the policy was waited for no longer")
+
+    assert Recovery(Unfinished(), stop, 0.0).carry(work) is None
+    assert not caplog.records
+
+
+class Unfinished:
+    """A training that goes on."""
+
+    is_finished = False
+
+    def set_waiting_for(self, reason: str | None) -> None: ...
 
 
 class Late(gym.Wrapper):

@@ -254,9 +254,48 @@ def test_agents_that_correct_nothing_are_refused():
         TrainConfig(base=GOOD, agent=proposing)
 
 
-def test_an_agent_that_corrects_predicts_in_its_environment_alone():
+@pytest.mark.parametrize("frame_stack", [1, 3])
+def test_a_prediction_on_a_stored_base_is_the_action_that_its_environment_would_take(clone: Path, frame_stack: int):
+    networks = replace(NETWORKS, actor_optimizer=OptimizerConfig(3e-3))
+    agent = small_sac(base=clone, config=networks, residual_scale=0.25, frame_stack=frame_stack).train(40)
+    seen, _ = agent.env.reset(seed=3)
+    raw = [agent.env.get_wrapper_attr("newest_observation")]
+    for _ in range(5):
+        newest = raw[-frame_stack:] if frame_stack > 1 else raw[-1]
+        predicted = agent.predict(newest)
+        seen, *_, info = agent.env.step(agent.core.sample_actions(seen, argmax=True))
+        np.testing.assert_array_equal(predicted, info["executed_action"])
+        assert np.abs(predicted - agent.env.get_wrapper_attr("base").actions(raw[-1])).max() > 1e-4, "it is corrected"
+        raw.append(agent.env.get_wrapper_attr("newest_observation"))
+    if frame_stack == 1:
+        each = [agent.predict(observation) for observation in raw]
+        np.testing.assert_allclose(agent.predict(np.stack(raw)), each, atol=1e-6)
+
+
+def test_a_prediction_is_in_the_units_of_the_environment_and_the_same_after_a_load(tmp_path: Path):
+    base = SAC("Pendulum-v1", NETWORKS, seed=1).save(tmp_path / "base")
+    agent = SAC("Pendulum-v1", NETWORKS, base=base)
+    observation = np.array([0.3, -0.9, 4.0], np.float32)
+    np.testing.assert_allclose(agent.predict(observation), SAC.load(tmp_path / "base").predict(observation))
+    agent.save(tmp_path / "run")
+    np.testing.assert_array_equal(SAC.load(tmp_path / "run").predict(observation), agent.predict(observation))
+    assert not np.array_equal(agent.predict(observation, deterministic=False), agent.predict(observation))
+
+
+def test_a_prediction_from_images_is_the_action_that_the_environment_would_take(tmp_path: Path):
+    agent = small_drq(PIXEL_ENV, base=small_drq().save(tmp_path / "base"), residual_scale=0.25)
+    seen, _ = agent.env.reset(seed=3)
+    predicted = agent.predict(agent.env.get_wrapper_attr("newest_observation"))
+    info = agent.env.step(agent.core.sample_actions(seen, argmax=True))[-1]
+    np.testing.assert_array_equal(predicted, info["executed_action"])
+
+
+def test_a_base_that_knows_more_than_the_observation_is_not_asked_for_a_prediction(tmp_path: Path):
     with pytest.raises(ConfigError, match="acts in an episode"):
         small_sac(base=GOOD).predict(np.zeros(2, np.float32))
+    stacked = small_sac(frame_stack=3).save(tmp_path / "stacked")
+    with pytest.raises(ConfigError, match=r"looks at 3 observations, and is given 1 itself: run it in agent.env"):
+        small_sac(base=stacked).predict(np.zeros(2, np.float32))
 
 
 def spec_of(config: TrainConfig) -> AgentSpec:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from rl import SAC, DrQ
-from rl.config import EvaluationConfig, LinkConfig, ReplayConfig, TrainConfig
+from rl.config import EvaluationConfig, ReplayConfig, TrainConfig
 from rl.errors import ConfigError, RlError
+from rl.link.link_config import LinkConfig
 from rl.utils.option_words import by_caller, command_line_words, option
 from tests.support.source_imports import import_graph
 

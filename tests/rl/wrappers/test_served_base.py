@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -16,14 +21,17 @@ from rl.wrappers.residual_config import ResidualConfig
 from rl.wrappers.served_base import ServedBase, served_observation
 from tests.rl.wrappers.test_residual import Recorded
 from tests.support.policy_server import PolicyScript, actions, serving
+from tests.support.waiting import wait_until
 
 PATIENT = ResidualConfig(answer_timeout_s=60.0)
 QUICK = ResidualConfig(answer_timeout_s=0.3)
 ZERO = np.zeros(1, np.float32)
 
 
-def made(url: str, config: ResidualConfig = PATIENT, bound: float = 1.0) -> gym.Env:
-    residual = Residual(lambda raw, adapted: ServedBase(url, raw, adapted, config), config)
+def made(
+    url: str, config: ResidualConfig = PATIENT, bound: float = 1.0, stop: threading.Event | None = None
+) -> gym.Env:
+    residual = Residual(lambda raw, adapted: ServedBase(url, raw, adapted, config, stop), config)
     return adapt(TranslateErrors(Recorded(bound), "env"), residual=residual)
 
 
@@ -144,6 +152,76 @@ def test_the_first_answer_of_an_episode_may_take_longer():
         script.may_answer.set()
         env.reset(seed=1)
         env.close()
+
+
+def test_an_arm_goes_to_its_start_once_while_a_server_accepts_connections_and_says_nothing():
+    script = PolicyScript(lambda asked: None)
+    with serving(script) as url:
+        env = made(url, ResidualConfig(answer_timeout_s=60.0, start_timeout_s=0.2))
+        for _ in range(4):
+            with pytest.raises(PolicyUnavailable, match=r"within 0.2 s"):
+                env.reset(seed=1)
+        assert env.unwrapped.resets == 1
+        script.answer, before = (lambda asked: actions(0.1, 0.2)), script.connections
+        env.reset(seed=1)
+        assert env.unwrapped.resets == 2
+        assert script.connections == before + 2, "the episode has a connection to which nothing was said before"
+        env.reset()
+        assert script.connections == before + 3, "a server that answers is not asked twice"
+        env.close()
+
+
+@pytest.mark.parametrize("waits_for", ["a connection", "a description", "the first answer", "a later answer"])
+def test_a_stop_ends_every_wait_for_a_server(waits_for: str):
+    """The limits are an hour: a wait that a stop does not end does not end within this test either."""
+    script, stop, ended = PolicyScript(lambda asked: actions(0.1)), threading.Event(), threading.Event()
+    hour = ResidualConfig(answer_timeout_s=3600.0, start_timeout_s=3600.0)
+    failure: list[BaseException] = []
+
+    def wait_for_it() -> None:
+        try:
+            env.reset(seed=1) if waits_for != "a later answer" else env.step(ZERO)
+        except PolicyUnavailable as error:
+            failure.append(error)
+        ended.set()
+
+    with serving(script) as url, silent_socket() as silence:
+        env = made(url, hour, stop=stop)
+        if waits_for == "a later answer":
+            env.reset(seed=1)
+        asked = len(script.asked)
+        script.answer = lambda asked: None
+        if waits_for == "a connection":
+            env.get_wrapper_attr("base")._client.url = silence
+        elif waits_for == "a description":
+            script.begins = False
+        waiting = threading.Thread(target=wait_for_it, daemon=True)
+        connections = script.connections
+        waiting.start()
+        if waits_for.endswith("answer"):
+            wait_until(lambda: len(script.asked) > asked)
+        elif waits_for == "a description":
+            wait_until(lambda: script.connections > connections)
+        assert not ended.is_set()
+        stop.set()
+        assert ended.wait(60.0)
+        assert "somebody asked for the end" in str(failure[0])
+        assert env.unwrapped.holds == (waits_for == "a later answer")
+        env.close()
+
+
+def test_a_stop_before_anybody_answered_is_no_wrong_address():
+    stop = threading.Event()
+    stop.set()
+    with silent_socket() as url, pytest.raises(PolicyUnavailable, match="somebody asked for the end"):
+        made(url, ResidualConfig(start_timeout_s=3600.0), stop=stop)
+
+
+@contextmanager
+def silent_socket() -> Iterator[str]:
+    """The address of a port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"ws://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_another_policy_at_the_same_address_is_refused():
