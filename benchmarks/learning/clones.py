@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.learning.tables import RunSpec
-from rl.agents.continuous.proposal_config import ProposalConfig
 from rl.config import TrainConfig
-from rl.data.demos import summarize_demos
 from rl.errors import ConfigError
-from rl.offline.bc import train_bc
-from rl.offline.bc_options import TrainBcOptions
+from rl.training.demo_clone import clone_demos
 from rl.utils.subprocesses import StopSignal
 
-CLONING = ProposalConfig()
 CLONE = "clone"
 """Value of the option `base` of a variant that corrects a clone of its own demonstrations."""
 
@@ -26,8 +21,7 @@ CLONE = "clone"
 def with_clone(spec: RunSpec, config: TrainConfig) -> TrainConfig:
     """The configuration with the directory of the clone as its base, where its variant corrects one.
 
-    It is cloned as a proposal policy is (`ProposalConfig`), from the seed of the run, and kept beside the
-    demonstrations.
+    It is cloned as `--from-demos` does, from the seed of the run, and kept beside the demonstrations.
 
     Raises:
         ConfigError: the task has no demonstrations.
@@ -40,25 +34,6 @@ def with_clone(spec: RunSpec, config: TrainConfig) -> TrainConfig:
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=path.parent) as drafts:
             draft = Path(drafts) / path.name
-            train_bc(_options(config, spec.demos, draft), StopSignal(), Console(quiet=True))
+            clone_demos(config, (spec.demos,), draft, StopSignal(), Console(quiet=True))
             draft.replace(path)
     return replace(config, base=str(path))
-
-
-def _options(config: TrainConfig, demos: Path, out: Path) -> TrainBcOptions:
-    batches = math.ceil(summarize_demos(demos).transitions / CLONING.batch_size)
-    epochs = math.ceil(CLONING.cloning_updates / batches)
-    return TrainBcOptions(
-        demos=(demos,),
-        out=out,
-        env=config.env,
-        action_repeat=config.action_repeat,
-        frame_stack=config.frame_stack,
-        epochs=epochs,
-        batch_size=CLONING.batch_size,
-        held_out=0.0,
-        seed=config.seed,
-        checkpoint_every=epochs,
-        threads=1,
-        bc=CLONING.cloning(),
-    )

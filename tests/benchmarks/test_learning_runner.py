@@ -127,7 +127,7 @@ def test_seconds_of_evaluations_do_not_count():
 def test_a_variant_that_corrects_a_clone_begins_with_its_success_and_clones_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("benchmarks.learning.clones.CLONING", ProposalConfig(cloning_updates=20))
+    monkeypatch.setattr("rl.training.demo_clone.CLONING", ProposalConfig(cloning_updates=20))
     demos = tmp_path / "demos.sqlite"
     record_demos(demos, make_env(FOLLOW.env), lambda observation: observation[:1], 2, seed=3)
     spec = small_spec(how=Variant("default", SMALL | {"base": CLONE}), demos=demos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,3 +66,10 @@ def serving(script: PolicyScript, port: int = 0) -> Iterator[str]:
             script.may_answer.set()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def silent_socket() -> Iterator[str]:
+    """The address of a port that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"ws://127.0.0.1:{listening.getsockname()[1]}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from rl.config import TrainConfig, load_config
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
 from rl.data.schema import EXTRAS
-from rl.errors import CheckpointError, CheckpointNotFound, ConfigError, SchemaMismatch
+from rl.errors import CheckpointError, CheckpointNotFound, ConfigError, PolicyUnavailable, SchemaMismatch
 from rl.evaluation.evaluate import run_eval
 from rl.link.hub import LearnerHub
 from rl.link.messages import AgentSpec, Handshake
@@ -30,7 +32,9 @@ from rl.offline.bc_options import SETTINGS as BC
 from rl.training.agent_factory import KINDS
 from rl.training.base_policies import find_residual
 from rl.training.preflight import require_startable
-from rl.training.processes import learn
+from rl.training.processes import learn, run_actor_process, run_evaluator_process
+from rl.training.session import Session
+from rl.training.settings import make_config
 from rl.training.trainer import Progress
 from rl.utils.checkpoint import Checkpoints, load_checkpoint
 from rl.utils.run_directory import CHECKPOINTS, CONFIG, JOURNAL, SPEC
@@ -43,6 +47,7 @@ from tests.rl.offline.test_train_bc import StopAfter, options
 from tests.rl.training.small_agents import ENV, NETWORKS, PIXEL_ENV, one_thread, small_drq, small_sac
 from tests.rl.training.test_exact_resume import assert_same
 from tests.support.base_experts import act
+from tests.support.policy_server import PolicyScript, actions, serving, silent_socket
 
 __all__ = ["one_thread"]
 
@@ -296,6 +301,36 @@ def test_a_base_that_knows_more_than_the_observation_is_not_asked_for_a_predicti
     stacked = small_sac(frame_stack=3).save(tmp_path / "stacked")
     with pytest.raises(ConfigError, match=r"looks at 3 observations, and is given 1 itself: run it in agent.env"):
         small_sac(base=stacked).predict(np.zeros(2, np.float32))
+
+
+SILENT_FOR_AN_HOUR = ResidualConfig(start_timeout_s=3600.0, answer_timeout_s=3600.0)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda config, stop: run_actor_process(config, "actor-0", stop),
+        run_evaluator_process,
+        require_startable,
+    ],
+    ids=["actor", "evaluator", "train"],
+)
+def test_a_process_that_is_to_end_waits_for_no_silent_base(begin: Any):
+    stop = StopSignal()
+    stop.set()
+    with silent_socket() as url, pytest.raises(PolicyUnavailable, match="somebody asked for the end"):
+        begin(TrainConfig(env=ENV, base=url, residual=SILENT_FOR_AN_HOUR), stop)
+
+
+def test_a_training_in_this_process_that_is_to_end_waits_for_no_silent_base():
+    script = PolicyScript(lambda asked: actions(0.1))
+    with serving(script) as url:
+        config = make_config("sac", NETWORKS, ENV, 0, "cpu", (), None, {"base": url})
+        with closing(Session(replace(config, residual=SILENT_FOR_AN_HOUR), ENV)) as session:
+            script.answer = lambda asked: session._stop.now.set() if len(script.asked) > 3 else actions(0.1)
+            session.train(Mock(), 20, [], every=0, episodes=1)
+            assert session.progress.env_steps == 2, "the third step has an answer that never came"
+            assert not session._stop.is_set()
 
 
 def spec_of(config: TrainConfig) -> AgentSpec:

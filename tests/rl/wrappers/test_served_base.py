@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +17,7 @@ from rl.wrappers.residual import Residual
 from rl.wrappers.residual_config import ResidualConfig
 from rl.wrappers.served_base import ServedBase, served_observation
 from tests.rl.wrappers.test_residual import Recorded
-from tests.support.policy_server import PolicyScript, actions, serving
+from tests.support.policy_server import PolicyScript, actions, serving, silent_socket
 from tests.support.waiting import wait_until
 
 PATIENT = ResidualConfig(answer_timeout_s=60.0)
@@ -215,13 +212,6 @@ def test_a_stop_before_anybody_answered_is_no_wrong_address():
     stop.set()
     with silent_socket() as url, pytest.raises(PolicyUnavailable, match="somebody asked for the end"):
         made(url, ResidualConfig(start_timeout_s=3600.0), stop=stop)
-
-
-@contextmanager
-def silent_socket() -> Iterator[str]:
-    """The address of a port that accepts connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"ws://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_another_policy_at_the_same_address_is_refused():
