@@ -17,7 +17,7 @@ from rl.config import TrainConfig, load_config
 from rl.errors import ConfigError
 from rl.presets import default, make_preset
 from rl.training.start_from_demos import starting_from_demos
-from rl.utils.run_directory import BC_SETTINGS, CONFIG, asked_directory
+from rl.utils.run_directory import BC_SETTINGS, CONFIG, HG_DAGGER_SETTINGS, asked_directory
 
 Options = TypeVar("Options")
 
@@ -55,7 +55,8 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
     out, resumes = asked_directory(arguments)
     stored = out / CONFIG if out else None
     if out is not None and resumes and (out / BC_SETTINGS).exists():
-        raise ConfigError(f"{out} is a behaviour cloning; go on with: {PROGRAM} bc --out {out} --resume")
+        command = "hg-dagger" if (out / HG_DAGGER_SETTINGS).exists() else "bc"
+        raise ConfigError(f"{out} is a behaviour cloning; go on with: {PROGRAM} {command} --out {out} --resume")
     if found.config is not None:
         config = load_config(found.config)
     elif stored is not None and (resumes or continues) and stored.exists():

@@ -65,8 +65,8 @@ def retrain(options: RetrainOptions, stop: Stop) -> None:
     train_classifier(retrain_options(options), stop)
 
 
-def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:
-    """Return a parser whose options start, with --resume, from those that the run in --out began with."""
+def on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseConfig[Options]]:
+    """Return the function that finds a base: with --resume the options that the run in --out began with."""
 
     def find_base(arguments: list[str]) -> BaseConfig[Options]:
         out, resumes = asked_directory(arguments)
@@ -77,12 +77,12 @@ def _on_settings(settings: SettingsFile[Options]) -> Callable[[list[str]], BaseC
     return find_base
 
 
-BC = Command("clone demonstrations", TrainBcOptions, train_bc, _on_settings(bc_options.SETTINGS), _BC_HEADINGS)
+BC = Command("clone demonstrations", TrainBcOptions, train_bc, on_settings(bc_options.SETTINGS), _BC_HEADINGS)
 CLASSIFIER = Command(
     "train a reward classifier on labelled frames",
     TrainClassifierOptions,
     train_classifier,
-    _on_settings(classifier_options.SETTINGS),
+    on_settings(classifier_options.SETTINGS),
     _CLASSIFIER_HEADINGS,
 )
 MINE = Command("find frames that a run was paid for wrongly", MineOptions, mine)

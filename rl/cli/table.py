@@ -21,6 +21,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "learner": "rl.cli.training:LEARNER",
         "actor": "rl.cli.training:ACTOR",
         "evaluator": "rl.cli.training:EVALUATOR",
+        "hg-dagger": "rl.cli.hg_dagger:HG_DAGGER",
     },
     "Evaluate": {
         "evaluate": "rl.cli.evaluation:EVALUATE",
@@ -68,7 +69,8 @@ RENAMED: Mapping[str, str] = {
 _WIDTH = max(map(len, COMMANDS)) + 2
 
 STOPPED_BY_SIGNALS = frozenset({
-    "train", "learner", "actor", "evaluator", "bc", "classifier", "classifier retrain", "record success",
+    "train", "learner", "actor", "evaluator", "hg-dagger", "bc", "classifier",
+    "classifier retrain", "record success",
 })  # fmt: skip
 """Commands that save and end by themselves when they are asked to; the others are interrupted."""
 

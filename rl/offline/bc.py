@@ -16,6 +16,7 @@ from rich.console import Console
 from rl.agents.continuous.bc import BCAgent
 from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.typing import Batch, Observations
+from rl.errors import ConfigError
 from rl.offline.bc_options import SETTINGS, TrainBcOptions
 from rl.offline.demos import read_demos, split_episodes
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
@@ -24,7 +25,7 @@ from rl.plots.pictures import draw_curves
 from rl.utils.checkpoint import load_checkpoint
 from rl.utils.distributed import SINGLE_PROCESS, ProcessGroup, joined_process_group, local_device
 from rl.utils.performance import tune_backends
-from rl.utils.run_directory import CHECKPOINTS, CURVE, METRICS, claim_run
+from rl.utils.run_directory import CHECKPOINTS, CURVE, HG_DAGGER_SETTINGS, METRICS, claim_run
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.utils.tree import map_leaves
@@ -41,11 +42,17 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
         Epochs that are done.
 
     Raises:
+        ConfigError: the run to continue is one of HG-DAgger.
         DataError: the demonstrations do not fit the environment, or are too few to hold some out.
     """
     torch.set_num_threads(options.threads)
     device = local_device(options.device)
     tune_backends(device)
+    if options.resume and (options.out / HG_DAGGER_SETTINGS).exists():
+        raise ConfigError(
+            f"{options.out} also learns from corrections; go on with: robotkit-train hg-dagger --out {options.out} "
+            "--resume"
+        )
     adaptation = replace(options.adaptation(), reward_classifier=None)  # nothing is rewarded here
     with joined_process_group(device) as group:
         with closing(make_env(options.env, options.cell, adaptation)) as env:
@@ -54,7 +61,7 @@ def train_bc(options: TrainBcOptions, stop: Stop, console: Console) -> int:
         if group.is_main and done < options.epochs:
             say_how_to_go_on("bc", options.out, done, options.epochs, console)
         if group.is_main and done:
-            _draw(options, done, cloning.transitions, console)
+            conclude_bc(options.out, f"{done} epochs of {cloning.transitions} transitions", console)
     return done
 
 
@@ -80,10 +87,11 @@ class Cloning:
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        self._options, self._group, self._pins = options, group, device.type == "cuda"
-        self._seeds = Seeds(options.seed)
+        self._options, self._group = options, group
         episodes = read_demos(options.demos, observation_space, action_space)
-        self._train, self._held_out = split_episodes(episodes, options.held_out, self._seeds.generator("held out"))
+        self._train, self._held_out = split_episodes(
+            episodes, options.held_out, Seeds(options.seed).generator("held out")
+        )
         self._agent = make_bc_agent(options, observation_space, action_space, device)
         self._rows = Rows(self._train)
 
@@ -107,17 +115,8 @@ class Cloning:
             SETTINGS.write(options.out, options)
         group.wait()
         self._agent.fit_inputs(self._train["observations"])
-        loader, order = shuffled_loader(
-            self._rows,
-            options.batch_size,
-            self._seeds.integer("order"),
-            group=group,
-            workers=options.workers,
-            pin=self._pins,
-        )
         config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-        held_out = self._held_out
-        context = EpochContext(loader, order, lambda: evaluate(self._agent, held_out), options.out, group, console)
+        context = make_epoch_context(options, self._rows, self._agent, self._held_out, group, console)
         return run_epochs(self._agent, config, context, stop)
 
     def squared_error(self) -> float:
@@ -125,21 +124,33 @@ class Cloning:
         return float(evaluate(self._agent, self._train)["mse"])
 
 
-def _draw(options: TrainBcOptions, done: int, transitions: int, console: Console) -> None:
-    """Draw the curve of a training that ended, and say where it is."""
+def make_epoch_context(
+    options: TrainBcOptions, rows: Rows, agent: BCAgent, held_out: Batch | None, group: ProcessGroup, console: Console
+) -> EpochContext:
+    """The objects with which the loop of epochs clones these rows; the clone is evaluated on what was held out."""
+    loader, order = shuffled_loader(
+        rows,
+        options.batch_size,
+        Seeds(options.seed).integer("order"),
+        group=group,
+        workers=options.workers,
+        pin=agent.device.type == "cuda",
+    )
+    return EpochContext(loader, order, lambda: evaluate(agent, held_out), options.out, group, console)
+
+
+def conclude_bc(directory: Path, done: str, console: Console) -> None:
+    """Draw the curve of a run, and say what was done and how it is evaluated."""
     panels = {
         "negative log-likelihood (nats)": ("train/actor_loss", "held_out/nll"),
         "squared error of an action": ("train/mse", "held_out/mse"),
     }
-    draw_curves(options.out / METRICS, options.out / CURVE, panels)
-    console.print(
-        f"{done} epochs of {transitions} transitions; curve: {options.out / CURVE}", highlight=False, soft_wrap=True
-    )
-    console.print(
-        f"evaluate it with: robotkit-train evaluate --out {options.out} --episodes 20",
-        highlight=False,
-        soft_wrap=True,
-    )
+    draw_curves(directory / METRICS, directory / CURVE, panels)
+    for line in (
+        f"{done}; curve: {directory / CURVE}",
+        f"evaluate it with: robotkit-train evaluate --out {directory} --episodes 20",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def make_bc_agent(

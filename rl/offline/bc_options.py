@@ -14,7 +14,8 @@ from rl.offline.settings import SettingsFile
 from rl.utils.run_directory import BC_SETTINGS
 from rl.wrappers.adapter_config import ClassifierRewardConfig, EnvAdapterConfig, ImagesConfig
 
-_ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
+ALL_CAMERAS = BcConfig(encoder=EncoderConfig(image_keys=None), standardises=True)
+"""The default settings of a clone: it sees every camera, and standardises vectors."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class TrainBcOptions:
     """Where it computes: cpu, cuda, cuda:1 …; under torchrun, cuda is a GPU for each process."""
     threads: int = 2
     """Threads of the arithmetic of a process."""
-    bc: BcConfig = _ALL_CAMERAS
+    bc: BcConfig = ALL_CAMERAS
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

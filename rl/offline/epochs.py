@@ -66,6 +66,8 @@ class EpochsConfig:
     """Epochs between two checkpoints; the last epoch is always saved."""
     keep_checkpoints: int = 3
     """Newest checkpoints that stay."""
+    begin: int = 0
+    """Epochs of trainings before this one in the same run, none of which it continues."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
@@ -96,7 +98,7 @@ class EpochContext:
 
 
 def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, stop: Stop) -> int:
-    """Train from the newest checkpoint to the last epoch, or until the user ends the training.
+    """Train from the newest checkpoint of this training to the last epoch, or until the user ends the training.
 
     An epoch depends on its number and on the state before it alone, so a run that was stopped and continued ends where
     an undisturbed one ends.
@@ -105,7 +107,7 @@ def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, st
         Epochs that are done.
     """
     group, checkpoints = context.group, Checkpoints(context.directory / CHECKPOINTS, keep=config.keep_checkpoints)
-    done = _restore(learner, checkpoints, group)
+    done = _restore(learner, checkpoints, group, config.begin)
     with Reporter(context, checkpoints, config, done) if group.is_main else nullcontext() as reporter:
         while done < config.epochs and not _agreed(stop, learner.device, group):
             context.order.set_epoch(done)
@@ -114,7 +116,7 @@ def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, st
             done += 1
             if reporter is not None:
                 reporter.report(learner, done, metrics)
-    if group.is_main and done not in (0, *checkpoints.steps()):
+    if group.is_main and done not in (config.begin, *checkpoints.steps()):
         save(checkpoints, learner, done)
     group.wait()
     return done
@@ -182,15 +184,15 @@ class Reporter:
             save(self._checkpoints, learner, done)
 
 
-def _restore(learner: Learner, checkpoints: Checkpoints, group: ProcessGroup) -> int:
-    """Epochs of the newest checkpoint, whose state every process has afterwards; 0 without one."""
-    done = torch.zeros((), dtype=torch.int64, device=learner.device)
+def _restore(learner: Learner, checkpoints: Checkpoints, group: ProcessGroup, begin: int) -> int:
+    """Epochs of the newest checkpoint after `begin`, whose state every process has afterwards; `begin` without one."""
+    done = torch.full((), begin, dtype=torch.int64, device=learner.device)
     if group.is_main:
         try:
             _, state = checkpoints.load(map_location=learner.device)
         except CheckpointNotFound:
-            pass
-        else:
+            state = {"epochs": 0}
+        if state["epochs"] > begin:
             learner.load_state_dict(state["agent"])
             done.fill_(state["epochs"])
     learner.join(group)

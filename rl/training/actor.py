@@ -161,6 +161,8 @@ def run_actor(env: gym.Env, policy: Policy, link: Link, plan: ActingPlan, seeds:
                 recovery.carry(lambda: evaluate_and_report(env, policy, link, plan.evaluation))
                 # The evaluation seeded the environment: without a new seed every episode after it would come again.
                 seed = seeds.integer(f"episodes after evaluation {evaluations}")
+            if link.is_finished:  # no arm moves for an episode that nobody wants
+                break
             observation = recovery.carry(partial(_reset, env, seed))
     if plan.evaluation.every_steps and link.is_finished:
         refresh(policy, link)
