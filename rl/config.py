@@ -27,8 +27,8 @@ from rl.wrappers.residual_config import ResidualConfig, require_residual_agent
 _LEAST = dict.fromkeys((
     "action_repeat", "frame_stack", "steps", "actors", "batch_size", "utd_ratio", "training_starts", "publish_every",
     "log_every", "keep_checkpoints", "learner_threads", "replay.capacity", "replay.n_step", "evaluation.episodes",
-    "link.capacity",
-), 1) | {"replay.interventions": 0}  # fmt: skip
+    "evaluation.keep_videos", "link.capacity",
+), 1) | {"replay.interventions": 0, "evaluation.video_episodes": 0}  # fmt: skip
 """The smallest value of settings that count something."""
 
 
@@ -68,6 +68,10 @@ class EvaluationConfig:
     stop_at_success: float | None = None
     """Success rate that ends the training. Two evaluations in a row must reach it, such as 0.95; by default the
     training goes on until --steps."""
+    video_episodes: int = 0
+    """First episodes of each evaluation that are filmed, into `videos/` of the run; 0 for none."""
+    keep_videos: int = 10
+    """Newest videos that stay."""
 
 
 @dataclass(frozen=True)
@@ -332,11 +336,7 @@ def light_config(agent: str = "sac") -> TrainConfig:
         ConfigError: no agent has this name.
     """
     config = TrainConfig(
-        agent=light_agent_config(agent),
-        utd_ratio=1,
-        env_steps_per_update=1,
-        random_steps=500,
-        training_starts=500,
+        agent=light_agent_config(agent), utd_ratio=1, env_steps_per_update=1, random_steps=500, training_starts=500
     )
     if config.pixel_settings() is None:
         return config

@@ -38,7 +38,13 @@ _LEARNING = {
 _TRAIN_HEADINGS = {
     "What is learned": (*_START, "base", "from_demos", "human", "reward_classifier", "frame_stack"),
     "Run": (*_RUN, "actors"),
-    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where", "evaluation.stop_at_success"),
+    "Evaluation": (
+        "evaluation.every_steps",
+        "evaluation.episodes",
+        "evaluation.where",
+        "evaluation.video_episodes",
+        "evaluation.stop_at_success",
+    ),
     **_LEARNING,
 }
 _LEARNER_HEADINGS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -15,6 +16,7 @@ from rl.common.evaluation import ENV_SUCCESS, evaluate
 from rl.data.transition import make_transition
 from rl.errors import EnvironmentInterrupted, TrainingDiverged
 from rl.link.frames import Weights
+from rl.training.evaluation_videos import EvaluationVideos
 from rl.training.recovery import Recovery, Waiting
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
@@ -83,6 +85,8 @@ class EvaluationPlan:
     """Environment steps between two evaluations; 0 for never."""
     episodes: int
     seed: int
+    videos: EvaluationVideos | None = None
+    """Films them; None for no videos."""
 
     def number_of(self, env_steps: int) -> int:
         """How many evaluations are due after so many steps."""
@@ -195,9 +199,10 @@ def refresh(policy: Policy, link: Link, *, wait: bool = False, stop: Stop | None
 def evaluate_and_report(env: gym.Env, policy: Policy, link: Link, plan: EvaluationPlan) -> None:
     """Evaluate without exploration noise, always from the same starts, and report."""
     env_steps = link.env_steps
-    summary = evaluate(
-        lambda observation: policy.sample_actions(observation, argmax=True), env, plan.episodes, plan.seed
-    )
+    with nullcontext(env) if plan.videos is None else plan.videos.filming(env, env_steps) as shown:
+        summary = evaluate(
+            lambda observation: policy.sample_actions(observation, argmax=True), shown, plan.episodes, plan.seed
+        )
     link.report("evaluation", {**summary, "env_steps": float(env_steps)})
 
 

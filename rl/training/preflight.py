@@ -14,6 +14,7 @@ from rl.data.demos import require_demos_fit
 from rl.errors import ConfigError
 from rl.link.messages import AgentSpec
 from rl.training.base_policies import find_residual
+from rl.training.evaluation_videos import require_filmable
 from rl.training.residual_demos import require_base_of_demos
 from rl.training.run_schedules import with_run_length
 from rl.training.same_run import require_same_base
@@ -55,6 +56,7 @@ def require_startable(config: TrainConfig, stop: Stop | None = None) -> None:
     require_base_of_demos(config)
     with closing(make_env(config.env, config.cell, config.adaptation(), human=config.human, residual=residual)) as env:
         _require_same_base(config, env)
+        require_filmable(config, env)
         _require_fits(config.replay.demos, env.env if isinstance(env, ResidualActions) else env)
         if config.evaluates_in_actor and config.human is not None:
             require_unassisted(env, config.human)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import gymnasium as gym
 import torch
 from rich.console import Console
 
@@ -33,6 +34,7 @@ from rl.training.base_policies import find_residual
 from rl.training.demo_clone import provide_clone
 from rl.training.distributed_worker import WorkerSetup, run_worker
 from rl.training.doctor.live import LiveDoctor
+from rl.training.evaluation_videos import EvaluationVideos, film_mode
 from rl.training.learned import SuccessGoal
 from rl.training.learner import LearnerLoop
 from rl.training.learner_parts import (
@@ -173,13 +175,14 @@ def run_actor_process(config: TrainConfig, name: str, stop: Stop) -> None:
     """Run an actor's process."""
     torch.set_num_threads(1)
     residual = find_residual(config, stop)
-    env = make_env(config.env, config.cell, config.adaptation(), human=config.human, residual=residual)
+    in_actor = config.evaluates_in_actor and name.endswith("-0")
+    mode = film_mode(config) if in_actor else None
+    env = make_env(config.env, config.cell, config.adaptation(), mode, human=config.human, residual=residual)
     spec = AgentSpec.of(config.env, env, EXTRAS)
     seeds = Seeds(config.seed)
-    in_actor = config.evaluates_in_actor and name.endswith("-0")
     if in_actor and config.human is not None:
         require_unassisted(env, config.human)
-    evaluation = _evaluation_plan(config, config.evaluation.every_steps if in_actor else 0)
+    evaluation = _evaluation_plan(config, env) if in_actor else EvaluationPlan(0, 1, 0)
     plan = ActingPlan(config.random_steps, evaluation, config.steps)
     with closing(env), make_link(config, spec, make_handshake(name, spec, "actor"), stop) as link:
         # A restarted actor must not live through the same episodes again, so the steps so far are part of its seed.
@@ -194,11 +197,11 @@ def run_evaluator_process(config: TrainConfig, stop: Stop) -> None:
     """Run the evaluator's process: it evaluates the weights of a running learner until the training ends."""
     torch.set_num_threads(1)
     cell = config.evaluation.cell or config.cell
-    env = make_env(config.env, cell, config.adaptation(), residual=find_residual(config, stop))
+    env = make_env(config.env, cell, config.adaptation(), film_mode(config), residual=find_residual(config, stop))
     spec = AgentSpec.of(config.env, env, EXTRAS)
     policy = KINDS[config.agent_name].make_policy(config, spec, config.seed)
     with closing(env), make_link(config, spec, make_handshake("evaluator", spec, "evaluator"), stop) as link:
-        run_evaluator(env, policy, link, _evaluation_plan(config, config.evaluation.every_steps), stop)
+        run_evaluator(env, policy, link, _evaluation_plan(config, env), stop)
 
 
 def load_policy(config: TrainConfig, checkpoint: Path | None, spec: AgentSpec) -> tuple[int, SacPolicy]:
@@ -232,8 +235,11 @@ def _agreed_spec(hub: LearnerHub, path: Path, stop: Stop) -> AgentSpec | None:
     return spec
 
 
-def _evaluation_plan(config: TrainConfig, every_steps: int) -> EvaluationPlan:
-    return EvaluationPlan(every_steps, config.evaluation.episodes, EVALUATION_SEED)
+def _evaluation_plan(config: TrainConfig, env: gym.Env) -> EvaluationPlan:
+    evaluation = config.evaluation
+    return EvaluationPlan(
+        evaluation.every_steps, evaluation.episodes, EVALUATION_SEED, EvaluationVideos.of(config, env)
+    )
 
 
 def _port(config: TrainConfig) -> int:

@@ -47,6 +47,8 @@ WANDB_ID = "wandb.id"
 """File with the id of the run at Weights & Biases, under which it goes on."""
 EVALUATION = "eval.png"
 """Picture of the episodes that evaluated a checkpoint."""
+VIDEOS = "videos"
+"""Folder of the videos of evaluations during a training."""
 
 _MARKER = "run.json"
 _LOCK = "run.lock"

@@ -269,7 +269,7 @@ def test_a_clone_learns_what_only_the_person_has_shown(demos: Path, tmp_path: Pa
         "--bc.std-min",
         "0.05",
     )
-    length = ("--epochs", "60", "--rounds", "2", "--batch-size", "32", "--evaluation-episodes", "20")
+    length = ("--epochs", "60", "--rounds", "2", "--batch-size", "32", "--evaluation-episodes", "20", "--threads", "1")
     main(["hg-dagger", "--demos", str(demos), "--out", str(out), "--env", ENV, "--held-out", "0", *clone, *length])
     shown = capsys.readouterr()
     assert "--human is not given" in shown.err
