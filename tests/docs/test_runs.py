@@ -26,6 +26,7 @@ SHORT = {
     "record success": "--episodes 12 --positives 1000",
     "classifier": "--epochs 1 --threads 1",
     "bc": "--epochs 1 --held-out 0",
+    "hg-dagger": "--epochs 1 --held-out 0 --rounds 1 --episodes-per-round 1 --threads 1",
     "train": "--steps 32 --random-steps 8 --training-starts 16 --batch-size 8 --utd-ratio 1 --env-steps-per-update 8 "
     "--max-lead 16 --checkpoint-every 1 --evaluation.every-steps 0 --no-compile --learner-threads 1",
     "evaluate": "--episodes 1",
@@ -102,7 +103,7 @@ class Session:
         short = shlex.split(SHORT[name])
         if name == "train":
             short += ["--link.port", str(free_port())]
-        if "--out" in given and name in ("train", "classifier", "bc") and "--resume" not in given:
+        if "--out" in given and name in ("train", "classifier", "bc", "hg-dagger") and "--resume" not in given:
             shutil.rmtree(given[given.index("--out") + 1], ignore_errors=True)  # of another example on the page
         elif name == "record demos":
             Path(given[given.index("--out") + 1]).unlink(missing_ok=True)
