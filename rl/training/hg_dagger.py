@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -19,7 +20,7 @@ from rl.agents.continuous.sac_policy import SacPolicy
 from rl.common.evaluation import evaluate as evaluate_policy
 from rl.common.evaluation import require_unassisted
 from rl.common.typing import Batch
-from rl.errors import CheckpointNotFound
+from rl.errors import CheckpointNotFound, ConfigError
 from rl.offline.bc import conclude_bc, evaluate, make_bc_agent, make_epoch_context
 from rl.offline.bc_options import SETTINGS as BC
 from rl.offline.demos import joined, read_demos, split_episodes
@@ -34,7 +35,7 @@ from rl.utils.checkpoint import Checkpoints
 from rl.utils.distributed import SINGLE_PROCESS, local_device
 from rl.utils.logger import make_logger
 from rl.utils.performance import tune_backends
-from rl.utils.run_directory import CHECKPOINTS, JOURNAL, ROUNDS, claim_run, hold_run
+from rl.utils.run_directory import CHECKPOINTS, JOURNAL, ROUNDS, claim_run, hold_run, holds_run
 from rl.utils.seeds import Seeds
 from rl.utils.subprocesses import Stop
 from rl.wrappers.make_env import make_env
@@ -62,13 +63,19 @@ def run_hg_dagger(options: HgDaggerOptions, stop: Stop, console: Console) -> int
         demos, held_out = split_episodes(read_demos(options.demos, *spaces), options.held_out, held_seed)
         clones = Clones(options, env, device)
         clones.make(demos)  # what cannot be made leaves no directory behind
-        if options.resume and SETTINGS.is_in(options.out):
-            options.require_continues(SETTINGS.read(options.out))
+        if options.resume and holds_run(options.out):
+            options.require_continues(_stored(options.out))
         claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "hg-dagger"})
         with hold_run(options.out, stop=stop), Corrections(options.out / JOURNAL, *spaces) as corrections:
             BC.write(options.out, options.as_bc(len(demos["actions"])))
             SETTINGS.write(options.out, options)
             return HgDagger(options, env, clones, (demos, held_out), corrections, stop, console).run()
+
+
+def _stored(directory: Path) -> HgDaggerOptions:
+    if not SETTINGS.is_in(directory):
+        raise ConfigError(f"{directory} is no run of hg-dagger, and cannot be continued as one: choose another --out")
+    return SETTINGS.read(directory)
 
 
 class Clones:

@@ -19,7 +19,7 @@ from rl.cli import main
 from rl.common.optimizer_config import OptimizerConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.errors import ConfigError, EnvironmentInterrupted, RunExists
+from rl.errors import CheckpointNotFound, ConfigError, EnvironmentInterrupted, RunExists
 from rl.evaluation.evaluate import run_eval
 from rl.offline.bc import load_bc_policy, train_bc
 from rl.offline.bc_options import ALL_CAMERAS
@@ -315,5 +315,10 @@ def test_what_cannot_run_is_refused(demos: Path, tmp_path: Path):
         run_hg_dagger(options(demos, out, resume=True, episodes_per_round=4), Stop(), SILENT)
     with pytest.raises(ConfigError, match="hg-dagger --out"):
         train_bc(dataclasses.replace(BC.read(out), resume=True), Stop(), SILENT)
+    train_bc(dataclasses.replace(BC.read(out), out=tmp_path / "bc", resume=False), Stop(), SILENT)
+    with pytest.raises(ConfigError, match="is no run of hg-dagger"):
+        run_hg_dagger(options(demos, tmp_path / "bc", resume=True), Stop(), SILENT)
+    with pytest.raises(CheckpointNotFound):
+        run_hg_dagger(options(demos, tmp_path / "nowhere", resume=True), Stop(), SILENT)
     assert SETTINGS.read(out).rounds == 1
     assert run_hg_dagger(options(demos, out, resume=True, rounds=2), Stop(), SILENT) == 2
