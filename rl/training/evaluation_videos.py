@@ -39,7 +39,7 @@ class EvaluationVideos:
 
     @classmethod
     def of(cls, config: TrainConfig, env: gym.Env) -> EvaluationVideos | None:
-        """The videos of a run; None where none are asked for.
+        """Return the videos of a run; None where none are asked for.
 
         Raises:
             ConfigError: the run has no directory.
@@ -93,7 +93,7 @@ class FilmedEnv(gym.Wrapper):
         super().__init__(env)
         self.video = video
         self.failure: Exception | None = None
-        """What kept a frame from being made; none is made after it."""
+        """The error that kept a frame from being made; none is made after it."""
         self._left = episodes
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
