@@ -33,7 +33,7 @@ class TlsSocket:
     OpenSSL allows one thread at a time to use the state of a connection, and `ssl.SSLSocket` leaves that to its callers
     before Python 3.12.8 and 3.13.1. Here a lock guards the state, and nobody holds it while the network is waited for.
     One thread at a time may read. Failures are those of `ssl.SSLSocket`; `fileno` is ready while there is a record that
-    was not read.
+    was not read. Ctrl+C leaves no lock behind that its own thread would wait for: what it interrupts can be closed.
 
     Args:
         plain: the socket; closed if the handshake fails. Its time-out is for the whole handshake.
@@ -53,9 +53,10 @@ class TlsSocket:
         self.getsockname, self.getpeername, self.shutdown = plain.getsockname, plain.getpeername, plain.shutdown
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self._state = threading.Condition(threading.Lock())
-        """Guards all of the following, and the three before; notified when a thread has sent."""
-        self._is_sending = False
+        self._state = threading.Lock()
+        """Guards the three before; taken by `with` alone, in which no Ctrl+C leaves it behind."""
+        self._sending = threading.RLock()
+        """Held by who sends what OpenSSL has written, in its order; re-entrant, since Ctrl+C may leave it behind."""
         self._error: BaseException | None = None
         """Why nothing can be sent any more."""
         self._header = b""
@@ -79,13 +80,21 @@ class TlsSocket:
 
     def sendall(self, data: Any) -> None:
         """Send everything; what several threads send leaves in the order of their calls, each in one piece."""
-        with self._state:
-            self._check()
+        timeout_s = self.plain.gettimeout()
+        if not self._sending.acquire(timeout=-1.0 if timeout_s is None else timeout_s):
+            raise TimeoutError("an earlier message was not sent in time")
+        try:
+            if self._error is not None:
+                raise ConnectionError(f"an earlier message could not be sent: {self._error}") from self._error
             sent = 0
             with memoryview(data).cast("B") as view:
                 while sent < len(view):
-                    sent += self._tls.write(view[sent:])
-            self._send_all()
+                    with self._state:
+                        sent += self._tls.write(view[sent:])
+            self._send_written()
+        finally:
+            self._sending.release()
+        self._send_if_free()
 
     def close(self) -> None:
         """End the connection; a thread that waits for it wakes."""
@@ -126,37 +135,36 @@ class TlsSocket:
 
     def _use(self, call: Callable[[], bytes | None]) -> bytes | None:
         """Return what `call` does, or None where it needs more of the peer; sends what it wrote, such as an alert."""
-        with self._state:
-            try:
-                return call()
-            except ssl.SSLWantReadError:
-                return None
-            finally:
-                if self._outgoing.pending and not self._is_sending:  # whoever is sending takes it along
-                    with suppress(OSError):  # the next to write or to read is told
-                        self._send_all()
-
-    def _send_all(self) -> None:
-        """Send what OpenSSL wrote; called with the state locked, which it is not while the network is waited for."""
-        if not self._state.wait_for(lambda: not self._is_sending, self.plain.gettimeout()):
-            raise TimeoutError("an earlier message was not sent in time")
-        self._check()
-        self._is_sending = True
         try:
-            while self._outgoing.pending:
-                piece = self._outgoing.read()
-                self._state.release()
-                try:
-                    self.plain.sendall(piece)
-                finally:
-                    self._state.acquire()
+            with self._state:
+                return call()
+        except ssl.SSLWantReadError:
+            return None
+        finally:
+            self._send_if_free()
+
+    def _send_if_free(self) -> None:
+        """Send what was written meanwhile, unless another thread is sending: that one takes it along."""
+        while self._is_unsent() and self._sending.acquire(blocking=False):
+            try:
+                with suppress(OSError):  # the next to write or to read is told
+                    self._send_written()
+            finally:
+                self._sending.release()
+
+    def _is_unsent(self) -> bool:
+        with self._state:
+            return self._error is None and bool(self._outgoing.pending)
+
+    def _send_written(self) -> None:
+        """Send what OpenSSL has written; called by the one thread that is sending."""
+        try:
+            while True:
+                with self._state:
+                    piece = self._outgoing.read()
+                if not piece:
+                    return
+                self.plain.sendall(piece)
         except BaseException as error:
             self._error = error
             raise
-        finally:
-            self._is_sending = False
-            self._state.notify_all()
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise ConnectionError(f"an earlier message could not be sent: {self._error}") from self._error

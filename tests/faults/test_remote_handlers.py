@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 import robotkit as rk
+from servers import ServerSettings
 from tests.serving import served
-from tests.support.interruption import Interruption, interrupted
+from tests.support.interruption import Interrupt, Interruption, interrupted
 
+_STUCK_S = 100.0
 _SOURCES = ("/robotkit/remote/", "/httpcore/", "threading.py", "/websockets/sync/")
 
 Use = Callable[[rk.Workcell], object]
@@ -89,3 +95,44 @@ def test_a_remote_cell_can_be_read_after_an_interrupt_at_any_line(url: str) -> N
             cell.session._transport._open.discard(kept)
     cell.disconnect()
     assert line > 100, "there were lines to interrupt"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_remote_cell_can_be_stepped_after_an_interrupt_at_any_moment(scheme: str, tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    cert, key, ca = (tmp_path / f"{name}.pem" for name in ("cert", "key", "ca"))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(ca)
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    certificate.private_key_pem.write_to_path(key)
+    settings = ServerSettings(tls_cert=cert, tls_key=key) if scheme == "https" else ServerSettings()
+
+    moments: list[int] = []
+    ended: list[bool] = []
+
+    def step_interrupted_at(cell: rk.Workcell, moment: int) -> bool:
+        come = Interrupt(moment, ("/robotkit/remote/", "threading.py", "/websockets/sync/"))
+        with suppress(KeyboardInterrupt):
+            sys.setprofile(come)
+            try:
+                cell.step()
+            finally:
+                sys.setprofile(None)
+        cell.step()
+        return come.has_come
+
+    def run() -> None:
+        with rk.make_workcell("remote", url=url, ca_file=str(ca), timeout_s=15.0) as cell:
+            cell.step()
+            while step_interrupted_at(cell, len(moments) + 1):
+                moments.append(len(moments) + 1)
+        ended.append(True)
+
+    with served(rk.make_workcell("fake", clock="lockstep"), settings) as url:
+        # All in one thread, as with Ctrl+C: a lock that is re-entrant keeps it from nothing.
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(_STUCK_S)
+        assert ended, f"after moment {len(moments)}"
+    assert len(moments) > 40, "there were moments to interrupt"

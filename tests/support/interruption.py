@@ -37,6 +37,30 @@ class Interruption:
         return self.trace
 
 
+class Interrupt:
+    """Ctrl+C at a chosen moment, in the thread that installs this with `sys.setprofile`.
+
+    Python looks for signals when a built-in function has returned and when a function begins.
+
+    Args:
+        moment: which of those in files whose paths hold `sources`, from 1 on.
+        sources: parts of paths.
+    """
+
+    def __init__(self, moment: int, sources: tuple[str, ...]) -> None:
+        self.has_come = False
+        self._left, self._sources = moment, sources
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        """Count this moment, and raise at the chosen one."""
+        if event in ("call", "c_return") and any(source in frame.f_code.co_filename for source in self._sources):
+            self._left -= 1
+            if self._left == 0:
+                sys.setprofile(None)
+                self.has_come = True
+                raise KeyboardInterrupt
+
+
 def interrupted(call: Callable[[], object], interruption: Interruption) -> BaseException | None:
     """What `call` raises when it is interrupted."""
     errors: list[BaseException] = []
