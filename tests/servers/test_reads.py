@@ -12,6 +12,7 @@ import pytest
 
 import robotkit as rk
 from servers import ServerSettings, reads
+from servers.lanes import JoiningLane
 from tests.serving import served
 from tests.support.waiting import wait_until
 
@@ -153,3 +154,25 @@ def test_b6_the_state_of_an_arm_that_may_move_is_measured_however_long_that_take
     may_return.set()
     reader.join(PATIENCE_S)
     assert answers[0] >= now_s
+
+
+def test_b6_a_wait_that_this_process_has_overslept_once_is_no_trouble_of_the_device(
+    cell: rk.Workcell, http: httpx.Client, hang: Hang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cell.gripper is not None
+    measure, looks = cell.gripper.get_state, list[float]()
+
+    def running_for_s(*_: object) -> float:
+        looks.append(60.0 if not looks else 0.0)
+        if len(looks) > 2:
+            hang.may_return.set()
+        return looks[-1]
+
+    def measure_late() -> rk.GripperState:
+        hang.may_return.wait(60.0)
+        return measure()
+
+    monkeypatch.setattr(JoiningLane, "running_for_s", running_for_s)
+    monkeypatch.setattr(cell.gripper, "get_state", measure_late)
+    assert http.get("/v1/gripper/state").status_code == 200
+    assert len(looks) == 3

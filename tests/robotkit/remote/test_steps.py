@@ -7,14 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection
 
 import robotkit as rk
-from robotkit.remote import Session
+from robotkit.remote import Session, steps
 from robotkit.remote.steps import RemoteSteps
 from robotkit.schema.wire import StreamError, StreamState
 from tests.serving import served
@@ -265,3 +266,23 @@ def test_messages_down_are_told_apart_by_their_type(url: str) -> None:
     with connect(url.replace("http", "ws") + "/v1/steps", proxy=None) as socket:
         socket.send("{}")
         assert StreamState.model_validate_json(socket.recv()).state.robot
+
+
+def test_a_step_whose_cell_is_closed_while_it_connects_is_not_sent(
+    url: str, served_cell: rk.Workcell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rk.make_workcell("remote", url=url) as cell:
+        opened = steps.open_socket
+
+        def closed_meanwhile(*given: Any) -> ClientConnection:
+            socket = opened(*given)
+            cell._steps.close()
+            return socket
+
+        before_s = served_cell.clock.now_s()
+        with monkeypatch.context() as patch:
+            patch.setattr(steps, "open_socket", closed_meanwhile)
+            with pytest.raises(rk.ConnectionFailed, match="closed during a step"):
+                cell.step(period_s=0.02)
+        assert served_cell.clock.now_s() == before_s
+        assert cell.step(period_s=0.02).robot.stamp_s > before_s
