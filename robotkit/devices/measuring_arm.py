@@ -36,7 +36,7 @@ class MeasuringArm(ArmBody):
     def __init__(self, config: PluginConfig, context: DeviceContext, spec: RobotSpec) -> None:
         super().__init__(config, context)
         self.spec = spec
-        self.machine = ArmMachine(spec.name, lambda: self.context.clock.now_s())
+        self.machine = ArmMachine(spec.name, self._event_time_s)
         self.held_age_s = HELD_AGE_S
         """How old the measurement may be at which it is held, and its control begins; its cell may say less."""
         self.moves_on = False
@@ -46,6 +46,13 @@ class MeasuringArm(ArmBody):
         """The newest measurement, with the target epoch in which it was made."""
         self._numbers = itertools.count()
         self._newest_number = 0
+
+    def _event_time_s(self) -> float:
+        """The cell's time; this machine's where the cell's clock fails, which comes between no stop and the arm."""
+        try:
+            return self.context.clock.now_s()
+        except Exception:
+            return time.monotonic()
 
     @property
     def is_connected(self) -> bool:

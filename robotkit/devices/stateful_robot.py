@@ -223,9 +223,7 @@ class StatefulRobotServer(MeasuringArm):
         machine = self.machine
         if not isinstance(error_from_code(code, ""), RobotStopped):
             code = RobotStopped.code
-        record = StopRecord.unchecked(
-            cause=said(cause), author=said(author), since_s=self.context.clock.now_s(), code=code
-        )
+        record = StopRecord.unchecked(cause=said(cause), author=said(author), since_s=self._event_time_s(), code=code)
         machine.note_stop(record)
         for observer in self.stop_observers:
             with suppress(Exception):  # none of them comes between a stop and the arm

@@ -8,6 +8,7 @@ import pytest
 
 import robotkit as rk
 from tests.support.recording_arm import InThread, RecordingArm, fail_with, joint_command
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -135,3 +136,21 @@ def test_a_fault_can_be_read_of_an_arm_whose_halt_raises_anything(arm):
     arm.on["halt"] = lambda: [][1]
     arm.on["measure"] = fail_with(OSError("the cable"))
     assert arm.get_state().mode == "fault"
+
+
+def test_no_stop_is_lost_because_the_cells_clock_fails(arm, monkeypatch):
+    arm.send(joint_command(arm))
+    monkeypatch.setattr(arm.context.clock, "now_s", fail_with(ValueError("the clock of a plugin")))
+    arm.stop_for("a test", "its author")
+    assert arm.calls == ["follow", "halt"]
+    assert arm.machine.mode == "stopped"
+    with pytest.raises(rk.RobotStopped, match=r"a test \(by its author\)"):
+        arm.send(joint_command(arm))
+
+
+def test_a_moving_arm_whose_clock_fails_is_stopped_by_its_watch(monkeypatch):
+    with rk.make_workcell("fake", clock="real") as cell:
+        cell.robot.send(rk.PoseCommand(tcp_pose_in_base=cell.robot.get_state().tcp_pose_in_base))
+        monkeypatch.setattr(cell.clock, "now_s", fail_with(ValueError("the clock of a plugin")))
+        wait_until(lambda: cell.robot.machine.mode in ("stopped", "fault"))
+        monkeypatch.undo()
