@@ -13,6 +13,7 @@ from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
 from envs.experts.bin_relocation import bin_relocation
 from envs.experts.insertion import cable_routing, pcb_insertion, peg_insertion
+from envs.experts.object_handover import object_handover
 from envs.experts.scripted_human import Expert
 from envs.experts.tracker import pick_cube
 from envs.interventions import Human, add_human
@@ -21,6 +22,7 @@ from envs.tasks.cable_routing import CABLE, CABLE_VISION
 from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.insertion import Insertion
+from envs.tasks.object_handover import GIVER, GIVER_VISION, TAKER, TAKER_VISION, Handover, HandoverConfig
 from envs.tasks.pcb_insertion import PCB, PCB_VISION
 from envs.tasks.peg_insertion import PEG, PEG_VISION
 from envs.tasks.pick_cube import PickCube, pick_cube_actions
@@ -30,7 +32,7 @@ from envs.tasks.task import Task
 from envs.wrappers.gripper_penalty import GripperPenalty
 from envs.wrappers.relative_view import relative_view, tool_view
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
-from robotkit import InvalidConfiguration, Workcell, make_workcell
+from robotkit import BaseWorld, InvalidConfiguration, Workcell, make_workcell, make_workcell_in
 
 DEFAULT_CELL = "mujoco-pick-cube"
 
@@ -60,19 +62,19 @@ class Entry:
 class DualEntry:
     """One environment id of two arms, see `envs.dual`."""
 
-    left: str
-    """Row of `TABLE` for the left arm."""
-    right: str
-    """Row of `TABLE` for the right arm."""
+    left: Entry
+    right: Entry
     arm_view: View = lambda env: env
     """Wrappers around each arm, outside of a human who takes over."""
     view: View = lambda env: env
     """Wrappers around the pair."""
+    shares_world: bool = False
+    """In simulation, both arms stand in one world, which has an arm for each."""
 
     @property
     def max_episode_steps(self) -> int:
         """The longer one of the arms' own."""
-        return max(TABLE[name].max_episode_steps for name in (self.left, self.right))
+        return max(self.left.max_episode_steps, self.right.max_episode_steps)
 
 
 def franka_entry(
@@ -116,6 +118,22 @@ def bin_entry(config: BinRelocationConfig) -> Entry:
     return replace(row, action_map=lambda: bin_relocation_actions(config))
 
 
+def handover_entry(taker: HandoverConfig, giver: HandoverConfig) -> DualEntry:
+    """The left arm takes what the right one gives, as in HIL-SERL."""
+    left, right = (f"mujoco-object-handover-{arm}" for arm in ("left", "right"))
+    return DualEntry(
+        franka_entry(Handover, taker, left, expert=object_handover),
+        franka_entry(Handover, giver, right, expert=object_handover),
+        shares_world=True,
+    )
+
+
+def handover_view(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    """HIL-SERL's flat state of both arms: pose, twist and opening, but no forces."""
+    keys = [f"{arm}/{key}" for arm in ("left", "right") for key in ("tcp_pose", "tcp_vel", "gripper_pose")]
+    return SERLObsWrapper(env, keys)
+
+
 TABLE: Mapping[str, Entry] = {
     "PandaPickCube-v0": Entry(PickCube, pick_cube_actions, 100, expert=pick_cube),
     "PandaPickCubeVision-v0": Entry(lambda: PickCube(("front", "wrist")), pick_cube_actions, 100, expert=pick_cube),
@@ -138,10 +156,14 @@ TABLE: Mapping[str, Entry] = {
 }
 
 DUAL_TABLE: Mapping[str, DualEntry] = {
-    "DualFrankaReachPose-v0": DualEntry("FrankaReachPose-v0", "FrankaReachPose-v0"),
-    "DualFrankaReachPoseVision-v0": DualEntry("FrankaReachPoseVision-v0", "FrankaReachPoseVision-v0"),
+    "DualFrankaReachPose-v0": DualEntry(TABLE["FrankaReachPose-v0"], TABLE["FrankaReachPose-v0"]),
+    "DualFrankaReachPoseVision-v0": DualEntry(TABLE["FrankaReachPoseVision-v0"], TABLE["FrankaReachPoseVision-v0"]),
     "DualFrankaPegInsertRelative-Vision-v0": DualEntry(
-        "FrankaPegInsert-Vision-v0", "FrankaPegInsert-Vision-v0", tool_view, SERLObsWrapper
+        TABLE["FrankaPegInsert-Vision-v0"], TABLE["FrankaPegInsert-Vision-v0"], tool_view, SERLObsWrapper
+    ),
+    "DualPandaHandover-v0": handover_entry(TAKER, GIVER),
+    "DualFrankaHandoverRelative-Vision-v0": replace(
+        handover_entry(TAKER_VISION, GIVER_VISION), arm_view=tool_view, view=handover_view
     ),
 }
 
@@ -214,9 +236,10 @@ def build(
     token: str | None,
     render_mode: str | None,
     human: Human = None,
+    world: BaseWorld | None = None,
 ) -> gymnasium.Env[Any, Any]:
-    """`make_env` for an entry that need not be in the table."""
-    workcell = open_cell(row.cell if cell is None else cell, cell_overrides or {}, token)
+    """`make_env` for an entry that need not be in the table, and where `world` is given, in a world of another cell."""
+    workcell = open_cell(row.cell if cell is None else cell, cell_overrides or {}, token, world)
     env = row.wrap(
         ManipulationEnv(
             workcell, row.task(), row.action_map(), render_mode, owns_workcell=not isinstance(cell, Workcell)
@@ -227,11 +250,13 @@ def build(
     return row.view(env)
 
 
-def open_cell(cell: str | Path | Workcell, overrides: Mapping[str, Any], token: str | None) -> Workcell:
-    """The workcell that `cell` names; see `make_env`."""
+def open_cell(
+    cell: str | Path | Workcell, overrides: Mapping[str, Any], token: str | None, world: BaseWorld | None = None
+) -> Workcell:
+    """The workcell that `cell` names; see `make_env`. One that is built from a configuration joins a given `world`."""
     given = {**overrides} if token is None else {**overrides, "token": token}
     if isinstance(cell, Workcell):
         if given:
             raise InvalidConfiguration("cell_overrides and token cannot change a built workcell; build it with them")
         return cell
-    return make_workcell(cell, **given)
+    return make_workcell(cell, **given) if world is None else make_workcell_in(world, cell, **given)

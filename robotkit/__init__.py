@@ -52,7 +52,7 @@ from robotkit.errors import (
     UnknownPlugin,
     Unsupported,
 )
-from robotkit.factory import make_gripper, make_robot, make_workcell
+from robotkit.factory import make_gripper, make_robot, make_workcell, make_workcell_in
 from robotkit.registry import cameras, grippers, robots, teleops, trackers, worlds
 from robotkit.schema import (
     Array,
@@ -193,6 +193,7 @@ __all__ = [
     "make_gripper",
     "make_robot",
     "make_workcell",
+    "make_workcell_in",
     "register_camera",
     "register_gripper",
     "register_robot",

@@ -56,6 +56,42 @@ def make_workcell(cell: str | Path | WorkcellConfig, /, **overrides: Any) -> Wor
     return _build_named(str(cell), overrides)
 
 
+def make_workcell_in(world: BaseWorld, cell: str | Path | WorkcellConfig, /, **overrides: Any) -> Workcell:
+    """Build a workcell that stands in the world of another: two arms that hand an object on are two cells in one world.
+
+    Args:
+        world: of the other cell; both have the same `[world]` section, but for the arm.
+        cell: see `make_workcell`.
+        **overrides: see `make_workcell`.
+
+    Raises:
+        InvalidConfiguration: this world cannot be shared, or see `make_workcell`.
+        UnknownPlugin: no cell and no plugin of that name.
+    """
+    if isinstance(cell, str) and is_url(cell):
+        raise InvalidConfiguration(f"{cell} is a cell of another program, which stands in no world of this one")
+    config = override(_config_of(cell), overrides)
+    with _naming(config.name):
+        return build_workcell(config, world)
+
+
+def _config_of(cell: str | Path | WorkcellConfig) -> WorkcellConfig:
+    """The configuration of a cell that is built from one.
+
+    Raises:
+        InvalidConfiguration: the file does not validate, or the named cell comes built.
+        UnknownPlugin: no cell of that name.
+    """
+    if isinstance(cell, WorkcellConfig):
+        return cell
+    if is_file(cell):
+        return load_workcell_config(Path(cell))
+    built = find_workcell(str(cell))()
+    if not isinstance(built, WorkcellConfig):
+        raise InvalidConfiguration(f"cell {cell!r} comes built, so it cannot stand in the world of another cell")
+    return built
+
+
 def _refuse_token(cell: str | Path, overrides: Mapping[str, Any]) -> None:
     if overrides.get("token") is not None:
         raise InvalidConfiguration(f"a token belongs to the URL of a robot server, not to cell={str(cell)!r}")
@@ -85,8 +121,12 @@ def _build_named(name: str, overrides: Mapping[str, Any]) -> Workcell:
     return built
 
 
-def build_workcell(config: WorkcellConfig) -> Workcell:
+def build_workcell(config: WorkcellConfig, shared: BaseWorld | None = None) -> Workcell:
     """Build every device of `config`, the robot inside the safety layer.
+
+    Args:
+        config: of the cell.
+        shared: a world that another cell stands in; this one's joins it.
 
     Raises:
         ConfigurationError: a plugin is unknown, or one of its options is wrong; nothing was built yet.
@@ -96,8 +136,13 @@ def build_workcell(config: WorkcellConfig) -> Workcell:
             kind.validate(ref.type, ref.options)
     world: BaseWorld | None = None
     if config.world is not None:
-        context = CellContext(name=config.name, is_lockstep=config.clock == "lockstep")
+        context = CellContext(name=config.name, is_lockstep=config.clock == "lockstep", world=shared)
         world = registry.worlds.make(config.world.type, context, **config.world.options)
+    if shared is not None and (world is None or shared.meeting is None or world.meeting is not shared.meeting):
+        raise InvalidConfiguration(
+            f"cell {config.name!r} cannot stand in the world of {shared.context.name!r}: that needs a [world] "
+            "section that is alike in both, of a world that has an arm for each"
+        )
     clock = _clock(config, world)
 
     def make(kind: registry.Registry[Any], name: str, ref: PluginRef, **built: Any) -> Any:

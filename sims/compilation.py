@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from robotkit.schema import PluginConfig
-from sims.models import MassSet, ModelName, arm_spec
+from sims.models import MassSet, ModelName, arms_spec
 from sims.randomisation import Randomisation
 from sims.scenes import Scene
 
@@ -21,6 +21,9 @@ class MujocoWorldConfig(PluginConfig):
     """Choices that the scene itself offers, such as `{"clearance_m": 0.0003}` of "peg-insertion"."""
     randomisation: Randomisation = Randomisation()
     """Ranges of what a reset varies by chance; by default nothing."""
+    arm: str | None = None
+    """The arm of the scene that stands in this cell; None where the scene has one. The cells of the others can share
+    the world: `make_workcell_in`."""
     model: ModelName = "primitive"
     """"menagerie" shows the robot's meshes; it needs `robotkit[menagerie]`."""
     masses: MassSet = "serl_2.3.7"
@@ -32,7 +35,7 @@ class MujocoWorldConfig(PluginConfig):
 
 def compile_model(scene: Scene, config: MujocoWorldConfig) -> Any:
     """Build arm and scene, and compile them with the options of `config`."""
-    spec = arm_spec(config.model, config.masses)
+    spec = arms_spec(scene.bases_in_world, config.model, config.masses)
     scene.add_to_spec(spec, scene.options(config.scene_options))
     spec.option.timestep = config.physics_dt_s
     if config.render == "fast":

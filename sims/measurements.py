@@ -10,7 +10,7 @@ from sims.controllers.compiled import compiled
 from sims.controllers.records import JOINTS
 from sims.controllers.rotation import quaternion_of
 from sims.mujoco_addresses import Address
-from sims.physics import tool_jacobian
+from sims.physics import tool_jacobian, write_pose_in_base, write_tool_pose
 from sims.pointers import numbers_at
 
 STATE_SIZE = 77
@@ -37,13 +37,12 @@ def read_arm(table: np.ndarray, world: np.ndarray, arm: np.ndarray, out: np.ndar
     That is when MuJoCo evaluates its sensors, and what SERL reports. Joint positions and velocities are those that the
     law measured then, so that the twist is the Jacobian times the joint velocities to the last bit.
     """
-    position, a = numbers_at(table[_POSITION], 3), arm[0]
+    a, rotation = arm[0], np.empty(9)
     jacobian = out[_JACOBIAN : _JACOBIAN + 6 * JOINTS].reshape(6, JOINTS)
     tool_jacobian(table, jacobian)
     out[0] = now_s(world)
-    for i in range(3):
-        out[_POSE + i] = position[i]
-    write_quaternion_xyzw(numbers_at(table[_ROTATION], 9), out[_POSE + 3 : _POSE + 7])
+    write_tool_pose(table, out[_POSE : _POSE + 3], rotation)
+    write_quaternion_xyzw(rotation, out[_POSE + 3 : _POSE + 7])
     _wrench_on_tool(table, out[_WRENCH : _WRENCH + 6])
     fastest = 0.0
     for i in range(JOINTS):
@@ -58,11 +57,22 @@ def read_arm(table: np.ndarray, world: np.ndarray, arm: np.ndarray, out: np.ndar
 
 
 @compiled
-def read_body(world: np.ndarray, position: np.ndarray, rotation: np.ndarray, out: np.ndarray) -> None:
-    """Fill `out` (8,) with stamp, position and quaternion xyzw of a body; MuJoCo's `rotation` is a matrix (9,)."""
+def read_body(
+    world: np.ndarray,
+    base_position: np.ndarray,
+    base_rotation: np.ndarray,
+    position: np.ndarray,
+    rotation: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Fill `out` (8,) with stamp, position and quaternion xyzw of a body in the frame of a base.
+
+    MuJoCo's rotations are matrices (9,) in the frame of the world.
+    """
+    turned = np.empty(9)
     out[0] = now_s(world)
-    out[1], out[2], out[3] = position[0], position[1], position[2]
-    write_quaternion_xyzw(rotation, out[4:8])
+    write_pose_in_base(base_position, base_rotation, position, rotation, out[1:4], turned)
+    write_quaternion_xyzw(turned, out[4:8])
 
 
 @compiled

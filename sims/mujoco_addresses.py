@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sims.controllers.records import JOINTS
+from sims.models import part_of
 from sims.models.panda import JOINT_NAMES
 
 
@@ -31,27 +32,31 @@ class Address(IntEnum):
     WRIST_ROTATION = auto()
     TOOL_COM = auto()
     TOOL_WEIGHT = auto()
+    BASE_POSITION = auto()
+    BASE_ROTATION = auto()
     INERTIA_INDEX = auto()
 
 
 ADDRESSES = int(Address.INERTIA_INDEX) + JOINTS * JOINTS
 
 
-def gather_addresses(model: Any, data: Any, tool_weight_n: np.ndarray) -> np.ndarray:
-    """Addresses for the arm of `model` and `data`; valid as long as both, and `tool_weight_n`, are alive.
+def gather_addresses(model: Any, data: Any, arm: str, tool_weight_n: np.ndarray) -> np.ndarray:
+    """Addresses for an arm of `model` and `data`; valid as long as both, and `tool_weight_n`, are alive.
 
     Args:
-        model: compiled model with the arm as its first joints.
+        model: compiled model.
         data: its state.
-        tool_weight_n: (3,), the gravity force on everything beyond the wrist sensor, in the base frame.
+        arm: name of the arm in the scene.
+        tool_weight_n: (3,), the gravity force on everything beyond the wrist sensor, in the frame of the world.
 
     Returns:
         int64 array of shape (ADDRESSES,): an address for each `Address`, then the (7, 7) index of the arm's inertia in
         MuJoCo's sparse inertia array.
     """
-    tcp, wrist = model.site("pinch").id, model.site("attachment_site").id
-    first = model.joint(JOINT_NAMES[0]).id
-    dofs = [int(model.jnt_dofadr[model.joint(name).id]) for name in JOINT_NAMES]
+    tcp, wrist = (model.site(part_of(arm, name)).id for name in ("pinch", "attachment_site"))
+    joints = [model.joint(part_of(arm, name)).id for name in JOINT_NAMES]
+    first, base = joints[0], model.body(part_of(arm, "link0")).id
+    dofs = [int(model.jnt_dofadr[joint]) for joint in joints]
     arrays = {
         Address.Q: data.qpos[model.jnt_qposadr[first] :],
         Address.DQ: data.qvel[dofs[0] :],
@@ -61,13 +66,15 @@ def gather_addresses(model: Any, data: Any, tool_weight_n: np.ndarray) -> np.nda
         Address.JOINT_AXIS: data.xaxis[first:],
         Address.INERTIA: _inertia_array(data),
         Address.BIAS: data.qfrc_bias[dofs[0] :],
-        Address.CTRL: data.ctrl[model.actuator("actuator1").id :],
-        Address.WRIST_FORCE: data.sensor("wrist_force").data,
-        Address.WRIST_TORQUE: data.sensor("wrist_torque").data,
+        Address.CTRL: data.ctrl[model.actuator(part_of(arm, "actuator1")).id :],
+        Address.WRIST_FORCE: data.sensor(part_of(arm, "wrist_force")).data,
+        Address.WRIST_TORQUE: data.sensor(part_of(arm, "wrist_torque")).data,
         Address.WRIST_POSITION: data.site_xpos[wrist],
         Address.WRIST_ROTATION: data.site_xmat[wrist],
-        Address.TOOL_COM: data.subtree_com[model.body("attachment").id],
+        Address.TOOL_COM: data.subtree_com[model.body(part_of(arm, "attachment")).id],
         Address.TOOL_WEIGHT: tool_weight_n,
+        Address.BASE_POSITION: data.xpos[base],
+        Address.BASE_ROTATION: data.xmat[base],
     }
     table = np.zeros(ADDRESSES, np.int64)
     table[Address.MODEL], table[Address.DATA] = model._address, data._address

@@ -1,4 +1,4 @@
-"""The poses of arm and objects at the start of an episode."""
+"""The poses of arms and objects at the start of an episode."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 from robotkit.errors import InvalidCommand, Unsupported
 from robotkit.schema.arrays import Array
 from robotkit.spatial import compose, make_pose, wxyz_from_xyzw, xyzw_from_wxyz
-from sims.arm import Arm
-from sims.controllers.records import JOINTS
+from sims.arm import Arms
+from sims.models import part_of
 from sims.scenes import Scene, grip_name
 
 GRIP_S = 0.5
 """The fingers need 0.25 s to close on a held object, and a little longer to rest."""
 _CTRL_CLOSED = 255.0
+_GRIPPER = "base"
+"""Body of a gripper in the model of an arm."""
 OVERLAP_MAX_M = 0.005
 """An object that is put deeper into something else is thrown out of it; a cable on a table sinks in by 4 mm."""
 REACH_MAX_M = 10.0
@@ -31,7 +33,7 @@ class Placement:
     Args:
         model: compiled model.
         data: its state.
-        scene: names the objects.
+        scene: names the objects and the arms.
         world: `WORLD` record of the physics steps.
     """
 
@@ -74,11 +76,11 @@ class Placement:
                 )
 
     def start(self, poses_in_base: Mapping[str, np.ndarray]) -> None:
-        """Put the arm at home with open fingers, and every object at its pose (7,) xyzw or at its home."""
+        """Put the arms at home with open fingers, and every object at its pose (7,) xyzw or at its home."""
         self._write(self._data, poses_in_base)
         mujoco.mj_forward(self._model, self._data)
 
-    def grip(self, names: Iterable[str], arm: Arm) -> None:
+    def grip(self, names: Iterable[str], arms: Arms) -> None:
         """Close the fingers on the held objects, which a weld keeps in place meanwhile; no time of the cell passes."""
         model, data = self._model, self._data
         welds = [model.equality(grip_name(name)).id for name in names]
@@ -87,11 +89,14 @@ class Placement:
         for name, pose in self._grip_poses(data, names).items():
             self._place(data, name, pose)
         data.eq_active[welds] = 1
-        data.ctrl[model.actuator("fingers_actuator").id] = _CTRL_CLOSED
+        for weld in welds:
+            arm_name = self._gripper(weld).name.removesuffix(_GRIPPER)
+            data.ctrl[model.actuator(f"{arm_name}fingers_actuator").id] = _CTRL_CLOSED
         steps = self._world["steps"].copy()
-        arm.refresh()
-        arm.hold()  # by the joint law, which no compliance that a user chose can upset
-        arm.advance(round(GRIP_S / model.opt.timestep))
+        for arm in arms.values():
+            arm.refresh()
+            arm.hold()  # by the joint law, which no compliance that a user chose can upset
+        arms.advance(round(GRIP_S / model.opt.timestep))
         self._world["steps"] = steps
         data.time = 0.0
         data.eq_active[welds] = model.eq_active0[welds]
@@ -99,19 +104,25 @@ class Placement:
 
     def _write(self, data: Any, poses_in_base: Mapping[str, np.ndarray]) -> None:
         mujoco.mj_resetData(self._model, data)
-        data.qpos[:JOINTS] = self._scene.home_rad
+        for arm in self._scene.bases_in_world:
+            first = self._model.joint(part_of(arm, "joint1")).qposadr[0]
+            data.qpos[first : first + len(self._scene.home_rad)] = self._scene.home_rad
         for name, pose in {**self._scene.object_homes_in_base, **poses_in_base}.items():
             self._place(data, name, pose)
 
     def _grip_poses(self, data: Any, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Poses (7,) at which the grippers' welds hold objects, where the arm of `data` is."""
-        base = self._model.body("base").id
-        base_pose = make_pose(data.xpos[base], xyzw_from_wxyz(data.xquat[base]))
         poses = {}
         for name in names:
-            numbers = self._model.eq_data[self._model.equality(grip_name(name)).id]
-            poses[name] = compose(base_pose, make_pose(numbers[3:6], xyzw_from_wxyz(numbers[6:10])))
+            weld = self._model.equality(grip_name(name)).id
+            gripper, numbers = self._gripper(weld).id, self._model.eq_data[weld]
+            gripper_pose = make_pose(data.xpos[gripper], xyzw_from_wxyz(data.xquat[gripper]))
+            poses[name] = compose(gripper_pose, make_pose(numbers[3:6], xyzw_from_wxyz(numbers[6:10])))
         return poses
+
+    def _gripper(self, weld: int) -> Any:
+        """The gripper's body to which a weld holds an object."""
+        return self._model.body(self._model.eq_obj1id[weld])
 
     def _place(self, data: Any, name: str, pose: np.ndarray) -> None:
         body = self._model.body(name).id

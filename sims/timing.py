@@ -17,8 +17,18 @@ GIVE_UP_S = 0.5
 """A world that is this late (a suspended machine) goes on from now instead of catching up."""
 
 
+class SteppedWorld(Protocol):
+    """The methods of a world by which its time passes in lock-step."""
+
+    def now_s(self) -> float:
+        """Time of the cell."""
+
+    def advance(self, period_s: float) -> None:
+        """Simulate `period_s`."""
+
+
 class TimedWorld(Protocol):
-    """The methods of a world by which its time passes."""
+    """The methods of a world by which its time follows the wall's."""
 
     @property
     def lock(self) -> AbstractContextManager[Any]:
@@ -39,9 +49,6 @@ class TimedWorld(Protocol):
     def now_s(self) -> float:
         """Time of the cell."""
 
-    def advance(self, period_s: float) -> None:
-        """Simulate `period_s`."""
-
     def simulate(self, steps: int) -> None:
         """Run that many physics steps; the lock is held."""
 
@@ -52,7 +59,7 @@ class TimedWorld(Protocol):
 class LockstepClock(Clock):
     """Time passes only in `advance`, which runs the physics for exactly that long."""
 
-    def __init__(self, world: TimedWorld) -> None:
+    def __init__(self, world: SteppedWorld) -> None:
         self._world = world
 
     @property

@@ -1,71 +1,58 @@
-"""`MujocoWorld`: one simulated scene, its lock, and the two ways in which its time passes."""
+"""`MujocoWorld`: one arm's part in a simulated scene, which the cells of several arms can share."""
 
 from __future__ import annotations
 
-import copy
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import mujoco
 import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices import BaseWorld, CellContext
 from robotkit.errors import DeviceFault, InvalidConfiguration, Unsupported
+from robotkit.meeting import Meeting
 from sims.arm import Arm
-from sims.compilation import MujocoWorldConfig, compile_model
-from sims.controllers.records import record
-from sims.measurements import now_s
-from sims.physics import WORLD
-from sims.placement import Placement
-from sims.randomisation import Randomiser
-from sims.render import Renderer
-from sims.scenes import Scene, find_scene
-from sims.snapshot import Snapshot
-from sims.soundness import Soundness
-from sims.timing import LockstepClock, RealTimeThread
-
-STEPS_AT_ONCE = 50
-"""Physics steps without a look at the lock: 1 to 2 ms, the longest that a stop waits for a long step in lock-step."""
+from sims.compilation import MujocoWorldConfig
+from sims.scenes import Scene
+from sims.simulation import Simulation
+from sims.timing import LockstepClock
 
 
 class MujocoWorld(BaseWorld):
-    """Model, data and arm of a scene; devices share it and take `lock` around everything that they touch.
+    """The simulation that the devices of a cell stand in, and the arm of it that is the cell's.
 
-    In a cell with `clock = "lockstep"`, time passes only in `advance`. Otherwise a thread makes the physics follow the
-    wall clock from `connect()` to `disconnect()`.
+    In a cell with `clock = "lockstep"`, time passes only in `advance`. Otherwise the physics follows the wall clock
+    from `connect()` to `disconnect()`. Where cells share a simulation, it runs while one of them is connected.
     """
 
     Config = MujocoWorldConfig
+    config: MujocoWorldConfig
 
     def __init__(self, config: MujocoWorldConfig, context: CellContext) -> None:
         super().__init__(config, context)
-        self.scene: Scene = find_scene(config.scene)
-        self.model = compile_model(self.scene, config)
-        self.data = mujoco.MjData(self.model)
-        self.lock = threading.RLock()
-        self.record = record(WORLD)
-        self.record["period"] = config.physics_dt_s
-        self._soundness = Soundness(self.model, self.data)
-        self.arm = Arm(self.model, self.data, self.record, self.scene.home_rad, self._soundness)
-        self._placement = Placement(self.model, self.data, self.scene, self.record)
-        self._randomiser = Randomiser(self.model, self.scene, config.randomisation)
-        self._is_random = config.randomisation.is_on
-        self._rng = np.random.default_rng(0)
-        self.resets = 0
-        """How often the world was reset; a motion that waits for an arrival gives up when it changes."""
-        self.problem: str | None = None
-        """The fault of the numbers of this world; they are not simulated further before `restart` or `reset`."""
-        self.dt_s = config.physics_dt_s
-        """Length of a physics step."""
-        self._is_pretty = config.render == "pretty"
-        self._owed_s = 0.0
-        self._thread: RealTimeThread | None = None
+        self._parts: list[MujocoWorld] = []  # of every cell in the simulation, in the order in which they joined it
+        if context.world is None:
+            self.simulation = Simulation(config, context.is_lockstep)
+            self._meeting = Meeting(self.simulation.advance, self._reset_all)
+        else:
+            self._join(context.world)
+        self._parts.append(self)
+        self.arm: Arm = self.simulation.arms[self._arm_name()]
+        """The arm of this cell."""
+        self.model: Any = self.simulation.model
+        self.data: Any = self.simulation.data
+        self.lock = self.simulation.lock
+        self.record = self.simulation.record
+        self.scene: Scene = self.simulation.scene
+        self.when_reset_by_another: Callable[[], None] | None = None
+        """Called after a reset that a cell which shares the world asked for without this one."""
         self._connected = False
-        self._renderer: Renderer | None = None
         self._clock = LockstepClock(self)
-        self.restart()
+
+    @property
+    def meeting(self) -> Meeting | None:
+        """Where the cells of this scene's arms meet; None where it has one."""
+        return self._meeting if len(self.simulation.arms) > 1 else None
 
     @property
     def lockstep_clock(self) -> Clock:
@@ -77,8 +64,18 @@ class MujocoWorld(BaseWorld):
         """True between `connect()` and `disconnect()`."""
         return self._connected
 
+    @property
+    def problem(self) -> str | None:
+        """The fault of the numbers of this world; None while they are sound."""
+        return self.simulation.problem
+
+    @property
+    def resets(self) -> int:
+        """How often the world was reset."""
+        return self.simulation.resets
+
     def connect(self) -> None:
-        """Bring the world to its initial state, and start its clock if it runs in real time.
+        """Bring the world to its initial state and start its time, unless another cell has done so.
 
         Raises:
             DeviceFault: the scene fails numerically as soon as it is simulated.
@@ -86,47 +83,27 @@ class MujocoWorld(BaseWorld):
         if self._connected:
             return
         with self.lock:
-            self._rng = np.random.default_rng(0)
-            self._randomiser.apply(self._randomiser.nominal)
-            self.restart()
-            self.arm.advance(0)  # compiles the law now, not in the first step of a control loop
-        if not self.context.is_lockstep:
-            self._thread = RealTimeThread(self)
-            self._thread.start()
-        self._connected = True
+            if not any(part.is_connected for part in self._parts):
+                self.simulation.start()
+            self._connected = True
 
     def disconnect(self) -> None:
-        """Stop time and free the renderer."""
-        self._connected = False
-        renderer, self._renderer = self._renderer, None
-        if renderer is not None:
-            renderer.close()
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.stop()
+        """Leave the world; the last cell that does stops its time."""
+        was_connected, self._connected = self._connected, False
+        if was_connected and not any(part.is_connected for part in self._parts):
+            self.simulation.stop()
 
     def require_sound(self) -> None:
         """Raise `DeviceFault` when the physics has failed: what devices would report is frozen."""
-        problem = self.problem
-        if problem is not None:
-            raise self.failure(problem)
+        self.simulation.require_sound()
 
     def failure(self, problem: str) -> DeviceFault:
         """The error that says so, and what to do."""
-        return DeviceFault(
-            f"the physics of world {self.scene.name!r} has failed: {problem}. Its last sound state is reported; reset "
-            "the cell, or recover() the arm, to bring the world to its start"
-        )
-
-    def fail(self, problem: str) -> None:
-        """Freeze the world in its last sound state until it is restarted; the lock is held."""
-        self.problem = problem
-        self._soundness.restore()
-        self.arm.refresh()
+        return self.simulation.failure(problem)
 
     def now_s(self) -> float:
         """Time of the cell in s: simulated in lock-step, the wall's in real time; never goes backwards."""
-        return float(now_s(self.record))
+        return self.simulation.now_s()
 
     def advance(self, period_s: float) -> None:
         """Simulate `period_s`; what is left over of a physics step is added to the next call.
@@ -135,46 +112,20 @@ class MujocoWorld(BaseWorld):
             Unsupported: the world runs in real time.
             DeviceFault: the physics has failed, in this call or before.
         """
-        if self._thread is not None:
+        if not self.context.is_lockstep:
             raise Unsupported('this world follows the wall clock; only a cell with clock = "lockstep" can be stepped')
-        with self.lock:
-            self._owed_s += period_s
-            steps = int(self._owed_s / self.dt_s + 1e-6)
-            self._owed_s = max(0.0, self._owed_s - steps * self.dt_s)
-            resets = self.resets
-        for done in range(0, steps, STEPS_AT_ONCE):
-            if done:
-                time.sleep(0)  # lets a stop or a state in that waits for the lock
-            with self.lock:
-                if self.resets != resets:
-                    return
-                self.simulate(min(STEPS_AT_ONCE, steps - done))
-
-    def simulate(self, steps: int) -> None:
-        """Run that many physics steps; the lock is held.
-
-        Raises:
-            DeviceFault: the physics has failed, in this call or before.
-        """
-        self.require_sound()
-        if not self.arm.advance(steps):
-            self.fail(self._soundness.problem() or "its numbers are not sound")
-            self.require_sound()
+        self._meeting.advance(self, period_s)
 
     def render(self, camera: int, width_px: int, height_px: int) -> tuple[float, np.ndarray]:
         """Draw the world as it is: its stamp in s, and an image uint8 (height, width, 3). Any thread may ask."""
         self.require_connected()
-        with self.lock:
-            if self._renderer is None:
-                snapshot = Snapshot(self.model, self.data, self.lock, self.now_s)
-                self._renderer = Renderer(snapshot, self._is_pretty)
-            renderer = self._renderer
-        return renderer.render(camera, width_px, height_px)
+        return self.simulation.render(camera, width_px, height_px)
 
     def reset(self, seed: int | None, object_poses_in_base: Mapping[str, np.ndarray]) -> None:
-        """Put the arm at home, and every object where it is asked for, or at its own home.
+        """Put the arms at home, and every object where it is asked for, or at its own home.
 
         The fingers are open, unless the scene has objects that they hold. What `randomisation` names is drawn anew.
+        Where several cells reset one world together, each may place objects, and the seed is that of the first.
 
         Raises:
             Unsupported: the scene has no object of that name.
@@ -182,50 +133,48 @@ class MujocoWorld(BaseWorld):
             DeviceFault: the physics fails at this start.
         """
         self.require_connected()
-        asked = self._placement.checked(object_poses_in_base)
-        with self.lock:
-            rng = copy.deepcopy(self._rng) if seed is None else np.random.default_rng(seed)
-            draw = self._randomiser.draw(rng) if self._is_random else self._randomiser.nominal
-            poses = {**draw.poses_in_base, **asked}
-            held = [name for name in self.scene.held_in_tcp if name not in asked]
-            self._placement.require_free(poses, held)
-            self._rng = rng
-            if self._is_random:
-                self._randomiser.apply(draw)
-            self._set_start(poses, held)
+        poses = self.simulation.checked(object_poses_in_base)
+        self._meeting.reset(self, (seed, {name: self.arm.in_world(pose) for name, pose in poses.items()}))
 
     def restart(self) -> None:
-        """Put the arm and all objects at home, which also ends a failure of the physics; the lock is held.
+        """Put the arms and all objects at home, which also ends a failure of the physics; the lock is held.
 
         Raises:
             DeviceFault: the physics fails at this start.
         """
-        self._set_start({}, list(self.scene.held_in_tcp))
+        self.simulation.restart()
 
-    def _set_start(self, poses_in_base: Mapping[str, np.ndarray], held: Sequence[str]) -> None:
-        self.problem = None
-        self._placement.start(poses_in_base)
-        self._support_arm()
-        self._soundness.keep()
-        self._placement.grip(held, self.arm)
-        self._owed_s = 0.0
-        self.resets += 1
-        self.arm.restart()
-        problem = self._soundness.problem()
-        if problem is not None:
-            self.fail(problem)
-            self.require_sound()
-        self._soundness.keep()
+    def _reset_all(self, starts: Mapping[MujocoWorld, tuple[int | None, Mapping[str, np.ndarray]]]) -> None:
+        asked = [starts[part] for part in self._parts if part in starts]
+        seed = next((seed for seed, _ in asked if seed is not None), None)
+        self.simulation.reset(seed, {name: pose for _, poses in asked for name, pose in poses.items()})
+        for part in self._parts:
+            if part not in starts and part.is_connected and part.when_reset_by_another is not None:
+                part.when_reset_by_another()
 
-    def _support_arm(self) -> None:
-        """Make the first measured wrench that of an arm at rest, not of one that begins to fall.
+    def _join(self, other: BaseWorld) -> None:
+        if not isinstance(other, MujocoWorld) or other.context.is_lockstep != self.context.is_lockstep:
+            raise InvalidConfiguration(f"cell {self.context.name!r} can share a MuJoCo world with the same clock only")
+        if self.config.model_copy(update={"arm": other.config.arm}) != other.config:
+            raise InvalidConfiguration(
+                f"cells {other.context.name!r} and {self.context.name!r} share a world, so their [world] sections have "
+                f"to be alike but for the arm; got {other.config!r} and {self.config!r}"
+            )
+        if any(part.config.arm == self.config.arm for part in other._parts):
+            raise InvalidConfiguration(
+                f"cell {self.context.name!r}: the arm {self.config.arm!r} of this world stands in another cell already"
+            )
+        self.simulation, self._meeting, self._parts = other.simulation, other._meeting, other._parts
 
-        The solver's warm start is left as SERL's reset leaves it: trajectories stay equal to the last bit.
-        """
-        warm_start = self.data.qacc_warmstart.copy()
-        self.arm.support()
-        mujoco.mj_forward(self.model, self.data)
-        self.data.qacc_warmstart[:] = warm_start
+    def _arm_name(self) -> str:
+        names = list(self.simulation.arms)
+        name = names[0] if len(names) == 1 and self.config.arm is None else self.config.arm
+        if name not in names:
+            raise InvalidConfiguration(
+                f"scene {self.config.scene!r} has no arm {name!r}; give the world of cell {self.context.name!r} the "
+                f"option arm: {', '.join(map(repr, names))}"
+            )
+        return name
 
 
 def require_world(context: CellContext, kind: str) -> MujocoWorld:

@@ -25,6 +25,7 @@ from envs.images import fit_image
 from envs.tasks.task import Outcome
 from envs.wrappers.action_view import INTERVENE_ACTION, INTERVENE_HOLD
 from robotkit import InvalidCommand, InvalidConfiguration
+from robotkit.meeting import Meeting
 
 CombineOutcomes = Callable[[Outcome, Outcome], Outcome]
 """The outcome of both arms, from those of the left and the right one."""
@@ -52,18 +53,19 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
 
     Why two workcells and not one with two arms: a cell is one arm with its clock, its safety layer and its stop, and
     all of that then holds for each arm as it is. The two may be different bodies, one of them remote, and every wrapper
-    of a single arm is one of half a pair. The price: in simulation each arm has a world to itself, so an object that
-    goes from hand to hand is for real arms; and poses are told in the base frame of the arm they belong to.
+    of a single arm is one of half a pair. Poses are told in the base frame of the arm they belong to. In simulation
+    each arm has a world to itself, unless the cells share one (`make_workcell_in`): then its time passes, and it is
+    reset, for both at once.
 
     What concerns one arm goes around that arm, before the two are joined (or later, by `each_arm`): `GripperPenalty`,
     `GripperClose`, `TeleopIntervention`, `RelativeFrame`, `Quat2Euler`, `ZOnly`. What concerns the task goes around the
     pair: `SERLObsWrapper`, reward classifiers, `ChunkingWrapper`, `EpisodeStatistics`.
 
     Both arms are asked whether they can go on before either of them is sent anything. In lock-step one arm is stepped
-    after the other, which neither of them can tell. Where a clock runs by itself each arm has a thread, so that both
-    are commanded at once and a step takes one period. When an arm fails, both are told to hold, the error goes on to
-    the caller with a note which arm it was, and the next thing is a `reset`. (A thread of HIL-SERL's dies with its
-    error, and the pair goes on with old observations.)
+    after the other, which neither of them can tell. Where a clock runs by itself, or both stand in one world, each arm
+    has a thread, so that both are commanded at once and a step takes one period. When an arm fails, both are told to
+    hold, the error goes on to the caller with a note which arm it was, and the next thing is a `reset`. (A thread of
+    HIL-SERL's dies with its error, and the pair goes on with old observations.)
 
     `is_real_time` is true where the clock of one of them runs by itself.
 
@@ -86,6 +88,7 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         self.observation_space = joined_observation_space(left, right)
         self._left_size = gymnasium.spaces.flatdim(left.action_space)
         self.is_real_time = any(core.is_real_time for core in _cores(left, right))
+        self._meeting = _meeting_of(left, right)
         self._threads: ThreadPoolExecutor | None = None
         self._is_running = False
 
@@ -180,7 +183,8 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         """`act` of each arm's name; when it raises, both arms hold and no episode runs any more."""
         self._is_running = False
         try:
-            results = self._at_once(act) if self.is_real_time else [_naming(act, arm) for arm in ARMS]
+            is_at_once = self.is_real_time or self._meeting is not None
+            results = self._at_once(act) if is_at_once else [_naming(act, arm) for arm in ARMS]
         except BaseException as error:
             self._hold(error)
             raise
@@ -190,7 +194,19 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
     def _at_once(self, act: Callable[[str], ResultT]) -> list[ResultT]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(len(ARMS), thread_name_prefix="arms")
-        futures = [self._threads.submit(_naming, act, arm) for arm in ARMS]
+        meeting = self._meeting
+        worlds = {arm: core.workcell.world for arm, core in zip(ARMS, _cores(*self.arms.values()), strict=False)}
+
+        def take_part(arm: str) -> ResultT:
+            try:
+                return _naming(act, arm)
+            finally:
+                if meeting is not None:
+                    meeting.leave(worlds[arm])
+
+        if meeting is not None:
+            meeting.open(worlds.values())
+        futures = [self._threads.submit(take_part, arm) for arm in ARMS]
         try:
             wait(futures)
         finally:
@@ -246,6 +262,13 @@ def _naming(act: Callable[[str], ResultT], arm: str) -> ResultT:
 def _cores(*envs: Env) -> list[ManipulationEnv]:
     """Return those of the environments that stand in a workcell, without their wrappers."""
     return [core for core in (env.unwrapped for env in envs) if isinstance(core, ManipulationEnv)]
+
+
+def _meeting_of(left: Env, right: Env) -> Meeting | None:
+    """Where the two cells of one world meet; None where each arm has its own."""
+    worlds = [core.workcell.world for core in _cores(left, right)]
+    meetings = [None if world is None else world.meeting for world in worlds]
+    return meetings[0] if len(meetings) == 2 and meetings[0] is meetings[1] else None
 
 
 def _check_cells(left: Env, right: Env) -> None:

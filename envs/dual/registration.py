@@ -11,8 +11,8 @@ import gymnasium
 
 from envs.dual.env import DualArmEnv
 from envs.interventions import Human
-from envs.registration import DUAL_TABLE, TABLE, build
-from robotkit import InvalidConfiguration, Workcell
+from envs.registration import DUAL_TABLE, Entry, build
+from robotkit import BaseWorld, InvalidConfiguration, Workcell
 
 Cell = str | Path | Workcell | None
 Pair = tuple[Any, Any]
@@ -49,17 +49,18 @@ def make_dual_env(
     if is_shared and (isinstance(cells[0], Workcell) or str(cells[0]).startswith(("http://", "https://"))):
         raise InvalidConfiguration("two arms need a workcell each, and this is one: give a pair, left then right")
 
-    def arm(index: int, name: str) -> gymnasium.Env[Any, Any]:
-        single = replace(TABLE[name], view=row.arm_view)
-        return build(single, cells[index], cell_overrides, token, render_mode, hands[index])
+    def arm(index: int, entry: Entry, world: BaseWorld | None = None) -> gymnasium.Env[Any, Any]:
+        single = replace(entry, view=row.arm_view)
+        return build(single, cells[index], cell_overrides, token, render_mode, hands[index], world)
 
     left = arm(0, row.left)
-    if is_shared and not left.unwrapped.workcell.can_place_objects:  # type: ignore[attr-defined]
+    workcell: Workcell = left.unwrapped.workcell  # type: ignore[attr-defined]
+    if is_shared and not workcell.can_place_objects:
         raise InvalidConfiguration(
             f"the cell {str(cells[0])!r} has real devices, which cannot be built once for each arm: give a cell for "
             "each, left then right"
         )
-    return row.view(DualArmEnv(left, arm(1, row.right)))
+    return row.view(DualArmEnv(left, arm(1, row.right, workcell.world if row.shares_world else None)))
 
 
 def _pair(name: str, value: Any) -> Pair:

@@ -16,7 +16,7 @@ class CellContext(DeviceContext):
     """The context of a device, with the devices of its cell that were built before it."""
 
     world: BaseWorld | None = None
-    """The shared world, when the cell has one."""
+    """The shared world, when the cell has one. For a world itself: another cell's, which it is to join."""
     cameras: Mapping[str, BaseCamera] = field(default_factory=dict)
     """Cameras that were built before this device, for trackers that look through one."""
     robot: BaseRobotServer | None = None

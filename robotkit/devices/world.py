@@ -9,13 +9,20 @@ import numpy as np
 
 from robotkit.clock import Clock
 from robotkit.devices.device import Device
+from robotkit.meeting import Meeting
 
 
 class BaseWorld(Device):
     """A simulation, or another object that several devices share; it is connected first and disconnected last.
 
-    A world that keeps its own time provides the cell's clock for `clock = "lockstep"`.
+    A world that keeps its own time provides the cell's clock for `clock = "lockstep"`. One that has several arms, each
+    in a cell of its own, is joined by the second cell's world: its context has the first cell's as `world`.
     """
+
+    @property
+    def meeting(self) -> Meeting | None:
+        """Where the cells that share this world meet, with their worlds as members; None where it cannot be shared."""
+        return None
 
     @property
     @abstractmethod

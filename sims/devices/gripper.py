@@ -10,6 +10,7 @@ from robotkit.devices import BaseGripperServer, CellContext
 from robotkit.schema import GripperSpec, GripperState, PluginConfig
 from sims.devices.base import WorldDevice
 from sims.measurements import read_fingers
+from sims.models import part_of
 from sims.models.robotiq_2f85 import FINGER_CLOSED_RAD, FINGER_JOINT, PAD_THICKNESS_M, WIDTH_MAX_M
 
 CTRL_CLOSED = 255.0
@@ -25,17 +26,18 @@ class MujocoGripper(WorldDevice, BaseGripperServer):
 
     def __init__(self, config: PluginConfig, context: CellContext) -> None:
         super().__init__(config, context)
-        model, data = self.world.model, self.world.data
-        joint = model.joint(FINGER_JOINT).id
-        servo = model.actuator("fingers_actuator").id
+        model, data, arm = self.world.model, self.world.data, self.world.arm.name
+        joint = model.joint(part_of(arm, FINGER_JOINT)).id
+        servo = model.actuator(part_of(arm, "fingers_actuator")).id
         self._ctrl = data.ctrl[servo : servo + 1]
         self._fingers = (
             data.qpos[model.jnt_qposadr[joint] :][:1],
             data.qvel[model.jnt_dofadr[joint] :][:1],
-            data.geom_xpos[model.geom("right_pad1").id],
-            data.geom_xpos[model.geom("left_pad1").id],
+            data.geom_xpos[model.geom(part_of(arm, "right_pad1")).id],
+            data.geom_xpos[model.geom(part_of(arm, "left_pad1")).id],
         )
-        self._pads = [model.body(f"{side}_{part}").id for side in ("right", "left") for part in ("pad", "silicone_pad")]
+        pads = [f"{side}_{pad}" for side in ("right", "left") for pad in ("pad", "silicone_pad")]
+        self._pads = [model.body(part_of(arm, pad)).id for pad in pads]
         self._commanded_s = -math.inf
         self._commanded_after_resets = self.world.resets
         self.spec = GripperSpec(name="mujoco", width_max_m=WIDTH_MAX_M)

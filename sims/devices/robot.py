@@ -54,6 +54,7 @@ class MujocoRobot(StatefulRobotServer):
         )
         super().__init__(config, context, spec)
         self._arm = self.world.arm
+        self.world.when_reset_by_another = self.forget_target
         self._arm.pose_law = _LAWS[config.controller]
         self._has_compliance = config.controller == "impedance"
         if self._has_compliance:

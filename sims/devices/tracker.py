@@ -49,6 +49,6 @@ class MujocoPoseTracker(WorldDevice, BasePoseTracker):
         self.require_connected()
         numbers = np.empty(8)
         with self.world.lock:
-            read_body(self.world.record, self._position, self._rotation, numbers)
+            read_body(self.world.record, *self.world.arm.base, self._position, self._rotation, numbers)
         numbers.flags.writeable = False
         return TrackedPose.unchecked(stamp_s=numbers.item(0), pose_in_base=numbers[1:])

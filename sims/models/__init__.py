@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import mujoco
+import numpy as np
 
+from robotkit.spatial import wxyz_from_xyzw
 from sims.models.masses import MESH_MASSES, MassSet
 from sims.models.menagerie import menagerie_spec
 from sims.models.panda import add_motors, add_panda
@@ -13,7 +16,33 @@ from sims.models.robotiq_2f85 import add_finger_actuator, add_robotiq_2f85
 
 ModelName = Literal["primitive", "menagerie"]
 
-__all__ = ["MassSet", "ModelName", "arm_spec"]
+__all__ = ["MassSet", "ModelName", "arm_spec", "arms_spec", "part_of"]
+
+ONLY_ARM = ""
+"""Name of the arm of a scene that has one: its parts have the names of the model, and its base is at the origin."""
+
+
+def part_of(arm: str, name: str) -> str:
+    """Name of an arm's body, joint, geom, site, sensor, actuator or camera in the model of its scene."""
+    return f"{arm}/{name}" if arm else name
+
+
+def arms_spec(bases_in_world: Mapping[str, np.ndarray], model: ModelName, masses: MassSet) -> Any:
+    """Build the spec of one or several arms in an otherwise empty world; see `arm_spec`.
+
+    Args:
+        bases_in_world: pose (7,) of each arm's base, by the arm's name.
+        model: see `arm_spec`.
+        masses: see `arm_spec`.
+    """
+    if ONLY_ARM in bases_in_world:
+        return arm_spec(model, masses)
+    spec = mujoco.MjSpec()
+    spec.compiler.degree, spec.compiler.autolimits = False, True
+    for name, pose in bases_in_world.items():
+        frame = spec.worldbody.add_frame(pos=pose[:3], quat=wxyz_from_xyzw(pose[3:]))
+        frame.attach_body(arm_spec(model, masses).body("link0"), part_of(name, ""), "")
+    return spec
 
 
 def arm_spec(model: ModelName, masses: MassSet) -> Any:

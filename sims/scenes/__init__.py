@@ -13,15 +13,18 @@ from pydantic import ValidationError
 from robotkit.errors import InvalidConfiguration
 from robotkit.schema import PluginConfig
 from robotkit.validation import describe
+from sims.models import ONLY_ARM
 from sims.models.panda import HOME_RAD
 
 _MODULES = {
     "bin-relocation": "bin_relocation",
     "cable-routing": "cable_routing",
+    "object-handover": "object_handover",
     "pcb-insertion": "pcb_insertion",
     "peg-insertion": "peg_insertion",
     "pick-cube": "pick_cube",
 }
+_ORIGIN = np.array((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
 
 
 class SceneOptions(PluginConfig):
@@ -36,12 +39,15 @@ class Scene:
     add_to_spec: Callable[[Any, Any], None]
     """Adds everything around the arm to a spec, as the scene's options say."""
     object_homes_in_base: Mapping[str, np.ndarray]
-    """Pose (7,) xyzw at a reset, by the name of a body with a free joint or of a mocap body."""
+    """Pose (7,) xyzw at a reset, by the name of a body with a free joint or of a mocap body, in the frame of the world,
+    which is the base's where the scene has one arm."""
     held_in_tcp: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Pose (7,) in the tool frame of bodies that a reset puts between the closed fingers, unless it is told to put them
     elsewhere. For each there is a weld named `grip_name(body)`, which holds it until the fingers do."""
     home_rad: np.ndarray = field(default_factory=HOME_RAD.copy)
-    """Joint positions (7,) of the arm at a reset."""
+    """Joint positions (7,) of each arm at a reset."""
+    bases_in_world: Mapping[str, np.ndarray] = field(default_factory=lambda: {ONLY_ARM: _ORIGIN})
+    """Pose (7,) of each arm's base, by the arm's name. A scene of one arm names it "", at the origin of the world."""
     Options: type[SceneOptions] = SceneOptions
 
     def options(self, values: Mapping[str, Any]) -> SceneOptions:

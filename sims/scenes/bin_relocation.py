@@ -10,13 +10,12 @@ import numpy as np
 from robotkit.schema import PluginRef, WorkcellConfig
 from sims.scenes import Scene, SceneOptions
 from sims.scenes.cells import impedance_cell
-from sims.scenes.furniture import HARD, SLIPPERY, add_camera, add_room, add_wrist_cameras, set_contact_options
+from sims.scenes.furniture import HARD, add_camera, add_room, add_walls, add_wrist_cameras, set_contact_options
 
 BIN_HALF_SIZE_M = (0.13, 0.05, 0.02)
 """Half the inner size, along x, y and z; the gripper stands across, its fingers open along x."""
 BIN_OFFSET_M = 0.085
 """Offset of each bin's middle from the middle between them, along y."""
-WALL_M = 0.005
 OBJECT_HALF_SIZE_M = 0.015
 OBJECT_MASS_KG = 0.05
 _CENTRE_XY_M = (0.5, 0.0)
@@ -30,7 +29,7 @@ def add_to_spec(spec: Any, options: SceneOptions) -> None:
     add_camera(spec.worldbody, "front", (1.05, 0.0, 0.45), (0.5, 0.0, 0.03), 45.0)
     add_wrist_cameras(spec)
     for name, colour in (("bin_0", (0.3, 0.45, 0.7, 1.0)), ("bin_1", (0.7, 0.45, 0.3, 1.0))):
-        _add_bin(spec, name, colour)
+        add_walls(spec.worldbody.add_body(name=name, mocap=True, pos=_HOMES[name][:3]), BIN_HALF_SIZE_M, colour)
     thing = spec.worldbody.add_body(name="object", pos=OBJECT_HOME[:3])
     thing.add_freejoint(name="object")
     thing.add_geom(name="object", type=mujoco.mjtGeom.mjGEOM_BOX, size=(OBJECT_HALF_SIZE_M,) * 3,
@@ -45,19 +44,6 @@ def workcell_config() -> WorkcellConfig:
         cameras=("front", "wrist_1", "wrist_2"),
         trackers={"object": "object", "bin_0": "bin_0", "bin_1": "bin_1"},
     )
-
-
-def _add_bin(spec: Any, name: str, colour: tuple[float, ...]) -> None:
-    """Four walls on the table, which is the bin's bottom; the body's frame lies in the middle of it."""
-    half_x, half_y, half_z = BIN_HALF_SIZE_M
-    body = spec.worldbody.add_body(name=name, mocap=True, pos=_HOMES[name][:3])
-    for side in (-1.0, 1.0):
-        for position, size in (
-            ((side * (half_x + WALL_M / 2), 0.0, half_z), (WALL_M / 2, half_y + WALL_M, half_z)),
-            ((0.0, side * (half_y + WALL_M / 2), half_z), (half_x, WALL_M / 2, half_z)),
-        ):
-            body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=position, size=size, rgba=colour, friction=SLIPPERY,
-                          **HARD)  # fmt: skip
 
 
 def _pose(y_m: float, z_m: float) -> np.ndarray:

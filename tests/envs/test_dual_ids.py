@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from envs.registration import DUAL_TABLE, TABLE
+from envs.registration import DUAL_TABLE
 from envs.wrappers import INTERVENE_ACTION
 from robotkit import InvalidConfiguration, UnknownPlugin, make_workcell, teleops
 from tests.envs.cells import made
@@ -142,5 +142,5 @@ def test_three_cells_are_one_too_many():
 @pytest.mark.parametrize("name", DUAL_TABLE)
 def test_an_episode_lasts_as_long_as_the_longer_arms(name):
     row = DUAL_TABLE[name]
-    steps = [TABLE[single].max_episode_steps for single in (row.left, row.right)]
+    steps = [single.max_episode_steps for single in (row.left, row.right)]
     assert gymnasium.spec(name).max_episode_steps == max(steps)

@@ -163,7 +163,7 @@ def test_p8_an_exception_in_the_physics_thread_is_a_fault_too(monkeypatch):
         raise FloatingPointError("diverged")
 
     with rk.make_workcell("mujoco-pick-cube", clock="real", **NEVER_HOLD) as cell:
-        monkeypatch.setattr(cell.world.arm, "advance", fail)
+        monkeypatch.setattr(cell.world.simulation.arms, "advance", fail)
         wait_until(lambda: cell.robot.get_state().mode == "fault")
         assert "diverged" in cell.robot.get_state().faults[0]
         for measure in (cell.gripper.get_state, cell.trackers["block"].get_pose):

@@ -115,7 +115,7 @@ def between_chunks(monkeypatch, call):
             threads[0].join(10.0)
             assert not threads[0].is_alive(), "the step lets nobody in"
 
-    monkeypatch.setattr("sims.world.time.sleep", pause)
+    monkeypatch.setattr("sims.simulation.time.sleep", pause)
 
 
 def test_f9_a_stop_gets_into_a_long_step_and_holds_for_the_rest_of_it(cell, monkeypatch):
