@@ -12,6 +12,7 @@ import gymnasium
 from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
 from envs.experts.bin_relocation import bin_relocation
+from envs.experts.egg_flip import egg_flip
 from envs.experts.insertion import cable_routing, pcb_insertion, peg_insertion
 from envs.experts.object_handover import object_handover
 from envs.experts.scripted_human import Expert
@@ -19,6 +20,7 @@ from envs.experts.tracker import pick_cube
 from envs.interventions import Human, add_human
 from envs.tasks.bin_relocation import BIN, BIN_VISION, BinRelocation, BinRelocationConfig, bin_relocation_actions
 from envs.tasks.cable_routing import CABLE, CABLE_VISION
+from envs.tasks.egg_flip import EGG, EGG_VISION, EggFlip, EggFlipConfig
 from envs.tasks.franka import FrankaTask, franka_actions, pose_delta_config
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.insertion import Insertion
@@ -29,7 +31,9 @@ from envs.tasks.pick_cube import PickCube, pick_cube_actions
 from envs.tasks.reach import Reach, reach_actions
 from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from envs.tasks.task import Task
+from envs.wrappers.action_axes import ActionAxes
 from envs.wrappers.gripper_penalty import GripperPenalty
+from envs.wrappers.pose_encoding import Quat2Euler
 from envs.wrappers.relative_view import relative_view, tool_view
 from envs.wrappers.serl_obs_wrappers import SERLObsWrapper
 from robotkit import BaseWorld, InvalidConfiguration, Workcell, make_workcell, make_workcell_in
@@ -118,6 +122,23 @@ def bin_entry(config: BinRelocationConfig) -> Entry:
     return replace(row, action_map=lambda: bin_relocation_actions(config))
 
 
+def egg_entry(config: EggFlipConfig, view: View = lambda env: env) -> Entry:
+    """Return the entry of the egg flip: three numbers, the tool's twist along x, along z and about y."""
+    return Entry(
+        lambda: EggFlip(config),
+        lambda: PoseDelta(replace(pose_delta_config(config), axes=config.axes)),
+        config.max_episode_length,
+        "mujoco-egg-flip",
+        view=lambda env: view(ActionAxes(env, config.axes)),
+        expert=egg_flip,
+    )
+
+
+def egg_view(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    """HIL-SERL's flat state: joint positions and velocities, pose as Euler angles, twist."""
+    return SERLObsWrapper(Quat2Euler(env), ("tcp_pose", "tcp_vel", "q", "dq"))
+
+
 def handover_entry(taker: HandoverConfig, giver: HandoverConfig) -> DualEntry:
     """The left arm takes what the right one gives, as in HIL-SERL."""
     left, right = (f"mujoco-object-handover-{arm}" for arm in ("left", "right"))
@@ -153,6 +174,8 @@ TABLE: Mapping[str, Entry] = {
     "PandaBinRelocation-v0": bin_entry(BIN),
     "PandaBinRelocationVision-v0": bin_entry(replace(BIN, image_keys=BIN_VISION.image_keys, observes_object=False)),
     "FrankaBinRelocation-Vision-v0": bin_entry(BIN_VISION),
+    "PandaEggFlip-v0": egg_entry(EGG),
+    "FrankaEggFlip-Vision-v0": egg_entry(EGG_VISION, egg_view),
 }
 
 DUAL_TABLE: Mapping[str, DualEntry] = {

@@ -27,6 +27,8 @@ class Shot:
     """Actions of the task's expert before the picture."""
     seed: int = 1
     """Of the reset."""
+    cameras: tuple[str, str] = ("front", "overview")
+    """The two views."""
 
 
 SHOTS: Mapping[str, Shot] = {
@@ -37,6 +39,8 @@ SHOTS: Mapping[str, Shot] = {
     "cable_routing": Shot("PandaCableRouting-v0", 6),
     "bin_relocation": Shot("PandaBinRelocation-v0", 48),
     "two_arms": Shot("DualFrankaPegInsertRelative-Vision-v0", 8),
+    "object_handover": Shot("DualPandaHandover-v0", 95, cameras=("side", "overview")),
+    "egg_flip": Shot("PandaEggFlip-v0", 14),
 }
 """By the name of the picture."""
 
@@ -53,7 +57,7 @@ class Options:
 
 def take(shot: Shot) -> np.ndarray:
     """Let the expert act, and take the picture: two views beside each other, uint8 (height, width, 3)."""
-    sizes = {f"cameras.{name}.{side}_px": SIDE_PX for name in ("front", "overview") for side in ("width", "height")}
+    sizes = {f"cameras.{name}.{side}_px": SIDE_PX for name in shot.cameras for side in ("width", "height")}
     overrides = {**sizes, "world.render": "pretty"}
     human = "expert" if shot.env_id in DUAL_TABLE else None
     env_id = f"envs:{shot.env_id}"

@@ -46,6 +46,8 @@ class PoseDeltaConfig:
     """Longest way between two targets; None takes that of the largest action, sqrt(3) times the scale."""
     max_rotation_step_rad: float | None = None
     """Largest turn between two targets; None takes that of the largest action."""
+    axes: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    """The numbers of an action that count; the tool stays as it is along and about the other axes."""
 
     def __post_init__(self) -> None:
         for name in ("translation_scale_m", "rotation_scale_rad", "lead_m", "lead_rad"):
@@ -81,6 +83,7 @@ class PoseDelta(ActionMap):
         self.space = spaces.Box(-1.0, 1.0, (6 if gripper is None else 7,), np.float32)
         self.meaning = "x, y, z, rotation x, y, z" + ("" if gripper is None else ", gripper")
         self.config = config
+        self._counts = np.isin(np.arange(6), config.axes)
         self._gripper = gripper
         self._measured = self._commanded = np.empty(0)
         self._epoch = -1
@@ -94,8 +97,9 @@ class PoseDelta(ActionMap):
     def __call__(self, action: np.ndarray) -> tuple[PoseCommand, GripperCommand | None]:
         """See `ActionMap`."""
         numbers = self.parse(action, self._commanded.size > 0)
-        translation_m = np.array(numbers[:3]) * self.config.translation_scale_m
-        turn = self._turn(np.array(numbers[3:6]) * self.config.rotation_scale_rad)
+        motion = np.where(self._counts, numbers[:6], 0.0)
+        translation_m = motion[:3] * self.config.translation_scale_m
+        turn = self._turn(motion[3:] * self.config.rotation_scale_rad)
         asked = self._bounded(spatial.integrate_delta(self._origin(), translation_m, turn))
         command = PoseCommand.unchecked(kind="pose", tcp_pose_in_base=self._inside(asked))
         return command, None if self._gripper is None else self._gripper(numbers[6])

@@ -5,6 +5,7 @@ From the env outwards they stand in this order: `GripperPenalty`, `GripperClose`
 `EpisodeStatistics`.
 """
 
+from envs.wrappers.action_axes import ActionAxes
 from envs.wrappers.action_repeat import ActionRepeat
 from envs.wrappers.action_view import INTERVENE_ACTION, ActionView
 from envs.wrappers.chunking import ChunkingWrapper, space_stack, stack_obs
@@ -31,9 +32,9 @@ from envs.wrappers.video_recorder import VideoRecorder
 from envs.wrappers.z_only import ZOnly
 
 __all__ = [
-    "INTERVENE_ACTION", "ActionRepeat", "ActionView", "BinaryRewardClassifier", "ChunkingWrapper", "EpisodeStatistics",
-    "FrontCamera", "FrontCameraRewardClassifier", "GripperClose", "GripperPenalty", "HumanSuccessKey",
-    "MultiStageRewardClassifier", "NWayRewardClassifier", "Quat2Euler", "Quat2R6", "RelativeFrame", "Remap",
-    "SERLObsWrapper", "Scaling", "TaskGraphRewardClassifier", "TeleopIntervention", "UnnormalizeActionProprio",
+    "INTERVENE_ACTION", "ActionAxes", "ActionRepeat", "ActionView", "BinaryRewardClassifier", "ChunkingWrapper",
+    "EpisodeStatistics", "FrontCamera", "FrontCameraRewardClassifier", "GripperClose", "GripperPenalty",
+    "HumanSuccessKey", "MultiStageRewardClassifier", "NWayRewardClassifier", "Quat2Euler", "Quat2R6", "RelativeFrame",
+    "Remap", "SERLObsWrapper", "Scaling", "TaskGraphRewardClassifier", "TeleopIntervention", "UnnormalizeActionProprio",
     "VideoRecorder", "ZOnly", "relative_view", "space_stack", "stack_obs",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from sims.models.panda import HOME_RAD
 _MODULES = {
     "bin-relocation": "bin_relocation",
     "cable-routing": "cable_routing",
+    "egg-flip": "egg_flip",
     "object-handover": "object_handover",
     "pcb-insertion": "pcb_insertion",
     "peg-insertion": "peg_insertion",
