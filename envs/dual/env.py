@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -194,28 +194,38 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
     def _at_once(self, act: Callable[[str], ResultT]) -> list[ResultT]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(len(ARMS), thread_name_prefix="arms")
-        meeting = self._meeting
-        worlds = {arm: core.workcell.world for arm, core in zip(ARMS, _cores(*self.arms.values()), strict=False)}
-
-        def take_part(arm: str) -> ResultT:
-            try:
-                return _naming(act, arm)
-            finally:
-                if meeting is not None:
-                    meeting.leave(worlds[arm])
-
-        if meeting is not None:
-            meeting.open(worlds.values())
-        futures = [self._threads.submit(take_part, arm) for arm in ARMS]
+        futures: list[Future[ResultT]] = []
+        self._meet()
         try:
+            for arm in ARMS:
+                futures.append(self._threads.submit(self._take_part, act, arm))
             wait(futures)
         finally:
+            for arm in ARMS[len(futures) :]:  # for which no thread could be had
+                self._leave(arm)
             # Ctrl+C ends the first waiting; an arm on its way would send on after it was told to hold.
             wait(futures)
         errors = [error for error in (future.exception() for future in futures) if error is not None]
         for other in errors[1:]:
             errors[0].add_note(f"and the other arm: {other!r}")
         return [future.result() for future in futures]
+
+    def _take_part(self, act: Callable[[str], ResultT], arm: str) -> ResultT:
+        try:
+            return _naming(act, arm)
+        finally:
+            self._leave(arm)
+
+    def _meet(self) -> None:
+        """From now on the world that both arms stand in does nothing for one of them alone."""
+        if self._meeting is not None:
+            self._meeting.open(core.workcell.world for core in _cores(*self.arms.values()))
+
+    def _leave(self, arm: str) -> None:
+        """Let the world go on without this arm."""
+        if self._meeting is not None:
+            for core in _cores(self.arms[arm]):
+                self._meeting.leave(core.workcell.world)
 
     def _hold(self, error: BaseException) -> None:
         """Hold both arms; what keeps one from it is noted on the error that is on its way to the caller."""

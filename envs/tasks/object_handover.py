@@ -139,10 +139,10 @@ GIVER_VISION = HandoverConfig(
     reset_pose_in_base=(0.38, 0.0, 0.25, *_DOWN),
     workspace=WorkspaceBox(
         position_min_m=(0.22, -0.25, 0.015),
-        position_max_m=(0.43, 0.25, 0.45),
+        position_max_m=(0.428, 0.25, 0.45),
         reference_quaternion_xyzw=_DOWN,
         rotation_vector_min_rad=(-0.01, -_TILT_RAD, -_TURN_RAD),
-        rotation_vector_max_rad=(0.01, _TILT_RAD, _TURN_RAD),
+        rotation_vector_max_rad=(0.01, 0.01, _TURN_RAD),
     ),
     translation_scale_m=0.04,
     rotation_scale_rad=0.2,

@@ -42,7 +42,7 @@ def add_to_spec(spec: Any, options: EggOptions) -> None:
     """Add the room, the pan at the gripper and the egg in it."""
     set_contact_options(spec)
     add_room(spec, lamp_over="egg")
-    add_camera(spec.worldbody, "front", (1.2, 0.45, 0.6), (0.58, 0.0, 0.32), 45.0)
+    add_camera(spec.worldbody, "front", (0.95, 0.35, 0.8), (0.56, 0.0, 0.33), 45.0)
     add_camera(spec.worldbody, "side", (0.58, -0.75, 0.45), (0.58, 0.0, 0.33), 45.0)
     friction = (options.friction, 0.002, 0.0001)
     _add_pan(spec, friction)

@@ -95,6 +95,42 @@ def test_a_wrong_action_of_the_pair_moves_neither_and_the_episode_goes_on():
         assert cells(env)[0].clock.now_s() - start_s == pytest.approx(0.1)
 
 
+def test_an_arm_for_which_no_thread_can_be_had_keeps_the_other_waiting_for_nothing(monkeypatch):
+    with made(ID) as env:
+        env.reset(seed=0)
+        threads = env.unwrapped._threads
+        submit, asked = threads.submit, []
+
+        def refuse_the_second(*call):
+            asked.append(call)
+            if len(asked) == 4:  # the first two asked both arms whether they can go on
+                raise RuntimeError("can't start new thread")
+            return submit(*call)
+
+        monkeypatch.setattr(threads, "submit", refuse_the_second)
+        with pytest.raises(RuntimeError, match="new thread"):
+            env.step(NOTHING)
+        monkeypatch.undo()
+        env.reset(seed=0)
+        env.step(NOTHING)
+
+
+def test_cells_that_are_named_share_a_world_and_one_arm_has_one_cell():
+    left, right = (f"mujoco-object-handover-{arm}" for arm in ("left", "right"))
+    with made(ID, cell=f"{left},{right}") as env:
+        assert len({cell.world.simulation for cell in cells(env)}) == 1
+    with pytest.raises(InvalidConfiguration, match="stands in another cell already"):
+        gymnasium.make(ID, cell=left)
+
+
+def test_a_picture_shows_both_arms_and_what_they_do():
+    with made(ID, render_mode="rgb_array") as env:
+        env.reset(seed=0)
+        overview, side = np.split(env.render(), 2, axis=1)
+    assert overview.shape == side.shape == (512, 512, 3)
+    assert not np.array_equal(overview, side)
+
+
 def test_the_policys_keys_are_hil_serls():
     with made(VISION) as env:
         observation, _ = env.reset(seed=0)
