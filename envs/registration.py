@@ -13,10 +13,11 @@ from envs.actions import ActionMap, PoseDelta
 from envs.core import ManipulationEnv
 from envs.experts.bin_relocation import bin_relocation
 from envs.experts.egg_flip import egg_flip
-from envs.experts.insertion import cable_routing, pcb_insertion, peg_insertion
+from envs.experts.insertion import cable_routing, pcb_insertion, peg_insertion, ram_insertion
 from envs.experts.object_handover import object_handover
 from envs.experts.scripted_human import Expert
 from envs.experts.tracker import pick_cube
+from envs.experts.usb_pickup_insertion import usb_pickup_insertion
 from envs.interventions import Human, add_human
 from envs.tasks.bin_relocation import BIN, BIN_VISION, BinRelocation, BinRelocationConfig, bin_relocation_actions
 from envs.tasks.cable_routing import CABLE, CABLE_VISION
@@ -28,9 +29,11 @@ from envs.tasks.object_handover import GIVER, GIVER_VISION, TAKER, TAKER_VISION,
 from envs.tasks.pcb_insertion import PCB, PCB_VISION
 from envs.tasks.peg_insertion import PEG, PEG_VISION
 from envs.tasks.pick_cube import PickCube, pick_cube_actions
+from envs.tasks.ram_insertion import RAM, RAM_VISION
 from envs.tasks.reach import Reach, reach_actions
 from envs.tasks.reach_pose import REACH_POSE, REACH_POSE_VISION
 from envs.tasks.task import Task
+from envs.tasks.usb_pickup_insertion import USB, USB_VISION, PickupInsertion, PickupInsertionConfig
 from envs.wrappers.action_axes import ActionAxes
 from envs.wrappers.gripper_penalty import GripperPenalty
 from envs.wrappers.pose_encoding import Quat2Euler
@@ -105,6 +108,7 @@ def holding_entry(
     config: FrankaTaskConfig,
     cell: str,
     expert: Callable[[gymnasium.Env[Any, Any]], Expert] | None = None,
+    view: View = lambda env: env,
 ) -> Entry:
     """A task whose part the gripper never lets go of: six numbers, and no gripper to penalise."""
     return Entry(
@@ -112,8 +116,14 @@ def holding_entry(
         lambda: PoseDelta(pose_delta_config(config)),
         config.max_episode_length,
         cell,
+        view=view,
         expert=expert,
     )
+
+
+def usb_entry(config: PickupInsertionConfig, view: View = lambda env: env) -> Entry:
+    """Return the entry of USB pick-up and insertion: seven numbers, and a penalty for changes of the gripper."""
+    return franka_entry(PickupInsertion, config, "mujoco-usb-pickup-insertion", view, usb_pickup_insertion)
 
 
 def bin_entry(config: BinRelocationConfig) -> Entry:
@@ -176,6 +186,14 @@ TABLE: Mapping[str, Entry] = {
     "FrankaBinRelocation-Vision-v0": bin_entry(BIN_VISION),
     "PandaEggFlip-v0": egg_entry(EGG),
     "FrankaEggFlip-Vision-v0": egg_entry(EGG_VISION, egg_view),
+    "PandaRAMInsertion-v0": holding_entry(Insertion, RAM, "mujoco-ram-insertion", ram_insertion),
+    "PandaRAMInsertionVision-v0": holding_entry(Insertion, RAM_VISION, "mujoco-ram-insertion", ram_insertion),
+    "FrankaRAMInsertRelative-Vision-v0": holding_entry(
+        Insertion, RAM_VISION, "mujoco-ram-insertion", ram_insertion, relative_view
+    ),
+    "PandaUSBPickupInsertion-v0": usb_entry(USB),
+    "PandaUSBPickupInsertionVision-v0": usb_entry(USB_VISION),
+    "FrankaUSBPickupInsertRelative-Vision-v0": usb_entry(USB_VISION, relative_view),
 }
 
 DUAL_TABLE: Mapping[str, DualEntry] = {

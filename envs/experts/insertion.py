@@ -1,7 +1,7 @@
 """`InsertionExpert`: a script that aligns a held part above its socket, pushes it in, and searches when it is stuck.
 
-`peg_insertion`, `pcb_insertion` and `cable_routing` make it for any environment of their task in a cell with trackers,
-as `robotkit-train record success --expert` takes them.
+`peg_insertion`, `pcb_insertion`, `cable_routing` and `ram_insertion` make it for any environment of their task in a
+cell with trackers, as `robotkit-train record success --expert` takes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from envs.tasks.cable_routing import CABLE
 from envs.tasks.insertion import Insertion, InsertionConfig
 from envs.tasks.pcb_insertion import PCB
 from envs.tasks.peg_insertion import PEG
-from robotkit import InvalidConfiguration
+from envs.tasks.ram_insertion import RAM
+from robotkit import InvalidConfiguration, spatial
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,14 @@ CABLE_STRATEGY = InsertionStrategy(
     is_stiff=False,
     push=0.3,
 )
+RAM_STRATEGY = InsertionStrategy(depth_m=-RAM.part_in_socket[2], hover_m=0.002, aligned_m=0.0006, aligned_rad=0.008)
 
 
 class InsertionExpert:
     """An expert that observes only `part_to_goal`.
+
+    It works in the axes of the socket where the config has it, whose z axis the part comes along; "height" is meant
+    along that axis.
 
     Args:
         config: of the task, for the scales of its actions.
@@ -81,6 +86,8 @@ class InsertionExpert:
         self.strategy = strategy
         self._size = size
         self._scale = np.repeat((config.translation_scale_m, config.rotation_scale_rad), 3)
+        socket = np.array(config.socket_pose_in_base)
+        self._socket_in_base, self._base_in_socket = socket[3:], spatial.inverse(socket)[3:]
         self._lowest_m = math.inf
         self._stuck_steps = 0
 
@@ -94,10 +101,17 @@ class InsertionExpert:
         return self.towards(observation["state"]["part_to_goal"].astype(np.float64))
 
     def towards(self, part_to_goal: np.ndarray) -> np.ndarray:
-        """The action for what is left of the way, (6,)."""
+        """The action for what is left of the way in base axes, (6,)."""
+        action = np.zeros(self._size, np.float32)
+        wanted = self._in_socket_axes(spatial.rotate_vec6(self._base_in_socket, part_to_goal))
+        action[:6] = np.clip(spatial.rotate_vec6(self._socket_in_base, wanted), -1.0, 1.0)
+        return action
+
+    def _in_socket_axes(self, part_to_goal: np.ndarray) -> np.ndarray:
+        """The six numbers of the action, not yet limited to [-1, 1], for a way in the axes of the socket."""
         strategy, scale_m = self.strategy, self._scale[0]
         height_m = -part_to_goal[2] - strategy.depth_m
-        wanted = np.clip(strategy.gain * part_to_goal / self._scale, -1.0, 1.0)
+        wanted: np.ndarray = np.clip(strategy.gain * part_to_goal / self._scale, -1.0, 1.0)
         if not strategy.is_stiff:
             wanted[3:5] = 0.0
         is_aligned = self._is_within(part_to_goal, strategy.aligned_m, strategy.aligned_rad)
@@ -112,9 +126,7 @@ class InsertionExpert:
             is_near = self._is_within(part_to_goal, strategy.near_m, strategy.near_rad)
             goal_m = strategy.hover_m if is_near else max(strategy.hover_m, strategy.travel_m)
             wanted[2] = strategy.gain * (goal_m - height_m) / scale_m
-        action = np.zeros(self._size, np.float32)
-        action[:6] = np.clip(wanted, -1.0, 1.0)
-        return action
+        return wanted
 
     @staticmethod
     def _is_within(part_to_goal: np.ndarray, distance_m: float, angle_rad: float) -> bool:
@@ -171,3 +183,8 @@ def pcb_insertion(env: gymnasium.Env[Any, Any]) -> TrackerInsertion:
 def cable_routing(env: gymnasium.Env[Any, Any]) -> TrackerInsertion:
     """The expert of cable routing."""
     return TrackerInsertion(env, CABLE_STRATEGY)
+
+
+def ram_insertion(env: gymnasium.Env[Any, Any]) -> TrackerInsertion:
+    """The expert of RAM insertion."""
+    return TrackerInsertion(env, RAM_STRATEGY)

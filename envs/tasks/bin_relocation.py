@@ -12,16 +12,14 @@ from gymnasium import spaces
 
 from envs.actions import BinaryGripper
 from envs.actions.keep_out import KeepOutPoseDelta
-from envs.tasks.franka import FrankaTask, pose_delta_config
+from envs.tasks.franka import FrankaTask, pose_delta_config, pose_option
 from envs.tasks.franka_config import PRECISION, FrankaTaskConfig
 from envs.tasks.task import Outcome
 from robotkit import InvalidConfiguration, Workcell, spatial
 from robotkit.schema import CellState, ComplianceParams, GripperCommand, WorkspaceBox
-from robotkit.schema.arrays import Array
 
 FORWARD, BACKWARD = 0, 1
 _OPENING_S = 0.5
-_POSE = Array(7, unit_quaternion=True)
 _FAR_M = 100.0
 
 
@@ -120,10 +118,7 @@ class BinRelocation(FrankaTask):
     ) -> Mapping[str, np.ndarray] | None:
         """The object where the options say, else in the bin where the task starts, else where it is."""
         if "object_pose" in options:
-            try:
-                return {"object": _POSE.validate(options["object_pose"])}
-            except ValueError as error:
-                raise InvalidConfiguration(f"the reset option 'object_pose': {error}") from error
+            return {"object": pose_option(options, "object_pose")}
         if self.config.is_reset_free and not self._is_object_lost:
             return None
         reach_m = np.array(self.config.object_xy_m)

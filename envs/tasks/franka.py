@@ -102,14 +102,8 @@ class FrankaTask(Task):
     def start_pose(self, np_random: np.random.Generator, options: Mapping[str, Any]) -> np.ndarray:
         """The pose at which the tool starts, (7,): that of the options, or the reset pose with its random part."""
         if "tcp_pose" in options:
-            try:
-                return _POSE.validate(options["tcp_pose"])
-            except ValueError as error:
-                raise InvalidConfiguration(f"the reset option 'tcp_pose': {error}") from error
-        reach_m, reach_rad = self.config.reset_xy_m, self.config.reset_rz_rad
-        shift_m = np.array((*np_random.uniform(-reach_m, reach_m, 2), 0.0))
-        turn = np.array((0.0, 0.0, np_random.uniform(-reach_rad, reach_rad)))
-        return spatial.integrate_delta(self.config.start, shift_m, turn)
+            return pose_option(options, "tcp_pose")
+        return draw_near(self.config.start, self.config.reset_xy_m, self.config.reset_rz_rad, np_random)
 
     def object_poses(
         self, np_random: np.random.Generator, options: Mapping[str, Any]
@@ -172,6 +166,25 @@ class FrankaTask(Task):
             raise InvalidConfiguration(
                 f"{type(self).__name__} knows no reset option {unknown}; it takes: {', '.join(self.option_names)}"
             )
+
+
+def pose_option(options: Mapping[str, Any], name: str) -> np.ndarray:
+    """The pose (7,) that the reset option `name` gives.
+
+    Raises:
+        InvalidConfiguration: it is none.
+    """
+    try:
+        return _POSE.validate(options[name])
+    except ValueError as error:
+        raise InvalidConfiguration(f"the reset option {name!r}: {error}") from error
+
+
+def draw_near(pose: np.ndarray, reach_m: float, reach_rad: float, np_random: np.random.Generator) -> np.ndarray:
+    """A pose (7,) within `reach_m` of `pose` along x and along y, turned by up to `reach_rad` about the vertical."""
+    shift_m = np.array((*np_random.uniform(-reach_m, reach_m, 2), 0.0))
+    turn = np.array((0.0, 0.0, np_random.uniform(-reach_rad, reach_rad)))
+    return spatial.integrate_delta(pose, shift_m, turn)
 
 
 def pose_delta_config(config: FrankaTaskConfig) -> PoseDeltaConfig:

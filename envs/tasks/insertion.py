@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from envs.tasks.franka import FrankaTask
+from envs.tasks.franka import FrankaTask, draw_near, pose_option
 from envs.tasks.franka_config import PRECISION, FrankaTaskConfig
 from envs.tasks.task import Outcome
-from robotkit import InvalidConfiguration, Unsupported, spatial
+from robotkit import Unsupported, spatial
 from robotkit.schema import CellState, ComplianceParams, WorkspaceBox
 from robotkit.schema.arrays import Array
 
@@ -56,7 +56,7 @@ class Insertion(FrankaTask):
     take the part to its goal, in base axes as the actions are.
     """
 
-    option_names = ("tcp_pose", "socket_pose")
+    option_names: tuple[str, ...] = ("tcp_pose", "socket_pose")
     config: InsertionConfig
 
     def __init__(self, config: InsertionConfig) -> None:
@@ -71,15 +71,10 @@ class Insertion(FrankaTask):
 
     def object_poses(self, np_random: np.random.Generator, options: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
         """The socket where the options say, or near its home."""
+        config = self.config
         if "socket_pose" in options:
-            try:
-                return {self.config.socket: _POSE.validate(options["socket_pose"])}
-            except ValueError as error:
-                raise InvalidConfiguration(f"the reset option 'socket_pose': {error}") from error
-        reach_m, reach_rad = self.config.socket_xy_m, self.config.socket_rz_rad
-        shift_m = np.array((*np_random.uniform(-reach_m, reach_m, 2), 0.0))
-        turn = np.array((0.0, 0.0, np_random.uniform(-reach_rad, reach_rad)))
-        return {self.config.socket: spatial.integrate_delta(self._socket_home, shift_m, turn)}
+            return {config.socket: pose_option(options, "socket_pose")}
+        return {config.socket: draw_near(self._socket_home, config.socket_xy_m, config.socket_rz_rad, np_random)}
 
     def begin(self, state: CellState, np_random: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Work out where the tool has to go, from how it holds the part."""

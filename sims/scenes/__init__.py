@@ -24,6 +24,8 @@ _MODULES = {
     "pcb-insertion": "pcb_insertion",
     "peg-insertion": "peg_insertion",
     "pick-cube": "pick_cube",
+    "ram-insertion": "ram_insertion",
+    "usb-pickup-insertion": "usb_pickup_insertion",
 }
 _ORIGIN = np.array((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -46,6 +46,23 @@ def add_slot(body: Any, slot: Hole, half_length_m: float, colour: Colour) -> Non
     """Add two walls along x with a gap between them, open at both ends; the middle of the mouth is at the origin."""
     for angle_rad in (math.pi / 2, -math.pi / 2):
         _add_side(body, slot, np.zeros(3), angle_rad, (half_length_m, half_length_m), colour)
+
+
+def add_rectangular_hole(body: Any, hole: Hole, half_length_m: float, colour: Colour) -> None:
+    """Add the material around a rectangular hole, with its axis at the origin.
+
+    Args:
+        body: gets the geometry.
+        hole: its walls across y; `sides` has no meaning.
+        half_length_m: distance of the walls across x from the axis.
+        colour: of the material.
+    """
+    outer_m = half_length_m + hole.wall_m
+    for angle_rad in (math.pi / 2, -math.pi / 2):
+        _add_side(body, hole, np.zeros(3), angle_rad, (outer_m, half_length_m + hole.chamfer_m), colour)
+    across = replace(hole, apothem_m=half_length_m)
+    for angle_rad in (0.0, math.pi):
+        _add_side(body, across, np.zeros(3), angle_rad, (hole.apothem_m, hole.apothem_m + hole.chamfer_m), colour)
 
 
 def _add_side(

@@ -9,11 +9,13 @@ from envs.tasks.franka import franka_actions
 from envs.tasks.insertion import Insertion
 from envs.tasks.pcb_insertion import PCB
 from envs.tasks.peg_insertion import PEG
+from envs.tasks.ram_insertion import RAM
 
 TASKS = {
     "peg": ("mujoco-peg-insertion", PEG),
     "pcb": ("mujoco-pcb-insertion", PCB),
     "cable": ("mujoco-cable-routing", CABLE),
+    "ram": ("mujoco-ram-insertion", RAM),
 }
 """Cell and numbers of every insertion task."""
 

@@ -15,13 +15,14 @@ from envs.experts.insertion import (
     cable_routing,
     pcb_insertion,
     peg_insertion,
+    ram_insertion,
 )
 from envs.tasks.peg_insertion import PEG
 from robotkit import InvalidConfiguration
 from tests.envs.cells import made
 from tests.envs.insertion_envs import TASKS, insertion_env, play
 
-OPERATORS = {"peg": peg_insertion, "pcb": pcb_insertion, "cable": cable_routing}
+OPERATORS = {"peg": peg_insertion, "pcb": pcb_insertion, "cable": cable_routing, "ram": ram_insertion}
 
 
 def episodes(task, seeds, changes=None, **overrides):
@@ -72,6 +73,10 @@ HARDER = {
     "a cable": ("cable", {}, {}),
     "a clip somewhere near": ("cable", {"socket_xy_m": 0.02, "socket_rz_rad": 0.2}, {}),
     "a softer cable": ("cable", {}, {"world.scene_options.stiffness_nm_rad": 0.15}),
+    "a module": ("ram", {}, {}),
+    "a slot somewhere near": ("ram", {"socket_xy_m": 0.005, "socket_rz_rad": 0.1}, {}),
+    "a module with a gap of 0.2 mm": ("ram", {}, {"world.scene_options.clearance_m": 0.0002}),
+    "a module of random friction, mass and grip": ("ram", {}, {"world.randomisation": {**SHAKEN, "grip_m": 0.002}}),
 }
 
 

@@ -12,10 +12,13 @@ from tests.envs.insertion_envs import TASKS, insertion_env
 
 STILL = (0.0, 0.0, 0.0)
 IDS = {
-    6: ("PandaPegInsertion-v0", "PandaPCBInsertion-v0", "PandaCableRouting-v0"),
+    6: ("PandaPegInsertion-v0", "PandaPCBInsertion-v0", "PandaCableRouting-v0", "PandaRAMInsertion-v0"),
     7: ("FrankaPegInsert-Vision-v0", "FrankaPCBInsert-Vision-v0", "FrankaCableRoute-Vision-v0"),
 }
-IDS_VISION = ("PandaPegInsertionVision-v0", "PandaPCBInsertionVision-v0", "PandaCableRoutingVision-v0")
+IDS_VISION = (
+    "PandaPegInsertionVision-v0", "PandaPCBInsertionVision-v0", "PandaCableRoutingVision-v0",
+    "PandaRAMInsertionVision-v0",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -58,6 +61,11 @@ def test_task_and_scene_agree_on_the_geometry(env):
         pytest.param("cable", (0.0, 0.0, 0.01), STILL, False, id="cable on top of the clip"),
         pytest.param("cable", (0.0, 0.02, 0.0), STILL, False, id="cable beside the clip"),
         pytest.param("cable", STILL, (0.0, 0.0, 0.4), False, id="cable across the clip"),
+        pytest.param("ram", STILL, STILL, True, id="module in its slot"),
+        pytest.param("ram", (0.0, 0.0, 0.0009), (0.0, 0.011, 0.0), True, id="module all but seated"),
+        pytest.param("ram", (0.0, 0.0, 0.0015), STILL, False, id="module a millimetre and a half too high"),
+        pytest.param("ram", STILL, (0.0, 0.02, 0.0), False, id="module with one end in"),
+        pytest.param("ram", (0.0, 0.003, 0.0), STILL, False, id="module beside its slot"),
     ],
     indirect=["env"],
 )
@@ -85,3 +93,17 @@ def test_every_id_starts_and_steps(name, numbers, images):
         assert env.action_space.shape == (numbers,)
         assert env.step(np.zeros(numbers, np.float32))[0] in env.observation_space
         assert env.spec.max_episode_steps == 100
+
+
+def test_hil_serl_s_view_of_ram_insertion_is_flat_and_in_the_tool_s_axes():
+    with made("FrankaRAMInsertRelative-Vision-v0") as env:
+        observation, _ = env.reset(seed=0)
+        assert observation in env.observation_space
+        assert set(observation) == {"state", "wrist_1", "wrist_2"}
+        assert observation["state"].shape == (19,)
+        assert env.action_space.shape == (6,)
+        state = env.unwrapped.workcell.get_state
+        before_m = state().robot.tcp_pose_in_base[2]
+        for _ in range(3):
+            env.step(np.array((0, 0, 1, 0, 0, 0), np.float32))
+        assert state().robot.tcp_pose_in_base[2] < before_m - 0.004, "ahead is down"

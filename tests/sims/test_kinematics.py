@@ -16,7 +16,8 @@ from sims.models.kinematics import panda_chain
 from sims.models.panda import LINKS
 
 RANGES_RAD = np.array([link.joint_range_rad for link in LINKS if link.joint_range_rad is not None])
-CELLS = ("bin-relocation", "cable-routing", "pcb-insertion", "peg-insertion", "pick-cube")
+CELLS = ("bin-relocation", "cable-routing", "pcb-insertion", "peg-insertion", "pick-cube",
+         "ram-insertion", "usb-pickup-insertion")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

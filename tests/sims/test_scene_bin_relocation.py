@@ -7,9 +7,8 @@ import pytest
 
 import robotkit as rk
 from sims.scenes.bin_relocation import BIN_HALF_SIZE_M, BIN_OFFSET_M, OBJECT_HALF_SIZE_M
-from tests.sims.scene_cells import STIFF, require_little_penetration
+from tests.sims.scene_cells import QUARTER_TURN, STIFF, approach, require_little_penetration
 
-QUARTER_TURN = np.array((np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0))
 LYING = np.array((0.5, BIN_OFFSET_M, OBJECT_HALF_SIZE_M, 0.0, 0.0, 0.0, 1.0))
 
 
@@ -22,13 +21,7 @@ def cell():
 
 
 def go(cell, position_m, gripper=None, duration_s=1.5):
-    for _ in range(round(duration_s / 0.1)):
-        here = cell.get_state().robot.tcp_pose_in_base[:3]
-        way = np.array(position_m) - here
-        target = here + way * min(1.0, 0.05 / max(float(np.linalg.norm(way)), 1e-9))
-        pose = rk.PoseCommand(tcp_pose_in_base=np.concatenate((target, QUARTER_TURN)))
-        state = cell.step(pose, None if gripper is None else rk.GripperCommand(position=gripper), 0.1)
-    return state
+    return approach(cell, position_m, duration_s, QUARTER_TURN, gripper)
 
 
 def test_a_grasped_object_is_lifted_over_the_wall_and_falls_into_the_other_bin(cell):

@@ -1,4 +1,4 @@
-"""Laws that hold in every scene of SERL's real tasks: rest, seeds, randomisation, options."""
+"""Laws that hold in every scene of SERL's and HIL-SERL's real tasks: rest, seeds, randomisation, options."""
 
 from __future__ import annotations
 
