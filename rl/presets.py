@@ -202,7 +202,7 @@ def hil_serl() -> TrainConfig:
     return TrainConfig(
         preset="hil-serl",
         classifier=ONE_FRAME,
-        env="envs:PandaPegInsertionVision-v0",
+        env="envs:FrankaRAMInsertRelative-Vision-v0",
         steps=1_000_000,
         batch_size=256,
         utd_ratio=2,
@@ -225,7 +225,7 @@ def hil_serl_single() -> TrainConfig:
     The grasp critic is that of `agents/continuous/sac_hybrid_single.py`.
     """
     settings = SingleArmConfig(encoder=_FROZEN, discount=0.97).as_in_serl()
-    env = "envs:PandaBinRelocationVision-v0"
+    env = "envs:FrankaUSBPickupInsertRelative-Vision-v0"
     return replace(hil_serl(), preset="hil-serl-single", env=env, agent=settings)
 
 

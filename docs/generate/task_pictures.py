@@ -38,6 +38,8 @@ SHOTS: Mapping[str, Shot] = {
     "pcb_insertion": Shot("PandaPCBInsertion-v0", 9),
     "cable_routing": Shot("PandaCableRouting-v0", 6),
     "bin_relocation": Shot("PandaBinRelocation-v0", 48),
+    "ram_insertion": Shot("PandaRAMInsertion-v0", 7),
+    "usb_pickup_insertion": Shot("PandaUSBPickupInsertion-v0", 30),
     "two_arms": Shot("DualFrankaPegInsertRelative-Vision-v0", 8),
     "object_handover": Shot("DualPandaHandover-v0", 95, cameras=("side", "overview")),
     "egg_flip": Shot("PandaEggFlip-v0", 14),

@@ -15,7 +15,7 @@ from sims.scenes.furniture import HARD, SLIPPERY, add_camera, add_grip, add_room
 from sims.scenes.sockets import Hole, add_rectangular_hole
 
 MODULE_HALF_LENGTH_M = 0.0667
-"""Of a DDR4 module, which is 133.35 mm long and 31 mm high."""
+"""Half of the 133.35 mm of a DDR4 module, which is 31 mm high."""
 MODULE_HEIGHT_M = 0.031
 EDGE_HALF_THICKNESS_M = 0.00065
 EDGE_HEIGHT_M = 0.008
