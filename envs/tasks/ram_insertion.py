@@ -56,6 +56,8 @@ RAM_VISION = InsertionConfig(
     part_in_socket=(0.0, 0.0, -_DEPTH_M, 0.0, 0.0, 0.0, 1.0),
     socket_pose_in_base=(_X_M, _Y_M, _MOUTH_M, 0.0, 0.0, 0.0, 1.0),
 )
-"""HIL-SERL's numbers (`experiments/ram_insertion/config.py`), about the slot of the cell `mujoco-ram-insertion`."""
+"""HIL-SERL's numbers (`experiments/ram_insertion/config.py`), about the slot of the cell `mujoco-ram-insertion`.
+
+Its crops belong to the mounts of its cameras; those of the cell show little but module and board."""
 RAM = replace(RAM_VISION, image_keys=(), observes_goal=True)
 """The task without cameras: where the module belongs is measured instead."""
