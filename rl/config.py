@@ -289,18 +289,10 @@ class TrainConfig:
             )
 
     def require_weights(self) -> None:
-        """Raise `ConfigError` when a frozen encoder has no weights: what it observes would be random for ever."""
+        """Raise `ConfigError` when a frozen encoder has no weights, see `EncoderConfig.require_weights`."""
         settings = self.pixel_settings()
-        if settings is None or settings.encoder.encoder_type != "resnet-pretrained":
-            return
-        path = settings.encoder.pretrained_path
-        if path is None or not Path(path).is_file():
-            fault = "none are given" if path is None else f"{path} is no file"
-            raise ConfigError(
-                f"the encoder resnet-pretrained needs its weights, and {fault}: give "
-                f"{option('agent.encoder.pretrained_path')} and {option('agent.encoder.pretrained_sha256')}, or choose "
-                f"{option('agent.encoder.encoder_type', 'small')}"
-            )
+        if settings is not None:
+            settings.encoder.require_weights("agent.encoder")
 
     def adaptation(self) -> EnvAdapterConfig:
         """The adaptation of the environment to the agent."""

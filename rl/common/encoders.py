@@ -1,4 +1,4 @@
-"""The observation encoders of the pixel agents, by SERL's names: small, resnet and resnet-pretrained."""
+"""The observation encoders of the pixel agents, by name; small, resnet and resnet-pretrained are SERL's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rl.common.encoder_config import EncoderConfig
 from rl.common.encoding import EncodingWrapper
 from rl.nn.flax_params import load_flax_params
 from rl.utils.weights import read_weights
+from rl.vision.efficientnet_lite import EfficientNetLite0, imagenet_weights
 from rl.vision.pooling import PooledEncoder
 from rl.vision.resnet_v1 import PreTrainedResNetEncoder, resnetv1_configs
 from rl.vision.small_encoders import SmallEncoder
@@ -51,6 +52,10 @@ def _pretrained(config: EncoderConfig) -> dict[str, PooledEncoder]:
     return pretrained_heads(config, resnetv1_configs["resnetv1-10-frozen"]())
 
 
+def _efficientnet(config: EncoderConfig) -> dict[str, PooledEncoder]:
+    return pretrained_heads(config, EfficientNetLite0())
+
+
 def pretrained_heads(config: EncoderConfig, trunk: nn.Module) -> dict[str, PooledEncoder]:
     """A trainable head for each camera on one frozen trunk."""
     return {
@@ -69,6 +74,7 @@ ENCODERS: Mapping[str, Callable[[EncoderConfig], dict[str, PooledEncoder]]] = {
     "compact": _compact,
     "resnet": _resnet,
     "resnet-pretrained": _pretrained,
+    "efficientnet-lite0": _efficientnet,
 }
 
 
@@ -95,15 +101,19 @@ FROM_FILE = "is_from_file"
 
 
 def load_trunk(trunk: nn.Module | None, config: EncoderConfig) -> None:
-    """Fill a frozen trunk, with parameters already, from the weight file in `config`, where both are there.
+    """Fill a frozen trunk, with parameters already: EfficientNet-Lite0 from its package, a ResNet from the file given.
 
-    The trunk is marked `FROM_FILE`: the checksum in the configuration says which weights it has.
+    The trunk is marked `FROM_FILE`: a checksum says which weights it has. A ResNet without a file stays as it is.
 
     Raises:
         CheckpointError: the file is not the one that was meant, or does not fit.
+        MissingExtra: the package of the weights is not installed.
     """
-    if trunk is None or config.pretrained_path is None:
+    if isinstance(trunk, EfficientNetLite0):
+        trunk.fill(imagenet_weights())
+    elif trunk is None or config.pretrained_path is None:
         return
-    weights: dict[str, Tensor] = read_weights(config.pretrained_path, config.pretrained_sha256)
-    load_flax_params(trunk, {path: value.numpy() for path, value in weights.items()})
+    else:
+        weights: dict[str, Tensor] = read_weights(config.pretrained_path, config.pretrained_sha256)
+        load_flax_params(trunk, {path: value.numpy() for path, value in weights.items()})
     setattr(trunk, FROM_FILE, True)

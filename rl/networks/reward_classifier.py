@@ -99,12 +99,22 @@ def create_classifier(
     return classifier, torch.optim.Adam(trained, lr=LEARNING_RATE)
 
 
-def make_classifier(key: int, sample: Mapping[str, Any], config: EncoderConfig, n_way: int = 2) -> BinaryClassifier:
-    """A classifier on any of the encoders; see `create_classifier` for the other arguments.
+def make_classifier(
+    key: int, sample: Mapping[str, Any], config: EncoderConfig, n_way: int = 2, *, reads_trunk: bool = True
+) -> BinaryClassifier:
+    """A classifier on any of the encoders.
+
+    Args:
+        key: seed of the initial parameters.
+        sample: an observation, arrays or tensors; images (..., T, height, width, 3).
+        config: the encoder.
+        n_way: how many classes it tells apart; with 2 it gives one logit, that of success.
+        reads_trunk: whether the published weights of a frozen encoder are read; not needed where all weights follow.
 
     Raises:
         ConfigError: the images are too small for the encoder.
         CheckpointError: the weights of a frozen encoder are not the ones that were meant, or do not fit.
+        MissingExtra: the package of these weights is not installed.
     """
     encoder = make_encoder(config)
     classifier = BinaryClassifier(encoder) if n_way == 2 else NWayClassifier(encoder, n_way=n_way)
@@ -113,7 +123,8 @@ def make_classifier(key: int, sample: Mapping[str, Any], config: EncoderConfig, 
     except RuntimeError as error:
         shapes = ", ".join(f"{name} {tuple(sample[name].shape[-3:])}" for name in config.cameras())
         raise ConfigError(f"{shapes} may be too small for the encoder {config.encoder_type!r}: {error}") from error
-    load_trunk(frozen_trunk(encoder), config)
+    if reads_trunk:
+        load_trunk(frozen_trunk(encoder), config)
     return classifier
 
 

@@ -173,7 +173,7 @@ def load_reward_classifier(directory: str | os.PathLike[str], device: torch.devi
         )
     weights = read_weights(folder / WEIGHTS, facts.sha256)
     sample = sample_of(facts.encoder.cameras(), facts.image_shape)
-    network = make_classifier(0, sample, facts.encoder, len(facts.classes) or 2)
+    network = make_classifier(0, sample, facts.encoder, len(facts.classes) or 2, reads_trunk=False)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -58,7 +58,8 @@ class TrainClassifierOptions:
     threads: int = 2
     """Threads of the arithmetic of a process."""
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(image_keys=None, use_proprio=False))
-    """`resnet-pretrained` is HIL-SERL's, frozen, and needs --encoder.pretrained-path; the others train from scratch."""
+    """`resnet-pretrained` is HIL-SERL's, frozen, and needs --encoder.pretrained-path; `efficientnet-lite0` is frozen
+    too, with the weights of the extra `pretrained`; the others train from scratch."""
 
     def class_files(self) -> dict[str, tuple[Path, ...]]:
         """The files of frames by the name of their class, in the order of the labels.
@@ -90,11 +91,7 @@ class TrainClassifierOptions:
             raise ConfigError(f"--held-out must lie inside (0, 1), not {self.held_out}")
         if not 0.0 <= self.most_false_positives < 1.0:
             raise ConfigError(f"--most-false-positives must lie in [0, 1), not {self.most_false_positives}")
-        if self.encoder.encoder_type == "resnet-pretrained" and self.encoder.pretrained_path is None:
-            raise ConfigError(
-                "the encoder resnet-pretrained needs its weights: give --encoder.pretrained-path and "
-                "--encoder.pretrained-sha256, or choose --encoder.encoder-type small"
-            )
+        self.encoder.require_weights("encoder")
 
 
 SETTINGS = SettingsFile(TrainClassifierOptions, CLASSIFIER_SETTINGS)

@@ -144,7 +144,7 @@ class ViceKind(PixelKind):
         """See `AgentKind`."""
         settings = pixel_settings(config, spec)
         assert isinstance(settings, ViceConfig)
-        if settings.encoder.pretrained_path is None:
+        if settings.encoder.encoder_type != "efficientnet-lite0" and settings.encoder.pretrained_path is None:
             logger.warning(
                 "VICE's classifier looks through a ResNet-10 with random weights: give %s",
                 option("agent.encoder.pretrained_path"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from rl.agents.continuous.sac_config import SacConfig
-from rl.common.encoder_config import EncoderConfig
+from rl.common.encoder_config import FROZEN_TYPES, EncoderConfig
 from rl.common.optimizer_config import OptimizerConfig
 from rl.errors import ConfigError
 
@@ -33,7 +33,7 @@ class DrqConfig(SacConfig):
     cached_features: Literal["no", "float16", "float32"] = "no"
     """Whether a replay buffer keeps the frozen encoder's feature maps, computed once when a transition comes, instead
     of images: updates then skip the trunk. Maps of images that were shifted differently are not kept, so nothing is
-    augmented: what stays is the frozen trunk's own tolerance to shifts. Needs `resnet-pretrained`."""
+    augmented: what stays is the frozen trunk's own tolerance to shifts. Needs a frozen encoder."""
     crop_padding: int = 4
     """Largest shift of an image in pixels; 0 leaves images as they are."""
     crops_as_in_serl: bool = False
@@ -52,10 +52,10 @@ class DrqConfig(SacConfig):
                 "proposal.acts and proposal.bootstraps are for agents that observe vectors (`sac`); a proposal policy "
                 "that observes images is not there yet: leave both off"
             )
-        if self.cached_features != "no" and self.encoder.encoder_type != "resnet-pretrained":
+        if self.cached_features != "no" and not self.encoder.is_frozen:
             raise ConfigError(
-                f"cached_features={self.cached_features} needs the encoder resnet-pretrained, whose features never "
-                f"change; those of {self.encoder.encoder_type} are trained"
+                f"cached_features={self.cached_features} needs the encoder {' or '.join(FROZEN_TYPES)}, whose features "
+                f"never change; those of {self.encoder.encoder_type} are trained"
             )
         if self.crop_padding < 0:
             raise ConfigError(f"crop_padding is {self.crop_padding}: allowed are 0 and more")
