@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from rl.errors import CheckpointError
-from rl.nn.initializers import lecun_normal
 from rl.utils.weights import read_weights
 from rl.vision.layers import from_batch, same_padding, to_batch
 from rl.vision.lite0_weights import SHA256, weight_file
@@ -33,7 +32,7 @@ class _Convolution(nn.Module):
 
     def init_parameters(self, generator: Generator | None) -> None:
         """Draw the weight and zero the bias."""
-        lecun_normal(self.weight, generator)
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(self.bias)
 
     def fill(self, weights: Mapping[str, Tensor], convolution: str, norm: str) -> None:

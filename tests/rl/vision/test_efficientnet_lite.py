@@ -28,6 +28,14 @@ def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lite0_weights, "PACKAGE", "no_such_package_of_weights")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def trunk() -> EfficientNetLite0:
     network = EfficientNetLite0()
@@ -114,7 +122,7 @@ def test_a_stored_classifier_needs_no_package(tmp_path: Path, monkeypatch: pytes
 
 
 def test_images_of_all_usual_sizes_are_taken():
-    for side in (16, 48, 64, 96, 128):
+    for side in (16, 48, 128):
         encoder = make_encoder(FRONT)
         encoded = materialise(encoder, {"front": torch.zeros(2, 1, side, side, 3, dtype=torch.uint8)})
         assert encoded({"front": torch.zeros(2, 1, side, side, 3, dtype=torch.uint8)}).shape == (2, 8)
