@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rl.data.schema import Field
+from rl.data.uniform_sampler import UniformSampler
 
 Images = Mapping[str, np.ndarray]
 """Images of the cameras at one moment, (height, width, channels) by camera."""
@@ -24,8 +26,16 @@ class FrameEncoding:
 
     fields: Mapping[str, Field]
     """Shape and dtype of one frame's arrays, by the names that samples give them."""
-    encode: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
-    """Images (N, height, width, channels) by camera to those arrays, each with N in front."""
+    encode: Callable[[Mapping[str, np.ndarray], np.ndarray], Mapping[str, np.ndarray]]
+    """Images (N, height, width, channels) by camera, and the number (N,) of the first user of each frame, to those
+    arrays, each with (N, variants) in front."""
+    variants: int = 1
+    """Encodings of each frame, such as of differently shifted images; a sample takes one of them."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Memory that one frame takes."""
+        return self.variants * sum(math.prod(field.shape) * field.dtype.itemsize for field in self.fields.values())
 
 
 class FrameStore:
@@ -55,7 +65,9 @@ class FrameStore:
         self._epoch = epoch
         self._encoding = encoding
         fields = cameras if encoding is None else encoding.fields
-        self._arrays = {name: np.zeros((capacity, *field.shape), field.dtype) for name, field in fields.items()}
+        self._variants = 1 if encoding is None else encoding.variants
+        rows = capacity * self._variants
+        self._arrays = {name: np.zeros((rows, *field.shape), field.dtype) for name, field in fields.items()}
         self._last: tuple[Images, int] = {}, -1
         self._digests: list[bytes] = [b""] * capacity
         self._numbers: dict[bytes, int] = {}
@@ -80,13 +92,13 @@ class FrameStore:
         """
         users, stack = next(iter(moments[0].values())).shape[:2]
         numbers = np.empty((users, len(moments), stack), dtype=np.int64)
-        fresh: list[Images] = []
+        fresh: list[tuple[Images, int]] = []
         for user, moment, position in np.ndindex(numbers.shape):
             if moment == position == 0 and (first_user + user) % self._epoch == 0:
                 self._last = {}, -1
                 self._numbers.clear()
             images = {name: moments[moment][name][user, position] for name in self._cameras}
-            number = self._number_of(images, fresh)
+            number = self._number_of(images, first_user + user, fresh)
             numbers[user, moment, position] = number
             self._last_user[number % self.capacity] = first_user + user
             self._last = images, number
@@ -94,12 +106,26 @@ class FrameStore:
         self._write(fresh)
         return numbers
 
-    def read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """The kept arrays of these frames, by name, of shape (*numbers.shape, *shape of one)."""
-        rows = numbers % self.capacity
-        return {name: kept.take(rows, axis=0) for name, kept in self._arrays.items()}
+    def read(self, numbers: np.ndarray, variants: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """The kept arrays of these frames, by name, of shape (*numbers.shape, *shape of one).
 
-    def _number_of(self, images: Images, fresh: list[Images]) -> int:
+        Args:
+            numbers: of the frames.
+            variants: which of each frame's encodings, by name, of a shape that fits `numbers`; the first when None.
+        """
+        rows = numbers % self.capacity * self._variants
+        return {
+            name: kept.take(rows if variants is None else rows + variants[name], axis=0)
+            for name, kept in self._arrays.items()
+        }
+
+    def draw_variants(self, sampler: UniformSampler, shape: tuple[int, ...]) -> dict[str, np.ndarray] | None:
+        """Choose encodings for `read`, for each name apart; None, and no draw, where a frame has but one."""
+        if self._variants == 1:
+            return None
+        return {name: sampler.integers(self._variants, shape) for name in self._arrays}
+
+    def _number_of(self, images: Images, user: int, fresh: list[tuple[Images, int]]) -> int:
         """The number of a frame; one that is not here yet joins the `fresh` ones."""
         last, number = self._last
         reach = max(0, self.written - self._reach)
@@ -110,7 +136,7 @@ class FrameStore:
         number = self._numbers.get(digest, -1)
         if number < reach:
             number = self._claim(digest)
-            fresh.append(images)
+            fresh.append((images, user))
         return number
 
     def _digest(self, images: Images) -> bytes:
@@ -130,13 +156,17 @@ class FrameStore:
         self.written += 1
         return number
 
-    def _write(self, fresh: Sequence[Images]) -> None:
+    def _write(self, fresh: Sequence[tuple[Images, int]]) -> None:
         """Fill the slots of the newest `len(fresh)` numbers; of a batch larger than the ring only its end."""
         first = self.written - len(fresh)
         kept = fresh[-self.capacity :]
         if not kept:
             return
         slots = (first + np.arange(len(fresh) - len(kept), len(fresh))) % self.capacity
-        images = {name: np.stack([frame[name] for frame in kept]) for name in self._cameras}
-        for name, array in (images if self._encoding is None else self._encoding.encode(images)).items():
-            self._arrays[name][slots] = array
+        images = {name: np.stack([frame[name] for frame, _ in kept]) for name in self._cameras}
+        if self._encoding is None:
+            encoded: Images = {name: array[:, None] for name, array in images.items()}
+        else:
+            encoded = self._encoding.encode(images, np.array([user for _, user in kept]))
+        for name, array in encoded.items():
+            self._arrays[name].reshape(self.capacity, self._variants, *array.shape[2:])[slots] = array

@@ -71,7 +71,11 @@ class GrownSource:
     def state_dict(self) -> dict[str, Any]:
         """The state of all draws."""
         inserted = self._kept.inserted + self._grown.inserted
-        return {**self._sampler.state_dict(inserted), "grown": self._grown.state_dict()}
+        return {
+            **self._sampler.state_dict(inserted),
+            "grown": self._grown.state_dict(),
+            "kept": self._kept.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the draws; the buffers must hold their data again.
@@ -82,3 +86,5 @@ class GrownSource:
         self._sampler.load_state_dict(state, self._kept.inserted + self._grown.inserted)
         if "grown" in state:  # checkpoints of before 0.2 drew from one buffer
             self._grown.load_state_dict(state["grown"])
+        if "kept" in state:  # since a buffer draws more than the rows that it is asked for
+            self._kept.load_state_dict(state["kept"])

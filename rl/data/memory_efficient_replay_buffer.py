@@ -35,7 +35,8 @@ class MemoryEfficientReplayBuffer:
         frame_capacity: images kept per camera; by default a tenth more than transitions, enough for whole episodes of
             ten steps and more.
         extras: fields beyond the six of every transition.
-        encoding: what is kept and sampled instead of the images; then there is nothing left to augment.
+        encoding: what is kept and sampled instead of the images. Of its variants each sample draws one for each name,
+            alike for the frames of a stack, and apart for the observation and the next one.
 
     Raises:
         ConfigError: an image key that is not in the space, stacks of different lengths, or too little capacity.
@@ -121,6 +122,8 @@ class MemoryEfficientReplayBuffer:
     ) -> Batch:
         """Draw transitions uniformly, with replacement; or take those at `indices`, where 0 is the oldest.
 
+        Variants of an encoding are drawn in any case.
+
         Args:
             batch_size: how many.
             indices: (batch_size,) positions in 0..len-1.
@@ -163,13 +166,16 @@ class MemoryEfficientReplayBuffer:
 
     def _unpacked(self, numbers: np.ndarray) -> FlatBatch:
         moments = {"observations": numbers[:, 0], "next_observations": numbers[:, 1]}
-        return {(when, key): images for when, of in moments.items() for key, images in self._frames.read(of).items()}
+        return {(when, key): images for when, of in moments.items() for key, images in self._read(of).items()}
 
     def _packed(self, numbers: np.ndarray) -> FlatBatch:
         if not np.array_equal(numbers[:, 0, 1:], numbers[:, 1, :-1]):
             raise DataError("a next observation does not continue its observation by one image: sample without packing")
         window = np.concatenate([numbers[:, 0], numbers[:, 1, -1:]], axis=1)
-        return {("observations", key): images for key, images in self._frames.read(window).items()}
+        return {("observations", key): images for key, images in self._read(window).items()}
+
+    def _read(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        return self._frames.read(numbers, self._frames.draw_variants(self._sampler, (len(numbers), 1)))
 
 
 def _stack_length(schema: TransitionSchema, image_keys: tuple[str, ...]) -> int:

@@ -38,6 +38,10 @@ class UniformSampler:
             raise DataError(f"indices must lie in 0..{length - 1}; they span {chosen.min()}..{chosen.max()}")
         return chosen
 
+    def integers(self, count: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Uniform integers of this shape in 0..count-1."""
+        return self._generator.integers(count, size=shape)
+
     def permutation(self, length: int) -> np.ndarray:
         """The positions 0..length-1 in random order."""
         return self._generator.permutation(length)

@@ -109,7 +109,11 @@ class PixelKind(AgentKind):
         """See `AgentKind`."""
         assert isinstance(agent, DrQAgent)
         cameras, sample = cameras_of(spec), _sample(spec)
-        encoding = frame_encoding(agent, {key: Field(sample[key].shape[1:], sample[key].dtype) for key in cameras})
+        images = {key: Field(sample[key].shape[1:], sample[key].dtype) for key in cameras}
+        encoding = frame_encoding(agent, images, seed)
+        if encoding is not None:
+            kilobytes = encoding.frame_bytes / 1e3
+            logger.info("a buffer keeps %d feature maps of each image: %.1f kB a step", encoding.variants, kilobytes)
         try:
             return MemoryEfficientReplayBuffer(
                 build_space(spec.observation),

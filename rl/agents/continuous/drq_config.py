@@ -32,8 +32,11 @@ class DrqConfig(SacConfig):
     """The encoder that policy and critics share."""
     cached_features: Literal["no", "float16", "float32"] = "no"
     """Whether a replay buffer keeps the frozen encoder's feature maps, computed once when a transition comes, instead
-    of images: updates then skip the trunk. Maps of images that were shifted differently are not kept, so nothing is
-    augmented: what stays is the frozen trunk's own tolerance to shifts. Needs a frozen encoder."""
+    of images: updates then skip the trunk, and images are shifted as `cached_shifts` says. Needs a frozen encoder."""
+    cached_shifts: int = 1
+    """Feature maps that are kept of each frame: the first of the image as it is, each other one of the image shifted
+    once at random by up to `crop_padding` pixels. A sample takes one of them for each camera; with 1 nothing is
+    augmented. Memory grows with it."""
     crop_padding: int = 4
     """Largest shift of an image in pixels; 0 leaves images as they are."""
     crops_as_in_serl: bool = False
@@ -56,6 +59,13 @@ class DrqConfig(SacConfig):
             raise ConfigError(
                 f"cached_features={self.cached_features} needs the encoder {' or '.join(FROZEN_TYPES)}, whose features "
                 f"never change; those of {self.encoder.encoder_type} are trained"
+            )
+        if self.cached_shifts < 1:
+            raise ConfigError(f"cached_shifts is {self.cached_shifts}: allowed are 1, the image as it is, and more")
+        if self.cached_shifts > 1 and (self.cached_features == "no" or not self.crop_padding):
+            raise ConfigError(
+                f"cached_shifts={self.cached_shifts} keeps feature maps of shifted images: choose "
+                "cached_features=float16 and a crop_padding above 0, or leave cached_shifts at 1"
             )
         if self.crop_padding < 0:
             raise ConfigError(f"crop_padding is {self.crop_padding}: allowed are 0 and more")

@@ -116,9 +116,10 @@ def test_returns_over_several_steps_and_actors_in_turn_cost_no_images(stack):
 def test_what_is_kept_instead_of_images_is_computed_once_for_each_and_sampled():
     calls = []
 
-    def encode(images):
+    def encode(images, users):
         calls.append(len(images["pix"]))
-        return {"pix_map": images["pix"].mean((1, 2)).astype(np.float16) + images["wrist"][:, 0, 0, :1]}
+        found = images["pix"].mean((1, 2)).astype(np.float16) + images["wrist"][:, 0, 0, :1]
+        return {"pix_map": found[:, None]}
 
     encoding = FrameEncoding({"pix_map": Field((1,), np.dtype(np.float16))}, encode)
     buffer, plain = make(2, capacity=50, encoding=encoding), make(2, capacity=50)
@@ -133,6 +134,66 @@ def test_what_is_kept_instead_of_images_is_computed_once_for_each_and_sampled():
         pix, wrist = images[when]["pix"], images[when]["wrist"]
         expected = pix.mean((2, 3)).astype(np.float16) + wrist[:, :, 0, 0, :1]
         np.testing.assert_array_equal(maps[when]["pix_map"], expected)
+
+
+SHIFTED = ("pix_map", "wrist_map")
+
+
+def shifting(variants=4):
+    """Encodings in which the first user, the variant and the frame can be read."""
+
+    def encode(images, users):
+        frames = np.broadcast_to(images["pix"][:, :1, 0, 0].astype(np.float32), (len(users), variants))
+        codes = np.stack([users * 10 + variant for variant in range(variants)], axis=1)
+        return {name: np.stack([codes, frames], axis=-1) for name in SHIFTED}
+
+    return FrameEncoding({name: Field((2,), np.dtype(np.float32)) for name in SHIFTED}, encode, variants)
+
+
+def test_a_sample_takes_one_variant_for_a_stack_and_others_for_the_other_camera_and_the_next_observation():
+    buffer = make(3, capacity=50, encoding=shifting())
+    buffer.extend(stack_transitions(episode(3, 40, 0)))
+    batch = buffer.sample(400)
+    moments = [batch[when] for when in ("observations", "next_observations")]
+    drawn = [moment[name][..., 0] % 10 for moment in moments for name in SHIFTED]
+    for found in drawn:
+        assert found.shape == (400, 3)
+        assert (found == found[:, :1]).all()
+        assert set(found[:, 0]) == {0, 1, 2, 3}
+    assert len({found.tobytes() for found in drawn}) == 4
+    # Frame n + 1 is the newest of what follows transition n, which is the first that needs it.
+    newest = batch["next_observations"]["pix_map"][:, -1]
+    np.testing.assert_array_equal(newest[:, 1], batch["rewards"] + 1)
+    np.testing.assert_array_equal(newest[:, 0] // 10, batch["rewards"])
+
+
+def test_overwritten_frames_leave_no_variant_behind():
+    buffer = make(1, capacity=8, encoding=shifting())
+    for start in range(0, 100, 10):
+        buffer.extend(stack_transitions(episode(1, 5, start)))
+    batch = buffer.sample(300)
+    assert batch["rewards"].min() >= 80
+    for when, step in (("observations", 0), ("next_observations", 1)):
+        np.testing.assert_array_equal(batch[when]["pix_map"][:, 0, 1], batch["rewards"] + step)
+
+
+def test_the_draws_of_variants_survive_a_restart_and_cost_other_buffers_no_draw():
+    def filled(**options):
+        made = make(1, capacity=50, seed=4, **options)
+        made.extend(stack_transitions(episode(1, 30, 0)))
+        return made
+
+    straight, resumed = (filled(encoding=shifting()) for _ in range(2))
+    straight.sample(7)
+    resumed.load_state_dict(straight.state_dict())
+    assert_same(straight.sample(20), resumed.sample(20))
+    plain, single = filled(), filled(encoding=shifting(1))
+    for _ in range(2):
+        np.testing.assert_array_equal(plain.sample(9)["rewards"], single.sample(9)["rewards"])
+
+
+def test_the_memory_of_a_frame_is_known():
+    assert shifting(4).frame_bytes == 4 * 2 * 2 * 4
 
 
 def test_a_caller_may_draw_the_next_frame_into_the_memory_of_the_last_one():

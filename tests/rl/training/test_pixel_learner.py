@@ -82,9 +82,9 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("cached", ["no", "float16"])
-def test_an_interruption_changes_nothing(tmp_path: Path, trunk: EncoderConfig, cached: str):
-    kept = {} if cached == "no" else {"encoder": trunk, "cached_features": cached}
+@pytest.mark.parametrize(("cached", "shifts"), [("no", 1), ("float16", 1), ("float16", 3)])
+def test_an_interruption_changes_nothing(tmp_path: Path, trunk: EncoderConfig, cached: str, shifts: int):
+    kept = {} if cached == "no" else {"encoder": trunk, "cached_features": cached, "cached_shifts": shifts}
     env = make_env(ENV, adaptation=config(None, 1).adaptation())
     env.action_space.seed(1)
     demos = tmp_path / "demos.sqlite"
