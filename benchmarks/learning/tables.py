@@ -59,6 +59,9 @@ TABLES: Mapping[str, Table] = {
         2_000,
         shows_returns=True,
     ),
+    "pick-cube-pixels-exploratory": Table(
+        "pick-cube-pixels", ("drq-demo", "drq-demo-lite0"), 3_000, 1_500, seeds=(0,), episodes=20, shows_returns=True
+    ),
     "smoke": Table("pick-cube-state-1", ("small", "small-standardised"), 60, 30, seeds=(0, 1), episodes=1),
 }
 """Tables by their names."""

@@ -26,6 +26,7 @@ class Task:
 TASKS: Mapping[str, Task] = {
     "pick-cube-state": Task(_PICK_CUBE, 20, _PICK_CUBE_EXPERT),
     "pick-cube-state-alone": Task(_PICK_CUBE),
+    "pick-cube-pixels": Task("envs:PandaPickCubeVision-v0", 20, _PICK_CUBE_EXPERT),
     "pick-cube-state-1": Task(_PICK_CUBE, 1, _PICK_CUBE_EXPERT),
 }
 """Tasks by their names."""

@@ -45,6 +45,13 @@ _STEADY_RESIDUAL = {
 }
 """A correction of a clone, which critics that have learned before have to draw away from 0."""
 
+_LITE0 = {
+    "agent.encoder.encoder_type": "efficientnet-lite0",
+    "agent.cached_features": "float16",
+    "agent.cached_shifts": 4,
+}
+"""A frozen network that has learned from photographs, and kept features of four shifts of each image."""
+
 _WITHOUT_EFFECT = (
     "out", "actors", "max_lead", "publish_every", "log_every", "checkpoint_every", "keep_checkpoints", "tensorboard",
     "wandb_project", "evaluation", "link",
@@ -92,6 +99,8 @@ VARIANTS: Mapping[str, Variant] = {
     "demo-residual-steady": Variant("demo", _STEADY_RESIDUAL),
     "demo-proposal": Variant("demo", _PROPOSAL),
     "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
+    "drq-demo": Variant("drq-demo"),
+    "drq-demo-lite0": Variant("drq-demo", _LITE0),
     "small": Variant("demo", _SMALL),
     "small-standardised": Variant("demo", {**_SMALL, "agent.standardises_inputs": True}),
 }

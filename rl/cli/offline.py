@@ -23,8 +23,8 @@ _BC_HEADINGS = {
 }
 _CLASSIFIER_HEADINGS = {
     "What is learned": ("positives", "negatives", "classes", "out", "image_keys", "resume", "seed"),
-    "How": ("epochs", "batch_size", "held_out", "most_false_positives", "crop_padding", "encoder.encoder_type",
-            "encoder.pretrained_path", "encoder.pretrained_sha256"),
+    "How": ("epochs", "batch_size", "held_out", "most_false_positives", "crop_padding", "cached_shifts",
+            "encoder.encoder_type", "encoder.pretrained_path", "encoder.pretrained_sha256"),
     "Where": ("checkpoint_every", "workers", "device", "threads"),
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from rl.offline.classifier_options import SETTINGS, TrainClassifierOptions
 from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
 from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_class_split
+from rl.offline.kept_maps import keep_maps
 from rl.offline.n_way import conclude_n_way
 from rl.offline.rows import Rows, balanced_loader
 from rl.plots.pictures import draw_confusion, draw_curves, draw_montage
@@ -59,7 +60,12 @@ def _train(
         claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
         SETTINGS.write(options.out, options)
     group.wait()
-    rows = Rows({"images": {key: split.train.images[key] for key in cameras}, "labels": split.train.labels})
+    train, tune = {key: split.train.images[key] for key in cameras}, split.tune
+    if options.cached_shifts:
+        encoder_def, padding, seed = network.encoder_def, options.crop_padding, seeds.integer("shifts")
+        train = keep_maps(encoder_def, split.train, options.cached_shifts, padding, seed).images
+        tune = keep_maps(encoder_def, split.tune, 1, padding, seed)
+    rows = Rows({"images": train, "labels": split.train.labels})
     loader, order = balanced_loader(
         rows,
         split.train.labels,
@@ -71,7 +77,7 @@ def _train(
         classes=len(names),
     )
     config = EpochsConfig(options.epochs, options.seed, options.checkpoint_every)
-    context = EpochContext(loader, order, lambda: learner.evaluate(split.tune, _CHUNK), options.out, group, console)
+    context = EpochContext(loader, order, lambda: learner.evaluate(tune, _CHUNK), options.out, group, console)
     done = run_epochs(learner, config, context, stop)
     if not group.is_main:
         return None

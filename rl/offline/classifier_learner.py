@@ -17,6 +17,7 @@ from rl.common.typing import Batch, Metrics
 from rl.networks.reward_classifier import DROPOUT, BinaryClassifier
 from rl.nn.dropout import KeepMasks
 from rl.offline.frame_sets import FrameSet
+from rl.offline.kept_maps import is_kept
 from rl.utils.distributed import ProcessGroup
 from rl.utils.precision import Precision
 
@@ -59,10 +60,8 @@ class ClassifierLearner:
         self._padding = crop_padding
 
     def update(self, batch: Batch) -> Metrics:
-        """One step on `images` (B, height, width, channels) by camera and `labels` (B,)."""
-        frames = {key: images[:, None] for key, images in batch["images"].items()}
-        if self._padding:
-            frames = crop(frames, draw_corners(frames, self._padding, self.generator), self._padding)
+        """One step on `images` (B, height, width, channels) by camera, or maps as of `keep_maps`, and `labels` (B,)."""
+        frames = self._augmented(batch["images"])
         widths = self.network.dropout_widths()
         rows = len(batch["labels"])
         keep = [torch.rand(rows, width, generator=self.generator, device=self.device) >= DROPOUT for width in widths]
@@ -72,6 +71,20 @@ class ClassifierLearner:
         self._trained.step(loss)
         accuracy = (likeliest(logits) == batch["labels"]).float().mean()
         return {"loss": loss.detach(), "accuracy": accuracy}
+
+    def _augmented(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Images (B, 1, height, width, channels) shifted at random, or of kept maps one shift for each row."""
+        if is_kept(images):
+            rows = torch.arange(len(next(iter(images.values()))), device=self.device)
+            draws = {
+                name: torch.randint(maps.shape[1], rows.shape, generator=self.generator, device=self.device)
+                for name, maps in images.items()
+            }
+            return {name: maps[rows, draws[name]].float() for name, maps in images.items()}
+        frames = {key: image[:, None] for key, image in images.items()}
+        if not self._padding:
+            return frames
+        return crop(frames, draw_corners(frames, self._padding, self.generator), self._padding)
 
     def evaluate(self, frames: FrameSet, chunk: int) -> Metrics:
         """Balanced cross-entropy and accuracy, so that the commoner class does not hide the rarer."""
@@ -90,13 +103,14 @@ class ClassifierLearner:
 
     @torch.no_grad()
     def _chunks(self, frames: FrameSet, chunk: int) -> Iterator[Tensor]:
-        cameras = self.network.encoder_def.image_keys
+        names = tuple(frames.images) if is_kept(frames.images) else self.network.encoder_def.image_keys
         for start in range(0, len(frames), chunk):
             part = {
-                key: torch.from_numpy(frames.images[key][start : start + chunk]).to(self.device)[:, None]
-                for key in cameras
+                name: torch.from_numpy(frames.images[name][start : start + chunk]).to(self.device) for name in names
             }
-            yield self.network(part).float().cpu()
+            # A frame axis of one for images; of kept maps that of the image as it is.
+            seen = {name: rows[:, 0].float() if is_kept(part) else rows[:, None] for name, rows in part.items()}
+            yield self.network(seen).float().cpu()
 
     def reseed(self, seed: int) -> None:
         """Start the stream of crops and dropout anew."""

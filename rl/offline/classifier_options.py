@@ -41,6 +41,9 @@ class TrainClassifierOptions:
     """Learning rate of Adam."""
     crop_padding: int = 4
     """Largest random shift of an image in pixels; 0 trains on the images as they are."""
+    cached_shifts: int = 0
+    """Feature maps of each frame that a frozen encoder computes once, for all epochs: the first of the image as it is,
+    each other one of the image shifted once at random; a step takes one of them. 0 shifts images anew in every step."""
     held_out: float = 0.3
     """Share of the episodes that are not trained on: one half of them chooses the threshold, the other tests."""
     most_false_positives: float = 0.01
@@ -91,6 +94,15 @@ class TrainClassifierOptions:
             raise ConfigError(f"--held-out must lie inside (0, 1), not {self.held_out}")
         if not 0.0 <= self.most_false_positives < 1.0:
             raise ConfigError(f"--most-false-positives must lie in [0, 1), not {self.most_false_positives}")
+        if self.cached_shifts < 0:
+            raise ConfigError(f"--cached-shifts must be 0 or more, not {self.cached_shifts}")
+        if self.cached_shifts and not self.encoder.is_frozen:
+            raise ConfigError(
+                f"--cached-shifts keeps features that never change, and those of {self.encoder.encoder_type} are "
+                f"trained: choose --encoder.encoder-type efficientnet-lite0, or leave it out"
+            )
+        if self.cached_shifts > 1 and not self.crop_padding:
+            raise ConfigError("--cached-shifts of 2 or more needs a --crop-padding above 0: it is the largest shift")
         self.encoder.require_weights("encoder")
 
 

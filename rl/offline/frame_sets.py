@@ -17,7 +17,7 @@ class FrameSet:
     """Frames with their labels."""
 
     images: dict[str, np.ndarray]
-    """uint8 (N, height, width, channels) by camera."""
+    """uint8 (N, height, width, channels) by camera, or what `keep_maps` makes of them."""
     labels: np.ndarray
     """float32 (N,): 1 where it is a success, or the number of the class, from 0 on."""
     episodes: tuple[str, ...]
