@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rl.agents.continuous.cached_features import frame_encoding
 from rl.agents.continuous.drq import DrQAgent, DrqConfig, make_drq_policy
 from rl.common.encoder_config import EncoderConfig
 from rl.common.encoding import MAP
+from rl.data.schema import Field
 
 CAMERAS = ("front", "wrist")
 SIDE, STATE, ACTION = 128, 7, 4
@@ -129,18 +131,32 @@ def measure_resnets(repeats: int, share: int) -> list[dict[str, Any]]:
     return rows
 
 
-def measure_kept_features(repeats: int, share: int) -> list[dict[str, Any]]:
-    """The frozen ResNet with images, and with the features that a buffer keeps of them."""
-    agent = DrQAgent.create_drq(make_observation(), ACTION, settings("resnet-pretrained"))
+def measure_kept_features(encoder: str, repeats: int, share: int) -> list[dict[str, Any]]:
+    """A frozen encoder with images, and with the features that a buffer keeps of them."""
+    agent = DrQAgent.create_drq(make_observation(), ACTION, settings(encoder))
     images = make_batch(256 // share)
     features = keep_features(agent, images)
     seen = repeated(lambda: agent.update_high_utd(images, 4), repeats)
     kept = repeated(lambda: agent.update_high_utd(features, 4), 5 * repeats)
-    name, size = "resnet-pretrained: update_high_utd, ratio 4", f"batch {256 // share}"
+    name, size = f"{encoder}: update_high_utd, ratio 4", f"batch {256 // share}"
     return [
         row(name, seen, "ms", size),
         row(f"{name}, kept features", kept, "ms", f"{size}; {seen / kept:.1f} times as fast as with images"),
     ]
+
+
+def measure_keeping(repeats: int) -> list[dict[str, Any]]:
+    """Time and memory of the kept features of one moment: both cameras, four shifts."""
+    config = replace(settings("efficientnet-lite0"), cached_features="float16", cached_shifts=4)
+    agent = DrQAgent.create_drq(make_observation(), ACTION, config)
+    images = {key: image for key, image in make_observation().items() if key in CAMERAS}
+    fields = {key: Field(image.shape[1:], image.dtype) for key, image in images.items()}
+    encoding = frame_encoding(agent, fields, seed=0)
+    assert encoding is not None
+    keeping = repeated(lambda: encoding.encode(images, np.zeros(1, np.int64)), repeats)
+    plain = sum(image.nbytes for image in images.values())
+    note = f"both cameras; {encoding.frame_bytes / 1e3:.0f} kB, the images {plain / 1e3:.0f} kB"
+    return [row("efficientnet-lite0: features of 4 shifts of a frame", keeping, "ms", note)]
 
 
 def measure_compact(repeats: int) -> list[dict[str, Any]]:
@@ -186,6 +202,8 @@ def run(quick: bool) -> list[dict[str, Any]]:
     # First of all: a process starts with the peak of the one that it came from.
     memory = [memory_row(encoder, share) for encoder in ORIGINAL_GB]
     rows = [*measure_small(repeats, share), *measure_resnets(repeats, share)]
-    rows += [*measure_kept_features(repeats, share), *measure_compact(repeats)]
+    for encoder in ("resnet-pretrained", "efficientnet-lite0"):
+        rows += measure_kept_features(encoder, repeats, share)
+    rows += [*measure_keeping(5 * repeats), *measure_compact(repeats)]
     threads = row("threads", torch.get_num_threads(), "", "of all but acting")
     return [*rows, *memory, *measure_acting(10 if quick else 50), threads]
