@@ -27,6 +27,7 @@ TASKS: Mapping[str, Task] = {
     "pick-cube-state": Task(_PICK_CUBE, 20, _PICK_CUBE_EXPERT),
     "pick-cube-state-alone": Task(_PICK_CUBE),
     "pick-cube-pixels": Task("envs:PandaPickCubeVision-v0", 20, _PICK_CUBE_EXPERT),
+    "peg-insertion-state": Task("envs:PandaPegInsertion-v0", 20, "envs.experts.insertion:peg_insertion"),
     "pick-cube-state-1": Task(_PICK_CUBE, 1, _PICK_CUBE_EXPERT),
 }
 """Tasks by their names."""

@@ -85,6 +85,11 @@ class Variant:
         return {name: value for name, value in settings.items() if name not in _WITHOUT_EFFECT}
 
 
+def _steady_but(*left_out: str) -> dict[str, Any]:
+    """The steady residual with some of its options as the preset has them."""
+    return {name: value for name, value in _STEADY_RESIDUAL.items() if name not in left_out}
+
+
 VARIANTS: Mapping[str, Variant] = {
     "demo": Variant("demo"),
     "demo-standardised": Variant("demo", {"agent.standardises_inputs": True}),
@@ -97,6 +102,12 @@ VARIANTS: Mapping[str, Variant] = {
     "demo-ibrl": Variant("demo", _IBRL),
     "demo-residual": Variant("demo", {"base": "clone"}),
     "demo-residual-steady": Variant("demo", _STEADY_RESIDUAL),
+    "demo-residual-unpenalised": Variant("demo", _steady_but("agent.mode_penalty")),
+    "demo-residual-at-once": Variant("demo", _steady_but("agent.actor_starts_after")),
+    "demo-residual-raw-inputs": Variant("demo", _steady_but("agent.standardises_inputs")),
+    "demo-residual-random-steps": Variant("demo", _steady_but("random_steps")),
+    "hil": Variant("hil"),
+    "hil-residual-steady": Variant("hil", _STEADY_RESIDUAL),
     "demo-proposal": Variant("demo", _PROPOSAL),
     "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
     "drq-demo": Variant("drq-demo"),
