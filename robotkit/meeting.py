@@ -12,7 +12,7 @@ _TINY_S = 1e-9
 
 @dataclass
 class _Request:
-    """What a member asks for and waits for."""
+    """A request of a member, for which it waits."""
 
     left_s: float | None = None
     """Time that has still to pass; None where a reset is asked for."""
