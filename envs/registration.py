@@ -193,7 +193,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     "PandaUSBPickupInsertion-v0": usb_entry(USB),
     "PandaUSBPickupInsertionVision-v0": usb_entry(USB_VISION),
-    "FrankaUSBPickupInsertRelative-Vision-v0": usb_entry(USB_VISION, relative_view),
+    "FrankaUSBPickRelative-Vision-v0": usb_entry(USB_VISION, relative_view),
 }
 
 DUAL_TABLE: Mapping[str, DualEntry] = {

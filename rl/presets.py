@@ -225,7 +225,7 @@ def hil_serl_single() -> TrainConfig:
     The grasp critic is that of `agents/continuous/sac_hybrid_single.py`.
     """
     settings = SingleArmConfig(encoder=_FROZEN, discount=0.97).as_in_serl()
-    env = "envs:FrankaUSBPickupInsertRelative-Vision-v0"
+    env = "envs:FrankaUSBPickRelative-Vision-v0"
     return replace(hil_serl(), preset="hil-serl-single", env=env, agent=settings)
 
 

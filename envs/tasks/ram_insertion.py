@@ -32,8 +32,9 @@ RAM_VISION = InsertionConfig(
     threshold_rad=(0.05, 0.012, 0.02),
     translation_scale_m=0.01,
     rotation_scale_rad=0.06,
-    lead_m=0.01,
-    lead_rad=0.06,
+    # A target farther ahead than the clips pulls no harder, and would only have to be taken back.
+    lead_m=0.005,
+    lead_rad=0.02,
     reset_xy_m=0.02,
     reset_rz_rad=0.05,
     lift_m=0.05,

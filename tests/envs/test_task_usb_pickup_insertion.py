@@ -142,7 +142,7 @@ def test_every_id_starts_and_steps_and_a_closing_gripper_costs_a_penalty_beside_
 
 
 def test_hil_serl_s_view_is_flat_and_begins_with_the_opening():
-    with made("FrankaUSBPickupInsertRelative-Vision-v0") as env:
+    with made("FrankaUSBPickRelative-Vision-v0") as env:
         observation, _ = env.reset(seed=0)
         assert observation in env.observation_space
         assert set(observation) == {"state", "side_policy", "wrist_1", "wrist_2"}
