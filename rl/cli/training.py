@@ -38,13 +38,7 @@ _LEARNING = {
 _TRAIN_HEADINGS = {
     "What is learned": (*_START, "base", "from_demos", "human", "reward_classifier", "frame_stack"),
     "Run": (*_RUN, "actors"),
-    "Evaluation": (
-        "evaluation.every_steps",
-        "evaluation.episodes",
-        "evaluation.where",
-        "evaluation.video_episodes",
-        "evaluation.stop_at_success",
-    ),
+    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.where", "evaluation.stop_at_success"),
     **_LEARNING,
 }
 _LEARNER_HEADINGS = {
@@ -59,7 +53,14 @@ _ACTOR_HEADINGS = {
 }
 _EVALUATOR_HEADINGS = {
     "What is learned": (*_START, *_BASE, "reward_classifier", "frame_stack", "action_repeat"),
-    "Evaluation": ("evaluation.every_steps", "evaluation.episodes", "evaluation.cell", "seed", *_LINK),
+    "Evaluation": (
+        "evaluation.every_steps",
+        "evaluation.episodes",
+        "evaluation.video_episodes",
+        "evaluation.cell",
+        "seed",
+        *_LINK,
+    ),
 }
 
 
