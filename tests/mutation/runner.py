@@ -61,6 +61,7 @@ class Campaign:
     """
 
     def __init__(self, root: Path, folder: Path, tests: Iterable[str], sources: Iterable[str]) -> None:
+        folder = folder.resolve()  # the tests run elsewhere
         self._root, self._tree, self._file = root, folder / "tree", folder / "results.jsonl"
         self._map_file, self._output = folder / "map.json", folder / "output.txt"
         arguments, self._sources = list(tests), list(sources)
@@ -195,7 +196,8 @@ class Campaign:
 
     def _failed(self) -> list[str]:
         """The tests that failed, as pytest's last words say."""
-        lines = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
+        output = self._output.read_text(encoding="utf-8", errors="replace")
+        lines = output.rpartition(" short test summary info ")[2].splitlines()
         named = [line.partition(" ")[2].partition(" - ")[0] for line in lines if line.startswith(("FAILED ", "ERROR "))]
         return list(dict.fromkeys(named))
 

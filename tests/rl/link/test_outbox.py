@@ -100,3 +100,11 @@ def test_it_refuses_an_acknowledgement_of_what_was_never_sent():
 def test_a_queue_without_room_is_refused():
     with pytest.raises(ConfigError, match="at least 2"):
         Outbox(1, "wait")
+
+
+def test_drops_are_told_at_the_first_and_at_every_thousandth(caplog: pytest.LogCaptureFixture):
+    outbox = Outbox(2, "drop_oldest")
+    fill(outbox, 2 + 2001)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"dropped {count} transitions: the learner is away or too slow" for count in (1, 1000, 2000)
+    ]
