@@ -79,7 +79,7 @@ class LineMap:
             for number, tests in known.items():
                 of[number] = sorted({*of.get(number, ()), *tests})
         seconds, blind = self.seconds | other.seconds, self.blind + other.blind
-        return LineMap(max(self.overhead_s, other.overhead_s), seconds, lines, blind, other.digests)
+        return LineMap(max(self.overhead_s, other.overhead_s), seconds, lines, blind, self.digests)
 
     def _sorted(self, tests: Iterable[str]) -> list[str]:
         """Quick files first, and quick tests first in each: a file's tests may share what is made once."""

@@ -26,8 +26,11 @@ TESTS = {
     "servers": ("tests/servers", "tests/robotkit/remote"),
     "sims": ("tests/sims",),
     "envs": ("tests/envs",),
-    "rl/data": ("tests/rl/data",),
-    "rl/link": ("tests/rl/link",),
+    "rl/data": ("tests/rl/data", "tests/rl/training/test_exact_resume.py", "tests/rl/training/test_retention.py"),
+    "rl/link": (
+        "tests/rl/link", "tests/rl/wrappers/test_served_base.py", "tests/rl/training/test_same_run.py",
+        "tests/rl/training/test_learner_*.py",
+    ),
 }  # fmt: skip
 """Paths or patterns of the tests, by package, and options of pytest; paths that do not exist are passed over."""
 

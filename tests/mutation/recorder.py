@@ -40,6 +40,7 @@ class _Recorder:
         self._file, self._root = file, Path.cwd().resolve()
         self._coverage = Coverage(data_file=None, config_file=False, include=[str(self._root / one) for one in sources])
         self._coverage.set_option("run:core", "ctrace")  # sys.monitoring knows no contexts
+        self._coverage.set_option("run:disable_warnings", ["no-data-collected"])  # of tests that start processes
         self._context = OUTSIDE
         self._seconds: dict[str, float] = {}
         self._fixtures: dict[str, Sequence[str]] = {}

@@ -134,37 +134,45 @@ class Campaign:
         return status, failed
 
     def _recorded(self) -> LineMap:
-        """The kept map, with what it lacks; everything anew where there is none that would do."""
+        """The kept map, with what it lacks; tests that fail are run a second time, and have to pass then."""
         digests, kept = self._digests(), LineMap.load(self._map_file)
-        stale = stale_tests(kept, digests, self._sources) if kept is not None else None
+        stale = None if kept is None else stale_tests(kept, digests, self._sources)
         if kept is None or stale is None:
-            lines = self._record(self._tests, digests)
-        elif stale:
-            old = stale | {test for test in kept.seconds if file_of(test) in stale}
-            lines = kept.without(old).merged(self._record(sorted(stale - {OUTSIDE}), digests))
-        else:
+            kept, asked = LineMap(0.0, {}, {}, [], {}), self._tests
+        elif not stale:
             return kept
+        else:
+            kept = kept.without(stale | {test for test in kept.seconds if file_of(test) in stale})
+            asked = sorted(stale - {OUTSIDE})
+        recorded, failed = self._record(asked)
+        lines = kept.merged(recorded.without(failed))
+        if failed:
+            files = {file_of(test) for test in failed}
+            lines.digests = {path: digest for path, digest in digests.items() if path not in files}
+            lines.save(self._map_file)
+            recorded, failed = self._record(failed)
+            if failed:
+                raise BrokenBaseline(f"these fail on the unchanged source: {', '.join(failed)}; see {self._output}")
+            lines = lines.merged(recorded)
+        lines.digests = digests
         lines.save(self._map_file)
         return lines
 
-    def _record(self, tests: list[str], digests: dict[str, str], is_repeated: bool = False) -> LineMap:
-        """The map of some tests; those that fail are run a second time, and have to pass then."""
+    def _record(self, tests: list[str]) -> tuple[LineMap, list[str]]:
+        """The map of some tests, and those of them that failed."""
         file = self._map_file.with_suffix(".new")
         options = ["-p", "tests.mutation.recorder", f"--lines-to={file}"]
         start_s = time.monotonic()
         status = self._test([*options, *(f"--lines-of={source}" for source in self._sources), *tests], None)
-        failed = self._failed()
-        if status != 0 and (is_repeated or not failed):
-            words = f"pytest {' '.join(self._options + self._tests)} ends with status {status} on the unchanged source"
-            raise BrokenBaseline(f"{words}: {', '.join(failed)}; see {self._output}")
+        failed = [] if status == 0 else self._failed()
+        if status != 0 and not failed:
+            words = f"pytest {' '.join(self._options + tests)} ends with status {status} on the unchanged source"
+            raise BrokenBaseline(f"{words}; see {self._output}")
         content = json.loads(file.read_text(encoding="utf-8"))
         file.unlink()
         lines = {path: {int(number): of for number, of in known.items()} for path, known in content["lines"].items()}
         overhead_s = time.monotonic() - start_s - sum(content["seconds"].values())
-        recorded = LineMap(overhead_s, content["seconds"], lines, content["blind"], digests)
-        if status == 0:
-            return recorded
-        return recorded.without(failed).merged(self._record(failed, digests, is_repeated=True))
+        return LineMap(overhead_s, content["seconds"], lines, content["blind"], {}), failed
 
     def _digests(self) -> dict[str, str]:
         """Of the sources, and of all Python files that are or lie below a path of the tests."""

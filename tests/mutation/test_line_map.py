@@ -192,7 +192,7 @@ def test_busy():
 """
 
 
-def test_a_test_that_fails_once_is_run_again_and_one_that_fails_twice_keeps_the_map_before(repository):
+def test_a_test_that_fails_once_is_run_again_and_one_that_fails_twice_costs_no_other_test_its_lines(repository):
     first = prepared(repository).map
     (repository / LATER).write_text(BUSY.format(allowed='runs.read_text() != "x"'))
     grown = prepared(repository).map
@@ -200,9 +200,13 @@ def test_a_test_that_fails_once_is_run_again_and_one_that_fails_twice_keeps_the_
     (repository / LATER).write_text(BUSY.format(allowed="False"))
     with pytest.raises(BrokenBaseline, match=name("busy", LATER)):
         prepared(repository)
-    (repository / LATER).write_text(BUSY.format(allowed='runs.read_text() != "x"'))
-    assert prepared(repository).map == grown
-    assert first.seconds.items() <= grown.seconds.items()
+    kept = LineMap.load(repository.parent / "kept" / "map.json")
+    assert kept.seconds == first.seconds
+    assert LATER not in kept.digests
+    (repository / LATER).write_text(BUSY.format(allowed="True"))
+    mended = prepared(repository).map
+    assert asked_for(mended, "    return 5") == asked_for(grown, "    return 5")
+    assert first.seconds.items() <= mended.seconds.items()
 
 
 def test_a_failure_that_does_not_come_again_is_not_counted_on_demand(repository):

@@ -81,6 +81,17 @@ def test_a_full_queue_makes_a_simulation_wait_until_there_is_room():
     assert outbox.next_sequence == 3
 
 
+def test_a_queue_that_closes_lets_a_simulation_go_on_over_its_capacity():
+    outbox = Outbox(2, "wait")
+    fill(outbox, 2)
+    putter = threading.Thread(target=fill, args=(outbox, 2, 2), daemon=True)
+    putter.start()
+    outbox.close()
+    putter.join(30.0)
+    assert not putter.is_alive()
+    assert outbox.next_sequence == 4
+
+
 def test_it_refuses_a_learner_that_lost_what_it_had_acknowledged():
     outbox = Outbox(10, "wait")
     fill(outbox, 5)

@@ -49,15 +49,23 @@ def test_before_it_is_connected_the_franka_hand_is_assumed_and_the_configured_to
 
 
 def test_the_defaults_are_those_of_serl_and_of_the_data_sheets():
-    """SERL filters targets with 0.005 a millisecond, and turns a joint at its end with 7.5 Nm at most."""
+    """SERL filters targets with 0.005 a millisecond, and turns a joint at its end with 7.5 Nm at most.
+
+    franky's own thresholds of a collision are 20 Nm and 30 N; a change of a joint's torque by 1 Nm in 1 ms is
+    libfranka's bound.
+    """
     config, repulsion = FrankaRobotConfig(host="box"), JointLimitRepulsion()
     assert np.exp(-1e-3 / config.target_time_constant_s) == pytest.approx(0.995, abs=2e-5)
     assert repulsion.stiffness_nm_rad * repulsion.distance_rad == repulsion.torque_max_nm == 10.0
+    assert repulsion.damping_nms_rad == 2.0
     assert config.joint_tolerance_rad < 0.05
-    assert config.joint_relative_dynamics <= 0.2
+    assert config.joint_relative_dynamics == 0.2
     np.testing.assert_array_equal(config.compliance.translational_stiffness_n_m, 2000.0)
     hand = FrankaHandConfig(host="box")
-    assert (hand.speed_m_s, hand.width_max_m) == (0.1, 0.08)
+    assert (hand.speed_m_s, hand.force_n, hand.width_max_m) == (0.1, 40.0, 0.08)
+    assert config.collision_torque_nm.tolist() == [20.0] * 7
+    assert config.collision_force_n.tolist() == [30.0] * 6
+    assert config.torque_rate_limit_nm == 1.0
 
 
 def test_a_load_is_its_mass_at_the_flange_unless_more_is_said():
