@@ -303,6 +303,16 @@ def test_m12_a_second_connection_knows_nothing_of_the_first(hand, fingers):
     assert fingers.calls == [("move", 0.08, 0.05)]
 
 
+def test_a_hand_that_sends_nothing_is_told_with_a_way_out(fingers, monkeypatch):
+    monkeypatch.setattr(hands, "opened_within", lambda deadline_s, make, what: fingers)
+    line = hands._Line(FrankaHand.Config(host="box"), rk.CellContext(), HandCommands())
+    line.open()
+    assert line.poll().width_m == 0.04
+    fingers.is_gone = True
+    with pytest.raises(rk.ConnectionFailed, match=r"reading the Franka hand at box: .*Timeout\. Check power"):
+        line.poll()
+
+
 @pytest.fixture
 def commands(monkeypatch):
     """Without a thread that gives them."""

@@ -312,10 +312,11 @@ def test_without_a_time_constant_a_goal_is_followed_at_once_and_stays(arm):
 
 
 @pytest.mark.parametrize("time_constant_s", [0.0, 0.2])
-def test_whatever_is_published_is_published_under_the_filters_lock(arm, time_constant_s):
+def test_whatever_is_published_or_made_the_goal_is_so_under_the_filters_lock(arm, time_constant_s, monkeypatch):
     """The caller and the filter's own thread would overtake each other otherwise."""
     held: list[bool] = []
     smooth = SmoothTarget(time_constant_s, lambda pose: held.append(smooth._lock._is_owned()) or True, arm.read_clock)
+    monkeypatch.setattr(smooth, "_now_s", lambda: held.append(smooth._lock._is_owned()) or 10.0)  # asked on each change
     smooth.jump(pose_at(0.0))
     smooth.approach(pose_at(1.0))
     smooth._step()

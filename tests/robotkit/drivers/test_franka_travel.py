@@ -101,6 +101,40 @@ def test_a_hold_in_a_joint_motion_brakes_it_and_control_begins_when_the_arm_stan
     assert robot.get_state().mode == "tracking"
 
 
+def test_a_target_for_an_arm_that_stands_after_its_brake_begins_control_at_once_and_only_once(connected, monkeypatch):
+    """Whoever waits for the rest has not seen it yet."""
+    robot, arm, goes_on = connected.robot, connected.arm, threading.Event()
+    motion = Motion(connected)
+    arm.brakes_slowly = True
+    monkeypatch.setattr(robot._require_link(), "wait_for_rest", lambda *given: goes_on.wait(60.0))
+    robot.hold()
+    motion.end()
+    arm.is_in_control = arm.brakes_slowly = False
+    try:
+        robot.send(beside(connected))
+        assert isinstance(arm.motions[-1], franky.CartesianImpedanceTrackingMotion)
+        np.testing.assert_allclose(tracked_m(connected), STANDING_M + ASIDE_M)
+        count = len(arm.motions)
+    finally:
+        goes_on.set()
+    wait_until(lambda: not any(thread.name == "franka-rest" for thread in threading.enumerate()))
+    assert len(arm.motions) == count
+    assert robot.get_state().mode == "tracking"
+
+
+def test_a_reflex_while_a_hold_brakes_is_named_and_nothing_begins_after_it(connected):
+    robot, arm = connected.robot, connected.arm
+    motion = Motion(connected)
+    arm.brakes_slowly = True
+    robot.hold()
+    motion.end()
+    count = len(arm.motions)
+    arm.break_down("joint_reflex")
+    wait_until(lambda: not any(thread.name == "franka-rest" for thread in threading.enumerate()))
+    assert robot.machine.fault.names == ("joint_reflex",)
+    assert len(arm.motions) == count
+
+
 def test_a_stop_after_a_hold_keeps_control_from_beginning_when_the_arm_stands(connected):
     robot, arm = connected.robot, connected.arm
     motion = Motion(connected)
