@@ -161,8 +161,8 @@ class LinkConnection:
         if not isinstance(reply, HandshakeReply):
             raise LinkProtocolError(f"the learner's first message must be a handshake reply, not {reply.kind}")
         self._state.outbox.rewind(reply.last_sequence)
+        self._state.env_steps = reply.env_steps  # first: who waits for the reply reads it at once
         self._state.handshake_reply = self._state.handshake_reply or reply
-        self._state.env_steps = reply.env_steps
         self._state.connections += 1
         self._state.announce()
 

@@ -19,7 +19,7 @@ from rl.link.client import LearnerLink
 from rl.link.frames import Weights
 from rl.link.hub import LearnerHub
 from rl.link.link_connection import LinkConnection
-from rl.link.messages import NOTHING_STORED, Reject, Report
+from rl.link.messages import NOTHING_STORED, HandshakeReply, Reject, Report
 from rl.link.outbox import Outbox
 from rl.link.server import LinkServer
 from rl.link.state import LinkState
@@ -114,6 +114,25 @@ def test_m20_a_report_that_was_cut_off_is_sent_again():
     sent = [Report.model_validate_json(text).weights_version for text in broken.sent + whole.sent]
     assert sent == [0, 1, 2]
     assert not state.reports
+
+
+class Told(LinkState):
+    """Remembers what was known of the run each time that something was told of it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "handshake_reply" and value is not None:
+            self.env_steps_then = self.env_steps
+
+
+def test_whoever_waits_for_the_learners_reply_knows_its_steps_with_it():
+    """A late actor would act at random again."""
+    state = Told(Outbox(10, "wait"), deque())
+    connection = LinkConnection(settings(1), handshake(), state)
+    line = Line(1)
+    line.recv = lambda: asyncio.sleep(0, HandshakeReply(last_sequence=NOTHING_STORED, env_steps=70).model_dump_json())
+    asyncio.run(connection._shake_hands(line))
+    assert (state.env_steps_then, state.connections) == (70, 1)
 
 
 def test_m21_what_was_acknowledged_outlives_a_power_cut(journal: TransitionJournal):

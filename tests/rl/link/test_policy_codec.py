@@ -22,6 +22,10 @@ def test_an_array_comes_back(array):
     assert (found["images/front"].dtype, found["prompt"]) == (array.dtype, "pick up the cube")
 
 
+def test_an_array_of_eight_axes_comes_back():
+    np.testing.assert_array_equal(unpack(pack(np.full((1,) * 8, 0.5))), np.full((1,) * 8, 0.5))
+
+
 def test_the_form_is_that_of_openpi():
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     as_openpi_packs = {
@@ -51,8 +55,9 @@ def test_what_may_not_travel_is_refused(value):
         {b"dtype": ["<f4"]},
         {b"shape": (2, 4)},
         {b"shape": (-2, -3)},
+        {b"shape": (True, 6)},
         {b"shape": 6},
-        {b"shape": (1,) * 9},
+        {b"shape": (1,) * 9, b"data": bytes(4)},
         {b"data": "text"},
         {b"data": b""},
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -332,6 +333,14 @@ def test_what_is_closed_publishes_nothing_and_its_thread_ends(arm, smooth):
     smooth._run()
     assert len(arm.poses) == 1
     assert not smooth._wake.is_set()
+
+
+def test_the_filters_thread_keeps_no_program_from_ending(smooth, monkeypatch):
+    """Also that of an arm which nobody has disconnected."""
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread))
+    smooth.start()
+    assert [(thread.name, thread.daemon) for thread in started] == [("franka-target", True)]
 
 
 def test_the_thread_looks_at_an_arm_at_rest_less_often_than_at_one_under_way(arm, smooth, monkeypatch):
