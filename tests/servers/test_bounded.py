@@ -48,6 +48,13 @@ def _asked(context: ServerContext, ask: Callable[[httpx.AsyncClient], Coroutine[
     return asyncio.run(run())
 
 
+async def _until(is_true: Callable[[], bool]) -> None:
+    """Wait in the event loop, whose end would drop a call that a busy machine has not begun."""
+    async with asyncio.timeout(60.0):
+        while not is_true():
+            await asyncio.sleep(0.001)
+
+
 def _track(context: ServerContext) -> None:
     robot = context.workcell.robot
     robot.send(rk.PoseCommand(tcp_pose_in_base=robot.get_state().tcp_pose_in_base))
@@ -69,16 +76,15 @@ def test_b2_a_hold_that_does_not_return_is_answered_and_an_arm_that_may_move_is_
 
     async def ask(http: httpx.AsyncClient) -> list[httpx.Response]:
         replies = [await http.post(path, headers=ANNA) for _ in range(2)]
+        await _until(lambda: robot.machine.mode == ("stopped" if moves else "holding"))
         may_return.set()
         return replies
 
     replies = _asked(context, ask)
     assert [_code(reply) for reply in replies] == [(503, "motion_failed")] * 2
     assert "has not been confirmed within 0.02 s" in replies[0].json()["message"]
-    if not moves:
-        assert robot.machine.mode == "holding"
-    else:  # the watchdog may have been faster
-        wait_until(lambda: robot.machine.mode == "stopped")
+    assert robot.machine.mode == ("stopped" if moves else "holding")
+    if moves:  # the watchdog may have been faster
         assert robot.machine.stop.cause.startswith("the arm did not hold w")
 
 
@@ -128,11 +134,18 @@ def test_b2_the_answer_to_a_hold_waits_no_longer_for_a_stop_that_does_not_return
 ) -> None:
     _track(context)
     monkeypatch.setattr(context.workcell.robot.inner, "_hold", lambda: may_return.wait(20.0))
+    begun: list[bool] = []
     was_let: list[bool] = []
-    monkeypatch.setattr(context.control, "stop_unheld", lambda *_: was_let.append(may_return.wait(20.0)))
+
+    def hang(*_: object) -> None:
+        begun.append(True)
+        was_let.append(may_return.wait(20.0))
+
+    monkeypatch.setattr(context.control, "stop_unheld", hang)
 
     async def ask(http: httpx.AsyncClient) -> httpx.Response:
         reply = await http.post("/v1/robot/hold", headers=ANNA)
+        await _until(lambda: bool(begun))
         may_return.set()
         return reply
 
@@ -158,6 +171,24 @@ def test_b2_a_hold_of_who_has_no_control_stops_nobodys_arm_however_busy_the_serv
     assert context.workcell.robot.machine.mode == "tracking"
 
 
+def test_b2_a_hold_that_cannot_begin_stops_an_arm_that_nobody_controls(
+    context: ServerContext, may_return: threading.Event
+) -> None:
+    machine = context.workcell.robot.machine
+    _track(context)
+
+    async def ask(http: httpx.AsyncClient) -> httpx.Response:
+        busy = [context.lanes.holds.join(may_return.wait, 20.0 + index) for index in range(16)]
+        reply = await http.post("/v1/robot/hold", headers=ANNA)
+        await _until(lambda: machine.mode == "stopped")
+        may_return.set()
+        await asyncio.wait(busy)
+        return reply
+
+    assert _code(_asked(context, ask)) == (503, "motion_failed")
+    assert machine.stop.cause.startswith("the arm did not hold within")
+
+
 def test_b2_a_recovery_that_does_not_return_is_answered_and_one_that_has_not_begun_never_begins(
     context: ServerContext, monkeypatch: pytest.MonkeyPatch, may_return: threading.Event
 ) -> None:
@@ -174,8 +205,7 @@ def test_b2_a_recovery_that_does_not_return_is_answered_and_one_that_has_not_beg
 
     async def wait_from_the_beginning(tasks: list[asyncio.Task[Any]], timeout: float) -> tuple[set[Any], set[Any]]:
         asked.append(1)
-        while len(begun) < min(len(asked), 4):
-            await asyncio.sleep(0.001)
+        await _until(lambda: len(begun) >= min(len(asked), 4))
         return await wait(tasks, timeout=timeout)
 
     monkeypatch.setattr(robot, "recover", hang)
