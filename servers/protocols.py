@@ -143,7 +143,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Be idle from now on."""
         self._registry.used(self)
         super().on_response_complete()
-        if self._is_half_closed:
+        if self._is_half_closed or self._ignores_rest:
             self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
