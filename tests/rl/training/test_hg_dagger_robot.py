@@ -70,7 +70,9 @@ def test_a_stop_by_a_person_is_waited_for_and_the_corrections_before_it_stay(
             episodes_per_round=2, epochs=1, threads=1, held_out=0.0, bc=BcConfig(hidden_dims=(8,)),
         )  # fmt: skip
         stop, done = threading.Event(), []
-        run = threading.Thread(target=lambda: done.append(run_hg_dagger(options, stop, Console(quiet=True))))
+        run = threading.Thread(
+            target=lambda: done.append(run_hg_dagger(options, stop, Console(quiet=True))), daemon=True
+        )
         run.start()
         try:
             wait_until(lambda: "a person pressed stop" in caplog.text)
