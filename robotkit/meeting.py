@@ -12,7 +12,7 @@ _TINY_S = 1e-9
 
 @dataclass
 class _Request:
-    """A request of a member, for which it waits."""
+    """A wish of a member, which waits until it is done."""
 
     left_s: float | None = None
     """Time that has still to pass; None where a reset is asked for."""

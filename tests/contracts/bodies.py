@@ -71,6 +71,14 @@ def mujoco_realtime() -> Iterator[rk.Workcell]:
 
 
 @contextmanager
+def mujoco_two_arms() -> Iterator[rk.Workcell]:
+    """The second arm of a world, whose base is neither at the world's origin nor turned like it."""
+    first = rk.make_workcell("mujoco-object-handover-left")
+    with first, rk.make_workcell_in(first.world, "mujoco-object-handover-right") as cell:
+        yield cell
+
+
+@contextmanager
 def franka() -> Iterator[rk.Workcell]:
     """The Franka drivers against the protocol simulator, in lock-step: a busy machine loses no cycle."""
     with rk.make_workcell(franka_cell(shared_simulator().host)) as cell:
@@ -85,6 +93,7 @@ BODIES: dict[str, Body] = {
     "franka": franka,
     "mujoco-lockstep": mujoco_lockstep,
     "mujoco-realtime": mujoco_realtime,
+    "mujoco-two-arms": mujoco_two_arms,
     "remote-lockstep": remote,
     "remote-realtime": partial(remote, **_UNHURRIED),
 }
