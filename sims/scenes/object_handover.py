@@ -21,9 +21,8 @@ TRAY_HALF_SIZE_M = (0.13, 0.05, 0.01)
 """Half the inner size, along x, y and z."""
 REACH_MAX_M = 0.43
 """How far before its base an arm may send its tool: the tools stay 14 cm apart, which hands of 10 cm need."""
-_TILT_MAX_RAD = (0.02, 0.02, 0.5)
-_TILT_MIN_RAD = (-0.02, -0.3, -0.5)
-"""A hand may lean back, but not over the bar towards the other one."""
+_TURN_MIN_RAD, _TURN_MAX_RAD = (-0.1, -0.4, -0.45), (0.1, 0.05, 0.45)
+"""A hand may lean back, but hardly over the bar towards the other one."""
 _ROUGH = (1.0, 0.005, 0.0001)
 _RED, _WOOD = (0.8, 0.2, 0.25, 1.0), (0.7, 0.5, 0.3, 1.0)
 
@@ -31,8 +30,8 @@ WORKSPACE = WorkspaceBox(
     position_min_m=np.array((0.22, -0.3, 0.0)),
     position_max_m=np.array((REACH_MAX_M, 0.3, 0.5)),
     reference_quaternion_xyzw=np.array((1.0, 0.0, 0.0, 0.0)),
-    rotation_vector_min_rad=np.array(_TILT_MIN_RAD),
-    rotation_vector_max_rad=np.array(_TILT_MAX_RAD),
+    rotation_vector_min_rad=np.array(_TURN_MIN_RAD),
+    rotation_vector_max_rad=np.array(_TURN_MAX_RAD),
 )
 """Where each arm may send its tool, in the frame of its own base; in the world, the two boxes do not overlap."""
 

@@ -35,12 +35,12 @@ def touching(world):
     return [pair for pair in pairs if {name.partition("/")[0] for name in pair} == {"left", "right"}]
 
 
-@pytest.mark.parametrize("turn_rad", [-0.5, 0.5], ids=str)
+@pytest.mark.parametrize("turn_rad", [-0.45, 0.45], ids=str)
 def test_arms_that_are_sent_as_far_towards_each_other_as_their_limits_allow_do_not_touch(giver, turn_rad):
     with rk.make_workcell_in(giver.world, "mujoco-object-handover-left") as taker:
         giver.reset(0)
         taker.robot.set_compliance(STIFF)
-        turned = rk.spatial.quaternion_from_rotation_vector(np.array((0.02, 0.02, turn_rad)))
+        turned = rk.spatial.quaternion_from_rotation_vector(np.array((0.1, 0.05, turn_rad)))
         for height_m in (0.45, 0.05, 0.3):
             goal = rk.spatial.make_pose(np.array((0.43, 0.25, height_m)), DOWN)
             goal = np.append(goal[:3], rk.spatial.compose(np.array((0, 0, 0, *turned)), goal)[3:])
