@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from contextlib import ExitStack
 from functools import partial
@@ -133,6 +134,21 @@ def test_whoever_waits_for_the_learners_reply_knows_its_steps_with_it():
     line.recv = lambda: asyncio.sleep(0, HandshakeReply(last_sequence=NOTHING_STORED, env_steps=70).model_dump_json())
     asyncio.run(connection._shake_hands(line))
     assert (state.env_steps_then, state.connections) == (70, 1)
+
+
+def test_a_lost_learner_is_told_once_with_the_time_until_which_it_is_waited_for(monkeypatch, caplog):
+    """Five minutes after 1000 s are 1300 s."""
+    clock = SimpleNamespace(time=lambda: 1000.0, localtime=time.gmtime, strftime=time.strftime)
+    monkeypatch.setattr("rl.link.link_connection.time", clock)
+    state = LinkState(Outbox(10, "wait"), deque())
+    connection = LinkConnection(settings(1), handshake(), state)
+    connection._note("no route", 300.0)
+    assert not caplog.records, "until there was a learner, whoever waits for it tells"
+    state.connections, state.last_problem = 1, ""
+    for _ in range(2):
+        connection._note("no route", 300.0)
+    (record,) = caplog.records
+    assert "no route. Trying again until 00:21:40" in record.getMessage()
 
 
 def test_m21_what_was_acknowledged_outlives_a_power_cut(journal: TransitionJournal):
