@@ -26,7 +26,10 @@ TESTS = {
     "servers": ("tests/servers", "tests/robotkit/remote"),
     "sims": ("tests/sims",),
     "envs": ("tests/envs",),
-    "rl/data": ("tests/rl/data", "tests/rl/training/test_exact_resume.py", "tests/rl/training/test_retention.py"),
+    "rl/data": (
+        "tests/rl/data", "tests/rl/training/test_exact_resume.py", "tests/rl/training/test_retention.py",
+        "tests/rl/offline/test_*classifier.py",
+    ),
     "rl/link": (
         "tests/rl/link", "tests/rl/wrappers/test_served_base.py", "tests/rl/training/test_same_run.py",
         "tests/rl/training/test_learner_*.py",
