@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _TINY_S = 1e-9
 
 
-@dataclass
+@dataclass(eq=False)
 class _Request:
-    """A wish of a member, which waits until it is done."""
+    """A request of a member, for which one of its threads waits."""
 
+    member: Any
     left_s: float | None = None
     """Time that has still to pass; None where a reset is asked for."""
     start: Any = None
@@ -27,7 +28,8 @@ class Meeting:
 
     Time passes when every cell that takes part has asked for time or for a reset, and no farther than the least that
     was asked; a reset is done once, when every one of them has asked for it. A cell that does not take part is not
-    waited for: what it asks is done at once. Each cell asks from a thread of its own.
+    waited for: what it asks is done at once. Each cell asks from a thread of its own; where a second thread asks for
+    time too (a joint motion that begins in the middle of a step), the time that passes is that of both.
 
     Args:
         advance: lets that many seconds pass in the world.
@@ -38,7 +40,7 @@ class Meeting:
         self._advance, self._reset = advance, reset
         self._changed = threading.Condition()
         self._present: set[Any] = set()
-        self._asked: dict[Any, _Request] = {}
+        self._asked: list[_Request] = []
 
     def open(self, members: Iterable[Any]) -> None:
         """From now on these cells take part, until each has left."""
@@ -57,7 +59,7 @@ class Meeting:
         Raises:
             Exception: as the world's own advance; every cell that waits for time gets it.
         """
-        self._ask(member, _Request(left_s=period_s))
+        self._ask(_Request(member, left_s=period_s))
 
     def reset(self, member: Any, start: Any) -> None:
         """Reset the world.
@@ -65,40 +67,43 @@ class Meeting:
         Raises:
             Exception: as the world's own reset; every cell that waits for it gets it.
         """
-        self._ask(member, _Request(start=start))
+        self._ask(_Request(member, start=start))
 
-    def _ask(self, member: Any, request: _Request) -> None:
+    def _ask(self, request: _Request) -> None:
         with self._changed:
-            is_present = member in self._present
+            is_present = request.member in self._present
             if is_present:
-                self._asked[member] = request
-                self._settle()
-                self._changed.wait_for(lambda: request.is_done)
+                self._asked.append(request)
+                try:
+                    self._settle()
+                    self._changed.wait_for(lambda: request.is_done)
+                finally:  # also where Ctrl+C ends the wait: nothing is done later that nobody waits for
+                    self._asked = [other for other in self._asked if other is not request]
         if not is_present:
-            self._serve({member: request})
+            self._serve([request])
         if request.error is not None:
             raise request.error
 
     def _settle(self) -> None:
         """Do what can be done while nobody who takes part is still at work; the lock is held."""
-        while self._asked and self._asked.keys() >= self._present:
+        while self._asked and {request.member for request in self._asked} >= self._present:
             self._serve(self._asked)
-            self._asked = {member: request for member, request in self._asked.items() if not request.is_done}
+            self._asked = [request for request in self._asked if not request.is_done]
             self._changed.notify_all()
 
-    def _serve(self, asked: Mapping[Any, _Request]) -> None:
+    def _serve(self, asked: Sequence[_Request]) -> None:
         """Let the least time pass that is asked for; where nobody asks for time, reset."""
-        waiting = [request for request in asked.values() if request.left_s is not None]
+        waiting = [request for request in asked if request.left_s is not None]
         step_s = min((request.left_s or 0.0 for request in waiting), default=0.0)
         try:
             if waiting:
                 self._advance(step_s)
             else:
-                self._reset({member: request.start for member, request in asked.items()})
+                self._reset({request.member: request.start for request in asked})
         except BaseException as error:
-            for request in waiting or asked.values():
+            for request in waiting or asked:
                 request.is_done, request.error = True, error
             return
-        for request in waiting or asked.values():
+        for request in waiting or asked:
             request.left_s = None if request.left_s is None else request.left_s - step_s
             request.is_done = request.left_s is None or request.left_s <= _TINY_S

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from robotkit.meeting import Meeting
+from tests.support.waiting import wait_until
 
 LEFT, RIGHT = "left", "right"
 
@@ -122,3 +124,31 @@ def test_one_who_fails_elsewhere_keeps_no_other_waiting():
     error, _ = together(world, left=fail, right=lambda meeting: meeting.advance(RIGHT, 0.1))
     assert isinstance(error, ValueError)
     assert world.done == [0.1]
+
+
+def test_two_threads_of_one_member_both_get_their_time():
+    """A joint motion that begins while the pair is in the middle of a step asks for time of its own."""
+    world = World()
+    world.meeting.open((LEFT, RIGHT))
+    asking = [
+        threading.Thread(target=world.meeting.advance, args=(LEFT, period_s), daemon=True) for period_s in (0.1, 0.3)
+    ]
+    for thread in asking:
+        thread.start()
+    wait_until(lambda: len(world.meeting._asked) == 2)
+    world.meeting.leave(RIGHT)
+    for thread in asking:
+        thread.join(60.0)
+    assert [thread.is_alive() for thread in asking] == [False, False]
+    assert world.done == [0.1, 0.2]
+
+
+def test_what_an_interrupted_wait_has_asked_for_is_not_done_later():
+    world = World()
+    world.meeting.open((LEFT, RIGHT))
+    world.meeting._changed.wait_for = lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        world.meeting.advance(LEFT, 0.1)
+    world.meeting.leave(LEFT)
+    world.meeting.leave(RIGHT)
+    assert world.done == []
