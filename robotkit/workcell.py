@@ -67,6 +67,8 @@ class Workcell:
         self._readings = {
             name: BoundedCalls(f"trackers.{name} was asked for a measurement", READING_S) for name in self.trackers
         }
+        if self.world is not None:
+            self.world.when_reset_by_another = self.robot.forget_target
         gripper = self.gripper
         # Where no time passes, nothing else moves while a gripper hangs.
         if gripper is not None and not gripper.answers_at_once and not self.clock.is_lockstep:

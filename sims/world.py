@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ class MujocoWorld(BaseWorld):
     def __init__(self, config: MujocoWorldConfig, context: CellContext) -> None:
         super().__init__(config, context)
         self._parts: list[MujocoWorld] = []  # of every cell in the simulation, in the order in which they joined it
+        self._entering = threading.RLock()  # shared too: held while a cell enters or leaves
         if context.world is None:
             self.simulation = Simulation(config, context.is_lockstep)
             self._meeting = Meeting(self.simulation.advance, self._reset_all)
@@ -44,8 +46,8 @@ class MujocoWorld(BaseWorld):
         self.lock = self.simulation.lock
         self.record = self.simulation.record
         self.scene: Scene = self.simulation.scene
-        self.when_reset_by_another: Callable[[], None] | None = None
-        """Called after a reset that a cell which shares the world asked for without this one."""
+        self.when_failed: Callable[[], object] | None = None
+        """Called when the physics has failed, before a recovery by another cell puts all arms at their start."""
         self._connected = False
         self._clock = LockstepClock(self)
 
@@ -80,18 +82,19 @@ class MujocoWorld(BaseWorld):
         Raises:
             DeviceFault: the scene fails numerically as soon as it is simulated.
         """
-        if self._connected:
-            return
-        with self.lock:
+        with self._entering:
+            if self._connected:
+                return
             if not any(part.is_connected for part in self._parts):
                 self.simulation.start()
             self._connected = True
 
     def disconnect(self) -> None:
         """Leave the world; the last cell that does stops its time."""
-        was_connected, self._connected = self._connected, False
-        if was_connected and not any(part.is_connected for part in self._parts):
-            self.simulation.stop()
+        with self._entering:
+            was_connected, self._connected = self._connected, False
+            if was_connected and not any(part.is_connected for part in self._parts):
+                self.simulation.stop()
 
     def require_sound(self) -> None:
         """Raise `DeviceFault` when the physics has failed: what devices would report is frozen."""
@@ -136,13 +139,22 @@ class MujocoWorld(BaseWorld):
         poses = self.simulation.checked(object_poses_in_base)
         self._meeting.reset(self, (seed, {name: self.arm.in_world(pose) for name, pose in poses.items()}))
 
-    def restart(self) -> None:
-        """Put the arms and all objects at home, which also ends a failure of the physics; the lock is held.
+    def recover(self) -> None:
+        """Put the arms and all objects at home where the physics has failed.
+
+        The arms of other cells note the failure first: each is in a fault until it is recovered by itself.
 
         Raises:
             DeviceFault: the physics fails at this start.
         """
-        self.simulation.restart()
+        if self.problem is None:
+            return
+        for part in self._parts:
+            if part is not self and part.is_connected and part.when_failed is not None:
+                part.when_failed()
+        with self.lock:
+            if self.problem is not None:
+                self.simulation.restart()
 
     def _reset_all(self, starts: Mapping[MujocoWorld, tuple[int | None, Mapping[str, np.ndarray]]]) -> None:
         asked = [starts[part] for part in self._parts if part in starts]
@@ -164,7 +176,8 @@ class MujocoWorld(BaseWorld):
             raise InvalidConfiguration(
                 f"cell {self.context.name!r}: the arm {self.config.arm!r} of this world stands in another cell already"
             )
-        self.simulation, self._meeting, self._parts = other.simulation, other._meeting, other._parts
+        self.simulation, self._meeting = other.simulation, other._meeting
+        self._parts, self._entering = other._parts, other._entering
 
     def _arm_name(self) -> str:
         names = list(self.simulation.arms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -18,6 +18,9 @@ class BaseWorld(Device):
     A world that keeps its own time provides the cell's clock for `clock = "lockstep"`. One that has several arms, each
     in a cell of its own, is joined by the second cell's world: its context has the first cell's as `world`.
     """
+
+    when_reset_by_another: Callable[[], object] | None = None
+    """Called after a reset that a cell which shares the world asked for without this one; set by the cell."""
 
     @property
     def meeting(self) -> Meeting | None:

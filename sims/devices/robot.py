@@ -54,7 +54,7 @@ class MujocoRobot(StatefulRobotServer):
         )
         super().__init__(config, context, spec)
         self._arm = self.world.arm
-        self.world.when_reset_by_another = self.forget_target
+        self.world.when_failed = self._notice_fault
         self._arm.pose_law = _LAWS[config.controller]
         self._has_compliance = config.controller == "impedance"
         if self._has_compliance:
@@ -91,9 +91,7 @@ class MujocoRobot(StatefulRobotServer):
 
     def _clear_faults(self) -> None:
         """A world whose physics has failed has no state to go on from: it restarts."""
-        with self.world.lock:
-            if self.world.problem is not None:
-                self.world.restart()
+        self.world.recover()
 
     def _follow(self, command: RobotCommand) -> RobotCommand:
         """Set a new target for the Cartesian or the joint law."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from threading import Thread
+from threading import enumerate as enumerate_threads
+
 import numpy as np
 import pytest
 
@@ -96,6 +100,63 @@ def test_a_failed_world_is_the_fault_of_both_arms(cells):
     left.robot.recover()
     right.robot.recover()
     assert [cell.robot.get_state().mode for cell in cells] == ["holding", "holding"]
+
+
+def test_the_recovery_of_one_arm_from_a_failed_world_hides_the_failure_from_no_other(cells):
+    """It puts both arms at their start, so what the other one is told from before it is refused."""
+    left, right = cells
+    push(right, np.array((-0.06, 0.0, -0.05)))
+    state = right.get_state().robot
+    left.world.data.qvel[0] = np.nan
+    with pytest.raises(rk.DeviceFault, match="has failed"):
+        left.clock.advance(0.1)
+    left.robot.recover()
+    with pytest.raises(rk.DeviceFault, match="has failed"):
+        right.step(rk.PoseCommand(tcp_pose_in_base=state.tcp_pose_in_base), None, 0.1)
+    right.robot.recover()
+    with pytest.raises(rk.TargetReplaced):
+        right.step(rk.PoseCommand(tcp_pose_in_base=state.tcp_pose_in_base), None, 0.1, state.target_epoch)
+    assert [cell.robot.get_state().mode for cell in cells] == ["holding", "holding"]
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_stopped_arm_that_a_reset_by_another_cell_puts_elsewhere_is_not_said_to_move_on(cells, stopped):
+    arm, other = cells[stopped], cells[1 - stopped]
+    push(arm, np.array((-0.06, 0.0, -0.05)))
+    arm.robot.stop()
+    for _ in range(8):  # it has come to rest, and was seen standing
+        other.clock.advance(0.1)
+        arm.get_state()
+    before = arm.get_state().robot
+    other.reset(0)
+    for _ in range(8):
+        other.clock.advance(0.1)
+        after = arm.get_state().robot
+        assert (after.mode, after.moves_on) == ("stopped", False)
+    assert np.linalg.norm(after.tcp_pose_in_base[:3] - before.tcp_pose_in_base[:3]) > 0.05
+
+
+def test_a_cell_that_enters_while_the_last_one_leaves_has_a_world_whose_time_ends_with_it(monkeypatch):
+    with ExitStack() as stack:
+        left = rk.make_workcell(LEFT, clock="real", **NEVER_HOLD)
+        right = rk.make_workcell_in(left.world, RIGHT, clock="real", **NEVER_HOLD)
+        left.world.connect()
+        stop, entering = left.world.simulation.stop, Thread(target=right.connect)
+
+        def stop_late():
+            entering.start()
+            entering.join(1.0)
+            stop()
+
+        monkeypatch.setattr(left.world.simulation, "stop", stop_late)
+        stack.callback(right.disconnect)
+        left.world.disconnect()
+        monkeypatch.undo()
+        entering.join()
+        assert right.is_connected
+        start_s = right.get_state().robot.stamp_s
+        wait_until(lambda: right.get_state().robot.stamp_s > start_s)
+    assert "mujoco-physics" not in [thread.name for thread in enumerate_threads()], "its time ends when the last leaves"
 
 
 def test_both_run_in_real_time_on_one_physics():
