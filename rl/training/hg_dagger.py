@@ -28,6 +28,7 @@ from rl.offline.epochs import EpochsConfig, run_epochs
 from rl.offline.rows import Rows
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
 from rl.training.corrections import Corrections
+from rl.training.doctor.read_run import read_lines
 from rl.training.episode_link import EndOfEpisode, EpisodeLink
 from rl.training.hg_dagger_options import SETTINGS, HgDaggerOptions
 from rl.training.recovery import Recovery
@@ -101,8 +102,8 @@ class Clones:
 class HgDagger:
     """A run: cloning, then rounds of some episodes and another training.
 
-    Where it stands follows from the epochs of the newest checkpoint and from the episodes in the journal, so a run that
-    was stopped goes on where it was.
+    Where it stands follows from the epochs of the newest checkpoint, from the episodes in the journal and from the
+    rounds that are logged, so a run that was stopped goes on where it was.
 
     Args:
         options: of the run.
@@ -128,6 +129,7 @@ class HgDagger:
         self._demos, self._held_out = demos
         self._stop, self._console = stop, console
         self._epochs, self._agent = 0, clones.make(self._demos)
+        self._told = _newest_round(options.out / f"{ROUNDS}.jsonl")
         self._is_real_time = env.has_wrapper_attr("is_real_time") and env.get_wrapper_attr("is_real_time")
 
     def run(self) -> int:
@@ -140,11 +142,13 @@ class HgDagger:
             collected = self._corrections.episodes // options.episodes_per_round
             if self._epochs < options.epochs_after(collected):
                 self._train(collected)
+            elif self._told < collected:
+                self._report(collected)
             elif collected < options.rounds:
                 self._collect()
             else:
                 break
-        done = max(0, self._epochs // options.epochs - 1)
+        done = max(0, self._told)
         if self._epochs:
             conclude_bc(options.out, f"{done} rounds, {self._epochs} epochs", self._console)
         if done < options.rounds:
@@ -170,38 +174,41 @@ class HgDagger:
 
     def _train(self, collected: int) -> None:
         """Train a new clone on the demonstrations and on the corrections of so many rounds, to its last epoch."""
-        options = self._options
-        by_person = self._corrections.steps_before(collected * options.episodes_per_round)
-        data = joined([self._demos, *by_person])
+        options, data = self._options, self._data(collected)
         self._agent, goal = self._clones.make(data), options.epochs_after(collected)
         config = EpochsConfig(goal, options.seed, options.checkpoint_every, begin=goal - options.epochs)
         context = make_epoch_context(options, Rows(data), self._agent, self._held_out, SINGLE_PROCESS, self._console)
         self._epochs = run_epochs(self._agent, config, context, self._stop)
-        if self._epochs == goal:
-            self._report(collected, data, sum(len(batch["actions"]) for batch in by_person))
 
-    def _report(self, number: int, data: Batch, corrections: int) -> None:
-        """Log and print the figures of a round, which is trained now."""
-        per_round = self._options.episodes_per_round
+    def _data(self, collected: int) -> Batch:
+        """The demonstrations, and the corrections of so many rounds."""
+        return joined([self._demos, *self._corrections.steps_before(collected * self._options.episodes_per_round)])
+
+    def _report(self, number: int) -> None:
+        """Log and print the figures of a round, which is trained now; not yet where its evaluation was stopped."""
+        unaided = self._evaluate()
+        if unaided is None:
+            return
+        per_round, data = self._options.episodes_per_round, self._data(number)
+        corrections = len(data["actions"]) - len(self._demos["actions"])
         values = round_figures(self._corrections.figures_of(range((number - 1) * per_round, number * per_round)))
         errors = {name: float(value) for name, value in evaluate(self._agent, data).items()}
         values |= {"loss": errors["nll"], "mse": errors["mse"], "corrections": float(corrections)}
         values |= {"rows": float(len(data["actions"])), "epochs": float(self._epochs)}
-        unaided = self._evaluate()
         with make_logger(self._options.out, name=ROUNDS, tensorboard=False) as log:
             log.log(number, {"round": values, "evaluation": unaided})
+        self._told = number
         self._say(f"round {number}: {_in_words(values, unaided)}")
 
-    def _evaluate(self) -> Mapping[str, float]:
-        """The clone's figures without help, from common starts; none where they are not asked for."""
+    def _evaluate(self) -> Mapping[str, float] | None:
+        """The clone's figures without help, from common starts; none where they are not asked for, None at a stop."""
         episodes, policy = self._options.evaluation_episodes, ModePolicy(self._agent.policy)
         if not episodes:
             return {}
         waiting = EpisodeLink(self._corrections, self._corrections.episodes, waits_for_end=False)
-        carried = Recovery(waiting, self._stop).carry(
+        return Recovery(waiting, self._stop).carry(
             lambda: evaluate_policy(policy.sample_actions, self._env, episodes, EVALUATION_SEED)
         )
-        return carried or {}
 
     def _say(self, words: str) -> None:
         self._console.print(words, highlight=False, soft_wrap=True)
@@ -223,6 +230,11 @@ class ModePolicy:
 
     def load_policy_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Take nothing: the policy is the one that is trained."""
+
+
+def _newest_round(log: Path) -> int:
+    """The number of the newest round whose figures a run has logged; -1 without any."""
+    return max((int(line["step"]) for line in read_lines(log)), default=-1)
 
 
 def round_figures(episodes: Sequence[Mapping[str, float]]) -> dict[str, float]:

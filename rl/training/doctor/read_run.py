@@ -29,7 +29,7 @@ def read_run(directory: Path) -> Evidence:
             f"there is no run at {directory}: give the directory that `robotkit-train train --out` or save() wrote"
         )
     config = load_config(directory / CONFIG)
-    lines = _lines(directory / METRICS)
+    lines = read_lines(directory / METRICS)
     updates, episodes, evaluations = (tuple(_of_topic(lines, topic)[-LINES:]) for topic in ("", *TOPICS))
     demos, why_none = read_demos(config)
     return Evidence(
@@ -74,7 +74,7 @@ def _read_newest(path: Path) -> Transitions | None:
     return Transitions.joined(parts, TRANSITIONS) if parts else None
 
 
-def _lines(path: Path) -> list[Line]:
+def read_lines(path: Path) -> list[Line]:
     """The lines of the metrics, without those that a crash has damaged; a null stands for what was not finite."""
     if not path.is_file():
         return []

@@ -148,16 +148,18 @@ def test_every_training_begins_anew_and_ends_with_the_learning_rate_at_0(demos: 
         assert training[-1] < 0.2e-2
 
 
-@pytest.mark.parametrize("questions", [3, 11, 20, 47, 75, 90])
+@pytest.mark.parametrize("questions", [3, 7, 8, 11, 20, 47, 75, 90])
 def test_a_run_that_was_stopped_anywhere_ends_where_an_undisturbed_one_ends(
     demos: Path, tmp_path: Path, questions: int
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     all_questions = Stop()
-    run_hg_dagger(options(demos, whole), all_questions, SILENT)
+    run_hg_dagger(options(demos, whole, evaluation_episodes=1), all_questions, SILENT)
     assert 10**9 - all_questions.left > questions
-    assert run_hg_dagger(options(demos, parts), Stop(questions), SILENT) < 2
-    assert run_hg_dagger(options(demos, parts, resume=True), Stop(), SILENT) == 2
+    assert run_hg_dagger(options(demos, parts, evaluation_episodes=1), Stop(questions), SILENT) < 2
+    assert run_hg_dagger(options(demos, parts, evaluation_episodes=1, resume=True), Stop(), SILENT) == 2
+    told = [[{**line, "time_s": 0.0} for line in rounds(out)] for out in (whole, parts)]
+    assert told[0] == told[1], "each round is told once, with its evaluation"
     ends = weights(whole), weights(parts)
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     for name, values in stored(whole).items():
