@@ -19,7 +19,7 @@ from rl.common.typing import Batch, Observations
 from rl.errors import ConfigError
 from rl.offline.bc_options import SETTINGS, TrainBcOptions
 from rl.offline.demos import read_demos, split_episodes
-from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
+from rl.offline.epochs import EpochContext, EpochsConfig, require_same_networks, run_epochs, say_how_to_go_on
 from rl.offline.rows import Rows, on_device, shuffled_loader
 from rl.plots.pictures import draw_curves
 from rl.utils.checkpoint import load_checkpoint
@@ -108,10 +108,13 @@ class Cloning:
 
         Raises:
             RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+            CheckpointError: the run to resume has other networks.
         """
         options, group = self._options, self._group
         if group.is_main:  # now that nothing has kept it from starting
             claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "bc"})
+            if options.resume:
+                require_same_networks(self._agent, options.out)
             SETTINGS.write(options.out, options)
         group.wait()
         self._agent.fit_inputs(self._train["observations"])

@@ -17,7 +17,7 @@ from rl.offline.calibration import calibration_figures, fit_temperature
 from rl.offline.classifier_learner import ClassifierLearner
 from rl.offline.classifier_options import SETTINGS, TrainClassifierOptions
 from rl.offline.confusion_counts import ConfusionCounts, choose_threshold
-from rl.offline.epochs import EpochContext, EpochsConfig, run_epochs, say_how_to_go_on
+from rl.offline.epochs import EpochContext, EpochsConfig, require_same_networks, run_epochs, say_how_to_go_on
 from rl.offline.frame_sets import FrameSet, FrameSplit, load_class_split
 from rl.offline.kept_maps import keep_maps
 from rl.offline.n_way import conclude_n_way
@@ -58,6 +58,8 @@ def _train(
     learner = ClassifierLearner(network, options.learning_rate, options.crop_padding, options.precision, device)
     if group.is_main:  # now that nothing has kept it from starting
         claim_run(options.out, resume=options.resume, facts={"content": "reward classifier"})
+        if options.resume:
+            require_same_networks(learner, options.out)
         SETTINGS.write(options.out, options)
     group.wait()
     train, tune = {key: split.train.images[key] for key in cameras}, split.tune

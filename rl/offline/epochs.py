@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from rl.common.typing import Batch, Metrics
 from rl.errors import CheckpointNotFound, ConfigError
 from rl.offline.rows import EpochOrder, on_device
-from rl.utils.checkpoint import Checkpoints
+from rl.utils.checkpoint import Checkpoints, refusing_other_networks
 from rl.utils.distributed import ProcessGroup
 from rl.utils.logger import make_logger
 from rl.utils.progress import show_progress
@@ -120,6 +120,17 @@ def run_epochs(learner: Learner, config: EpochsConfig, context: EpochContext, st
         save(checkpoints, learner, done)
     group.wait()
     return done
+
+
+def require_same_networks(learner: Learner, directory: Path) -> None:
+    """Raise `CheckpointError` where a run has a checkpoint of other networks; the learner gets its state otherwise.
+
+    It is asked before the options of a run that is continued are written: its checkpoints are read with them.
+    """
+    with suppress(CheckpointNotFound):
+        _, state = Checkpoints(directory / CHECKPOINTS).load(map_location=learner.device)
+        with refusing_other_networks():
+            learner.load_state_dict(state["agent"])
 
 
 def say_how_to_go_on(command: str, directory: Path, done: int, epochs: int, console: Console) -> None:

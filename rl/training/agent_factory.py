@@ -26,10 +26,11 @@ from rl.config import TrainConfig
 from rl.data.memory_efficient_replay_buffer import MemoryEfficientReplayBuffer
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import FIELDS, GRASP_PENALTY, SCALAR, Field
-from rl.errors import CheckpointError, ConfigError
+from rl.errors import ConfigError
 from rl.link.messages import AgentSpec, build_space
 from rl.training.goals import Batches, GoalBatches, load_goals
 from rl.training.run_schedules import with_run_length
+from rl.utils.checkpoint import refusing_other_networks
 from rl.utils.option_words import by_caller, option
 from rl.wrappers.pixel_observation import STATE
 
@@ -174,14 +175,8 @@ def restore_agent(agent: SACAgent, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: it is the state of an agent with other networks.
     """
-    try:
+    with refusing_other_networks():
         agent.load_state_dict(state["agent"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"the checkpoint is that of an agent with other networks: {reason[:300]}. A run keeps its environment and "
-            "its networks: leave out the options that change them"
-        ) from error
 
 
 def extra_fields(buffer: AnyReplayBuffer) -> set[str]:

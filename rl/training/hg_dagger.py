@@ -24,7 +24,7 @@ from rl.errors import CheckpointNotFound, ConfigError
 from rl.offline.bc import conclude_bc, evaluate, make_bc_agent, make_epoch_context
 from rl.offline.bc_options import SETTINGS as BC
 from rl.offline.demos import joined, read_demos, split_episodes
-from rl.offline.epochs import EpochsConfig, run_epochs
+from rl.offline.epochs import EpochsConfig, require_same_networks, run_epochs
 from rl.offline.rows import Rows
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
 from rl.training.corrections import Corrections
@@ -52,6 +52,7 @@ def run_hg_dagger(options: HgDaggerOptions, stop: Stop, console: Console) -> int
         ConfigError: the environment, the person or the options do not go together.
         DataError: the demonstrations do not fit the environment, or are too few to hold some out.
         RunExists, CheckpointNotFound: the directory holds a run, or none to resume.
+        CheckpointError: the run to resume has other networks.
         EnvironmentFailed: the environment cannot go on, whatever anybody does.
     """
     torch.set_num_threads(options.threads)
@@ -63,9 +64,10 @@ def run_hg_dagger(options: HgDaggerOptions, stop: Stop, console: Console) -> int
         spaces, held_seed = (env.observation_space, env.action_space), Seeds(options.seed).generator("held out")
         demos, held_out = split_episodes(read_demos(options.demos, *spaces), options.held_out, held_seed)
         clones = Clones(options, env, device)
-        clones.make(demos)  # what cannot be made leaves no directory behind
+        clone = clones.make(demos)  # what cannot be made leaves no directory behind
         if options.resume and holds_run(options.out):
             options.require_continues(_stored(options.out))
+            require_same_networks(clone, options.out)
         claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "hg-dagger"})
         with hold_run(options.out, stop=stop), Corrections(options.out / JOURNAL, *spaces) as corrections:
             BC.write(options.out, options.as_bc(len(demos["actions"])))

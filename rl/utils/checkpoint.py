@@ -14,7 +14,8 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def load_checkpoint(path: Path) -> tuple[int, dict[str, Any]]:
     """
     found = re.fullmatch(r"step_(\d+)", path.name)
     return Checkpoints(path.parent).load(int(found[1])) if found else Checkpoints(path).load()
+
+
+@contextmanager
+def refusing_other_networks() -> Iterator[None]:
+    """Raise `CheckpointError` where the state of a checkpoint is loaded into other networks than it is of."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"the checkpoint is that of an agent with other networks: {reason[:300]}. A run keeps its environment and "
+            "its networks: leave out the options that change them"
+        ) from error
 
 
 def checkpoint_digest(path: Path) -> str:

@@ -15,6 +15,7 @@ from rl.errors import CheckpointError, ConfigError, DataError
 from rl.networks.reward_classifier import make_classifier
 from rl.networks.reward_function import load_reward_classifier, sample_of
 from rl.offline.classifier import TrainClassifierOptions, train_classifier
+from rl.offline.classifier_options import SETTINGS
 from rl.offline.frame_sets import load_split
 from rl.utils.checkpoint import Checkpoints
 from tests.rl.offline.test_train_bc import StopAfter
@@ -159,6 +160,14 @@ def test_a_run_that_was_stopped_ends_where_an_undisturbed_one_ends(files, tmp_pa
     runs = [Checkpoints(tmp_path / name / "checkpoints") for name in ("whole", "parts")]
     states = [run.load(4)[1]["agent"]["network"] for run in runs]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_a_run_that_is_refused_another_encoder_is_still_read_with_its_own(files, tmp_path):
+    train(files, tmp_path / "run", epochs=1)
+    other = dataclasses.replace(OPTIONS.encoder, bottleneck_dim=8)
+    with pytest.raises(CheckpointError, match="leave out the options that change them"):
+        train(files, tmp_path / "run", epochs=2, resume=True, encoder=other)
+    assert SETTINGS.read(tmp_path / "run").encoder.bottleneck_dim == OPTIONS.encoder.bottleneck_dim
 
 
 def test_damaged_classifiers_are_refused(files, tmp_path):

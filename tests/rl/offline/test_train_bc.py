@@ -10,7 +10,7 @@ from rl.agents.continuous.bc import BcConfig
 from rl.cli import main
 from rl.common.optimizers import OptimizerConfig
 from rl.data.demos import record_demos
-from rl.errors import CheckpointNotFound, ConfigError, DataError, RunExists
+from rl.errors import CheckpointError, CheckpointNotFound, ConfigError, DataError, RunExists
 from rl.evaluation.evaluate import run_eval
 from rl.offline.bc import TrainBcOptions, train_bc
 from rl.offline.bc_options import SETTINGS
@@ -80,6 +80,16 @@ def test_a_run_that_was_stopped_ends_where_an_undisturbed_one_ends(demos, tmp_pa
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert not all(torch.equal(whole[name], value) for name, value in weights(tmp_path / "whole", 4).items())
+
+
+def test_a_run_that_is_refused_other_networks_is_still_read_with_its_own(demos, tmp_path):
+    out = tmp_path / "run"
+    train_bc(options(demos, out), StopAfter(), SILENT)
+    wider = dataclasses.replace(CONFIG, hidden_dims=(16,))
+    with pytest.raises(CheckpointError, match="leave out the options that change them"):
+        train_bc(options(demos, out, resume=True, epochs=8, bc=wider), StopAfter(), SILENT)
+    assert SETTINGS.read(out).bc.hidden_dims == (32,)
+    assert run_eval(SETTINGS.read(out), None, 1, None, SILENT)["episodes"] == 1
 
 
 def test_held_out_episodes_are_not_trained_on(demos, tmp_path):

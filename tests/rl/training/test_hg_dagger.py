@@ -19,7 +19,7 @@ from rl.cli import main
 from rl.common.optimizer_config import OptimizerConfig
 from rl.data.demos import record_demos
 from rl.data.journal import TransitionJournal
-from rl.errors import CheckpointNotFound, ConfigError, EnvironmentInterrupted, RunExists
+from rl.errors import CheckpointError, CheckpointNotFound, ConfigError, EnvironmentInterrupted, RunExists
 from rl.evaluation.evaluate import run_eval
 from rl.offline.bc import load_bc_policy, train_bc
 from rl.offline.bc_options import ALL_CAMERAS
@@ -322,5 +322,10 @@ def test_what_cannot_run_is_refused(demos: Path, tmp_path: Path):
         run_hg_dagger(options(demos, tmp_path / "bc", resume=True), Stop(), SILENT)
     with pytest.raises(CheckpointNotFound):
         run_hg_dagger(options(demos, tmp_path / "nowhere", resume=True), Stop(), SILENT)
+    other = dataclasses.replace(CLONE, hidden_dims=(16, 16))
+    with pytest.raises(CheckpointError, match="leave out the options that change them"):
+        run_hg_dagger(options(demos, out, resume=True, rounds=2, bc=other), Stop(), SILENT)
+    assert SETTINGS.read(out).bc == CLONE
+    assert BC.read(out).bc.hidden_dims == CLONE.hidden_dims
     assert SETTINGS.read(out).rounds == 1
     assert run_hg_dagger(options(demos, out, resume=True, rounds=2), Stop(), SILENT) == 2
