@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ def split_episodes(episodes: list[Batch], share: float, generator: np.random.Gen
         raise DataError(f"{len(episodes)} demonstrations are too few to hold a share of {share} out: use --held-out 0")
     shuffled = [episodes[index] for index in generator.permutation(len(episodes))]
     return joined(shuffled[held:]), joined(shuffled[:held]) if held else None
+
+
+def digest_of(batch: Batch) -> str:
+    """The SHA-256 of a batch, hexadecimal: of the names, shapes and values of its fields."""
+    digest = hashlib.sha256()
+    for path, field in leaves(batch):
+        digest.update(f"{path} {field.dtype} {field.shape}\n".encode())
+        digest.update(np.ascontiguousarray(field).data)
+    return digest.hexdigest()
 
 
 def joined(batches: list[Batch]) -> Batch:

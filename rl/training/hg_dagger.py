@@ -23,7 +23,7 @@ from rl.common.typing import Batch
 from rl.errors import CheckpointNotFound, ConfigError
 from rl.offline.bc import conclude_bc, evaluate, make_bc_agent, make_epoch_context
 from rl.offline.bc_options import SETTINGS as BC
-from rl.offline.demos import joined, read_demos, split_episodes
+from rl.offline.demos import digest_of, joined, read_demos, split_episodes
 from rl.offline.epochs import EpochsConfig, require_same_networks, run_epochs
 from rl.offline.rows import Rows
 from rl.training.actor import EVALUATION_SEED, ActingPlan, EvaluationPlan, run_actor
@@ -68,7 +68,9 @@ def run_hg_dagger(options: HgDaggerOptions, stop: Stop, console: Console) -> int
         if options.resume and holds_run(options.out):
             options.require_continues(_stored(options.out))
             require_same_networks(clone, options.out)
-        claim_run(options.out, resume=options.resume, facts={"env": options.env, "preset": "hg-dagger"})
+        digest = digest_of(demos)
+        facts = {"env": options.env, "preset": "hg-dagger", "demos": digest}
+        _require_same_demos(claim_run(options.out, resume=options.resume, facts=facts), digest)
         with hold_run(options.out, stop=stop), Corrections(options.out / JOURNAL, *spaces) as corrections:
             BC.write(options.out, options.as_bc(len(demos["actions"])))
             SETTINGS.write(options.out, options)
@@ -79,6 +81,14 @@ def _stored(directory: Path) -> HgDaggerOptions:
     if not SETTINGS.is_in(directory):
         raise ConfigError(f"{directory} is no run of hg-dagger, and cannot be continued as one: choose another --out")
     return SETTINGS.read(directory)
+
+
+def _require_same_demos(facts: Mapping[str, Any], digest: str) -> None:
+    if facts.get("demos", digest) != digest:
+        raise ConfigError(
+            "the files of --demos hold other steps than those that this run began with: give the files with the same "
+            "steps, wherever they are now, or begin another run"
+        )
 
 
 class Clones:

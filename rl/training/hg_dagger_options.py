@@ -15,8 +15,9 @@ from rl.utils.run_directory import HG_DAGGER_SETTINGS
 
 _DECAYING = replace(ALL_CAMERAS, optimizer=replace(ALL_CAMERAS.optimizer, cosine_decay_steps="run"))
 _LEAST = {"rounds": 1, "episodes_per_round": 1, "epochs": 1, "evaluation_episodes": 0}
-_KEPT = ("demos", "env", "epochs", "episodes_per_round", "held_out", "seed")
-"""Options that decide which steps a round learns from, and when: a run keeps them."""
+_KEPT = ("env", "epochs", "episodes_per_round", "held_out", "seed")
+"""Options that decide which steps a round learns from, and when: a run keeps them, and the steps of its demonstrations,
+whose files may be moved."""
 
 
 @dataclass(frozen=True)

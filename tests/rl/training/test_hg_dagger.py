@@ -304,6 +304,20 @@ def test_a_clone_that_sees_is_corrected(tmp_path: Path):
     assert load_bc_policy(out, None, env.observation_space, env.action_space)[0] == 2
 
 
+def test_a_run_goes_on_with_the_same_demonstrations_in_another_place_and_with_no_others(demos: Path, tmp_path: Path):
+    out, moved, others = tmp_path / "run", tmp_path / "moved.sqlite", tmp_path / "others.sqlite"
+    run_hg_dagger(options(demos, out, rounds=1, epochs=1), Stop(), SILENT)
+    demos.rename(moved)
+    env = make_env("tests.support.corrected_env:EasyMagnitude-v0")
+    record_demos(others, env, right_action, episodes=6, seed=4)
+    env.close()
+    with pytest.raises(ConfigError, match="hold other steps than those that this run began with"):
+        run_hg_dagger(options(others, out, rounds=2, epochs=1, resume=True), Stop(), SILENT)
+    assert SETTINGS.read(out).demos == (demos,)
+    assert run_hg_dagger(options(moved, out, rounds=2, epochs=1, resume=True), Stop(), SILENT) == 2
+    assert SETTINGS.read(out).demos == BC.read(out).demos == (moved,)
+
+
 def test_what_cannot_run_is_refused(demos: Path, tmp_path: Path):
     out = tmp_path / "run"
     with pytest.raises(ConfigError, match="rounds must be at least 1, not 0"):
