@@ -38,18 +38,20 @@ class Meeting:
 
     def __init__(self, advance: Callable[[float], None], reset: Callable[[Mapping[Any, Any]], None]) -> None:
         self._advance, self._reset = advance, reset
-        self._changed = threading.Condition()
+        # Entered by `with` itself: Ctrl+C in a condition's `__exit__`, which is Python, would leave it locked for ever.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._present: set[Any] = set()
         self._asked: list[_Request] = []
 
     def open(self, members: Iterable[Any]) -> None:
         """From now on these cells take part, until each has left."""
-        with self._changed:
+        with self._lock:
             self._present.update(members)
 
     def leave(self, member: Any) -> None:
         """A cell takes part no more; the others go on without it. Leaving twice changes nothing."""
-        with self._changed:
+        with self._lock:
             self._present.discard(member)
             self._settle()
 
@@ -70,7 +72,7 @@ class Meeting:
         self._ask(_Request(member, start=start))
 
     def _ask(self, request: _Request) -> None:
-        with self._changed:
+        with self._lock:
             is_present = request.member in self._present
             if is_present:
                 self._asked.append(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import gymnasium
@@ -30,6 +31,8 @@ from robotkit.meeting import Meeting
 CombineOutcomes = Callable[[Outcome, Outcome], Outcome]
 """The outcome of both arms, from those of the left and the right one."""
 ResultT = TypeVar("ResultT")
+_HOLD_PERIOD_S = 0.05
+"""Time between two holds of arms that Ctrl+C has interrupted, until neither is on its way."""
 
 
 def both(left: Outcome, right: Outcome) -> Outcome:
@@ -195,20 +198,34 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
         if self._threads is None:
             self._threads = ThreadPoolExecutor(len(ARMS), thread_name_prefix="arms")
         futures: list[Future[ResultT]] = []
-        self._meet()
         try:
+            self._meet()
             for arm in ARMS:
                 futures.append(self._threads.submit(self._take_part, act, arm))
             wait(futures)
-        finally:
-            for arm in ARMS[len(futures) :]:  # for which no thread could be had
-                self._leave(arm)
-            # Ctrl+C ends the first waiting; an arm on its way would send on after it was told to hold.
-            wait(futures)
+        except BaseException as error:  # Ctrl+C, or no thread could be had
+            self._end(futures, error)
+            raise
         errors = [error for error in (future.exception() for future in futures) if error is not None]
         for other in errors[1:]:
             errors[0].add_note(f"and the other arm: {other!r}")
         return [future.result() for future in futures]
+
+    def _end(self, futures: list[Future[ResultT]], error: BaseException) -> None:
+        """Let no further arm begin, and wait for one on its way: it would send on after it was told to hold.
+
+        It is told so meanwhile too, which ends a joint motion.
+        """
+        for arm, future in zip_longest(ARMS, futures):
+            if future is None or future.cancel():
+                self._leave(arm)
+        is_over = False
+        while not is_over:
+            self._hold(error)
+            is_over = not wait(futures, _HOLD_PERIOD_S).not_done
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(cancel_futures=True)  # also of an arm whose future was lost to Ctrl+C
 
     def _take_part(self, act: Callable[[str], ResultT], arm: str) -> ResultT:
         try:
@@ -234,7 +251,9 @@ class DualArmEnv(gymnasium.Env[Observation, np.ndarray]):
                 try:
                     core.workcell.robot.hold()
                 except Exception as trouble:
-                    error.add_note(f"the {arm} arm could not be told to hold: {trouble!r}")
+                    note = f"the {arm} arm could not be told to hold: {trouble!r}"
+                    if note not in getattr(error, "__notes__", ()):
+                        error.add_note(note)
 
     def _split(self, action: np.ndarray) -> dict[str, np.ndarray]:
         numbers = np.asarray(action, dtype=self.action_space.dtype)

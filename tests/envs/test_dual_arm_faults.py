@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
+import envs.dual.env as dual_env
 from envs.core import ManipulationEnv
 from envs.dual import DualArmEnv
 from envs.tasks import FrankaTask, franka_actions
@@ -93,10 +94,11 @@ def test_a_latched_stop_of_one_arm_holds_the_other_and_stays_latched():
         cell.disconnect()
 
 
-def test_ctrl_c_holds_both_too(monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
+def interrupt(*_):
+    raise KeyboardInterrupt
 
+
+def test_ctrl_c_holds_both_too(monkeypatch):
     cells = make_workcell("fake"), make_workcell("fake")
     env = DualArmEnv(*(reach_env(cell) for cell in cells))
     env.reset(seed=0)
@@ -105,6 +107,26 @@ def test_ctrl_c_holds_both_too(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         env.step(FAST)
     assert [rest(cell) for cell in cells] == [0.0, 0.0]
+    for cell in cells:
+        cell.disconnect()
+
+
+def test_ctrl_c_tells_an_arm_on_its_way_to_hold_at_once(monkeypatch):
+    """Else a joint motion that the interrupted pair had begun would go on to its end."""
+    cells = own_time_cell(), own_time_cell()
+    env = DualArmEnv(*(reach_env(cell) for cell in cells))
+    env.reset(seed=0)
+    sends, held, was_held = threading.Event(), threading.Event(), []
+    hold, wait = cells[1].robot.hold, dual_env.wait
+    # The pair asks whether both can be stepped, then steps them.
+    waits = iter((wait, lambda *_: interrupt(sends.wait(60.0))))
+    monkeypatch.setattr(cells[1].robot, "hold", lambda: (hold(), held.set()))
+    monkeypatch.setattr(cells[1].robot, "send", lambda *_: (sends.set(), was_held.append(held.wait(60.0))))
+    monkeypatch.setattr(dual_env, "wait", lambda *given: next(waits, wait)(*given))
+    with pytest.raises(KeyboardInterrupt):
+        env.step(FAST)
+    assert was_held == [True]
+    env.close()
     for cell in cells:
         cell.disconnect()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -152,3 +153,31 @@ def test_what_an_interrupted_wait_has_asked_for_is_not_done_later():
     world.meeting.leave(LEFT)
     world.meeting.leave(RIGHT)
     assert world.done == []
+
+
+def test_ctrl_c_at_any_call_leaves_nobody_waiting_for_the_lock():
+    """Python handles signals where it calls a function, also one of a lock that is written in Python."""
+    before, calls, was_interrupted = sys.gettrace(), 0, True
+    while was_interrupted:
+        calls, left, was_interrupted = calls + 1, calls + 1, False
+        meeting = World().meeting
+
+        def trace(_frame, event, _argument):
+            nonlocal left
+            left -= event == "call"
+            if left == 0:
+                raise KeyboardInterrupt
+
+        try:
+            sys.settrace(trace)
+            meeting.open((LEFT, RIGHT))
+            meeting.leave(LEFT)
+        except KeyboardInterrupt:
+            was_interrupted = True
+        finally:
+            sys.settrace(before)
+        other = threading.Thread(target=meeting.leave, args=(RIGHT,), daemon=True)
+        other.start()
+        other.join(20.0)
+        assert not other.is_alive()
+    assert calls > 3, "it was interrupted in either call"
