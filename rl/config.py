@@ -229,9 +229,11 @@ class TrainConfig:
         self.require_demos()
         self.require_goals()
         if missing := [str(path) for path in self.replay.demos if not path.is_file()]:
+            cloned = not self.resume and set(missing) <= set(map(str, self.from_demos))
             raise ConfigError(
-                f"{option('replay.demos')} takes files, and these do not exist or are directories: "
-                f"{', '.join(missing)}. Record them with `robotkit-train record demos`"
+                f"{option('from_demos' if cloned else 'replay.demos')} takes files, and these do not exist or are "
+                f"directories: {', '.join(missing)}. Record them with `robotkit-train record demos`"
+                + (f", or give where they are now by {option('replay.demos')}" if self.resume else "")
             )
 
     def require_steps(self) -> None:

@@ -286,8 +286,11 @@ def test_demonstrations_that_cannot_be_cloned_are_refused(demos: Path, tmp_path:
     for changes in ({"frame_stack": 2}, {"env": "Pendulum-v1"}):
         with pytest.raises(DataError, match="does not fit the environment"):
             require_startable(configured(demos, tmp_path / "run", **changes))
-    with pytest.raises(ConfigError, match=r"takes files, and these do not exist"):
-        configured(tmp_path / "nowhere.sqlite", tmp_path / "run").require_trainable()
+    gone = configured(tmp_path / "nowhere.sqlite", tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"^from_demos takes files, and these do not exist"):
+        gone.require_trainable()
+    with pytest.raises(ConfigError, match=r"give where they are now by demos$"):
+        replace(gone, resume=True).require_trainable()
     with pytest.raises(ConfigError, match=r"--from-demos needs a file of demonstrations"):
         parse_train_options("train", ["--from-demos"])
     assert not (tmp_path / "run").exists()
