@@ -131,8 +131,13 @@ def film_mode(config: TrainConfig) -> str | None:
 
 def require_filmable(config: TrainConfig, env: gym.Env) -> None:
     """Raise `ConfigError` where evaluations are to be filmed that cannot be."""
+    if config.evaluation.video_episodes and not config.evaluation.every_steps:
+        raise ConfigError(
+            f"{option('evaluation.video_episodes')} films evaluations, and this run has none: give "
+            f"{option('evaluation.every_steps')} above 0, or leave the videos out"
+        )
     mode = film_mode(config)
-    if config.evaluation.every_steps and mode is not None and mode not in env.metadata.get("render_modes", ()):
+    if mode is not None and mode not in env.metadata.get("render_modes", ()):
         raise ConfigError(
             f"{config.env} cannot be rendered as images (its render_modes lack {mode}), and the agent sees none: leave "
             f"out {option('evaluation.video_episodes')}"
