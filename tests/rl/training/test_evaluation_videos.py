@@ -208,7 +208,7 @@ def test_what_cannot_be_filmed_is_refused_before_anything_runs(env: gym.Env, tmp
     with pytest.raises(ConfigError, match="its render_modes lack rgb_array"):
         require_filmable(filmed, blind)
     require_filmable(TrainConfig(env=ENV), blind)
-    with pytest.raises(ConfigError, match=r"films evaluations, and this run has none: give evaluation\.every_steps"):
+    with pytest.raises(ConfigError, match="films evaluations, and this run has none: give every_steps above 0"):
         require_filmable(TrainConfig(env=ENV, evaluation=EvaluationConfig(every_steps=0, video_episodes=1)), env)
     assert (film_mode(filmed), film_mode(TrainConfig())) == ("rgb_array", None)
     assert EvaluationVideos.of(TrainConfig(), env) is None
