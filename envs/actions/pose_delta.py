@@ -13,7 +13,7 @@ from envs.actions.action_map import ActionMap
 from envs.actions.gripper import BinaryGripper
 from robotkit import InvalidConfiguration, spatial
 from robotkit.schema import CellState, GripperCommand, PoseCommand, WorkspaceBox
-from robotkit.workspace import clip_pose
+from robotkit.workspace import clip_pose, distance_outside
 
 _ROUNDING = 1e-6
 """Metres or radians."""
@@ -136,14 +136,22 @@ class PoseDelta(ActionMap):
         if off_rad > 0.0 and (is_detour or is_leap):
             clipped[3:] = before[3:]
         if _is_apart(before, self._commanded):
-            return self.way_back(clipped)
+            return self.way_back(clipped, before)
         return clipped
 
-    def way_back(self, goal: np.ndarray) -> np.ndarray:
-        """A target from outside the box towards `goal` (7,) inside, no farther than an action along one axis."""
-        config = self.config
+    def way_back(self, goal: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+        """A target from outside the box towards `goal` (7,) inside, no farther than an action along one axis.
+
+        The shortest turn to a goal may begin with one away from a box of rotation vectors, and the safety layer refuses
+        that: then the target turns towards `nearest` (7,), the pose in the box that is next to where the tool was sent.
+        """
+        config, outside_rad = self.config, distance_outside(self._commanded, self.config.workspace)[1]
         reach_m = min(config.translation_scale_m, config.longest_step_m)
-        return towards(self._commanded, goal, reach_m, min(config.rotation_scale_rad, config.longest_step_rad))
+        reach_rad = min(config.rotation_scale_rad, config.longest_step_rad)
+        target = towards(self._commanded, goal, reach_m, reach_rad)
+        if distance_outside(target, config.workspace)[1] <= outside_rad:
+            return target
+        return towards(self._commanded, np.append(goal[:3], nearest[3:]), reach_m, reach_rad)
 
 
 def towards(start: np.ndarray, goal: np.ndarray, reach_m: float, reach_rad: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -157,6 +157,7 @@ def test_inside_the_box_nothing_is_changed(start, shares, action):
     assert np.array_equal(target(PoseDeltaConfig(BOX, 0.02, 0.1), state_at(start, pose, pose), action), asked)
 
 
+@example(vector=np.array((0.0, -1.0, -1.0)), offset=np.zeros(3), action=np.ones(6))  # the shortest turn leads away
 @given(vector=VECTORS, offset=arrays(np.float64, 3, elements=st.floats(-0.6, 0.6)), action=UNIT)
 def test_r1_an_arm_outside_the_box_is_led_back_in_steps_that_are_each_nearer(start, vector, offset, action):
     config = PoseDeltaConfig(BOX, 0.02, 0.1)
