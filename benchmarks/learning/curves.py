@@ -34,7 +34,7 @@ def draw_scores(measures: Sequence[Sequence[Scores]], picture: Path) -> None:
     label_axes(rows[-1][0], STEPS_LABEL, rows[-1][0].get_ylabel())
     label_axes(rows[-1][1], CPU_LABEL, "")
     rows[0][0].legend(frameon=False, fontsize=9)
-    figure.savefig(picture, dpi=100, metadata={"Software": None})
+    figure.savefig(picture, dpi=90, metadata={"Software": None}, pil_kwargs={"optimize": True})
 
 
 def _draw_measure(by_steps: Axes, by_cpu: Axes, variants: Sequence[Scores]) -> None:
