@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 def test_an_arm_in_a_reflex_is_recovered_and_goes_home(monkeypatch, capsys):
     """Each command is a process of its own: what one leaves behind, the next one finds in the control box."""
-    with FrankaSimulator(is_lenient=True) as simulator:
+    with FrankaSimulator(is_lockstep=True) as simulator:
 
         def open_cell(name: str, token: str | None) -> rk.Workcell:
             return rk.make_workcell(franka_cell(simulator.host))
