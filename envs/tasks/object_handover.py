@@ -10,14 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium import spaces
 
-from envs.tasks.franka import FrankaTask
+from envs.tasks.franka import FrankaTask, pose_option
 from envs.tasks.franka_config import FrankaTaskConfig
 from envs.tasks.task import Outcome
-from robotkit import InvalidConfiguration, spatial
+from robotkit import spatial
 from robotkit.schema import CellState, ComplianceParams, WorkspaceBox
-from robotkit.schema.arrays import Array
 
-_POSE = Array(7, unit_quaternion=True)
 _FAR_M = 100.0
 _DOWN = (1.0, 0.0, 0.0, 0.0)
 
@@ -78,10 +76,7 @@ class Handover(FrankaTask):
         if self.config.role == "taker":
             return {}
         if "object_pose" in options:
-            try:
-                return {"object": _POSE.validate(options["object_pose"])}
-            except ValueError as error:
-                raise InvalidConfiguration(f"the reset option 'object_pose': {error}") from error
+            return {"object": pose_option(options, "object_pose")}
         reach_m, (x, y, z) = np.array(self.config.bar_xy_m), self.config.bar_in_base
         shift_m = np_random.uniform(-reach_m, reach_m)
         turn = np_random.uniform(-self.config.bar_rz_rad, self.config.bar_rz_rad)
