@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,7 @@ from matplotlib.figure import Figure
 
 from rl.plots.learning_curves import STEPS_LABEL, SUCCESS_LABEL
 from rl.plots.pictures import COLORS, label_axes
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run's metrics file."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+from rl.utils.metrics_file import read_metrics
 
 
 def series(rows: list[dict[str, Any]], key: str, scale: float = 1.0) -> tuple[list[float], list[float]]:

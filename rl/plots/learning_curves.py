@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 
 from rl.errors import DataError
 from rl.plots.pictures import COLORS, label_axes
+from rl.utils.metrics_file import read_metrics
 from rl.utils.run_directory import METRICS
 
 STEPS_LABEL = "environment steps (thousands)"
@@ -164,7 +164,7 @@ def _read(source: Path) -> list[Evaluations]:
 
 
 def _of(run: Path) -> Evaluations:
-    rows = [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
+    rows = read_metrics(run / METRICS)
     return _evaluations(run.name, [
         (row["step"], *(row.get(f"evaluation/{name}", np.nan) for name in _COLUMNS))
         for row in rows if "evaluation/episodes" in row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rl.utils.images import fit_square
+from rl.utils.metrics_file import read_metrics
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Colours that colour-blind people tell apart too. Okabe and Ito 2008, Color Universal Design."""
@@ -26,7 +26,7 @@ def draw_curves(metrics: Path, picture: Path, panels: Mapping[str, Sequence[str]
         panels: metrics of each panel, such as train/loss and held_out/loss, by its label.
     """
     # A run that was stopped between two checkpoints repeats epochs: the later line is the one that counts.
-    rows = {row["step"]: row for row in map(json.loads, metrics.read_text().splitlines())}
+    rows = {row["step"]: row for row in read_metrics(metrics)}
     figure = Figure(figsize=(4.8 * len(panels), 3.4), layout="constrained")
     for axes, (label, names) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
         drawn: list[tuple[float, float]] = []

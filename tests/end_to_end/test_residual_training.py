@@ -28,7 +28,8 @@ from tests.rl.offline.test_train_bc import StopAfter, options
 
 from .runs import ENV, SMALL, assert_episodes_join, end, last_state, start, stored_by_actor
 
-EVALUATED = ("--evaluation.every-steps", "200", "--evaluation.episodes", "4")
+EVALUATED = ("--evaluation.every-steps", "200", "--evaluation.episodes", "4", "--evaluation.where", "actor")
+"""In the actor, after every 200 of its steps: an evaluator of its own may come when these few steps are over."""
 
 
 def evaluations(out: Path) -> list[dict[str, float]]:
@@ -85,8 +86,6 @@ def test_a_run_from_demonstrations_goes_on_with_its_clone_and_has_its_success_un
     monkeypatch.setattr("rl.training.supervisor._supervise", lambda *_: None)
     monkeypatch.setattr(Child, "start", lambda child: None)
     options = (*SMALL, *EVALUATED, "--from-demos", demos, "--agent.actor-starts-after", 100_000)
-    # In the actor, after every 200 of its steps: an evaluator of its own may come when these few steps are over.
-    options += ("--evaluation.where", "actor")
     main(["train", *map(str, options), "--out", str(out), "--steps", "300"])
     assert has_clone(out / CLONE)
     process = start("train", "--out", out, "--resume", log=log)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from contextlib import closing
@@ -14,16 +13,19 @@ import pytest
 from rl.cli import main
 from rl.data.demos import record_demos
 from rl.training.learned import Learned
-from rl.utils.run_directory import LOGS
+from rl.utils.metrics_file import read_metrics
+from rl.utils.run_directory import LOGS, METRICS
 from rl.wrappers.make_env import make_env
 
 from .runs import ENV, SMALL, end, free_port, last_state, start, stored_by_actor, wait_for_status
 
 EVALUATED = ("--evaluation.every-steps", "300", "--evaluation.episodes", "3")
+IN_ACTOR = ("--evaluation.where", "actor")
+"""After so many of its steps, exactly: an evaluator of its own may come when a few steps are over."""
 
 
 def evaluations(out: Path) -> list[float]:
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    lines = read_metrics(out / METRICS)
     return [line["evaluation/return_mean"] for line in lines if "evaluation/return_mean" in line]
 
 
@@ -32,7 +34,7 @@ def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     arguments = ("train", *SMALL, *EVALUATED, "--out", out, "--link.port", port)
     process = start(*arguments, "--steps", 100_000, log=log)
     try:
-        wait_for_status(port, lambda found: found["progress"]["updates"] >= 100, 90.0)
+        wait_for_status(port, lambda found: found["progress"]["updates"] >= 100 and evaluations(out), 90.0)
         process.send_signal(signal.SIGINT)
         assert process.wait(90) == 0, log.read_text()
         stopped = last_state(out)
@@ -45,7 +47,6 @@ def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     finished = last_state(out)
     assert finished["updates"] == stopped["updates"] + 150
     assert finished["env_steps"] == steps == sum(len(found["rewards"]) for found in stored_by_actor(out).values())
-    assert evaluations(out)
     main(["evaluate", "--out", str(out), "--episodes", "5"])
     shown = capsys.readouterr().out
     assert f"checkpoint after {finished['updates']} updates, 5 episodes" in shown
@@ -63,7 +64,19 @@ def test_a_run_with_a_proposal_has_the_success_of_its_clone_from_the_first_step_
         *("--agent.proposal.acts", "--agent.proposal.bootstraps", "--agent.proposal.trusts-critics-after", 10_000),
         *("--agent.proposal.cloning-updates", 800, "--agent.proposal.hidden-dims", 32),
     )
-    arguments = ("train", *SMALL, *proposal, *EVALUATED, "--replay.demos", demos, "--random-steps", 0, "--out", out)
+    arguments = (
+        "train",
+        *SMALL,
+        *proposal,
+        *EVALUATED,
+        *IN_ACTOR,
+        "--replay.demos",
+        demos,
+        "--random-steps",
+        0,
+        "--out",
+        out,
+    )
     process = start(*arguments, "--steps", 400, log=log)
     try:
         assert process.wait(120) == 0, log.read_text()

@@ -30,7 +30,7 @@ def scripted(handler: Callable[[ServerConnection], object]) -> Iterator[Session]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            with closing(Session(f"http://127.0.0.1:{server.socket.getsockname()[1]}", timeout_s=2.0)) as session:
+            with closing(Session(f"http://127.0.0.1:{server.socket.getsockname()[1]}", timeout_s=20.0)) as session:
                 yield session
         finally:
             server.shutdown()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rl.config import TrainConfig, load_config
 from rl.data.journal import TransitionJournal
 from rl.errors import ConfigError, JournalError
 from rl.training.doctor.evidence import LINES, TRANSITIONS, Evidence, Line, Transitions
+from rl.utils.metrics_file import read_metrics
 from rl.utils.run_directory import CONFIG, JOURNAL, METRICS
 
 TOPICS = ("episode", "evaluation")
@@ -75,16 +74,12 @@ def _read_newest(path: Path) -> Transitions | None:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The lines of the metrics, without those that a crash has damaged; a null stands for what was not finite."""
-    if not path.is_file():
-        return []
-    texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    """The lines of the metrics as numbers; a line with something else is left out, and a null was not finite."""
     found: list[Line] = []
-    for text in texts:
+    for stored in read_metrics(path) if path.is_file() else ():
         try:
-            stored: dict[str, Any] = json.loads(text)
             found.append({name: math.nan if value is None else float(value) for name, value in stored.items()})
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, TypeError):
             continue
     return found
 
