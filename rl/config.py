@@ -228,12 +228,16 @@ class TrainConfig:
         self.require_steps()
         self.require_demos()
         self.require_goals()
+        self.require_demo_files(goes_on=self.resume)
+
+    def require_demo_files(self, *, goes_on: bool) -> None:
+        """Raise `ConfigError` when a file of demonstrations is not where a new run, or one that goes on, has it."""
         if missing := [str(path) for path in self.replay.demos if not path.is_file()]:
-            cloned = not self.resume and set(missing) <= set(map(str, self.from_demos))
+            cloned = not goes_on and set(missing) <= set(map(str, self.from_demos))
             raise ConfigError(
                 f"{option('from_demos' if cloned else 'replay.demos')} takes files, and these do not exist or are "
                 f"directories: {', '.join(missing)}. Record them with `robotkit-train record demos`"
-                + (f", or give where they are now by {option('replay.demos')}" if self.resume else "")
+                + (f", or give where they are now by {option('replay.demos')}" if goes_on else "")
             )
 
     def require_steps(self) -> None:

@@ -21,7 +21,17 @@ from rl.errors import ConfigError
 from rl.training.callbacks import Callback
 from rl.training.run_files import find_run
 from rl.training.session import Session, StoredRun
-from rl.training.settings import Kind, Settings, StrPath, make_config, require_env_first, require_kind, with_settings
+from rl.training.settings import (
+    Kind,
+    Settings,
+    StrPath,
+    StrPaths,
+    make_config,
+    paths_of,
+    require_env_first,
+    require_kind,
+    with_settings,
+)
 from rl.utils.checkpoint import load_checkpoint
 from rl.utils.run_directory import CONFIG
 from rl.utils.seeds import Seeds
@@ -47,6 +57,7 @@ class Algorithm:
         *,
         out: StrPath | None = None,
         device: str | None = None,
+        demos: StrPaths | None = None,
         **settings: Unpack[Settings],
     ) -> Self:
         """Continue a run that was stored by `save`, or by the commands of `robotkit-train`.
@@ -59,6 +70,7 @@ class Algorithm:
             out: directory that the run is written to from now on; `path` itself to continue there. By default nothing
                 is written before `save`.
             device: where updates are computed; that of then by default.
+            demos: files of demonstrations to learn from, as where they lie now; those of then by default.
             settings: those of `Settings` that are to change.
 
         Raises:
@@ -79,6 +91,8 @@ class Algorithm:
         if env is None:
             _require_env(stored.env, f"{cls.__name__}.load({str(path)!r}, env)")
         config = replace(stored, out=None if out is None else Path(out), device=device or stored.device)
+        if demos is not None:
+            config = replace(config, replay=replace(config.replay, demos=paths_of("demos", demos)))
         config = with_settings(config, settings)
         agent = cls.__new__(cls)
         run = StoredRun(directory, *load_checkpoint(checkpoint))
@@ -277,7 +291,7 @@ class SAC(Algorithm):
         *,
         seed: int = 0,
         device: str = "cpu",
-        demos: Sequence[StrPath] = (),
+        demos: StrPaths = (),
         out: StrPath | None = None,
         **settings: Unpack[Settings],
     ) -> None:
@@ -314,7 +328,7 @@ class DrQ(Algorithm):
         *,
         seed: int = 0,
         device: str = "cpu",
-        demos: Sequence[StrPath] = (),
+        demos: StrPaths = (),
         out: StrPath | None = None,
         **settings: Unpack[Settings],
     ) -> None:
@@ -327,7 +341,7 @@ def _new_session(
     networks: SacConfig | None,
     seed: int,
     device: str,
-    demos: Sequence[StrPath],
+    demos: StrPaths,
     out: StrPath | None,
     settings: Settings,
 ) -> Session:

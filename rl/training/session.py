@@ -256,6 +256,7 @@ class Session:
         """The transitions so far; those of a stored run are read when they are first needed."""
         if self._data is None:
             config = self._clone.placed(self.config)
+            config.require_demo_files(goes_on=True)
             self._data = self._collect(make_memory(config, self._spec, self.agent, self._seeds))
         return self._data
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import numbers
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,8 @@ from rl.training.start_from_demos import starting_from_demos, with_cloned_demos
 Kind = Literal["sac", "drq"]
 
 StrPath = str | PathLike[str]
+StrPaths = StrPath | Sequence[StrPath]
+"""One file, or several."""
 
 
 class Settings(TypedDict, total=False):
@@ -61,7 +63,7 @@ class Settings(TypedDict, total=False):
     """Newest transitions of a human's interventions that join the demonstrations."""
     base: StrPath | None
     """Frozen policy whose actions the agent corrects, as `robotkit-train train --base` names it."""
-    from_demos: StrPath | Sequence[StrPath]
+    from_demos: StrPaths
     """Files of demonstrations that are cloned into such a policy first, in seconds, and then learned from. Unless they
     are given, `random_steps` is 0, and the settings of the networks are `SacConfig.correcting_a_clone()`."""
     residual_scale: float | Sequence[float]
@@ -120,7 +122,7 @@ def make_config(
     env: str,
     seed: int,
     device: str,
-    demos: Sequence[StrPath],
+    demos: StrPaths,
     out: Path | None,
     settings: Mapping[str, Any],
 ) -> TrainConfig:
@@ -146,7 +148,7 @@ def make_config(
     if seed < 0:
         raise ConfigError(f"the seed must be at least 0, not {seed}")
     base = replace(light_config(kind), preset="api", compile=False, env=env, seed=seed, device=device, out=out)
-    base = replace(base, replay=replace(base.replay, demos=tuple(map(Path, demos))))
+    base = replace(base, replay=replace(base.replay, demos=paths_of("demos", demos)))
     if networks is not None:
         wanted = type(base.agent)
         if type(networks) is not wanted:
@@ -186,14 +188,13 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     grouped = (*_IN_REPLAY, *_IN_IMAGES, *_IN_CLASSIFIER)
     rest = {name: value for name, value in settings.items() if name not in grouped}
     if rest.get("base") is not None:
-        rest["base"] = str(rest["base"])
+        rest["base"] = str(_path_of("base", rest["base"]))
     if (files := rest.pop("from_demos", None)) is not None:
-        rest["from_demos"] = (Path(files),) if isinstance(files, (str, PathLike)) else tuple(map(Path, files))
+        rest["from_demos"] = paths_of("from_demos", files)
     if (scale := rest.pop("residual_scale", None)) is not None:
-        scales = (scale,) if isinstance(scale, numbers.Real) else tuple(scale)
-        rest["residual"] = replace(config.residual, scale=tuple(map(float, scales)))
+        rest["residual"] = replace(config.residual, scale=_scales_of("residual_scale", scale))
     if rest.get("reward_classifier") is not None:
-        rest["reward_classifier"] = Path(rest["reward_classifier"])
+        rest["reward_classifier"] = _path_of("reward_classifier", rest["reward_classifier"])
     changed = replace(
         config,
         replay=replace(config.replay, **replay),
@@ -205,10 +206,37 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     return changed
 
 
+def paths_of(name: str, value: StrPaths) -> tuple[Path, ...]:
+    """The files that a setting names: one, or several in a row.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    files = [value] if isinstance(value, (str, PathLike)) else value
+    if not isinstance(files, Sequence) or not all(isinstance(file, (str, PathLike)) for file in files):
+        raise ConfigError(f"{name} must be the path of a file or a list of paths, not {value!r}")
+    return tuple(map(Path, files))
+
+
+def _path_of(name: str, value: StrPath) -> Path:
+    if not isinstance(value, (str, PathLike)):
+        raise ConfigError(f"{name} must be a path, not {value!r}")
+    return Path(value)
+
+
+def _scales_of(name: str, value: float | Sequence[float]) -> tuple[float, ...]:
+    scales = [value] if isinstance(value, numbers.Real) else list(value) if isinstance(value, Iterable) else []
+    if not scales or not all(isinstance(one, numbers.Real) and not isinstance(one, bool) for one in scales):
+        raise ConfigError(f"{name} must be a number, or one for each number of an action, not {value!r}")
+    return tuple(map(float, scales))
+
+
 def _require_type(name: str, value: Any) -> None:
     written = Settings.__annotations__[name].__forward_arg__
     kind, _, or_none = written.partition(" | ")
-    wanted, words = _TYPES.get(kind, (object, ""))
+    if kind not in _TYPES or or_none not in ("", "None"):
+        return  # read where it is used
+    wanted, words = _TYPES[kind]
     is_number_of_bool = isinstance(value, bool) and wanted is not bool
     if (value is None and or_none) or (isinstance(value, wanted) and not is_number_of_bool):
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,26 @@ def test_a_resume_keeps_what_was_cloned(demos: Path, tmp_path: Path):
         require_same_run(replace(stored, from_demos=()), stored)
     with pytest.raises(ConfigError, match="what a new run starts from"):
         SAC.load(tmp_path, from_demos=demos)
+
+
+@pytest.mark.parametrize("setting", ["demos", "from_demos"])
+def test_a_stored_run_whose_demonstrations_have_moved_is_told_where_they_lie(demos: Path, tmp_path: Path, setting: str):
+    here, run = tmp_path / "here.sqlite", tmp_path / "run"
+    shutil.copy(demos, here)
+    settings: dict[str, Any] = {setting: here, "residual_scale": [0.1], "random_steps": 8, "training_starts": 8}
+    if setting == "demos":
+        del settings["residual_scale"]
+    with closing(SAC(ENV, batch_size=8, **settings)) as agent:
+        agent.train(10).save(run)
+    moved = here.rename(tmp_path / "moved.sqlite")
+    seen = np.zeros(2, np.float32)
+    with closing(SAC.load(run)) as agent:
+        action = agent.predict(seen)
+        with pytest.raises(ConfigError, match=r"here\.sqlite\. .*give where they are now by demos$"):
+            agent.train(10)
+    with closing(SAC.load(run, demos=moved)) as agent:
+        np.testing.assert_array_equal(agent.predict(seen), action)
+        assert agent.train(10).env_steps == 20
 
 
 def test_a_new_run_that_is_refused_leaves_no_clone_and_one_that_was_there_before_stays(demos: Path, tmp_path: Path):
