@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from pydantic import TypeAdapter
 from websockets.exceptions import ConnectionClosed
@@ -51,15 +51,16 @@ class RemoteSteps:
         """
         commands_nothing = request.command is None and request.gripper is None  # and was made from no state
         closings, seen = self._closings, None if commands_nothing else self._session.seen.text
-        if not self._in_turn.acquire(timeout=timeout_s):
-            raise RemoteTimeout(f"another step to {self._session.url} did not end within {timeout_s:g} s")
         try:
+            if not self._in_turn.acquire(timeout=timeout_s):
+                raise RemoteTimeout(f"another step to {self._session.url} did not end within {timeout_s:g} s")
             if self._stepping == threading.get_ident():
                 raise Busy("a step of this thread is under way; a signal handler may stop, hold and disconnect")
             with self._session.handshake.doubted():
                 answer = self._step(request, timeout_s, closings, seen)
         finally:
-            self._in_turn.release()
+            with suppress(RuntimeError):  # this thread does not have it: another has, or Ctrl+C came before
+                self._in_turn.release()
         return answer
 
     def close(self) -> None:

@@ -166,6 +166,40 @@ def test_b5_ctrl_c_in_the_middle_of_a_step_closes_the_connection(monkeypatch: py
         steps.close()
 
 
+class _InterruptedLock:
+    """Ctrl+C comes when the lock has just been taken, or just before."""
+
+    def __init__(self, *, is_taken: bool) -> None:
+        self._lock = threading.RLock()
+        self._is_taken: bool | None = is_taken
+
+    def acquire(self, timeout: float) -> bool:
+        if self._is_taken is None:
+            return self._lock.acquire(timeout=timeout)
+        if self._is_taken:
+            self._lock.acquire()
+        self._is_taken = None
+        raise KeyboardInterrupt
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_b5_ctrl_c_at_the_beginning_of_a_step_leaves_other_threads_their_turn(is_taken: bool) -> None:
+    def handler(socket: ServerConnection) -> None:
+        for text in socket:
+            socket.send(_state(_seq(text), 1.0))
+
+    with scripted(handler) as session:
+        steps = RemoteSteps(session)
+        steps._in_turn = _InterruptedLock(is_taken=is_taken)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            steps.step(rk.StepRequest(), 20.0)
+        assert InThread(lambda: steps.step(rk.StepRequest(), 20.0)).join() is None
+        steps.close()
+
+
 def test_b5_a_refusal_carries_the_number_of_its_step_too(url: str) -> None:
     address = url.replace("http", "ws") + "/v1/steps"
     with connect(address, proxy=None) as socket:
