@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -102,9 +102,7 @@ class Workcell:
         self._closing.require_over()
         opened: list[Device] = []
         try:
-            for device in self.devices():
-                device.connect()
-                opened.append(device)
+            _connect_each(self.devices(), opened)
         except BaseException as error:
             raise_first([("", error), *self.close_each(opened)])
         self._open = opened
@@ -134,10 +132,7 @@ class Workcell:
         opened: list[Device] = []
         failures: Failures = []
         try:
-            for device in (self.world, *devices):
-                if device is not None:
-                    device.connect()
-                    opened.append(device)
+            _connect_each((device for device in (self.world, *devices) if device is not None), opened)
             yield opened
         except BaseException as error:
             failures.append(("", error))
@@ -376,3 +371,14 @@ def checked_period(period_s: Any) -> float:
 def _quietly(call: Callable[[], object]) -> None:
     with suppress(BaseException):  # the arm's own disconnect() comes after it, and says what fails
         call()
+
+
+def _connect_each(devices: Iterable[Device], opened: list[Device]) -> None:
+    """Connect devices, and put into `opened` what there is to close: those connected, and one at which Ctrl+C came."""
+    for device in devices:
+        opened.append(device)  # first: Ctrl+C may come when it has just been connected
+        try:
+            device.connect()
+        except Exception:
+            opened.pop()
+            raise

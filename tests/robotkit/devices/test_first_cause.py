@@ -92,3 +92,23 @@ def test_a_command_prints_the_notes_of_its_error(capsys):
     error.add_note("gripper did not disconnect: it hangs")
     assert exit_status(fail_with(error)) == 1
     assert capsys.readouterr().err == "error: no camera; gripper did not disconnect: it hangs\n"
+
+
+@pytest.mark.parametrize("options", [{}, REAL])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), rk.ConnectionFailed("no")])
+@pytest.mark.parametrize("way", ["connect", "only"])
+def test_what_comes_when_a_device_has_just_been_connected_leaves_none_connected(monkeypatch, options, error, way):
+    """An error of its own is another thing: then the device has cleaned up after itself."""
+    names = len(rk.make_workcell("fake", **options).devices())
+    for number in range(names):
+        cell = rk.make_workcell("fake", **options)
+        device, closed = cell.devices()[number], []
+        connect, close = device.connect, device.disconnect
+        is_over = isinstance(error, Exception)
+        monkeypatch.setattr(device, "connect", lambda: (None if is_over else connect(), fail_with(error)()))  # noqa: B023
+        monkeypatch.setattr(device, "disconnect", lambda: (closed.append(1), close()))  # noqa: B023
+        with pytest.raises(type(error)) as told:
+            cell.connect() if way == "connect" else cell.only(*cell.devices()).__enter__()
+        assert told.value is error
+        assert not [one for one in cell.devices() if one.is_connected]
+        assert bool(closed) != is_over
