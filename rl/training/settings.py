@@ -22,8 +22,8 @@ from rl.training.start_from_demos import starting_from_demos, with_cloned_demos
 Kind = Literal["sac", "drq"]
 
 StrPath = str | PathLike[str]
-StrPaths = StrPath | Sequence[StrPath]
-"""One file, or several."""
+StrPaths = StrPath | Iterable[StrPath]
+"""One file, or several: a list, or what a glob finds."""
 
 
 class Settings(TypedDict, total=False):
@@ -159,6 +159,8 @@ def make_config(
                 "of steps"
             )
         base = replace(base, agent=networks)
+    if (files := settings.get("from_demos")) is not None:
+        settings = {**settings, "from_demos": paths_of("from_demos", files)}
     if settings.get("from_demos"):
         begun = starting_from_demos(base)
         base = begun if networks is None else replace(begun, agent=networks)
@@ -188,13 +190,13 @@ def with_settings(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConf
     grouped = (*_IN_REPLAY, *_IN_IMAGES, *_IN_CLASSIFIER)
     rest = {name: value for name, value in settings.items() if name not in grouped}
     if rest.get("base") is not None:
-        rest["base"] = str(_path_of("base", rest["base"]))
+        rest["base"] = str(_require_path("base", rest["base"]))  # a Path would spoil ws://
     if (files := rest.pop("from_demos", None)) is not None:
         rest["from_demos"] = paths_of("from_demos", files)
     if (scale := rest.pop("residual_scale", None)) is not None:
         rest["residual"] = replace(config.residual, scale=_scales_of("residual_scale", scale))
     if rest.get("reward_classifier") is not None:
-        rest["reward_classifier"] = _path_of("reward_classifier", rest["reward_classifier"])
+        rest["reward_classifier"] = Path(_require_path("reward_classifier", rest["reward_classifier"]))
     changed = replace(
         config,
         replay=replace(config.replay, **replay),
@@ -212,16 +214,19 @@ def paths_of(name: str, value: StrPaths) -> tuple[Path, ...]:
     Raises:
         ConfigError: it is something else.
     """
-    files = [value] if isinstance(value, (str, PathLike)) else value
-    if not isinstance(files, Sequence) or not all(isinstance(file, (str, PathLike)) for file in files):
-        raise ConfigError(f"{name} must be the path of a file or a list of paths, not {value!r}")
-    return tuple(map(Path, files))
+    if isinstance(value, (str, PathLike)):
+        return (Path(value),)
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+        files = list(value)
+        if all(isinstance(file, (str, PathLike)) for file in files):
+            return tuple(map(Path, files))
+    raise ConfigError(f"{name} must be the path of a file or a list of paths, not {value!r}")
 
 
-def _path_of(name: str, value: StrPath) -> Path:
+def _require_path(name: str, value: StrPath) -> StrPath:
     if not isinstance(value, (str, PathLike)):
         raise ConfigError(f"{name} must be a path, not {value!r}")
-    return Path(value)
+    return value
 
 
 def _scales_of(name: str, value: float | Sequence[float]) -> tuple[float, ...]:
