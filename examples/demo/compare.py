@@ -1,4 +1,4 @@
-"""Learning curves of several runs: one picture, and one table that outlives the runs."""
+"""Learning curves of several runs: one picture, its numbers, which outlive the runs, and a table for a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from rl.cli.endings import exit_status
+from rl.plots.curve_table import curve_table
 from rl.plots.learning_curves import draw_runs, read_evaluations, write_table
 
 
@@ -22,6 +23,8 @@ class Compare:
     title: str = ""
     reference: Path | None = None
     """A table with the columns env_step and return_mean, drawn as a dashed line."""
+    at: tuple[int, ...] = ()
+    """Environment steps of the table that is printed; by default it has the last evaluation of each run."""
 
 
 def main() -> None:
@@ -32,7 +35,7 @@ def main() -> None:
 
 
 def draw(compare: Compare) -> None:
-    """Draw the picture and write its table.
+    """Draw the picture, write its numbers, and print a table for a page.
 
     Raises:
         DataError: a source holds no evaluations.
@@ -40,6 +43,7 @@ def draw(compare: Compare) -> None:
     runs = read_evaluations(compare.runs)
     draw_runs(runs, compare.out, compare.title, compare.reference)
     write_table(runs, compare.out.with_suffix(".csv"))
+    print(curve_table(runs, compare.at))
 
 
 if __name__ == "__main__":
