@@ -12,10 +12,11 @@ from rl.plots.learning_curves import read_evaluations
 from tests.end_to_end.runs import ROOT
 
 DOCS = ROOT / "docs"
+_TABLE = re.compile(r"<!-- (curve_\w+)((?: \d+)*) -->\n\n(.*?)\n\n<!-- end of curve -->", re.DOTALL)
 TABLES = [
     pytest.param(page, *found, id=f"{page.stem}-{found[0]}")
     for page in sorted(DOCS.glob("*.md"))
-    for found in re.findall(r"<!-- (curve_\w+)((?: \d+)*) -->\n\n(.*?)\n\n<!-- end of curve -->", page.read_text(), re.S)
+    for found in _TABLE.findall(page.read_text())
 ]
 
 
