@@ -92,19 +92,23 @@ def test_a_training_survives_a_server_that_stands_still_and_stores_no_step_witho
 ):
     port, out, log = free_port(), tmp_path / "run", tmp_path / "train.log"
     arguments = (*SMALL, *QUICK, "--base", f"ws://127.0.0.1:{port}", "--evaluation.every-steps", 0)
+    arguments += ("--residual.start-timeout-s", "5")
     with server(clone, port) as process:
-        training = start("train", *arguments, "--out", out, "--steps", 600, log=log)
+        training = start("train", *arguments, "--out", out, "--steps", 1000, log=log)
         try:
-            actor = out / "logs" / "actor-0.log"
-            wait_for(lambda: steps_of(out) > 100, training, log)
-            process.send_signal(signal.SIGSTOP)
-            wait_for(lambda: "did not answer within 0.5 s" in actor.read_text(), training, log)
-            process.send_signal(signal.SIGCONT)
+            actor, taken = out / "logs" / "actor-0.log", 100
+            while "did not answer within 0.5 s" not in told_by(actor):
+                # In a step, and not between two episodes, where it is looked for again.
+                wait_for(lambda: steps_of(out) > taken, training, log)  # noqa: B023
+                taken, told = steps_of(out), told_by(actor)
+                process.send_signal(signal.SIGSTOP)
+                wait_for(lambda: told_by(actor) != told, training, log)  # noqa: B023
+                process.send_signal(signal.SIGCONT)
             assert training.wait(240) == 0, log.read_text()
         finally:
             end(training)
     (rows,) = stored_by_actor(out).values()
-    assert len(rows["rewards"]) == 600
+    assert len(rows["rewards"]) == 1000
     rebuilt = executed_action(base_action_in(rows["observations"], 1), rows["actions"], (0.2,))
     np.testing.assert_allclose(rows["executed_actions"], rebuilt, atol=1e-6)
     is_same = (rows["observations"][1:] == rows["next_observations"][:-1]).all(-1)
@@ -113,6 +117,10 @@ def test_a_training_survives_a_server_that_stands_still_and_stores_no_step_witho
     np.testing.assert_array_equal(rows["observations"][1:][torn][:, 1], 0.0, "an episode begins after it")
     for first, last in itertools.pairwise((0, *(np.flatnonzero(torn) + 1), len(is_same) + 1)):
         assert_episodes_join({name: field[first:last] for name, field in rows.items()})
+
+
+def told_by(log: Path) -> str:
+    return log.read_text() if log.exists() else ""
 
 
 def steps_of(out: Path) -> int:
