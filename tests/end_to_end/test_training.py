@@ -47,6 +47,7 @@ def test_it_learns_stops_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     finished = last_state(out)
     assert finished["updates"] == stopped["updates"] + 150
     assert finished["env_steps"] == steps == sum(len(found["rewards"]) for found in stored_by_actor(out).values())
+    assert evaluations(out)
     main(["evaluate", "--out", str(out), "--episodes", "5"])
     shown = capsys.readouterr().out
     assert f"checkpoint after {finished['updates']} updates, 5 episodes" in shown
@@ -64,19 +65,8 @@ def test_a_run_with_a_proposal_has_the_success_of_its_clone_from_the_first_step_
         *("--agent.proposal.acts", "--agent.proposal.bootstraps", "--agent.proposal.trusts-critics-after", 10_000),
         *("--agent.proposal.cloning-updates", 800, "--agent.proposal.hidden-dims", 32),
     )
-    arguments = (
-        "train",
-        *SMALL,
-        *proposal,
-        *EVALUATED,
-        *IN_ACTOR,
-        "--replay.demos",
-        demos,
-        "--random-steps",
-        0,
-        "--out",
-        out,
-    )
+    arguments = ("train", *SMALL, *proposal, *EVALUATED, *IN_ACTOR, "--replay.demos", demos)
+    arguments += ("--random-steps", 0, "--out", out)
     process = start(*arguments, "--steps", 400, log=log)
     try:
         assert process.wait(120) == 0, log.read_text()
