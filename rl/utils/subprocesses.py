@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Protocol
 
@@ -42,7 +43,9 @@ class StopSignal:
     """Set by Ctrl+C, by SIGTERM, or when the process that started this one is gone."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_set = False
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        """Re-entrant, as no `threading.Event` is: a handler may come anywhere in the wait of its own thread."""
         self._parent = int(os.environ.get(PARENT_VARIABLE, "0"))
         self._looked_s = 0.0
 
@@ -53,28 +56,31 @@ class StopSignal:
         return self
 
     def set(self) -> None:
-        """Ask for the end."""
-        self._event.set()
+        """Ask for the end; also from a signal handler."""
+        self._is_set = True
+        self._wake.put(None)
 
     def is_set(self) -> bool:
         """True when an end was requested."""
         self._look_for_parent()
-        return self._event.is_set()
+        return self._is_set
 
     def wait(self, timeout: float) -> bool:
         """Wait for that for some seconds at most."""
-        self._event.wait(timeout)
+        with suppress(Empty):
+            self._wake.get(timeout=max(0.0, timeout))
+            self._wake.put(None)  # for the next one who waits
         return self.is_set()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._event.set()
+        self.set()
 
     def _look_for_parent(self) -> None:
         now_s = time.monotonic()
         if self._parent and now_s - self._looked_s > _PARENT_POLL_PERIOD_S:
             self._looked_s = now_s
             if os.getppid() != self._parent:
-                self._event.set()
+                self.set()
 
 
 class CurrentStop:
