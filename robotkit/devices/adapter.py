@@ -101,13 +101,13 @@ class AdaptedRobot(StatefulRobotServer):
             raise
 
     def _measure(self) -> Measurement:
-        epoch, mark = self.machine.epoch, self._foreign.mark()
+        epoch, clearings, mark = self.machine.epoch, self.machine.clearings, self._foreign.mark()
         state = self.inner.get_state()
         has_replaced = self._foreign.has_replaced(mark, state.target_epoch)
         fault = self._reported(state)
         if fault is not None:
             if epoch == self.machine.epoch:
-                self._latch(replace(fault, is_reported=True))
+                self._latch(replace(fault, is_reported=True), clearings)
         elif has_replaced:
             with self.machine.hurried():
                 self.machine.replaced()

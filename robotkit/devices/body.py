@@ -114,8 +114,9 @@ class ArmBody(BaseRobotServer):
         """
 
     def _find_fault(self) -> ArmFault | None:
-        """Return the fault that has ended control since the last call, cheaply and without lock.
+        """Return the fault that has ended control, cheaply and without lock; None when all is well.
 
-        It is None when all is well.
+        Looking changes nothing, and it is found again until `_clear_faults`: when another thread recovers the arm
+        meanwhile, what was found says nothing any more, and it is looked for anew. What still moves is told to `_halt`.
         """
         return None

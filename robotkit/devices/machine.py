@@ -129,10 +129,10 @@ class ArmMachine:
         """How often a stop came; whoever recovers finds out with it that another one came meanwhile."""
         self.disconnections = 0
         """How often `disconnect()` came; whoever connects finds out with it that one came meanwhile."""
-        self.connections = 0
-        """How often it was connected."""
         self.recoveries = 0
         """How often it was recovered from a stop or a fault."""
+        self.clearings = 0
+        """How often its faults were cleared; what was seen of the device before a clearing says nothing after it."""
         self.holds = 0
         """How often `note_hold()` came."""
         self.calls = DeviceCalls(lambda: self.stops)
@@ -240,9 +240,9 @@ class ArmMachine:
         """
         self.require_no_disconnection_since(disconnections_seen)
         self._interrupt("the arm was connected again")
-        self.connections += 1
         self.calls.begun.clear()
         self._held_until_reported = False
+        self.clear_fault()
         self.is_connected, self.fault = True, fault
 
     def require_no_disconnection_since(self, disconnections_seen: int) -> None:
@@ -331,6 +331,11 @@ class ArmMachine:
             self.holds += 1
             return self.holds
 
+    def clear_fault(self) -> None:
+        """The device is in no fault that was seen until now."""
+        self.clearings += 1
+        self.fault = None
+
     def failed(self, fault: ArmFault) -> bool:
         """The device reports a fault; the first one stays until recovery. True when this is the first."""
         if self.fault is not None:
@@ -352,7 +357,7 @@ class ArmMachine:
             if self.stops != stops_seen:  # a signal handler stopped between the two lines above
                 self.stop = self._newest_stop
             self.require_no_stop_since(stops_seen)
-            self.fault = None
+            self.clear_fault()
         self.recoveries += 1  # before the epoch: whoever sees the new one knows why
         self._interrupt("recover()")
 

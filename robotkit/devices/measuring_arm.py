@@ -135,17 +135,16 @@ class MeasuringArm(ArmBody):
         """
         machine = self.machine
         self._notice_fault()
-        epoch, since = machine.epoch, (machine.connections, machine.recoveries)
-        number = next(self._numbers)
+        epoch, clearings, number = machine.epoch, machine.clearings, next(self._numbers)
         try:
             measured = self._measure_soundly()
         except BaseException as error:
             if not machine.is_connected or ends_the_program(error):
                 raise
-            if since == (machine.connections, machine.recoveries):
-                return self._after_a_failure(error)
+            if clearings == machine.clearings and (newest := self._after_a_failure(error, clearings)) is not None:
+                return newest
         else:
-            if since == (machine.connections, machine.recoveries):
+            if clearings == machine.clearings:
                 self._keep(measured, epoch, number)
                 return measured, epoch
         return self._newest_measurement()
@@ -156,10 +155,11 @@ class MeasuringArm(ArmBody):
         if newest is None or number > self._newest_number or measured.stamp_s >= newest[0].stamp_s:
             self._newest, self._newest_number = (measured, epoch), number
 
-    def _after_a_failure(self, error: BaseException) -> tuple[Measurement, int]:
-        """Return the last measurement of an arm that is in a fault now."""
+    def _after_a_failure(self, error: BaseException, clearings: int) -> tuple[Measurement, int] | None:
+        """Return the last measurement of an arm that is in a fault now; None when its faults were cleared since."""
         fault = self._fault_of_driver(error, "measure")
-        self._latch(self.machine.fault_of((fault.code,), fault))
+        if not self._latch(self.machine.fault_of((fault.code,), fault), clearings):
+            return None
         if self._newest is None:
             if fault is error:
                 raise error
@@ -217,5 +217,13 @@ class MeasuringArm(ArmBody):
         """Latch the fault that has ended control, if there is one."""
 
     @abstractmethod
-    def _latch(self, fault: ArmFault) -> None:
-        """Refuse commands until recovery, and bring to rest what still moves."""
+    def _latch(self, fault: ArmFault, clearings: int | None = None) -> bool:
+        """Refuse commands until recovery, and bring to rest what still moves.
+
+        Args:
+            fault: what was found.
+            clearings: `machine.clearings` of before it was looked for; None when the lock is held since.
+
+        Returns:
+            False when the faults were cleared since, so that it is none of now: look again.
+        """

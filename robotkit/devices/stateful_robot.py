@@ -343,15 +343,19 @@ class StatefulRobotServer(MeasuringArm):
                 self._halts.forget()
 
     def _notice_fault(self) -> None:
-        fault = self._find_fault()
-        if fault is not None:
-            self._latch(replace(fault, is_reported=True))
+        clearings, fault = self.machine.clearings, self._find_fault()
+        while fault is not None and not self._latch(replace(fault, is_reported=True), clearings):
+            clearings, fault = self.machine.clearings, self._find_fault()
 
-    def _latch(self, fault: ArmFault) -> None:
+    def _latch(self, fault: ArmFault, clearings: int | None = None) -> bool:
         """Refuse commands until recovery, and bring to rest what still moves: a fault may only be one of measuring."""
-        with self.machine.hurried():
-            if self.machine.is_connected and self.machine.failed(fault):
+        machine = self.machine
+        with machine.hurried():
+            if clearings not in (None, machine.clearings):
+                return False
+            if machine.is_connected and machine.failed(fault):
                 self._halt_quietly()
+        return True
 
     @contextmanager
     def _standing_or_in_fault(self) -> Iterator[None]:

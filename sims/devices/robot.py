@@ -64,7 +64,8 @@ class MujocoRobot(StatefulRobotServer):
         """The world was put back to its start, where its physics is sound again."""
         with self.machine.lock:
             super().forget_target()
-            self.machine.fault = self._find_fault()
+            self.machine.clear_fault()
+            self._notice_fault()
 
     def _open(self) -> ArmFault | None:
         """Enter the world, which is connected first if it was not, and compile the measurement."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import mujoco
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 import robotkit as rk
+from robotkit.devices import ArmFault
 from sims.warning_log import keep_warnings_out_of_files
+from tests.support.recording_arm import InThread
 from tests.support.waiting import wait_until
 
 NEVER_HOLD = {"limits.watchdog_s": None}
@@ -134,6 +137,30 @@ def test_p8_recovery_of_a_failed_world_ends_in_holding_at_its_start(cell):
     assert state.faults == ()
     assert cell.world.resets == resets + 1
     np.testing.assert_allclose(state.joint_positions_rad, cell.robot.spec.reset_joint_positions_rad, atol=1e-3)
+
+
+@pytest.mark.parametrize("restart", ["reset", "recover"])
+def test_p8_a_failure_that_was_seen_before_the_world_started_anew_is_none_after_it(cell, restart):
+    robot, is_seen, go_on = bare(cell.robot), threading.Event(), threading.Event()
+    find_fault = robot._find_fault
+    with cell.world.lock:
+        break_velocity(cell.world)
+    wait_for_fault(cell)
+
+    def find_late() -> ArmFault | None:
+        fault = find_fault()
+        is_seen.set()
+        assert go_on.wait(20.0)
+        return fault
+
+    robot._find_fault = find_late
+    reader = InThread(robot.get_state)
+    assert is_seen.wait(20.0)
+    robot._find_fault = find_fault
+    cell.reset(seed=0) if restart == "reset" else cell.robot.recover()
+    go_on.set()
+    assert reader.join() is None
+    assert (robot.machine.mode, robot.machine.fault) == ("holding", None)
 
 
 def test_p8_a_stop_outlives_a_failure_and_the_reset_after_it(cell):

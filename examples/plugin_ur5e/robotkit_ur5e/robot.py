@@ -89,12 +89,9 @@ class Ur5eRobot(StatefulRobotServer):
         return Measurement(reading.stamp_s, pose, jacobian @ velocities, wrench, joints, velocities, jacobian)
 
     def _find_fault(self) -> ArmFault | None:
-        """A protective or an emergency stop, a lost connection: the arm is left to its controller until recovery."""
+        """A protective or an emergency stop, a lost connection: `_halt` leaves the arm to its controller then."""
         names = self._connection.faults()
-        if not names:
-            return None
-        self._connection.servo(None)
-        return self.machine.fault_of(names)
+        return self.machine.fault_of(names) if names else None
 
     def _clear_faults(self) -> None:
         self._connection.clear()
@@ -124,8 +121,10 @@ class Ur5eRobot(StatefulRobotServer):
         self._stand()
 
     def _halt(self) -> None:
-        """Halt like a hold: the controller brakes as fast as its servo loop does."""
+        """Halt like a hold: the controller brakes as fast as its servo loop does, and by itself in a fault."""
         self._stand()
+        if self._connection.faults():
+            self._connection.servo(None)
 
     def _stand(self) -> None:
         """Return where the arm is by now, so that it does not press on what keeps it from its set-point.

@@ -128,10 +128,10 @@ class FakeRobot(StatefulRobotServer):
 
     def _find_fault(self) -> ArmFault | None:
         with self._lock:
-            if self._fault_due_s is None or self._now_s() < self._fault_due_s or not self.is_connected:
+            due_s = self._fault_due_s
+            if due_s is None or self._now_s() < due_s or not self.is_connected or self.machine.fault is not None:
                 return None
-            self._hold_at(self._fault_due_s)
-            self._fault_due_s = None
+            self._hold_at(due_s)
         return self.machine.fault_of(("fault_after_s",))
 
     def _now_s(self) -> float:

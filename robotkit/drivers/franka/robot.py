@@ -6,6 +6,7 @@ import itertools
 import math
 import threading
 import time
+from dataclasses import replace
 
 import franky
 import numpy as np
@@ -78,7 +79,7 @@ class FrankaRobot(StatefulRobotServer):
 
     def _measure(self) -> Measurement:
         """The newest packet; about 30 microseconds while the arm is controlled, up to 1 ms otherwise."""
-        link, fault = self._require_link(), self.machine.fault
+        link, fault, clearings = self._require_link(), self.machine.fault, self.machine.clearings
         if fault is not None and fault is not self._cleared and isinstance(fault.error, ConnectionFailed):
             raise ConnectionFailed(fault.error.message)  # a new one: an error that is raised again and again grows
         state, jacobian = link.measure()
@@ -87,7 +88,7 @@ class FrankaRobot(StatefulRobotServer):
             raise DeviceFault("the Franka arm measures what is no number; restart the control box")
         is_in_control = link.is_in_control
         if not is_in_control and (names := link.names_of(state)):
-            self._latch(self._arm_fault(Fault.named(names)))
+            self._latch(self._arm_fault(Fault.named(names)), clearings)
         return Measurement(
             stamp_s=self._stamp(state),
             tcp_pose_in_base=pose,
@@ -197,21 +198,21 @@ class FrankaRobot(StatefulRobotServer):
         self.spec = with_tool(self.spec, link.read())
         self._cleared = fault
 
-    def _find_fault(self) -> ArmFault | None:
+    def _notice_fault(self) -> None:
+        """Latch it with the lock held in which it was looked for: a motion tells only once how it ended."""
         link = self._link
         if link is None or (link.is_in_control and (self.machine.fault is not None or not link.is_silent)):
-            return None
+            return
         with self.machine.lock:
             if link is not self._link or (link.is_in_control and not link.is_silent):
-                return None
+                return
             fault = link.outcome()
             if self._tracking is not None:
                 self._end_tracking()
                 fault = fault or Fault.named(("motion_ended",))
-        if fault is None:
-            return None
-        _LOG.error("%s", fault.error)
-        return self._arm_fault(fault)
+            if fault is not None:
+                _LOG.error("%s", fault.error)
+                self._latch(replace(self._arm_fault(fault), is_reported=True))
 
     def _begin(self, link: FrankaLink) -> None:
         """Let the impedance law take over an arm that stands."""
@@ -223,6 +224,7 @@ class FrankaRobot(StatefulRobotServer):
 
     def _begin_at_rest(self, link: FrankaLink) -> None:
         """Let the impedance law take over when the arm has come to rest, unless something else has happened by then."""
+        clearings = self.machine.clearings
 
         def is_needed() -> bool:
             is_free = link is self._link and self._tracking is None
@@ -238,7 +240,7 @@ class FrankaRobot(StatefulRobotServer):
                             self._begin(link)
             except Exception as error:  # nobody else knows that it does not hold
                 fault = self._fault_of_driver(error, "hold")
-                self._latch(self.machine.fault_of((fault.code,), fault))
+                self._latch(self.machine.fault_of((fault.code,), fault), clearings)
 
         threading.Thread(target=begin, name="franka-rest", daemon=True).start()
 
