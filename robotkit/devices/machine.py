@@ -273,10 +273,6 @@ class ArmMachine:
         if self._changes == changes:
             self.activity = activity
 
-    def held(self, why: str) -> None:
-        """The target is where the arm stands."""
-        self._interrupt(why)
-
     @contextmanager
     def being_held(self, why: str) -> Iterator[None]:
         """The device is made to hold inside; one that moved is "tracking" until it does, so that a watchdog sees it."""

@@ -49,7 +49,8 @@ def test_a_motion_that_waited_for_the_lock_asks_once_more_whether_it_may_move():
     with machine.lock:
         mover = InThread(move)
         threading.Event().wait(0.05)
-        machine.held("hold()")
+        with machine.being_held("hold()"):
+            pass
     assert isinstance(mover.join(), rk.MotionFailed)
     assert moved == []
 
@@ -165,7 +166,7 @@ def test_whoever_sees_a_new_epoch_sees_what_the_arm_does_in_it():
     machine = Watched("arm", lambda: 0.0)
     machine.connected(None, machine.disconnections)
     machine.tracking()
-    machine.held("hold()")
+    machine.disconnected()
     assert seen == ["holding", "holding"]
 
 
