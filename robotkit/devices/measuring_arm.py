@@ -44,6 +44,7 @@ class MeasuringArm(ArmBody):
         self._halts = Halts(spec.name, self.machine, self._tell_halt)
         self._newest: tuple[Measurement, int] | None = None
         """The newest measurement, with the target epoch in which it was made."""
+        self._failure: ArmFault | None = None  # the newest that was told since the device's faults were cleared
         self._numbers = itertools.count()
         self._newest_number = 0
 
@@ -211,6 +212,22 @@ class MeasuringArm(ArmBody):
         if self.machine.fault is None:
             _LOG.error("the driver of arm %r failed", self.spec.name, exc_info=error)
         return DeviceFault(f"the driver of arm {self.spec.name!r} failed to {doing}: {said_of(error)}")
+
+    def _note_clearing(self) -> None:
+        """Note that the device's faults were cleared: what was seen of it before says nothing any more."""
+        self.machine.clearings += 1
+        self._failure = None
+
+    def _require_no_failure(self) -> None:
+        """Look at the device, and raise the error of the fault that it has told since its faults were cleared."""
+        self._notice_fault()
+        self._raise_anew(self._failure)
+
+    @staticmethod
+    def _raise_anew(fault: ArmFault | None) -> None:
+        """Raise a new error for a fault, if there is one: whoever catches it may add to its traceback."""
+        if fault is not None:
+            raise type(fault.error)(fault.error.message) from fault.error
 
     @abstractmethod
     def _notice_fault(self) -> None:

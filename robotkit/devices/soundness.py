@@ -1,4 +1,4 @@
-"""Checks of measurements: an invalid one (zeros for a pose, NaN, six joints of seven) is a fault of the device."""
+"""Checks of measurements and joint targets: an invalid one (zeros for a pose, NaN, six joints of seven) is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from robotkit.errors import DeviceFault
+from robotkit.errors import DeviceFault, JointLimitExceeded
+from robotkit.schema import RobotSpec
 
 _POSE, _VECTOR = (7,), (6,)
 _NUMBER_KINDS = "fiu"
@@ -95,6 +96,15 @@ def require_pose(tcp_pose_in_base: np.ndarray) -> None:
         raise DeviceFault(
             f"the arm measures no pose of its tool: tcp_pose_in_base is {pose}, and must be three finite numbers in m "
             "and a quaternion (x y z w) of length 1. Look at its controller, then recover() or reconnect"
+        )
+
+
+def require_in_range(goal_rad: np.ndarray, spec: RobotSpec) -> None:
+    """Raise `JointLimitExceeded` unless a joint target (n,) is within the arm's ranges."""
+    low, high = spec.joint_position_min_rad, spec.joint_position_max_rad
+    if goal_rad.shape != low.shape or not ((low <= goal_rad) & (goal_rad <= high)).all():
+        raise JointLimitExceeded(
+            f"joint target {goal_rad.tolist()} is not within {low.tolist()} to {high.tolist()} rad"
         )
 
 

@@ -15,12 +15,12 @@ from robotkit.devices.body import Measurement
 from robotkit.devices.device import DeviceContext
 from robotkit.devices.machine import ArmFault, Travel
 from robotkit.devices.measuring_arm import MeasuringArm
+from robotkit.devices.soundness import require_in_range
 from robotkit.devices.words import said
 from robotkit.errors import (
     CommandRejected,
     DeviceError,
     DeviceFault,
-    JointLimitExceeded,
     RemoteError,
     RobotStopped,
     Unsupported,
@@ -75,12 +75,12 @@ class StatefulRobotServer(MeasuringArm):
             self._require_no_call_of_before("connect", with_halts=True)
             self.machine.require_no_disconnection_since(seen)
             self._close_what_is_open()  # a disconnection that waits for `_opening` has left it to this call
-            self._forget_measurements()
             fault = self._open()
             self._is_open = True
             try:
                 with self.machine.lock:
                     self.machine.connected(fault, seen)
+                    self._forget_measurements()  # also what was read of the last connection while this one opened
                     if self.machine.mode == "holding":
                         self._place = self._measure_just_now()
                     if self.machine.mode == "holding":
@@ -180,7 +180,7 @@ class StatefulRobotServer(MeasuringArm):
         """Take the right to move; with the machine's lock held, the arm is where the way to the goal was looked at."""
         self._notice_fault()
         with self.machine.lock:
-            self._require_in_range(goal_rad)
+            require_in_range(goal_rad, self.spec)
             return self.machine.begin_travel(rate_max_hz)
 
     def finish_joint_motion(self, goal_rad: np.ndarray, travel: Travel) -> None:
@@ -197,6 +197,7 @@ class StatefulRobotServer(MeasuringArm):
                                 self._hold_where_it_is()
                 else:
                     self._repeat_halt()
+        self._raise_anew(self.machine.fault)  # the device stopped on the way, or has let go of the arm at the goal
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law, also while moving; what the arm refuses changes nothing."""
@@ -257,11 +258,11 @@ class StatefulRobotServer(MeasuringArm):
             self.require_connected()
             self.machine.require_no_stop_since(seen)
             self._notice_fault()
-            was_down = self.machine.mode in ("stopped", "fault")
-            if was_down:
+            if self.machine.mode in ("stopped", "fault"):
                 self._require_no_call_of_before("recover")
                 self._stops_seen = seen
                 self._clear_faults()
+                self._note_clearing()
             else:
                 with self.machine.lock:
                     self.require_connected()
@@ -276,8 +277,10 @@ class StatefulRobotServer(MeasuringArm):
                 try:
                     self.machine.require_no_stop_since(seen)
                     self._place = self._measure_just_now()
+                    self._require_no_failure()
                     with self.machine.calls.under_way("recover", seen):
                         self._start()
+                        self._require_no_failure()
                         self.machine.recovered(seen)
                 except BaseException:
                     self._halts.halt()
@@ -353,6 +356,7 @@ class StatefulRobotServer(MeasuringArm):
         with machine.hurried():
             if clearings not in (None, machine.clearings):
                 return False
+            self._failure = fault
             if machine.is_connected and machine.failed(fault):
                 self._halt_quietly()
         return True
@@ -390,11 +394,4 @@ class StatefulRobotServer(MeasuringArm):
             raise CommandRejected(
                 f"arm {self.spec.name!r} is in a joint motion, and needs no recovery; wait for it, or end it with "
                 "stop() or hold()"
-            )
-
-    def _require_in_range(self, goal_rad: np.ndarray) -> None:
-        low, high = self.spec.joint_position_min_rad, self.spec.joint_position_max_rad
-        if goal_rad.shape != low.shape or not ((low <= goal_rad) & (goal_rad <= high)).all():
-            raise JointLimitExceeded(
-                f"joint target {goal_rad.tolist()} is not within {low.tolist()} to {high.tolist()} rad"
             )
