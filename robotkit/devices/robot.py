@@ -71,6 +71,7 @@ class BaseRobotServer(Device):
             RobotStopped: a stop is latched.
             CommandRejected: another joint motion is running.
             MotionFailed: it did not arrive in time, or a stop or a hold ended it.
+            DeviceFault: a fault ended it, or was found when it was over.
         """
 
     @abstractmethod

@@ -237,7 +237,8 @@ def test_a_fault_that_is_found_at_the_end_of_a_joint_motion_is_no_hold(arm):
         arm.fault = arm.machine.fault_of(("torn",))
 
     arm.on["underway"] = tear
-    arm.move_to_joint_positions(arm.joints_rad)
+    with pytest.raises(rk.DeviceFault, match="torn"):
+        arm.move_to_joint_positions(arm.joints_rad)
     assert arm.calls == ["travel", "halt"]
     assert arm.get_state().faults == ("torn",)
 
