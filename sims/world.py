@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,9 @@ class MujocoWorld(BaseWorld):
         self.record = self.simulation.record
         self.scene: Scene = self.simulation.scene
         self.when_failed: Callable[[], object] | None = None
-        """Called when the physics has failed, before a recovery by another cell puts all arms at their start."""
+        """Called when the physics has failed, before another cell puts all arms at their start."""
+        self.is_put_back_by_another = False
+        """True while the cell is told, by `when_reset_by_another`, that another one put the world back to its start."""
         self._connected = False
         self._clock = LockstepClock(self)
 
@@ -149,20 +151,41 @@ class MujocoWorld(BaseWorld):
         """
         if self.problem is None:
             return
-        for part in self._parts:
-            if part is not self and part.is_connected and part.when_failed is not None:
-                part.when_failed()
+        others = [part for part in self._parts if part is not self]
+        self._note_failure(others)
         with self.lock:
-            if self.problem is not None:
+            has_failed = self.simulation.problem is not None
+            if has_failed:
                 self.simulation.restart()
+        if has_failed:
+            self._tell_start(others)
 
     def _reset_all(self, starts: Mapping[MujocoWorld, tuple[int | None, Mapping[str, np.ndarray]]]) -> None:
         asked = [starts[part] for part in self._parts if part in starts]
         seed = next((seed for seed, _ in asked if seed is not None), None)
+        others = [part for part in self._parts if part not in starts]
+        if self.problem is not None:
+            self._note_failure(others)
         self.simulation.reset(seed, {name: pose for _, poses in asked for name, pose in poses.items()})
-        for part in self._parts:
-            if part not in starts and part.is_connected and part.when_reset_by_another is not None:
-                part.when_reset_by_another()
+        self._tell_start(others)
+
+    @staticmethod
+    def _note_failure(others: Iterable[MujocoWorld]) -> None:
+        """Let the arms of other cells see the failure, before it is gone."""
+        for part in others:
+            if part.is_connected and part.when_failed is not None:
+                part.when_failed()
+
+    @staticmethod
+    def _tell_start(others: Iterable[MujocoWorld]) -> None:
+        """Tell other cells that their arms were put to their start."""
+        for part in others:
+            if part.is_connected and part.when_reset_by_another is not None:
+                part.is_put_back_by_another = True
+                try:
+                    part.when_reset_by_another()
+                finally:
+                    part.is_put_back_by_another = False
 
     def _join(self, other: BaseWorld) -> None:
         if not isinstance(other, MujocoWorld) or other.context.is_lockstep != self.context.is_lockstep:

@@ -189,7 +189,8 @@ class StatefulRobotServer(MeasuringArm):
             self._travel(goal_rad, travel)
         finally:
             with self.machine.lock:
-                if self.machine.end_travel(travel):
+                has_kept_right = self.machine.end_travel(travel)
+                if has_kept_right:
                     with self.machine.until_held():
                         self._notice_fault()
                         if self.machine.mode == "tracking":
@@ -198,6 +199,8 @@ class StatefulRobotServer(MeasuringArm):
                 else:
                     self._repeat_halt()
         self._raise_anew(self.machine.fault)  # the device stopped on the way, or has let go of the arm at the goal
+        if not has_kept_right:
+            travel.require()
 
     def set_compliance(self, params: ComplianceParams) -> None:
         """Change the impedance law, also while moving; what the arm refuses changes nothing."""

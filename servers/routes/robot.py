@@ -95,8 +95,15 @@ async def stop(request: Request, context: ContextDep, client: ClientDep) -> Resp
 async def recover(request: Request, context: ContextDep, client: ClientDep) -> Response:
     """Clear a stop or a fault, when a person asks; the arm then holds its measured pose.
 
-    With `?stops_seen=`, the number of `stops` in the state that the person has seen, a stop that came since stays.
+    With `?stops_seen=`, the number of `stops` in the state that the person has seen, a stop that came since stays. What
+    else is asked for is refused: it was meant to say something that would not be kept.
     """
+    others = sorted(set(request.query_params) - {"stops_seen"})
+    if others or await request.body():
+        said = f"the query {others[0][:40]!r}" if others else "a body"
+        raise InvalidCommand(
+            f"a recovery takes ?stops_seen=NUMBER and nothing else, not {said}; the arm was not recovered"
+        )
     stops_seen = _number_of_stops(request.query_params.get("stops_seen"))
     return done(headers_of(await bounded.recover(context, client, stops_seen)))
 

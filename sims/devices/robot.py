@@ -34,7 +34,8 @@ class MujocoRobot(StatefulRobotServer):
     """A Panda under torque control. Commands were checked by the safety layer of its cell before they come here.
 
     A numerical failure of the physics is the arm's fault; `recover()` then brings the whole world to its start, and so
-    does a reset of the cell, after which the fault is gone. A stop outlives both.
+    does a reset of the cell, after which the fault is gone. A stop outlives both. Where another cell does it, in one
+    world of several arms, the fault stays until this arm is recovered or its own cell is reset.
     """
 
     Config = MujocoRobotConfig
@@ -64,7 +65,8 @@ class MujocoRobot(StatefulRobotServer):
         """The world was put back to its start, where its physics is sound again."""
         with self.machine.lock:
             super().forget_target()
-            self.machine.clear_fault()
+            if not self.world.is_put_back_by_another:
+                self.machine.clear_fault()
             self._notice_fault()
 
     def _open(self) -> ArmFault | None:
@@ -112,7 +114,9 @@ class MujocoRobot(StatefulRobotServer):
         self._hold()
 
     def _forget_target(self) -> None:
-        """The start of the world has its own target for the arm."""
+        """The start of the world has its own target for the arm; after it this arm may have been commanded again."""
+        if self.world.is_put_back_by_another:
+            self._hold()
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         if not self._has_compliance:

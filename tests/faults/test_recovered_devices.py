@@ -75,6 +75,16 @@ def test_a_joint_motion_that_a_fault_ended_does_not_return_as_if_it_had_arrived(
         assert robot.get_state().mode == "fault"
 
 
+@pytest.mark.parametrize("ended", ["stop", "hold"])
+def test_a_joint_motion_that_somebody_ended_does_not_return_as_if_it_had_arrived(ended):
+    """Nor where the body does not look."""
+    arm = connected_arm()
+    arm._travel = lambda goal_rad, travel: getattr(arm, ended)()
+    with pytest.raises(rk.MotionFailed, match="interrupted before it arrived"):
+        arm.move_to_joint_positions(arm.joints_rad)
+    assert arm.machine.mode == ("stopped" if ended == "stop" else "holding")
+
+
 def test_no_measurement_of_the_last_connection_is_told_in_the_next_one():
     count = 0
     for scheduler in every_schedule():

@@ -14,6 +14,7 @@ import robotkit as rk
 from servers import ServerSettings, create_app
 from servers.access import Client, Scope
 from servers.context import ServerContext
+from servers.runner import BackgroundServer
 
 PERSON, PROGRAM = Client("q", "person"), Client("p", "program", scope=Scope.COMMAND)
 
@@ -160,3 +161,17 @@ def test_r1_who_recovers_knows_of_the_recovery_and_of_nothing_that_came_beside_i
         context.workcell.robot, "recover", lambda seen: (recover(seen), context.control.hold_now(PERSON))
     )
     assert context.recover(PERSON) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "body"), [("?stop_seen=0", b""), ("?stops_seen=1&force=1", b""), ("", b'{"stops_seen": 0}'), ("", b"{")]
+)
+def test_b9_a_recovery_that_asks_for_what_is_not_known_recovers_nothing(query: str, body: bytes) -> None:
+    server = BackgroundServer(create_app(rk.make_workcell("fake"), ServerSettings(port=0)))
+    with server, httpx.Client(base_url=server.url, trust_env=False) as http:
+        http.post("/v1/robot/stop")
+        refused = http.post("/v1/robot/recover" + query, content=body)
+        assert refused.status_code == 422
+        assert "takes ?stops_seen=NUMBER and nothing else" in refused.text
+        assert http.get("/v1/robot/state").json()["mode"] == "stopped"
+        assert http.post("/v1/robot/recover?stops_seen=1").status_code == 204

@@ -119,8 +119,43 @@ def test_the_recovery_of_one_arm_from_a_failed_world_hides_the_failure_from_no_o
     assert [cell.robot.get_state().mode for cell in cells] == ["holding", "holding"]
 
 
+def test_a_reset_by_another_cell_takes_no_arm_out_of_the_fault_that_nobody_has_recovered(cells):
+    """Whether it had seen the failure before or not."""
+    left, right = cells
+    for is_seen in (True, False):
+        left.world.data.qvel[0] = np.nan
+        with pytest.raises(rk.DeviceFault, match="has failed"):
+            left.world.simulation.advance(0.002)
+        assert not is_seen or right.robot.get_state().mode == "fault"
+        left.reset(0)
+        assert [cell.robot.get_state().mode for cell in cells] == ["holding", "fault"]
+        with pytest.raises(rk.DeviceFault, match="has failed"):
+            right.step(rk.PoseCommand(tcp_pose_in_base=right.robot.get_state().tcp_pose_in_base), None, 0.1)
+        right.robot.recover()
+        assert right.robot.get_state().mode == "holding"
+
+
+def test_a_command_that_comes_before_the_cell_is_told_of_anothers_reset_is_not_left_without_its_watch(cells):
+    """The arm follows no target that its machine does not know of."""
+    left, right = cells
+    told = right.world.when_reset_by_another
+
+    def tell_late() -> None:
+        pose = right.robot.get_state().tcp_pose_in_base + np.array((0.0, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0))
+        right.robot.send(rk.PoseCommand(tcp_pose_in_base=pose))
+        told()
+
+    right.world.when_reset_by_another = tell_late
+    left.reset(0)
+    before = right.get_state().robot
+    assert before.mode == "holding"
+    left.clock.advance(0.5)
+    np.testing.assert_allclose(right.get_state().robot.tcp_pose_in_base, before.tcp_pose_in_base, atol=1e-3)
+
+
+@pytest.mark.parametrize("restart", ["reset", "recovery"])
 @pytest.mark.parametrize("stopped", [0, 1])
-def test_a_stopped_arm_that_a_reset_by_another_cell_puts_elsewhere_is_not_said_to_move_on(cells, stopped):
+def test_a_stopped_arm_that_another_cell_puts_elsewhere_is_not_said_to_move_on(cells, stopped, restart):
     arm, other = cells[stopped], cells[1 - stopped]
     push(arm, np.array((-0.06, 0.0, -0.05)))
     arm.robot.stop()
@@ -128,11 +163,18 @@ def test_a_stopped_arm_that_a_reset_by_another_cell_puts_elsewhere_is_not_said_t
         other.clock.advance(0.1)
         arm.get_state()
     before = arm.get_state().robot
-    other.reset(0)
+    if restart == "reset":
+        other.reset(0)
+    else:
+        other.world.data.qvel[0] = np.nan
+        with pytest.raises(rk.DeviceFault, match="has failed"):
+            other.clock.advance(0.1)
+        other.robot.recover()
     for _ in range(8):
         other.clock.advance(0.1)
         after = arm.get_state().robot
-        assert (after.mode, after.moves_on) == ("stopped", False)
+        assert (after.mode, after.moves_on) == ("stopped" if restart == "reset" else "fault", False)
+        assert after.stop is not None
     assert np.linalg.norm(after.tcp_pose_in_base[:3] - before.tcp_pose_in_base[:3]) > 0.05
 
 
