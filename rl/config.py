@@ -95,8 +95,8 @@ class TrainConfig:
     """Frozen policy whose actions the agent corrects; a run of `bc` or `train`, or a checkpoint in it, an expert
     `module:function`, or ws://HOST:PORT where a policy is served."""
     from_demos: tuple[Path, ...] = ()
-    """Files of demonstrations to clone and correct; cloning takes seconds, the run keeps the clone in its directory,
-    and it learns from these demonstrations as from those of --replay.demos. It sets, unless they are given,
+    """Files of demonstrations to clone and correct; cloning takes seconds, from images minutes. The run keeps the clone
+    and learns from these demonstrations as from those of --replay.demos. It sets, unless they are given,
     --random-steps 0, --agent.standardises-inputs, --agent.actor-starts-after 1000 and --agent.mode-penalty 3."""
     action_repeat: int = 1
     """Environment steps that one action lasts."""

@@ -67,7 +67,7 @@ def find_config(arguments: list[str], *, continues: bool = False) -> BaseConfig[
         config = make_preset(found.preset or "default")
     if found.agent is not None and found.agent != config.agent_name:
         config = replace(config, agent=default_agent_config(found.agent))
-    if _asked_demos(arguments) and not config.from_demos and not resumes and config.agent_name == "sac":
+    if _asked_demos(arguments) and not config.from_demos and not resumes:
         config = starting_from_demos(config)
     note = f"--config FILE starts from a run's configuration; --agent.* are the options of {config.agent_name}."
     return BaseConfig(_with_new_names(rest, config.agent_name), config, note)

@@ -77,12 +77,6 @@ def require_residual_agent(base: str | None, from_demos: Sequence[Path], agent: 
     asked = option("from_demos") if from_demos else option("base")
     if base is None and not from_demos:
         return
-    if from_demos and agent != "sac":
-        raise ConfigError(
-            f"{asked} clones for agents that observe vectors, and {option('agent', agent)} observes images, whose "
-            "cloning takes longer than seconds: do it with `robotkit-train bc --sees-images`, and give the run as "
-            f"{option('base')}, with {option('replay.demos')}"
-        )
     if agent.startswith("hybrid"):
         raise ConfigError(
             f"{option('agent', agent)} chooses whole gripper commands, which are no correction of those of "

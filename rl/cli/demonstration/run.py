@@ -50,7 +50,7 @@ def run_demo(demo: DemoOptions, console: Console) -> None:
         summary = run_record_demos(recording, console)
         console.rule("[bold]3  training: actor, learner and evaluator in processes of their own")
         cells = ("--cell", server.url, "--evaluation.cell", CELL)
-        options = ("--preset", PRESET, "--env", ENV, *cells, "--replay.demos", str(demonstrations))
+        options = ("--preset", PRESET, "--env", ENV, *cells, "--from-demos", str(demonstrations))
         minutes = run_training((*options, "--seed", str(demo.seed)), out, demo.steps, is_full=demo.full)
         console.rule("[bold]4  evaluation through the robot server")
         video = out / "best_episode.mp4"

@@ -38,7 +38,7 @@ from rl.wrappers.base_observation import base_action_in
 from rl.wrappers.make_env import make_env
 from tests.end_to_end.runs import free_port
 from tests.rl.offline.test_train_bc import StopAfter
-from tests.rl.training.small_agents import ENV, NETWORKS, one_thread, small_drq, small_sac
+from tests.rl.training.small_agents import ENV, NETWORKS, one_thread, small_sac
 from tests.rl.training.test_exact_resume import assert_same
 
 __all__ = ["one_thread"]
@@ -322,10 +322,9 @@ def test_one_policy_is_corrected_and_by_agents_that_can(demos: Path):
         cloned(demos, base="tests.support.base_experts:good")
     with pytest.raises(ConfigError, match=r"from_demos and proposal are two frozen policies"):
         cloned(demos, config=replace(NETWORKS, proposal=ProposalConfig(acts=True)))
-    with pytest.raises(ConfigError, match=r"observes images.*`robotkit-train bc --sees-images`"):
-        small_drq(from_demos=demos)
-    with pytest.raises(ConfigError, match=r"observes images"):
-        parse_train_options("train", ["--agent", "hybrid-single", "--from-demos", str(demos)])
+    for agent in ("hybrid-single", "hybrid-dual"):
+        with pytest.raises(ConfigError, match=r"whole gripper commands, .* no correction of those of from_demos"):
+            parse_train_options("train", ["--agent", agent, "--from-demos", str(demos)])
 
 
 def test_an_actor_before_its_learner_is_told_who_makes_the_clone(demos: Path, tmp_path: Path):
