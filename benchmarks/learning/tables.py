@@ -64,7 +64,9 @@ TABLES: Mapping[str, Table] = {
         2_000,
         shows_returns=True,
     ),
-    "pick-cube-pixels": Table("pick-cube-pixels", ("drq-demo", "drq-demo-residual-steady"), 10_000, 2_000),
+    "pick-cube-pixels": Table(
+        "pick-cube-pixels", ("drq-demo", "drq-demo-residual-steady", "drq-demo-residual-wide"), 10_000, 2_000
+    ),
     "pick-cube-pixels-exploratory": Table(
         "pick-cube-pixels", ("drq-demo", "drq-demo-lite0"), 3_000, 1_500, seeds=(0,), episodes=20, shows_returns=True
     ),

@@ -112,6 +112,7 @@ VARIANTS: Mapping[str, Variant] = {
     "demo-proposal-standardised": Variant("demo", {**_PROPOSAL, "agent.standardises_inputs": True}),
     "drq-demo": Variant("drq-demo"),
     "drq-demo-residual-steady": Variant("drq-demo", _STEADY_RESIDUAL),
+    "drq-demo-residual-wide": Variant("drq-demo", {**_steady_but("agent.mode_penalty"), "residual.scale": (0.5,)}),
     "drq-demo-lite0": Variant("drq-demo", _LITE0),
     "small": Variant("demo", _SMALL),
     "small-standardised": Variant("demo", {**_SMALL, "agent.standardises_inputs": True}),
