@@ -185,7 +185,7 @@ class TransitionJournal:
 
         Args:
             before_row: nothing from this row on is removed.
-            keep: ranges of rows that stay.
+            keep: ranges of rows that stay; among them the newest of each actor, which tells where it goes on.
 
         Raises:
             JournalError: the row is not in the file yet, or the file cannot be written.

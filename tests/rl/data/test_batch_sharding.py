@@ -52,6 +52,9 @@ def test_a_packed_shard_is_the_shard(sharding: BatchSharding, rows: int, fields:
         batch[f"group {number % 2}"][f"field {number}"] = numbers.to(dtype)
     packing = Packing.of(batch, sharding)
     packed = packing.pack(batch, sharding)
+    fields_bytes = sum(field.size for field in packing.fields)
+    assert packing.size % 8 == 0  # so that the next shard's widest numbers are at multiples of their size, too
+    assert fields_bytes <= packing.size < fields_bytes + 8
     for rank in range(sharding.processes):
         found = dict(leaves(Packing.from_json(packing.to_json()).unpack(packed[rank])))
         expected = dict(leaves(batch))

@@ -1,5 +1,7 @@
 """Laws of datasets: splits partition, filters keep whole trajectories, scaling spans what was asked."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,8 +62,10 @@ def test_impossible_requests():
     for options in ({}, {"take_top": 1.0, "threshold": 1.0}):
         with pytest.raises(ConfigError, match="exactly one"):
             dataset.filter(**options)
-    with pytest.raises(DataError, match="labels"):
-        dataset.sample(1, keys=("labels",))
+    images = Dataset(numbered_images(0, 2), seed=0)
+    has = re.escape(f"has no field ['labels']; it has {sorted(images.data)}")
+    with pytest.raises(DataError, match=has):
+        images.sample(1, keys=("rewards", "labels"))
     with pytest.raises(DataError, match="must be 1 integers"):
         dataset.sample(1, indices=np.zeros(2, int))
     with pytest.raises(DataError, match="nothing is stored"):

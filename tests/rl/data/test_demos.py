@@ -4,12 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl.data.demos import DemoWriter, load_demos, record_demos, summarize_demos
+from rl.data.demos import DemoSummary, DemoWriter, load_demos, record_demos, summarize_demos
 from rl.data.journal import TransitionJournal
 from rl.data.n_step import NStep
 from rl.data.replay_buffer import ReplayBuffer
 from rl.data.schema import SCALAR
-from rl.data.spaces import describe_space, describe_spaces, differences
 from rl.errors import DataError
 from tests.rl.data.transitions import ACTIONS, OBSERVATIONS, numbered, row
 
@@ -165,6 +164,19 @@ def test_a_resumed_recording_is_the_one_that_was_not_broken_off(tmp_path):
         record_demos(broken, Seeded(), policy, 9, seed=2, resume=True)
 
 
+def test_a_recording_that_was_broken_off_before_it_kept_anything_is_resumed_from_its_beginning(tmp_path):
+    with DemoWriter(tmp_path / "broken", OBSERVATIONS, ACTIONS):
+        pass
+    assert summarize_demos(tmp_path / "broken") == DemoSummary(0, 0, 0.0, 0)
+    record_demos(tmp_path / "whole", Seeded(), policy, 3, seed=1)
+    record_demos(tmp_path / "broken", Seeded(), policy, 3, seed=1, resume=True)
+    seeds = []
+    for name in ("whole", "broken"):
+        with TransitionJournal(tmp_path / name, read_only=True) as journal:
+            seeds.append([block.info["origin"]["seed"] for block in journal.blocks()])
+    assert seeds[0] == seeds[1]
+
+
 def test_n_step_demonstrations_stay_within_their_episode(tmp_path):
     record_demos(tmp_path / "demos", Walk(), policy, 2, seed=0)
     buffer = ReplayBuffer(OBSERVATIONS, ACTIONS, 10, seed=0)
@@ -202,32 +214,3 @@ def test_only_whole_episodes_are_demonstrations(tmp_path):
         for transitions in ([], [row(numbered(0, 3), index) for index in range(3)]):
             with pytest.raises(DataError):
                 writer.write_episode(transitions, success=True)
-
-
-def test_equal_spaces_have_equal_descriptions():
-    box = gym.spaces.Box
-    assert describe_space(box(-1, 1, (3,))) == describe_space(box(np.full(3, -1, np.float32), np.ones(3, np.float32)))
-    spaces = [
-        box(-1, 1, (3,)),
-        box(-1, 1, (3, 1)),
-        box(-np.inf, 1, (3,)),
-        box(-1, 1, (3,), np.float64),
-        gym.spaces.Discrete(3),
-        gym.spaces.MultiBinary(3),
-        gym.spaces.MultiDiscrete([3, 2]),
-        gym.spaces.Dict(state=box(-1, 1, (3,))),
-    ]
-    descriptions = [describe_space(space) for space in spaces]
-    assert all(left != right for i, left in enumerate(descriptions) for right in descriptions[:i])
-
-
-def test_what_differs_between_spaces_is_named_and_nothing_else():
-    box = gym.spaces.Box
-    found = describe_spaces(gym.spaces.Dict(state=box(-1, 1, (10,)), front=box(0, 255, (8, 8, 3), np.uint8)), ACTIONS)
-    wanted = describe_spaces(gym.spaces.Dict(state=box(-1, 1, (30,)), wrist=box(0, 255, (8, 8, 3), np.uint8)), ACTIONS)
-    assert differences(found, found) == []
-    assert differences(found, wanted) == [
-        "observation_space/front is uint8[8, 8, 3] from 0 to 255; wanted: missing",
-        "observation_space/state is float32[10] from -1.0 to 1.0; wanted: float32[30] from -1.0 to 1.0",
-        "observation_space/wrist is missing; wanted: uint8[8, 8, 3] from 0 to 255",
-    ]

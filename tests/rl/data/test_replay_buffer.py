@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.schema import SCALAR, Field
+from rl.data.rows import RowStore
+from rl.data.schema import SCALAR, Field, TransitionSchema
 from rl.errors import CheckpointError, ConfigError, DataError, EmptyBuffer, SchemaMismatch
-from rl.utils.tree import map_leaves
+from rl.utils.tree import map_leaves, nest
 from tests.rl.data.transitions import ACTIONS, IMAGES, OBSERVATIONS, assert_same, numbered, numbered_images, row
 
 
@@ -135,6 +136,15 @@ def test_insert_takes_and_refuses_what_extend_does(change):
     assert_same(contents(single), contents(whole))
 
 
+def test_a_transition_that_is_plainly_right_is_written_without_a_second_look():
+    rows = RowStore(TransitionSchema.from_spaces(IMAGES, ACTIONS).fields, 4)
+    written = numbered_images(0, 4)
+    assert all(rows.write_one(number, row(written, number)) for number in range(4))
+    assert_same(nest(rows.read(np.arange(4))), written)
+    assert not rows.write_one(0, row(written, 1) | {"actions": [0.5, 0.25]})
+    assert_same(nest(rows.read(np.arange(4))), written)
+
+
 def test_extras_are_part_of_the_schema():
     buffer = make(extras={"grasp_penalty": SCALAR, "label": Field((2,), np.dtype(np.uint8))})
     batch = numbered(0, 3) | {"grasp_penalty": np.array([0, -0.5, 0], np.float32), "label": np.ones((3, 2), np.uint8)}
@@ -151,8 +161,13 @@ def test_requests_that_cannot_be_met():
     with pytest.raises(EmptyBuffer):
         buffer.sample(1)
     buffer.extend(numbered(0, 3))
-    for indices in ([3], [-1], [0, 1], [0.5]):
-        with pytest.raises(DataError, match="indices"):
+    for indices, words in (
+        ([3], "must lie in 0..2; they span 3..3"),
+        ([-1], "must lie in 0..2; they span -1..-1"),
+        ([0, 1], "must be 1 integers, not int64(2,)"),
+        ([0.5], "must be 1 integers, not float64(1,)"),
+    ):
+        with pytest.raises(DataError, match=re.escape(f"indices {words}")):
             buffer.sample(1, indices=np.array(indices))
     with pytest.raises(ConfigError, match="capacity"):
         make(capacity=0)

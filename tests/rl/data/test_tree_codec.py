@@ -1,5 +1,6 @@
 """Laws of the codec: what goes in comes out, and damaged bytes never become something else silently."""
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -78,6 +79,24 @@ def test_noise_decodes_to_a_tree_or_raises_a_codec_error(noise):
 def test_only_plain_trees_may_travel(tree):
     with pytest.raises(CodecError):
         decode(encode(tree))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("|O", [1]), ("<c8", [1]), (">f4", [1]), ("<f4", [True]), ("<f4", [-1, -1]), ("<f4", [1.0]), ("<f4", [1] * 33),
+        ("<f4", [2]), ("<f4", [0]), ("<f4", 1), (4, [1]), ("<f4", [1], 0), ("<f4",), 7,
+    ],
+)  # fmt: skip
+def test_an_array_travels_with_the_dtype_and_the_shape_of_its_bytes_or_not_at_all(header):
+    def sent(said):
+        packed = msgpack.packb(said)
+        return msgpack.packb(msgpack.ExtType(1, len(packed).to_bytes(2, "little") + packed + bytes(4)))
+
+    for shape in ([1], [1] * 32):
+        assert decode(sent(("<f4", shape))).shape == tuple(shape)
+    with pytest.raises(CodecError):
+        decode(sent(header))
 
 
 def test_numpy_scalars_become_numbers():

@@ -13,7 +13,6 @@ import pytest
 from rl.cli import main
 from rl.data.demos import DemoSummary, DemoWriter, load_demos, summarize_demos
 from rl.data.replay_buffer import ReplayBuffer
-from rl.data.spaces import describe_space, space_of
 from rl.errors import ConfigError, DataError, MissingExtra
 from rl.interop import lerobot
 from rl.interop.demo_import import Spaces
@@ -264,20 +263,6 @@ def test_statistics_of_parts_are_those_of_the_whole(shape: tuple[int, ...]):
         statistics.add({"x": part})
     for kind, value in summarize(array).items():
         np.testing.assert_allclose(statistics.as_json()["x"][kind], value, rtol=1e-12)
-
-
-def test_a_described_space_is_that_space_again():
-    bounds = np.array([-1.0, -np.inf, 0.0], np.float32)
-    spaces = [
-        BOX(bounds, np.ones(3, np.float32)),
-        BOX(-np.inf, np.inf, (2, 2)),
-        *(s.observation for s in SPACES.values()),
-    ]
-    for space in spaces:
-        assert space_of(json.loads(json.dumps(describe_space(space)))) == space
-    for wrong in ({"kind": "Discrete", "n": 3}, {"kind": "Box", "shape": [2]}, {}, {"kind": "Box", "shape": 3}):
-        with pytest.raises(DataError):
-            space_of(wrong)
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
