@@ -115,6 +115,14 @@ def test_an_arm_for_which_no_thread_can_be_had_keeps_the_other_waiting_for_nothi
         env.step(NOTHING)
 
 
+def test_closing_ends_the_threads_of_both_arms():
+    with made(ID) as env:
+        env.reset(seed=0)
+        executor = env.unwrapped._threads  # held, since threads of one that nobody holds end by themselves
+        threads = list(executor._threads)
+    assert [thread.is_alive() for thread in threads] == [False, False]
+
+
 def test_cells_that_are_named_share_a_world_and_one_arm_has_one_cell():
     left, right = (f"mujoco-object-handover-{arm}" for arm in ("left", "right"))
     with made(ID, cell=f"{left},{right}") as env:

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import PassiveEnvChecker
 from gymnasium.wrappers.vector import FlattenObservation, NormalizeObservation
 
 from envs import ThreadVectorEnv, make_vec
@@ -43,6 +44,24 @@ def test_a_vector_is_its_environments_side_by_side(cell, threads):
                     observation, info = env.reset()
                 assert infos["success"][index] == info["success"]
                 assert np.array_equal(flat(row(observations, index)), flat(observation))
+
+
+def test_unless_told_otherwise_one_thread_steps_all_and_no_checker_looks_on():
+    def checkers(vector):
+        wrappers = []
+        for env in vector.envs:
+            while isinstance(env, gymnasium.Wrapper):
+                wrappers, env = [*wrappers, env], env.env
+        return sum(isinstance(wrapper, PassiveEnvChecker) for wrapper in wrappers)
+
+    found = []
+    for options in ({}, {"threads": 2, "disable_env_checker": False}):
+        before = set(threading.enumerate())
+        vector = make_vec(IDS[0], 2, **options, **FAKE)
+        begun = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("envs")]
+        found.append((len(begun), checkers(vector)))
+        vector.close()
+    assert found == [(1, 0), (2, 2)]
 
 
 def test_autoreset_is_declared_and_marks_only_what_ended():

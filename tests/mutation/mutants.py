@@ -95,6 +95,8 @@ def _change(source: str, code: str) -> str:
 
 
 def _changed_lines(source: str, code: str) -> tuple[int, ...]:
+    """Where lines are put in those on both sides: of two statements that change places one is put before the other."""
     before, after = source.splitlines(), code.splitlines()
-    blocks = difflib.SequenceMatcher(None, before, after).get_opcodes()
-    return tuple(line + 1 for kind, begin, end, *_ in blocks if kind != "equal" for line in range(begin, end))
+    blocks = [block for block in difflib.SequenceMatcher(None, before, after).get_opcodes() if block[0] != "equal"]
+    places = [range(begin - 1, end + 1) if kind == "insert" else range(begin, end) for kind, begin, end, *_ in blocks]
+    return tuple(sorted({line + 1 for place in places for line in place if 0 <= line < len(before)}))

@@ -14,6 +14,7 @@ pytest.importorskip("coverage", reason="mutation testing needs the dev extra")
 from cosmic_ray.mutating import mutate_code
 
 from tests.mutation.__main__ import SURVIVORS
+from tests.mutation.line_map import statement_lines
 from tests.mutation.mutants import mutants_of
 from tests.mutation.operators import OPERATORS, DeleteStatement, DropContext, SwapStatements
 from tests.mutation.packages import TESTS, find_tests, package_of, sources_of
@@ -32,6 +33,13 @@ def switch(lamp, lock):
         lamp.is_on = lamp.count < MOST
     return lamp.is_on
 '''
+SWAPPED = """def switch(lamp):
+    lamp.turn()
+    lamp.fix(
+        1,
+    )
+    return 1
+"""
 TEST = """from types import SimpleNamespace
 from contextlib import nullcontext
 from lamp import switch
@@ -66,6 +74,12 @@ def test_every_mutant_compiles_differs_and_has_a_name_of_its_own(repository):
     assert "-MOST = 3\n+MOST = 4" in changes
     for mutant in mutants:
         compile(mutant.code, mutant.path, "exec")
+
+
+def test_both_of_two_statements_that_change_places_are_changed(repository):
+    (repository / "lamp.py").write_text(SWAPPED)
+    swapped = [mutant for mutant in mutants_of(repository, "lamp.py") if mutant.operator == "SwapStatements"]
+    assert [{2, 3} <= statement_lines(SWAPPED, mutant.changed) for mutant in swapped] == [True]
 
 
 def test_a_name_does_not_depend_on_the_rest_of_the_file(repository):
