@@ -45,6 +45,7 @@ class Scene:
     def act(self, **changed):
         self.look(**changed)
         action = self.expert.act(None)
+        assert action[3:5].tolist() == [0.0, 0.0]  # the tool never tips
         return action[:3], action[6]
 
     def grip(self):
