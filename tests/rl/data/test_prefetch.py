@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rl.data.mixture import MixedBatches
-from rl.data.prefetch import Prefetch
+from rl.data.prefetch import Prefetch, to_tensors
 from rl.data.replay_buffer import ReplayBuffer
 from rl.errors import CheckpointError, DataError
 from tests.rl.data.transitions import ACTIONS, IMAGES, numbered_images
@@ -80,6 +80,24 @@ def test_never_more_than_depth_ahead_and_closing_ends_the_thread():
     assert not any(thread.name == "prefetch" for thread in threading.enumerate())
     with pytest.raises(DataError, match="closed"):
         next(batches)
+
+
+def test_on_the_way_to_a_gpu_arrays_are_pinned_and_nobody_waits_for_the_copy(monkeypatch):
+    way = []
+
+    def pin_memory(tensor):
+        way.append("pinned")
+        return tensor
+
+    def to(tensor, device, non_blocking=False):
+        way.append((device.type, non_blocking))
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    batch = to_tensors({"observations": {"state": np.arange(3)}}, torch.device("cuda"))
+    assert way == ["pinned", ("cuda", True)]
+    assert batch["observations"]["state"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.gpu
