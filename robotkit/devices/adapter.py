@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from inspect import signature
@@ -25,6 +26,8 @@ _LOG = aside_logger(__name__)
 _HOLD, _MOTION = "hold of a plain arm", "joint motion of a plain arm"
 _HOLD_S = 0.2
 """How long the hold of an arm that tracks may take before it is disconnected; then it is told to stop."""
+_TOLD_S, _POLL_PERIOD_S = 0.5, 0.005
+"""How long after its recovery an arm may still tell the fault, in a state that it has received before."""
 
 
 class AdaptedRobot(StatefulRobotServer):
@@ -209,6 +212,7 @@ class AdaptedRobot(StatefulRobotServer):
                 self.machine.calls.under_way("recover", seen, refusal=DeviceError),
             ):
                 self.inner.recover()
+            self._await_state_after_recovery()
         except DeviceError:
             raise
         except BaseException:  # the answer may have been lost, and the arm may be ready to move
@@ -217,6 +221,12 @@ class AdaptedRobot(StatefulRobotServer):
                     super()._halt_quietly()
             raise
         self.spec = self.inner.spec
+
+    def _await_state_after_recovery(self) -> None:
+        """Wait while the newest state is one of before, in which the arm is in its fault; `recover` judges then."""
+        end_s = time.monotonic() + (0.0 if self.context.clock.is_lockstep else _TOLD_S)
+        while self._reported(self.inner.get_state()) is not None and time.monotonic() < end_s:
+            time.sleep(_POLL_PERIOD_S)
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         try:

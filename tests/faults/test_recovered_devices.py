@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import robotkit as rk
@@ -9,7 +11,8 @@ from robotkit.devices import AdaptedRobot, CellContext
 from robotkit.drivers.fake import FakeRobot, ManualClock
 from tests.faults.arms import NaiveRobot, put_under
 from tests.faults.scheduler import every_schedule
-from tests.support.recording_arm import RecordingArm, connected_arm, fail_with
+from tests.support.recording_arm import PlainArm, RecordingArm, connected_arm, fail_with
+from tests.support.safe_arm import FreeClock
 
 
 def test_a_recovery_that_clears_nothing_raises_and_control_does_not_begin():
@@ -34,6 +37,27 @@ def test_a_plain_arm_that_is_in_its_fault_after_its_recovery_is_not_recovered():
     with pytest.raises(rk.DeviceFault, match="torn"):
         arm.recover()
     assert arm.machine.mode == "fault"
+
+
+def test_a_plain_arm_may_tell_its_fault_for_a_moment_after_its_recovery():
+    """Its newest state may be one of before; on a clock that runs."""
+    plain, looks = PlainArm(), [True] * 3
+    plain.context = replace(plain.context, clock=FreeClock())
+    plain.recover = lambda: looks.pop()
+    get_state = plain.get_state
+
+    def get_old_state() -> rk.RobotState:
+        plain.mode = "fault" if looks else "holding"
+        if 0 < len(looks) < 3:  # the recovery has begun
+            looks.pop()
+        return get_state()
+
+    arm = AdaptedRobot(plain)
+    arm.connect()
+    plain.get_state = get_old_state
+    assert arm.get_state().mode == "fault"
+    arm.recover()
+    assert arm.get_state().mode == "holding"
 
 
 @pytest.mark.parametrize("latched", ["stop", "fault"])
