@@ -62,7 +62,8 @@ def flooding(
     answers: list[int] = []
 
     def ask(http: httpx.Client, index: int) -> None:
-        body = {"arr": POSE["tcp_pose_in_base"]} if path == "/pose" else POSE if method == "POST" else None
+        sends_pose = method == "POST" and path != "/v1/robot/recover"
+        body = {"arr": POSE["tcp_pose_in_base"]} if path == "/pose" else POSE if sends_pose else None
         headers = {CLIENT_HEADER: client or str(index)}
         answers.append(http.request(method, path, json=body, headers=headers).status_code)
 

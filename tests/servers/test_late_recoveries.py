@@ -174,4 +174,4 @@ def test_b9_a_recovery_that_asks_for_what_is_not_known_recovers_nothing(query: s
         assert refused.status_code == 422
         assert "takes ?stops_seen=NUMBER and nothing else" in refused.text
         assert http.get("/v1/robot/state").json()["mode"] == "stopped"
-        assert http.post("/v1/robot/recover?stops_seen=1").status_code == 204
+        assert http.post("/v1/robot/recover?stops_seen=1", json={}).status_code == 204
