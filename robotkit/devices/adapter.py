@@ -223,10 +223,14 @@ class AdaptedRobot(StatefulRobotServer):
         self.spec = self.inner.spec
 
     def _await_state_after_recovery(self) -> None:
-        """Wait while the newest state is one of before, in which the arm is in its fault; `recover` judges then."""
+        """Wait while the newest state is one of before, in which the arm is in its fault.
+
+        Whatever it tells, `recover` judges by a measurement of its own, and halts an arm that it does not take.
+        """
         end_s = time.monotonic() + (0.0 if self.context.clock.is_lockstep else _TOLD_S)
-        while self._reported(self.inner.get_state()) is not None and time.monotonic() < end_s:
-            time.sleep(_POLL_PERIOD_S)
+        with suppress(Exception):
+            while self._reported(self.inner.get_state()) is not None and time.monotonic() < end_s:
+                time.sleep(_POLL_PERIOD_S)
 
     def _set_compliance(self, params: ComplianceParams) -> None:
         try:

@@ -198,7 +198,8 @@ class StatefulRobotServer(MeasuringArm):
                                 self._hold_where_it_is()
                 else:
                     self._repeat_halt()
-        self._raise_anew(self.machine.fault)  # the device stopped on the way, or has let go of the arm at the goal
+                fault = self.machine.fault
+        self._raise_anew(fault)  # the device stopped on the way, or has let go of the arm at the goal
         if not has_kept_right:
             travel.require()
 
@@ -355,12 +356,11 @@ class StatefulRobotServer(MeasuringArm):
 
     def _latch(self, fault: ArmFault, clearings: int | None = None) -> bool:
         """Refuse commands until recovery, and bring to rest what still moves: a fault may only be one of measuring."""
-        machine = self.machine
-        with machine.hurried():
-            if clearings not in (None, machine.clearings):
+        with self.machine.hurried():
+            if clearings not in (None, self.machine.clearings):
                 return False
             self._failure = fault
-            if machine.is_connected and machine.failed(fault):
+            if self.machine.is_connected and self.machine.failed(fault):
                 self._halt_quietly()
         return True
 

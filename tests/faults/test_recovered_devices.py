@@ -60,6 +60,36 @@ def test_a_plain_arm_may_tell_its_fault_for_a_moment_after_its_recovery():
     assert arm.get_state().mode == "holding"
 
 
+@pytest.mark.parametrize("ill", [1, 2])
+def test_a_plain_arm_whose_first_readings_after_its_recovery_fail_is_not_left_ready_to_move(ill):
+    """Either it is recovered, or it was told to stop last."""
+    plain = PlainArm()
+    arm, left = AdaptedRobot(plain), [0]
+    arm.connect()
+    arm.stop()
+    get_state, recover = plain.get_state, plain.recover
+
+    def recover_and_be_ill() -> None:
+        recover()
+        left[0] = ill
+
+    def get_ill_state() -> rk.RobotState:
+        if left[0]:
+            left[0] -= 1
+            raise rk.DeviceFault("a lost packet")
+        return get_state()
+
+    plain.recover, plain.get_state = recover_and_be_ill, get_ill_state
+    if ill == 1:
+        arm.recover()
+        assert arm.machine.mode == "holding"
+    else:
+        with pytest.raises(rk.DeviceFault, match="a lost packet"):
+            arm.recover()
+        assert arm.machine.stop is not None
+        assert plain.calls[-1] == "stop"
+
+
 @pytest.mark.parametrize("latched", ["stop", "fault"])
 def test_a_fault_that_comes_while_control_begins_again_fails_the_recovery(latched):
     arm = connected_arm()
